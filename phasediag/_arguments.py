@@ -1,0 +1,88 @@
+"""Checks of arguments at the public doors: every error names the argument, its domain and the value."""
+
+from numbers import Integral
+
+import numpy as np
+
+
+def real_array(name, value, domain="finite", inside=None, shape=None):
+    """Return ``value`` as a float64 array, or raise ``ValueError``.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name as the caller wrote it.
+    value : array_like
+    domain : str
+        The allowed values in words, for the message.
+    inside : callable, optional
+        Maps an array to an array of bool: which entries are allowed. Entries must be finite in any case.
+    shape : tuple, optional
+        Shape that the trailing axes must have.
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be real numbers ({domain}), got {_short(value)}") from None
+    if shape is not None and array.shape[array.ndim - len(shape) :] != tuple(shape):
+        expected = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(f"{name} must have shape (…, {expected.rstrip(',')}), got {array.shape}")
+    allowed = np.isfinite(array)
+    if inside is not None:
+        with np.errstate(invalid="ignore"):
+            allowed &= inside(array)
+    if not np.all(allowed):
+        raise ValueError(f"{name} must be {domain}, got {_short(array[~allowed].flat[0])}")
+    return array
+
+
+def density_array(name, value):
+    """Return densities as a float64 array; each must lie in (0, 1]."""
+    return real_array(name, value, "in (0, 1]", lambda p: (p > 0) & (p <= 1))
+
+
+def positive_array(name, value):
+    """Return positive finite numbers as a float64 array."""
+    return real_array(name, value, "positive and finite", lambda x: x > 0)
+
+
+def grid_axis(name, value, check):
+    """Return a strictly increasing one-dimensional grid axis whose entries pass ``check``."""
+    axis = check(name, value)
+    if axis.ndim != 1 or axis.size == 0:
+        raise ValueError(f"{name} must be a one-dimensional grid axis with at least one value, got shape {axis.shape}")
+    if np.any(np.diff(axis) <= 0):
+        raise ValueError(f"{name} must be strictly increasing, got {_short(axis)}")
+    return axis
+
+
+def whole_number(name, value, least, most=None):
+    """Return ``value`` as an int within [least, most], or raise ``ValueError``."""
+    domain = f"a whole number ≥ {least}" if most is None else f"a whole number from {least} to {most}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise ValueError(f"{name} must be {domain}, got {_short(value)}")
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{name} must be {domain}, got {value}")
+    return int(value)
+
+
+def one_of(name, value, choices):
+    """Return ``value`` when it is among ``choices``, or raise ``ValueError``."""
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {_short(value)}")
+    return value
+
+
+def sizes(n_features, n_hidden, most_features=None):
+    """Return (n_features, n_hidden) as ints with 1 ≤ n_hidden < n_features, or raise ``ValueError``."""
+    n_features = whole_number("n_features", n_features, 2, most_features)
+    n_hidden = whole_number("n_hidden", n_hidden, 1)
+    if n_hidden >= n_features:
+        raise ValueError(f"n_hidden must be less than n_features ({n_features}), got {n_hidden}")
+    return n_features, n_hidden
+
+
+def _short(value):
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else text[:57] + "..."

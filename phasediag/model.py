@@ -1,0 +1,155 @@
+"""The toy model: control parameters, input law and forward pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._arguments import density_array, one_of, positive_array, real_array, whole_number
+
+ACTIVATIONS = ("relu", "linear")
+
+
+@dataclass(frozen=True, eq=False)
+class ToyModel:
+    """A toy model of superposition: x' = activation(WᵀW x + b).
+
+    Each feature is independently active with probability ``density``; an active feature is uniform on [0, 1], an
+    inactive one is 0. The loss is E Σ_i importance_i (x_i − x'_i)².
+
+    Parameters
+    ----------
+    n_hidden : int
+        Number of hidden dimensions, 1 ≤ n_hidden < n_features.
+    importance : array_like, shape (n_features,)
+        Importance of each feature, positive and finite; at least two features.
+    density : float or array_like of shape (n_features,)
+        Probability that a feature is active (1 − sparsity), in (0, 1].
+    activation : {"relu", "linear"}
+        Activation of the output layer.
+
+    Attributes
+    ----------
+    n_features : int
+    feature_density : ndarray, shape (n_features,)
+        The density of each feature.
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain.
+
+    References
+    ----------
+    Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition".
+    """
+
+    n_hidden: int
+    importance: np.ndarray
+    density: float | np.ndarray
+    activation: str = "relu"
+
+    def __post_init__(self):
+        importance = positive_array("importance", self.importance)
+        if importance.ndim != 1 or importance.size < 2:
+            raise ValueError(f"importance must have shape (n_features,) with n_features ≥ 2, got {importance.shape}")
+        n_hidden = whole_number("n_hidden", self.n_hidden, 1)
+        if n_hidden >= importance.size:
+            raise ValueError(f"n_hidden must be less than n_features ({importance.size}), got {n_hidden}")
+        density = density_array("density", self.density)
+        if density.ndim and density.shape != importance.shape:
+            raise ValueError(f"density must be a scalar or have shape {importance.shape}, got {density.shape}")
+        object.__setattr__(self, "n_hidden", n_hidden)
+        object.__setattr__(self, "importance", _frozen(importance))
+        object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
+        one_of("activation", self.activation, ACTIVATIONS)
+
+    @property
+    def n_features(self):
+        """Number of features."""
+        return self.importance.size
+
+    @property
+    def feature_density(self):
+        """Density of each feature, shape (n_features,)."""
+        return np.broadcast_to(np.asarray(self.density), self.importance.shape)
+
+    def __eq__(self, other):
+        if not isinstance(other, ToyModel):
+            return NotImplemented
+        return (
+            (self.n_hidden, self.activation) == (other.n_hidden, other.activation)
+            and np.array_equal(self.importance, other.importance)
+            and np.array_equal(self.feature_density, other.feature_density)
+        )
+
+    def __hash__(self):
+        return hash((self.n_hidden, self.activation, self.importance.tobytes(), self.feature_density.tobytes()))
+
+    def check_parameters(self, weights, bias):
+        """Return (weights, bias) as float64 arrays with one common set of leading axes.
+
+        Parameters
+        ----------
+        weights : array_like, shape (…, n_hidden, n_features)
+        bias : array_like, shape (…, n_features)
+
+        Raises
+        ------
+        ValueError
+            When a trailing shape differs, an entry is not finite, or the leading axes do not broadcast.
+        """
+        weights = real_array("weights", weights, shape=(self.n_hidden, self.n_features))
+        bias = real_array("bias", bias, shape=(self.n_features,))
+        try:
+            lead = np.broadcast_shapes(weights.shape[:-2], bias.shape[:-1])
+        except ValueError:
+            raise ValueError(
+                f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast"
+            ) from None
+        return np.broadcast_to(weights, lead + weights.shape[-2:]), np.broadcast_to(bias, lead + bias.shape[-1:])
+
+    def reconstruct(self, x, weights, bias):
+        """Return the model's output x' for inputs x.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_samples, n_features) or (n_features,)
+        weights : array_like, shape (…, n_hidden, n_features)
+        bias : array_like, shape (…, n_features)
+
+        Returns
+        -------
+        ndarray, shape (…, n_samples, n_features), or (…, n_features) for a single input.
+        """
+        weights, bias = self.check_parameters(weights, bias)
+        x = real_array("x", x, shape=(self.n_features,))
+        if x.ndim > 2:
+            raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
+        hidden = np.atleast_2d(x) @ np.swapaxes(weights, -1, -2)
+        output = hidden @ weights + bias[..., None, :]
+        if self.activation == "relu":
+            output = np.maximum(output, 0.0)
+        return output[..., 0, :] if x.ndim == 1 else output
+
+    def sample(self, n_samples, *, seed=None):
+        """Draw inputs.
+
+        Parameters
+        ----------
+        n_samples : int
+        seed : None, int or numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_features), entries in [0, 1).
+        """
+        shape = (whole_number("n_samples", n_samples, 0), self.n_features)
+        generator = np.random.default_rng(seed)
+        active = generator.random(shape) < self.feature_density
+        return np.where(active, generator.random(shape), 0.0)
+
+
+def _frozen(array):
+    array = array.copy()
+    array.setflags(write=False)
+    return array
