@@ -1,13 +1,32 @@
 """phasediag: an exact phase-diagram solver for superposition.
 
-A tour, stage by stage; every name is loaded when it is first used.
+A tour, stage by stage; every name is loaded when it is first used. Drawings are in ``phasediag.figures``.
 """
 
 from importlib import import_module
 
 _HOME = {
-    # the model and its exact expected loss
+    # the model, and the order parameters of its weights
     "ToyModel": "model",
+    "classify": "order_parameters",
+    "Phase": "order_parameters",
+    "Cluster": "order_parameters",
+    "feature_norm": "order_parameters",
+    "interference": "order_parameters",
+    "feature_dimensionality": "order_parameters",
+    "dimensions_per_feature": "order_parameters",
+    # the candidates and their closed forms
+    "configurations": "candidates",
+    "Configuration": "candidates",
+    "symbolic_expected_loss": "symbolic",
+    # phase diagrams and their boundaries
+    "phase_diagram": "diagram",
+    "PhaseDiagram": "diagram",
+    "PhaseBoundary": "boundaries",
+    "TriplePoint": "boundaries",
+    "frozen_boundaries": "frozen",
+    "FrozenBoundary": "frozen",
+    "FrozenTriplePoint": "frozen",
 }
 
 __all__ = list(_HOME)

@@ -103,9 +103,7 @@ class ToyModel:
         try:
             lead = np.broadcast_shapes(weights.shape[:-2], bias.shape[:-1])
         except ValueError:
-            raise ValueError(
-                f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast"
-            ) from None
+            raise ValueError(f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast") from None
         return np.broadcast_to(weights, lead + weights.shape[-2:]), np.broadcast_to(bias, lead + bias.shape[-1:])
 
     def reconstruct(self, x, weights, bias):

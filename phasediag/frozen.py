@@ -1,0 +1,167 @@
+"""Exact boundaries of the frozen theory, as equations between importance and density."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import sympy
+
+from ._arguments import one_of, sizes
+from .candidates import MOST_FEATURES, configurations
+from .model import ACTIVATIONS
+from .symbolic import DENSITY, IMPORTANCE
+
+_SEARCH_IMPORTANCE = np.geomspace(1e-3, 1e3, 240)
+_SEARCH_DENSITY = np.linspace(1 / 240, 1.0, 240)
+
+
+@dataclass(frozen=True)
+class FrozenBoundary:
+    """An exact boundary between two frozen configurations.
+
+    Attributes
+    ----------
+    phases : tuple of two str
+    patterns : tuple of two str
+    equation : sympy.Eq
+        ``density`` as a function of ``importance`` where that is rational, otherwise ``importance`` as one of ``density``.
+    importance, density : tuple of two sympy numbers
+        The ranges that the boundary covers (0 and oo: without limit).
+    """
+
+    phases: tuple
+    patterns: tuple
+    equation: sympy.Eq
+    importance: tuple
+    density: tuple
+
+
+@dataclass(frozen=True)
+class FrozenTriplePoint:
+    """An exact point at which three or more frozen configurations have the lowest loss.
+
+    Attributes
+    ----------
+    importance, density : sympy number
+    phases, patterns : tuple of str
+    """
+
+    importance: sympy.Expr
+    density: sympy.Expr
+    phases: tuple
+    patterns: tuple
+
+
+def frozen_boundaries(n_features, n_hidden, *, activation="relu"):
+    """Solve for every boundary of the frozen phase diagram.
+
+    Parameters
+    ----------
+    n_features : int
+        From 2 to 8.
+    n_hidden : int
+        From 1 to n_features − 1.
+    activation : {"relu", "linear"}
+
+    Returns
+    -------
+    (tuple of FrozenBoundary, tuple of FrozenTriplePoint)
+        All of them for importance in (0, ∞) and density in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    Which pairs of configurations touch is read off a grid of the whole plane; their curves, and where each begins and
+    ends, are then exact: the difference of two losses is linear in importance and polynomial in density.
+    """
+    n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
+    return _solve(n_features, n_hidden, one_of("activation", activation, ACTIVATIONS))
+
+
+@lru_cache(maxsize=32)
+def _solve(n_features, n_hidden, activation):
+    table = configurations(n_features, n_hidden, activation=activation)
+    losses = [sympy.expand(c.symbolic_loss()) for c in table]
+    boundaries, points = [], {}
+    for a, b in _touching_pairs(table):
+        difference = sympy.expand(losses[a] - losses[b])
+        for factor, _ in sympy.factor_list(difference)[1]:
+            for equation, ends in _segments(factor, a, losses):
+                boundaries.append(
+                    FrozenBoundary(
+                        phases=(table[a].name, table[b].name),
+                        patterns=(table[a].pattern, table[b].pattern),
+                        equation=equation,
+                        importance=_ordered(end[0] for end in ends),
+                        density=_ordered(end[1] for end in ends),
+                    )
+                )
+                for importance, density in ends:
+                    if 0 < importance < sympy.oo and 0 < density < 1:
+                        points[importance, density] = None
+    triples = []
+    for importance, density in points:
+        exact = [sympy.nsimplify(sympy.simplify(loss.subs({IMPORTANCE: importance, DENSITY: density}))) for loss in losses]
+        lowest = min(exact, key=float)
+        members = [c for c, loss in zip(table, exact, strict=True) if abs(float(loss - lowest)) < 1e-14]
+        triples.append(FrozenTriplePoint(importance, density, tuple(c.name for c in members), tuple(c.pattern for c in members)))
+    return tuple(boundaries), tuple(triples)
+
+
+def _touching_pairs(table):
+    """Pairs of configurations that win in neighbouring cells of a grid over the whole plane."""
+    losses = np.stack([c.expected_loss(_SEARCH_IMPORTANCE, _SEARCH_DENSITY[:, None]) for c in table])
+    winner = np.argmin(losses, axis=0)
+    pairs = set()
+    for one, other in ((winner[:, :-1], winner[:, 1:]), (winner[:-1], winner[1:])):
+        differ = one != other
+        pairs |= {tuple(sorted(pair)) for pair in zip(one[differ].tolist(), other[differ].tolist(), strict=True)}
+    return sorted(pairs)
+
+
+def _segments(factor, a, losses):
+    """Yield (equation, end points) of the parts of factor = 0 on which configuration a has the lowest loss."""
+    if not factor.has(IMPORTANCE):
+        for density in sympy.real_roots(sympy.Poly(factor, DENSITY)):
+            if 0 < density <= 1:
+                curve = (IMPORTANCE, density)
+                yield from ((sympy.Eq(DENSITY, density), ends) for ends in _lowest_parts(curve, IMPORTANCE, sympy.oo, a, losses))
+        return
+    importance = sympy.factor(sympy.solve(factor, IMPORTANCE)[0])  # the factor is linear in importance
+    equation = sympy.Eq(IMPORTANCE, importance)
+    if sympy.degree(factor, DENSITY) == 1:
+        equation = sympy.Eq(DENSITY, sympy.factor(sympy.solve(factor, DENSITY)[0]))
+    yield from ((equation, ends) for ends in _lowest_parts((importance, DENSITY), DENSITY, 1, a, losses))
+
+
+def _lowest_parts(curve, parameter, end, a, losses):
+    """Yield the end points of the parts of a curve on which losses[a] is the lowest and importance is positive.
+
+    The curve is (importance, density) as expressions in ``parameter``, which runs over (0, end].
+    """
+    on_curve = {IMPORTANCE: curve[0], DENSITY: curve[1]}
+    along = [sympy.numer(sympy.together((loss - losses[a]).subs(on_curve, simultaneous=True))) for loss in losses]
+    cuts = {sympy.Integer(0), sympy.sympify(end)}
+    for expression in (*along, *sympy.fraction(sympy.together(curve[0]))):
+        expression = sympy.expand(expression)
+        if expression.has(parameter):
+            cuts |= {r for r in sympy.real_roots(sympy.Poly(expression, parameter)) if 0 < r < end}
+    cuts = sorted(cuts)
+    for low, high in pairwise(cuts):
+        middle = low + 1 if high == sympy.oo else (low + high) / 2
+        importance, density = (float(sympy.sympify(c).subs(parameter, middle)) for c in curve)
+        if not (0 < importance < np.inf and 0 < density <= 1):
+            continue
+        values = [float(loss.subs({IMPORTANCE: importance, DENSITY: density})) for loss in losses]
+        if values[a] <= min(values) + 1e-12 * abs(values[a]):
+            yield tuple(tuple(sympy.limit(c, parameter, x, "-" if x == high else "+") for c in curve) for x in (low, high))
+
+
+def _ordered(ends):
+    low, high = ends
+    return (low, high) if low <= high else (high, low)

@@ -1,0 +1,130 @@
+"""Closed forms of the expected loss, derived exactly by integrating over the active sets."""
+
+from collections import Counter
+from functools import lru_cache
+from itertools import product
+from math import comb
+
+import sympy
+
+IMPORTANCE = sympy.Symbol("importance", positive=True)
+DENSITY = sympy.Symbol("density", positive=True)
+
+
+def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, activation="relu", at=None):
+    """Derive the expected loss as an exact sympy expression.
+
+    Parameters
+    ----------
+    gram : sympy matrix or nested lists, shape (n_features, n_features)
+        WᵀW: exact numbers or expressions in free parameters.
+    bias : sequence of n_features expressions
+    importance : sequence of n_features expressions, optional
+        Default: 1 for every feature but the extra one, which has the symbol ``importance``.
+    density : expression
+        Common density of the features; default the symbol ``density``.
+    activation : {"relu", "linear"}
+    at : dict, optional
+        Values of the free parameters at a reference point, needed when the gram matrix or the biases have any whose sign
+        matters. The result is valid in the sign chamber of that point: wherever every a·v + b (v a vertex of the cube of
+        the active features, a a row of WᵀW) has the sign that it has there.
+
+    Returns
+    -------
+    sympy expression
+        A polynomial in ``density`` and ``importance``, rational in the free parameters; expanded when it has none.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or the sign of some a·v + b is not known.
+
+    Notes
+    -----
+    For U uniform on [0, 1]^k and nonzero a,
+    E[((a·U + b)⁺)^r] = r!/((r + k)! Π a_j) Σ_{v ∈ {0,1}^k} (−1)^(k − |v|) ((a·v + b)⁺)^(r + k),
+    and E[u_i (a·U + b)⁺] is half its derivative with respect to a_i for r = 2.
+
+    References
+    ----------
+    Marichal and Mossinghoff 2008, "Slices, slabs, and sections of the unit hypercube".
+    """
+    gram = sympy.Matrix(gram).applyfunc(sympy.expand)
+    n_features = gram.shape[0]
+    bias = [sympy.sympify(b) for b in bias]
+    importance = [1] * (n_features - 1) + [IMPORTANCE] if importance is None else list(importance)
+    if gram.shape[1] != n_features:
+        raise ValueError(f"gram must be a square matrix, got shape {gram.shape}")
+    for name, values in (("bias", bias), ("importance", importance)):
+        if len(values) != n_features:
+            raise ValueError(f"{name} must have {n_features} entries, one for each feature, got {len(values)}")
+    chamber = tuple((sympy.sympify(name), sympy.nsimplify(value)) for name, value in (at or {}).items())
+    density = sympy.sympify(density)
+    total = sympy.Integer(0)
+    for i in range(n_features):
+        others = [gram[i, j] for j in range(n_features) if j != i and gram[i, j] != 0]
+        others = tuple(sorted(others, key=sympy.default_sort_key))
+        loss = _linear_feature_loss if activation == "linear" else _feature_loss
+        total += importance[i] * loss(gram[i, i], others, bias[i], density, chamber)
+    return total if chamber else sympy.collect(sympy.expand(total), (IMPORTANCE, DENSITY))
+
+
+@lru_cache(maxsize=4096)
+def _feature_loss(own, others, bias, density, chamber):
+    """E (x_i − (own x_i + others·x + bias)⁺)²: a sum over which features are active, equal weights counted together."""
+    counts = Counter(others)
+    total = sympy.Integer(0)
+    for active in product(*(range(count + 1) for count in counts.values())):
+        weights = tuple(a for a, k in zip(counts, active, strict=True) for _ in range(k))
+        ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), active, strict=True)])
+        probability = ways * density ** len(weights) * (1 - density) ** (len(others) - len(weights))
+        inactive = _clipped_moment(weights, bias, 2, chamber)
+        if own == 0:
+            overlap, square = _clipped_moment(weights, bias, 1, chamber) / 2, inactive
+        else:
+            overlap, square = _overlap_and_square(own, weights, bias, chamber)
+        total += probability * ((1 - density) * inactive + density * (sympy.Rational(1, 3) - 2 * overlap + square))
+    return total if chamber else sympy.expand(total)
+
+
+def _linear_feature_loss(own, others, bias, density, _):
+    """E (x_i − own x_i − others·x − bias)² = mean² + variance."""
+    variance = density / 3 - density**2 / 4
+    mean = (1 - own - sum(others)) * density / 2 - bias
+    return sympy.expand(mean**2 + ((1 - own) ** 2 + sum(a**2 for a in others)) * variance)
+
+
+def _clipped_moment(weights, bias, power, chamber):
+    """E[((a·U + b)⁺)^power] for U uniform on the cube and nonzero a."""
+    k = len(weights)
+    vertices = _vertex_sum(weights, bias, power + k, chamber)
+    return sympy.factorial(power) * vertices / (sympy.factorial(power + k) * sympy.prod(weights))
+
+
+def _overlap_and_square(own, others, bias, chamber):
+    """E[u_i z⁺] and E[(z⁺)²] for z = own u_i + others·u + bias with own ≠ 0."""
+    k = len(others) + 1
+    square = _clipped_moment((own, *others), bias, 2, chamber)
+    at_one = _vertex_sum(others, bias + own, k + 1, chamber)  # the vertices with u_i = 1, one power lower
+    derivative = 2 * at_one / (sympy.factorial(k + 1) * own * sympy.prod(others)) - square / own
+    return derivative / 2, square
+
+
+@lru_cache(maxsize=65536)
+def _vertex_sum(weights, bias, power, chamber):
+    """Σ_v (−1)^(k − |v|) ((a·v + b)⁺)^power over the vertices of the cube, equal weights counted together."""
+    counts = Counter(weights)
+    total = sympy.Integer(0)
+    for chosen in product(*(range(count + 1) for count in counts.values())):
+        corner = bias + sum(a * k for a, k in zip(counts, chosen, strict=True))
+        if _is_positive(corner, chamber):
+            ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), chosen, strict=True)])
+            total += (-1) ** (len(weights) - sum(chosen)) * ways * corner**power
+    return total
+
+
+def _is_positive(corner, chamber):
+    positive = corner.subs(chamber) > 0
+    if positive not in (True, False):
+        raise ValueError(f"at must give a value to every free parameter, got none that decides the sign of {corner}")
+    return bool(positive)
