@@ -15,6 +15,10 @@ _HOME = {
     "interference": "order_parameters",
     "feature_dimensionality": "order_parameters",
     "dimensions_per_feature": "order_parameters",
+    # the exact expected loss
+    "expected_loss": "loss",
+    "expected_loss_and_gradient": "loss",
+    "expected_loss_hessian": "loss",
     # the candidates and their closed forms
     "configurations": "candidates",
     "Configuration": "candidates",
