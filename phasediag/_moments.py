@@ -53,7 +53,7 @@ def workspace(n_features, order, relu):
         np.empty((pieces, components, 3)),  # moments of the pieces
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
-        np.empty((14, n_features + 6)),  # rows of coefficients
+        np.empty((11, n_features + 12)),  # rows of coefficients
         np.empty((2, n_features + 1)),  # reach of the remaining features
         kind,
     )
@@ -312,6 +312,7 @@ def _average_over(source, x, shape, out, x_out, lo, hi, order, own, residual, ow
             for power in range(3 if kind[c, 1] >= 0 else 1):
                 moments[piece, c, power] = _moment(source[piece, c], degree - kind[c, 0], power)
     at_a, at_b, start_a, start_b, s, n_out = 0, 0, x[0], lo + up, lo, 0
+    first_constant = is_quadratic = False
     while at_b < n - 1 and x[at_b + 1] <= start_b:
         at_b += 1
     xb, yb = _fraction(x[at_b], start_b, x[at_b + 1])
@@ -334,9 +335,12 @@ def _average_over(source, x, shape, out, x_out, lo, hi, order, own, residual, ow
             xa, ya = _fraction(start_a, lo1, x[at_a + 1])
             xb, yb = _fraction(start_b, hi1, x[at_b + 1])
             xm, ym = _fraction(lo1, hi0, x[at_a + 1])
-            if constant and at_b == 0:
+            is_constant, is_quadratic = constant and at_b == 0, quadratic and at_a == n - 1
+            if n_out == 0:
+                first_constant = is_constant
+            if is_constant:
                 _constant_piece(out[n_out], degree + 1, order, own_p, k)
-            elif quadratic and at_a == n - 1:
+            elif is_quadratic:
                 _quadratic_piece(out[n_out], s, e, degree + 1, order, own, residual, own_p, a, p, k)
             else:
                 for c in range(n_components):
@@ -424,7 +428,7 @@ def _average_over(source, x, shape, out, x_out, lo, hi, order, own, residual, ow
                 for i in range(degree + 1):
                     rest[1, c, i] = source[at_b, c, i]
     x_out[n_out] = hi
-    return n_out, constant and at_b == 0, quadratic and at_a == n - 1
+    return n_out, first_constant, is_quadratic
 
 
 @jit
