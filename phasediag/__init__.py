@@ -23,6 +23,9 @@ _HOME = {
     "configurations": "candidates",
     "Configuration": "candidates",
     "symbolic_expected_loss": "symbolic",
+    # minima over all weights and biases
+    "minimize": "minima",
+    "Minimum": "minima",
     # phase diagrams and their boundaries
     "phase_diagram": "diagram",
     "PhaseDiagram": "diagram",

@@ -1,6 +1,8 @@
 """The one policy under which every kernel is compiled."""
 
 import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 
 def jit(function=None, *, fastmath=False):
@@ -15,3 +17,32 @@ def jit(function=None, *, fastmath=False):
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package directory nor a user cache is writable
         return numba.njit(**options)(function)
+
+
+def address(function, *arguments):
+    """Compile ``function`` for the types of ``arguments`` (it returns nothing) and return its address for `call`.
+
+    A compiled function is optimized anew inside every function that calls it by name, whole call trees deep; through its
+    address a large kernel is compiled once.
+    """
+    types_ = tuple(numba.typeof(argument) for argument in arguments)
+    function.compile(types_)
+    compiled = function.overloads[types_]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
+@intrinsic
+def call(typing_context, function_address, arguments):
+    """Inside a kernel: call the function at an address from `address` with a tuple of arguments of the same types."""
+    argument_types = tuple(numba.types.unliteral(argument) for argument in arguments)
+
+    def code(context, builder, signature, values):
+        function_type = context.call_conv.get_function_type(numba.types.none, argument_types)
+        pointer = builder.inttoptr(values[0], function_type.as_pointer())
+        unpacked = [builder.extract_value(values[1], i) for i in range(len(argument_types))]
+        status, _ = context.call_conv.call_function(builder, pointer, numba.types.none, argument_types, unpacked)
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return numba.types.none(numba.types.int64, numba.types.Tuple(argument_types)), code

@@ -1,0 +1,306 @@
+"""Local minima of the exact expected loss over all weights and biases, at one point of control parameters."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from . import _newton
+from ._arguments import real_array, whole_number
+from .candidates import MOST_FEATURES, Configuration, configurations
+from .model import ToyModel
+from .order_parameters import Phase, classify, feature_dimensionality, feature_norm, interference
+
+MOST_ENUMERATED = 10
+SAME_LOSS = 1e-9
+"""Relative difference of losses up to which two minima can be the same."""
+SAME_POINT = 1e-5
+"""Difference of invariants (norms², biases, products) up to which two minima can be the same."""
+
+GRADIENT_TOLERANCE = 1e-11
+"""A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+CURVATURE_TOLERANCE = 1e-6
+"""One-sided curvatures of that scaled loss down to minus this still count as a minimum."""
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """A local minimum of the expected loss.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_hidden, n_features)
+        Rotated so that the first represented feature lies along the first axis, the next in the plane of two, and so on.
+    bias : ndarray, shape (n_features,)
+    loss : float
+        Expected loss.
+    phase : Phase
+    configuration : Configuration or None
+        The frozen configuration of the same phase, when there is one.
+    gradient_norm : float
+        Largest entry of the gradient of loss / Σ_i I_i E x_i².
+    curvature : float
+        Lowest one-sided second derivative of loss / Σ_i I_i E x_i² along a unit direction of (weights, bias) that is not a
+        rotation; at a kink of the gradient it depends on the side, and the lowest side counts.
+    feature_loss : ndarray, shape (n_features,)
+        Each feature's own loss E (x_i − x'_i)², without its importance.
+    feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
+    is_global : bool
+        Whether no lower minimum was found; more than one can be the lowest.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    loss: float
+    phase: Phase
+    configuration: Configuration | None
+    gradient_norm: float
+    curvature: float
+    feature_loss: np.ndarray
+    feature_norm: np.ndarray
+    interference: np.ndarray
+    feature_dimensionality: np.ndarray
+    is_global: bool
+
+    @property
+    def converged(self):
+        """Whether the gradient has rounding size and no curvature is negative."""
+        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
+
+
+def minimize(model, *, n_starts=32, seed=0):
+    """Find the local minima of the expected loss over all weights and biases.
+
+    Parameters
+    ----------
+    model : ToyModel
+        With at most 10 features.
+    n_starts : int
+        Number of random starts, at least 1, beside the structured ones: the frozen configurations and perturbations of them.
+    seed : None, int or numpy.random.Generator
+
+    Returns
+    -------
+    list of Minimum
+        The distinct minima found, lowest first. Minima that differ by a rotation of the hidden space or a permutation of
+        features of equal importance and density are one.
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    BFGS (scipy) on loss / Σ_i I_i E x_i² with the exact gradient leads to a basin; a trust-region Newton method on the
+    exact second derivatives polishes to a gradient of rounding size and leaves saddles downhill. Points at which an output
+    is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are dropped.
+    """
+    if not isinstance(model, ToyModel):
+        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    if model.n_features > MOST_ENUMERATED:
+        raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
+    n_starts = whole_number("n_starts", n_starts, 1)
+    starts = starting_points(model, n_starts, np.random.default_rng(seed))
+    store = _newton.store(model.n_hidden, model.n_features)
+    points = np.array([_descend_with_scipy(model, start, store) for start in starts])
+    control = np.broadcast_to(model.importance, (len(points), model.n_features))
+    density = np.broadcast_to(model.feature_density, control.shape)
+    relu = model.activation == "relu"
+    settled = settle(points, model.n_hidden, control, density, relu=relu)
+    found = distinct(settled, model.n_hidden, _equal_classes(model))
+    lowest = found[0].scaled_loss if found else np.inf
+    return [_minimum(model, point, point.scaled_loss <= lowest * (1 + SAME_LOSS)) for point in found]
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A stationary point in flat form: what the solvers hand to each other.
+
+    x holds the weights row by row, then the biases; losses are divided by Σ_i I_i E x_i², feature_loss is not.
+    """
+
+    x: np.ndarray
+    scaled_loss: float
+    gradient_norm: float
+    curvature: float
+    n_evaluations: int
+    feature_loss: np.ndarray
+
+    @property
+    def is_minimum(self):
+        """Whether the gradient has rounding size and no curvature is negative."""
+        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
+
+    @property
+    def numbers(self):
+        """The four numbers between x and feature_loss."""
+        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations
+
+
+def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_steps=400, radius=0.5):
+    """Descend from every row of ``points`` and return the list of Settled, in the same order.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_points, (n_hidden + 1) n_features)
+        Weights row by row, then biases; not changed.
+    importance, density : ndarray, shape (n_points, n_features)
+    free : ndarray of bool, optional
+        Which parameters may move; default all.
+    """
+    x = np.array(points, dtype=np.float64, ndmin=2)
+    n_features = importance.shape[1]
+    free = np.ones(x.shape[1], dtype=bool) if free is None else free
+    result = np.empty((len(x), 4 + n_features))
+    _newton.settle(
+        x,
+        n_hidden,
+        np.ascontiguousarray(importance),
+        np.ascontiguousarray(density),
+        relu,
+        free,
+        max_steps,
+        radius,
+        1e-15,
+        _newton.store(n_hidden, n_features),
+        result,
+    )
+    return [Settled(row, r[0], r[1], r[2], int(r[3]), r[4:].copy()) for row, r in zip(x, result, strict=True)]
+
+
+def starting_points(model, n_starts, generator):
+    """Return flat starts, shape (n, size): frozen configurations, perturbations of them, and random weights."""
+    m, n, density = model.n_hidden, model.n_features, model.feature_density
+    starts = []
+    for weights in _configuration_weights(model, generator):
+        bias = np.where(np.any(weights != 0, axis=0), 0.0, density / 2)
+        starts.append(np.concatenate([weights.ravel(), bias]))
+        for size in (0.03, 0.3):
+            starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
+    for _ in range(n_starts):
+        weights = generator.normal(size=(m, n)) * generator.uniform(0.3, 1.3) / np.sqrt(m)
+        mean_residual = density / 2 - (weights.T @ weights) @ (density / 2)
+        starts.append(np.concatenate([weights.ravel(), mean_residual * generator.uniform(size=n)]))
+    return np.array(starts)
+
+
+def _configuration_weights(model, generator):
+    """The frozen weights; with features permuted as well unless all but the last are alike."""
+    if model.n_features > MOST_FEATURES:
+        return
+    alike = len(set(zip(model.importance[:-1], model.feature_density[:-1], strict=True))) == 1
+    by_importance = np.argsort(-model.importance, kind="stable")
+    for configuration in configurations(model.n_features, model.n_hidden):
+        yield configuration.weights
+        if alike:
+            continue
+        permuted = np.empty_like(configuration.weights)
+        permuted[:, by_importance] = configuration.weights[:, ::-1]
+        yield permuted
+        yield configuration.weights[:, generator.permutation(model.n_features)]
+
+
+def _descend_with_scipy(model, start, store):
+    from scipy.optimize import minimize as scipy_minimize
+
+    def scaled(x):
+        loss = _newton.evaluate(
+            x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store
+        )
+        return loss, _newton.gradient_of(store).copy()
+
+    return scipy_minimize(scaled, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}).x
+
+
+def invariants(x, n_hidden, classes):
+    """Return numbers that rotations, and permutations within each class of features, leave as they are.
+
+    Sorted norms², biases and products W_i·W_j within and between classes; continuous in x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (…, (n_hidden + 1) n_features)
+    n_hidden : int
+    classes : list of ndarray of int
+        Features that may be exchanged.
+
+    Returns
+    -------
+    ndarray, shape (…, n_invariants)
+    """
+    n = x.shape[-1] // (n_hidden + 1)
+    weights, bias = x[..., : n_hidden * n].reshape(*x.shape[:-1], n_hidden, n), x[..., n_hidden * n :]
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    parts = []
+    for k, members in enumerate(classes):
+        parts += [np.sort(gram[..., members, members]), np.sort(bias[..., members])]
+        above, below = np.triu_indices(len(members), 1)
+        parts.append(np.sort(gram[..., members[above], members[below]]))
+        for others in classes[k + 1 :]:
+            between = gram[..., members[:, None], others[None, :]]
+            parts.append(np.sort(between.reshape(*x.shape[:-1], -1)))
+    return np.concatenate(parts, axis=-1)
+
+
+def distinct(settled, n_hidden, classes):
+    """Return the distinct minima among settled points, lowest first; plateaus of dead outputs are left out."""
+    kept, keys = [], []
+    for point in sorted(settled, key=lambda point: point.scaled_loss):
+        if not point.is_minimum or is_dead(point, n_hidden):
+            continue
+        key = invariants(point.x, n_hidden, classes)
+        for other, other_key in zip(kept, keys, strict=True):
+            close = abs(point.scaled_loss - other.scaled_loss) <= SAME_LOSS * point.scaled_loss
+            if close and np.max(np.abs(key - other_key)) <= SAME_POINT:
+                break
+        else:
+            kept.append(point)
+            keys.append(key)
+    return kept
+
+
+def is_dead(point, n_hidden):
+    """Whether some output is 0 for every input: all its sums of negative products and bias stay below 0."""
+    n = point.feature_loss.size
+    weights, bias = point.x[: n_hidden * n].reshape(n_hidden, n), point.x[n_hidden * n :]
+    return bool(np.any(np.sum(np.maximum(weights.T @ weights, 0.0), axis=1) + bias <= 0.0))
+
+
+def _equal_classes(model):
+    keys = list(zip(model.importance, model.feature_density, strict=True))
+    return [np.array([i for i, key in enumerate(keys) if key == one]) for one in dict.fromkeys(keys)]
+
+
+def _minimum(model, point, is_global):
+    m, n = model.n_hidden, model.n_features
+    weights = upright(point.x[: m * n].reshape(m, n))
+    phase = classify(weights)
+    return Minimum(
+        weights=weights,
+        bias=point.x[m * n :].copy(),
+        loss=float(model.importance @ point.feature_loss),
+        phase=phase,
+        configuration=_by_name(n, m).get(phase.name),
+        gradient_norm=float(point.gradient_norm),
+        curvature=float(point.curvature),
+        feature_loss=point.feature_loss,
+        feature_norm=feature_norm(weights),
+        interference=interference(weights),
+        feature_dimensionality=feature_dimensionality(weights),
+        is_global=bool(is_global),
+    )
+
+
+@lru_cache(maxsize=64)
+def _by_name(n_features, n_hidden):
+    if n_features > MOST_FEATURES:
+        return {}
+    return {c.name: c for c in configurations(n_features, n_hidden)}
+
+
+def upright(weights):
+    """Rotate (or reflect) the hidden space so that weights become upper triangular with a nonnegative diagonal."""
+    upper = np.linalg.qr(np.asarray(weights, dtype=float), mode="r")
+    leading = upper[np.arange(len(upper)), np.argmax(np.abs(upper) > 1e-12, axis=1)]
+    return real_array("weights", upper * np.where(leading < 0, -1.0, 1.0)[:, None] + 0.0)
