@@ -3,10 +3,7 @@
 import numpy as np
 
 from ._jit import jit
-from ._moments import clipped_moments, first_component, workspace
-
-# Weights below this are zero: they change the loss by less than its smallest representable part.
-NEGLIGIBLE = 1e-290
+from ._moments import clipped_moments, workspace
 
 
 @jit
@@ -30,53 +27,7 @@ def _dot(weights, i, j, start):
 
 
 @jit
-def _output(i, gram, residual, bias, density, relu, order, a, p, place, work, out, gradient, hessian):
-    """Loss of output i; its gradient in (a_i1 … a_in, b_i) and, for order 2, its Hessian in them."""
-    n, count = bias.shape[0], 0
-    for j in range(n):
-        weight = gram[i, j]
-        if j == i or abs(weight) < NEGLIGIBLE:
-            continue
-        at = count
-        while at > 0 and abs(a[at - 1]) < abs(weight):
-            a[at], p[at], place[at + 1] = a[at - 1], p[at - 1], place[at]
-            at -= 1
-        a[at], p[at], place[at + 1] = weight, density[j], j
-        count += 1
-    place[0] = i
-    clipped_moments(gram[i, i], residual, density[i], a, p, count, bias[i], relu, order, work, out)
-    if order == 0:
-        return out[0]
-    # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b, ∂²/∂a_j² = E x_j² ∂²/∂b²
-    gradient[n] = out[1]
-    for j in range(n):
-        gradient[j] = 0.5 * density[j] * out[1]
-    for k in range(count + 1):
-        gradient[place[k]] = out[first_component(k, order)]
-    if order == 2:
-        hessian[n, n] = out[2]
-        for j in range(n):
-            mean = 0.5 * density[j]
-            hessian[n, j] = hessian[j, n] = mean * out[2]
-            for l in range(n):
-                hessian[j, l] = mean * (0.5 * density[l]) * out[2]
-            hessian[j, j] = density[j] / 3.0 * out[2]
-        for k in range(count + 1):
-            first, j = first_component(k, order), place[k]
-            for l in range(n):
-                hessian[j, l] = hessian[l, j] = 0.5 * density[l] * out[first + 1]
-            hessian[n, j] = hessian[j, n] = out[first + 1]
-        for k in range(count + 1):
-            first, j = first_component(k, order), place[k]
-            for l in range(k + 1):
-                hessian[j, place[l]] = hessian[place[l], j] = out[first + 2 + l]
-    return out[0]
-
-
-@jit
-def enumeration(
-    weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch
-):
+def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch):
     """Losses of a batch of models.
 
     weights (B, m, n), bias, importance, density (B, n); losses (B, n) gets E (x_i − x'_i)², without the importance.
@@ -84,7 +35,7 @@ def enumeration(
     Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``work`` and ``scratch`` come from
     `workspaces`; arrays of a higher order than asked for may be of any size.
     """
-    gram, slope, a, p, place, out, gradient, curvature, chain = scratch
+    gram, slope, gradient, curvature, chain = scratch
     n_models, m, n = weights.shape
     for model in range(n_models):
         w = weights[model]
@@ -95,8 +46,8 @@ def enumeration(
             hessian[model] = 0.0
         for i in range(n):
             residual = -_dot(w, i, i, -1.0)
-            losses[model, i] = _output(
-                i, gram, residual, bias[model], density[model], relu, order, a, p, place, work, out, gradient, curvature
+            losses[model, i] = clipped_moments(
+                i, gram, residual, bias[model], density[model], relu, order, work, gradient, curvature
             )
             if order > 0:
                 weight = importance[model, i]
@@ -146,10 +97,6 @@ def workspaces(n_hidden, n_features, order, relu=True):
     scratch = (
         np.empty((n, n)),
         np.empty((n, n)),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n + 1, np.int64),
-        np.empty(first_component(n, order)),
         np.empty(n + 1),
         np.empty((n + 1, n + 1)),
         np.empty((n + 1, n_hidden * n + n)),

@@ -111,5 +111,5 @@ def _evaluate(model, weights, bias, method, order):
         losses.reshape(bias.shape),
         weights_gradient.reshape(weights.shape),
         bias_gradient.reshape(bias.shape),
-        hessian.reshape(lead + (size, size)) if order == 2 else None,
+        hessian.reshape((*lead, size, size)) if order == 2 else None,
     )
