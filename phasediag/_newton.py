@@ -5,22 +5,32 @@ differentiable, but its second derivatives jump where an output is zero on an ev
 feature with bias 0), so a Hessian is one of several and curvature is a property of a direction.
 """
 
+import threading
+
 import numpy as np
 
 from ._enumeration import enumeration, workspaces
 from ._jit import address, call, jit
 
-PROBE = 1e-6
+PROBE = 1e-9
 """Distance at which one-sided second derivatives are taken."""
 
 
+_STORES = threading.local()
+
+
 def store(n_hidden, n_features):
-    """The arrays that the functions below work in; each thread needs its own."""
-    m, n = n_hidden, n_features
+    """The arrays that the functions below work in, one set for each thread and size."""
+    stores = _STORES.__dict__
+    if (n_hidden, n_features) not in stores:
+        stores[n_hidden, n_features] = _new_store(n_hidden, n_features)
+    return stores[n_hidden, n_features]
+
+
+def _new_store(m, n):
     size = m * n + n
     work, scratch = workspaces(m, n, 2)
-    rows = [np.empty((1, n)) for _ in range(5)]
-    bias, importance, density, losses, bias_gradient = rows
+    bias, importance, density, losses, bias_gradient = (np.empty((1, n)) for _ in range(5))
     weights, weights_gradient = np.empty((1, m, n)), np.empty((1, m, n))
     hessian, gradient = np.empty((1, size, size)), np.empty(size)
     outputs = (losses, weights_gradient, bias_gradient, hessian)
@@ -144,6 +154,24 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
 
 
 @jit
+def approach(x, m, importance, density, relu, free, store):
+    """Newton's method in place to the stationary point next to x, whatever its kind."""
+    n, size = importance.size, x.size
+    gradient, hessian = store[8], store[7][0]
+    for _ in range(12):
+        evaluate(x, m, importance, density, relu, 2, store)
+        _pin_rotations(x, m, n, hessian)
+        _restrict(free, gradient, hessian)
+        if np.max(np.abs(gradient)) <= 1e-16:
+            break
+        values, vectors = np.linalg.eigh(hessian)
+        step = -(vectors.T @ gradient)
+        for i in range(size):
+            step[i] = step[i] / values[i] if abs(values[i]) > 1e-9 else 0.0
+        x += vectors @ step
+
+
+@jit
 def _free_norm(free, gradient):
     norm = 0.0
     for i in range(gradient.size):
@@ -230,6 +258,13 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
                 break
             d = v
     return lowest
+
+
+@jit
+def curvature_along(x, direction, m, importance, density, relu, store):
+    """Second derivative of the scaled loss at x along ``direction``, rotations not pinned."""
+    evaluate(x, m, importance, density, relu, 2, store)
+    return direction @ (store[7][0] @ direction)
 
 
 @jit

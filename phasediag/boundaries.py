@@ -1,36 +1,38 @@
-"""Boundary curves between phases: found on the grid, followed by continuation, solved to rounding.
-
-Everything here sees the competing phases only as *sheets*: functions of the control parameters that give a phase's loss.
-Curves are followed in u = (log importance, log density).
-"""
+"""Boundary curves between phases: found where neighbouring cells differ, solved to rounding, followed by continuation."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, root
 
-STEPS_ACROSS = 128
-"""A curve that crosses the whole diagram is followed in about this many steps."""
+from . import _continuation
+from ._continuation import Box, crossing, follow, inward_difference, point
+from .candidates import configurations
 
 _TIE = 1e-12
-_DIFFERENCE_STEP = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseBoundary:
-    """A curve in the plane of control parameters on which two phases have the same loss.
+    """A curve in the plane of control parameters across which the lowest minimum changes.
 
     Attributes
     ----------
     phases : tuple of two str
+        The phases on its two sides. They can have one name: where two minima of the same phase cross.
     importance, density : ndarray, shape (n_points,)
-        Points along the curve in order; each solves the equality of the two losses to rounding.
+        Points along the curve in order; each solves its equation to rounding.
     order : {"first", "continuous"}
-        "first": two minima cross. "continuous": one minimum turns into the other.
+        "first": two minima with the same loss. "continuous": one minimum turns into the other, where the lowest one-sided
+        curvature of the more symmetric one (a weight or an interference is 0 in it) vanishes.
     latent_loss : ndarray, shape (n_points,)
-        Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; positive for first order.
-    spinodals : tuple
-        Curves on which one of the two ceases to be a minimum; empty where both always exist, as for frozen weights.
+        Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; 0 on continuous ones.
+    feature_norm : ndarray, shape (2, n_points)
+        The extra feature's norm on the two sides.
+    spinodals : tuple of Spinodal
+        Where either phase of a first-order boundary ceases to be a minimum; empty where both always exist (frozen weights).
+    ends : tuple of two str
+        How the curve ends at its first and last point: "edge" of the diagram, "triple point", "critical point" (two minima
+        of one phase become one), "order changes" (a first-order boundary becomes continuous), or "closed".
     """
 
     phases: tuple
@@ -38,7 +40,25 @@ class PhaseBoundary:
     density: np.ndarray
     order: str
     latent_loss: np.ndarray
+    feature_norm: np.ndarray
     spinodals: tuple = ()
+    ends: tuple = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Spinodal:
+    """The limit beyond which a phase of a first-order boundary is no longer a minimum.
+
+    Attributes
+    ----------
+    phase : str
+    importance, density : ndarray, shape (n_points,)
+        In the order of the boundary's points.
+    """
+
+    phase: str
+    importance: np.ndarray
+    density: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,227 +76,124 @@ class TriplePoint:
     phases: tuple
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """The loss of one phase over the plane of control parameters.
-
-    Attributes
-    ----------
-    phase : str
-    loss : callable
-        (importance, density) → expected loss.
-    extra_loss : callable
-        (importance, density) → the extra feature's own loss, ∂loss/∂importance.
-    """
-
-    phase: str
-    loss: callable
-    extra_loss: callable
-
-
-def find_boundaries(sheets, importance, density, lowest):
-    """Find every boundary between the lowest sheets that a grid shows, and the points where three meet.
+def find_boundaries(diagram):
+    """Find the boundaries and triple points of a phase diagram.
 
     Parameters
     ----------
-    sheets : sequence of Sheet
-    importance, density : ndarray
-        The grid's axes, increasing.
-    lowest : ndarray of int, shape (n_density, n_importance)
-        Which sheet is lowest in each cell (any of them where several are).
+    diagram : PhaseDiagram
 
     Returns
     -------
     (list of PhaseBoundary, list of TriplePoint)
     """
-    tracer = _Tracer(sheets, importance, density)
-    u = np.stack(np.meshgrid(np.log(importance), np.log(density)), axis=-1)
-    for one, other in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
-        differ = lowest[one] != lowest[other]
-        for start, a, end, b in zip(u[one][differ], lowest[one][differ], u[other][differ], lowest[other][differ], strict=True):
-            tracer.cross(start, int(a), end, int(b))
-    return tracer.boundaries(), tracer.triple_points()
+    if diagram.theory == "frozen":
+        return _frozen_boundaries(diagram)
+    from .solved_boundaries import solved_boundaries
+
+    return solved_boundaries(diagram)
 
 
-class _Tracer:
-    """Collects curves and triple points; a grid edge that a known curve already passes is not followed again."""
+class Corners:
+    """The triple points met so far, each once."""
 
-    def __init__(self, sheets, importance, density):
-        self.sheets = sheets
-        self.low = np.log([importance[0], density[0]])
-        self.high = np.log([importance[-1], density[-1]])
-        self.step = float(np.max(self.high - self.low)) / STEPS_ACROSS
-        self.curves = []  # (a, b, points)
-        self.corners = []  # (point, set of sheets)
+    def __init__(self):
+        self.found = []  # (u, list of phases)
 
-    def losses(self, u):
-        importance, density = np.exp(u[0]), min(np.exp(u[1]), 1.0)
-        return np.array([sheet.loss(importance, density) for sheet in self.sheets])
-
-    def difference(self, u, a, b):
-        """Relative difference of two sheets' losses; its zero is the boundary."""
-        importance, density = np.exp(u[0]), min(np.exp(u[1]), 1.0)
-        one, other = self.sheets[a].loss(importance, density), self.sheets[b].loss(importance, density)
-        return (one - other) / (abs(one) + abs(other))
-
-    def gradient(self, u, a, b):
-        """Central differences, one-sided at density 1, beyond which nothing depends on density."""
-        slope = np.zeros(2)
-        for axis in (0, 1):
-            forward, backward = np.array(u, dtype=float), np.array(u, dtype=float)
-            forward[axis] += _DIFFERENCE_STEP
-            backward[axis] -= _DIFFERENCE_STEP
-            if axis == 1:
-                forward[1], backward[1] = min(forward[1], 0.0), min(backward[1], 0.0)
-            if forward[axis] > backward[axis]:
-                rise = self.difference(forward, a, b) - self.difference(backward, a, b)
-                slope[axis] = rise / (forward[axis] - backward[axis])
-        return slope
-
-    def cross(self, start, a, end, b):
-        """Follow the boundary that separates sheet a at ``start`` from sheet b at ``end``."""
-        if self._known(start, end, a, b):
-            return
-        crossing = self._root(start, end, a, b)
-        if crossing is None:
-            return
-        losses = self.losses(crossing)
-        between = int(np.argmin(losses))
-        if losses[between] < min(losses[a], losses[b]) * (1 - _TIE) and np.linalg.norm(end - start) > 1e-9:
-            self.cross(start, a, crossing, between)
-            self.cross(crossing, between, end, b)
-            return
-        forward, closed = self._follow(crossing, a, b, +1.0)
-        backward = [] if closed else self._follow(crossing, a, b, -1.0)[0]
-        self.curves.append((a, b, np.array([*backward[::-1], crossing, *forward])))
-
-    def _known(self, start, end, a, b):
-        middle, reach = (start + end) / 2, np.linalg.norm(end - start) / 2 + 1e-9
-        return any({a, b} == {one, other} and _distance(points, middle) <= reach for one, other, points in self.curves)
-
-    def _root(self, start, end, a, b):
-        """The point between start and end where the sheets have the same loss, or None without a change of sign."""
-
-        def along(t):
-            return self.difference(start + t * (end - start), a, b)
-
-        first, last = along(0.0), along(1.0)
-        if abs(first) < 1e-15 or abs(last) < 1e-15:
-            return start if abs(first) <= abs(last) else end
-        if np.sign(first) == np.sign(last) or not np.isfinite(first + last):
-            return None
-        return start + brentq(along, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (end - start)
-
-    def _follow(self, start, a, b, sense):
-        """Points of the curve from ``start`` (left out) to its end, and whether it came back to where it started."""
-        points, here, step = [], start, self.step
-        tangent = sense * _tangent(self.gradient(here, a, b))
-        while len(points) < 100 * STEPS_ACROSS:
-            there = self._correct(here + step * tangent, a, b)
-            if there is None or np.linalg.norm(there - here) > 2 * step:
-                step /= 2
-                if step < 1e-6 * self.step:
-                    break
-                continue
-            turned = _tangent(self.gradient(there, a, b))
-            turned *= np.sign(turned @ tangent) or 1.0
-            if turned @ tangent < 0.98 and step > 1e-3 * self.step:
-                step /= 2
-                continue
-            if np.any(there < self.low - 1e-14) or np.any(there > self.high + 1e-14):
-                edge = self._edge(here, there, a, b)
-                if edge is not None and np.linalg.norm(edge - here) > 1e-12:
-                    points.append(edge)
-                break
-            losses = self.losses(there)
-            third = int(np.argmin(losses))
-            if third not in (a, b) and losses[third] < min(losses[a], losses[b]) * (1 - _TIE):
-                corner = self._corner(here, there, a, b, third)
-                if corner is not None:
-                    points.append(corner)
-                break
-            if len(points) > 2 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0:
-                points.append(start)
-                return points, True
-            points.append(there)
-            here, tangent, step = there, turned, min(1.5 * step, self.step)
-        return points, False
-
-    def _correct(self, u, a, b):
-        """Newton's method back onto the curve, along the gradient of the difference."""
-        for _ in range(30):
-            value, slope = self.difference(u, a, b), self.gradient(u, a, b)
-            if not np.isfinite(value) or not np.any(slope):
-                return None
-            move = -value * slope / (slope @ slope)
-            u = u + move
-            if np.linalg.norm(move) < 1e-14 or value == 0:
-                return u
-        return u if np.linalg.norm(move) < 1e-11 else None
-
-    def _edge(self, inside, outside, a, b):
-        """Where the curve leaves the diagram between two of its points."""
-        for axis in (0, 1):
-            for limit in (self.low[axis], self.high[axis]):
-                if (inside[axis] - limit) * (outside[axis] - limit) >= 0 and inside[axis] != limit:
-                    continue
-                t = (limit - inside[axis]) / (outside[axis] - inside[axis])
-                guess = inside + t * (outside - inside)
-                spread = np.zeros(2)
-                spread[1 - axis] = abs(outside[1 - axis] - inside[1 - axis]) + 1e-6
-                guess[axis] = limit
-                exact = self._root(guess - spread, guess + spread, a, b)
-                if exact is not None and np.all(exact >= self.low - 1e-12) and np.all(exact <= self.high + 1e-12):
-                    return exact
-        return None
-
-    def _corner(self, here, there, a, b, c):
-        """Solve for the point where three sheets meet, near the segment on which the third overtook."""
-        solved = root(lambda u: [self.difference(u, a, b), self.difference(u, a, c)], (here + there) / 2, tol=1e-15)
-        if np.max(np.abs(solved.fun)) > 1e-13 or np.linalg.norm(solved.x - here) > 10 * self.step:
-            return None
-        for point, members in self.corners:
-            if np.linalg.norm(point - solved.x) < 1e-7:
-                members |= {a, b, c}
-                return point
-        losses = self.losses(solved.x)
-        members = set(np.flatnonzero(losses <= np.min(losses) * (1 + 1e-10)).tolist()) | {a, b, c}
-        self.corners.append((solved.x, members))
-        return solved.x
-
-    def boundaries(self):
-        found = []
-        for a, b, points in self.curves:
-            importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
-            one, other = (
-                np.array([self.sheets[k].extra_loss(i, p) for i, p in zip(importance, density, strict=True)]) for k in (a, b)
-            )
-            phases = (self.sheets[a].phase, self.sheets[b].phase)
-            found.append(PhaseBoundary(phases, importance, density, "first", np.abs(one - other)))
-        return found
+    def add(self, u, phases):
+        for known, members in self.found:
+            if np.linalg.norm(known - u) < 1e-7:
+                members += [phase for phase in phases if phase not in members]
+                return
+        self.found.append((u, list(dict.fromkeys(phases))))
 
     def triple_points(self):
-        return [
-            TriplePoint(float(np.exp(u[0])), float(np.exp(u[1])), tuple(self.sheets[k].phase for k in sorted(members)))
-            for u, members in self.corners
-        ]
+        return [TriplePoint(*point(u), tuple(members)) for u, members in self.found]
 
 
-def _tangent(gradient):
-    """The unit vector along the curve, from the gradient across it."""
-    length = np.linalg.norm(gradient)
-    return np.array([-gradient[1], gradient[0]]) / length if length > 0 else np.array([1.0, 0.0])
+class _FrozenPair:
+    """The curve on which two frozen configurations have the same loss."""
+
+    def __init__(self, table, a, b):
+        self.table, self.a, self.b = table, a, b
+
+    def losses(self, u):
+        importance, density = point(u)
+        return np.array([c.expected_loss(importance, density) for c in self.table])
+
+    def difference(self, u, a, b):
+        importance, density = point(u)
+        one, other = (self.table[k].expected_loss(importance, density) for k in (a, b))
+        return (one - other) / (one + other)
+
+    def value(self, u):
+        return self.difference(u, self.a, self.b)
+
+    def slope(self, u):
+        return inward_difference(self.value, u, 1e-5)
+
+    def accept(self, u):
+        """Frozen weights do not change."""
+
+    def rival(self, u):
+        losses = self.losses(u)
+        lowest = int(np.argmin(losses))
+        return lowest if losses[lowest] < min(losses[self.a], losses[self.b]) * (1 - _TIE) else None
+
+    def corner(self, rival):
+        return lambda u: self.difference(u, self.a, rival)
+
+    def lowest_phases(self, u):
+        losses = self.losses(u)
+        return [self.table[k].name for k in np.flatnonzero(losses <= np.min(losses) * (1 + 1e-10))]
 
 
-def _distance(points, target):
-    """Distance from a point to a polyline."""
-    if len(points) == 1:
-        return np.linalg.norm(points[0] - target)
-    starts, ends = points[:-1], points[1:]
-    along = ends - starts
-    t = np.sum((target - starts) * along, axis=1) / np.maximum(np.sum(along**2, axis=1), 1e-300)
-    nearest = starts + np.clip(t, 0, 1)[:, None] * along
-    return np.min(np.linalg.norm(nearest - target, axis=1))
+def _frozen_boundaries(diagram):
+    table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
+    box, corners, curves = Box(diagram.importance, diagram.density), Corners(), []
+
+    def cross(start, a, end, b):
+        """Follow the boundary that separates configuration a, lowest at ``start``, from b, lowest at ``end``."""
+        if any({a, b} == {c.a, c.b} and _continuation.passes(points, start, end) for c, points, _ in curves):
+            return
+        curve = _FrozenPair(table, a, b)
+        found = crossing(curve.value, start, end)
+        if found is None or any(
+            {a, b} == {c.a, c.b} and _continuation.distance(points, found) < 0.2 * box.step for c, points, _ in curves
+        ):
+            return
+        between = curve.rival(found)
+        if between is not None and np.linalg.norm(end - start) > 1e-9:
+            cross(start, a, found, between)
+            cross(found, between, end, b)
+            return
+        points, ends = [found], []
+        for sense in (1.0, -1.0):
+            more, reason, _ = follow(curve, found, box, sense)
+            points = [*points, *more] if sense > 0 else [*more[::-1], *points]
+            if reason == "corner" and more:
+                corners.add(more[-1], curve.lowest_phases(more[-1]))
+            name = "triple point" if reason == "corner" else reason
+            ends = [*ends, name] if sense > 0 else [name, *ends]
+            if reason == "closed":
+                ends = ["closed", "closed"]
+                break
+        curves.append((curve, np.array(points), tuple(ends)))
+
+    lowest = np.argmin(diagram.candidate_loss, axis=0)
+    rows, columns = np.log(diagram.density), np.log(diagram.importance)
+    for down, right in ((0, 1), (1, 0)):
+        one = lowest[: lowest.shape[0] - down, : lowest.shape[1] - right]
+        other = lowest[down:, right:]
+        for i, j in np.argwhere(one != other):
+            start, end = (np.array([columns[j + k * right], rows[i + k * down]]) for k in (0, 1))
+            cross(start, int(one[i, j]), end, int(other[i, j]))
+    return [_frozen_result(*curve) for curve in curves], corners.triple_points()
+
+
+def _frozen_result(curve, points, ends):
+    importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
+    pair = [curve.table[k] for k in (curve.a, curve.b)]
+    latent = np.abs(pair[0].extra_loss(density) - pair[1].extra_loss(density))
+    norms = np.array([[np.linalg.norm(c.weights[:, -1])] * len(points) for c in pair])
+    return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, (), ends)

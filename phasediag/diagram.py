@@ -1,23 +1,17 @@
 """Phase diagrams: which phase has the lowest loss over the plane of importance and density."""
 
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ._arguments import density_array, grid_axis, one_of, positive_array, sizes
-from .candidates import MOST_FEATURES, configurations
+from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, whole_number
+from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
-from .order_parameters import feature_norm, interference
+from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_grid
 
-THEORIES = ("frozen",)
-
-TIE_TOLERANCE = 1e-12
-"""Phases whose losses agree to this relative accuracy coexist."""
-
-COEXISTENCE = "coexistence"
-"""The ``extra`` of a cell in which phases with different places of the extra feature coexist."""
+THEORIES = ("frozen", "relaxed", "global")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +36,8 @@ class PhaseDiagram:
     extra : ndarray of str, shape (n_density, n_importance)
         "not_represented", "dedicated" or "superposition"; "coexistence" where tied phases differ in it.
     coexisting : ndarray of tuple, shape (n_density, n_importance)
-        The names of the phases that exist at the lowest loss: more than one on a boundary.
+        Names of phases, lowest first. Global theory: all that have a local minimum in the cell, the stable one first and
+        then the metastable ones. Frozen and relaxed: those that share the lowest loss, more than one only on a boundary.
     loss : ndarray, shape (n_density, n_importance)
         The lowest expected loss.
     weights : ndarray, shape (n_density, n_importance, n_hidden, n_features)
@@ -51,7 +46,11 @@ class PhaseDiagram:
     feature_norm, interference : ndarray, shape (n_density, n_importance)
         Order parameters of the extra feature.
     converged : ndarray of bool, shape (n_density, n_importance)
-        Always true where the loss is a closed form.
+        Whether gradient and curvature show a minimum at the lowest loss found; always true for closed forms.
+    minima : ndarray, shape (n_minima, (n_hidden + 1) n_features)
+        Global theory: every minimum of every cell, weights row by row, then biases; empty otherwise.
+    minima_cell : ndarray of int, shape (n_minima,)
+        The flat index of the cell of each.
     """
 
     n_features: int
@@ -71,6 +70,8 @@ class PhaseDiagram:
     feature_norm: np.ndarray
     interference: np.ndarray
     converged: np.ndarray
+    minima: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    minima_cell: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
     def boundaries(self):
         """Return the curves between the phases, a list of PhaseBoundary.
@@ -88,14 +89,7 @@ class PhaseDiagram:
     def _curves(self):
         from .boundaries import find_boundaries
 
-        lowest = np.argmin(self.candidate_loss, axis=0)
-        return find_boundaries(self._sheets(), self.importance, self.density, lowest)
-
-    def _sheets(self):
-        from .boundaries import Sheet
-
-        table = configurations(self.n_features, self.n_hidden, activation=self.activation)
-        return [Sheet(c.name, c.expected_loss, partial(_extra_loss, c)) for c in table]
+        return find_boundaries(self)
 
     def to_xarray(self):
         """Return the diagram as an ``xarray.Dataset`` with labelled axes density, importance, candidate, hidden, feature."""
@@ -132,7 +126,7 @@ class PhaseDiagram:
         """
         arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "coexisting"}
         arrays["phase"], arrays["extra"] = self.phase.astype(str), self.extra.astype(str)
-        joined = [_TIE_MARK.join(names) for names in self.coexisting.ravel()]
+        joined = [TIE_MARK.join(names) for names in self.coexisting.ravel()]
         arrays["coexisting"] = np.array(joined).reshape(self.coexisting.shape)
         np.savez_compressed(_npz(path), **arrays)
 
@@ -153,11 +147,10 @@ class PhaseDiagram:
         values.update({name: values[name].item() for name in ("n_features", "n_hidden", "activation", "theory")})
         values["candidates"] = tuple(values["candidates"].tolist())
         values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)
-        values["coexisting"] = _tuples([text.split(_TIE_MARK) for text in values["coexisting"].ravel()], values["loss"].shape)
+        coexisting = np.empty(values["loss"].size, dtype=object)
+        coexisting[:] = [tuple(text.split(TIE_MARK)) for text in values["coexisting"].ravel()]
+        values["coexisting"] = coexisting.reshape(values["loss"].shape)
         return cls(**values)
-
-
-_TIE_MARK = " = "
 
 
 def default_axes():
@@ -166,7 +159,20 @@ def default_axes():
     return np.geomspace(0.1, 10.0, 100), density
 
 
-def phase_diagram(n_features=2, n_hidden=1, *, importance=None, density=None, theory="frozen", activation="relu"):
+def phase_diagram(
+    n_features=2,
+    n_hidden=1,
+    *,
+    importance=None,
+    density=None,
+    theory="global",
+    activation="relu",
+    n_starts=24,
+    seed=0,
+    n_threads=2,
+    progress=False,
+    checkpoint=None,
+):
     """Compute a phase diagram.
 
     Parameters
@@ -179,9 +185,22 @@ def phase_diagram(n_features=2, n_hidden=1, *, importance=None, density=None, th
         Axis of relative importances of the extra feature, increasing and positive; default the paper's, 0.1 … 10.
     density : array_like, optional
         Axis of densities, increasing, in (0, 1]; default the paper's, 0.01 … 1.
-    theory : {"frozen"}
-        "frozen": the configurations with unit weights compete by their closed-form losses.
+    theory : {"frozen", "relaxed", "global"}
+        "frozen": the configurations with unit weights compete by their closed-form losses. "relaxed": each configuration
+        descends within its own pattern (scales, angles and biases free, zeros kept) from its frozen weights. "global": all
+        local minima over all weights and biases. For each cell, global ≤ relaxed ≤ frozen.
     activation : {"relu", "linear"}
+    n_starts : int
+        Global theory: random starts at each coarse point of the grid, beside the configurations.
+    seed : int
+        Global theory: seed of those starts.
+    n_threads : int
+        Number of threads; the result does not depend on it.
+    progress : bool
+        Show a progress bar on standard error.
+    checkpoint : path, optional
+        Global theory: an .npz file that receives the state of the search every half minute and when it is interrupted
+        (Ctrl-C), and from which the same call goes on; both give the same result as an uninterrupted search.
 
     Returns
     -------
@@ -202,68 +221,29 @@ def phase_diagram(n_features=2, n_hidden=1, *, importance=None, density=None, th
     paper_importance, paper_density = default_axes()
     importance = paper_importance if importance is None else grid_axis("importance", importance, positive_array)
     density = paper_density if density is None else grid_axis("density", density, density_array)
-    return _frozen_diagram(n_features, n_hidden, importance, density, activation)
+    search = {
+        "n_starts": whole_number("n_starts", n_starts, 1),
+        "seed": whole_number("seed", seed, 0),
+        "n_threads": whole_number("n_threads", n_threads, 1),
+        "checkpoint": None if checkpoint is None else _npz(checkpoint, "checkpoint"),
+    }
+    model = (n_features, n_hidden, importance, density, activation)
+    if theory == "global":
+        with _bar(density.size * importance.size, progress) as bar:
+            grids = global_grid(*model, progress=bar.update, **search)
+    else:
+        grids = (frozen_grid if theory == "frozen" else relaxed_grid)(*model)
+    return PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, **grids)
 
 
-def _frozen_diagram(n_features, n_hidden, importance, density, activation):
-    table = configurations(n_features, n_hidden, activation=activation)
-    losses = np.empty((len(table), density.size, importance.size))
-    for k, configuration in enumerate(table):
-        losses[k] = configuration.expected_loss(importance, density[:, None])
-    winner = np.argmin(losses, axis=0)
-    loss = np.take_along_axis(losses, winner[None], axis=0)[0]
-    phase = _objects([c.name for c in table])[winner]
-    extra = _objects([c.phase.extra for c in table])[winner]
-    coexisting = _objects([(c.name,) for c in table])[winner]
-    tied = losses <= loss * (1 + TIE_TOLERANCE)
-    for cell in zip(*np.nonzero(tied.sum(axis=0) > 1), strict=True):
-        members = [c.phase for c, is_tied in zip(table, tied[(slice(None), *cell)], strict=True) if is_tied]
-        coexisting[cell] = tuple(member.name for member in members)
-        phase[cell] = _TIE_MARK.join(coexisting[cell])
-        if len({member.extra for member in members}) > 1:
-            extra[cell] = COEXISTENCE
-    weights = np.stack([c.weights for c in table])
-    biases = np.stack([c.bias(density) for c in table])
-    return PhaseDiagram(
-        n_features=n_features,
-        n_hidden=n_hidden,
-        activation=activation,
-        theory="frozen",
-        importance=importance,
-        density=density,
-        candidates=tuple(c.name for c in table),
-        candidate_loss=losses,
-        phase=phase,
-        extra=extra,
-        coexisting=coexisting,
-        loss=loss,
-        weights=weights[winner],
-        bias=biases[winner, np.arange(density.size)[:, None]],
-        feature_norm=feature_norm(weights)[winner, -1],
-        interference=interference(weights)[winner, -1],
-        converged=np.ones(winner.shape, dtype=bool),
-    )
+def _bar(total, shown):
+    from tqdm import tqdm
+
+    return tqdm(total=total, disable=not shown, unit="cell", desc="minima")
 
 
-def _objects(values):
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _tuples(values, shape):
-    array = np.empty(len(values), dtype=object)
-    array[:] = [tuple(value) for value in values]
-    return array.reshape(shape)
-
-
-def _extra_loss(configuration, importance, density):
-    """The configuration's ∂loss/∂importance, which does not depend on importance when the weights are frozen."""
-    return float(configuration.extra_loss(density))
-
-
-def _npz(path):
+def _npz(path, name="path"):
     path = Path(path)
     if path.suffix != ".npz":
-        raise ValueError(f'path must end in ".npz", got {str(path)!r}')
+        raise ValueError(f'{name} must end in ".npz", got {str(path)!r}')
     return path

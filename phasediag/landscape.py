@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import _newton
-from .minima import SAME_LOSS, SAME_POINT, Settled, invariants, is_dead, settle, starting_points
+from .minima import Settled, invariants, same_minimum, settle, starting_points
 from .model import ToyModel
 
 COARSE_SPACING = 8
@@ -53,7 +52,7 @@ class Landscape:
     @property
     def classes(self):
         """The features that can be exchanged: all but the extra one."""
-        return [np.arange(self.n_features - 1), np.array([self.n_features - 1])]
+        return (tuple(range(self.n_features - 1)), (self.n_features - 1,))
 
     def control(self, cells):
         """Importance and density of every feature at the cells, two arrays of shape (n_cells, n_features)."""
@@ -159,15 +158,14 @@ class Landscape:
             keys = invariants(np.array([point.x for point in settled]), self.n_hidden, self.classes)
             for (cell, _), point, key in zip(chunk, settled, keys, strict=True):
                 self.evaluations += point.n_evaluations
-                if point.is_minimum and not is_dead(point, self.n_hidden):
+                if point.is_minimum:
                     self._add(cell, point, key)
 
     def _add(self, cell, point, key):
         points, keys = self.cells.setdefault(cell, []), self._keys.setdefault(cell, [])
-        for other, other_key in zip(points, keys, strict=True):
-            close = abs(point.scaled_loss - other.scaled_loss) <= SAME_LOSS * point.scaled_loss
-            if close and np.max(np.abs(key - other_key)) <= SAME_POINT:
-                return
+        flat = self.activation == "linear"
+        if any(same_minimum(point, key, *other, flat=flat) for other in zip(points, keys, strict=True)):
+            return
         points.append(point)
         keys.append(key)
         self._frontier.append((cell, len(points) - 1))

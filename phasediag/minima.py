@@ -108,7 +108,7 @@ def minimize(model, *, n_starts=32, seed=0):
     density = np.broadcast_to(model.feature_density, control.shape)
     relu = model.activation == "relu"
     settled = settle(points, model.n_hidden, control, density, relu=relu)
-    found = distinct(settled, model.n_hidden, _equal_classes(model))
+    found = distinct(settled, model.n_hidden, _equal_classes(model), flat=not relu)
     lowest = found[0].scaled_loss if found else np.inf
     return [_minimum(model, point, point.scaled_loss <= lowest * (1 + SAME_LOSS)) for point in found]
 
@@ -125,17 +125,18 @@ class Settled:
     gradient_norm: float
     curvature: float
     n_evaluations: int
+    is_dead: bool
     feature_loss: np.ndarray
 
     @property
     def is_minimum(self):
-        """Whether the gradient has rounding size and no curvature is negative."""
-        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
+        """Whether the gradient has rounding size, no curvature is negative and no output is 0 for every input."""
+        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE and not self.is_dead
 
     @property
     def numbers(self):
-        """The four numbers between x and feature_loss."""
-        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations
+        """The five numbers between x and feature_loss."""
+        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead
 
 
 def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_steps=400, radius=0.5):
@@ -166,7 +167,8 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
         _newton.store(n_hidden, n_features),
         result,
     )
-    return [Settled(row, r[0], r[1], r[2], int(r[3]), r[4:].copy()) for row, r in zip(x, result, strict=True)]
+    dead = _dead(x, n_hidden, n_features) & relu
+    return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
 def starting_points(model, n_starts, generator):
@@ -222,54 +224,67 @@ def invariants(x, n_hidden, classes):
     ----------
     x : ndarray, shape (…, (n_hidden + 1) n_features)
     n_hidden : int
-    classes : list of ndarray of int
+    classes : tuple of tuple of int
         Features that may be exchanged.
 
     Returns
     -------
     ndarray, shape (…, n_invariants)
     """
-    n = x.shape[-1] // (n_hidden + 1)
-    weights, bias = x[..., : n_hidden * n].reshape(*x.shape[:-1], n_hidden, n), x[..., n_hidden * n :]
-    gram = np.swapaxes(weights, -1, -2) @ weights
-    parts = []
+    lead, n = x.shape[:-1], x.shape[-1] // (n_hidden + 1)
+    weights = x[..., : n_hidden * n].reshape(*lead, n_hidden, n)
+    numbers = np.concatenate(
+        [(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1
+    )
+    return np.concatenate([np.sort(numbers[..., orbit], axis=-1) for orbit in _orbits(n, classes)], axis=-1)
+
+
+@lru_cache(maxsize=256)
+def _orbits(n, classes):
+    """Index sets into (WᵀW flattened, biases) whose entries permutations within the classes exchange."""
+    orbits = []
     for k, members in enumerate(classes):
-        parts += [np.sort(gram[..., members, members]), np.sort(bias[..., members])]
-        above, below = np.triu_indices(len(members), 1)
-        parts.append(np.sort(gram[..., members[above], members[below]]))
-        for others in classes[k + 1 :]:
-            between = gram[..., members[:, None], others[None, :]]
-            parts.append(np.sort(between.reshape(*x.shape[:-1], -1)))
-    return np.concatenate(parts, axis=-1)
+        orbits += [[i * n + i for i in members], [n * n + i for i in members]]
+        orbits.append([i * n + j for i in members for j in members if i < j])
+        orbits += [[i * n + j for i in members for j in others] for others in classes[k + 1 :]]
+    return [np.array(orbit) for orbit in orbits if orbit]
 
 
-def distinct(settled, n_hidden, classes):
-    """Return the distinct minima among settled points, lowest first; plateaus of dead outputs are left out."""
+def distinct(settled, n_hidden, classes, *, flat=False):
+    """Return the distinct minima among settled points, lowest first.
+
+    ``flat``: the minima lie in valleys of equal loss (as those of the linear model do), of which one point is kept: the one
+    that came first.
+    """
     kept, keys = [], []
-    for point in sorted(settled, key=lambda point: point.scaled_loss):
-        if not point.is_minimum or is_dead(point, n_hidden):
+    for point in sorted(settled, key=lambda point: float(f"{point.scaled_loss:.11e}")):
+        if not point.is_minimum:
             continue
         key = invariants(point.x, n_hidden, classes)
-        for other, other_key in zip(kept, keys, strict=True):
-            close = abs(point.scaled_loss - other.scaled_loss) <= SAME_LOSS * point.scaled_loss
-            if close and np.max(np.abs(key - other_key)) <= SAME_POINT:
-                break
-        else:
+        if not any(same_minimum(point, key, *other, flat=flat) for other in zip(kept, keys, strict=True)):
             kept.append(point)
             keys.append(key)
     return kept
 
 
-def is_dead(point, n_hidden):
-    """Whether some output is 0 for every input: all its sums of negative products and bias stay below 0."""
-    n = point.feature_loss.size
-    weights, bias = point.x[: n_hidden * n].reshape(n_hidden, n), point.x[n_hidden * n :]
-    return bool(np.any(np.sum(np.maximum(weights.T @ weights, 0.0), axis=1) + bias <= 0.0))
+def same_minimum(point, key, other, other_key, *, flat=False):
+    """Whether two settled points with these invariants are one minimum; a flat valley counts as one."""
+    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss:
+        return False
+    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT
+
+
+def _dead(x, n_hidden, n_features):
+    """Whether some output is 0 for every input: what positive products and the bias can add up to stays below 0."""
+    weights = x[:, : n_hidden * n_features].reshape(-1, n_hidden, n_features)
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    most = np.sum(np.maximum(gram, 0.0), axis=-1) + x[:, n_hidden * n_features :]
+    return np.any(most <= 0.0, axis=-1)
 
 
 def _equal_classes(model):
     keys = list(zip(model.importance, model.feature_density, strict=True))
-    return [np.array([i for i, key in enumerate(keys) if key == one]) for one in dict.fromkeys(keys)]
+    return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
 
 
 def _minimum(model, point, is_global):

@@ -181,6 +181,54 @@ def classify(weights, *, tolerance=TOLERANCE):
     return phase_of(clusters, n_features)
 
 
+def classify_many(weights, *, tolerance=TOLERANCE):
+    """Name the phase of each weight matrix of a stack; see `classify`.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_models, n_hidden, n_features)
+    tolerance : float
+
+    Returns
+    -------
+    list of Phase
+
+    Notes
+    -----
+    The signs of the cosines, which pairs are collinear, and the rank settle the phase where at most one cluster has more
+    than two features and that one has only negative cosines and one dimension less than features (then its directions
+    surround the origin); matrices with the same pattern are then classified once.
+    """
+    weights = _weights(weights)
+    directions = _directions(weights)
+    cosine = np.swapaxes(directions, -1, -2) @ directions
+    represented = np.linalg.norm(weights, axis=-2) > tolerance
+    linked = (np.abs(cosine) > tolerance) & represented[:, :, None] & represented[:, None, :]
+    collinear = np.abs(cosine) > 1 - tolerance**2 / 2
+    patterns = (np.where(linked, np.sign(cosine), 0) + 2 * collinear).astype(np.int8)
+    singular = np.linalg.svd(directions * represented[:, None, :], compute_uv=False)
+    ranks = np.sum(singular > tolerance * singular[:, :1], axis=-1)
+    phases = []
+    for matrix, pattern, rank in zip(weights, patterns, ranks, strict=True):
+        key = (pattern.tobytes(), int(rank), matrix.shape, tolerance)
+        if key not in _SETTLED:
+            phase = classify(matrix, tolerance=tolerance)
+            _SETTLED[key] = phase if _settled_by_pattern(phase, pattern) else None
+        phases.append(_SETTLED[key] or classify(matrix, tolerance=tolerance))
+    return phases
+
+
+_SETTLED = {}  # the phase of each pattern met so far, None where the pattern does not settle it
+
+
+def _settled_by_pattern(phase, pattern):
+    large = [cluster for cluster in phase.clusters if cluster.size > 2]
+    if not large:
+        return True
+    between = pattern[np.ix_(large[0].features, large[0].features)][~np.eye(large[0].size, dtype=bool)]
+    return len(large) == 1 and large[0].size == large[0].dimension + 1 and bool(np.all(between == -1))
+
+
 def phase_of(clusters, n_features):
     """Return the Phase made of ``clusters`` (the extra feature's first) among ``n_features`` features."""
     clusters = tuple(clusters)

@@ -1,0 +1,212 @@
+"""Following a curve value(u) = 0 in the plane u = (log importance, log density) by predictor and corrector."""
+
+import numpy as np
+from scipy.optimize import brentq
+
+STEPS_ACROSS = 128
+"""A curve that crosses the whole diagram is followed in about this many steps."""
+
+SHORTEST_STEP = 1e-7
+"""Where a curve cannot be continued, its end is located to this part of a step."""
+
+
+class Box:
+    """The rectangle of the diagram in u, and the length of a full step in it."""
+
+    def __init__(self, importance, density):
+        self.low = np.log([importance[0], density[0]])
+        self.high = np.log([importance[-1], density[-1]])
+        self.step = max(float(np.max(self.high - self.low)), 1e-3) / STEPS_ACROSS
+
+    def outside(self, u):
+        return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))
+
+
+def point(u):
+    """Importance and density at u; density stops at 1."""
+    return float(np.exp(u[0])), float(min(np.exp(u[1]), 1.0))
+
+
+def follow(curve, start, box, sense):
+    """Follow a curve from a point on it.
+
+    Parameters
+    ----------
+    curve : object
+        With value(u), slope(u), accept(u) (u is on the curve and the next point is near), rival(u) (None, or what is lower
+        than the phases that the curve separates) and corner(rival) (a function of u that vanishes where it has the same loss).
+    start : ndarray, shape (2,)
+    box : Box
+    sense : +1.0 or -1.0
+        The direction.
+
+    Returns
+    -------
+    (list of ndarray, str, rival)
+        The points after ``start``; why it ended: "edge", "corner" (with the rival), "closed" or "end".
+    """
+    points, here, step = [], start, box.step
+    tangent = sense * _tangent(curve.slope(here))
+    while len(points) < 100 * STEPS_ACROSS:
+        there = correct(curve, here + step * tangent)
+        if there is None or not 0.2 * step < np.linalg.norm(there - here) < 2 * step:
+            step /= 2
+            if step < SHORTEST_STEP * box.step:
+                return points, "end", None
+            continue
+        turned = _tangent(curve.slope(there))
+        turned *= np.sign(turned @ tangent) or 1.0
+        if turned @ tangent < 0.98 and step > 1e-3 * box.step:
+            step /= 2
+            continue
+        if box.outside(there):
+            edge = _edge(curve, here, there, box)
+            return (points if edge is None else [*points, edge]), "edge", None
+        rival = curve.rival(there)
+        if rival is not None:
+            corner = _corner(curve, curve.corner(rival), here, there)
+            if corner is not None:
+                return [*points, corner], "corner", rival
+            step /= 2  # the rival cannot be compared all the way: come closer
+            if step < SHORTEST_STEP * box.step:
+                return points, "corner", rival
+            continue
+        if len(points) > 2 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0:
+            return [*points, start], "closed", None
+        curve.accept(there)
+        points.append(there)
+        here, tangent, step = there, turned, min(1.5 * step, box.step)
+    return points, "end", None
+
+
+def correct(curve, u):
+    """Newton's method onto the curve along the slope; None where the curve does not exist or it fails."""
+    size = np.inf
+    for _ in range(25):
+        value = curve.value(u)
+        if not np.isfinite(value):
+            return None
+        slope = curve.slope(u)
+        square = slope @ slope
+        if not np.isfinite(square) or square == 0:
+            return None
+        move = -value * slope / square
+        length = np.linalg.norm(move)
+        if length > 1.0 or length > 4 * size:
+            return None
+        u, size = u + move, length
+        if length < 3e-15:
+            break
+    return u if size < 1e-11 else None
+
+
+def crossing(value, start, end):
+    """The point between start and end where value changes sign, or None; an end at which it vanishes is the point."""
+
+    def along(t):
+        return value(start + t * (end - start))
+
+    first, last = along(0.0), along(1.0)
+    if not np.isfinite(first + last):
+        return None
+    if min(abs(first), abs(last)) < 1e-15:
+        return start if abs(first) <= abs(last) else end
+    if np.sign(first) == np.sign(last):
+        return None
+    return start + brentq(along, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (end - start)
+
+
+def _edge(curve, inside, outside, box):
+    """Where the curve leaves the box between two of its points."""
+    for axis in (0, 1):
+        for limit in (box.low[axis], box.high[axis]):
+            beyond = (outside[axis] - limit) * (1 if limit == box.high[axis] else -1)
+            if beyond <= 1e-13:
+                continue
+            if abs(inside[axis] - limit) < 1e-13:
+                return None
+            guess = inside + (limit - inside[axis]) / (outside[axis] - inside[axis]) * (outside - inside)
+            guess[axis] = limit
+            spread = np.zeros(2)
+            spread[1 - axis] = 0.6 * abs(outside[1 - axis] - inside[1 - axis]) + 1e-7
+            exact = crossing(curve.value, guess - spread, guess + spread)
+            if exact is None:  # the curve touches or exists on one side only: Newton's method along the edge
+                exact = guess
+                for _ in range(25):
+                    slope = curve.slope(exact)[1 - axis]
+                    move = -curve.value(exact) / slope if slope else np.nan
+                    if not np.isfinite(move):
+                        return None
+                    exact = exact + move * (spread > 0)
+                    if abs(move) < 1e-14:
+                        break
+            if not box.outside(exact):
+                return exact
+    return None
+
+
+def _corner(curve, against, here, there):
+    """The point of the curve between two of its points at which ``against`` changes sign; it may not exist near ``here``."""
+
+    def along(t):
+        on_curve = correct(curve, here + t * (there - here))
+        return np.nan if on_curve is None else against(on_curve)
+
+    last = along(1.0)
+    if not np.isfinite(last):
+        return None
+
+    def signed(t):
+        value = along(t)
+        return value if np.isfinite(value) else -last
+
+    if np.sign(signed(0.0)) == np.sign(last):
+        return None
+    return correct(curve, here + brentq(signed, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (there - here))
+
+
+def _tangent(slope):
+    """The unit vector along the curve, from the slope across it."""
+    length = np.linalg.norm(slope)
+    return np.array([-slope[1], slope[0]]) / length if length > 0 else np.array([1.0, 0.0])
+
+
+def distance(points, target):
+    """Distance from a point to a polyline."""
+    points = np.asarray(points)
+    if len(points) == 1:
+        return np.linalg.norm(points[0] - target)
+    starts, along = points[:-1], np.diff(points, axis=0)
+    t = np.sum((target - starts) * along, axis=1) / np.maximum(np.sum(along**2, axis=1), 1e-300)
+    nearest = starts + np.clip(t, 0, 1)[:, None] * along
+    return np.min(np.linalg.norm(nearest - target, axis=1))
+
+
+def passes(points, start, end):
+    """Whether a polyline crosses the segment from start to end."""
+    points = np.asarray(points)
+    if len(points) < 2:
+        return False
+    along, step = end - start, np.diff(points, axis=0)
+    offset = points[:-1] - start
+    turn = along[0] * step[:, 1] - along[1] * step[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        on_segment = (offset[:, 0] * step[:, 1] - offset[:, 1] * step[:, 0]) / turn
+        on_polyline = (offset[:, 0] * along[1] - offset[:, 1] * along[0]) / turn
+    slack = 1e-6
+    inside = [(t > -slack) & (t < 1 + slack) for t in (on_segment, on_polyline)]
+    return bool(np.any(inside[0] & inside[1]))
+
+
+def inward_difference(value, u, step):
+    """Gradient of value by central differences, one-sided at density 1, beyond which nothing depends on density."""
+    slope = np.zeros(2)
+    for axis in (0, 1):
+        forward, backward = np.array(u, dtype=float), np.array(u, dtype=float)
+        forward[axis] += step
+        backward[axis] -= step
+        if axis == 1:
+            forward[1], backward[1] = min(forward[1], 0.0), min(backward[1], 0.0)
+        if forward[axis] > backward[axis]:
+            slope[axis] = (value(forward) - value(backward)) / (forward[axis] - backward[axis])
+    return slope

@@ -1,0 +1,188 @@
+"""The three theories over a grid: which phases compete in each cell, and which has the lowest loss."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .candidates import configurations
+from .landscape import Landscape
+from .minima import Settled, settle
+from .order_parameters import classify_many, feature_norm, interference
+
+TIE_TOLERANCE = 1e-12
+"""Phases whose losses agree to this relative accuracy coexist."""
+
+COEXISTENCE = "coexistence"
+"""The ``extra`` of a cell in which phases with different places of the extra feature coexist."""
+
+TIE_MARK = " = "
+
+
+def frozen_grid(n_features, n_hidden, importance, density, activation):
+    """Fields of the frozen diagram: configurations with unit weights compete by their closed-form losses."""
+    table = configurations(n_features, n_hidden, activation=activation)
+    losses = np.empty((len(table), density.size, importance.size))
+    for k, configuration in enumerate(table):
+        losses[k] = configuration.expected_loss(importance, density[:, None])
+    winner, fields = _lowest(losses, [c.phase for c in table])
+    weights = np.stack([c.weights for c in table])
+    biases = np.stack([c.bias(density) for c in table])
+    return fields | {
+        "candidates": tuple(c.name for c in table),
+        "candidate_loss": losses,
+        "weights": weights[winner],
+        "bias": biases[winner, np.arange(density.size)[:, None]],
+        "feature_norm": feature_norm(weights)[winner, -1],
+        "interference": interference(weights)[winner, -1],
+        "converged": np.ones(winner.shape, dtype=bool),
+    }
+
+
+def relaxed_grid(n_features, n_hidden, importance, density, activation):
+    """Fields of the relaxed diagram: each configuration descends from its frozen weights within its own pattern.
+
+    Clusters are orthogonal, so each is a small model of its own; only the extra feature's depends on importance.
+    """
+    table = configurations(n_features, n_hidden, activation=activation)
+    shape = (len(table), density.size, importance.size)
+    losses, converged = np.zeros(shape), np.ones(shape, dtype=bool)
+    weights, bias = np.zeros((*shape, n_hidden, n_features)), np.zeros((*shape, n_features))
+    relu = activation == "relu"
+
+    @lru_cache(maxsize=None)
+    def cluster(size, with_extra):
+        """Settled points of a cluster on the grid (or its density axis): loss, weights, bias, converged."""
+        importances = importance if with_extra else np.ones(1)
+        control = np.ones((density.size, importances.size, size))
+        control[..., -1] = importances
+        densities = np.broadcast_to(density[:, None, None], control.shape)
+        return _settle_simplex(size, control, densities, relu)
+
+    for k, configuration in enumerate(table):
+        row = 0
+        for group in sorted(configuration.groups):
+            loss, block, block_bias, done = cluster(len(group), n_features - 1 in group)
+            rows = slice(row, row + block.shape[-2])
+            losses[k] += loss
+            converged[k] &= done
+            weights[k][..., rows, group] = block
+            bias[k][..., group] = block_bias
+            row = rows.stop
+        for i in configuration.dropped:
+            bias[k][..., i] = density[:, None] / 2
+            variance = (density / 3 - density**2 / 4)[:, None]
+            losses[k] += variance * (importance if i == n_features - 1 else 1.0)
+    phases = classify_many(weights.reshape(-1, n_hidden, n_features))
+    phases = np.array([*phases, None], dtype=object)[:-1].reshape(shape)
+    winner, fields = _lowest(losses, phases)
+    at = (winner, *np.indices(winner.shape))
+    return fields | {
+        "candidates": tuple(c.name for c in table),
+        "candidate_loss": losses,
+        "weights": weights[at],
+        "bias": bias[at],
+        "feature_norm": feature_norm(weights[at])[..., -1],
+        "interference": interference(weights[at])[..., -1],
+        "converged": converged[at],
+    }
+
+
+def _settle_simplex(size, importance, density, relu):
+    """Descend from the frozen simplex of ``size`` features at each control point (arrays (…, size))."""
+    lead, n_hidden = importance.shape[:-1], max(size - 1, 1)
+    if size == 1:
+        return np.zeros(lead), np.ones((*lead, 1, 1)), np.zeros((*lead, 1)), np.ones(lead, dtype=bool)
+    simplex = configurations(size, n_hidden)[-1].weights
+    start = np.concatenate([simplex.ravel(), np.zeros(size)])
+    importance, density = importance.reshape(-1, size), np.ascontiguousarray(density).reshape(-1, size)
+    points = settle(np.tile(start, (len(importance), 1)), n_hidden, importance, density, relu=relu, radius=0.1)
+    x = np.array([point.x for point in points])
+    loss = np.sum(importance * np.array([point.feature_loss for point in points]), axis=1)
+    weights = x[:, : n_hidden * size].reshape(*lead, n_hidden, size)
+    done = np.array([point.is_minimum for point in points]).reshape(lead)
+    return loss.reshape(lead), weights, x[:, n_hidden * size :].reshape(*lead, size), done
+
+
+def global_grid(n_features, n_hidden, importance, density, activation, **search):
+    """Fields of the global diagram: all minima over all weights and biases compete; ``search`` as in Landscape.explore."""
+    landscape = Landscape(n_features, n_hidden, importance, density, activation)
+    landscape.explore(**search)
+    return landscape_fields(landscape)
+
+
+def landscape_fields(landscape):
+    """Turn the minima of each cell into the fields of a PhaseDiagram."""
+    n, m = landscape.n_features, landscape.n_hidden
+    shape = (landscape.density.size, landscape.importance.size)
+    cells = list(np.ndindex(shape))
+    counts = [len(landscape.cells.get(cell, ())) for cell in cells]
+    if min(counts) == 0:
+        raise RuntimeError(f"no minimum found in {counts.count(0)} of {len(cells)} cells")
+    points = [point for cell in cells for point in landscape.cells[cell]]
+    where = np.repeat(np.arange(len(cells)), counts)
+    x = np.array([point.x for point in points])
+    weights, bias = x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
+    importance = np.ones((len(points), n))
+    importance[:, -1] = landscape.importance[where % shape[1]]
+    losses = np.sum(importance * np.array([point.feature_loss for point in points]), axis=1)
+    phases = classify_many(weights)
+    names = tuple(dict.fromkeys(phase.name for phase in phases))
+    table = np.full((len(names), len(cells)), np.nan)
+    objects = {}
+    for k, (cell, phase) in enumerate(zip(where, phases, strict=True)):
+        row = names.index(phase.name)
+        table[row, cell] = np.fmin(table[row, cell], losses[k])
+        objects[phase.name] = phase
+    table = table.reshape(len(names), *shape)
+    winner, fields = _lowest(table, [objects[name] for name in names])
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    lowest = np.array([start + np.argmin(losses[start : start + count]) for start, count in zip(first, counts, strict=True)])
+    coexisting = np.empty(len(cells), dtype=object)
+    for cell, (start, count) in enumerate(zip(first, counts, strict=True)):
+        by_loss = start + np.argsort(losses[start : start + count], kind="stable")
+        coexisting[cell] = tuple(dict.fromkeys(phases[k].name for k in by_loss))
+    return fields | {
+        "candidates": names,
+        "candidate_loss": table,
+        "coexisting": coexisting.reshape(shape),
+        "weights": weights[lowest].reshape(*shape, m, n),
+        "bias": bias[lowest].reshape(*shape, n),
+        "feature_norm": feature_norm(weights[lowest])[:, -1].reshape(shape),
+        "interference": interference(weights[lowest])[:, -1].reshape(shape),
+        "converged": np.array([points[k].is_minimum for k in lowest]).reshape(shape),
+        "minima": x,
+        "minima_cell": where,
+    }
+
+
+def _lowest(losses, phases):
+    """The index of the lowest candidate of each cell and the fields loss, phase, extra and coexisting.
+
+    ``phases``: a Phase for each candidate, or an array of them of the shape of ``losses``.
+    """
+    loss = np.nanmin(losses, axis=0)
+    winner = np.nanargmin(losses, axis=0)
+    each = isinstance(phases, np.ndarray)
+    if each:
+        own = np.take_along_axis(phases, winner[None], axis=0)[0]
+        lookup = {phase: (phase.name, phase.extra, (phase.name,)) for phase in set(own.ravel().tolist())}
+        phase, extra, coexisting = (_objects([lookup[p][k] for p in own.ravel()]).reshape(own.shape) for k in range(3))
+    else:
+        phase = _objects([p.name for p in phases])[winner]
+        extra = _objects([p.extra for p in phases])[winner]
+        coexisting = _objects([(p.name,) for p in phases])[winner]
+    tied = losses <= loss * (1 + TIE_TOLERANCE)
+    for cell in zip(*np.nonzero(tied.sum(axis=0) > 1), strict=True):
+        which = np.flatnonzero(tied[(slice(None), *cell)])
+        members = [phases[(k, *cell)] if each else phases[k] for k in which]
+        names = tuple(dict.fromkeys(member.name for member in members))
+        coexisting[cell], phase[cell] = names, TIE_MARK.join(names)
+        roles = {member.extra for member in members}
+        extra[cell] = roles.pop() if len(roles) == 1 else COEXISTENCE
+    return winner, {"loss": loss, "phase": phase, "extra": extra, "coexisting": coexisting}
+
+
+def _objects(values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
