@@ -14,6 +14,8 @@ STEPS_ACROSS = 128
 
 _TIE = 1e-12
 _DIFFERENCE_STEP = 1e-5
+_SAME_POINT = 1e-9
+_NUDGE = np.array([0.618e-3, 1e-3])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Sheet:
     extra_loss: callable
 
 
-def find_boundaries(sheets, importance, density, lowest):
+def find_boundaries(sheets, importance, density, lowest, tied):
     """Find every boundary between the lowest sheets that a grid shows, and the points where three meet.
 
     Parameters
@@ -84,6 +86,8 @@ def find_boundaries(sheets, importance, density, lowest):
         The grid's axes, increasing.
     lowest : ndarray of int, shape (n_density, n_importance)
         Which sheet is lowest in each cell (any of them where several are).
+    tied : ndarray of bool, shape (n_density, n_importance)
+        Where several are.
 
     Returns
     -------
@@ -91,6 +95,11 @@ def find_boundaries(sheets, importance, density, lowest):
     """
     tracer = _Tracer(sheets, importance, density)
     u = np.stack(np.meshgrid(np.log(importance), np.log(density)), axis=-1)
+    lowest = lowest.copy()
+    for cell in zip(*np.nonzero(tied), strict=True):  # a node on a boundary belongs to no side: ask a little beside it
+        inward = np.where(u[cell] < (tracer.low + tracer.high) / 2, 1.0, -1.0)
+        u[cell] += inward * _NUDGE * (tracer.high - tracer.low) / (max(importance.size, 2) - 1, max(density.size, 2) - 1)
+        lowest[cell] = np.argmin(tracer.losses(u[cell]))
     for one, other in (
         ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
         ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
@@ -151,7 +160,9 @@ class _Tracer:
             return
         forward, closed = self._follow(crossing, a, b, +1.0)
         backward = [] if closed else self._follow(crossing, a, b, -1.0)[0]
-        self.curves.append((a, b, np.array([*backward[::-1], crossing, *forward])))
+        points = _distinct([*backward[::-1], crossing, *forward])
+        if len(points) > 2 or np.linalg.norm(points[-1] - points[0]) > _SAME_POINT:
+            self.curves.append((a, b, points))
 
     def _known(self, start, end, a, b):
         middle, reach = (start + end) / 2, np.linalg.norm(end - start) / 2 + 1e-9
@@ -223,6 +234,8 @@ class _Tracer:
             for limit in (self.low[axis], self.high[axis]):
                 if (inside[axis] - limit) * (outside[axis] - limit) >= 0 and inside[axis] != limit:
                     continue
+                if inside[axis] == outside[axis]:
+                    continue
                 t = (limit - inside[axis]) / (outside[axis] - inside[axis])
                 guess = inside + t * (outside - inside)
                 spread = np.zeros(2)
@@ -269,6 +282,15 @@ def _tangent(gradient):
     """The unit vector along the curve, from the gradient across it."""
     length = np.linalg.norm(gradient)
     return np.array([-gradient[1], gradient[0]]) / length if length > 0 else np.array([1.0, 0.0])
+
+
+def _distinct(points):
+    """The points without those that repeat a neighbour; the two ends, which are solved for, stay."""
+    kept = points[:1]
+    for point in points[1:-1]:
+        if min(np.linalg.norm(point - kept[-1]), np.linalg.norm(point - points[-1])) > _SAME_POINT:
+            kept.append(point)
+    return np.array([*kept, points[-1]])
 
 
 def _distance(points, target):

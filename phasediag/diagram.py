@@ -89,7 +89,8 @@ class PhaseDiagram:
         from .boundaries import find_boundaries
 
         lowest = np.argmin(self.candidate_loss, axis=0)
-        return find_boundaries(self._sheets(), self.importance, self.density, lowest)
+        tied = np.sum(self.candidate_loss <= self.loss * (1 + TIE_TOLERANCE), axis=0) > 1
+        return find_boundaries(self._sheets(), self.importance, self.density, lowest, tied)
 
     def _sheets(self):
         from .boundaries import Sheet

@@ -170,7 +170,7 @@ def test_files_that_hold_no_diagram_are_named(tmp_path):
     with pytest.raises(ValueError, match=r'path must end in "\.npz", got'):
         PhaseDiagram.load(tmp_path / "diagram.zip")
     np.savez(tmp_path / "other.npz", n_features=2)
-    with pytest.raises(ValueError, match="path must name a file written by PhaseDiagram.save"):
+    with pytest.raises(ValueError, match=r"path must name a file written by PhaseDiagram\.save"):
         PhaseDiagram.load(tmp_path / "other.npz")
 
 
