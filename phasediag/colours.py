@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+LOOKS = ("phase", "norm-interference")
+
 _SIZES = {
     "pair": 2,
     "triangle": 3,

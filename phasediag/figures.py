@@ -6,9 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ._arguments import one_of
-from .colours import norm_interference_colour, phase_colour
-
-LOOKS = ("phase", "norm-interference")
+from .colours import LOOKS, norm_interference_colour, phase_colour
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase"):
