@@ -194,8 +194,9 @@ def paper(output):
 
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 not converged, 2 wrong use (one line on standard error)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        sys.exit(commands.main(arguments, prog_name="phasediag", standalone_mode=False) or 0)
+        sys.exit(commands.main(arguments or ["--help"], prog_name="phasediag", standalone_mode=False) or 0)
     except click.ClickException as error:
         message = error.format_message()
     except ValueError as error:

@@ -179,6 +179,7 @@ def test_help_teaches(run):
     """The overview explains the model and starts the reader; each command has examples or says what it writes."""
     code, out, _ = run("--help")
     assert code == 0 and 'Start with "phasediag paper"' in out and "Exit status" in out
+    assert run() == (0, out, "")
     for command in ("diagram", "boundary", "paper"):
         code, text, _ = run(command, "--help")
         assert code == 0 and command in out and "--output" in text + "--output"
