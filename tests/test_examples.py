@@ -1,5 +1,6 @@
 """Every example runs, prints something and asserts what it prints; every benchmark runs."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -21,6 +22,22 @@ def test_example_holds_its_claim(path, capsys):
 def test_there_are_examples():
     """The folder was found."""
     assert len(EXAMPLES) >= 2
+
+
+def test_readme_program_runs_as_written(tmp_path, monkeypatch, capsys):
+    """The README's Python block draws its two figures and prints the triple point and the known equation."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(program, "README.md", "exec"), {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3to2.svg", "frozen.png"]
+    out = capsys.readouterr().out
+    assert "0.5714285714" in out and "4*importance/(5*importance + 2)" in out
+
+
+def test_readme_shows_a_figure_that_is_there():
+    """The picture that the README links is in the repository, and small."""
+    (name,) = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert 10_000 < (ROOT / name).stat().st_size < 200_000
 
 
 def test_frozen_benchmark_compares_equals():
