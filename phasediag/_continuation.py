@@ -45,7 +45,7 @@ def follow(curve, start, box, sense):
     (list of ndarray, str, rival)
         The points after ``start``; why it ended: "edge", "corner" (with the rival), "closed" or "end".
     """
-    points, here, step = [], start, box.step
+    points, here, step, longest = [], start, box.step, box.step
     tangent = sense * _tangent(curve.slope(here))
     while len(points) < 100 * STEPS_ACROSS:
         there = correct(curve, here + step * tangent)
@@ -67,7 +67,7 @@ def follow(curve, start, box, sense):
             corner = _corner(curve, curve.corner(rival), here, there)
             if corner is not None:
                 return [*points, corner], "corner", rival
-            step /= 2  # the rival cannot be compared all the way: come closer
+            longest = step = step / 2  # the rival cannot be compared all the way: come closer
             if step < SHORTEST_STEP * box.step:
                 return points, "corner", rival
             continue
@@ -75,7 +75,7 @@ def follow(curve, start, box, sense):
             return [*points, start], "closed", None
         curve.accept(there)
         points.append(there)
-        here, tangent, step = there, turned, min(1.5 * step, box.step)
+        here, tangent, step = there, turned, min(1.5 * step, longest)
     return points, "end", None
 
 

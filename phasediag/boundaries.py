@@ -9,6 +9,7 @@ from ._continuation import Box, crossing, follow, inward_difference, point
 from .candidates import configurations
 
 _TIE = 1e-12
+_NUDGE = (0.0123, 0.0071)  # parts of a cell, along importance and density
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,17 +179,34 @@ def _frozen_boundaries(diagram):
             if reason == "closed":
                 ends = ["closed", "closed"]
                 break
-        curves.append((curve, np.array(points), tuple(ends)))
+        points = np.array(points)
+        points = points[np.append(True, np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-9)]
+        if len(points) > 1:
+            curves.append((curve, points, tuple(ends)))
 
     lowest = np.argmin(diagram.candidate_loss, axis=0)
-    rows, columns = np.log(diagram.density), np.log(diagram.importance)
+    losses = _FrozenPair(table, 0, 0).losses
+    u = nodes(diagram.importance, diagram.density)
+    for cell in zip(*np.nonzero(np.sum(diagram.candidate_loss <= diagram.loss * (1 + _TIE), axis=0) > 1), strict=True):
+        u[cell] = beside(u[cell], box, diagram)
+        lowest[cell] = np.argmin(losses(u[cell]))
     for down, right in ((0, 1), (1, 0)):
         one = lowest[: lowest.shape[0] - down, : lowest.shape[1] - right]
         other = lowest[down:, right:]
         for i, j in np.argwhere(one != other):
-            start, end = (np.array([columns[j + k * right], rows[i + k * down]]) for k in (0, 1))
-            cross(start, int(one[i, j]), end, int(other[i, j]))
+            cross(u[i, j], int(one[i, j]), u[i + down, j + right], int(other[i, j]))
     return [_frozen_result(*curve) for curve in curves], corners.triple_points()
+
+
+def nodes(importance, density):
+    """The grid's points u, shape (n_density, n_importance, 2)."""
+    return np.stack(np.meshgrid(np.log(importance), np.log(density)), axis=-1)
+
+
+def beside(u, box, diagram):
+    """A point a little inward of a node on which phases tie: on a boundary the node itself belongs to no side."""
+    spacing = (box.high - box.low) / np.maximum([diagram.importance.size - 1, diagram.density.size - 1], 1)
+    return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(_NUDGE) * spacing
 
 
 def _frozen_result(curve, points, ends):

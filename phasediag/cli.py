@@ -85,13 +85,11 @@ Examples
 def diagram(n_features, n_hidden, theory, activation, importance, density, look, output, as_json):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output."""
     _check_file(output, (*PICTURES, ".npz"))
+    from ._arguments import one_of
+    from .colours import LOOKS
     from .diagram import phase_diagram
 
-    if output and Path(output).suffix != ".npz":
-        from ._arguments import one_of
-        from .figures import LOOKS, diagram_figure
-
-        one_of("look", look, LOOKS)
+    one_of("look", look, LOOKS)
     result = phase_diagram(n_features, n_hidden, importance=importance, density=density, theory=theory, activation=activation)
     if as_json:
         _print_json(_diagram_facts(result, cells=True))
@@ -101,6 +99,8 @@ def diagram(n_features, n_hidden, theory, activation, importance, density, look,
         if Path(output).suffix == ".npz":
             result.save(output)
         else:
+            from .figures import diagram_figure
+
             diagram_figure(result, look=look).savefig(output, dpi=160)
         click.echo(f"wrote {output}", err=True)
 
@@ -194,8 +194,9 @@ def paper(output):
 
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 not converged, 2 wrong use (one line on standard error)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        sys.exit(commands.main(arguments, prog_name="phasediag", standalone_mode=False) or 0)
+        sys.exit(commands.main(arguments or ["--help"], prog_name="phasediag", standalone_mode=False) or 0)
     except click.ClickException as error:
         message = error.format_message()
     except ValueError as error:

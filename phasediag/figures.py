@@ -1,81 +1,12 @@
 """Drawings of results: each function takes a result and an axes, computes no physics, and returns its artists."""
 
-import re
-import zlib
-
-import matplotlib.colors
 import matplotlib.patches
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ._arguments import one_of
-
-LOOKS = ("phase", "norm-interference")
-
-_ROLES = {"not represented": "#9a9a9a", "dedicated": "#3f7fc1", "in": "#d1495b"}
-_ENDS = {"grey": (0.78, 0.78, 0.78), "blue": (0.20, 0.45, 0.78), "red": (0.83, 0.22, 0.26)}
-_SHADES = np.linspace(-0.42, 0.5, 7)
-_COEXISTENCE_COLOUR = (0.98, 0.93, 0.62)
-
-
-def phase_colour(name):
-    """Return the RGB colour of a phase, which depends on nothing but its name.
-
-    Grey family: the extra feature is not represented; blue: it has a dedicated dimension; red: it is in superposition.
-    Within a family the more features share dimensions, the darker; coexisting phases ("… = …") are pale yellow.
-
-    Parameters
-    ----------
-    name : str
-        A phase's name as ``classify`` gives it.
-
-    Returns
-    -------
-    tuple of three float
-    """
-    if " = " in name:
-        return _COEXISTENCE_COLOUR
-    head, *others = name.removeprefix("extra ").split(" + ")
-    family = next(colour for role, colour in _ROLES.items() if head == role or (role == "in" and head.startswith("in ")))
-    base = np.array(matplotlib.colors.to_rgb(family))
-    if head.startswith("in "):
-        shade = {"antipodal pair": 4, "triangle": 1, "tetrahedron": 6, "pentagon": 2, "square": 5}.get(head[3:])
-    else:
-        shade = 3 if not others else None
-    plain = [part for part in others if "dedicated" in part or "not represented" in part]
-    if shade is None or (head.startswith("in ") and len(others) > len(plain)):
-        shared = len(others) - len(plain)
-        dropped = sum(int(re.match(r"\d+|", part).group() or 1) for part in others if "not represented" in part)
-        shade = {(0, 0): 4, (1, 0): 1, (0, 1): 5, (1, 1): 2, (2, 0): 0}.get((shared, dropped))
-        if shade is None:
-            shade = zlib.crc32(name.encode()) % len(_SHADES)
-    lift = _SHADES[shade]
-    return tuple(base + lift * (1 - base) if lift > 0 else base * (1 + lift))
-
-
-def norm_interference_colour(norm, interference):
-    """Return the paper's two-dimensional colour of a feature.
-
-    Grey at norm 0; at norm 1 from blue (interference 0) to red (interference 1); values above 1 count as 1.
-
-    Parameters
-    ----------
-    norm, interference : array_like
-        Nonnegative.
-
-    Returns
-    -------
-    ndarray, shape (…, 3)
-
-    References
-    ----------
-    Elhage et al. 2022, section "Superposition as a Phase Change", legend of the phase diagrams.
-    """
-    norm = np.clip(np.asarray(norm, dtype=float), 0, 1)[..., None]
-    share = np.clip(np.asarray(interference, dtype=float), 0, 1)[..., None]
-    grey, blue, red = (np.array(_ENDS[name]) for name in ("grey", "blue", "red"))
-    return (1 - norm) * grey + norm * ((1 - share) * blue + share * red)
+from .colours import LOOKS, norm_interference_colour, phase_colour
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase"):
@@ -159,7 +90,8 @@ def _draw_regions(diagram, ax, look):
         colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
     else:
         colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
-    regions = [ax.pcolormesh(importance, density, colours, shading="nearest", rasterized=True)]
+    edges = _edges(importance, np.inf), _edges(density, 1.0)
+    regions = [ax.pcolormesh(*edges, colours, shading="flat", rasterized=True)]
     if min(importance.size, density.size) < 2 or len(diagram.candidates) < 2:
         return regions
     for k, name in enumerate(diagram.candidates):
@@ -177,8 +109,8 @@ def _draw_regions(diagram, ax, look):
 def _paper_axes(diagram, ax):
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xlim(diagram.importance[0], diagram.importance[-1])
-    ax.set_ylim(diagram.density[0], diagram.density[-1])
+    ax.set_xlim(*_limits(diagram.importance, np.inf))
+    ax.set_ylim(*_limits(diagram.density, 1.0))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(base=10))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -188,12 +120,22 @@ def _paper_axes(diagram, ax):
     ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} theory")
 
 
+def _limits(axis, most):
+    """First and last value of an axis; around the value of an axis that has but one."""
+    low, high = axis[0], axis[-1]
+    return (low, high) if low < high else (low / 2, min(2 * high, most))
+
+
+def _edges(axis, most):
+    """Edges of the cells around the values of a logarithmic axis; the first and last cells end at the limits."""
+    low, high = _limits(axis, most)
+    return np.concatenate([[low], np.sqrt(axis[:-1] * axis[1:]), [high]])
+
+
 def _draw_legend(diagram, ax):
     patterns = _patterns(diagram)
     handles = []
-    for name in _in_order_of_role(np.unique(diagram.phase.astype(str))):
-        if " = " in name:
-            continue
+    for name in _in_order_of_role({name.split(" = ")[0] for name in np.unique(diagram.phase.astype(str)).tolist()}):
         pattern = patterns.get(name)
         label = name if pattern is None else f"{pattern}\n{name}"
         handles.append(matplotlib.patches.Patch(facecolor=phase_colour(name), edgecolor="black", linewidth=0.6, label=label))
@@ -212,7 +154,7 @@ def _patterns(diagram):
 
 def _in_order_of_role(names):
     rank = {"extra not": 0, "extra ded": 1, "extra in ": 2}
-    return sorted(names.tolist(), key=lambda name: (rank[name[:9]], name))
+    return sorted(names, key=lambda name: (rank[name[:9]], name))
 
 
 def diagram_figure(diagram, *, look="phase"):

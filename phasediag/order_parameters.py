@@ -258,7 +258,9 @@ def simplex_name(size):
 def _counted(count, name):
     if count == 1:
         return name
-    return f"{count} {name}s" if name[-1] != "d" and "in " not in name else f"{count} {name}"
+    if name[-1] == "d" or "in " in name:
+        return f"{count} {name}"
+    return f"{count} {name.removesuffix('ex')}ices" if name.endswith("simplex") else f"{count} {name}s"
 
 
 def _cluster(directions, members, tolerance):

@@ -8,10 +8,11 @@ from scipy.optimize import root
 
 from . import _continuation, _newton
 from ._continuation import Box, crossing, follow, inward_difference, point
-from .boundaries import Corners, PhaseBoundary, Spinodal
+from .boundaries import Corners, PhaseBoundary, Spinodal, beside, nodes
 from .candidates import configurations
 from .minima import invariants, settle
 from .order_parameters import classify_many
+from .theories import TIE_MARK, TIE_TOLERANCE
 
 JUMP = 0.15
 """Lowest minima of neighbouring cells whose invariants differ by less are taken for one that moved, if their phase agrees."""
@@ -48,7 +49,7 @@ class _Solver:
         self.store = _newton.store(self.m, self.n)
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
-        self.u = np.stack(np.meshgrid(np.log(diagram.importance), np.log(diagram.density)), axis=-1)
+        self.u = nodes(diagram.importance, diagram.density)
         if diagram.theory == "relaxed":
             table = configurations(self.n, self.m, activation=diagram.activation)
             self.patterns = [(self._frozen(c), self._pattern(c)) for c in table]
@@ -110,13 +111,26 @@ class _Solver:
         return inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5)
 
     def lowest(self, cell):
-        """The minimum with the lowest loss of a cell."""
+        """A point in a cell and the minimum with the lowest loss there: at the node, or beside it where several tie."""
         diagram = self.diagram
+        if self._ties(cell):
+            u = beside(self.u[cell], self.box, diagram)
+            found = [state for state in (self.solve(start, u) for start in self.contenders(u)) if state.stable]
+            return u, min(found, key=lambda state: state.loss)
         x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
         free = self.all_free
         if diagram.theory == "relaxed":
             free = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))][1]
-        return self.solve(_State(x, free, ""), self.u[cell])
+        return self.u[cell], self.solve(_State(x, free, ""), self.u[cell])
+
+    def _ties(self, cell):
+        """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
+        if TIE_MARK in self.diagram.phase[cell]:
+            return True
+        flat = np.ravel_multi_index(cell, self.u.shape[:2])
+        first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
+        losses = [self.loss_at(x, self.u[cell]) for x in self.diagram.minima[first:last]]
+        return np.sum(np.array(losses) <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)) > 1
 
     def contenders(self, u):
         """Starts for all minima that may be lowest near u."""
@@ -354,8 +368,7 @@ def _phases_of(rival):
 
 def _differing(solver):
     """Yield (u, lowest minimum, u, lowest minimum) for neighbouring cells between which the lowest minimum may change."""
-    diagram, u = solver.diagram, solver.u
-    shape = u.shape[:2]
+    diagram, shape = solver.diagram, solver.u.shape[:2]
     x = np.concatenate([diagram.weights.reshape(*shape, -1), diagram.bias], axis=-1)
     keys = invariants(x, solver.m, solver.classes)
     for down, right in ((0, 1), (1, 0)):
@@ -363,7 +376,7 @@ def _differing(solver):
             other = (i + down, j + right)
             if diagram.phase[i, j] == diagram.phase[other] and np.max(np.abs(keys[i, j] - keys[other])) < JUMP:
                 continue
-            yield u[i, j], solver.lowest((i, j)), u[other], solver.lowest(other)
+            yield (*solver.lowest((i, j)), *solver.lowest(other))
 
 
 def _locate(solver, start, a, end, b):

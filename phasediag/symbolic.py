@@ -7,6 +7,9 @@ from math import comb
 
 import sympy
 
+from ._arguments import one_of
+from .model import ACTIVATIONS
+
 IMPORTANCE = sympy.Symbol("importance", positive=True)
 DENSITY = sympy.Symbol("density", positive=True)
 
@@ -37,7 +40,7 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     Raises
     ------
     ValueError
-        When the shapes differ or the sign of some a·v + b is not known.
+        When the shapes differ, the activation is unknown or the sign of some a·v + b is not known.
 
     Notes
     -----
@@ -49,6 +52,7 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     ----------
     Marichal and Mossinghoff 2008, "Slices, slabs, and sections of the unit hypercube".
     """
+    one_of("activation", activation, ACTIVATIONS)
     gram = sympy.Matrix(gram).applyfunc(sympy.expand)
     n_features = gram.shape[0]
     bias = [sympy.sympify(b) for b in bias]

@@ -1,0 +1,221 @@
+"""The command line: what it prints, what it writes, how it refuses."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from phasediag import PhaseDiagram, frozen_boundaries, phase_diagram
+from phasediag.cli import main
+
+SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+def _process(*arguments, **options):
+    return subprocess.run([sys.executable, "-m", "phasediag", *arguments], capture_output=True, text=True, **options)
+
+
+def test_diagram_prints_phases_and_boundaries(run):
+    """The table names each phase with its share, each boundary with its ends and the triple point."""
+    code, out, err = run("diagram")
+    assert code == 0 and err == ""
+    diagram = phase_diagram()
+    for name in set(diagram.phase.ravel()):
+        share = 100 * np.mean(diagram.phase == name)
+        assert any(line.startswith(f"  {name}  ") and f"{share:5.1f} %" in line for line in out.splitlines())
+    assert out.count("first-order boundary") == 3
+    assert "3 phases meet at importance 1, density 0.571428571429" in out
+
+
+def test_json_holds_the_whole_diagram(run):
+    """--json parses to the numbers that Python gives."""
+    code, out, err = run(
+        "diagram", "--n-features", 3, "--n-hidden", 2, "--importance", "0.5,1,2", "--density", "0.1:1:4", "--json"
+    )
+    assert code == 0 and err == ""
+    facts = json.loads(out)
+    diagram = phase_diagram(3, 2, importance=[0.5, 1, 2], density=np.geomspace(0.1, 1, 4))
+    assert facts["phase"] == diagram.phase.tolist() and facts["loss"] == diagram.loss.tolist()
+    assert facts["importance"] == [0.5, 1, 2] and facts["density"] == diagram.density.tolist()
+    assert facts["extra"] == diagram.extra.tolist() and facts["theory"] == "frozen"
+    assert [b["phases"] for b in facts["boundaries"]] == [list(b.phases) for b in diagram.boundaries()]
+    assert facts["triple_points"][0]["density"] == pytest.approx(4 / 7, abs=1e-10)
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+def test_pictures_are_written(run, tmp_path, ending):
+    """The ending decides the format; the message goes to stderr, the table to stdout."""
+    path = tmp_path / f"fig{ending}"
+    code, out, err = run("diagram", "--importance", "0.1:10:20", "--density", "0.01:1:20", "--output", path)
+    assert code == 0 and "wrote" in err and "wrote" not in out
+    assert path.read_bytes().startswith(SIGNATURES[ending])
+
+
+def test_data_is_written(run, tmp_path):
+    """.npz holds a diagram that loads."""
+    path = tmp_path / "diagram.npz"
+    code, _, _ = run("diagram", "--n-features", 4, "--n-hidden", 3, "--output", path)
+    assert code == 0
+    loaded = PhaseDiagram.load(path)
+    assert np.array_equal(loaded.loss, phase_diagram(4, 3).loss)
+
+
+def test_boundary_prints_the_exact_equations(run):
+    """Text, LaTeX and JSON of 2→1: density = 4I/(5I + 2) and (1, 4/7)."""
+    code, out, err = run("boundary", "--theory", "frozen")
+    assert code == 0 and err == ""
+    assert "density = 4·importance/(5·importance + 2)" in out
+    assert "3 phases meet at importance = 1, density = 4/7" in out
+    code, out, _ = run("boundary", "--latex")
+    assert code == 0 and r"density = \frac{4 importance}{5 importance + 2}" in out and r"\frac{4}{7}" in out
+    code, out, _ = run("boundary", "--n-features", 4, "--n-hidden", 2, "--json")
+    facts = json.loads(out)
+    boundaries, triples = frozen_boundaries(4, 2)
+    assert [tuple(b["phases"]) for b in facts["boundaries"]] == [b.phases for b in boundaries]
+    assert len(facts["triple_points"]) == len(triples) and facts["triple_points"][0]["density"] == "4/7"
+
+
+def test_linear_model_on_the_command_line(run):
+    """--activation linear reaches the computation."""
+    code, out, _ = run("boundary", "--activation", "linear")
+    assert code == 0 and "importance = 1" in out and "antipodal" not in out
+
+
+def test_paper_writes_its_figures(run, tmp_path):
+    """`phasediag paper` makes the folder, draws the theoretical figure and prints both diagrams."""
+    folder = tmp_path / "new" / "folder"
+    code, out, err = run("paper", "--output", folder)
+    assert code == 0 and "wrote" in err
+    assert (folder / "frozen.png").read_bytes().startswith(SIGNATURES[".png"])
+    assert "2 → 1, frozen theory" in out and "3 → 2, frozen theory" in out
+
+
+BAD = [
+    (["diagram", "--density", "0.5,1.5"], "density must be in (0, 1], got 1.5"),
+    (["diagram", "--density", "0,0.5"], "density must be in (0, 1], got 0.0"),
+    (["diagram", "--density", "nan"], "density must be in (0, 1], got nan"),
+    (["diagram", "--density", "0.1:2:5"], "density must be in (0, 1], got"),
+    (["diagram", "--density", "1,0.5"], "density must be strictly increasing"),
+    (["diagram", "--density", "a:b:c"], "'a:b:c' is neither LOW:HIGH:COUNT"),
+    (["diagram", "--density", "0.1:1"], "'0.1:1' is neither LOW:HIGH:COUNT"),
+    (["diagram", "--importance", "0,1"], "importance must be positive and finite, got 0.0"),
+    (["diagram", "--importance=-1,1"], "importance must be positive and finite, got -1.0"),
+    (["diagram", "--importance", "inf"], "importance must be positive and finite, got inf"),
+    (["diagram", "--importance", "0.1:inf:5"], "is neither LOW:HIGH:COUNT"),
+    (["diagram", "--importance", ""], "is neither LOW:HIGH:COUNT"),
+    (["diagram", "--n-hidden", "2"], "n_hidden must be less than n_features (2), got 2"),
+    (["diagram", "--n-hidden", "0"], "n_hidden must be a whole number ≥ 1, got 0"),
+    (["diagram", "--n-features", "9"], "n_features must be a whole number from 2 to 8, got 9"),
+    (["diagram", "--n-features", "two"], "'two' is not a valid integer"),
+    (["diagram", "--theory", "exact"], "theory must be one of"),
+    (["diagram", "--activation", "gelu"], 'activation must be one of "relu", "linear", got \'gelu\''),
+    (["diagram", "--look", "pretty"], 'look must be one of "phase", "norm-interference", got \'pretty\''),
+    (["diagram", "--look", "pretty", "--output", "fig.png"], "look must be one of"),
+    (["diagram", "--output", "fig.bmp"], "output must end in .png, .svg, .pdf, .npz, got 'fig.bmp'"),
+    (["diagram", "--output", "fig"], "output must end in .png, .svg, .pdf, .npz, got 'fig'"),
+    (["boundary", "--theory", "global"], "theory must be one of"),
+    (["boundary", "--n-hidden", "5"], "n_hidden must be less than n_features (2), got 5"),
+    (["boundary", "--activation", ""], "activation must be one of"),
+    (["nonsense"], "No such command 'nonsense'"),
+    (["diagram", "--nonsense"], "No such option"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_misuse_is_one_line_on_stderr(run, tmp_path, monkeypatch, arguments, message):
+    """Exit code 2, nothing on stdout, one line on stderr that names argument, domain and value; no file is left."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and err.startswith("phasediag: ") and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_output_is_reported_before_the_work(run, tmp_path, monkeypatch):
+    """A missing folder, a folder in the place of a file and a file in the place of a folder: no diagram is computed."""
+
+    def never(*arguments, **options):
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("phasediag.diagram.phase_diagram", never)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    for arguments in (
+        ["diagram", "--output", tmp_path / "missing" / "fig.png"],
+        ["diagram", "--output", tmp_path / "missing" / "fig.npz"],
+        ["diagram", "--output", tmp_path / "folder.png"],
+        ["paper", "--output", tmp_path / "file"],
+        ["paper", "--output", tmp_path / "file" / "below"],
+    ):
+        code, out, err = run(*arguments)
+        assert code == 2 and out == "" and err.count("\n") == 1 and "output must be a" in err
+
+
+def test_existing_pictures_survive_a_refused_run(run, tmp_path):
+    """The check for a writable file neither truncates nor removes what is there."""
+    path = tmp_path / "fig.png"
+    path.write_bytes(b"precious")
+    assert run("diagram", "--density", "2", "--output", path)[0] == 2
+    assert path.read_bytes() == b"precious"
+
+
+def test_help_teaches(run):
+    """The overview explains the model and starts the reader; each command has examples or says what it writes."""
+    code, out, _ = run("--help")
+    assert code == 0 and 'Start with "phasediag paper"' in out and "Exit status" in out
+    assert run() == (0, out, "")
+    for command in ("diagram", "boundary", "paper"):
+        code, text, _ = run(command, "--help")
+        assert code == 0 and command in out and "--output" in text + "--output"
+    code, out, _ = run("--version")
+    assert code == 0 and "0.1.0" in out
+
+
+def test_as_a_process(tmp_path):
+    """`python -m phasediag`: exit codes, streams and files as a shell sees them."""
+    done = _process("diagram", "--output", "fig.png", cwd=tmp_path, env=_environment())
+    assert done.returncode == 0 and "wrote fig.png" in done.stderr and "extra in antipodal pair" in done.stdout
+    assert (tmp_path / "fig.png").stat().st_size > 10_000
+    done = _process("diagram", "--density", "7", cwd=tmp_path, env=_environment())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "phasediag: density must be in (0, 1], got 7.0\n"
+
+
+def test_a_closed_pipe_is_no_crash():
+    """`phasediag boundary | head -1` ends without a traceback."""
+    reader = subprocess.Popen(
+        [sys.executable, "-m", "phasediag", "diagram", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+    )
+    reader.stdout.readline()
+    reader.stdout.close()
+    message = reader.stderr.read()
+    reader.stderr.close()
+    reader.wait()
+    assert b"Traceback" not in message
+
+
+def _environment():
+    """This environment with the package under test first on the path."""
+    import phasediag
+
+    root = os.path.dirname(os.path.dirname(phasediag.__file__))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

@@ -1,0 +1,53 @@
+"""Every example runs, prints something and asserts what it prints; every benchmark runs."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_holds_its_claim(path, capsys):
+    """The script ends without an error and its own assertions hold; it is short and says its claim first."""
+    source = path.read_text(encoding="utf-8")
+    assert source.startswith('"""') and "assert " in source and len(source.splitlines()) < 60
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+def test_there_are_examples():
+    """The folder was found."""
+    assert len(EXAMPLES) >= 2
+
+
+def test_readme_program_runs_as_written(tmp_path, monkeypatch, capsys):
+    """The README's Python block draws its two figures and prints the triple point and the known equation."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(program, "README.md", "exec"), {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3to2.svg", "frozen.png"]
+    out = capsys.readouterr().out
+    assert "0.5714285714" in out and "4*importance/(5*importance + 2)" in out
+
+
+def test_readme_shows_a_figure_that_is_there():
+    """The picture that the README links is in the repository, and small."""
+    (name,) = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert 10_000 < (ROOT / name).stat().st_size < 200_000
+
+
+def test_frozen_benchmark_compares_equals():
+    """The loop that the benchmark times gives the phases and losses of the package."""
+    import numpy as np
+
+    from phasediag import phase_diagram
+
+    loop = runpy.run_path(str(ROOT / "benchmarks" / "frozen_diagram.py"))["loop"]
+    importance, density = np.geomspace(0.1, 10, 12), np.geomspace(0.01, 1, 9)
+    phases, losses = loop(importance, density)
+    diagram = phase_diagram(3, 2, importance=importance, density=density)
+    assert np.array_equal(phases, diagram.phase) and np.allclose(losses, diagram.loss, rtol=1e-14, atol=0)

@@ -1,0 +1,232 @@
+"""Figures: they show the diagram they were given, in colours that can be told apart, without overlaps."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from phasediag import configurations, frozen_boundaries, phase_diagram
+from phasediag.colours import norm_interference_colour, phase_colour
+from phasediag.figures import diagram_figure, draw_colour_key, draw_configuration, draw_phase_diagram, paper_figure
+
+SIZES = [(2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 3), (6, 3)]
+
+# What remains of linear RGB for protanopes and deuteranopes (Machado, Oliveira and Fernandes 2009, severity 1).
+PROTANOPIA = np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]])
+DEUTERANOPIA = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])
+LUMINANCE = np.tile([0.2126, 0.7152, 0.0722], (3, 1))
+
+
+def _linear(colour):
+    colour = np.asarray(colour)
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def _cielab(linear):
+    """CIE 1976 L*a*b* (D65) of linear RGB."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(linear, 0, 1)
+    f = xyz / [0.9505, 1.0, 1.089]
+    f = np.where(f > (6 / 29) ** 3, np.cbrt(f), f / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def _difference(one, other, seen_by=None):
+    seen_by = np.eye(3) if seen_by is None else seen_by
+    return np.linalg.norm(_cielab(seen_by @ _linear(one)) - _cielab(seen_by @ _linear(other)))
+
+
+def _image(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3] / 255
+
+
+def _pixel(image, ax, importance, density):
+    x, y = ax.transData.transform((importance, density))
+    return image[image.shape[0] - 1 - int(y), int(x)]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize(
+    "seen_by", [None, PROTANOPIA, DEUTERANOPIA, LUMINANCE], ids=["all", "protanopia", "deuteranopia", "grey"]
+)
+def test_winning_phases_can_be_told_apart(shape, seen_by):
+    """CIELAB difference ≥ 3 within a family of the extra feature's roles and ≥ 4 between them, for any eye and in grey."""
+    names = sorted(set().union(*(b.phases for b in frozen_boundaries(*shape)[0])))
+    for one, other in combinations(names, 2):
+        same_role = one.split()[1] == other.split()[1]
+        assert _difference(phase_colour(one), phase_colour(other), seen_by) > (3 if same_role else 4), (one, other)
+
+
+@pytest.mark.parametrize("n_features", range(2, 9))
+def test_all_candidates_have_different_colours(n_features):
+    """No two of the patterns that could compete share a colour, although each colour knows only its own name."""
+    for n_hidden in range(1, n_features):
+        colours = [phase_colour(c.name) for c in configurations(n_features, n_hidden)]
+        assert all(0 <= value <= 1 for colour in colours for value in colour)
+        assert min(_difference(one, other) for one, other in combinations(colours, 2)) > 0.5
+
+
+def test_lightness_tells_the_role():
+    """Every phase without the extra feature is lighter than every one that dedicates a dimension, and so on."""
+    lightness = {"not_represented": [], "dedicated": [], "superposition": []}
+    for n_features in range(2, 8):
+        for n_hidden in range(1, n_features):
+            for c in configurations(n_features, n_hidden):
+                lightness[c.phase.extra].append(_cielab(_linear(phase_colour(c.name)))[0])
+    assert min(lightness["not_represented"]) > max(lightness["dedicated"]) + 1
+    assert min(lightness["dedicated"]) > max(lightness["superposition"]) + 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["extra in pentagon", "extra in 5 features in 3 dimensions + 2 4 features in 2 dimensions", "extra in aligned pair", "other"],
+)
+def test_any_name_has_a_colour(name):
+    """Shapes that only trained or relaxed weights take have a colour of their own, red in kind."""
+    colour = phase_colour(name)
+    assert colour[0] > colour[1] and colour != phase_colour("extra in antipodal pair")
+
+
+def test_corners_of_the_colour_map():
+    """Norm 0 is grey whatever the interference; norm 1 runs from blue to red; larger values saturate."""
+    grey, also_grey, blue, red = norm_interference_colour([0, 0, 1, 1], [0, 1, 0, 1])
+    assert grey[0] == grey[1] == grey[2] and np.array_equal(grey, also_grey)
+    assert blue[2] > blue[1] > blue[0] and red[0] > 3 * max(red[1:])
+    assert np.array_equal(norm_interference_colour(1.3, 4.0), red)
+    assert np.allclose(norm_interference_colour(1, 0.5), (blue + red) / 2)
+
+
+@pytest.mark.parametrize("look", ["phase", "norm-interference"])
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 2), (6, 3)])
+def test_regions_show_the_right_colour_up_to_the_curve(shape, look):
+    """Pixels of the rendered figure, a hundredth of the width off the boundary curves, have the winner's colour."""
+    diagram = phase_diagram(*shape)
+    figure = diagram_figure(diagram, look=look)
+    image, ax = _image(figure), figure.axes[0]
+    table = configurations(*shape)
+    rng = np.random.default_rng(0)
+    checked = 0
+    for importance, density in zip(10 ** rng.uniform(-0.95, 0.95, 300), 10 ** rng.uniform(-1.9, -0.05, 300), strict=True):
+        near = [(importance * f, density * g) for f in (0.94, 1, 1.06) for g in (0.94, 1, 1.06)]
+        winners = {min(table, key=lambda c, at=at: c.expected_loss(at[0], min(at[1], 1.0))) for at in near}
+        if len(winners) > 1:
+            continue
+        (winner,) = winners
+        if look == "phase":
+            expected = phase_colour(winner.name)
+        else:
+            norm = float(np.linalg.norm(winner.weights[:, -1]))
+            expected = norm_interference_colour(norm, np.sum((winner.weights[:, -1] @ winner.weights[:, :-1]) ** 2))
+        assert np.allclose(_pixel(image, ax, importance, density), expected, atol=0.01)
+        checked += 1
+    assert checked > 200
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 2)])
+def test_axes_and_curves_are_those_of_the_diagram(shape):
+    """Logarithmic axes with density 1 on top; one line for each boundary, with its points; dots at the triple points."""
+    diagram = phase_diagram(*shape)
+    ax = Figure().subplots()
+    artists = draw_phase_diagram(diagram, ax)
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert ax.get_xlim() == pytest.approx((0.1, 10)) and ax.get_ylim() == pytest.approx((0.01, 1))
+    assert len(artists["boundaries"]) == len(diagram.boundaries())
+    for line, boundary in zip(artists["boundaries"], diagram.boundaries(), strict=True):
+        assert np.array_equal(line.get_xdata(), boundary.importance)
+        assert np.array_equal(line.get_ydata(), boundary.density)
+    (dots,) = artists["triple_points"]
+    assert np.allclose(dots.get_xydata(), [[1, 4 / 7]])
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (6, 3)])
+@pytest.mark.parametrize("importance", [None, np.array([0.1, 0.5, 1.0, 2.0, 10.0])])
+def test_legend_names_every_phase_once_with_its_pattern(shape, importance):
+    """Labels are pattern and name of the winners, no more and no fewer; patches have the phases' colours."""
+    diagram = phase_diagram(*shape, importance=importance)
+    legend = draw_phase_diagram(diagram, Figure().subplots())["legend"]
+    winners = set().union(*(b.phases for b in diagram.boundaries()))
+    expected = {f"{c.pattern}\n{c.name}": phase_colour(c.name) for c in configurations(*shape) if c.name in winners}
+    found = {
+        text.get_text(): to_rgb(patch.get_facecolor())
+        for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
+    }
+    assert len(legend.get_texts()) == len(found) and found.keys() == expected.keys()
+    assert all(found[label] == pytest.approx(expected[label]) for label in expected)
+
+
+def _overlap(one, other):
+    return min(one.x1, other.x1) - max(one.x0, other.x0) > 0.5 and min(one.y1, other.y1) - max(one.y0, other.y0) > 0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: diagram_figure(phase_diagram(2, 1)),
+        lambda: diagram_figure(phase_diagram(6, 3)),
+        lambda: diagram_figure(phase_diagram(3, 2), look="norm-interference"),
+        lambda: paper_figure([phase_diagram(2, 1), phase_diagram(3, 2)]),
+    ],
+    ids=["2-1", "6-3", "norm-interference", "paper"],
+)
+def test_no_text_overlaps_or_is_cut_off(make):
+    """Bounding boxes of all visible texts, of other panels and of the page, as rendered."""
+    figure = make()
+    _image(figure)
+    outside = set()  # tick labels beyond the limits exist but are not drawn
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = axis.get_view_interval()
+        outside |= {tick.label1 for tick in axis.get_major_ticks() if not low * 0.999 <= tick.get_loc() <= high * 1.001}
+    boxes = [
+        (text.get_text(), text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text() and text not in outside
+    ]
+    for text, box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text
+    for (one, first), (other, second) in combinations(boxes, 2):
+        assert not _overlap(first, second), (one, other)
+    panels = [ax.get_window_extent() for ax in figure.axes]
+    for text, box in boxes:
+        assert not any(_overlap(box, panel) for panel in panels), text
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [([0.5], [0.1]), ([0.5], [0.1, 1.0]), ([0.1, 10.0], [1.0]), ([0.1, 1.0, 10.0], [0.01, 0.1, 1.0])],
+)
+@pytest.mark.parametrize("look", ["phase", "norm-interference"])
+def test_coarse_diagrams_fill_their_frame(axes, look):
+    """Axes with one or few values are drawn without warnings, and no part of the frame stays white."""
+    figure = diagram_figure(phase_diagram(importance=axes[0], density=axes[1]), look=look)
+    image, ax = _image(figure), figure.axes[0]
+    box = ax.get_window_extent()
+    rows = slice(image.shape[0] - int(box.y1) + 3, image.shape[0] - int(box.y0) - 3)
+    inside = image[rows, int(box.x0) + 3 : int(box.x1) - 3]
+    assert inside.size and not np.any(np.all(inside > 0.99, axis=-1))
+
+
+def test_configuration_shows_its_matrix():
+    """The image holds the weights; the title is the pattern."""
+    c = configurations(3, 2)[-1]
+    ax = Figure().subplots()
+    assert np.array_equal(draw_configuration(c, ax).get_array(), c.weights) and ax.get_title() == "W ⊥ [1, 1, 1]"
+
+
+def test_colour_key_has_the_papers_corners():
+    """Interference to the right, norm upwards."""
+    ax = Figure().subplots()
+    image = draw_colour_key(ax)
+    array = image.get_array()
+    assert np.allclose(array[0, 0], norm_interference_colour(0, 0)) and np.allclose(array[-1, -1], norm_interference_colour(1, 1))
+    assert np.allclose(array[-1, 0], norm_interference_colour(1, 0)) and image.origin == "lower"
+
+
+def test_unknown_look_is_named():
+    """One error that names the argument."""
+    with pytest.raises(ValueError, match='look must be one of "phase", "norm-interference", got \'pretty\''):
+        draw_phase_diagram(phase_diagram(importance=[1.0], density=[1.0]), Figure().subplots(), look="pretty")

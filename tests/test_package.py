@@ -1,0 +1,68 @@
+"""The package as a whole: its names, and what importing it costs."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import phasediag
+
+HEAVY = ("sympy", "matplotlib", "numba", "scipy", "xarray")
+
+
+def _loaded_after(statement):
+    """Which heavy libraries a fresh interpreter has loaded after a statement."""
+    probe = f"import sys\n{statement}\nprint(*sorted({set(HEAVY)!r} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
+@pytest.mark.parametrize("name", phasediag.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    """Each name of __all__ can be imported, is listed by dir() and explains itself."""
+    assert getattr(phasediag, name).__doc__.strip()
+    assert name in dir(phasediag)
+
+
+def test_no_public_name_is_a_submodule():
+    """A loaded submodule would replace a public function of the same name."""
+    modules = {module.name for module in pkgutil.iter_modules(phasediag.__path__)}
+    assert modules and not modules & set(phasediag.__all__)
+    for module in modules - {"__main__"}:
+        importlib.import_module(f"phasediag.{module}")
+    assert all(callable(getattr(phasediag, name)) for name in phasediag.__all__)
+
+
+def test_names_stay_in_their_modules():
+    """A public name is the very object of the module it lives in."""
+    from phasediag import candidates, diagram
+
+    assert phasediag.phase_diagram is diagram.phase_diagram
+    assert phasediag.configurations is candidates.configurations
+
+
+def test_unknown_names_are_refused():
+    """A misspelt name is an AttributeError that tells it, as in any module."""
+    with pytest.raises(AttributeError, match="module 'phasediag' has no attribute 'phase_diagramm'"):
+        _ = phasediag.phase_diagramm
+
+
+def test_import_loads_no_heavy_library():
+    """``import phasediag`` and the model alone cost no more than numpy."""
+    assert _loaded_after("import phasediag") == []
+    assert _loaded_after("from phasediag import ToyModel") == []
+
+
+def test_help_loads_no_heavy_library():
+    """``phasediag --help`` and each command's help answer without sympy, matplotlib, numba, scipy or xarray."""
+    for arguments in (["--help"], ["paper", "--help"], ["diagram", "-h"], ["boundary", "-h"], ["--version"]):
+        run = f"from phasediag.cli import main\ntry: main({arguments!r})\nexcept SystemExit as end: assert not end.code"
+        assert _loaded_after(run) == []
+
+
+def test_figures_do_not_touch_the_users_matplotlib():
+    """Drawing neither loads pyplot nor picks a backend."""
+    run = "import phasediag.figures\nassert 'matplotlib.pyplot' not in sys.modules"
+    assert "matplotlib" in _loaded_after(run)
