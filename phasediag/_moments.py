@@ -20,9 +20,6 @@ from ._pieces import constant_piece, elevate, first_component, first_pieces, fra
 # Two knots closer than this times |a_j| are one knot: f is smooth on the scale |a_j| once feature j is averaged over.
 SAME_KNOT = 2.0**-50
 
-# Weights below this are zero: they change the loss by less than its smallest representable part.
-NEGLIGIBLE = 1e-290
-
 
 def workspace(n_features, order, relu):
     """Arrays that `clipped_moments` works in."""
@@ -46,9 +43,6 @@ def workspace(n_features, order, relu):
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
         np.empty((11, n_features + 12)),  # rows of coefficients
-        np.empty((4, n_features + 1)),  # weights and densities of the other features; reach of those still to come
-        np.empty(n_features + 1, np.int64),  # which features these are
-        np.empty(components),  # the answer by component
         kind,
         nodes,
     )
@@ -146,12 +140,13 @@ def _stretch(offset, length, m0, m1, m2):
 
 
 @jit
-def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
-    """Average over feature k: from the pieces ``source`` between knots ``x`` to pieces ``out`` on [lo, hi].
+def _average_over(pieces, knots, here, n, order, others, k, work):
+    """Average over feature k: from n pieces to those on the reach of the remaining features; returns their number.
 
     The low and the high end of the window walk through the source, each holding what is left of its piece.
     """
-    _, _, table, rest, used, rows, _, _, _, kind, nodes = work
+    _, _, table, rest, used, rows, kind, nodes = work
+    source, x, out, x_out, lo, hi = pieces[here], knots[here], pieces[1 - here], knots[1 - here], others[2, k], others[3, k]
     n_components, degree = first_component(k, order), k + 2
     weight, density = others[0, k - 1], others[1, k - 1]
     size, down, up, falling = abs(weight), min(weight, 0.0), max(weight, 0.0), weight < 0.0
@@ -276,82 +271,31 @@ def _average_at(source, x, n, order, others, k, kind, out):
 
 
 @jit
-def clipped_moments(i, gram, residual, bias, density, relu, order, work, gradient, hessian):
-    """Loss of output i; its gradient in (a_i1 … a_in, b_i) and, for order 2, its Hessian in them.
+def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+    """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
 
-    Parameters: WᵀW, 1 − a_ii computed without cancellation, all biases, all densities. ``order`` is 0, 1 or 2: how many
-    derivatives; the arrays of a higher order are not touched.
+    Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``others``: in its first two rows the weights and
+    densities of the k other features with nonzero weight, by falling size (rows three and four are working space).
     """
-    pieces, knots, _, _, _, rows, others, place, out, kind, _ = work
-    k, b, own, own_p = np.int64(0), bias[i], gram[i, i], density[i]
-    place[0] = i
-    for j in range(bias.shape[0]):
-        weight = gram[i, j]
-        if j == i or abs(weight) < NEGLIGIBLE:
-            continue
-        at = k
-        while at > 0 and abs(others[0, at - 1]) < abs(weight):
-            others[0, at], others[1, at], place[at + 1] = others[0, at - 1], others[1, at - 1], place[at]
-            at -= 1
-        others[0, at], others[1, at], place[at + 1] = weight, density[j], j
-        k += 1
+    pieces, knots, _, _, _, rows, kind, _ = work
     below = above = 0.0
     others[2, k] = others[3, k] = b
     for l in range(k - 1, -1, -1):
         below += min(others[0, l], 0.0)
         above += max(others[0, l], 0.0)
         others[2, l], others[3, l] = b + below, b + above
-    lo, hi, source = others[2, 0], others[3, 0], pieces[0]
+    here, lo, hi = 0, others[2, 0], others[3, 0]
     if not relu or lo >= 0.0:
-        quadratic_piece(source[0], b, b, k + 2, order, residual, own_p, others, k)
+        quadratic_piece(pieces[0, 0], b, b, k + 2, order, residual, own_p, others, k)
     elif hi < -own:
-        constant_piece(source[0], k + 2, order, own_p, k)
+        constant_piece(pieces[0, 0], k + 2, order, own_p, k)
     else:
-        n = first_pieces(source, knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
-        here = 0
+        n = first_pieces(pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
         for l in range(1, k):
-            n = _average_over(
-                pieces[here], knots[here], n, pieces[1 - here], knots[1 - here], others[2, l], others[3, l], order,
-                others, l, work,
-            )  # fmt: skip
+            n = _average_over(pieces, knots, here, n, order, others, l, work)
             here = 1 - here
         if k > 0:
             _average_at(pieces[here], knots[here], n, order, others, k, kind, out)
-        source = pieces[here]
-    if k == 0 or not relu or lo >= 0.0 or hi < -own:
-        for c in range(first_component(k + 1, order)):
-            out[c] = source[0, c, 0]
-    if order > 0:
-        _by_feature(k, density, order, place, out, gradient, hessian)
-    return out[0]
-
-
-@jit
-def _by_feature(k, density, order, place, out, gradient, hessian):
-    """Sort the components into gradient and Hessian.
-
-    A feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b and ∂²/∂a_j² = E x_j² ∂²/∂b².
-    """
-    n = density.shape[0]
-    gradient[n] = out[1]
-    for j in range(n):
-        gradient[j] = 0.5 * density[j] * out[1]
-    for l in range(k + 1):
-        gradient[place[l]] = out[first_component(l, order)]
-    if order == 2:
-        hessian[n, n] = out[2]
-        for j in range(n):
-            mean = 0.5 * density[j]
-            hessian[n, j] = hessian[j, n] = mean * out[2]
-            for l in range(n):
-                hessian[j, l] = mean * (0.5 * density[l]) * out[2]
-            hessian[j, j] = density[j] / 3.0 * out[2]
-        for l in range(k + 1):
-            slope, j = out[first_component(l, order) + 1], place[l]
-            for other in range(n):
-                hessian[j, other] = hessian[other, j] = 0.5 * density[other] * slope
-            hessian[n, j] = hessian[j, n] = slope
-        for l in range(k + 1):
-            for other in range(l + 1):
-                value = out[first_component(l, order) + 2 + other]
-                hessian[place[l], place[other]] = hessian[place[other], place[l]] = value
+            return
+    for c in range(first_component(k + 1, order)):
+        out[c] = pieces[0, 0, c, 0]
