@@ -33,12 +33,12 @@ def _dot(weights, model, i, j, start):
 
 @jit
 def _order(gram, i, density, model, others, place):
-    """List the other features of nonzero weight by falling size; returns their number."""
+    """List the other features of nonzero weight and density by falling size; returns their number."""
     count = np.int64(0)
     place[0] = i
     for j in range(gram.shape[0]):
         weight = gram[i, j]
-        if j == i or abs(weight) < NEGLIGIBLE:
+        if j == i or abs(weight) < NEGLIGIBLE or density[model, j] == 0.0:
             continue
         at = count
         while at > 0 and abs(others[0, at - 1]) < abs(weight):
