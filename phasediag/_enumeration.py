@@ -72,8 +72,8 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
             residual = -_dot(weights, model, i, i, -1.0)
             k = _order(gram, i, density, model, others, place)
             b, own, own_p, weight = bias[model, i], gram[i, i], density[model, i], importance[model, i]
-            if relu and k <= 2 and order < 2:
-                few_moments(b, own, residual, own_p, others, k, out)
+            if relu and k <= 2:
+                few_moments(b, own, residual, own_p, others, k, order, out)
             else:
                 clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work)
             losses[model, i] = out[0]
@@ -145,7 +145,7 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n, n)),  # ∂L/∂(WᵀW)
         np.empty((4, n + 1)),  # weights and densities of the other features of one output; working space
         np.empty(n + 1, np.int64),  # which features these are, the output's own first
-        np.empty(max(first_component(n, order), 5)),  # loss and derivatives by component
+        np.empty(max(first_component(n, order), 15)),  # loss and derivatives by component
         np.empty((n + 1, n + 1)),  # second derivatives of one output
         np.empty((n + 1, n_hidden * n + n)),
     )

@@ -1,4 +1,4 @@
-"""The loss of one output that depends on at most two other features, and its first derivatives: scalar arithmetic only.
+"""The loss of one output that depends on at most two other features, with derivatives: scalar arithmetic only.
 
 The same average as in `_moments`, with the law of a_1 u_1 + a_2 u_2 written down: a point, a uniform or a trapezoid,
 depending on which of the two features are active. It costs a tenth, and n = 2 and 3 are what whole diagrams are made of.
@@ -13,15 +13,16 @@ NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
 
 
 @jit
-def few_moments(b, own, residual, own_p, others, k, out):
-    """Fill ``out`` with f, ∂f/∂b, ∂f/∂a_i, ∂f/∂a_1, ∂f/∂a_2 for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
+def few_moments(b, own, residual, own_p, others, k, order, out):
+    """As `clipped_moments` for ReLU and k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
     a1 = others[0, 0] if k > 0 else 0.0
     p1 = others[1, 0] if k > 0 else 0.0
     a2 = others[0, 1] if k > 1 else 0.0
     p2 = others[1, 1] if k > 1 else 0.0
     size1, size2, r, own_mean_square = abs(a1), abs(a2), residual, own_p / 3.0
     ratio = size2 / size1 if k > 0 else 0.0
-    f = df = h = d1 = d2 = 0.0
+    f = df = h = d1 = d2 = ddf = dh = hh = dd1 = d1h = d11 = dd2 = d2h = d21 = d22 = 0.0
+    ddg = dhg = hhg = 0.0
     for segment in range(6):
         # point; feature 1 alone; feature 2 alone; both: rising, flat and falling part of the trapezoid
         share1, share2 = (1.0 - p1 if segment == 0 or segment == 2 else p1), (1.0 - p2 if segment < 2 else p2)
@@ -53,43 +54,76 @@ def few_moments(b, own, residual, own_p, others, k, out):
             is_point = low >= high
             if (end <= start and not is_point) or (is_point and region < 2 and start >= (region - 1) * own):
                 continue
-            n_nodes = 1 if is_point else 3
+            # what is constant or a point needs one node
+            n_nodes = 1 if segment == 0 or region == 0 else 3
             before, width = (0.0, 1.0) if is_point else ((start - low) / length, (end - start) / length)
             for node in range(n_nodes):
-                x = NODES[node]
-                t = start + (end - start) * x
+                x = NODES[node] if n_nodes == 3 else 0.5
+                weight = share * width * (NODE_WEIGHTS[node] if n_nodes == 3 else 1.0)
+                z = before + width * x  # not from t, whose last bits may be all of the segment
                 if region == 0:
-                    g, dg, hg = own_mean_square, 0.0, 0.0
-                elif region == 1:  # as in `cubic_piece`
+                    f += weight * own_mean_square * (z if segment == 3 else 1.0 - z if segment == 5 else 1.0)
+                    continue
+                t = start + (end - start) * x
+                if region == 1:  # as in `cubic_piece`
                     v, w = -t / own, (t + own) / own
                     g = own_p * (w * w * (w * r * r / 3.0 + v * r) + v * v * (w + v / 3.0))
                     dg = -own_p * w * (w * r + 2.0 * v)
                     hg = -2.0 * own_p * w * (w * w * r / 3.0 + w * v * (1.0 + r) / 2.0 + v * v)
-                else:
+                    if order > 1:
+                        ddg = 2.0 * own_p * (w - v / own)
+                        dhg = own_p * (w * (w + 2.0 * v) - 2.0 * v * v / own)
+                        hhg = 2.0 * own_p * (w * (1.0 + v + v * v) / 3.0 - v * v * v / own)
+                else:  # as in `quadratic_piece`
                     g = (t - 0.5 * own_p * r) ** 2 + own_p * (4.0 - 3.0 * own_p) / 12.0 * r * r
-                    dg = 2.0 * t - own_p * r
-                    hg = own_p * (t - 2.0 * r / 3.0)
-                z = 0.5 if is_point else before + width * x  # not from t, whose last bits may be all of the segment
+                    dg, hg = 2.0 * t - own_p * r, own_p * (t - 2.0 * r / 3.0)
+                    ddg, dhg, hhg = 2.0, own_p, 2.0 * own_p / 3.0
                 # density at z, and its moments of u_1 and u_2, counted from the low ends
+                y, c = 1.0 - z, ratio + (1.0 - ratio) * z
+                m11 = m12 = m22 = 0.0
                 if segment == 0:
                     m, m1, m2 = 1.0, 0.0, 0.0
                 elif segment == 1:
-                    m, m1, m2 = 1.0, z, 0.0
+                    m, m1, m2, m11 = 1.0, z, 0.0, z * z
                 elif segment == 2:
-                    m, m1, m2 = 1.0, 0.0, z
+                    m, m1, m2, m22 = 1.0, 0.0, z, z * z
                 elif segment == 3:
                     m, m1, m2 = z, ratio * z * z / 2.0, z * z / 2.0
+                    m11, m12, m22 = ratio * ratio * z**3 / 3.0, ratio * z**3 / 6.0, z**3 / 3.0
                 elif segment == 4:
-                    m, m1, m2 = 1.0, ratio / 2.0 + (1.0 - ratio) * z, 0.5
+                    m, m1, m2 = 1.0, c - ratio / 2.0, 0.5
+                    m11, m12, m22 = c * c - c * ratio + ratio * ratio / 3.0, c / 2.0 - ratio / 3.0, 1.0 / 3.0
                 else:
-                    m, m1, m2 = 1.0 - z, (1.0 - z) * (1.0 - ratio * (1.0 - z) / 2.0), (1.0 - z * z) / 2.0
-                weight = share * width * (1.0 if is_point else NODE_WEIGHTS[node])
+                    m, m1, m2 = y, y * (1.0 - ratio * y / 2.0), y * (1.0 + z) / 2.0
+                    m11 = y * (1.0 - ratio * y * (1.0 - ratio * y / 3.0))
+                    m12 = m2 - ratio * y * y * (z / 2.0 + y / 3.0)
+                    m22 = y * (z * z + z * y + y * y / 3.0)
+                if falls1:
+                    m1, m11, m12 = m - m1, m - 2.0 * m1 + m11, m2 - m12
+                if falls2:
+                    m2, m22, m12 = m - m2, m - 2.0 * m2 + m22, m1 - m12
                 f += weight * m * g
                 df += weight * m * dg
                 h += weight * m * hg
-                d1 += weight * dg * (m - m1 if falls1 else m1)
-                d2 += weight * dg * (m - m2 if falls2 else m2)
+                d1 += weight * m1 * dg
+                d2 += weight * m2 * dg
+                if order > 1:
+                    ddf += weight * m * ddg
+                    dh += weight * m * dhg
+                    hh += weight * m * hhg
+                    dd1 += weight * m1 * ddg
+                    d1h += weight * m1 * dhg
+                    d11 += weight * m11 * ddg
+                    dd2 += weight * m2 * ddg
+                    d2h += weight * m2 * dhg
+                    d21 += weight * m12 * ddg
+                    d22 += weight * m22 * ddg
             if is_point:
                 break
             start = end
-    out[0], out[1], out[2], out[3], out[4] = f, df, h, d1, d2
+    if order < 2:
+        out[0], out[1], out[2], out[3], out[4] = f, df, h, d1, d2
+    else:
+        out[0], out[1], out[2], out[3], out[4], out[5] = f, df, ddf, h, dh, hh
+        out[6], out[7], out[8], out[9] = d1, dd1, d1h, d11
+        out[10], out[11], out[12], out[13], out[14] = d2, dd2, d2h, d21, d22
