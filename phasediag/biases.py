@@ -35,8 +35,8 @@ def optimal_bias(model, weights):
     Given the weights, output i's loss depends on b_i alone. For the linear activation the minimum is the mean residual
     b_i = p_i/2 − Σ_j (WᵀW)_ij p_j/2. For ReLU the loss is continuously differentiable and polynomial between its kinks;
     every sign change of the slope on a grid through the kinks is bisected to rounding, and the lowest minimum wins.
-    Among equally low ones (1e-14 relative) the bias of smallest size is returned; an output that is best left off
-    (constant loss for b ≤ −Σ_j (G_ij)⁺) gets the upper end of that half-line.
+    Among equally low ones (1e-14 relative) the bias of smallest size is returned. The half-line b ≤ −Σ_j (G_ij)⁺, where
+    the output is off and the loss constant, is never optimal.
     """
     weights = real_array("weights", weights, shape=(model.n_hidden, model.n_features))
     gram = np.swapaxes(weights, -1, -2) @ weights
@@ -52,7 +52,8 @@ def optimal_bias(model, weights):
         return losses, slope / model.importance
 
     losses, slope = loss_and_slope(grid)
-    rising = (slope[:-1] < 0) & (slope[1:] >= 0)
+    # slope 0 counts as falling: an output that is off gains by being switched on where its own feature is large
+    rising = (slope[:-1] <= 0) & (slope[1:] > 0)
     candidates = [(grid[0], losses[0])]
     for rank in range(1, int(rising.sum(axis=0).max()) + 1):
         nth = rising & (np.cumsum(rising, axis=0) == rank)
@@ -61,9 +62,9 @@ def optimal_bias(model, weights):
         low, high = np.take_along_axis(grid, at, 0)[0], np.take_along_axis(grid, at + 1, 0)[0]
         for _ in range(BISECTIONS):
             middle = low + (high - low) / 2
-            falls = loss_and_slope(middle)[1] < 0
+            falls = loss_and_slope(middle)[1] <= 0
             low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-        candidates.append((high, np.where(found, loss_and_slope(high)[0], np.inf)))
+        candidates.append((low, np.where(found, loss_and_slope(low)[0], np.inf)))
     bias, loss = (np.stack(x) for x in zip(*candidates, strict=True))
     tied = loss <= loss.min(axis=0) * (1 + TIE)
     best = np.argmin(np.where(tied, np.abs(bias), np.inf), axis=0)[None]

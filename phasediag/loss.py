@@ -40,7 +40,7 @@ def expected_loss(model, weights, bias, method="auto"):
     error of the loss stays near rounding for weights of any size. Its cost about doubles with every feature.
     """
     weights, bias = model.check_parameters(weights, bias)
-    total = evaluate(model, weights, bias, method, 0)[0] @ model.importance
+    total = (evaluate(model, weights, bias, method, 0)[0] * model.importance).sum(axis=-1)
     return total if total.ndim else float(total)
 
 
@@ -70,7 +70,7 @@ def expected_loss_and_gradient(model, weights, bias, method="auto"):
     """
     weights, bias = model.check_parameters(weights, bias)
     losses, weights_gradient, bias_gradient, _ = evaluate(model, weights, bias, method, 1)
-    total = losses @ model.importance
+    total = (losses * model.importance).sum(axis=-1)
     return total if total.ndim else float(total), weights_gradient, bias_gradient
 
 
