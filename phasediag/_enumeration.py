@@ -1,10 +1,12 @@
 """The loss of whole batches of models by enumeration, with derivatives in weights and biases."""
 
+from functools import cache
+
 import numpy as np
 
 from ._few import few_moments
-from ._jit import jit
-from ._moments import clipped_moments, workspace
+from ._jit import address, call, jit
+from ._moments import clipped_moments, linear_moments, workspace
 from ._pieces import first_component
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
@@ -58,7 +60,7 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
     Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``work`` and ``scratch`` come from
     `workspaces`; arrays of a higher order than asked for may be of any size.
     """
-    gram, slope, others, place, out, curvature, chain = scratch
+    gram, slope, others, place, out, curvature, chain, any_number = scratch
     n_models, m, n = weights.shape
     for model in range(n_models):
         for i in range(n):
@@ -72,10 +74,10 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
             residual = -_dot(weights, model, i, i, -1.0)
             k = _order(gram, i, density, model, others, place)
             b, own, own_p, weight = bias[model, i], gram[i, i], density[model, i], importance[model, i]
-            if relu and k <= 2:
-                few_moments(b, own, residual, own_p, others, k, order, out)
+            if k <= 2:
+                few_moments(b, own, residual, own_p, others, k, relu, order, out)
             else:
-                clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work)
+                call(any_number, (b, own, residual, own_p, others, k, relu, order, out, work))
             losses[model, i] = out[0]
             if order > 0:
                 # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
@@ -139,7 +141,7 @@ def _add_curvature(hessian, weights, model, i, importance, density, k, place, ou
 
 def workspaces(n_hidden, n_features, order, relu=True):
     """The arrays ``work`` and ``scratch`` for `enumeration`; each thread needs its own."""
-    n = n_features
+    n, work = n_features, workspace(n_features, order, relu)
     scratch = (
         np.empty((n, n)),  # WᵀW
         np.empty((n, n)),  # ∂L/∂(WᵀW)
@@ -149,4 +151,12 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n + 1, n + 1)),  # second derivatives of one output
         np.empty((n + 1, n_hidden * n + n)),
     )
-    return workspace(n, order, relu), scratch
+    # what three features do not need is not compiled for them
+    return work, (*scratch, 0 if n <= 3 else _address(clipped_moments if relu else linear_moments))
+
+
+@cache
+def _address(function):
+    """An engine for any number of features, compiled apart from the loop over models."""
+    others, out = np.empty((4, 3)), np.empty(15)
+    return address(function, 0.0, 0.0, 0.0, 0.0, others, 0, True, 0, out, workspace(2, 0, True))

@@ -13,8 +13,8 @@ NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
 
 
 @jit
-def few_moments(b, own, residual, own_p, others, k, order, out):
-    """As `clipped_moments` for ReLU and k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
+def few_moments(b, own, residual, own_p, others, k, relu, order, out):
+    """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
     a1 = others[0, 0] if k > 0 else 0.0
     p1 = others[1, 0] if k > 0 else 0.0
     a2 = others[0, 1] if k > 1 else 0.0
@@ -49,7 +49,7 @@ def few_moments(b, own, residual, own_p, others, k, order, out):
         length = high - low
         falls1, falls2 = a1 < 0.0 and (segment == 1 or segment > 2), a2 < 0.0 and segment > 1
         start = low
-        for region in range(3):  # left of −a_i, up to 0, and right of 0
+        for region in range(0 if relu else 2, 3):  # left of −a_i, up to 0, and right of 0
             end = min(high, -own if region == 0 else 0.0) if region < 2 else high
             is_point = low >= high
             if (end <= start and not is_point) or (is_point and region < 2 and start >= (region - 1) * own):

@@ -12,6 +12,8 @@ the short interval around b that the remaining features can reach.
 Derivatives are further functions under the same operator: ∂/∂a_j is p_j ∫₀¹ u f'(t + a_j u) du.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ._jit import jit
@@ -32,10 +34,6 @@ def workspace(n_features, order, relu):
         kind[1], kind[2] = (1, 0), (2, 1)
         for k in range(n_features):
             kind[first_component(k, 2) + 1] = 1, 2 + k
-    nodes = np.zeros((2, n_features + 2, n_features + 2))  # Gauss–Legendre on [0, 1]: nodes, weights
-    for count in range(1, n_features + 2):
-        x, w = np.polynomial.legendre.leggauss(count)
-        nodes[:, count, :count] = (1 + x) / 2, w / 2
     return (
         np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
         np.empty((2, pieces + 1)),  # their knots
@@ -44,8 +42,18 @@ def workspace(n_features, order, relu):
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
         np.empty((11, n_features + 12)),  # rows of coefficients
         kind,
-        nodes,
+        legendre(n_features + 1),
     )
+
+
+@cache
+def legendre(most):
+    """Nodes and weights of Gauss–Legendre rules on [0, 1] with up to ``most`` nodes, shape (2, most + 1, most)."""
+    rules = np.zeros((2, most + 1, most))
+    for count in range(1, most + 1):
+        x, w = np.polynomial.legendre.leggauss(count)
+        rules[:, count, :count] = (1 + x) / 2, w / 2
+    return rules
 
 
 @jit
@@ -271,6 +279,15 @@ def _average_at(source, x, n, order, others, k, kind, out):
 
 
 @jit
+def linear_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+    """As `clipped_moments` without the clipping, ``relu`` being False."""
+    c = work[0][0, 0]
+    quadratic_piece(c, b, b, k + 2, order, residual, own_p, others, k)
+    for component in range(first_component(k + 1, order)):
+        out[component] = c[component, 0]
+
+
+@jit
 def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
     """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
 
@@ -286,8 +303,9 @@ def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
         others[2, l], others[3, l] = b + below, b + above
     here, lo, hi = 0, others[2, 0], others[3, 0]
     if not relu or lo >= 0.0:
-        quadratic_piece(pieces[0, 0], b, b, k + 2, order, residual, own_p, others, k)
-    elif hi < -own:
+        linear_moments(b, own, residual, own_p, others, k, relu, order, out, work)
+        return
+    if hi < -own:
         constant_piece(pieces[0, 0], k + 2, order, own_p, k)
     else:
         n = first_pieces(pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
