@@ -20,9 +20,12 @@ from ._jit import jit
 
 NODES = 32  # nodes per block: the inner loops run over the nodes of one block and vectorize
 EPSILON = 2.0**-52
-SAFETY = 2.0
+FUSED = {"contract"}  # a·b + c may be one rounding
+SAFETY = 1.0
+MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 # Workspace: one row per feature (cosine and sine of the phase steps, term p φ, its derivative, products so far, slope) ...
 COS, SIN, T_RE, T_IM, G_RE, G_IM, P_RE, P_IM, SLOPE = (NODES * slot for slot in range(9))
+PHASE, STEP = 9 * NODES, 9 * NODES + 2
 # ... and one row for what the features of a block share.
 NODE, INVERSE, ONE_RE, ONE_IM, TWO_RE, TWO_IM, V_RE, V_IM, LOSS, SLOPE_B, SLOPE_I = (NODES * slot for slot in range(11))
 COLUMNS = 11 * NODES
@@ -41,10 +44,10 @@ def _envelope(y):
 
 
 @jit
-def _term_bound(omega, a_i, p_i, a, p, scale):
+def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
 
-    The loss counts relative to ``scale``, the slope in b to its root, the one in a_j to √(scale E x_j²).
+    The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
     one = two = ratio = 0.0
     none = 1.0
@@ -69,27 +72,29 @@ def _term_bound(omega, a_i, p_i, a, p, scale):
     root = math.sqrt(scale)
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
-    return 4.0 * ((slope / omega / scale + (slope + own) / root) * two + slope / root * ratio * one)
+    return 4.0 * (slope / (omega * scale) * two + ((slope + own) * two + slope * ratio * one) / (root * slack))
 
 
 @jit
-def _count_nodes(period, a_i, p_i, a, p, scale, tolerance, bounds):
+def _count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
     """Number of nodes for which the truncated terms stay below the tolerance, and their bound (infinite when unknown)."""
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
-    start, growth, last = 8.0, 1.25, 0
+    start, growth, last = 8.0, 1.3, 0
     k = start
     for last in range(bounds.size):
-        bound = _term_bound(step * k, a_i, p_i, a, p, scale) / period
+        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
         bounds[last, 0] = k
         bounds[last, 1] = bound
         if step * k * smallest > 9.3 and bound * k < 0.1 * tolerance:
             break
+        if k > MOST_SURE and growth < 2.0:
+            return math.inf, math.inf
         if bound * k < 0.02 * tolerance:
-            growth = 3.0
+            growth = 8.0
         k *= growth
     rest = math.inf
     if step * bounds[last, 0] * smallest > 9.3:
@@ -104,7 +109,7 @@ def _count_nodes(period, a_i, p_i, a, p, scale, tolerance, bounds):
 
 
 @jit
-def _period(a_i, p_i, a, p, b, reach, variance, scale, tolerance):
+def _period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance):
     """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error.
 
     There the Bernoulli polynomials differ from the powers of z by at most T^r (|z|/T)^{r+1} ≤ T^r e^{λ(|z| − T)} for λT ≥ 3.
@@ -113,7 +118,7 @@ def _period(a_i, p_i, a, p, b, reach, variance, scale, tolerance):
     for j in range(a.size):
         least = min(least, p[j])
     root = math.sqrt(scale)
-    factor = reach * (reach + 2.0) / scale + 2.0 * (reach + 1.0) * (1.0 + 1.0 / math.sqrt(least / 3.0)) / root
+    factor = reach * (reach + 2.0) / scale + 2.0 * (reach + 1.0) * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
     goal = math.log(factor / tolerance)
     best = reach
     rate = math.sqrt(2.0 * max(goal, 1.0) / variance)
@@ -141,22 +146,33 @@ def _period(a_i, p_i, a, p, b, reach, variance, scale, tolerance):
 
 @jit
 def _phase_table(row, delta):
-    """Fill the cosines and sines of m·delta, m = 0 … NODES − 1, by doubling."""
+    """Fill the cosines and sines of m·delta, m = 0 … NODES − 1, by doubling, and those of NODES·delta."""
     row[COS] = 1.0
     row[SIN] = 0.0
+    c, s = math.cos(delta), math.sin(delta)
     size = 1
     while size < NODES:
-        c, s = math.cos(size * delta), math.sin(size * delta)
         for m in range(size):
             row[COS + size + m] = c * row[COS + m] - s * row[SIN + m]
             row[SIN + size + m] = c * row[SIN + m] + s * row[COS + m]
+        c, s = (c - s) * (c + s), 2.0 * c * s
         size *= 2
+    row[STEP], row[STEP + 1] = c, s
 
 
 @jit
+def _start_phase(row, first, delta):
+    """Set the phase of the block that begins at node ``first``; the blocks that follow are reached by rotation."""
+    row[PHASE] = math.cos(first * delta)
+    row[PHASE + 1] = math.sin(first * delta)
+
+
+@jit(fastmath=FUSED)
 def _transform(row, shared, first, delta, density):
     """Fill t = p φ(2ix) and g = p φ'(2ix) at x = k·delta on one block: φ = e^{ix} sinc x, φ' = e^{ix} (sinc x + i j₁(x))/2."""
-    c0, s0 = math.cos(first * delta), math.sin(first * delta)
+    c0, s0 = row[PHASE], row[PHASE + 1]
+    row[PHASE] = c0 * row[STEP] - s0 * row[STEP + 1]
+    row[PHASE + 1] = c0 * row[STEP + 1] + s0 * row[STEP]
     half = 0.5 * density
     if abs((first + NODES) * delta) < 0.5:
         for m in range(NODES):
@@ -201,63 +217,78 @@ def _own_transform(x):
     return rotation * sinc, 0.5 * rotation * complex(sinc, j1), 0.25 * rotation * complex(sinc + even, 2.0 * j1)
 
 
+@jit(fastmath=FUSED)
+def _forward(row, shared, q, none):
+    """Multiply the products over the features before j by feature j: at least one active (kept in the row), at least two."""
+    for m in range(NODES):
+        x, y = shared[ONE_RE + m], shared[ONE_IM + m]
+        u, v = row[T_RE + m], row[T_IM + m]
+        row[P_RE + m] = x
+        row[P_IM + m] = y
+        ux = u * x - v * y
+        uy = u * y + v * x
+        shared[TWO_RE + m] = q * shared[TWO_RE + m] + ux
+        shared[TWO_IM + m] = q * shared[TWO_IM + m] + uy
+        shared[ONE_RE + m] = q * x + ux + none * u
+        shared[ONE_IM + m] = q * y + uy + none * v
+
+
+@jit(fastmath=FUSED)
+def _backward(row, shared, q, before, after):
+    """Add the slope in a_j, where [Π_{l≠j} f_l]_{≥ 1 active} = P (S + Π_{l>j} q) + Π_{l<j} q S, and multiply S by feature j."""
+    for m in range(NODES):
+        x, y = shared[ONE_RE + m], shared[ONE_IM + m]
+        u, v = row[P_RE + m], row[P_IM + m]
+        w_re = u * (x + after) - v * y + before * x
+        w_im = u * y + v * (x + after) + before * y
+        c, s = row[G_RE + m], row[G_IM + m]
+        row[SLOPE + m] += shared[V_RE + m] * (w_re * c - w_im * s) - shared[V_IM + m] * (w_re * s + w_im * c)
+        u, v = row[T_RE + m], row[T_IM + m]
+        shared[ONE_RE + m] = q * x + (u * x - v * y) + after * u
+        shared[ONE_IM + m] = q * y + (u * y + v * x) + after * v
+
+
 @jit
-def _add_block(first, period, a_i, p_i, a, p, b, none_before, work, shared):
+def _turn(shared, period, a_i, p_i, b):
+    """Add the terms of loss, slope in b and slope in a_i; leave the factor of the slopes in a_j in V."""
+    for m in range(NODES):
+        omega = 2.0 * math.pi * shared[NODE + m] / period
+        inverse = shared[INVERSE + m] * period / (2.0 * math.pi)
+        c, s = math.cos(omega * b) * 2.0 / period, math.sin(omega * b) * 2.0 / period
+        x, y = shared[TWO_RE + m], shared[TWO_IM + m]
+        two_re, two_im = c * x - s * y, c * y + s * x
+        t, g, h = _own_transform(0.5 * omega * a_i)
+        # 2 f/s² − 2 g/s and 2 g/s² − 2 h/s at s = iω
+        scaled = 2.0 * inverse
+        v_re = -scaled * (p_i * g.imag + (1.0 - p_i + p_i * t.real) * inverse)
+        v_im = scaled * p_i * (g.real - t.imag * inverse)
+        own_re = -scaled * p_i * (h.imag + g.real * inverse)
+        own_im = scaled * p_i * (h.real - g.imag * inverse)
+        shared[LOSS + m] += (two_re * v_im + two_im * v_re) * inverse
+        shared[SLOPE_B + m] += two_re * v_re - two_im * v_im
+        shared[SLOPE_I + m] += two_re * own_re - two_im * own_im
+        shared[V_RE + m] = c * v_re - s * v_im
+        shared[V_IM + m] = c * v_im + s * v_re
+
+
+@jit
+def _add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shared):
     """Add the terms of nodes first … first + NODES − 1 to the sums, lane by lane."""
-    n = a.size
     for m in range(NODES):
         shared[NODE + m] = first + m
         shared[INVERSE + m] = 1.0 / (first + m)
-        shared[ONE_RE + m] = shared[ONE_IM + m] = shared[TWO_RE + m] = shared[TWO_IM + m] = 0.0
-    none = 1.0
-    for j in range(n):
-        row = work[j]
-        _transform(row, shared, first, math.pi * a[j] / period, p[j])
-        q = 1.0 - p[j]
-        for m in range(NODES):
-            x, y = shared[ONE_RE + m], shared[ONE_IM + m]
-            u, v = row[T_RE + m], row[T_IM + m]
-            row[P_RE + m] = x
-            row[P_IM + m] = y
-            ux = u * x - v * y
-            uy = u * y + v * x
-            shared[TWO_RE + m] = q * shared[TWO_RE + m] + ux
-            shared[TWO_IM + m] = q * shared[TWO_IM + m] + uy
-            shared[ONE_RE + m] = q * x + ux + none * u
-            shared[ONE_IM + m] = q * y + uy + none * v
-        none *= q
-    for m in range(NODES):
-        omega = 2.0 * math.pi * shared[NODE + m] / period
-        t, g, h = _own_transform(0.5 * omega * a_i)
-        phase = complex(math.cos(omega * b), math.sin(omega * b)) * (2.0 / period)
-        two = phase * complex(shared[TWO_RE + m], shared[TWO_IM + m])
-        # 2 f/s² − 2 g/s and 2 g/s² − 2 h/s at s = iω
-        slope_b = (2.0 * p_i * g * 1j - 2.0 * (1.0 - p_i + p_i * t) / omega) / omega
-        slope_i = p_i * (2.0 * h * 1j - 2.0 * g / omega) / omega
-        shared[LOSS + m] += (two * slope_b).imag / omega
-        shared[SLOPE_B + m] += (two * slope_b).real
-        shared[SLOPE_I + m] += (two * slope_i).real
-        slope_b *= phase
-        shared[V_RE + m] = slope_b.real
-        shared[V_IM + m] = slope_b.imag
-        shared[ONE_RE + m] = shared[ONE_IM + m] = 0.0  # from here on the products over the features after j
+    shared[ONE_RE : TWO_IM + NODES] = 0.0
+    for j in range(a.size):
+        _transform(work[j], shared, first, math.pi * a[j] / period, p[j])
+        _forward(work[j], shared, 1.0 - p[j], none_before[j])
+    _turn(shared, period, a_i, p_i, b)
+    if not slopes:
+        return
+    shared[ONE_RE : ONE_IM + NODES] = 0.0  # from here on S, the products over the features after j
     after = 1.0
-    for j in range(n - 1, -1, -1):
-        row = work[j]
-        q = 1.0 - p[j]
-        before = none_before[j]
-        for m in range(NODES):
-            x, y = shared[ONE_RE + m], shared[ONE_IM + m]
-            u, v = row[P_RE + m], row[P_IM + m]
-            # [Π_{l ≠ j} f_l]_{≥ 1 active} = P (S + Π_{l > j} q) + Π_{l < j} q S
-            w_re = u * (x + after) - v * y + before * x
-            w_im = u * y + v * (x + after) + before * y
-            c, s = row[G_RE + m], row[G_IM + m]
-            row[SLOPE + m] += shared[V_RE + m] * (w_re * c - w_im * s) - shared[V_IM + m] * (w_re * s + w_im * c)
-            u, v = row[T_RE + m], row[T_IM + m]
-            shared[ONE_RE + m] = q * x + (u * x - v * y) + after * u
-            shared[ONE_IM + m] = q * y + (u * y + v * x) + after * v
-        after *= q
+    for j in range(a.size - 1, -1, -1):
+        _backward(work[j], shared, 1.0 - p[j], none_before[j], after)
+        after *= 1.0 - p[j]
 
 
 @jit
@@ -271,7 +302,7 @@ def _collect(lanes):
 
 
 @jit
-def _sum_series(most, sure, tolerance, scale, period, a_i, p_i, a, p, b, none_before, work, shared, recent, slope):
+def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, none_before, work, shared, recent, slope):
     """Loss, slope in b, slope in a_i from the nodes, the relative error and the number of nodes; slopes in a_j are added.
 
     The sums end after ``sure`` nodes, where the bound holds, or at most ``most``, or where they have settled: stages grow
@@ -285,12 +316,14 @@ def _sum_series(most, sure, tolerance, scale, period, a_i, p_i, a, p, b, none_be
     shared[LOSS : SLOPE_I + NODES] = 0.0
     recent[:, : n + 3] = 0.0
     loss = slope_b = slope_i = 0.0
-    root = math.sqrt(scale)
+    root = math.sqrt(scale) * slack
     first, stage, error = 1, 0, math.inf
     end = 64.0
     while True:
+        for j in range(n):
+            _start_phase(work[j], first, math.pi * a[j] / period)
         while first <= end and first <= sure and first + NODES - 1 <= most:
-            _add_block(first, period, a_i, p_i, a, p, b, none_before, work, shared)
+            _add_block(first, period, a_i, p_i, a, p, b, none_before, slack < math.inf, work, shared)
             first += NODES
         new = recent[stage % 3]
         new[n], new[n + 1], new[n + 2] = (
@@ -388,7 +421,7 @@ def _add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
 
 
 @jit
-def _feature_loss(i, gram, b, p, tolerance, max_nodes, compact, work, shared, recent, bounds, slope):
+def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, compact, work, shared, recent, bounds, slope):
     """Loss E(x_i − z⁺)² of output i, its slope in b and a bound of the error; its slopes in a_j go to ``slope``.
 
     The loss is NaN and the bound infinite when more than ``max_nodes`` nodes would be needed.
@@ -432,16 +465,16 @@ def _feature_loss(i, gram, b, p, tolerance, max_nodes, compact, work, shared, re
         more, more_b, more_i = _add_polynomial(0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a)
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
     elif count >= 2 and high > 0.0:
-        period = _period(a_i, p_i, a, p_a, b, reach, variance, scale, 0.1 * tolerance)
+        period = _period(a_i, p_i, a, p_a, b, reach, variance, scale, slack, 0.1 * tolerance)
         if period < reach:
             error = 0.1 * tolerance
-        sure, rest = _count_nodes(period, a_i, p_i, a, p_a, scale, 0.8 * tolerance, bounds)
+        sure, rest = _count_nodes(period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds)
         more, more_b, more_i = _add_polynomial(
             1.0 / (3.0 * period), 0.5, period / 6.0, a_i, p_i, a, p_a, b, some_but, slope_a
         )
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
         more, more_b, more_i, tail, nodes = _sum_series(
-            max_nodes, sure, 0.8 * tolerance, scale, period, a_i, p_i, a, p_a, b, none_before, work, shared, recent, slope_a
+            max_nodes, sure, 0.8 * tolerance, scale, slack, period, a_i, p_i, a, p_a, b, none_before, work, shared, recent, slope_a
         )
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
         error += rest if tail == 0.0 else tail
@@ -462,7 +495,7 @@ def _feature_loss(i, gram, b, p, tolerance, max_nodes, compact, work, shared, re
 
 
 @jit
-def feature_losses(weights, bias, density, start, stop, tolerance, max_nodes, loss, slope, slope_b, error, nodes):
+def feature_losses(weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes):
     """Losses of the outputs ``start`` … ``stop`` − 1 of one model, with their slopes and bounds of their errors.
 
     Parameters
@@ -472,8 +505,10 @@ def feature_losses(weights, bias, density, start, stop, tolerance, max_nodes, lo
     start, stop : int
         Rows to fill; the rows are independent, so that threads may share a model and get the same bits.
     tolerance : float
-        Error allowed per output: relative to scale = E x_i² + E z_i² for the loss, to √(scale E x_j²) for its slope
-        in G_ij and to √scale for its slope in b_i.
+        Error allowed in the loss of an output, relative to scale = E x_i² + E z_i².
+    slope_tolerance : float
+        Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
+        is the one that converges slowly. When infinite, only the losses are computed; the slopes are left undefined.
     max_nodes : int
         Outputs that would need more nodes get a NaN loss and an infinite error.
     loss, slope_b, error : ndarray, shape (n_features,)
@@ -494,7 +529,7 @@ def feature_losses(weights, bias, density, start, stop, tolerance, max_nodes, lo
             for j in range(n):
                 gram[j] += weights[k, i] * weights[k, j]
         loss[i], slope_b[i], error[i], nodes[i] = _feature_loss(
-            i, gram, bias[i], density, tolerance, max_nodes, compact, work, shared, recent, bounds, slope[i]
+            i, gram, bias[i], density, tolerance, slope_tolerance / tolerance, max_nodes, compact, work, shared, recent, bounds, slope[i]
         )
 
 
@@ -515,7 +550,7 @@ def weights_slope(weights, importance, slope, out):
 
 @jit
 def contour_loss_gradient(
-    weights, bias, importance, density, tolerance, max_nodes, loss, weights_gradient, bias_gradient, error
+    weights, bias, importance, density, tolerance, slope_tolerance, max_nodes, loss, weights_gradient, bias_gradient, error
 ):
     """Losses of every output and the gradient of the whole loss, for a batch of models.
 
@@ -523,7 +558,7 @@ def contour_loss_gradient(
     ----------
     weights : ndarray, shape (n_models, n_hidden, n_features)
     bias, importance, density : ndarray, shape (n_models, n_features)
-    tolerance, max_nodes
+    tolerance, slope_tolerance, max_nodes
         See `feature_losses`.
     loss : ndarray, shape (n_models, n_features)
         Filled with the losses of the outputs, without importance; NaN where the tolerance cannot be met.
@@ -544,6 +579,7 @@ def contour_loss_gradient(
             0,
             n,
             tolerance,
+            slope_tolerance,
             max_nodes,
             loss[one],
             slope,
