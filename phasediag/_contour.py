@@ -21,7 +21,7 @@ from ._jit import jit
 NODES = 32  # nodes per block: the inner loops run over the nodes of one block and vectorize
 EPSILON = 2.0**-52
 FUSED = {"contract"}  # a·b + c may be one rounding
-SAFETY = 1.0
+SAFETY = 3.0
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 # Workspace: one row per feature (cosine and sine of the phase steps, term p φ, its derivative, products so far, slope) ...
 COS, SIN, T_RE, T_IM, G_RE, G_IM, P_RE, P_IM, SLOPE = (NODES * slot for slot in range(9))
@@ -305,20 +305,23 @@ def _collect(lanes):
 def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, none_before, work, shared, recent, slope):
     """Loss, slope in b, slope in a_i from the nodes, the relative error and the number of nodes; slopes in a_j are added.
 
-    The sums end after ``sure`` nodes, where the bound holds, or at most ``most``, or where they have settled: stages grow
-    by 2^(1/3), and none of them has moved by more than tolerance/SAFETY over one, two and three stages, an octave.
-    The tail decays at least as fast as k^−3 but for tiny weights, and then an octave holds 7 times what follows it.
+    The sums end after ``sure`` nodes, where the bound holds, or at most ``most`` (infinite error), or where they have
+    settled: stages grow by 2^(1/3), and the sums have hardly moved over the last one, two and three stages, an octave. The
+    tail falls as fast as k^−3, where an octave holds 7 times what follows it, but more slowly before k passes T/a_j for a
+    tiny a_j; the ratio of one octave to the one before tells.
     """
     n = a.size
     for j in range(n):
         _phase_table(work[j], math.pi * a[j] / period)
         work[j, SLOPE : SLOPE + NODES] = 0.0
     shared[LOSS : SLOPE_I + NODES] = 0.0
-    recent[:, : n + 3] = 0.0
+    recent[:] = 0.0
     loss = slope_b = slope_i = 0.0
     root = math.sqrt(scale) * slack
-    first, stage, error = 1, 0, math.inf
-    end = 64.0
+    stage = 0
+    octaves = recent[:, n + 3]
+    octaves[:] = math.inf
+    first, end = 1.0, 64.0  # floats: a literal whole number would be compiled a second time
     while True:
         for j in range(n):
             _start_phase(work[j], first, math.pi * a[j] / period)
@@ -353,7 +356,10 @@ def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, 
                 two = one + recent[(stage - 1) % 3, j]
                 three = two + recent[(stage - 2) % 3, j]
                 moved = max(moved, max(abs(one), abs(two), abs(three)) / unit)
-            error = SAFETY * moved
+            # After an octave that moved the sums by ``moved``, a tail that falls by ``ratio`` per octave adds up to this.
+            ratio = min(moved / max(octaves[stage % 3], 1e-300), 0.95)
+            octaves[stage % 3] = moved
+            error = moved * max(1.0, SAFETY * ratio / (1.0 - ratio))
             if error <= tolerance:
                 return loss, slope_b, slope_i, error, first - 1
         if first + NODES - 1 > most:
@@ -363,16 +369,9 @@ def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, 
 
 
 @jit
-def _own_moments(power, a, p, b):
-    """E[x^power (b + a x)^k] for k = 0 … 3, x one feature."""
-    x0 = 1.0 if power == 0 else p / (power + 1)
-    x1, x2, x3 = p * a / (power + 2), p * a * a / (power + 3), p * a**3 / (power + 4)
-    return (
-        x0,
-        b * x0 + x1,
-        b * b * x0 + 2.0 * b * x1 + x2,
-        b**3 * x0 + 3.0 * b * b * x1 + 3.0 * b * x2 + x3,
-    )
+def _shifted_moments(x0, x1, x2, x3, b):
+    """Moments 0 … 3 of b + x from those of x."""
+    return x0, b * x0 + x1, b * b * x0 + 2.0 * b * x1 + x2, b**3 * x0 + 3.0 * b * (b * x1 + x2) + x3
 
 
 @jit
@@ -404,7 +403,11 @@ def _add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
         y1 += v1 * (y0 + none)
         y0 += v0 * none
         none *= q
-    own0, own1, own2 = _own_moments(0, a_i, p_i, b), _own_moments(1, a_i, p_i, b), _own_moments(2, a_i, p_i, b)
+    # moments of b + a_i x_i, times x_i and times x_i²
+    a1, a2, a3 = p_i * a_i, p_i * a_i**2, p_i * a_i**3
+    own0 = _shifted_moments(1.0, a1 / 2.0, a2 / 3.0, a3 / 4.0, b)
+    own1 = _shifted_moments(p_i / 2.0, a1 / 3.0, a2 / 4.0, a3 / 5.0, b)
+    own2 = _shifted_moments(p_i / 3.0, a1 / 4.0, a2 / 5.0, a3 / 6.0, b)
     two = (two0, two1, two2, two3)
     m, mx, mxx = _sum_moments(own0, two), _sum_moments(own1, two), _sum_moments(own2, two)
     loss = c3 * (m[3] - 3.0 * mx[2]) + c2 * (m[2] - 2.0 * mx[1]) + c1 * (m[1] - mx[0])
@@ -414,7 +417,8 @@ def _add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
         half = p[j] * a[j] / 2.0
         mean = y1 - half
         rest = (some_but[j], mean, y2 - 2.0 * half * mean - p[j] * a[j] ** 2 / 3.0, 0.0)
-        joint = _sum_moments(_own_moments(1, a[j], p[j], 0.0), rest)
+        alone = (p[j] / 2.0, p[j] * a[j] / 3.0, p[j] * a[j] ** 2 / 4.0, 0.0)
+        joint = _sum_moments(alone, rest)
         m, mx = _sum_moments(own0, joint), _sum_moments(own1, joint)
         slope[j] += 3.0 * c3 * (m[2] - 2.0 * mx[1]) + 2.0 * c2 * (m[1] - mx[0]) + c1 * m[0]
     return loss, slope_b, slope_i
@@ -521,7 +525,7 @@ def feature_losses(weights, bias, density, start, stop, tolerance, slope_toleran
     compact = np.empty((6, n))
     work = np.empty((n, COLUMNS))
     shared = np.empty(COLUMNS)
-    recent = np.empty((3, n + 3))
+    recent = np.empty((3, n + 4))
     bounds = np.empty((96, 2))
     for i in range(start, stop):
         gram[:] = 0.0
@@ -548,7 +552,6 @@ def weights_slope(weights, importance, slope, out):
             out[k, i] += importance[i] * dot
 
 
-@jit
 def contour_loss_gradient(
     weights, bias, importance, density, tolerance, slope_tolerance, max_nodes, loss, weights_gradient, bias_gradient, error
 ):
@@ -588,7 +591,5 @@ def contour_loss_gradient(
             nodes,
         )
         weights_slope(weights[one], importance[one], slope, weights_gradient[one])
-        error[one] = 0.0
-        for i in range(n):
-            bias_gradient[one, i] *= importance[one, i]
-            error[one] += importance[one, i] * errors[i]
+        bias_gradient[one] *= importance[one]
+        error[one] = importance[one] @ errors

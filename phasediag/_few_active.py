@@ -19,14 +19,14 @@ def _positive(slope, constant):
 
 @jit
 def _one_active(a, b, own):
-    """E over one uniform u of z⁺(z⁺ − 2x), of 2(z⁺ − x)1_{z>0} and of that times u; z = a u + b, x = u if own else 0."""
+    """E over one uniform u of z⁺(z⁺ − 2x), of 2(z⁺ − x)1_{z>0} and of that times u; z = a u + b, x = own·u."""
     low, high = _positive(a, b)
     middle, width = 0.5 * (low + high), high - low
     loss = slope = slope_u = 0.0
     for side in (-GAUSS, GAUSS):
         u = middle + side * width
         z = a * u + b
-        x = u if own else 0.0
+        x = own * u
         loss += 0.5 * width * z * (z - 2.0 * x)
         slope += width * (z - x)
         slope_u += width * (z - x) * u
@@ -77,7 +77,7 @@ def add_few_active(a_i, p_i, a, p, b, none, none_but, slope):
     """
     loss = slope_b = slope_i = 0.0
     if none > 0.0:
-        one, one_b, one_i = _one_active(a_i, b, True)
+        one, one_b, one_i = _one_active(a_i, b, 1.0)
         loss = none * p_i * one
         slope_b = none * p_i * one_b
         slope_i = none * p_i * one_i
@@ -87,7 +87,7 @@ def add_few_active(a_i, p_i, a, p, b, none, none_but, slope):
     for j in range(a.size):
         weight = p[j] * none_but[j]
         if weight > 0.0:
-            one, one_b, one_j = _one_active(a[j], b, False)
+            one, one_b, one_j = _one_active(a[j], b, 0.0)
             two, two_b, two_i, two_j = _two_active(a_i, a[j], b)
             loss += weight * ((1.0 - p_i) * one + p_i * two)
             slope_b += weight * ((1.0 - p_i) * one_b + p_i * two_b)
