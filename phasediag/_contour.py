@@ -21,7 +21,7 @@ from ._jit import jit
 NODES = 32  # nodes per block: the inner loops run over the nodes of one block and vectorize
 EPSILON = 2.0**-52
 FUSED = {"contract"}  # a·b + c may be one rounding
-SAFETY = 3.0
+TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 # Workspace: one row per feature (cosine and sine of the phase steps, term p φ, its derivative, products so far, slope) ...
 COS, SIN, T_RE, T_IM, G_RE, G_IM, P_RE, P_IM, SLOPE = (NODES * slot for slot in range(9))
@@ -78,9 +78,7 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
 @jit
 def _count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
     """Number of nodes for which the truncated terms stay below the tolerance, and their bound (infinite when unknown)."""
-    smallest = math.inf
-    for j in range(a.size):
-        smallest = min(smallest, abs(a[j]))
+    smallest = np.abs(a).min()
     step = 2.0 * math.pi / period
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
     start, growth, last = 8.0, 1.3, 0
@@ -89,7 +87,7 @@ def _count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
         bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
         bounds[last, 0] = k
         bounds[last, 1] = bound
-        if step * k * smallest > 9.3 and bound * k < 0.1 * tolerance:
+        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
         if k > MOST_SURE and growth < 2.0:
             return math.inf, math.inf
@@ -97,7 +95,7 @@ def _count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
             growth = 8.0
         k *= growth
     rest = math.inf
-    if step * bounds[last, 0] * smallest > 9.3:
+    if step * bounds[last, 0] * smallest > TURNED:
         rest = 0.5 * bounds[last, 0] * bounds[last, 1]
     while last > 0:
         piece = (bounds[last, 0] - bounds[last - 1, 0] + 1.0) * bounds[last - 1, 1]
@@ -306,11 +304,12 @@ def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, 
     """Loss, slope in b, slope in a_i from the nodes, the relative error and the number of nodes; slopes in a_j are added.
 
     The sums end after ``sure`` nodes, where the bound holds, or at most ``most`` (infinite error), or where they have
-    settled: stages grow by 2^(1/3), and the sums have hardly moved over the last one, two and three stages, an octave. The
-    tail falls as fast as k^−3, where an octave holds 7 times what follows it, but more slowly before k passes T/a_j for a
-    tiny a_j; the ratio of one octave to the one before tells.
+    settled: stages grow by 2^(1/3), and the sums have hardly moved over the last one, two and three stages, an octave. A
+    tail like k^−3, or even k^−1, is no larger than that; before k passes T/a_j for the smallest weight the terms may
+    fall as slowly as 1/k, and every octave up to there counts.
     """
     n = a.size
+    turned = TURNED * period / (2.0 * math.pi * np.abs(a).min())
     for j in range(n):
         _phase_table(work[j], math.pi * a[j] / period)
         work[j, SLOPE : SLOPE + NODES] = 0.0
@@ -319,8 +318,6 @@ def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, 
     loss = slope_b = slope_i = 0.0
     root = math.sqrt(scale) * slack
     stage = 0
-    octaves = recent[:, n + 3]
-    octaves[:] = math.inf
     first, end = 1.0, 64.0  # floats: a literal whole number would be compiled a second time
     while True:
         for j in range(n):
@@ -356,10 +353,7 @@ def _sum_series(most, sure, tolerance, scale, slack, period, a_i, p_i, a, p, b, 
                 two = one + recent[(stage - 1) % 3, j]
                 three = two + recent[(stage - 2) % 3, j]
                 moved = max(moved, max(abs(one), abs(two), abs(three)) / unit)
-            # After an octave that moved the sums by ``moved``, a tail that falls by ``ratio`` per octave adds up to this.
-            ratio = min(moved / max(octaves[stage % 3], 1e-300), 0.95)
-            octaves[stage % 3] = moved
-            error = moved * max(1.0, SAFETY * ratio / (1.0 - ratio))
+            error = moved * (1.0 + max(math.log2(turned / first), 0.0))
             if error <= tolerance:
                 return loss, slope_b, slope_i, error, first - 1
         if first + NODES - 1 > most:
@@ -525,7 +519,7 @@ def feature_losses(weights, bias, density, start, stop, tolerance, slope_toleran
     compact = np.empty((6, n))
     work = np.empty((n, COLUMNS))
     shared = np.empty(COLUMNS)
-    recent = np.empty((3, n + 4))
+    recent = np.empty((3, n + 3))
     bounds = np.empty((96, 2))
     for i in range(start, stop):
         gram[:] = 0.0
