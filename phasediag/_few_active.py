@@ -72,8 +72,8 @@ def _two_active(a_i, a_j, b):
 def add_few_active(a_i, p_i, a, p, b, none, none_but, slope):
     """Loss E[z⁺(z⁺ − 2x_i)], slope in b and slope in a_i of the states with ≤ 1 active feature besides i.
 
-    ``none`` is the probability that no other feature is active, ``none_but[j]`` that none but j is; the slopes in a_j are
-    added to ``slope``.
+    ``none`` is the probability that no other feature is active, ``none_but[j]`` that none but possibly j is; the slopes
+    in a_j are added to ``slope``.
     """
     loss = slope_b = slope_i = 0.0
     if none > 0.0:
