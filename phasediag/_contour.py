@@ -63,7 +63,8 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     variance /= 12.0
     second = p_i / 3.0
     scale = second + variance + (b + mean) ** 2
-    reach = max(high, -low)
+    # a margin: a corner of z at ±T would meet the kink at 0 in phase, and the sum would settle slowly
+    reach = 1.1 * max(high, -low)
 
     loss, slope_b, slope_i = add_few_active(a_i, p_i, a, p_a, b, none, none_but, slope_a)
     error = 0.0
