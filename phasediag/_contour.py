@@ -115,6 +115,7 @@ def feature_losses(
     Parameters
     ----------
     weights : ndarray, shape (n_hidden, n_features)
+        All arrays are float64, C-contiguous and writable.
     bias, density : ndarray, shape (n_features,)
     start, stop : int
         Rows to fill; the rows are independent, so that threads may share a model and get the same bits.
@@ -185,21 +186,21 @@ def contour_loss_gradient(
     errors = np.empty(n)
     nodes = np.empty(n, dtype=np.int64)
     for one in range(weights.shape[0]):
+        # own copies: read-only or strided arrays would each be compiled anew
+        arrays = [np.array(x[one], dtype=np.float64) for x in (weights, bias, density)]
         feature_losses(
-            weights[one],
-            bias[one],
-            density[one],
+            *arrays,
             0,
             n,
-            tolerance,
-            slope_tolerance,
-            max_nodes,
+            float(tolerance),
+            float(slope_tolerance),
+            int(max_nodes),
             loss[one],
             slope,
             bias_slope[one],
             errors,
             nodes,
         )
-        pull_back(weights[one], importance[one], slope, weights_slope[one])
+        pull_back(arrays[0], np.array(importance[one], dtype=np.float64), slope, weights_slope[one])
         bias_slope[one] *= importance[one]
         error[one] = importance[one] @ errors
