@@ -62,15 +62,16 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         variance += a[j] * a[j] * p_a[j] * (4.0 - 3.0 * p_a[j])
     variance /= 12.0
     second = p_i / 3.0
-    scale = second + variance + (b + mean) ** 2
+    scale = second + variance + max(b + mean, 0.0) ** 2  # E x_i² and at least E (z⁺)²
     # a margin: a corner of z at ±T would meet the kink at 0 in phase, and the sum would settle slowly
     reach = 1.1 * max(high, -low)
 
     loss, slope_b, slope_i = add_few_active(a_i, p_i, a, p_a, b, none, none_but, slope_a)
     error = 0.0
-    period = reach
+    period = 0.0
     nodes = 0
     if count >= 2 and low >= 0.0:
+        period = reach
         more, more_b, more_i = add_polynomial(0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a)
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
     elif count >= 2 and high > 0.0:
@@ -92,7 +93,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
-    rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.02 * period**2 * two)
+    rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
     loss += second
     k = 0
     for j in range(p.size):
@@ -120,7 +121,7 @@ def feature_losses(
     start, stop : int
         Rows to fill; the rows are independent, so that threads may share a model and get the same bits.
     tolerance : float
-        Error allowed in the loss of an output, relative to scale = E x_i² + E z_i².
+        Error allowed in the loss of an output, relative to scale = E x_i² + Var z_i + max(E z_i, 0)².
     slope_tolerance : float
         Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
         is the one that converges slowly. When infinite, only the losses are computed; the slopes are left undefined.

@@ -46,9 +46,9 @@ def gram_row(weights, i):
 
 
 def scale_of(i, a, b, p):
-    """The unit of the tolerance, E x_i² + E z²."""
+    """The unit of the tolerance, E x_i² + Var z + max(E z, 0)²."""
     mean = b + a @ p / 2
-    return p[i] / 3 + a**2 @ (p / 3 - p**2 / 4) + mean**2
+    return p[i] / 3 + a**2 @ (p / 3 - p**2 / 4) + max(mean, 0) ** 2
 
 
 def exact_loss(i, a, b, p):
