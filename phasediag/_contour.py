@@ -27,9 +27,9 @@ EPSILON = 2.0**-52
 
 @jit
 def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
-    """Loss E(x_i − z⁺)² of output i, its slope in b and a bound of the error; its slopes in a_j go to ``slope``.
+    """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
 
-    The loss is NaN and the bound infinite when more than ``max_nodes`` nodes would be needed.
+    The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
     compact, work, shared, recent, bounds = space
     a_i, p_i = gram[i], p[i]
@@ -111,7 +111,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 def feature_losses(
     weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes
 ):
-    """Losses of the outputs ``start`` … ``stop`` − 1 of one model, with their slopes and bounds of their errors.
+    """Losses of the outputs ``start`` … ``stop`` − 1 of one model, with their slopes and errors.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def contour_loss_gradient(
     weights_slope, bias_slope : ndarray, shapes of ``weights`` and ``bias``
         Filled with the gradient of Σ_i importance_i loss_i.
     error : ndarray, shape (n_models,)
-        Filled with a bound of the error of Σ_i importance_i loss_i; infinite where a loss is NaN.
+        Filled with a bound or cautious estimate of the error of Σ_i importance_i loss_i; infinite where a loss is NaN.
     """
     n = bias.shape[1]
     slope = np.empty((n, n))
