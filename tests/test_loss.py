@@ -158,6 +158,28 @@ def test_twelve_features_are_within_reach():
     assert abs(expected_loss(model, weights, bias) - mean) < 5 * error
 
 
+@pytest.mark.parametrize(("n", "m"), [(3, 2), (6, 2), (10, 4)])
+def test_contour_agrees_with_enumeration(n, m):
+    """Two engines that share no formula: losses to 1e-11 of their scale, gradients to 1e-9."""
+    model, _, bias, rng = random_model(n, n, m)
+    weights = rng.normal(size=(4, m, n)) / np.sqrt(m)
+    loss, in_weights, in_bias = (x for x in expected_loss_and_gradient(model, weights, bias, method="enumeration"))
+    found = expected_loss_and_gradient(model, weights, bias, method="contour")
+    np.testing.assert_allclose(found[0], loss, rtol=1e-11)
+    np.testing.assert_allclose(found[1], in_weights, rtol=0, atol=1e-9 * np.abs(in_weights).max())
+    np.testing.assert_allclose(found[2], in_bias, rtol=0, atol=1e-9 * np.abs(in_bias).max())
+    np.testing.assert_allclose(expected_loss(model, weights, bias, method="contour"), loss, rtol=1e-11)
+
+
+def test_eighty_features_agree_with_sampling():
+    """ "auto" answers for eighty features in twenty dimensions, within five standard errors of sampling."""
+    model, weights, bias, _ = random_model(0, 80, 20)
+    mean, error = monte_carlo_loss(model, weights, bias, 20_000, seed=0)
+    assert abs(expected_loss(model, weights, bias) - mean) < 5 * error
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features"):
+        expected_loss_hessian(ToyModel(1, np.ones(15), 0.5), np.ones((1, 15)), np.zeros(15))
+
+
 def test_bad_input_is_named():
     """Unknown methods, too many features and bad sample counts are refused in a sentence."""
     model, weights, bias, _ = random_model(0, 3, 2)
