@@ -19,6 +19,11 @@ _HOME = {
     "expected_loss": "loss",
     "expected_loss_and_gradient": "loss",
     "expected_loss_hessian": "loss",
+    "monte_carlo_loss": "loss",
+    "loss_terms": "terms",
+    "LossTerms": "terms",
+    "optimal_bias": "biases",
+    "superposition": "representation",
     # the candidates and their closed forms
     "configurations": "candidates",
     "Configuration": "candidates",

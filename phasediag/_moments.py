@@ -15,13 +15,11 @@ Derivatives are further functions under the same operator: ∂/∂a_j is p_j ∫
 import numpy as np
 
 from ._jit import jit
-from ._pieces import constant_piece, elevate, first_component, first_pieces, fraction, moments, quadratic_piece, split
+from ._pieces import constant_piece, first_component, first_pieces, fraction, moments, quadratic_piece, split
+from ._window import average, average_inside, legendre, stretch
 
 # Two knots closer than this times |a_j| are one knot: f is smooth on the scale |a_j| once feature j is averaged over.
 SAME_KNOT = 2.0**-50
-
-# Weights below this are zero: they change the loss by less than its smallest representable part.
-NEGLIGIBLE = 1e-290
 
 
 def workspace(n_features, order, relu):
@@ -35,10 +33,6 @@ def workspace(n_features, order, relu):
         kind[1], kind[2] = (1, 0), (2, 1)
         for k in range(n_features):
             kind[first_component(k, 2) + 1] = 1, 2 + k
-    nodes = np.zeros((2, n_features + 2, n_features + 2))  # Gauss–Legendre on [0, 1]: nodes, weights
-    for count in range(1, n_features + 2):
-        x, w = np.polynomial.legendre.leggauss(count)
-        nodes[:, count, :count] = (1 + x) / 2, w / 2
     return (
         np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
         np.empty((2, pieces + 1)),  # their knots
@@ -46,112 +40,19 @@ def workspace(n_features, order, relu):
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
         np.empty((11, n_features + 12)),  # rows of coefficients
-        np.empty((4, n_features + 1)),  # weights and densities of the other features; reach of those still to come
-        np.empty(n_features + 1, np.int64),  # which features these are
-        np.empty(components),  # the answer by component
         kind,
-        nodes,
+        legendre(n_features + 1),
     )
 
 
 @jit
-def _average(rows, degree, p, share, m0, m1, m2, falling, births):
-    """(1 − p) f(t) + p × average over the window [lo, hi] that moves along a piece; share = piece length/window length.
-
-    rows[0]: coefficients at the low end, rows[1]: at the high end, on that piece; m0, m1, m2: moments, in the fraction of
-    the stretch between, of the part that stays inside the window. Results: rows[2] as said, one degree up; rows[3] p ×
-    average weighted with u, rows[4] with u², two and three degrees up; u runs from 0 at t (lo, or hi when falling) to 1.
-    """
-    if falling:  # mirror: then t is the low end
-        for i in range((degree + 2) // 2):
-            k = degree - i
-            rows[0, i], rows[1, k], rows[0, k], rows[1, i] = rows[1, k], rows[0, i], rows[1, i], rows[0, k]
-        m0, m1, m2 = m0, m0 - m1, m0 - 2.0 * m1 + m2
-    keep, d = 1.0 - share, degree + 1
-    # repeated integrals: from t to the end of the piece (low end), from its start to t (high end)
-    for order in range(1, births + 2):
-        low, high = 3 + 2 * order, 4 + 2 * order
-        source_low, source_high = (0, 1) if order == 1 else (low - 2, high - 2)
-        n = degree + order
-        total = 0.0
-        rows[low, n] = 0.0
-        for i in range(n - 1, -1, -1):
-            total += rows[source_low, i]
-            rows[low, i] = total / n
-        total = 0.0
-        rows[high, 0] = 0.0
-        for i in range(1, n + 1):
-            total += rows[source_high, i - 1]
-            rows[high, i] = total / n
-    for i in range(d + 1):
-        point = ((d - i) * rows[0, min(i, degree)] + i * rows[0, max(i - 1, 0)]) / d
-        rows[2, i] = (1.0 - p) * point + p * (share * (rows[5, i] + rows[6, i]) + keep * m0)
-    if births > 0:
-        n = degree + 2
-        elevate(rows[6], degree + 1, n)
-        for i in range(n + 1):
-            inside = keep * m1 + share * m0 * (n - i) / n
-            rows[3, i] = p * (keep * inside + share * rows[6, i] + share * share * (rows[7, i] - rows[8, i]))
-    if births > 1:
-        n = degree + 3
-        elevate(rows[6], degree + 2, n)
-        elevate(rows[8], degree + 2, n)
-        for i in range(n + 1):
-            f1, f2 = (n - i) / n, (n - i) * (n - i - 1) / (n * (n - 1))
-            inside = keep * keep * m2 + 2.0 * keep * share * f1 * m1 + share * share * f2 * m0
-            high = rows[6, i] - 2.0 * share * rows[8, i] + 2.0 * share * share * rows[10, i]
-            rows[4, i] = p * (keep * inside + share * high + 2.0 * share**3 * rows[9, i])
-    if falling:
-        for result in range(births + 1):
-            n = degree + 1 + result
-            for i in range((n + 1) // 2):
-                rows[2 + result, i], rows[2 + result, n - i] = rows[2 + result, n - i], rows[2 + result, i]
-
-
-@jit
-def _average_inside(rows, piece, start, end, lo0, lo1, size, degree, p, falling, births, nodes):
-    """As `_average`, for a window that is shorter than the piece it moves along and stays in one polynomial."""
-    n_nodes = (degree + births + 2) // 2
-    for birth in range(births + 1):
-        for i in range(degree + 1):
-            rows[2 + birth, i] = 0.0
-    for node in range(-1, n_nodes):  # node −1 is the point t itself
-        w = (1.0 if falling else 0.0) if node < 0 else nodes[0, n_nodes, node]
-        weight = 1.0 - p if node < 0 else p * nodes[1, n_nodes, node]
-        u = 0.0 if node < 0 else 1.0 - w if falling else w
-        for i in range(degree + 1):
-            rows[5, i] = piece[i]
-        at = lo0 + size * w
-        for cut in range(2):
-            x, y = fraction(start, at, end) if cut == 0 else fraction(at, lo1 + size * w, end)
-            split(rows[5], rows[6], x, y, degree)
-        for i in range(degree + 1):
-            rows[2, i] += weight * rows[6, i]
-            if births > 0:
-                rows[3, i] += weight * u * rows[6, i]
-            if births > 1:
-                rows[4, i] += weight * u * u * rows[6, i]
-    for birth in range(births + 1):
-        elevate(rows[2 + birth], degree, degree + 1 + birth)
-
-
-@jit
-def _stretch(offset, length, m0, m1, m2):
-    """Moments about a point of a polynomial on a stretch that begins ``offset`` after it."""
-    return (
-        length * m0,
-        length * (offset * m0 + length * m1),
-        length * (offset * offset * m0 + 2.0 * offset * length * m1 + length * length * m2),
-    )
-
-
-@jit
-def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
-    """Average over feature k: from the pieces ``source`` between knots ``x`` to pieces ``out`` on [lo, hi].
+def _average_over(pieces, knots, here, n, order, others, k, work):
+    """Average over feature k: from n pieces to those on the reach of the remaining features; returns their number.
 
     The low and the high end of the window walk through the source, each holding what is left of its piece.
     """
-    _, _, table, rest, used, rows, _, _, _, kind, nodes = work
+    _, _, table, rest, used, rows, kind, nodes = work
+    source, x, out, x_out, lo, hi = pieces[here], knots[here], pieces[1 - here], knots[1 - here], others[2, k], others[3, k]
     n_components, degree = first_component(k, order), k + 2
     weight, density = others[0, k - 1], others[1, k - 1]
     size, down, up, falling = abs(weight), min(weight, 0.0), max(weight, 0.0), weight < 0.0
@@ -179,7 +80,7 @@ def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
                         rest[1, c, i] = source[at_b, c, i]
                     split(rest[1, c], rows[1], xb, yb, d)
                     m0, m1, m2 = moments(rows[1], d)
-                    used[c, 0], used[c, 1], used[c, 2] = _stretch(0.0, max(passed - start_b, 0.0) / size, m0, m1, m2)
+                    used[c, 0], used[c, 1], used[c, 2] = stretch(0.0, max(passed - start_b, 0.0) / size, m0, m1, m2)
             start_b = max(start_b, passed)
             fresh_a = fresh_b = False
         if e > s + SAME_KNOT * size or (e == hi and n_out == 0):
@@ -194,7 +95,7 @@ def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
                 d = degree - kind[c, 0]
                 births = 0 if kind[c, 1] < 0 else 2 if kind[c, 0] == 2 else 1
                 if inside:
-                    _average_inside(
+                    average_inside(
                         rows, rest[0, c], start_a, x[at_a + 1], s + down, lo1, size, d, density, falling, births, nodes
                     )
                 split(rest[0, c], rows[0], xa, ya, d)
@@ -208,13 +109,13 @@ def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
                     else:
                         whole = max(x[at_a + 1] - lo1, 0.0) / size
                         n0, n1, n2 = moments(rest[0, c], d)
-                        m0, m1, m2 = _stretch(0.0, whole, n0, n1, n2)
+                        m0, m1, m2 = stretch(0.0, whole, n0, n1, n2)
                         for piece in range(at_a + 1, at_b + 1):
                             offset = (x[piece] - lo1) / size
                             if piece < at_b:
                                 length = (x[piece + 1] - x[piece]) / size
                                 n0, n1, n2 = table[piece, c, 0], table[piece, c, 1], table[piece, c, 2]
-                                n0, n1, n2 = _stretch(offset, length, n0, n1, n2)
+                                n0, n1, n2 = stretch(offset, length, n0, n1, n2)
                             else:
                                 length = max(hi0 - x[piece], 0.0) / size
                                 n0, n1, n2 = used[c, 0], used[c, 1], used[c, 2]
@@ -225,9 +126,9 @@ def _average_over(source, x, n, out, x_out, lo, hi, order, others, k, work):
                         else:
                             m0, m1, m2 = rest[0, c, 0], rest[0, c, 0] / 2.0, rest[0, c, 0] / 3.0
                     n0, n1, n2 = moments(rows[1], d)
-                    n0, n1, n2 = _stretch((hi0 - x[at_b]) / size, (hi1 - hi0) / size, n0, n1, n2)
+                    n0, n1, n2 = stretch((hi0 - x[at_b]) / size, (hi1 - hi0) / size, n0, n1, n2)
                     used[c, 0], used[c, 1], used[c, 2] = used[c, 0] + n0, used[c, 1] + n1, used[c, 2] + n2
-                    _average(rows, d, density, share, m0, m1, m2, falling, births)
+                    average(rows, d, density, share, m0, m1, m2, falling, births)
                 for birth in range(births + 1):
                     child = c
                     if birth > 0:
@@ -260,7 +161,7 @@ def _average_at(source, x, n, order, others, k, kind, out):
         for piece in range(n):
             length, offset = (x[piece + 1] - x[piece]) / size, (x[piece] - x[0]) / size
             n0, n1, n2 = moments(source[piece, c], d)
-            n0, n1, n2 = _stretch(offset, length, n0, n1, n2)
+            n0, n1, n2 = stretch(offset, length, n0, n1, n2)
             whole, m0, m1, m2 = whole + length, m0 + n0, m1 + n1, m2 + n2
         if whole > 0.0:
             m0, m1, m2 = m0 / whole, m1 / whole**2, m2 / whole**3
@@ -276,82 +177,41 @@ def _average_at(source, x, n, order, others, k, kind, out):
 
 
 @jit
-def clipped_moments(i, gram, residual, bias, density, relu, order, work, gradient, hessian):
-    """Loss of output i; its gradient in (a_i1 … a_in, b_i) and, for order 2, its Hessian in them.
+def linear_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+    """As `clipped_moments` without the clipping, ``relu`` being False."""
+    c = work[0][0, 0]
+    quadratic_piece(c, b, b, k + 2, order, residual, own_p, others, k)
+    for component in range(first_component(k + 1, order)):
+        out[component] = c[component, 0]
 
-    Parameters: WᵀW, 1 − a_ii computed without cancellation, all biases, all densities. ``order`` is 0, 1 or 2: how many
-    derivatives; the arrays of a higher order are not touched.
+
+@jit
+def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+    """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
+
+    Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``others``: in its first two rows the weights and
+    densities of the k other features with nonzero weight, by falling size (rows three and four are working space).
     """
-    pieces, knots, _, _, _, rows, others, place, out, kind, _ = work
-    k, b, own, own_p = np.int64(0), bias[i], gram[i, i], density[i]
-    place[0] = i
-    for j in range(bias.shape[0]):
-        weight = gram[i, j]
-        if j == i or abs(weight) < NEGLIGIBLE:
-            continue
-        at = k
-        while at > 0 and abs(others[0, at - 1]) < abs(weight):
-            others[0, at], others[1, at], place[at + 1] = others[0, at - 1], others[1, at - 1], place[at]
-            at -= 1
-        others[0, at], others[1, at], place[at + 1] = weight, density[j], j
-        k += 1
+    pieces, knots, _, _, _, rows, kind, _ = work
     below = above = 0.0
     others[2, k] = others[3, k] = b
     for l in range(k - 1, -1, -1):
         below += min(others[0, l], 0.0)
         above += max(others[0, l], 0.0)
         others[2, l], others[3, l] = b + below, b + above
-    lo, hi, source = others[2, 0], others[3, 0], pieces[0]
+    here, lo, hi = 0, others[2, 0], others[3, 0]
     if not relu or lo >= 0.0:
-        quadratic_piece(source[0], b, b, k + 2, order, residual, own_p, others, k)
-    elif hi < -own:
-        constant_piece(source[0], k + 2, order, own_p, k)
+        linear_moments(b, own, residual, own_p, others, k, relu, order, out, work)
+        return
+    if hi < -own:
+        constant_piece(pieces[0, 0], k + 2, order, own_p, k)
     else:
-        n = first_pieces(source, knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
-        here = 0
+        n = first_pieces(pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
         for l in range(1, k):
-            n = _average_over(
-                pieces[here], knots[here], n, pieces[1 - here], knots[1 - here], others[2, l], others[3, l], order,
-                others, l, work,
-            )  # fmt: skip
+            n = _average_over(pieces, knots, here, n, order, others, l, work)
             here = 1 - here
         if k > 0:
             _average_at(pieces[here], knots[here], n, order, others, k, kind, out)
-        source = pieces[here]
-    if k == 0 or not relu or lo >= 0.0 or hi < -own:
-        for c in range(first_component(k + 1, order)):
-            out[c] = source[0, c, 0]
-    if order > 0:
-        _by_feature(k, density, order, place, out, gradient, hessian)
-    return out[0]
-
-
-@jit
-def _by_feature(k, density, order, place, out, gradient, hessian):
-    """Sort the components into gradient and Hessian.
-
-    A feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b and ∂²/∂a_j² = E x_j² ∂²/∂b².
-    """
-    n = density.shape[0]
-    gradient[n] = out[1]
-    for j in range(n):
-        gradient[j] = 0.5 * density[j] * out[1]
-    for l in range(k + 1):
-        gradient[place[l]] = out[first_component(l, order)]
-    if order == 2:
-        hessian[n, n] = out[2]
-        for j in range(n):
-            mean = 0.5 * density[j]
-            hessian[n, j] = hessian[j, n] = mean * out[2]
-            for l in range(n):
-                hessian[j, l] = mean * (0.5 * density[l]) * out[2]
-            hessian[j, j] = density[j] / 3.0 * out[2]
-        for l in range(k + 1):
-            slope, j = out[first_component(l, order) + 1], place[l]
-            for other in range(n):
-                hessian[j, other] = hessian[other, j] = 0.5 * density[other] * slope
-            hessian[n, j] = hessian[j, n] = slope
-        for l in range(k + 1):
-            for other in range(l + 1):
-                value = out[first_component(l, order) + 2 + other]
-                hessian[place[l], place[other]] = hessian[place[other], place[l]] = value
+            return
+    for c in range(first_component(k + 1, order)):
+        out[c] = pieces[0, 0, c, 0]

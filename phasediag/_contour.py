@@ -1,0 +1,207 @@
+"""Moments of a clipped linear form of many features, by a contour integral (numba kernels).
+
+One output of the model is z⁺ with z = b + Σ_j a_j x_j. Its loss is E x_i² + E[z⁺ (z⁺ − 2 x_i)]. The states with at
+most one active feature besides i are integrated in closed form; on the rest, the measure μ, the contour integral
+
+    E_μ[(z⁺)^r] = (r!/2πi) ∫ M(s) s^{−r−1} ds,
+    M(s) = e^{sb} (q_i + p_i φ(s a_i)) [Π_{j≠i} (q_j + p_j φ(s a_j))]_{≥ 2 active},    φ(w) = (e^w − 1)/w,
+
+is summed by the trapezoidal rule at s = iω, ω = 2πk/T. Where |z| ≤ T the rule has no aliasing error at all: it is the
+Fourier series of a periodic Bernoulli polynomial, and (z⁺)² = z³/3T + z²/2 + Tz/6 + (1/T) Σ_{k≠0} 2e^{sz}/s³ there;
+z⁺ and 1_{z>0} follow by differentiation. What is left is the mass beyond ±T, bounded after Chernoff, and the truncation
+of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere.
+"""
+
+import math
+
+import numpy as np
+
+from ._few_active import add_few_active
+from ._jit import jit
+from ._polynomial import add_polynomial
+from ._series import COLUMNS, sum_series
+from ._truncation import count_nodes, short_period
+
+EPSILON = 2.0**-52
+
+
+@jit
+def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
+    """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
+
+    The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
+    """
+    compact, work, shared, recent, bounds = space
+    a_i, p_i = gram[i], p[i]
+    # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
+    count = 0
+    for j in range(p.size):
+        if j != i and gram[j] != 0.0:
+            compact[0, count] = gram[j]
+            compact[1, count] = p[j]
+            count += 1
+    a, p_a, none_before, none_but = compact[0, :count], compact[1, :count], compact[2, :count], compact[3, :count]
+    some_but, slope_a = compact[4, :count], compact[5, :count]
+    none, some, two = 1.0, 0.0, 0.0  # probabilities of none, at least one, at least two active
+    for j in range(count):
+        none_before[j], some_but[j], slope_a[j] = none, some, 0.0
+        two += p_a[j] * (some - two)
+        some += none * p_a[j]
+        none *= 1.0 - p_a[j]
+    after, some_after = 1.0, 0.0
+    low, high = b + min(a_i, 0.0), b + max(a_i, 0.0)
+    mean, variance = 0.5 * a_i * p_i, a_i * a_i * p_i * (4.0 - 3.0 * p_i)
+    for j in range(count - 1, -1, -1):
+        none_but[j] = none_before[j] * after
+        some_but[j] += none_before[j] * some_after
+        some_after += after * p_a[j]
+        after *= 1.0 - p_a[j]
+        low += min(a[j], 0.0)
+        high += max(a[j], 0.0)
+        mean += 0.5 * a[j] * p_a[j]
+        variance += a[j] * a[j] * p_a[j] * (4.0 - 3.0 * p_a[j])
+    variance /= 12.0
+    second = p_i / 3.0
+    scale = second + variance + max(b + mean, 0.0) ** 2  # E x_i² and at least E (z⁺)²
+    # a margin: a corner of z at ±T would meet the kink at 0 in phase, and the sum would settle slowly
+    reach = 1.1 * max(high, -low)
+
+    loss, slope_b, slope_i = add_few_active(a_i, p_i, a, p_a, b, none, none_but, slope_a)
+    error = 0.0
+    period = 0.0
+    nodes = 0
+    if count >= 2 and low >= 0.0:
+        period = reach
+        more, more_b, more_i = add_polynomial(0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a)
+        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
+    elif count >= 2 and high > 0.0:
+        period = short_period(a_i, p_i, a, p_a, b, reach, variance, scale, slack, 0.1 * tolerance)
+        if period < reach:
+            error = 0.1 * tolerance
+        sure, rest = count_nodes(period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds)
+        more, more_b, more_i = add_polynomial(
+            1.0 / (3.0 * period), 0.5, period / 6.0, a_i, p_i, a, p_a, b, some_but, slope_a
+        )
+        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
+        goal = (max_nodes, sure, rest, 0.8 * tolerance, scale, slack)
+        more, more_b, more_i, tail, nodes = sum_series(
+            goal, period, a_i, p_i, a, p_a, b, none_before, work, shared, recent, slope_a
+        )
+        error += tail
+        if tail == math.inf:
+            more = more_b = more_i = math.nan
+        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
+
+    # rounding: the terms of the polynomial and of the series are at most of these sizes
+    rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
+    loss += second
+    k = 0
+    for j in range(p.size):
+        if j == i:
+            slope[j] = slope_i
+        elif gram[j] != 0.0:
+            slope[j] = slope_a[k]
+            k += 1
+        else:
+            slope[j] = 0.5 * p[j] * slope_b
+    return loss, slope_b, error * scale + rounding, nodes
+
+
+@jit
+def feature_losses(
+    weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes
+):
+    """Losses of the outputs ``start`` … ``stop`` − 1 of one model, with their slopes and errors.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_hidden, n_features)
+        All arrays are float64, C-contiguous and writable.
+    bias, density : ndarray, shape (n_features,)
+    start, stop : int
+        Rows to fill; the rows are independent, so that threads may share a model and get the same bits.
+    tolerance : float
+        Error allowed in the loss of an output, relative to scale = E x_i² + Var z_i + max(E z_i, 0)².
+    slope_tolerance : float
+        Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
+        is the one that converges slowly. When infinite, only the losses are computed; the slopes are left undefined.
+    max_nodes : int
+        Outputs that would need more nodes get a NaN loss and an infinite error.
+    loss, slope_b, error : ndarray, shape (n_features,)
+        Filled with E(x_i − x'_i)², without importance, its slope in b_i and a bound or a cautious estimate
+        of its error.
+    nodes : ndarray of int, shape (n_features,)
+        Filled with the number of nodes used.
+    slope : ndarray, shape (n_features, n_features)
+        Row i is filled with the slopes of loss i in G_ij, G = WᵀW.
+    """
+    m, n = weights.shape
+    gram = np.empty(n)
+    space = (np.empty((6, n)), np.empty((n, COLUMNS)), np.empty(COLUMNS), np.empty((3, n + 3)), np.empty((96, 2)))
+    slack = slope_tolerance / tolerance
+    for i in range(start, stop):
+        gram[:] = 0.0
+        for k in range(m):
+            for j in range(n):
+                gram[j] += weights[k, i] * weights[k, j]
+        loss[i], slope_b[i], error[i], nodes[i] = _feature_loss(
+            i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]
+        )
+
+
+@jit
+def pull_back(weights, importance, slope, out):
+    """Gradient of Σ_i importance_i loss_i in the weights, W (D + Dᵀ) with D the slopes in G weighted by importance."""
+    m, n = weights.shape
+    out[:] = 0.0
+    for i in range(n):
+        for k in range(m):
+            w = importance[i] * weights[k, i]
+            dot = 0.0
+            for j in range(n):
+                out[k, j] += w * slope[i, j]
+                dot += slope[i, j] * weights[k, j]
+            out[k, i] += importance[i] * dot
+
+
+def contour_loss_gradient(
+    weights, bias, importance, density, tolerance, slope_tolerance, max_nodes, loss, weights_slope, bias_slope, error
+):
+    """Losses of every output and the gradient of the whole loss, for a batch of models.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_models, n_hidden, n_features)
+    bias, importance, density : ndarray, shape (n_models, n_features)
+    tolerance, slope_tolerance, max_nodes
+        See `feature_losses`.
+    loss : ndarray, shape (n_models, n_features)
+        Filled with the losses of the outputs, without importance; NaN where the tolerance cannot be met.
+    weights_slope, bias_slope : ndarray, shapes of ``weights`` and ``bias``
+        Filled with the gradient of Σ_i importance_i loss_i.
+    error : ndarray, shape (n_models,)
+        Filled with a bound or cautious estimate of the error of Σ_i importance_i loss_i; infinite where a loss is NaN.
+    """
+    n = bias.shape[1]
+    slope = np.empty((n, n))
+    errors = np.empty(n)
+    nodes = np.empty(n, dtype=np.int64)
+    for one in range(weights.shape[0]):
+        # own copies: read-only or strided arrays would each be compiled anew
+        arrays = [np.array(x[one], dtype=np.float64) for x in (weights, bias, density)]
+        feature_losses(
+            *arrays,
+            0,
+            n,
+            float(tolerance),
+            float(slope_tolerance),
+            int(max_nodes),
+            loss[one],
+            slope,
+            bias_slope[one],
+            errors,
+            nodes,
+        )
+        pull_back(arrays[0], np.array(importance[one], dtype=np.float64), slope, weights_slope[one])
+        bias_slope[one] *= importance[one]
+        error[one] = importance[one] @ errors

@@ -1,0 +1,59 @@
+"""The part of a loss and its slopes that is a polynomial in z, by moments (numba kernels)."""
+
+from ._jit import jit
+
+
+@jit
+def _shifted_moments(x0, x1, x2, x3, b):
+    """Moments 0 … 3 of b + x from those of x."""
+    return x0, b * x0 + x1, b * b * x0 + 2.0 * b * x1 + x2, b**3 * x0 + 3.0 * b * (b * x1 + x2) + x3
+
+
+@jit
+def _sum_moments(x, y):
+    """Moments 0 … 3 of the sum of two independent variables (of possibly defective laws)."""
+    return (
+        x[0] * y[0],
+        x[1] * y[0] + x[0] * y[1],
+        x[2] * y[0] + 2.0 * x[1] * y[1] + x[0] * y[2],
+        x[3] * y[0] + 3.0 * (x[2] * y[1] + x[1] * y[2]) + x[0] * y[3],
+    )
+
+
+@jit
+def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
+    """Loss, slope in b and slope in a_i over μ with (z⁺)² → P = c₃z³ + c₂z² + c₁z, z⁺ → P'/2 and 1_{z>0} → P''/2."""
+    # moments of y = Σ_j a_j x_j where at least one, and where at least two of these features are active
+    y0 = y1 = y2 = y3 = two0 = two1 = two2 = two3 = 0.0
+    none = 1.0
+    for j in range(a.size):
+        q, v0 = 1.0 - p[j], p[j]
+        v1, v2, v3 = v0 * a[j] / 2.0, v0 * a[j] ** 2 / 3.0, v0 * a[j] ** 3 / 4.0
+        two3 = q * two3 + v0 * y3 + 3.0 * (v1 * y2 + v2 * y1) + v3 * y0
+        two2 = q * two2 + v0 * y2 + 2.0 * v1 * y1 + v2 * y0
+        two1 = q * two1 + v0 * y1 + v1 * y0
+        two0 = q * two0 + v0 * y0
+        y3 += 3.0 * (v1 * y2 + v2 * y1) + v3 * (y0 + none)
+        y2 += 2.0 * v1 * y1 + v2 * (y0 + none)
+        y1 += v1 * (y0 + none)
+        y0 += v0 * none
+        none *= q
+    # moments of b + a_i x_i, times x_i and times x_i²
+    a1, a2, a3 = p_i * a_i, p_i * a_i**2, p_i * a_i**3
+    own0 = _shifted_moments(1.0, a1 / 2.0, a2 / 3.0, a3 / 4.0, b)
+    own1 = _shifted_moments(p_i / 2.0, a1 / 3.0, a2 / 4.0, a3 / 5.0, b)
+    own2 = _shifted_moments(p_i / 3.0, a1 / 4.0, a2 / 5.0, a3 / 6.0, b)
+    two = (two0, two1, two2, two3)
+    m, mx, mxx = _sum_moments(own0, two), _sum_moments(own1, two), _sum_moments(own2, two)
+    loss = c3 * (m[3] - 3.0 * mx[2]) + c2 * (m[2] - 2.0 * mx[1]) + c1 * (m[1] - mx[0])
+    slope_b = 3.0 * c3 * (m[2] - 2.0 * mx[1]) + 2.0 * c2 * (m[1] - mx[0]) + c1 * m[0]
+    slope_i = 3.0 * c3 * (mx[2] - 2.0 * mxx[1]) + 2.0 * c2 * (mx[1] - mxx[0]) + c1 * mx[0]
+    for j in range(a.size):
+        half = p[j] * a[j] / 2.0
+        mean = y1 - half
+        rest = (some_but[j], mean, y2 - 2.0 * half * mean - p[j] * a[j] ** 2 / 3.0, 0.0)
+        alone = (p[j] / 2.0, p[j] * a[j] / 3.0, p[j] * a[j] ** 2 / 4.0, 0.0)
+        joint = _sum_moments(alone, rest)
+        m, mx = _sum_moments(own0, joint), _sum_moments(own1, joint)
+        slope[j] += 3.0 * c3 * (m[2] - 2.0 * mx[1]) + 2.0 * c2 * (m[1] - mx[0]) + c1 * m[0]
+    return loss, slope_b, slope_i

@@ -1,0 +1,121 @@
+"""How far the contour series must be summed, and over which period: bounds known before the sum (numba kernels)."""
+
+import math
+
+import numpy as np
+
+from ._jit import jit
+
+TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
+MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
+
+
+@jit
+def _envelope(y):
+    """The supremum over y' ≥ y of |φ(iy')| = |sinc(y'/2)|, from above."""
+    x = 0.5 * y
+    if x > 4.602:
+        return 1.0 / x
+    x *= x
+    if x > 7.0:
+        return 0.2173
+    return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
+
+
+@jit
+def _term_bound(omega, a_i, p_i, a, p, scale, slack):
+    """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
+
+    The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
+    """
+    one = two = ratio = 0.0
+    none = 1.0
+    for j in range(a.size):
+        y = omega * abs(a[j])
+        beta = _envelope(y)
+        q = 1.0 - p[j]
+        t = p[j] * beta
+        # |E x_j e^{sz}| without j is at most one/(q + t)
+        ratio = max(ratio, math.sqrt(3.0 * p[j]) * min(0.5, (1.0 + beta) / y) / (q + t))
+        two = q * two + t * one
+        one = (q + t) * one + t * none
+        none *= q
+    y = omega * abs(a_i)
+    f = 1.0 - p_i + p_i * _envelope(y)
+    g = h = 1.0
+    if y > 0.0:
+        g = (1.0 + _envelope(y)) / y
+        h = (1.0 + 2.0 * min(0.5, g)) / y
+    g = p_i * min(0.5, g)
+    h = p_i * min(1.0 / 3.0, h)
+    root = math.sqrt(scale)
+    slope = (f / omega + g) / omega
+    own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
+    return 4.0 * (slope / (omega * scale) * two + ((slope + own) * two + slope * ratio * one) / (root * slack))
+
+
+@jit
+def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
+    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown."""
+    smallest = np.abs(a).min()
+    step = 2.0 * math.pi / period
+    # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
+    start, growth, last = 8.0, 1.3, 0
+    k = start
+    for last in range(bounds.size):
+        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
+        bounds[last, 0] = k
+        bounds[last, 1] = bound
+        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
+            break
+        if k > MOST_SURE and growth < 2.0:
+            return math.inf, math.inf
+        if bound * k < 0.02 * tolerance:
+            growth = 8.0
+        k *= growth
+    rest = math.inf
+    if step * bounds[last, 0] * smallest > TURNED:
+        rest = 0.5 * bounds[last, 0] * bounds[last, 1]
+    while last > 0:
+        piece = (bounds[last, 0] - bounds[last - 1, 0] + 1.0) * bounds[last - 1, 1]
+        if rest + piece > tolerance:
+            break
+        rest += piece
+        last -= 1
+    return bounds[last, 0], rest
+
+
+@jit
+def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance):
+    """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error.
+
+    There the series differ from the powers of z by at most T^r (|z|/T)^{r+1} ≤ T^r e^{λ(|z| − T)} for λT ≥ 3.
+    """
+    least = p_i
+    for j in range(a.size):
+        least = min(least, p[j])
+    root = math.sqrt(scale)
+    factor = reach * (reach + 2.0) / scale + 2.0 * (reach + 1.0) * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
+    goal = math.log(factor / tolerance)
+    best = reach
+    rate = math.sqrt(2.0 * max(goal, 1.0) / variance)
+    for _ in range(8):
+        up = math.exp(rate * b)
+        down = 1.0 / up
+        for j in range(-1, a.size):
+            weight, density = (a_i, p_i) if j < 0 else (a[j], p[j])
+            x = rate * weight
+            if abs(x) > 1e-3:
+                grown = math.exp(x)
+                up *= 1.0 - density + density * (grown - 1.0) / x
+                down *= 1.0 - density + density * (1.0 - 1.0 / grown) / x
+            else:
+                up *= 1.0 + density * x * (0.5 + x / 5.9)
+                down *= 1.0 + density * x * (-0.5 + x / 5.9)
+        period = (math.log(up + down) + goal) / rate
+        if period * rate >= 3.0 and period < best:
+            best = period
+        elif best < reach:
+            break
+        rate *= 0.65
+    return best

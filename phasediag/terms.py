@@ -1,0 +1,123 @@
+"""The expected loss taken apart: by number of active features, and by feature into benefit, interference and bias."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .loss import evaluate
+from .model import ToyModel
+
+# The split visits every set of active features.
+MOST_FEATURES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """Parts of the expected loss of one model, or of many over leading axes.
+
+    Attributes
+    ----------
+    model : ToyModel
+    weights, bias : ndarray
+    by_active : ndarray, shape (…, n_features + 1)
+        Part k comes from inputs with exactly k active features; the parts sum to the loss.
+    benefit, interference, bias_part : ndarray, shape (…, n_features)
+        Parts of each output's loss, with its importance; see `loss_terms`.
+    """
+
+    model: ToyModel
+    weights: np.ndarray
+    bias: np.ndarray
+    by_active: np.ndarray
+    benefit: np.ndarray
+    interference: np.ndarray
+    bias_part: np.ndarray
+
+    @property
+    def loss(self):
+        """The expected loss."""
+        total = self.by_active.sum(axis=-1)
+        return total if total.ndim else float(total)
+
+
+def loss_terms(model, weights, bias):
+    """Take the expected loss apart.
+
+    Parameters
+    ----------
+    model : ToyModel
+        At most 12 features.
+    weights : array_like, shape (…, n_hidden, n_features)
+    bias : array_like, shape (…, n_features)
+
+    Returns
+    -------
+    LossTerms
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain or there are too many features.
+
+    Notes
+    -----
+    By number of active features: L = Σ_A P(A) L_A over sets A of active features, summed by |A|. For one density p this
+    is L = Σ_k p^k (1−p)^(n−k) L_k.
+
+    By feature, linear activation: with G = WᵀW, σ² the variance of a feature and μ its mean, output i's loss is
+
+    - benefit: I_i (1 − G_ii)² σ_i², what the feature itself loses,
+    - interference: I_i Σ_{j≠i} G_ij² σ_j²,
+    - bias: I_i (μ_i − Σ_j G_ij μ_j − b_i)², the mean residual,
+
+    and the three sum to the loss over all i.
+
+    By feature, ReLU: the parts of the loss that have the same meaning are those with at most one active feature,
+
+    - benefit: P(i alone) I_i E (u − (G_ii u + b_i)⁺)², u uniform on [0, 1],
+    - interference: Σ_{j≠i} P(j alone) I_i E ((G_ij u + b_i)⁺)²; a negative G_ij with b_i ≤ 0 costs nothing,
+    - bias: P(none) I_i (b_i⁺)²;
+
+    benefit and interference sum to ``by_active[1]``, bias to ``by_active[0]``.
+
+    References
+    ----------
+    Saxe et al. 2013, arXiv 1312.6120 (linear networks). Elhage et al. 2022, "Toy Models of Superposition", section
+    "Mathematical understanding". Chen et al. 2023, arXiv 2310.06301, Lemma 3.1 (the one-active part).
+    """
+    weights, bias = model.check_parameters(weights, bias)
+    n = model.n_features
+    if n > MOST_FEATURES:
+        raise ValueError(f"loss_terms treats up to {MOST_FEATURES} features, got {n} features")
+    active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    p = model.feature_density
+    probability = np.prod(np.where(active, p, 1 - p), axis=-1)
+    by_set = evaluate(
+        model,
+        np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:])),
+        np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n)),
+        "enumeration",
+        0,
+        density=active.astype(float),
+    )[0] * (probability[:, None] * model.importance)
+    count = active.sum(axis=-1)
+    by_active = np.stack([by_set[..., count == k, :].sum(axis=(-1, -2)) for k in range(n + 1)], axis=-1)
+    if model.activation == "linear":
+        parts = _linear_parts(model, weights, bias)
+    else:
+        alone = by_set[..., 2 ** np.arange(n), :]  # (…, active feature, output)
+        benefit = np.diagonal(alone, axis1=-2, axis2=-1)
+        # summed without the diagonal, not by subtracting it
+        parts = benefit, np.where(np.eye(n, dtype=bool), 0.0, alone).sum(axis=-2), by_set[..., 0, :]
+    return LossTerms(model, weights, bias, by_active, *parts)
+
+
+def _linear_parts(model, weights, bias):
+    p, importance = model.feature_density, model.importance
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    variance = p * (4 - 3 * p) / 12
+    residual = np.eye(model.n_features) - gram
+    spread = importance[:, None] * residual**2 * variance
+    benefit = np.diagonal(spread, axis1=-2, axis2=-1)
+    interference = np.where(np.eye(model.n_features, dtype=bool), 0.0, spread).sum(axis=-1)
+    return benefit, interference, importance * (residual @ (p / 2) - bias) ** 2

@@ -1,0 +1,61 @@
+"""Optimal biases against brute force and closed forms."""
+
+import numpy as np
+import pytest
+
+from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, optimal_bias
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (6, 2)])
+def test_no_bias_on_a_fine_grid_is_better(n, m):
+    """Each bias is a global minimum of its own one-dimensional loss, with zero slope to rounding."""
+    rng = np.random.default_rng(n)
+    model = ToyModel(m, rng.uniform(0.5, 2, size=n), rng.uniform(0.01, 1, size=n))
+    weights = rng.normal(size=(6, m, n)) * rng.choice([0.3, 1, 3], size=(6, 1, 1))
+    bias = optimal_bias(model, weights)
+    assert bias.shape == (6, n)
+    best, _, slope = expected_loss_and_gradient(model, weights, bias)
+    assert np.abs(slope).max() < 1e-13 * (1 + np.abs(weights).max() ** 2)
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    reach = np.abs(gram).sum(axis=-1) + 1
+    grid = np.linspace(-reach, reach, 801)
+    for i in range(n):
+        trial = np.repeat(bias[None], 801, axis=0)
+        trial[:, :, i] = grid[:, :, i]
+        assert np.all(expected_loss(model, weights, trial) >= best * (1 - 1e-13))
+
+
+def test_linear_bias_is_the_mean_residual():
+    """The closed form for the linear activation: zero slope."""
+    rng = np.random.default_rng(0)
+    model = ToyModel(2, rng.uniform(0.5, 2, size=4), rng.uniform(0.01, 1, size=4), "linear")
+    weights = rng.normal(size=(3, 2, 4))
+    slope = expected_loss_and_gradient(model, weights, optimal_bias(model, weights))[2]
+    assert np.abs(slope).max() < 1e-14
+
+
+def test_known_minima():
+    """A feature without weights gets its mean; a perfect dedicated feature gets 0."""
+    model = ToyModel(1, [1, 2], 0.3)
+    np.testing.assert_allclose(optimal_bias(model, [[1, 0]]), [0, 0.15], atol=1e-15)
+
+
+def test_an_output_that_is_better_off_is_almost_off():
+    """Interference from a frequent feature at tiny own density: b just above −Σ_j (G_ij)⁺, lower than being off."""
+    model = ToyModel(1, [1, 1], [1e-6, 1.0])
+    weights = np.array([[0.1, 30.0]])
+    bias = optimal_bias(model, weights)
+    off = -(weights.T @ weights)[0].sum()
+    assert off < bias[0] < off + 0.02
+    best = expected_loss(model, weights, bias)
+    trial = np.column_stack([np.linspace(off - 1, 2, 3001), np.full(3001, bias[1])])
+    assert np.all(expected_loss(model, weights, trial) >= best * (1 - 1e-14))
+
+
+def test_bad_weights_are_named():
+    """Shape and finiteness are checked at the door."""
+    model = ToyModel(1, [1, 1], 0.5)
+    with pytest.raises(ValueError, match="weights must have shape"):
+        optimal_bias(model, np.ones((2, 2)))
+    with pytest.raises(ValueError, match="weights must be finite"):
+        optimal_bias(model, [[np.nan, 1]])

@@ -1,0 +1,196 @@
+"""The expected loss at its doors: agreement with other routes, symmetries, bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasediag import (
+    ToyModel,
+    expected_loss,
+    expected_loss_and_gradient,
+    expected_loss_hessian,
+    monte_carlo_loss,
+)
+
+SIZES = st.sampled_from([(2, 1), (3, 1), (3, 2), (4, 2), (5, 2)])
+
+
+def random_model(seed, n, m, activation="relu"):
+    """A model with random importances and densities, and random parameters for it."""
+    rng = np.random.default_rng(seed)
+    model = ToyModel(m, rng.uniform(0.2, 3, size=n), rng.uniform(0.02, 1, size=n), activation)
+    return model, rng.normal(size=(m, n)) / np.sqrt(m), 0.3 * rng.normal(size=n), rng
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (5, 2), (8, 3)])
+def test_loss_agrees_with_sampling(n, m, activation):
+    """Monte Carlo lies within five of its standard errors."""
+    model, weights, bias, _ = random_model(n, n, m, activation)
+    mean, error = monte_carlo_loss(model, weights, bias, 100_000, seed=1)
+    assert abs(mean - expected_loss(model, weights, bias)) < 5 * error
+    assert error < 0.02 * mean
+
+
+def test_monte_carlo_is_mean_and_standard_error_of_the_samples():
+    """Chunks do not show: the estimate equals that of all samples at once."""
+    model, weights, bias, _ = random_model(1, 3, 2)
+    n_samples = 100_000
+    mean, error = monte_carlo_loss(model, np.stack([weights, -2 * weights]), bias, n_samples, seed=5)
+    generator = np.random.default_rng(5)
+    x = np.concatenate([model.sample(65536, seed=generator), model.sample(n_samples - 65536, seed=generator)])
+    for k, w in enumerate((weights, -2 * weights)):
+        loss = (x - model.reconstruct(x, w, bias)) ** 2 @ model.importance
+        assert mean[k] == pytest.approx(loss.mean(), rel=1e-12)
+        assert error[k] == pytest.approx(loss.std(ddof=1) / np.sqrt(n_samples), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "importance", "density", "expected"),
+    [
+        ([[1, 0]], [1, 0.3], 0.4, 0.3 * 0.4 / 3),
+        ([[1, -1]], [1, 0.3], 0.4, 1.3 * 0.4**2 / 6),
+        ([[1, -1]], [1, 5.0], 1e-6, 6 * 1e-12 / 6),
+    ],
+)
+def test_frozen_configurations(weights, importance, density, expected):
+    """Closed forms of THEORY §3: antipodal pair (1 + I) p²/6; a feature left off without bias costs I p/3."""
+    model = ToyModel(1, importance, density)
+    assert expected_loss(model, weights, [0, 0]) == pytest.approx(expected, rel=1e-15)
+
+
+def test_linear_minimum_is_the_variance_of_what_is_left_out():
+    """W = [1, 0] with the optimal bias loses I σ²."""
+    model = ToyModel(1, [1, 0.3], 0.4, "linear")
+    assert expected_loss(model, [[1, 0]], [0, 0.2]) == pytest.approx(0.3 * (0.4 / 3 - 0.4**2 / 4), rel=1e-15)
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_derivatives_are_consistent(activation):
+    """Central differences of loss and gradient give gradient and Hessian (six features, beyond the exact oracle)."""
+    model, weights, bias, _ = random_model(3, 6, 3, activation)
+    point, h = np.concatenate([weights.ravel(), bias]), 1e-6
+
+    def at(x):
+        return x[:18].reshape(3, 6), x[18:]
+
+    def gradient(x):
+        loss, in_weights, in_bias = expected_loss_and_gradient(model, *at(x))
+        return loss, np.concatenate([in_weights.ravel(), in_bias])
+
+    steps = h * np.eye(point.size)
+    pairs = [(gradient(point + s), gradient(point - s)) for s in steps]
+    found = gradient(point)[1]
+    np.testing.assert_allclose([(u[0] - d[0]) / (2 * h) for u, d in pairs], found, rtol=0, atol=3e-9)
+    hessian = expected_loss_hessian(model, *at(point))
+    np.testing.assert_allclose([(u[1] - d[1]) / (2 * h) for u, d in pairs], hessian, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(hessian, hessian.T, rtol=0, atol=1e-14)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.integers(0, 2**32 - 1))
+def test_rotations_of_the_hidden_space_change_nothing(size, seed):
+    """L(RW, b) = L(W, b) for orthogonal R, and the gradient turns with W."""
+    n, m = size
+    model, weights, bias, rng = random_model(seed, n, m)
+    rotation = np.linalg.qr(rng.normal(size=(m, m)))[0]
+    loss, gradient, in_bias = expected_loss_and_gradient(model, weights, bias)
+    turned = expected_loss_and_gradient(model, rotation @ weights, bias)
+    assert turned[0] == pytest.approx(loss, rel=1e-13)
+    np.testing.assert_allclose(turned[1], rotation @ gradient, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(turned[2], in_bias, rtol=0, atol=1e-13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_relabelling_and_importance_scale(size, seed, factor):
+    """Features may be permuted with their importance and density; the loss is proportional to the importances."""
+    n, m = size
+    model, weights, bias, rng = random_model(seed, n, m)
+    order = rng.permutation(n)
+    other = ToyModel(m, factor * model.importance[order], model.density[order])
+    loss, in_weights, in_bias = expected_loss_and_gradient(model, weights, bias)
+    found = expected_loss_and_gradient(other, weights[:, order], bias[order])
+    assert found[0] == pytest.approx(factor * loss, rel=1e-13)
+    np.testing.assert_allclose(found[1], factor * in_weights[:, order], rtol=0, atol=1e-13 * factor)
+    np.testing.assert_allclose(found[2], factor * in_bias[order], rtol=0, atol=1e-13 * factor)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIZES, st.integers(0, 2**32 - 1))
+def test_an_unused_feature_only_adds_its_own_loss(size, seed):
+    """A feature with zero weights changes nothing else, and its presence as a column is exact."""
+    n, m = size
+    model, weights, bias, _ = random_model(seed, n, m)
+    wider = ToyModel(m, [*model.importance, 2.0], [*model.density, 0.3])
+    loss = expected_loss(wider, np.pad(weights, ((0, 0), (0, 1))), [*bias, 0.15])
+    assert loss == pytest.approx(expected_loss(model, weights, bias) + 2 * (0.1 - 0.3**2 / 4), rel=1e-13)
+
+
+def test_batches_equal_single_models_whatever_the_threads():
+    """Leading axes broadcast, and every entry has the same bits as by itself."""
+    model, _, bias, rng = random_model(4, 3, 2)
+    many = rng.normal(size=(500, 7, 2, 3))
+    losses, in_weights, in_bias = expected_loss_and_gradient(model, many, bias)
+    assert losses.shape == (500, 7) and in_weights.shape == many.shape and in_bias.shape == (500, 7, 3)
+    for at in [(0, 0), (250, 3), (499, 6)]:
+        loss, one_weights, one_bias = expected_loss_and_gradient(model, many[at], bias)
+        assert isinstance(loss, float) and loss == losses[at]
+        assert np.array_equal(one_weights, in_weights[at]) and np.array_equal(one_bias, in_bias[at])
+    assert expected_loss(model, np.empty((0, 2, 3)), bias).shape == (0,)
+
+
+def test_zero_model_has_the_derivative_for_a_rising_bias():
+    """At W = 0, b = 0 the one-sided derivative in b is −p I (z = b⁺ switches on with all features)."""
+    model = ToyModel(1, [1, 2], 0.3)
+    loss, in_weights, in_bias = expected_loss_and_gradient(model, np.zeros((1, 2)), np.zeros(2))
+    assert loss == pytest.approx(0.3, rel=1e-15) and not in_weights.any()
+    np.testing.assert_allclose(in_bias, [-0.3, -0.6], rtol=1e-15)
+
+
+def test_twelve_features_are_within_reach():
+    """Twelve features, no two weights alike: within five standard errors of sampling."""
+    rng = np.random.default_rng(0)
+    model = ToyModel(1, np.ones(12), 0.2)
+    weights, bias = rng.normal(size=(1, 12)) * 0.5, np.zeros(12)
+    mean, error = monte_carlo_loss(model, weights, bias, 100_000, seed=3)
+    assert abs(expected_loss(model, weights, bias) - mean) < 5 * error
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 2), (6, 2), (10, 4)])
+def test_contour_agrees_with_enumeration(n, m):
+    """Two engines that share no formula: losses to 1e-11 of their scale, gradients to 1e-9."""
+    model, _, bias, rng = random_model(n, n, m)
+    weights = rng.normal(size=(4, m, n)) / np.sqrt(m)
+    loss, in_weights, in_bias = (x for x in expected_loss_and_gradient(model, weights, bias, method="enumeration"))
+    found = expected_loss_and_gradient(model, weights, bias, method="contour")
+    np.testing.assert_allclose(found[0], loss, rtol=1e-11)
+    np.testing.assert_allclose(found[1], in_weights, rtol=0, atol=1e-9 * np.abs(in_weights).max())
+    np.testing.assert_allclose(found[2], in_bias, rtol=0, atol=1e-9 * np.abs(in_bias).max())
+    np.testing.assert_allclose(expected_loss(model, weights, bias, method="contour"), loss, rtol=1e-11)
+
+
+def test_eighty_features_agree_with_sampling():
+    """ "auto" answers for eighty features in twenty dimensions, within five standard errors of sampling."""
+    model, weights, bias, _ = random_model(0, 80, 20)
+    mean, error = monte_carlo_loss(model, weights, bias, 20_000, seed=0)
+    assert abs(expected_loss(model, weights, bias) - mean) < 5 * error
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features"):
+        expected_loss_hessian(ToyModel(1, np.ones(15), 0.5), np.ones((1, 15)), np.zeros(15))
+
+
+def test_bad_input_is_named():
+    """Unknown methods, too many features and bad sample counts are refused in a sentence."""
+    model, weights, bias, _ = random_model(0, 3, 2)
+    with pytest.raises(ValueError, match="method must be one of"):
+        expected_loss(model, weights, bias, method="guess")
+    with pytest.raises(ValueError, match=r"weights must have shape \(…, 2, 3\)"):
+        expected_loss_hessian(model, weights.T, bias)
+    with pytest.raises(ValueError, match="bias must be finite, got inf"):
+        expected_loss_and_gradient(model, weights, [0, np.inf, 0])
+    with pytest.raises(ValueError, match="n_samples must be a whole number ≥ 2, got 1"):
+        monte_carlo_loss(model, weights, bias, 1)
+    wide = ToyModel(1, np.ones(15), 0.5)
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 15"):
+        expected_loss(wide, np.ones((1, 15)), np.zeros(15), method="enumeration")
