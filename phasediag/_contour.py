@@ -79,9 +79,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         if period < reach:
             error = 0.1 * tolerance
         sure, rest = count_nodes(period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds)
-        more, more_b, more_i = add_polynomial(
-            1.0 / (3.0 * period), 0.5, period / 6.0, a_i, p_i, a, p_a, b, some_but, slope_a
-        )
+        more, more_b, more_i = add_polynomial(1.0 / (3.0 * period), 0.5, period / 6.0, a_i, p_i, a, p_a, b, some_but, slope_a)
         loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
         goal = (max_nodes, sure, rest, 0.8 * tolerance, scale, slack)
         more, more_b, more_i, tail, nodes = sum_series(

@@ -184,7 +184,7 @@ def _free_norm(free, gradient):
 def _shift(values, slope, radius):
     """The multiplier that brings the step to the trust radius (0 where it is within)."""
     low, high = 0.0, 0.0
-    for attempt in range(60):
+    for _attempt in range(60):
         length = 0.0
         for i in range(values.size):
             length += (slope[i] / (max(abs(values[i]), 1e-12) + high)) ** 2
@@ -193,7 +193,7 @@ def _shift(values, slope, radius):
         low, high = high, max(2.0 * high, 1e-6)
     if high == 0.0:
         return 0.0
-    for attempt in range(12):
+    for _attempt in range(12):
         middle = 0.5 * (low + high)
         length = 0.0
         for i in range(values.size):
@@ -218,7 +218,7 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
     evaluate(x, m, importance, density, relu, 2, store)
     _pin_rotations(x, m, n, hessian)
     _restrict(free, gradient, hessian)
-    values, vectors = np.linalg.eigh(hessian)
+    vectors = np.linalg.eigh(hessian)[1]
     starts = np.zeros((4 + 2 * n * n, size))
     count = 0
     for k in range(min(2, size)):
@@ -242,7 +242,7 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
     lowest = np.inf
     for start in range(count):
         d = starts[start].copy()
-        for iteration in range(6):
+        for _iteration in range(6):
             evaluate(x + PROBE * d, m, importance, density, relu, 2, store)
             _pin_rotations(x, m, n, hessian)
             _restrict(free, gradient, hessian)
@@ -250,7 +250,7 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
             if curvature < lowest:
                 lowest = curvature
                 direction[:] = d
-            values, vectors = np.linalg.eigh(hessian)
+            vectors = np.linalg.eigh(hessian)[1]
             v = vectors[:, 0].copy()
             if v @ d < 0.0:
                 v = -v
@@ -288,7 +288,7 @@ def settle(points, m, importance, density, relu, free, max_steps, radius, tolera
     direction = np.empty(points.shape[1])
     for row in range(points.shape[0]):
         x, steps, left = points[row], 0, max_steps
-        for attempt in range(4):
+        for _attempt in range(4):
             loss, norm, taken = descend(x, m, importance[row], density[row], relu, free, left, radius, tolerance, store)
             steps += taken
             left -= taken

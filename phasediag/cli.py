@@ -39,7 +39,12 @@ def _model_options(function):
     return function
 
 
-theory_option = click.option("--theory", default="frozen", show_default=True, help='"frozen": unit weights, closed-form losses.')
+theory_option = click.option(
+    "--theory",
+    default="frozen",
+    show_default=True,
+    help='"frozen": unit weights, closed forms; "relaxed": each pattern adjusts; "global": all minima.',
+)
 activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 

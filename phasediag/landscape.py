@@ -194,11 +194,14 @@ class Landscape:
             grid = np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density])
             if "grid" not in file or not np.array_equal(file["grid"], grid):
                 raise ValueError(f"checkpoint must come from a search over the same grid, got {str(path)!r}")
-            points = [Settled(x, *numbers, feature_loss=f) for x, numbers, f in zip(file["x"], file["numbers"], file["feature_loss"])]
+            numbers = zip(file["x"], file["numbers"].tolist(), file["feature_loss"], strict=True)
+            points = [Settled(x, *four, int(count), bool(dead), losses) for x, (*four, count, dead), losses in numbers]
             ends = np.cumsum(file["counts"])
             for cell, start, end in zip(file["cells"].tolist(), ends - file["counts"], ends, strict=True):
                 self.cells[tuple(cell)] = points[start:end]
-                self._keys[tuple(cell)] = list(invariants(np.array([p.x for p in points[start:end]]), self.n_hidden, self.classes))
+                self._keys[tuple(cell)] = list(
+                    invariants(np.array([p.x for p in points[start:end]]), self.n_hidden, self.classes)
+                )
             self._frontier = [((i, j), k) for i, j, k in file["frontier"].tolist()]
             self._coarse = [tuple(cell) for cell in file["coarse"].tolist()]
             self.evaluations = int(file["evaluations"])

@@ -207,9 +207,7 @@ def _descend_with_scipy(model, start, store):
     from scipy.optimize import minimize as scipy_minimize
 
     def scaled(x):
-        loss = _newton.evaluate(
-            x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store
-        )
+        loss = _newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store)
         return loss, _newton.gradient_of(store).copy()
 
     return scipy_minimize(scaled, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}).x
@@ -233,9 +231,7 @@ def invariants(x, n_hidden, classes):
     """
     lead, n = x.shape[:-1], x.shape[-1] // (n_hidden + 1)
     weights = x[..., : n_hidden * n].reshape(*lead, n_hidden, n)
-    numbers = np.concatenate(
-        [(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1
-    )
+    numbers = np.concatenate([(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1)
     return np.concatenate([np.sort(numbers[..., orbit], axis=-1) for orbit in _orbits(n, classes)], axis=-1)
 
 

@@ -63,9 +63,7 @@ class _Solver:
         if not np.all(np.abs(u) < FAR_OUT):
             return _State(state.x, state.free, state.phase, key=state.key, stable=False)
         importance, density = self.control(u)
-        settled = settle(
-            state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=0.25
-        )[0]
+        settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=0.25)[0]
         return _State(
             settled.x,
             state.free,
@@ -95,9 +93,7 @@ class _Solver:
         step, curvatures = 1e-4, []
         for distance in (_newton.PROBE, step, 2 * step):
             moved = x + distance * direction
-            curvatures.append(
-                _newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store)
-            )
+            curvatures.append(_newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store))
         return (-3 * curvatures[0] + 4 * curvatures[1] - curvatures[2]) / (2 * step)
 
     def loss_at(self, x, u):

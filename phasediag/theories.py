@@ -1,12 +1,12 @@
 """The three theories over a grid: which phases compete in each cell, and which has the lowest loss."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from .candidates import configurations
 from .landscape import Landscape
-from .minima import Settled, settle
+from .minima import settle
 from .order_parameters import classify_many, feature_norm, interference
 
 TIE_TOLERANCE = 1e-12
@@ -49,7 +49,7 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation):
     weights, bias = np.zeros((*shape, n_hidden, n_features)), np.zeros((*shape, n_features))
     relu = activation == "relu"
 
-    @lru_cache(maxsize=None)
+    @cache
     def cluster(size, with_extra):
         """Settled points of a cluster on the grid (or its density axis): loss, weights, bias, converged."""
         importances = importance if with_extra else np.ones(1)
@@ -134,7 +134,7 @@ def landscape_fields(landscape):
         table[row, cell] = np.fmin(table[row, cell], losses[k])
         objects[phase.name] = phase
     table = table.reshape(len(names), *shape)
-    winner, fields = _lowest(table, [objects[name] for name in names])
+    _, fields = _lowest(table, [objects[name] for name in names])
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     lowest = np.array([start + np.argmin(losses[start : start + count]) for start, count in zip(first, counts, strict=True)])
     coexisting = np.empty(len(cells), dtype=object)

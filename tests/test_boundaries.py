@@ -29,7 +29,7 @@ GRIDS = {
 
 @cache
 def _diagram(shape, grid="the paper's"):
-    return phase_diagram(*shape, importance=GRIDS[grid][0], density=GRIDS[grid][1])
+    return phase_diagram(*shape, importance=GRIDS[grid][0], density=GRIDS[grid][1], theory="frozen")
 
 
 def _inside(importance, density, axes):
@@ -160,7 +160,7 @@ def test_curves_are_followed_in_order_and_densely(shape):
 def test_linear_boundary_stands_at_importance_one():
     """Without the ReLU the only boundary is importance = 1, from edge to edge, and nothing meets."""
     for shape in ((2, 1), (4, 2), (5, 4)):
-        diagram = phase_diagram(*shape, activation="linear")
+        diagram = phase_diagram(*shape, activation="linear", theory="frozen")
         (curve,) = diagram.boundaries()
         assert np.allclose(curve.importance, 1, rtol=1e-13)
         assert sorted([curve.density[0], curve.density[-1]]) == pytest.approx([0.01, 1.0], rel=1e-12)

@@ -35,7 +35,7 @@ def test_diagram_prints_phases_and_boundaries(run):
     """The table names each phase with its share, each boundary with its ends and the triple point."""
     code, out, err = run("diagram")
     assert code == 0 and err == ""
-    diagram = phase_diagram()
+    diagram = phase_diagram(theory="frozen")
     for name in set(diagram.phase.ravel()):
         share = 100 * np.mean(diagram.phase == name)
         assert any(line.startswith(f"  {name}  ") and f"{share:5.1f} %" in line for line in out.splitlines())
@@ -50,7 +50,7 @@ def test_json_holds_the_whole_diagram(run):
     )
     assert code == 0 and err == ""
     facts = json.loads(out)
-    diagram = phase_diagram(3, 2, importance=[0.5, 1, 2], density=np.geomspace(0.1, 1, 4))
+    diagram = phase_diagram(3, 2, importance=[0.5, 1, 2], density=np.geomspace(0.1, 1, 4), theory="frozen")
     assert facts["phase"] == diagram.phase.tolist() and facts["loss"] == diagram.loss.tolist()
     assert facts["importance"] == [0.5, 1, 2] and facts["density"] == diagram.density.tolist()
     assert facts["extra"] == diagram.extra.tolist() and facts["theory"] == "frozen"
@@ -73,7 +73,7 @@ def test_data_is_written(run, tmp_path):
     code, _, _ = run("diagram", "--n-features", 4, "--n-hidden", 3, "--output", path)
     assert code == 0
     loaded = PhaseDiagram.load(path)
-    assert np.array_equal(loaded.loss, phase_diagram(4, 3).loss)
+    assert np.array_equal(loaded.loss, phase_diagram(4, 3, theory="frozen").loss)
 
 
 def test_boundary_prints_the_exact_equations(run):

@@ -22,9 +22,7 @@ def rows(weights, bias, density, tolerance=TOLERANCE, slope_tolerance=SLOPE_TOLE
     nodes = np.zeros(n, dtype=np.int64)
     start, stop = span or (0, n)
     density = np.broadcast_to(np.asarray(density, dtype=float), (n,)).copy()
-    feature_losses(
-        weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes
-    )
+    feature_losses(weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes)
     return loss, slope, slope_b, error, nodes
 
 
@@ -180,8 +178,7 @@ def mp_contour_loss(i, a, b, p, nodes):
     x_z = x_mean * low_moments[1] + a[i] * (p[i] / 3 - p[i] ** 2 / 4)
     alias = mp.nsum(
         lambda m: (
-            mp.exp(-40 * m)
-            * (second + 2 * low_moments[1] * m * period + (m * period) ** 2 - 2 * (x_z + x_mean * m * period))
+            mp.exp(-40 * m) * (second + 2 * low_moments[1] * m * period + (m * period) ** 2 - 2 * (x_z + x_mean * m * period))
         ),
         [1, 6],
     )

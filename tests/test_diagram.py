@@ -20,7 +20,7 @@ def _corners(diagram):
 
 def test_topology_of_2_to_1():
     """Three phases: not represented and dedicated side by side at density 1, superposition below."""
-    diagram = phase_diagram()
+    diagram = phase_diagram(theory="frozen")
     assert diagram.importance.size == diagram.density.size == 100
     assert (diagram.importance[0], diagram.importance[-1], diagram.density[0], diagram.density[-1]) == (0.1, 10, 0.01, 1)
     assert set(diagram.phase.ravel()) == {
@@ -39,7 +39,7 @@ def test_topology_of_2_to_1():
 
 def test_topology_of_3_to_2():
     """Four phases; the triangle, which the paper leaves out, is not among them."""
-    diagram = phase_diagram(3, 2)
+    diagram = phase_diagram(3, 2, theory="frozen")
     assert set(diagram.phase.ravel()) == {
         "extra not represented + 2 dedicated",
         "extra dedicated + antipodal pair",
@@ -60,7 +60,7 @@ def test_regions_are_connected(shape):
     """Every phase of the two models of the paper fills one connected region of the grid."""
     from scipy.ndimage import label
 
-    diagram = phase_diagram(*shape)
+    diagram = phase_diagram(*shape, theory="frozen")
     for name in set(diagram.phase.ravel()):
         assert label(diagram.phase == name)[1] == 1
 
@@ -69,7 +69,7 @@ def test_regions_are_connected(shape):
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_every_cell_is_the_brute_force_minimum(shape, activation):
     """Cell by cell: all candidates' losses one at a time, their minimum, its phase, weights, bias and order parameters."""
-    diagram = phase_diagram(*shape, importance=ODD, density=DENSITY, activation=activation)
+    diagram = phase_diagram(*shape, importance=ODD, density=DENSITY, activation=activation, theory="frozen")
     table = configurations(*shape, activation=activation)
     assert diagram.candidates == tuple(c.name for c in table)
     assert diagram.candidate_loss.shape == (len(table), DENSITY.size, ODD.size)
@@ -92,7 +92,7 @@ def test_every_cell_is_the_brute_force_minimum(shape, activation):
 
 def test_ties_at_importance_one_are_coexistence():
     """With equal importances the extra feature is like any other: its places coexist, whatever the order of candidates."""
-    diagram = phase_diagram(importance=ODD, density=DENSITY)
+    diagram = phase_diagram(importance=ODD, density=DENSITY, theory="frozen")
     one = np.flatnonzero(ODD == 1)[0]
     high = DENSITY > 4 / 7
     assert set(diagram.phase[high, one]) == {"extra not represented + dedicated = extra dedicated + not represented"}
@@ -101,7 +101,7 @@ def test_ties_at_importance_one_are_coexistence():
     tied = np.array([[len(names) > 1 for names in row] for row in diagram.coexisting])
     assert tied.sum() == high.sum() and np.all(tied[high, one])
 
-    diagram = phase_diagram(3, 2, importance=ODD, density=DENSITY)
+    diagram = phase_diagram(3, 2, importance=ODD, density=DENSITY, theory="frozen")
     assert set(diagram.coexisting[~high, one]) == {("extra dedicated + antipodal pair", "extra in antipodal pair + dedicated")}
     assert set(diagram.extra[:, one]) == {"coexistence"}
 
@@ -109,15 +109,15 @@ def test_ties_at_importance_one_are_coexistence():
 def test_all_phases_coexist_at_the_triple_point():
     """At importance 1 and density 4/7 every phase of the diagram has the same loss."""
     for shape, members in (((2, 1), 3), ((3, 2), 4), ((5, 2), 7), ((6, 3), 9)):
-        diagram = phase_diagram(*shape, importance=[1.0], density=[4 / 7])
+        diagram = phase_diagram(*shape, importance=[1.0], density=[4 / 7], theory="frozen")
         assert len(diagram.coexisting[0, 0]) == members and diagram.extra[0, 0] == "coexistence"
 
 
 def test_swapping_the_two_features_of_2_to_1():
     """L(1/I, p) = L(I, p)/I, with the roles of the features exchanged."""
     importance = np.geomspace(0.1, 10, 41)
-    diagram = phase_diagram(importance=importance, density=DENSITY)
-    mirrored = phase_diagram(importance=1 / importance[::-1], density=DENSITY)
+    diagram = phase_diagram(importance=importance, density=DENSITY, theory="frozen")
+    mirrored = phase_diagram(importance=1 / importance[::-1], density=DENSITY, theory="frozen")
     assert np.allclose(mirrored.loss[:, ::-1], diagram.loss / importance, rtol=1e-14, atol=0)
     swap = {"not_represented": "dedicated", "dedicated": "not_represented"}
     off_centre = np.abs(np.log(importance)) > 1e-9
@@ -128,7 +128,7 @@ def test_swapping_the_two_features_of_2_to_1():
 def test_linear_model_never_gains_from_superposition():
     """Without the ReLU the least important features are dropped; the loss is σ² × the smallest importances."""
     for n_features, n_hidden in ((2, 1), (4, 2), (6, 5)):
-        diagram = phase_diagram(n_features, n_hidden, importance=ODD, density=DENSITY, activation="linear")
+        diagram = phase_diagram(n_features, n_hidden, importance=ODD, density=DENSITY, activation="linear", theory="frozen")
         variance = (DENSITY / 3 - DENSITY**2 / 4)[:, None]
         dropped = n_features - n_hidden
         expected = variance * np.where(ODD < 1, dropped - 1 + ODD, dropped)
@@ -142,7 +142,7 @@ def test_linear_model_never_gains_from_superposition():
 
 def test_saved_diagrams_come_back_whole(tmp_path):
     """Every field, its type and its order survive a round trip; so do the boundaries."""
-    diagram = phase_diagram(4, 2, importance=ODD, density=DENSITY)
+    diagram = phase_diagram(4, 2, importance=ODD, density=DENSITY, theory="frozen")
     path = tmp_path / "diagram.npz"
     diagram.save(path)
     loaded = PhaseDiagram.load(path)
@@ -164,7 +164,7 @@ def test_saved_diagrams_come_back_whole(tmp_path):
 
 def test_files_that_hold_no_diagram_are_named(tmp_path):
     """A wrong ending and a file without the fields are refused."""
-    diagram = phase_diagram(importance=[1.0], density=[1.0])
+    diagram = phase_diagram(importance=[1.0], density=[1.0], theory="frozen")
     with pytest.raises(ValueError, match=r'path must end in "\.npz", got'):
         diagram.save(tmp_path / "diagram.txt")
     with pytest.raises(ValueError, match=r'path must end in "\.npz", got'):
@@ -176,7 +176,7 @@ def test_files_that_hold_no_diagram_are_named(tmp_path):
 
 def test_xarray_labels_every_axis():
     """Values found by label equal values found by position; ties are marked for each candidate."""
-    diagram = phase_diagram(3, 2, importance=ODD, density=DENSITY)
+    diagram = phase_diagram(3, 2, importance=ODD, density=DENSITY, theory="frozen")
     data = diagram.to_xarray()
     assert data.attrs == {"n_features": 3, "n_hidden": 2, "activation": "relu", "theory": "frozen"}
     cell = data.sel(importance=ODD[2], density=DENSITY[5])
@@ -192,7 +192,7 @@ def test_xarray_labels_every_axis():
 
 def test_one_cell_is_a_diagram():
     """Axes with one value work and have no boundaries."""
-    diagram = phase_diagram(importance=[0.5], density=[0.1])
+    diagram = phase_diagram(importance=[0.5], density=[0.1], theory="frozen")
     assert diagram.phase.shape == (1, 1) and diagram.boundaries() == [] and diagram.triple_points() == []
 
 
@@ -201,10 +201,10 @@ def test_axis_values_outside_their_domains_are_named(value):
     """Any number is either inside its domain or refused by name."""
     if not 0 < value <= 1:
         with pytest.raises(ValueError, match=r"density must be in \(0, 1\], got"):
-            phase_diagram(density=[value])
+            phase_diagram(density=[value], theory="frozen")
     if not 0 < value < np.inf:
         with pytest.raises(ValueError, match="importance must be positive and finite, got"):
-            phase_diagram(importance=[value])
+            phase_diagram(importance=[value], theory="frozen")
 
 
 @pytest.mark.parametrize(
@@ -232,4 +232,4 @@ def test_axis_values_outside_their_domains_are_named(value):
 def test_bad_arguments_are_named(change, message):
     """One error that names the argument, its domain and the value."""
     with pytest.raises(ValueError, match=message):
-        phase_diagram(**change)
+        phase_diagram(**{"theory": "frozen", **change})

@@ -49,5 +49,5 @@ def test_frozen_benchmark_compares_equals():
     loop = runpy.run_path(str(ROOT / "benchmarks" / "frozen_diagram.py"))["loop"]
     importance, density = np.geomspace(0.1, 10, 12), np.geomspace(0.01, 1, 9)
     phases, losses = loop(importance, density)
-    diagram = phase_diagram(3, 2, importance=importance, density=density)
+    diagram = phase_diagram(3, 2, importance=importance, density=density, theory="frozen")
     assert np.array_equal(phases, diagram.phase) and np.allclose(losses, diagram.loss, rtol=1e-14, atol=0)

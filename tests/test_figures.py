@@ -105,7 +105,7 @@ def test_corners_of_the_colour_map():
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 2), (6, 3)])
 def test_regions_show_the_right_colour_up_to_the_curve(shape, look):
     """Pixels of the rendered figure, a hundredth of the width off the boundary curves, have the winner's colour."""
-    diagram = phase_diagram(*shape)
+    diagram = phase_diagram(*shape, theory="frozen")
     figure = diagram_figure(diagram, look=look)
     image, ax = _image(figure), figure.axes[0]
     table = configurations(*shape)
@@ -130,7 +130,7 @@ def test_regions_show_the_right_colour_up_to_the_curve(shape, look):
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 2)])
 def test_axes_and_curves_are_those_of_the_diagram(shape):
     """Logarithmic axes with density 1 on top; one line for each boundary, with its points; dots at the triple points."""
-    diagram = phase_diagram(*shape)
+    diagram = phase_diagram(*shape, theory="frozen")
     ax = Figure().subplots()
     artists = draw_phase_diagram(diagram, ax)
     assert ax.get_xscale() == ax.get_yscale() == "log"
@@ -147,7 +147,7 @@ def test_axes_and_curves_are_those_of_the_diagram(shape):
 @pytest.mark.parametrize("importance", [None, np.array([0.1, 0.5, 1.0, 2.0, 10.0])])
 def test_legend_names_every_phase_once_with_its_pattern(shape, importance):
     """Labels are pattern and name of the winners, no more and no fewer; patches have the phases' colours."""
-    diagram = phase_diagram(*shape, importance=importance)
+    diagram = phase_diagram(*shape, importance=importance, theory="frozen")
     legend = draw_phase_diagram(diagram, Figure().subplots())["legend"]
     winners = set().union(*(b.phases for b in diagram.boundaries()))
     expected = {f"{c.pattern}\n{c.name}": phase_colour(c.name) for c in configurations(*shape) if c.name in winners}
@@ -166,10 +166,10 @@ def _overlap(one, other):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: diagram_figure(phase_diagram(2, 1)),
-        lambda: diagram_figure(phase_diagram(6, 3)),
-        lambda: diagram_figure(phase_diagram(3, 2), look="norm-interference"),
-        lambda: paper_figure([phase_diagram(2, 1), phase_diagram(3, 2)]),
+        lambda: diagram_figure(phase_diagram(2, 1, theory="frozen")),
+        lambda: diagram_figure(phase_diagram(6, 3, theory="frozen")),
+        lambda: diagram_figure(phase_diagram(3, 2, theory="frozen"), look="norm-interference"),
+        lambda: paper_figure([phase_diagram(2, 1, theory="frozen"), phase_diagram(3, 2, theory="frozen")]),
     ],
     ids=["2-1", "6-3", "norm-interference", "paper"],
 )
@@ -202,7 +202,7 @@ def test_no_text_overlaps_or_is_cut_off(make):
 @pytest.mark.parametrize("look", ["phase", "norm-interference"])
 def test_coarse_diagrams_fill_their_frame(axes, look):
     """Axes with one or few values are drawn without warnings, and no part of the frame stays white."""
-    figure = diagram_figure(phase_diagram(importance=axes[0], density=axes[1]), look=look)
+    figure = diagram_figure(phase_diagram(importance=axes[0], density=axes[1], theory="frozen"), look=look)
     image, ax = _image(figure), figure.axes[0]
     box = ax.get_window_extent()
     rows = slice(image.shape[0] - int(box.y1) + 3, image.shape[0] - int(box.y0) - 3)
@@ -229,4 +229,4 @@ def test_colour_key_has_the_papers_corners():
 def test_unknown_look_is_named():
     """One error that names the argument."""
     with pytest.raises(ValueError, match='look must be one of "phase", "norm-interference", got \'pretty\''):
-        draw_phase_diagram(phase_diagram(importance=[1.0], density=[1.0]), Figure().subplots(), look="pretty")
+        draw_phase_diagram(phase_diagram(importance=[1.0], density=[1.0], theory="frozen"), Figure().subplots(), look="pretty")
