@@ -1,6 +1,8 @@
 """Boundary curves between phases: found where neighbouring cells differ, solved to rounding, followed by continuation."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -29,8 +31,6 @@ class PhaseBoundary:
         Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; 0 on continuous ones.
     feature_norm : ndarray, shape (2, n_points)
         The extra feature's norm on the two sides.
-    spinodals : tuple of Spinodal
-        Where either phase of a first-order boundary ceases to be a minimum; empty where both always exist (frozen weights).
     ends : tuple of two str
         How the curve ends at its first and last point: "edge" of the diagram, "triple point", "critical point" (two minima
         of one phase become one), "order changes" (a first-order boundary becomes continuous), or "closed".
@@ -42,8 +42,16 @@ class PhaseBoundary:
     order: str
     latent_loss: np.ndarray
     feature_norm: np.ndarray
-    spinodals: tuple = ()
-    ends: tuple = ()
+    ends: tuple
+    find_spinodals: Callable = field(default=tuple, repr=False)
+
+    @cached_property
+    def spinodals(self):
+        """Where either phase of a first-order boundary ceases to be a minimum, a tuple of Spinodal; sought when first asked for.
+
+        Empty on continuous boundaries and where both phases always exist (frozen weights).
+        """
+        return self.find_spinodals()
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,4 +222,4 @@ def _frozen_result(curve, points, ends):
     pair = [curve.table[k] for k in (curve.a, curve.b)]
     latent = np.abs(pair[0].extra_loss(density) - pair[1].extra_loss(density))
     norms = np.array([[np.linalg.norm(c.weights[:, -1])] * len(points) for c in pair])
-    return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, (), ends)
+    return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, ends)

@@ -48,7 +48,8 @@ class PhaseDiagram:
     converged : ndarray of bool, shape (n_density, n_importance)
         Whether gradient and curvature show a minimum at the lowest loss found; always true for closed forms.
     minima : ndarray, shape (n_minima, (n_hidden + 1) n_features)
-        Global theory: every minimum of every cell, weights row by row, then biases; empty otherwise.
+        Global theory: every minimum of every cell, weights row by row, then biases; relaxed theory: the minimum of every
+        configuration in every cell; frozen theory: empty.
     minima_cell : ndarray of int, shape (n_minima,)
         The flat index of the cell of each.
     """

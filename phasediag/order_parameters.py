@@ -192,40 +192,48 @@ def classify_many(weights, *, tolerance=TOLERANCE):
     Returns
     -------
     list of Phase
-
-    Notes
-    -----
-    The signs of the cosines, which pairs are collinear, and the rank settle the phase where at most one cluster has more
-    than two features and that one has only negative cosines and one dimension less than features (then its directions
-    surround the origin); matrices with the same pattern are then classified once.
     """
-    weights = _weights(weights)
-    directions = _directions(weights)
-    cosine = np.swapaxes(directions, -1, -2) @ directions
-    represented = np.linalg.norm(weights, axis=-2) > tolerance
-    linked = (np.abs(cosine) > tolerance) & represented[:, :, None] & represented[:, None, :]
-    collinear = np.abs(cosine) > 1 - tolerance**2 / 2
-    patterns = (np.where(linked, np.sign(cosine), 0) + 2 * collinear).astype(np.int8)
-    singular = np.linalg.svd(directions * represented[:, None, :], compute_uv=False)
-    ranks = np.sum(singular > tolerance * singular[:, :1], axis=-1)
-    phases = []
-    for matrix, pattern, rank in zip(weights, patterns, ranks, strict=True):
-        key = (pattern.tobytes(), int(rank), matrix.shape, tolerance)
-        if key not in _SETTLED:
-            phase = classify(matrix, tolerance=tolerance)
-            _SETTLED[key] = phase if _settled_by_pattern(phase, pattern) else None
-        phases.append(_SETTLED[key] or classify(matrix, tolerance=tolerance))
-    return phases
+    return [_phase(matrix, tolerance) for matrix in _weights(weights)]
+
+
+def phase_name(weights):
+    """Name the phase of one matrix of floats, as `classify` does, without its checks."""
+    return _phase(weights, TOLERANCE).name
 
 
 _SETTLED = {}  # the phase of each pattern met so far, None where the pattern does not settle it
 
 
-def _settled_by_pattern(phase, pattern):
+def _phase(weights, tolerance):
+    """Classify by pattern: which norms and cosines vanish, their signs, which pairs are collinear, and the rank.
+
+    That settles the phase where at most one cluster has more than two features and that one has only negative cosines and
+    one dimension less than features (then its directions surround the origin).
+    """
+    gram = weights.T @ weights
+    norm = np.sqrt(gram.diagonal())
+    represented = norm > tolerance
+    directions = weights[:, represented] / norm[represented]
+    cosine = directions.T @ directions
+    pattern = np.where(np.abs(cosine) > tolerance, np.sign(cosine), 0.0) + 2 * (np.abs(cosine) > 1 - tolerance**2 / 2)
+    rank = 1
+    if weights.shape[0] > 1 and directions.size:
+        singular = np.linalg.svd(directions, compute_uv=False)
+        rank = int(np.sum(singular > tolerance * singular[0]))
+    key = (weights.shape, tolerance, represented.tobytes(), pattern.tobytes(), rank)
+    if key not in _SETTLED:
+        phase = classify(weights, tolerance=tolerance)
+        _SETTLED[key] = phase if _settled_by_pattern(phase, pattern, represented) else None
+    return _SETTLED[key] or classify(weights, tolerance=tolerance)
+
+
+def _settled_by_pattern(phase, pattern, represented):
     large = [cluster for cluster in phase.clusters if cluster.size > 2]
     if not large:
         return True
-    between = pattern[np.ix_(large[0].features, large[0].features)][~np.eye(large[0].size, dtype=bool)]
+    place = np.cumsum(represented) - 1  # of each feature among the represented ones
+    members = place[list(large[0].features)]
+    between = pattern[np.ix_(members, members)][~np.eye(large[0].size, dtype=bool)]
     return len(large) == 1 and large[0].size == large[0].dimension + 1 and bool(np.all(between == -1))
 
 

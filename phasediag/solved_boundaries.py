@@ -3,6 +3,9 @@
 Minima are carried along as warm starts, never looked up: at every point the two that compete are solved again.
 """
 
+from functools import partial
+from itertools import product
+
 import numpy as np
 from scipy.optimize import root
 
@@ -11,7 +14,7 @@ from ._continuation import Box, crossing, follow, inward_difference, point
 from .boundaries import Corners, PhaseBoundary, Spinodal, beside, nodes
 from .candidates import configurations
 from .minima import invariants, settle
-from .order_parameters import classify_many
+from .order_parameters import phase_name
 from .theories import TIE_MARK, TIE_TOLERANCE
 
 JUMP = 0.15
@@ -23,10 +26,13 @@ MERGED = 1e-4
 LOWER = 1e-10
 """A rival must have a loss lower by this relative amount."""
 
+WINDOW = 2
+"""Minima stored in this many rows and columns of cells on each side may be lowest at a point."""
+
 FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
 
-SPINODAL_POINTS = 33
+SPINODAL_POINTS = 25
 """Points of a boundary from which its spinodals are sought."""
 
 
@@ -50,9 +56,11 @@ class _Solver:
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
         self.u = nodes(diagram.importance, diagram.density)
+        self.keys = invariants(diagram.minima, self.m, self.classes)
+        self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
             table = configurations(self.n, self.m, activation=diagram.activation)
-            self.patterns = [(self._frozen(c), self._pattern(c)) for c in table]
+            self.patterns = [self._pattern(c) for c in table]
 
     def control(self, u):
         importance, density = point(u)
@@ -67,7 +75,7 @@ class _Solver:
         return _State(
             settled.x,
             state.free,
-            classify_many(settled.x[None, : self.m * self.n].reshape(1, self.m, self.n))[0].name,
+            phase_name(settled.x[: self.m * self.n].reshape(self.m, self.n)),
             float(importance @ settled.feature_loss),
             settled.feature_loss[-1],
             invariants(settled.x, self.m, self.classes),
@@ -91,10 +99,10 @@ class _Solver:
         _newton.approach(x, self.m, importance, density, self.relu, free, self.store)
         _newton.lowest_curvature(x, self.m, importance, density, self.relu, free, self.store, direction)
         step, curvatures = 1e-4, []
-        for distance in (_newton.PROBE, step, 2 * step):
+        for distance in (_newton.PROBE, step, 2 * step, 3 * step):
             moved = x + distance * direction
             curvatures.append(_newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store))
-        return (-3 * curvatures[0] + 4 * curvatures[1] - curvatures[2]) / (2 * step)
+        return (np.array([-11.0, 18.0, -9.0, 2.0]) @ curvatures) / (6 * step)
 
     def loss_at(self, x, u):
         """The loss of fixed parameters."""
@@ -116,7 +124,7 @@ class _Solver:
         x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
         free = self.all_free
         if diagram.theory == "relaxed":
-            free = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))][1]
+            free = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
         return self.u[cell], self.solve(_State(x, free, ""), self.u[cell])
 
     def _ties(self, cell):
@@ -130,22 +138,22 @@ class _Solver:
 
     def contenders(self, u):
         """Starts for all minima that may be lowest near u."""
-        if self.diagram.theory == "relaxed":
-            return [_State(x, free, "") for x, free in self.patterns]
-        corners = []
+        windows = []
         for axis, x in ((self.diagram.density, u[1]), (self.diagram.importance, u[0])):
-            above = int(np.clip(np.searchsorted(np.log(axis), x), 1, max(axis.size - 1, 1)))
-            corners.append(sorted({min(above, axis.size - 1), above - 1}))
-        starts, keys = [], []
-        for cell in [(i, j) for i in corners[0] for j in corners[1]]:
-            flat = np.ravel_multi_index(cell, self.u.shape[:2])
-            first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
-            for x in self.diagram.minima[first:last]:
-                key = invariants(x, self.m, self.classes)
-                if all(np.max(np.abs(key - known)) > 0.1 for known in keys):
-                    keys.append(key)
-                    starts.append(_State(x, self.all_free, "", key=key))
+            above = int(np.searchsorted(np.log(axis), x))
+            windows.append(range(max(above - WINDOW, 0), min(above + WINDOW, axis.size)))
+        starts, keys = [], np.empty((0, self.keys.shape[1]))
+        for i, j in sorted(product(*windows), key=lambda cell: np.sum((self.u[cell] - u) ** 2)):
+            flat = i * self.u.shape[1] + j
+            for k in range(*np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])):
+                if not len(keys) or np.min(np.max(np.abs(keys - self.keys[k]), axis=1)) > 0.1:
+                    keys = np.vstack([keys, self.keys[k]])
+                    starts.append(_State(self.diagram.minima[k], self._free(k), "", key=self.keys[k]))
         return starts
+
+    def _free(self, k):
+        """Which parameters of the k-th stored minimum may move: all, or those of its pattern."""
+        return self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
 
     def rival(self, u, states):
         """The lowest minimum at u when it is lower than all ``states`` and none of them."""
@@ -166,9 +174,6 @@ class _Solver:
         exact = [s for s in map(lambda start: self.solve(start, u), self.contenders(u)) if s.phase == symmetric.phase]
         start = min(exact, key=lambda state: (_links(self, state), _far(state, symmetric)), default=symmetric)
         return _Softening(self, start, broken, symmetric.free | broken.free)
-
-    def _frozen(self, configuration):
-        return np.concatenate([configuration.weights.ravel(), configuration.bias(0.5)])
 
     def _pattern(self, configuration):
         """The parameters that the relaxed theory frees: the block of each cluster, and the biases."""
@@ -319,19 +324,20 @@ def solved_boundaries(diagram):
             if len(more) > len(curve.trail):  # the last point lies on an edge or a corner
                 curve.trail.append((more[-1], curve.solve(more[-1]) or curve.states))
             trail = [*trail, *curve.trail] if sense > 0 else [*curve.trail[::-1], *trail]
-            if reason == "corner":
-                tip = _turning_point(solver, curve, rival, more[-1] if more else u)
-                if isinstance(rival, str):
-                    reason = rival
-                elif tip is not None:
-                    reason = "order changes"
-                    side = curve.solve(more[-1] if more else u) or curve.states
-                    trail = [*trail, (tip, side)] if sense > 0 else [(tip, side), *trail]
-                else:
-                    reason = "triple point"
-                    met.append((more[-1] if more else u, (*curve.phases, *_phases_of(rival))))
+            last = more[-1] if more else u
             if reason == "end":
                 reason = "critical point" if curve.phases[0] == curve.phases[1] else "order changes"
+                rival = _merging(solver, curve, last)
+            tip = _turning_point(solver, curve, rival, last)
+            if tip is not None:
+                reason = "order changes"
+                end = (tip, curve.solve(last) or curve.states)
+                trail = [*trail, end] if sense > 0 else [end, *trail]
+            elif reason == "corner" and isinstance(rival, str):
+                reason = rival
+            elif reason == "corner":
+                reason = "triple point"
+                met.append((last, (*curve.phases, *_phases_of(rival))))
             ends = [*ends, reason] if sense > 0 else [reason, *ends]
             if reason == "closed":
                 ends = ["closed", "closed"]
@@ -349,9 +355,18 @@ def solved_boundaries(diagram):
     return [_result(solver, curve, trail, ends) for curve, _, trail, ends in traced], corners.triple_points()
 
 
+def _merging(solver, curve, u):
+    """The softening curve that a first-order curve runs into where its two minima, of different phases, become one."""
+    if curve.order != "first" or curve.phases[0] == curve.phases[1]:
+        return None
+    symmetric, broken = sorted(curve.states, key=lambda state: _links(solver, state))
+    return solver.softening(symmetric, broken, u)
+
+
 def _turning_point(solver, curve, rival, near):
     """Where a first-order curve whose two minima merge becomes continuous; None when its end is something else."""
-    if not isinstance(rival, _Softening) or set(rival.phases) != set(curve.phases) or _far(*curve.states) > 0.1:
+    merges = isinstance(rival, _Softening) and set(rival.phases) <= set(curve.phases) and _far(*curve.states) < 0.1
+    if not merges or curve.order != "first":
         return None
     solved = root(lambda u: np.array([rival.value(u), rival.turning(u)]), near, tol=1e-14)
     close = np.linalg.norm(solved.x - near) < 3 * solver.box.step
@@ -425,16 +440,20 @@ def _result(solver, curve, trail, ends):
     """Turn the points of a curve, each with the two minima solved there, into a PhaseBoundary."""
     points = np.array([u for u, _ in trail])
     norms = np.array([[_extra_norm(solver, state) for state in pair] for _, pair in trail]).T
-    latent, spinodals = np.zeros(len(trail)), ()
+    latent, spinodals = np.zeros(len(trail)), tuple
     if curve.order == "first":
         latent = np.array([abs(one.extra_loss - other.extra_loss) for _, (one, other) in trail])
-        spinodals = tuple(_spinodal(solver, curve, trail, side) for side in (0, 1))
+        spinodals = partial(_spinodals, solver, curve, trail)
     importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
-    return PhaseBoundary(curve.phases, importance, density, curve.order, latent, norms, spinodals, ends)
+    return PhaseBoundary(curve.phases, importance, density, curve.order, latent, norms, ends, spinodals)
 
 
 def _extra_norm(solver, state):
     return np.linalg.norm(state.x[: solver.m * solver.n].reshape(solver.m, solver.n)[:, -1])
+
+
+def _spinodals(solver, curve, trail):
+    return tuple(_spinodal(solver, curve, trail, side) for side in (0, 1))
 
 
 def _spinodal(solver, curve, trail, side):
@@ -459,9 +478,14 @@ def _limit(solver, u, across, own, other):
 
     def carried(state, rest, v):
         """What own and the other minimum become at v; None for own where it has ceased."""
-        new, beside = solver.solve(state, v), solver.solve(rest, v)
-        alive = new.stable and _far(new, state) < 0.25 and (not beside.stable or _far(new, beside) > MERGED)
-        return (new if alive and new.phase == state.phase else None), (beside if beside.stable else rest)
+        new = solver.solve(state, v)
+        moved = _far(new, state)
+        alive = new.stable and moved < 0.25 and new.phase == state.phase
+        if alive and moved > 0.01:  # it may have fallen into the other one
+            beside = solver.solve(rest, v)
+            alive = not beside.stable or _far(new, beside) > MERGED
+            rest = beside if beside.stable else rest
+        return (new if alive else None), rest
 
     here, step = u, 2 * solver.box.step
     while True:
@@ -478,7 +502,7 @@ def _limit(solver, u, across, own, other):
         x, _ = solver.stationary(own, exact, own.free)
         if np.max(np.abs(invariants(x, solver.m, solver.classes) - own.key)) < 0.1:
             return exact
-    for _ in range(45):  # otherwise it meets a saddle
+    for _ in range(36):  # otherwise it meets a saddle
         middle = (here + there) / 2
         new, beside = carried(own, other, middle)
         if new is None:

@@ -84,6 +84,10 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation):
         "feature_norm": feature_norm(weights[at])[..., -1],
         "interference": interference(weights[at])[..., -1],
         "converged": converged[at],
+        "minima": np.moveaxis(np.concatenate([weights.reshape(*shape, -1), bias], axis=-1), 0, 2).reshape(
+            -1, (n_hidden + 1) * n_features
+        ),
+        "minima_cell": np.repeat(np.arange(winner.size), len(table)),
     }
 
 
