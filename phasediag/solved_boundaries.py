@@ -104,6 +104,12 @@ class _Solver:
             curvatures.append(_newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store))
         return (np.array([-11.0, 18.0, -9.0, 2.0]) @ curvatures) / (6 * step)
 
+    def downhill(self, state, u, free):
+        """Parameters a little off a stationary point along its direction of lowest curvature."""
+        x, direction = state.x.copy(), np.empty_like(state.x)
+        _newton.lowest_curvature(x, self.m, *self.control(u), self.relu, free, self.store, direction)
+        return x + 1e-3 * direction
+
     def loss_at(self, x, u):
         """The loss of fixed parameters."""
         importance, density = self.control(u)
@@ -316,11 +322,17 @@ def solved_boundaries(diagram):
                 cross(start, a, u, between, depth + 1)
                 cross(u, between, end, b, depth + 1)
             return
+        trace(u, curve)
+
+    def trace(u, curve):
+        """Follow a curve from its point u to both ends and keep it."""
         origin = curve.solve(u)
         trail, ends, met = [(u, origin)], [], []
         for sense in (1.0, -1.0):
             curve.states, curve.trail = origin, []
             more, reason, rival = follow(curve, u, solver.box, sense)
+            if reason == "corner" and isinstance(rival, _Softening) and len(more) > len(curve.trail):
+                more[-1] = _sharpened(solver, curve, rival, more[-1])
             if len(more) > len(curve.trail):  # the last point lies on an edge or a corner
                 curve.trail.append((more[-1], curve.solve(more[-1]) or curve.states))
             trail = [*trail, *curve.trail] if sense > 0 else [*curve.trail[::-1], *trail]
@@ -352,7 +364,47 @@ def solved_boundaries(diagram):
 
     for start, one, end, other in _differing(solver):
         cross(start, one, end, other)
+    for curve, points, _, ends in list(traced):
+        if curve.order == "continuous":
+            for tip, inner, reason in ((points[0], points[1], ends[0]), (points[-1], points[-2], ends[1])):
+                firsts = [end for other, on, *_ in traced if other.order == "first" for end in (on[0], on[-1])]
+                if reason == "order changes" and all(np.linalg.norm(end - tip) > 1e-5 for end in firsts):
+                    beyond = _beyond(solver, curve, tip, inner)
+                    if beyond is not None:
+                        trace(*beyond)
     return [_result(solver, curve, trail, ends) for curve, _, trail, ends in traced], corners.triple_points()
+
+
+def _beyond(solver, curve, tip, inner):
+    """Start of the first-order curve that goes on where a continuous one ends, or None: (u, curve).
+
+    Its jump is too small there to be seen between cells.
+    """
+    ahead = _continuation.correct(curve, tip + 0.25 * solver.box.step * (tip - inner) / np.linalg.norm(tip - inner))
+    if ahead is None:
+        return None
+    symmetric = curve.solve(ahead)[0]
+    broken = solver.solve(_State(solver.downhill(symmetric, ahead, curve.free), curve.free, ""), ahead)
+    if not broken.stable or _far(symmetric, broken) < MERGED:
+        return None
+    crossing_curve = _Crossing(solver, symmetric, broken)
+    u = _continuation.correct(crossing_curve, ahead)
+    return None if u is None or solver.box.outside(u) or crossing_curve.rival(u) is not None else (u, crossing_curve)
+
+
+def _sharpened(solver, curve, rival, u):
+    """The triple point near u, where a side of a first-order curve softens: where that happens by a (small) jump, the three
+    losses are equal a little before the symmetric phase loses its stability."""
+    if curve.order != "first" or _far(*curve.states) < 0.1 or rival.turning(u) > -1e-9:
+        return u
+    symmetric = rival.solve(u)[0]
+    broken = solver.solve(_State(solver.downhill(symmetric, u, rival.free), rival.free, ""), u)
+    if not broken.stable or _far(symmetric, broken) < MERGED:
+        return u
+    jump = _Crossing(solver, symmetric, broken)
+    solved = root(lambda v: np.array([curve.value(v), jump.value(v)]), u, tol=1e-15)
+    close = np.linalg.norm(solved.x - u) < 2 * solver.box.step
+    return solved.x if close and np.max(np.abs(solved.fun)) < 1e-12 else u
 
 
 def _merging(solver, curve, u):
