@@ -1,0 +1,157 @@
+"""Counter-based random streams and the law of a minibatch's activity patterns.
+
+The minibatch of one step is a pure function of (key, step, block): sixteen xoshiro128+ generators are seeded from a
+hash of these and run until the block is drawn. Nothing else is remembered between steps, so that threads, chunks and
+interrupted runs cannot change a bit of it.
+
+References
+----------
+Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators" (the hash).
+Blackman & Vigna 2021, "Scrambled linear pseudorandom number generators" (xoshiro128+).
+Walker 1977, "An efficient method for generating discrete random variables with general distributions"; Vose 1991.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types, uint64
+from numba.extending import intrinsic
+from scipy.stats import binom
+
+from ._jit import jit
+from ._vectors import FLOAT, FLOATS, LANES, WORDS, constant, pointer
+
+STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
+
+
+def stream_key(seed, *cell):
+    """Return the 128-bit key, shape (2,) uint64, of the stream of ``cell`` under a sequence of seed words."""
+    return np.random.SeedSequence(seed, spawn_key=cell).generate_state(2, np.uint64)
+
+
+@jit
+def _mix(word):
+    word = (word ^ (word >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> uint64(27))) * uint64(0x94D049BB133111EB)
+    return word ^ (word >> uint64(31))
+
+
+@jit
+def seed_state(key, step, block, state):
+    """Seed the sixteen generators of one block of one step."""
+    origin = _mix(key[1] + _mix((uint64(step) << uint64(20)) + uint64(block)))
+    words = state.view(np.uint64)
+    for i in range(words.size):
+        words[i] = _mix(key[0] + _mix(origin + uint64(i + 1) * uint64(0x9E3779B97F4A7C15)))
+
+
+def _emit_fill(convert):
+    """Return an emitter that writes ``n_vectors`` vectors of ``convert``\\ ed xoshiro128+ output from entry 0 on."""
+
+    def emit(context, builder, sig, args):
+        state, out, n_vectors = args
+        state_at = pointer(context, builder, sig.args[0], state, to=WORDS)
+        target = pointer(context, builder, sig.args[1], out, to=FLOATS if sig.args[1].dtype == types.float32 else WORDS)
+        before, loop, after = builder.block, builder.append_basic_block("draw"), builder.append_basic_block("drawn")
+        index, zero, one = n_vectors.type, n_vectors.type(0), n_vectors.type(1)
+        seeds = [builder.load(builder.gep(state_at, [index(w)]), align=4) for w in range(4)]
+        builder.cbranch(builder.icmp_signed(">", n_vectors, zero), loop, after)
+        builder.position_at_end(loop)
+        i = builder.phi(index)
+        s = [builder.phi(WORDS) for _ in range(4)]
+        builder.store(convert(builder, builder.add(s[0], s[3])), builder.gep(target, [i]), align=4)
+        shifted = builder.shl(s[1], constant(9, WORDS))
+        s2, s3 = builder.xor(s[2], s[0]), builder.xor(s[3], s[1])
+        s1, s0 = builder.xor(s[1], s2), builder.xor(s[0], s3)
+        s2 = builder.xor(s2, shifted)
+        s3 = builder.or_(builder.shl(s3, constant(11, WORDS)), builder.lshr(s3, constant(21, WORDS)))
+        following = builder.add(i, one)
+        builder.cbranch(builder.icmp_signed("<", following, n_vectors), loop, after)
+        for phi, first, again in zip([i, *s], [zero, *seeds], [following, s0, s1, s2, s3], strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(again, loop)
+        builder.position_at_end(after)
+        ends = [builder.phi(WORDS) for _ in range(4)]
+        for w, (phi, first, last) in enumerate(zip(ends, seeds, (s0, s1, s2, s3), strict=True)):
+            phi.add_incoming(first, before)
+            phi.add_incoming(last, loop)
+            builder.store(phi, builder.gep(state_at, [index(w)]), align=4)
+        return context.get_dummy_value()
+
+    return emit
+
+
+@intrinsic
+def fill_words(typing, state, out, n_vectors):
+    """Write 16 ``n_vectors`` random words to a uint32 array."""
+    return types.void(state, out, types.intp), _emit_fill(lambda builder, words: words)
+
+
+@intrinsic
+def fill_negated(typing, state, out, n_vectors):
+    """Write 16 ``n_vectors`` numbers −x to a float32 array, x uniform on {0, …, 2²⁴ − 1}/2²⁴."""
+
+    def negated(builder, words):
+        whole = builder.sitofp(builder.lshr(words, constant(8, WORDS)), FLOATS)
+        return builder.fmul(whole, constant(-(2.0**-24)))
+
+    return types.void(state, out, types.intp), _emit_fill(negated)
+
+
+def alias_table(probability):
+    """Return (cut, alias) of Walker's method for a finite law: keep outcome i when the fraction is below cut[i]."""
+    scaled = np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))
+    cut, alias = np.ones(len(scaled)), np.arange(len(scaled))
+    small, large = list(np.flatnonzero(scaled < 1)), list(np.flatnonzero(scaled >= 1))
+    while small and large:
+        low, high = small.pop(), large[-1]
+        cut[low], alias[low] = scaled[low], high
+        scaled[high] -= 1 - scaled[low]
+        if scaled[high] < 1:
+            small.append(large.pop())
+    return cut, alias
+
+
+class PatternLaw:
+    """The law of the number of samples with each activity pattern in a block of samples.
+
+    A pattern is a set of active features, written as the integer Σ 2^i. The most likely pattern takes what the others
+    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law.
+    """
+
+    def __init__(self, feature_density, block_sizes):
+        n = len(feature_density)
+        active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        probability = np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
+        self.usual = int(np.argmax(probability))
+        others = np.delete(np.arange(2**n), self.usual)
+        rest = probability[others].sum()
+        self.pattern_cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
+        self.patterns = np.stack([others, others[alias]])
+        counts = [alias_table(binom.pmf(np.arange(size + 1), size, min(rest, 1.0))) for size in block_sizes]
+        self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
+        self.count_cut = np.concatenate([cut for cut, _ in counts])
+        self.count_alias = np.concatenate([alias for _, alias in counts])
+
+
+@jit
+def _unit(words, i):
+    return np.float64(((uint64(words[2 * i]) << uint64(32)) | uint64(words[2 * i + 1])) >> uint64(11)) * 2.0**-53
+
+
+@jit
+def draw_counts(state, words, law, size, which, counts):
+    """Draw the number of samples with each pattern in a block of ``size`` samples; ``which`` is its size's table."""
+    usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
+    counts[:] = 0
+    fill_words(state, words, 1)
+    start, stop = count_start[which], count_start[which + 1]
+    scaled = _unit(words, 0) * (stop - start)
+    rest = int(scaled)
+    if scaled - rest >= count_cut[start + rest]:
+        rest = count_alias[start + rest]
+    fill_words(state, words, (2 * rest + LANES - 1) // LANES)
+    for i in range(rest):
+        scaled = _unit(words, i) * pattern_cut.size
+        pattern = int(scaled)
+        counts[patterns[1 if scaled - pattern >= pattern_cut[pattern] else 0, pattern]] += 1
+    counts[usual] = size - rest
