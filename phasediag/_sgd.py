@@ -18,8 +18,8 @@ from numba import float32, types
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._streams import draw_counts, fill_negated, seed_state
-from ._vectors import FLOAT, FLOATS, LANES, call_ir, constant, fma, load, pointer, maximum, splat, splat_ir, square_root, store
+from ._streams import draw_block
+from ._vectors import FLOAT, FLOATS, LANES, call_ir, constant, fma, load, pointer, maximum, splat, splat_ir, square_root, store, total
 
 MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
 
@@ -146,19 +146,20 @@ def make_forms(n, m, parameters, at, forms):
 
 
 @jit
-def _empty_samples(n, relu, forms, sums, at, count):
+def _empty_samples(n, relu, forms, sums, count):
     """Add the samples without an active feature: their errors are b, or its positive part."""
     weight = splat(float32(count))
     for i in range(n):
         row = (i * (n + 1) + n) * LANES
         bias = load(forms, row)
-        store(sums, at + row, fma(weight, maximum(bias, splat(float32(0.0))) if relu else bias, load(sums, at + row)))
+        store(sums, row, fma(weight, maximum(bias, splat(float32(0.0))) if relu else bias, load(sums, row)))
 
 
 @jit
 def _move(adam, row, gradient, scalars, parameters, first, second):
     """Move one row of parameters along its gradient: PyTorch's SGD, Adam or AdamW."""
-    size, scale, shrink, coupled, keep_first, keep_second, epsilon = scalars
+    size, scale, shrink, coupled = scalars[0], scalars[1], scalars[2], scalars[3]
+    keep_first, keep_second, epsilon = scalars[4], scalars[5], scalars[6]
     old = load(parameters, row)
     gradient = fma(splat(coupled), old, gradient)
     if adam:
@@ -173,12 +174,12 @@ def _move(adam, row, gradient, scalars, parameters, first, second):
 
 
 @jit
-def _step(n, m, adam, sums, at, importance, where, work, average, scalars, parameters, first, second, row):
+def _step(n, m, adam, sums, importance, where, work, average, scalars, parameters, first, second, row):
     """Turn the sums of sixteen models into gradients and move their parameters."""
     for i in range(n):  # T = I S + (I S)ᵀ, in place; S here is −Σ e y
         own = load(importance, where + i * LANES)
         for j in range(i, n):
-            upper, lower = at + (i * (n + 1) + j) * LANES, at + (j * (n + 1) + i) * LANES
+            upper, lower = (i * (n + 1) + j) * LANES, (j * (n + 1) + i) * LANES
             both = fma(own, load(sums, upper), load(importance, where + j * LANES) * load(sums, lower))
             store(sums, upper, both)
             store(sums, lower, both)
@@ -187,57 +188,79 @@ def _step(n, m, adam, sums, at, importance, where, work, average, scalars, param
             gradient = splat(float32(0.0))
             for j in range(n):
                 weight = load(parameters, row + (k * n + j) * LANES)
-                gradient = fma(weight, load(sums, at + (i * (n + 1) + j) * LANES), gradient)
+                gradient = fma(weight, load(sums, (i * (n + 1) + j) * LANES), gradient)
             store(work, i * LANES, splat(-average) * gradient)
         for i in range(n):
             _move(adam, row + (k * n + i) * LANES, load(work, i * LANES), scalars, parameters, first, second)
     for i in range(n):
-        gradient = splat(average) * load(importance, where + i * LANES) * load(sums, at + (i * (n + 1) + n) * LANES)
+        gradient = splat(average) * load(importance, where + i * LANES) * load(sums, (i * (n + 1) + n) * LANES)
         _move(adam, row + (m * n + i) * LANES, gradient, scalars, parameters, first, second)
 
 
 @jit
 def train_shared(
-    tag, m, relu, adam, parameters, first, second, importance, key, start, stop, sizes, law, orders, active, scalars, space
+    tag, m, relu, adam, parameters, first, second, importance, keys, start, stop, sizes, law, orders, active, scalars,
+    plan, space, work,
 ):
     """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
 
-    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,).
+    ``tag`` is a tuple of n_features entries, so that kernels are compiled for each n. parameters, first, second:
+    (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2).
     """
     n = len(tag)
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
     n_vectors = parameters.size // rows
-    state, words, values, forms, sums, work = space
-    counts = np.empty(active.size, np.int64)
-    begin = np.empty(active.size, np.int64)
-    present = np.empty(active.size, np.int64)
+    forms, sums, _, gradient = work
+    counts, begin, present = plan
     average = float32(2.0 / (sizes.sum() * n))
     for step in range(start, stop):
         sums[:] = 0
         for block in range(sizes.size):
-            seed_state(key, step, block, state)
-            draw_counts(state, words, law, sizes[block], 0 if sizes[block] == sizes[0] else 1, counts)
-            filled = 0
-            n_present = 0
-            for pattern in range(1, active.size):
-                if counts[pattern]:
-                    present[n_present] = pattern
-                    begin[n_present] = filled
-                    filled += counts[pattern] * active[pattern]
-                    n_present += 1
-            fill_negated(state, values, (filled + LANES - 1) // LANES)
+            n_present = draw_block(keys[0], step, block, sizes, law, active, False, plan, space)
             for v in range(n_vectors):
                 make_forms(n, m, parameters, v * rows, forms)
                 target = sums[v * row_sums : (v + 1) * row_sums]
                 if counts[0]:
-                    _empty_samples(n, relu, forms, target, 0, counts[0])
+                    _empty_samples(n, relu, forms, target, counts[0])
                 for i in range(n_present):
-                    pattern = present[i]
+                    at, k = present[i] * n, active[present[i]]
                     accumulate_models(
-                        tag, relu, forms, target, orders, pattern * n, active[pattern], values, begin[i], counts[pattern], 0
+                        tag, relu, forms, target, orders, at, k, space[2], begin[i], counts[present[i]], 0
                     )
         for v in range(n_vectors):
-            _step(
-                n, m, adam, sums, v * row_sums, importance, v * n * LANES, work, average, (scalars[step, 0], scalars[step, 1], scalars[step, 2], scalars[step, 3], scalars[step, 4], scalars[step, 5], scalars[step, 6]), parameters, first,
-                second, v * rows,
-            )
+            target = sums[v * row_sums : (v + 1) * row_sums]
+            _step(n, m, adam, target, importance, v * n * LANES, gradient, average, scalars[step], parameters, first, second, v * rows)
+
+
+@jit
+def train_independent(
+    tag, m, relu, adam, parameters, first, second, importance, keys, start, stop, sizes, law, orders, active, scalars,
+    plan, space, work,
+):
+    """Train vectors of sixteen models, each on its own stream: ``keys`` has shape (n_vectors · 16, 2)."""
+    n = len(tag)
+    rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
+    forms, sums, partial, gradient = work
+    counts, begin, present = plan
+    average = float32(2.0 / (sizes.sum() * n))
+    for step in range(start, stop):
+        for v in range(parameters.size // rows):
+            make_forms(n, m, parameters, v * rows, forms)
+            sums[:row_sums] = 0
+            for lane in range(LANES):
+                for block in range(sizes.size):
+                    n_present = draw_block(
+                        keys[v * LANES + lane], step, block, sizes, law, active, True, plan, space
+                    )
+                    partial[:] = 0
+                    for i in range(n_present):
+                        at, k = present[i] * n, active[present[i]]
+                        accumulate_samples(
+                            tag, relu, forms, partial, orders, at, k, space[2], begin[i], counts[present[i]], lane
+                        )
+                    for i in range(n):
+                        bias = forms[(i * (n + 1) + n) * LANES + lane]
+                        sums[(i * (n + 1) + n) * LANES + lane] += counts[0] * (max(bias, float32(0.0)) if relu else bias)
+                    for row in range(n * (n + 1)):
+                        sums[row * LANES + lane] += total(load(partial, row * LANES))
+            _step(n, m, adam, sums, importance, v * n * LANES, gradient, average, scalars[step], parameters, first, second, v * rows)

@@ -155,3 +155,28 @@ def draw_counts(state, words, law, size, which, counts):
         pattern = int(scaled)
         counts[patterns[1 if scaled - pattern >= pattern_cut[pattern] else 0, pattern]] += 1
     counts[usual] = size - rest
+
+
+@jit
+def draw_block(key, step, block, sizes, law, active, padded, plan, space):
+    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
+
+    Fills ``plan`` (counts, begin, present) and the values of ``space`` (state, words, values) and returns the number of
+    patterns present, the empty one apart. Values lie sample by sample, or, if ``padded``, feature by feature, each
+    padded to whole vectors.
+    """
+    counts, begin, present = plan
+    state, words, values = space
+    seed_state(key, step, block, state)
+    draw_counts(state, words, law, sizes[block], 0 if sizes[block] == sizes[0] else 1, counts)
+    filled = 0
+    n_present = 0
+    for pattern in range(1, active.size):
+        count = counts[pattern]
+        if count:
+            present[n_present] = pattern
+            begin[n_present] = filled
+            n_present += 1
+            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES if padded else count)
+    fill_negated(state, values, (filled + LANES - 1) // LANES)
+    return n_present
