@@ -13,7 +13,7 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 
 import numpy as np
 from llvmlite import ir
-from numba import types, uint64
+from numba import int64, types, uint64
 from numba.extending import intrinsic
 from scipy.stats import binom
 
@@ -125,8 +125,9 @@ class PatternLaw:
         self.usual = int(np.argmax(probability))
         others = np.delete(np.arange(2**n), self.usual)
         rest = probability[others].sum()
-        self.pattern_cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
-        self.patterns = np.stack([others, others[alias]])
+        cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
+        self.pattern_cut = np.round(cut * 2.0**32).astype(np.int64)
+        self.patterns = np.stack([others, others[alias]], axis=1).ravel()
         counts = [alias_table(binom.pmf(np.arange(size + 1), size, min(rest, 1.0))) for size in block_sizes]
         self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
         self.count_cut = np.concatenate([cut for cut, _ in counts])
@@ -151,9 +152,9 @@ def draw_counts(state, words, law, size, which, counts):
         rest = count_alias[start + rest]
     fill_words(state, words, (2 * rest + LANES - 1) // LANES)
     for i in range(rest):
-        scaled = _unit(words, i) * pattern_cut.size
-        pattern = int(scaled)
-        counts[patterns[1 if scaled - pattern >= pattern_cut[pattern] else 0, pattern]] += 1
+        pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
+        beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
+        counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
     counts[usual] = size - rest
 
 
