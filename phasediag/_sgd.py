@@ -18,8 +18,9 @@ from numba import float32, types
 from numba.extending import intrinsic
 
 from ._jit import jit
+from ._optimizers import move
 from ._streams import draw_block
-from ._vectors import FLOAT, FLOATS, LANES, call_ir, constant, fma, load, pointer, maximum, splat, splat_ir, square_root, store, total
+from ._vectors import FLOAT, FLOATS, LANES, call_ir, constant, fma, load, pointer, splat, splat_ir, store, total, where_positive
 
 MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
 
@@ -152,25 +153,7 @@ def _empty_samples(n, relu, forms, sums, count):
     for i in range(n):
         row = (i * (n + 1) + n) * LANES
         bias = load(forms, row)
-        store(sums, row, fma(weight, maximum(bias, splat(float32(0.0))) if relu else bias, load(sums, row)))
-
-
-@jit
-def _move(adam, row, gradient, scalars, parameters, first, second):
-    """Move one row of parameters along its gradient: PyTorch's SGD, Adam or AdamW."""
-    size, scale, shrink, coupled = scalars[0], scalars[1], scalars[2], scalars[3]
-    keep_first, keep_second, epsilon = scalars[4], scalars[5], scalars[6]
-    old = load(parameters, row)
-    gradient = fma(splat(coupled), old, gradient)
-    if adam:
-        mean = load(first, row)
-        mean = fma(splat(float32(1.0) - keep_first), gradient - mean, mean)
-        square = splat(keep_second) * load(second, row)
-        square = fma(splat(float32(1.0) - keep_second) * gradient, gradient, square)
-        store(first, row, mean)
-        store(second, row, square)
-        gradient = mean / fma(square_root(square), splat(scale), splat(epsilon))
-    store(parameters, row, fma(splat(-size), gradient, splat(shrink) * old))
+        store(sums, row, fma(weight, where_positive(bias, bias) if relu else bias, load(sums, row)))
 
 
 @jit
@@ -191,10 +174,10 @@ def _step(n, m, adam, sums, importance, where, work, average, scalars, parameter
                 gradient = fma(weight, load(sums, (i * (n + 1) + j) * LANES), gradient)
             store(work, i * LANES, splat(-average) * gradient)
         for i in range(n):
-            _move(adam, row + (k * n + i) * LANES, load(work, i * LANES), scalars, parameters, first, second)
+            move(adam, scalars, load(work, i * LANES), row + (k * n + i) * LANES, parameters, first, second)
     for i in range(n):
         gradient = splat(average) * load(importance, where + i * LANES) * load(sums, (i * (n + 1) + n) * LANES)
-        _move(adam, row + (m * n + i) * LANES, gradient, scalars, parameters, first, second)
+        move(adam, scalars, gradient, row + (m * n + i) * LANES, parameters, first, second)
 
 
 @jit

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from scipy.stats import binom
 
 from ._jit import jit
-from ._vectors import FLOAT, FLOATS, LANES, WORDS, constant, pointer
+from ._vectors import FLOAT, FLOATS, LANES, WORDS, constant, pointer, splat_ir
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -78,6 +78,23 @@ def _emit_fill(convert):
         return context.get_dummy_value()
 
     return emit
+
+
+@intrinsic
+def fill_features(typing, state, out, n_vectors, most, scale):
+    """Write 16 ``n_vectors`` values of a feature: ``scale`` times the random word up to the word ``most``, then 0."""
+    sig = types.void(state, out, types.intp, types.uint32, types.float32)
+
+    def emit(context, builder, sig, args):
+        limit, factor = splat_ir(builder, args[3], WORDS), splat_ir(builder, args[4])
+
+        def value(builder, words):
+            uniform = builder.fmul(builder.uitofp(words, FLOATS), factor)
+            return builder.select(builder.icmp_unsigned("<=", words, limit), uniform, constant(0.0))
+
+        return _emit_fill(value)(context, builder, sig, args[:3])
+
+    return sig, emit
 
 
 @intrinsic

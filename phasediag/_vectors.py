@@ -112,11 +112,11 @@ def total(typing, a):
 
 
 @intrinsic
-def maximum(typing, a, b):
-    """Return the greater of each pair of lanes; where one is NaN, ``a``'s is lost."""
+def where_positive(typing, a, b):
+    """Return ``b`` in the lanes where ``a`` is positive, 0 elsewhere."""
 
     def emit(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered(">", *args), *args)
+        return builder.select(builder.fcmp_ordered(">", args[0], constant(0.0)), args[1], constant(0.0))
 
     return vector(vector, vector), emit
 
