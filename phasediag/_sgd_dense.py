@@ -9,91 +9,29 @@ five products of m n multiplications per sample. Samples are taken tile by tile,
 in blocks that stay in registers.
 """
 
-from llvmlite import ir
 from numba import float32, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import jit
 from ._optimizers import move
+from ._products import COLUMNS, at, load_ir, product, switch
 from ._streams import fill_features, seed_state
-from ._vectors import FLOAT, FLOATS, LANES, call_ir, constant, load, pointer, splat, splat_ir, store, total, where_positive
+from ._vectors import FLOAT, FLOATS, LANES, call_ir, load, pointer, splat, store, total, where_positive
 
 TILE = 512  # samples whose rows stay in the second-level cache
-ROWS, COLUMNS = 6, 4  # a block of the forward products: rows of the result × vectors of samples
 SIDE = 5  # a block of the gradient: at most so many hidden dimensions × features
 
 
-def _switch(builder, value, cases, emit):
-    """Emit ``emit(case)`` for whichever case ``value`` equals."""
-    done = builder.append_basic_block("done")
-    choice = builder.switch(value, done)
-    for case in cases:
-        block = builder.append_basic_block("case")
-        choice.add_case(value.type(case), block)
-        builder.position_at_end(block)
-        emit(case)
-        builder.branch(done)
-    builder.position_at_end(done)
-
-
-def _at(builder, array, *offsets):
-    for offset in offsets:
-        array = builder.gep(array, [offset])
-    return array
-
-
-def _load(builder, address):
-    return builder.load(builder.bitcast(address, FLOATS.as_pointer()), align=4)
-
-
 @intrinsic
-def multiply(typing, rows, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth):
-    """Write out[r, q] = Σ_d a[r, d] b[d, q] for ``rows`` ≤ ROWS rows r and COLUMNS vectors q."""
-    index = types.intp
-    sig = types.void(index, out, index, index, a, index, index, index, b, index, index, index)
-
-    def emit(context, builder, sig, args):
-        rows, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth = args
-        out = pointer(context, builder, sig.args[1], out, out_at, to=FLOAT)
-        a = pointer(context, builder, sig.args[4], a, a_at, to=FLOAT)
-        b = pointer(context, builder, sig.args[8], b, b_at, to=FLOAT)
-        number = rows.type
-
-        def block(n_rows):
-            sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(COLUMNS)] for _ in range(n_rows)]
-            for row in sums:
-                for entry in row:
-                    builder.store(constant(0.0), entry)
-            with cgutils.for_range(builder, depth) as loop:
-                right = _at(builder, b, builder.mul(loop.index, b_row))
-                left = _at(builder, a, builder.mul(loop.index, a_step))
-                columns = [_load(builder, _at(builder, right, number(q * LANES))) for q in range(COLUMNS)]
-                for r, row in enumerate(sums):
-                    value = builder.load(_at(builder, left, builder.mul(a_row, number(r))))
-                    value = splat_ir(builder, value)
-                    for entry, column in zip(row, columns, strict=True):
-                        builder.store(call_ir(builder, "fma", value, column, builder.load(entry)), entry)
-            for r, row in enumerate(sums):
-                for q, entry in enumerate(row):
-                    target = _at(builder, out, builder.mul(out_row, number(r)), number(q * LANES))
-                    builder.store(builder.load(entry), builder.bitcast(target, FLOATS.as_pointer()), align=4)
-
-        _switch(builder, rows, range(1, ROWS + 1), block)
-        return context.get_dummy_value()
-
-    return sig, emit
-
-
-@intrinsic
-def add_outer(typing, rows, columns, sums, at, row, h, d, left_at, e, x, right_at, stride, n_vectors):
+def add_outer(typing, rows, columns, sums, start, row, h, d, left_at, e, x, right_at, stride, n_vectors):
     """Add Σ (h[r] e[c] + d[r] x[c]) over ``n_vectors`` vectors of samples to the vector sums[r, c], r, c < SIDE."""
     index = types.intp
     sig = types.void(index, index, sums, index, index, h, d, index, e, x, index, index, index)
 
     def emit(context, builder, sig, args):
-        rows, columns, sums, at, row, h, d, left_at, e, x, right_at, stride, n_vectors = args
-        sums = pointer(context, builder, sig.args[2], sums, at, to=FLOAT)
+        rows, columns, sums, start, row, h, d, left_at, e, x, right_at, stride, n_vectors = args
+        sums = pointer(context, builder, sig.args[2], sums, start, to=FLOAT)
         h, d = (pointer(context, builder, sig.args[5], array, left_at, to=FLOAT) for array in (h, d))
         e, x = (pointer(context, builder, sig.args[8], array, right_at, to=FLOAT) for array in (e, x))
         number = rows.type
@@ -101,21 +39,21 @@ def add_outer(typing, rows, columns, sums, at, row, h, d, left_at, e, x, right_a
         def block(case):
             n_rows, n_columns = divmod(case, SIDE + 1)
             places = [
-                [_at(builder, sums, builder.mul(row, number(r)), number(c * LANES)) for c in range(n_columns)]
+                [at(builder, sums, builder.mul(row, number(r)), number(c * LANES)) for c in range(n_columns)]
                 for r in range(n_rows)
             ]
             entries = [[cgutils.alloca_once(builder, FLOATS) for _ in range(n_columns)] for _ in range(n_rows)]
             for r in range(n_rows):
                 for c in range(n_columns):
-                    builder.store(_load(builder, places[r][c]), entries[r][c])
+                    builder.store(load_ir(builder, places[r][c]), entries[r][c])
             with cgutils.for_range(builder, n_vectors) as loop:
-                at = builder.mul(loop.index, number(LANES))
+                sample = builder.mul(loop.index, number(LANES))
                 for left, right in ((h, e), (d, x)):
                     lefts = [
-                        _load(builder, _at(builder, left, builder.mul(stride, number(r)), at)) for r in range(n_rows)
+                        load_ir(builder, at(builder, left, builder.mul(stride, number(r)), sample)) for r in range(n_rows)
                     ]
                     for c in range(n_columns):
-                        value = _load(builder, _at(builder, right, builder.mul(stride, number(c)), at))
+                        value = load_ir(builder, at(builder, right, builder.mul(stride, number(c)), sample))
                         for r in range(n_rows):
                             old = builder.load(entries[r][c])
                             builder.store(call_ir(builder, "fma", lefts[r], value, old), entries[r][c])
@@ -125,20 +63,10 @@ def add_outer(typing, rows, columns, sums, at, row, h, d, left_at, e, x, right_a
                     builder.store(builder.load(entries[r][c]), target, align=4)
 
         cases = [r * (SIDE + 1) + c for r in range(1, SIDE + 1) for c in range(1, SIDE + 1)]
-        _switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)
+        switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)
         return context.get_dummy_value()
 
     return sig, emit
-
-
-@jit
-def _product(out, a, a_at, a_row, a_step, b, depth, n_rows, n_samples):
-    """Write out = a b, row by row of TILE samples, in blocks of nearly equal numbers of rows."""
-    n_blocks = (n_rows + ROWS - 1) // ROWS
-    for column in range(0, n_samples, COLUMNS * LANES):
-        for block in range(n_blocks):
-            r, stop = block * n_rows // n_blocks, (block + 1) * n_rows // n_blocks
-            multiply(stop - r, out, r * TILE + column, TILE, a, a_at + r * a_row, a_row, a_step, b, column, TILE, depth)
 
 
 @jit
@@ -178,12 +106,11 @@ def add_tile(n, m, width, relu, parameters, at, importance, imp, n_samples, x, h
 
     A model's ``parameters`` from ``at`` on are m rows of weights and one of biases, each ``width`` long.
     """
-    n_padded = (n_samples + COLUMNS * LANES - 1) // (COLUMNS * LANES) * (COLUMNS * LANES)
-    _product(h, parameters, at, width, 1, x, n, m, n_padded)
-    _product(e, parameters, at, 1, width, h, m, n, n_padded)
-    _errors(n, relu, parameters, at + m * width, importance, imp, n_samples, n_padded, x, e, sums[m * n * LANES :])
-    _product(d, parameters, at, width, 1, e, n, m, n_padded)
-    vectors = n_padded // LANES
+    vectors = (n_samples + LANES - 1) // LANES
+    product(h, 0, TILE, parameters, at, width, 1, x, 0, TILE, n, m, vectors)
+    product(e, 0, TILE, parameters, at, 1, width, h, 0, TILE, m, n, vectors)
+    _errors(n, relu, parameters, at + m * width, importance, imp, n_samples, vectors * LANES, x, e, sums[m * n * LANES :])
+    product(d, 0, TILE, parameters, at, width, 1, e, 0, TILE, n, m, vectors)
     down, across = (m + SIDE - 1) // SIDE, (n + SIDE - 1) // SIDE
     for block in range(down):
         k, k_stop = block * m // down, (block + 1) * m // down

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from scipy.stats import binom
 
 from ._jit import jit
-from ._vectors import FLOAT, FLOATS, LANES, WORDS, constant, pointer, splat_ir
+from ._vectors import FLOATS, LANES, WORDS, constant, pointer, splat_ir
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -157,16 +157,22 @@ def _unit(words, i):
 
 
 @jit
+def draw_outcome(words, i, start, stop, cut, alias):
+    """Draw from the alias table in entries start … stop − 1, using the i-th pair of words."""
+    scaled = _unit(words, i) * (stop - start)
+    outcome = int(scaled)
+    if scaled - outcome >= cut[start + outcome]:
+        outcome = alias[start + outcome]
+    return outcome
+
+
+@jit
 def draw_counts(state, words, law, size, which, counts):
     """Draw the number of samples with each pattern in a block of ``size`` samples; ``which`` is its size's table."""
     usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
     counts[:] = 0
     fill_words(state, words, 1)
-    start, stop = count_start[which], count_start[which + 1]
-    scaled = _unit(words, 0) * (stop - start)
-    rest = int(scaled)
-    if scaled - rest >= count_cut[start + rest]:
-        rest = count_alias[start + rest]
+    rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
     fill_words(state, words, (2 * rest + LANES - 1) // LANES)
     for i in range(rest):
         pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
