@@ -13,12 +13,13 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 
 import numpy as np
 from llvmlite import ir
+from llvmlite import ir
 from numba import int64, types, uint64
 from numba.extending import intrinsic
 from scipy.stats import binom
 
 from ._jit import jit
-from ._vectors import FLOATS, LANES, WORDS, constant, pointer, splat_ir
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -28,20 +29,42 @@ def stream_key(seed, *cell):
     return np.random.SeedSequence(seed, spawn_key=cell).generate_state(2, np.uint64)
 
 
-@jit
-def _mix(word):
-    word = (word ^ (word >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return word ^ (word >> uint64(31))
+def _mix(builder, word):
+    """Emit the finalizer of SplitMix64 on 64-bit words."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        word = builder.xor(word, builder.lshr(word, _like(word, shift)))
+        word = builder.mul(word, _like(word, factor))
+    return builder.xor(word, builder.lshr(word, _like(word, 31)))
 
 
-@jit
-def seed_state(key, step, block, state):
-    """Seed the sixteen generators of one block of one step."""
-    origin = _mix(key[1] + _mix((uint64(step) << uint64(20)) + uint64(block)))
-    words = state.view(np.uint64)
-    for i in range(words.size):
-        words[i] = _mix(key[0] + _mix(origin + uint64(i + 1) * uint64(0x9E3779B97F4A7C15)))
+def _like(word, value):
+    return ir.Constant(word.type, [value] * word.type.count if isinstance(word.type, ir.VectorType) else value)
+
+
+@intrinsic
+def seed_state(typing, key, step, block, state):
+    """Seed the sixteen generators of one block of one step with a hash of (key, step, block)."""
+
+    def emit(context, builder, sig, args):
+        key, step, block, state = args
+        key = context.make_array(sig.args[0])(context, builder, key).data
+        low, high = (builder.load(at(builder, key, LONG(i))) for i in range(2))
+        origin = _mix(builder, builder.add(builder.shl(step, LONG(20)), block))
+        origin = _mix(builder, builder.add(origin, high))
+        many = ir.VectorType(LONG, STATE // 2)
+        spread = [
+            builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, many.count), [0] * many.count))
+            for one in (
+                builder.insert_element(ir.Constant(many, ir.Undefined), word, WORD(0)) for word in (origin, low)
+            )
+        ]
+        steps = ir.Constant(many, [i * 0x9E3779B97F4A7C15 % 2**64 for i in range(1, many.count + 1)])
+        words = _mix(builder, builder.add(_mix(builder, builder.add(spread[0], steps)), spread[1]))
+        target = context.make_array(sig.args[3])(context, builder, state).data
+        builder.store(words, builder.bitcast(target, many.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(key, types.int64, types.int64, state), emit
 
 
 def _emit_fill(convert):
@@ -139,6 +162,8 @@ class PatternLaw:
         n = len(feature_density)
         active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
         probability = np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
+        self.active = active.sum(axis=1)
+        self.order = np.argsort(1 - active, axis=1, kind="stable").ravel()
         self.usual = int(np.argmax(probability))
         others = np.delete(np.arange(2**n), self.usual)
         rest = probability[others].sum()
@@ -149,6 +174,13 @@ class PatternLaw:
         self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
         self.count_cut = np.concatenate([cut for cut, _ in counts])
         self.count_alias = np.concatenate([alias for _, alias in counts])
+
+    def arrays(self):
+        """Return what kernels take as ``law``."""
+        return (
+            self.active, self.order, self.usual, self.pattern_cut, self.patterns, self.count_start, self.count_cut,
+            self.count_alias,
+        )  # fmt: skip
 
 
 @jit
@@ -169,8 +201,9 @@ def draw_outcome(words, i, start, stop, cut, alias):
 @jit
 def draw_counts(state, words, law, size, which, counts):
     """Draw the number of samples with each pattern in a block of ``size`` samples; ``which`` is its size's table."""
-    usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
-    counts[:] = 0
+    _, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
+    for pattern in range(counts.size):
+        counts[pattern] = 0
     fill_words(state, words, 1)
     rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
     fill_words(state, words, (2 * rest + LANES - 1) // LANES)
@@ -182,15 +215,14 @@ def draw_counts(state, words, law, size, which, counts):
 
 
 @jit
-def draw_block(key, step, block, sizes, law, active, padded, plan, space):
+def draw_block(key, step, block, sizes, law, padded, space):
     """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
 
-    Fills ``plan`` (counts, begin, present) and the values of ``space`` (state, words, values) and returns the number of
-    patterns present, the empty one apart. Values lie sample by sample, or, if ``padded``, feature by feature, each
-    padded to whole vectors.
+    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
+    apart. Values lie sample by sample, or, if ``padded``, feature by feature, each padded to whole vectors.
     """
-    counts, begin, present = plan
-    state, words, values = space
+    state, words, values, counts, begin, present = space
+    active = law[0]
     seed_state(key, step, block, state)
     draw_counts(state, words, law, sizes[block], 0 if sizes[block] == sizes[0] else 1, counts)
     filled = 0

@@ -1,6 +1,6 @@
-"""A vector of sixteen float32 lanes as a value inside kernels.
+"""A vector of sixteen float32 lanes as a value inside kernels, and the emission of code on such vectors.
 
-The training kernels keep sixteen models (or sixteen samples) side by side. Leaving that to the compiler's automatic
+The training kernels keep sixteen models (or samples, or features) side by side. Leaving that to the compiler's automatic
 vectorization is fragile, so the lanes are a type of their own: kernels load, combine and store whole vectors, and LLVM
 maps them to one 512-bit register, two 256-bit ones or four 128-bit ones. No operation is reassociated: the same bits on
 every run.
@@ -15,8 +15,8 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
-FLOAT, WORD = ir.FloatType(), ir.IntType(32)
-FLOATS, WORDS = ir.VectorType(FLOAT, LANES), ir.VectorType(WORD, LANES)
+FLOAT, WORD, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+FLOATS, WORDS, FLAGS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, ir.IntType(1)))
 
 
 class VectorType(types.Type):
@@ -35,12 +35,32 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, FLOATS)
 
 
-def pointer(context, builder, kind, array, offset=None, to=FLOATS):
+# Emission: what the bodies of intrinsics are written with.
+
+
+def pointer(context, builder, kind, array, offset=None, to=FLOAT):
     """Emit the address of entry ``offset`` of a one-dimensional array, as a pointer to ``to``."""
     data = context.make_array(kind)(context, builder, array).data
     if offset is not None:
         data = builder.gep(data, [offset])
     return builder.bitcast(data, to.as_pointer())
+
+
+def at(builder, address, *offsets):
+    """Emit an address some entries further on."""
+    for offset in offsets:
+        address = builder.gep(address, [offset])
+    return address
+
+
+def load_ir(builder, address):
+    """Emit the load of a vector from the address of its first lane."""
+    return builder.load(builder.bitcast(address, FLOATS.as_pointer()), align=4)
+
+
+def store_ir(builder, value, address):
+    """Emit the store of a vector to the address of its first lane."""
+    builder.store(value, builder.bitcast(address, FLOATS.as_pointer()), align=4)
 
 
 def splat_ir(builder, value, to=FLOATS):
@@ -60,12 +80,36 @@ def call_ir(builder, name, *args):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), args)
 
 
+def variables(builder, values):
+    """Emit variables that start with the given vectors; the compiler keeps them in registers."""
+    made = [cgutils.alloca_once(builder, FLOATS) for _ in values]
+    for variable, value in zip(made, values, strict=True):
+        builder.store(value, variable)
+    return made
+
+
+def switch(builder, value, cases, emit):
+    """Emit ``emit(case)`` for whichever case ``value`` equals."""
+    done = builder.append_basic_block("done")
+    choice = builder.switch(value, done)
+    for case in cases:
+        block = builder.append_basic_block("case")
+        choice.add_case(value.type(case), block)
+        builder.position_at_end(block)
+        emit(case)
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
+# Intrinsics: what kernels call.
+
+
 @intrinsic
 def load(typing, array, offset):
     """Return the sixteen entries of a float32 array from ``offset`` on."""
 
     def emit(context, builder, sig, args):
-        return builder.load(pointer(context, builder, sig.args[0], *args), align=4)
+        return load_ir(builder, pointer(context, builder, sig.args[0], *args))
 
     return vector(array, types.intp), emit
 
@@ -75,7 +119,7 @@ def store(typing, array, offset, value):
     """Write a vector to a float32 array from ``offset`` on."""
 
     def emit(context, builder, sig, args):
-        builder.store(args[2], pointer(context, builder, sig.args[0], args[0], args[1]), align=4)
+        store_ir(builder, args[2], pointer(context, builder, sig.args[0], args[0], args[1]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), emit
@@ -100,6 +144,16 @@ def square_root(typing, a):
 
 
 @intrinsic
+def where_positive(typing, a, b):
+    """Return ``b`` in the lanes where ``a`` is positive, 0 elsewhere."""
+
+    def emit(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered(">", args[0], constant(0.0)), args[1], constant(0.0))
+
+    return vector(vector, vector), emit
+
+
+@intrinsic
 def total(typing, a):
     """Return the sum of the lanes, in one fixed order."""
 
@@ -111,16 +165,6 @@ def total(typing, a):
     return types.float32(vector), emit
 
 
-@intrinsic
-def where_positive(typing, a, b):
-    """Return ``b`` in the lanes where ``a`` is positive, 0 elsewhere."""
-
-    def emit(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered(">", args[0], constant(0.0)), args[1], constant(0.0))
-
-    return vector(vector, vector), emit
-
-
 for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
 
     @infer_global(_operator)
@@ -130,3 +174,26 @@ for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operat
     @lower_builtin(_operator, vector, vector)
     def _lower(context, builder, sig, args, name=_name):
         return getattr(builder, name)(*args)
+
+
+@intrinsic
+def address(typing, array, offset):
+    """Return the address of an entry of a one-dimensional array."""
+
+    def emit(context, builder, sig, args):
+        return builder.ptrtoint(pointer(context, builder, sig.args[0], *args), LONG)
+
+    return types.intp(array, types.intp), emit
+
+
+@intrinsic
+def invoke(typing, routine, *args):
+    """Call a compiled routine at an address with whole numbers, addresses among them."""
+
+    def emit(context, builder, sig, values):
+        items = cgutils.unpack_tuple(builder, values[1])
+        kind = ir.FunctionType(ir.VoidType(), [item.type for item in items])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), items)
+        return context.get_dummy_value()
+
+    return types.void(routine, types.StarArgTuple(args)), emit
