@@ -199,7 +199,7 @@ def train_shared(
         for at in range(n_vectors * row_sums):
             sums[at] = 0
         for block in range(sizes.size):
-            n_present = draw_block(keys[0], step, block, sizes, law, False, space)
+            n_present = draw_block(keys[0], step, block, sizes, law, len(keys) > 1, space)
             for v in range(n_vectors):
                 make_forms(n, m, parameters, v * rows, forms)
                 if counts[0]:
@@ -233,11 +233,12 @@ def train_independent(
     for step in range(start, stop):
         for v in range(parameters.size // rows):
             make_forms(n, m, parameters, v * rows, forms)
-            for at in range(row_sums):
+            own = v * row_sums
+            for at in range(own, own + row_sums):
                 sums[at] = 0
             for lane in range(LANES):
                 for block in range(sizes.size):
-                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, True, space)
+                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, len(keys) > 1, space)
                     for at in range(row_sums):
                         partial[at] = 0
                     for i in range(n_present):
@@ -248,10 +249,10 @@ def train_independent(
                         )  # fmt: skip
                     for i in range(n):
                         at = (i * (n + 1) + n) * LANES + lane
-                        sums[at] += counts[0] * (max(forms[at], float32(0.0)) if relu else forms[at])
+                        sums[own + at] += counts[0] * (max(forms[at], float32(0.0)) if relu else forms[at])
                     for row in range(0, row_sums, LANES):
-                        sums[row + lane] += total(load(partial, row))
+                        sums[own + row + lane] += total(load(partial, row))
             _step(
-                n, m, adam, average, scalars[step], sums, 0, importance, v * n * LANES, parameters, first, second,
+                n, m, adam, average, scalars[step], sums, own, importance, v * n * LANES, parameters, first, second,
                 v * rows, gradient,
             )  # fmt: skip

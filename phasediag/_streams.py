@@ -16,7 +16,7 @@ from llvmlite import ir
 from llvmlite import ir
 from numba import int64, types, uint64
 from numba.extending import intrinsic
-from scipy.stats import binom
+from scipy.special import betaln, xlog1py, xlogy
 
 from ._jit import jit
 from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir
@@ -71,9 +71,10 @@ def _emit_fill(convert):
     """Return an emitter that writes ``n_vectors`` vectors of ``convert``\\ ed xoshiro128+ output from entry 0 on."""
 
     def emit(context, builder, sig, args):
-        state, out, n_vectors = args
+        state, out, n_vectors, *place = args
         state_at = pointer(context, builder, sig.args[0], state, to=WORDS)
-        target = pointer(context, builder, sig.args[1], out, to=FLOATS if sig.args[1].dtype == types.float32 else WORDS)
+        kind = FLOATS if sig.args[1].dtype == types.float32 else WORDS
+        target = pointer(context, builder, sig.args[1], out, *place, to=kind)
         before, loop, after = builder.block, builder.append_basic_block("draw"), builder.append_basic_block("drawn")
         index, zero, one = n_vectors.type, n_vectors.type(0), n_vectors.type(1)
         seeds = [builder.load(builder.gep(state_at, [index(w)]), align=4) for w in range(4)]
@@ -104,18 +105,19 @@ def _emit_fill(convert):
 
 
 @intrinsic
-def fill_features(typing, state, out, n_vectors, most, scale):
-    """Write 16 ``n_vectors`` values of a feature: ``scale`` times the random word up to the word ``most``, then 0."""
-    sig = types.void(state, out, types.intp, types.uint32, types.float32)
+def fill_features(typing, state, out, place, n_vectors, most, scale):
+    """Write 16 ``n_vectors`` values from entry ``place`` on: ``scale`` times the random word up to ``most``, then 0."""
+    sig = types.void(state, out, types.intp, types.intp, types.uint32, types.float32)
 
     def emit(context, builder, sig, args):
-        limit, factor = splat_ir(builder, args[3], WORDS), splat_ir(builder, args[4])
+        state, out, place, n_vectors, most, scale = args
+        limit, factor = splat_ir(builder, most, WORDS), splat_ir(builder, scale)
 
         def value(builder, words):
             uniform = builder.fmul(builder.uitofp(words, FLOATS), factor)
             return builder.select(builder.icmp_unsigned("<=", words, limit), uniform, constant(0.0))
 
-        return _emit_fill(value)(context, builder, sig, args[:3])
+        return _emit_fill(value)(context, builder, sig, (state, out, n_vectors, place))
 
     return sig, emit
 
@@ -151,6 +153,15 @@ def alias_table(probability):
     return cut, alias
 
 
+def binomial_law(size, probability):
+    """Return the probabilities of 0, …, ``size`` successes."""
+    k = np.arange(size + 1)
+    law = np.exp(
+        xlogy(k, probability) + xlog1py(size - k, -probability) - betaln(size - k + 1, k + 1) - np.log(size + 1)
+    )
+    return law / law.sum()
+
+
 class PatternLaw:
     """The law of the number of samples with each activity pattern in a block of samples.
 
@@ -170,7 +181,7 @@ class PatternLaw:
         cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
         self.pattern_cut = np.round(cut * 2.0**32).astype(np.int64)
         self.patterns = np.stack([others, others[alias]], axis=1).ravel()
-        counts = [alias_table(binom.pmf(np.arange(size + 1), size, min(rest, 1.0))) for size in block_sizes]
+        counts = [alias_table(binomial_law(size, min(rest, 1.0))) for size in block_sizes]
         self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
         self.count_cut = np.concatenate([cut for cut, _ in counts])
         self.count_alias = np.concatenate([alias for _, alias in counts])
