@@ -9,7 +9,7 @@ from numba import cfunc, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._vectors import FLOATS, LANES, at, call_ir, constant, load_ir, splat_ir, store_ir, switch, variables
+from ._vectors import LANES, at, call_ir, constant, load_ir, splat_ir, store_ir, switch, variables
 
 ROWS, COLUMNS = 6, 4  # a block of `product`: rows × vectors
 SIDE = 5  # a block of `outer`: rows × columns

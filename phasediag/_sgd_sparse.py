@@ -8,143 +8,14 @@ are taken feature by feature, so that the rows of C and R stay in registers. The
     ∂L/∂W = 2 W (R I + (R I)ᵀ) / (B n),    ∂L/∂b = 2 I s / (B n).
 """
 
-from llvmlite import ir
-from numba import float32, int64, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import float32, int64
 
 from ._jit import jit
 from ._optimizers import move
-from ._products import at, load_ir, product, switch
 from ._streams import draw_outcome, fill_negated, fill_words, seed_state
-from ._vectors import FLOAT, FLOATS, LANES, WORD, WORDS, call_ir, constant, fma, load, pointer, splat, splat_ir, store, where_positive
+from ._vectors import LANES, address, fma, invoke, load, splat, store, where_positive
 
 BLOCK = 1024  # samples drawn together
-WIDTH = 5  # vectors of outputs handled together
-
-
-def _passing(builder, relu, error, threshold):
-    """Return the error where it passes the activation, else 0; ``relu`` is an emitted flag."""
-    passes = builder.or_(builder.fcmp_ordered(">", error, threshold), relu)
-    return builder.select(passes, error, constant(0.0))
-
-
-def _variables(builder, values):
-    """Return stack variables that hold emitted vectors; the compiler keeps them in registers."""
-    variables = [cgutils.alloca_once(builder, FLOATS) for _ in values]
-    for variable, value in zip(variables, values, strict=True):
-        builder.store(value, variable)
-    return variables
-
-
-def _write(builder, variables, addresses):
-    for variable, address in zip(variables, addresses, strict=True):
-        builder.store(builder.load(variable), builder.bitcast(address, FLOATS.as_pointer()), align=4)
-
-
-def _not(builder, flag):
-    """Emit a mask of sixteen lanes, all the opposite of a flag."""
-    mask = ir.VectorType(ir.IntType(1), LANES)
-    return splat_ir(builder, builder.not_(flag), mask)
-
-
-@intrinsic
-def add_singles(typing, width, relu, lane, forms, row, sums, bias, offset, values, start, stop):
-    """Add the samples whose only active feature has the rows ``row`` of ``forms`` and ``sums``.
-
-    ``width`` vectors of outputs are handled, from ``offset`` on in the rows; ``lane`` is the feature's place among them.
-    Row ``bias`` holds b in ``forms`` and the summed errors in ``sums``.
-    """
-    index = types.intp
-    sig = types.void(index, types.boolean, index, forms, index, sums, index, index, values, index, index)
-
-    def emit(context, builder, sig, args):
-        width, relu, lane, forms, row, sums, bias, offset, values, start, stop = args
-        forms = pointer(context, builder, sig.args[3], forms, offset, to=FLOAT)
-        sums = pointer(context, builder, sig.args[5], sums, offset, to=FLOAT)
-        values = pointer(context, builder, sig.args[8], values, to=FLOAT)
-        linear, own = _not(builder, relu), splat_ir(builder, builder.trunc(lane, WORD), WORDS)
-
-        def block(n_vectors):
-            rows = [[at(builder, a, r, lane.type(v * LANES)) for v in range(n_vectors)] for a in (forms, sums) for r in (row, bias)]
-            slope, level = [load_ir(builder, a) for a in rows[0]], [load_ir(builder, a) for a in rows[1]]
-            products, errors = (_variables(builder, [load_ir(builder, a) for a in addresses]) for addresses in rows[2:])
-            lanes = [ir.Constant(WORDS, list(range(v * LANES, (v + 1) * LANES))) for v in range(n_vectors)]
-            mine = [builder.icmp_signed("==", vector, own) for vector in lanes]
-            with cgutils.for_range_slice(builder, start, stop, lane.type(1)) as (sample, _):
-                y = splat_ir(builder, builder.load(at(builder, values, sample)))
-                for v in range(n_vectors):
-                    threshold = builder.select(mine[v], y, constant(0.0))
-                    error = _passing(builder, linear, call_ir(builder, "fma", slope[v], y, level[v]), threshold)
-                    builder.store(call_ir(builder, "fma", error, y, builder.load(products[v])), products[v])
-                    builder.store(builder.fadd(error, builder.load(errors[v])), errors[v])
-            _write(builder, products, rows[2])
-            _write(builder, errors, rows[3])
-
-        switch(builder, width, range(1, WIDTH + 1), block)
-        return context.get_dummy_value()
-
-    return sig, emit
-
-
-@intrinsic
-def add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
-    """Add samples with several active features: entries starts[s] … starts[s + 1] − 1 belong to sample s.
-
-    An entry is the row of its feature and its value; ``dense`` holds the thresholds, sample by sample in rows of
-    ``stride``. Otherwise as `add_singles`.
-    """
-    index = types.intp
-    sig = types.void(
-        index, types.boolean, forms, sums, index, index, index, dense, entry_row, entry_value, starts, index
-    )
-
-    def emit(context, builder, sig, args):
-        width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples = args
-        forms = pointer(context, builder, sig.args[2], forms, offset, to=FLOAT)
-        sums = pointer(context, builder, sig.args[3], sums, offset, to=FLOAT)
-        dense = pointer(context, builder, sig.args[7], dense, offset, to=FLOAT)
-        whole = ir.IntType(64)
-        entry_row = pointer(context, builder, sig.args[8], entry_row, to=whole)
-        entry_value = pointer(context, builder, sig.args[9], entry_value, to=FLOAT)
-        starts = pointer(context, builder, sig.args[10], starts, to=whole)
-        linear, one = _not(builder, relu), stride.type(1)
-
-        def block(n_vectors):
-            places = [stride.type(v * LANES) for v in range(n_vectors)]
-            level = [load_ir(builder, at(builder, forms, bias, place)) for place in places]
-            totals = [at(builder, sums, bias, place) for place in places]
-            errors = _variables(builder, [load_ir(builder, address) for address in totals])
-            sample_errors = [cgutils.alloca_once(builder, FLOATS) for _ in places]
-            with cgutils.for_range(builder, n_samples) as loop:
-                begin = builder.load(at(builder, starts, loop.index))
-                end = builder.load(at(builder, starts, builder.add(loop.index, one)))
-                for variable, value in zip(sample_errors, level, strict=True):
-                    builder.store(value, variable)
-                with cgutils.for_range_slice(builder, begin, end, one) as (entry, _):
-                    row = builder.load(at(builder, entry_row, entry))
-                    y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
-                    for variable, place in zip(sample_errors, places, strict=True):
-                        slope = load_ir(builder, at(builder, forms, row, place))
-                        builder.store(call_ir(builder, "fma", slope, y, builder.load(variable)), variable)
-                thresholds = at(builder, dense, builder.mul(loop.index, stride))
-                for variable, total, place in zip(sample_errors, errors, places, strict=True):
-                    threshold = load_ir(builder, at(builder, thresholds, place))
-                    builder.store(_passing(builder, linear, builder.load(variable), threshold), variable)
-                    builder.store(builder.fadd(builder.load(variable), builder.load(total)), total)
-                with cgutils.for_range_slice(builder, begin, end, one) as (entry, _):
-                    row = builder.load(at(builder, entry_row, entry))
-                    y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
-                    for variable, place in zip(sample_errors, places, strict=True):
-                        address = builder.bitcast(at(builder, sums, row, place), FLOATS.as_pointer())
-                        product = call_ir(builder, "fma", builder.load(variable), y, builder.load(address, align=4))
-                        builder.store(product, address, align=4)
-            _write(builder, errors, totals)
-
-        switch(builder, width, range(1, WIDTH + 1), block)
-        return context.get_dummy_value()
-
-    return sig, emit
 
 
 @jit
@@ -169,8 +40,9 @@ def draw_sparse(key, step, block, n_samples, law, previous, space):
         first, stop = count_start[table[j]], count_start[table[j] + 1]
         feature_start[j + 1] = feature_start[j] + draw_outcome(words, j, first, stop, count_cut, count_alias)
     n_entries = feature_start[n]
-    found[:] = 0
-    mark[:] = -1
+    for sample in range(n_samples):
+        found[sample] = 0
+        mark[sample] = -1
     ready = used = 0
     for j in range(n):  # which samples: distinct ones, so draw again where the feature is already active
         for entry in range(feature_start[j], feature_start[j + 1]):
@@ -216,42 +88,20 @@ def draw_sparse(key, step, block, n_samples, law, previous, space):
 
 
 @jit
-def add_block(n, width, relu, forms, sums, drawn, space):
-    """Add the sums of one block: row j of ``sums`` is Σ e y_j, row n is Σ e."""
-    n_mixed, n_empty, _ = drawn
-    _, _, _, dense, single_value, entry_value, indices = space
-    _, single_start, _, _, _, _, starts, entry_row, _ = indices
-    n_vectors = width // LANES
-    n_parts = (n_vectors + WIDTH - 1) // WIDTH
-    bias = n * width
-    for part in range(n_parts):
-        v, v_stop = part * n_vectors // n_parts, (part + 1) * n_vectors // n_parts
-        offset = v * LANES
-        for j in range(n):
-            if single_start[j] < single_start[j + 1]:
-                add_singles(
-                    v_stop - v, relu, j - offset, forms, j * width, sums, bias, offset, single_value, single_start[j],
-                    single_start[j + 1],
-                )  # fmt: skip
-        add_mixed(v_stop - v, relu, forms, sums, width, bias, offset, dense, entry_row, entry_value, starts, n_mixed)
-    for at in range(bias, bias + width, LANES):
-        level = load(forms, at)
-        store(sums, at, fma(splat(float32(n_empty)), where_positive(level, level) if relu else level, load(sums, at)))
-
-
-@jit
-def sparse_forms(n, m, width, parameters, at, forms):
+def _forms(n, m, width, product, parameters, at, forms):
     """Write the rows of C = I − WᵀW and the row b."""
-    product(forms, 0, width, parameters, at, 1, width, parameters, at, width, m, n, width // LANES)
+    weights = address(parameters, at)
+    invoke(product, address(forms, 0), width, weights, 1, width, weights, width, m, n, width // LANES)
     for j in range(n):
         for i in range(j * width, (j + 1) * width, LANES):
             store(forms, i, splat(float32(0.0)) - load(forms, i))
         forms[j * width + j] += float32(1.0)
-    forms[n * width :] = parameters[at + m * width : at + (m + 1) * width]
+    for i in range(0, width, LANES):
+        store(forms, n * width + i, load(parameters, at + m * width + i))
 
 
 @jit
-def sparse_gradient(n, m, width, parameters, at, importance, imp, average, sums, gradient):
+def _gradient(n, m, width, product, parameters, at, importance, imp, average, sums, gradient):
     """Turn the sums into gradients, in the layout of a model's parameters."""
     for j in range(n):
         for i in range(j + 1):
@@ -259,31 +109,53 @@ def sparse_gradient(n, m, width, parameters, at, importance, imp, average, sums,
             both = -average * (importance[imp + i] * sums[upper] + importance[imp + j] * sums[lower])
             sums[upper] = both
             sums[lower] = both
-    product(gradient, 0, width, parameters, at, width, 1, sums, 0, width, n, m, width // LANES)
+    weights = address(parameters, at)
+    invoke(product, address(gradient, 0), width, weights, width, 1, address(sums, 0), width, n, m, width // LANES)
     for i in range(n):
         gradient[m * width + i] = average * importance[imp + i] * sums[n * width + i]
 
 
 @jit
 def train_sparse(
-    n, m, relu, adam, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
+    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
-    """Train models from step ``start`` to ``stop``; arguments as in `train_dense`."""
+    """Train models from step ``start`` to ``stop``; arguments as in `train_dense`.
+
+    routines: the addresses of `product`, `singles` and `mixed`.
+    """
+    product, singles, mixed = routines
     forms, sums, gradient = work
+    _, _, _, dense, single_value, entry_value, indices = space
+    _, single_start, _, _, _, _, starts, entry_row, _ = indices
     width = (n + LANES - 1) // LANES * LANES
-    size = (m + 1) * width
-    average = float32(2.0 / (sizes.sum() * n))
-    drawn = (0, 0, 0)
+    size, bias = (m + 1) * width, n * width
+    batch_size = 0
+    for block in range(sizes.size):
+        batch_size += sizes[block]
+    average = float32(2.0 / (batch_size * n))
+    n_mixed = n_empty = n_entries = int64(0)
     for step in range(start, stop):
         for model in range(parameters.size // size):
-            sparse_forms(n, m, width, parameters, model * size, forms)
-            sums[:] = 0
+            _forms(n, m, width, product, parameters, model * size, forms)
+            for at in range(sums.size):
+                sums[at] = 0
+            at_forms, at_sums = address(forms, 0), address(sums, 0)
             for block in range(sizes.size):
                 if model == 0 or len(keys) > 1 or sizes.size > 1:
                     key = keys[model if len(keys) > 1 else 0]
                     which = 0 if sizes[block] == sizes[0] else 1
-                    drawn = draw_sparse(key, step, block, sizes[block], law[which], drawn[2], space)
-                add_block(n, width, relu, forms, sums, drawn, space)
-            sparse_gradient(n, m, width, parameters, model * size, importance, model * n, average, sums, gradient)
+                    n_mixed, n_empty, n_entries = draw_sparse(
+                        key, step, block, sizes[block], law[which], n_entries, space
+                    )
+                invoke(singles, n, width, int64(relu), at_forms, at_sums, address(single_value, 0), address(single_start, 0))
+                invoke(
+                    mixed, n, width, int64(relu), at_forms, at_sums, address(dense, 0), address(entry_row, 0),
+                    address(entry_value, 0), address(starts, 0), n_mixed,
+                )  # fmt: skip
+                for at in range(bias, bias + width, LANES):
+                    level = load(forms, at)
+                    level = where_positive(level, level) if relu else level
+                    store(sums, at, fma(splat(float32(n_empty)), level, load(sums, at)))
+            _gradient(n, m, width, product, parameters, model * size, importance, model * n, average, sums, gradient)
             for at in range(0, size, LANES):
                 move(adam, scalars[step], load(gradient, at), model * size + at, parameters, first, second)
