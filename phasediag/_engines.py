@@ -181,7 +181,6 @@ class Sparse(_Rows):
         x = np.zeros((self.chunk.batch_size, self.n))
         key = self.chunk.keys[model if self.independent else 0]
         _, _, _, dense, single_value, _, indices = self.space
-        dense[:] = 0
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
             n_mixed, _, n_entries = _sgd_sparse.draw_sparse(

@@ -159,3 +159,5 @@ def train_sparse(
             _gradient(n, m, width, product, parameters, model * size, importance, model * n, average, sums, gradient)
             for at in range(0, size, LANES):
                 move(adam, scalars[step], load(gradient, at), model * size + at, parameters, first, second)
+    for entry in range(n_entries):  # leave no thresholds behind for the next call
+        dense[indices[8][entry]] = 0
