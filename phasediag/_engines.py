@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
-from ._optimizers import step_scalars
+from ._optimizers import mover, step_scalars
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
 
@@ -34,7 +34,7 @@ class _Trainer:
         self.adam = chunk.optimizer != "sgd"
         self.scalars = step_scalars(
             chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps
-        ).astype(np.float32)
+        ).astype(np.float32).ravel()
         self.independent = chunk.independent
         self.set_up()
         self.first, self.second = aligned(self.parameters.size), aligned(self.parameters.size)
@@ -59,9 +59,9 @@ class Patterns(_Trainer):
         values = aligned(n * block + LANES * n * 2**n)
         counts = [np.zeros(2**n, np.int64) for _ in range(3)]
         self.space = (aligned(STATE, np.uint32), aligned(2 * block + LANES, np.uint32), values, *counts)
-        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums), aligned(n * LANES))
+        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums), aligned((m + 1) * n * LANES))
         self.kernel = _sgd.train_independent if self.independent else _sgd.train_shared
-        self.accumulate = _sgd.accumulator(n, chunk.relu, self.independent).address
+        self.routines = _sgd.routines(n, chunk.relu, self.independent)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
@@ -92,7 +92,7 @@ class Patterns(_Trainer):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
-            self.n, self.m, self.chunk.relu, self.adam, self.accumulate, self.parameters, self.first, self.second,
+            self.n, self.m, self.chunk.relu, self.adam, self.routines, self.parameters, self.first, self.second,
             self.importance, self.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip
 
@@ -136,7 +136,7 @@ class Dense(_Rows):
         sizes = (m * tile, n * tile, m * tile, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
-        self.routines = (_products.product().address, _products.outer().address)
+        self.routines = (mover().address, _products.product().address, _products.outer().address)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
@@ -174,7 +174,7 @@ class Sparse(_Rows):
         words = aligned(max(2 * n, block) + LANES, np.uint32)
         self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
         self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
-        self.routines = (_products.product().address, _entries.singles().address, _entries.mixed().address)
+        self.routines = (mover().address, _products.product().address, _entries.singles().address, _entries.mixed().address)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), those with one feature first."""

@@ -6,7 +6,7 @@ Each is compiled once, by itself, and called by address.
 from functools import cache
 
 from llvmlite import ir
-from numba import cfunc, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -20,6 +20,7 @@ from ._vectors import (
     call_ir,
     constant,
     load_ir,
+    routine,
     splat_ir,
     store_ir,
     switch,
@@ -27,8 +28,6 @@ from ._vectors import (
 )
 
 WIDTH = 5  # vectors of outputs handled together
-
-_FLOATS, _INDICES, _INDEX = types.CPointer(types.float32), types.CPointer(types.int64), types.int64
 
 
 def _passing(builder, linear, error, threshold):
@@ -146,8 +145,7 @@ def singles():
                         v_stop - v, relu, j - v * LANES, forms, row, sums, bias, values, starts[j], starts[j + 1]
                     )
 
-    kinds = sig_args(7, _INDEX, {3: _FLOATS, 4: _FLOATS, 5: _FLOATS, 6: _INDICES})
-    return cfunc(types.void(*kinds), cache=True)(add)
+    return routine(add, *"nnnfffi")
 
 
 @cache
@@ -168,5 +166,4 @@ def mixed():
                 n_samples,
             )  # fmt: skip
 
-    kinds = sig_args(10, _INDEX, {3: _FLOATS, 4: _FLOATS, 5: _FLOATS, 6: _INDICES, 7: _FLOATS, 8: _INDICES})
-    return cfunc(types.void(*kinds), cache=True)(add)
+    return routine(add, *"nnnfffifin")

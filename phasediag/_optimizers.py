@@ -1,14 +1,16 @@
-"""PyTorch's SGD, Adam and AdamW, written out: the scalars of every step, and one step of sixteen parameters."""
+"""PyTorch's SGD, Adam and AdamW, written out: the scalars of every step, and one step of many parameters."""
+
+from functools import cache
 
 import numpy as np
 from numba import float32
 
-from ._jit import jit
-from ._vectors import fma, load, splat, square_root, store
+from ._vectors import LANES, fma, load, routine, splat, square_root, store
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+N_SCALARS = 7
 
 
 def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
@@ -29,7 +31,7 @@ def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
     done = np.arange(n_steps) / n_steps
     factor = {"constant": np.ones(n_steps), "linear": 1 - done, "cosine": 0.5 * (1 + np.cos(np.pi * done))}[schedule]
     rate, t = learning_rate * factor, np.arange(1, n_steps + 1)
-    scalars = np.zeros((n_steps, 7))
+    scalars = np.zeros((n_steps, N_SCALARS))
     scalars[:, 0] = rate if optimizer == "sgd" else rate / (1 - BETAS[0] ** t)
     scalars[:, 1] = 1 / np.sqrt(1 - BETAS[1] ** t)
     scalars[:, 2] = 1 - rate * weight_decay if optimizer == "adamw" else 1.0
@@ -39,17 +41,28 @@ def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
     return scalars
 
 
-@jit
-def move(adam, scalars, gradient, at, parameters, first, second):
-    """Move the sixteen parameters from ``at`` on along their gradient; scalars as in `step_scalars`, float32."""
-    old = load(parameters, at)
-    gradient = fma(splat(scalars[3]), old, gradient)
-    if adam:
-        mean = load(first, at)
-        mean = fma(splat(float32(1.0) - scalars[4]), gradient - mean, mean)
-        square = splat(scalars[5]) * load(second, at)
-        square = fma(splat(float32(1.0) - scalars[5]) * gradient, gradient, square)
-        store(first, at, mean)
-        store(second, at, square)
-        gradient = mean / fma(square_root(square), splat(scalars[1]), splat(scalars[6]))
-    store(parameters, at, fma(splat(-scalars[0]), gradient, splat(scalars[2]) * old))
+@cache
+def mover():
+    """Return the routine that moves ``n_vectors`` vectors of parameters along their gradient.
+
+    The scalars are those of `step_scalars`; for SGD ``adam`` is 0 and the moments stay as they are.
+    """
+
+    def move(adam, scalars, gradient, parameters, first, second, n_vectors):
+        size, scale, shrink, coupled = splat(-scalars[0]), splat(scalars[1]), splat(scalars[2]), splat(scalars[3])
+        keep_first, keep_second, epsilon = scalars[4], scalars[5], splat(scalars[6])
+        new_first, new_second = splat(float32(1.0) - keep_first), splat(float32(1.0) - keep_second)
+        keep = splat(keep_second)
+        for at in range(0, n_vectors * LANES, LANES):
+            old = load(parameters, at)
+            slope = fma(coupled, old, load(gradient, at))
+            if adam:
+                mean = load(first, at)
+                mean = fma(new_first, slope - mean, mean)
+                square = fma(new_second * slope, slope, keep * load(second, at))
+                store(first, at, mean)
+                store(second, at, square)
+                slope = mean / fma(square_root(square), scale, epsilon)
+            store(parameters, at, fma(size, slope, shrink * old))
+
+    return routine(move, "n", *"fffff", "n")

@@ -5,16 +5,14 @@ Each is compiled once, by itself, and called by address, so that the kernels aro
 
 from functools import cache
 
-from numba import cfunc, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._vectors import LANES, at, call_ir, constant, load_ir, splat_ir, store_ir, switch, variables
+from ._vectors import LANES, at, call_ir, constant, load_ir, routine, splat_ir, store_ir, switch, variables
 
 ROWS, COLUMNS = 6, 4  # a block of `product`: rows × vectors
 SIDE = 5  # a block of `outer`: rows × columns
-
-_FLOATS, _INDEX = types.CPointer(types.float32), types.int64
 
 
 @intrinsic
@@ -70,8 +68,7 @@ def product():
                     q * LANES, b_row, depth,
                 )  # fmt: skip
 
-    kinds = sig_args(10, _INDEX, {0: _FLOATS, 2: _FLOATS, 5: _FLOATS})
-    return cfunc(types.void(*kinds), cache=True)(multiply)
+    return routine(multiply, *"fnfnnfnnnn")
 
 
 @intrinsic
@@ -127,5 +124,4 @@ def outer():
                     stride, n_vectors,
                 )  # fmt: skip
 
-    kinds = sig_args(9, _INDEX, dict.fromkeys(range(5), _FLOATS))
-    return cfunc(types.void(*kinds), cache=True)(add)
+    return routine(add, *"fffffnnnn")

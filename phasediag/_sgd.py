@@ -15,13 +15,13 @@ is active where e_i > y_i, without a subtraction.
 from functools import cache
 
 from llvmlite import ir
-from numba import cfunc, float32, types
+from numba import float32, int64, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._optimizers import move
-from ._streams import draw_block
+from ._optimizers import N_SCALARS, mover
+from ._streams import draw_block, total_size
 from ._vectors import (
     LANES,
     WORD,
@@ -34,6 +34,7 @@ from ._vectors import (
     invoke,
     load,
     load_ir,
+    routine,
     splat,
     splat_ir,
     store,
@@ -124,135 +125,152 @@ def accumulator(n, relu, by_sample):
     def accumulate(forms, sums, order, k, values, count, lane):
         _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
 
-    floats, index = types.CPointer(types.float32), types.int64
-    return cfunc(types.void(floats, floats, types.CPointer(index), index, floats, index, index), cache=True)(accumulate)
+    return routine(accumulate, *"ffinfnn")
 
 
-@jit
-def make_forms(n, m, parameters, at, forms):
-    """Write C = I − WᵀW and b of sixteen models: row i of ``forms`` holds C_i0 … C_i,n−1, b_i."""
-    for i in range(n):
-        for j in range(i, n):
-            entry = splat(float32(0.0))
-            for k in range(m):
-                left = load(parameters, at + (k * n + i) * LANES)
-                entry = fma(left, load(parameters, at + (k * n + j) * LANES), entry)
-            entry = splat(float32(1.0 if i == j else 0.0)) - entry
-            store(forms, (i * (n + 1) + j) * LANES, entry)
-            store(forms, (j * (n + 1) + i) * LANES, entry)
-        store(forms, (i * (n + 1) + n) * LANES, load(parameters, at + (m * n + i) * LANES))
+@cache
+def preparer():
+    """Return the routine that writes C = I − WᵀW and b of sixteen models: row i of ``forms`` holds C_i0 … C_i,n−1, b_i."""
 
-
-@jit
-def _empty_samples(n, relu, forms, sums, at, count):
-    """Add the samples without an active feature: their errors are b, or its positive part."""
-    weight = splat(float32(count))
-    for i in range(n):
-        row = (i * (n + 1) + n) * LANES
-        bias = load(forms, row)
-        store(sums, at + row, fma(weight, where_positive(bias, bias) if relu else bias, load(sums, at + row)))
-
-
-@jit
-def _step(n, m, adam, average, scalars, sums, at, importance, imp, parameters, first, second, row, work):
-    """Turn the sums of sixteen models into gradients and move their parameters."""
-    for i in range(n):  # T = I S + (I S)ᵀ, in place; S here is −Σ e y
-        own = load(importance, imp + i * LANES)
-        for j in range(i, n):
-            upper, lower = at + (i * (n + 1) + j) * LANES, at + (j * (n + 1) + i) * LANES
-            both = fma(own, load(sums, upper), load(importance, imp + j * LANES) * load(sums, lower))
-            store(sums, upper, both)
-            store(sums, lower, both)
-    for k in range(m):
+    def prepare(n, m, parameters, forms):
         for i in range(n):
-            gradient = splat(float32(0.0))
-            for j in range(n):
-                weight = load(parameters, row + (k * n + j) * LANES)
-                gradient = fma(weight, load(sums, at + (i * (n + 1) + j) * LANES), gradient)
-            store(work, i * LANES, splat(-average) * gradient)
-        for i in range(n):
-            move(adam, scalars, load(work, i * LANES), row + (k * n + i) * LANES, parameters, first, second)
-    for i in range(n):
-        gradient = splat(average) * load(importance, imp + i * LANES) * load(sums, at + (i * (n + 1) + n) * LANES)
-        move(adam, scalars, gradient, row + (m * n + i) * LANES, parameters, first, second)
+            for j in range(i, n):
+                entry = splat(float32(0.0))
+                for k in range(m):
+                    entry = fma(load(parameters, (k * n + i) * LANES), load(parameters, (k * n + j) * LANES), entry)
+                entry = splat(float32(1.0 if i == j else 0.0)) - entry
+                store(forms, (i * (n + 1) + j) * LANES, entry)
+                store(forms, (j * (n + 1) + i) * LANES, entry)
+            store(forms, (i * (n + 1) + n) * LANES, load(parameters, (m * n + i) * LANES))
+
+    return routine(prepare, *"nnff")
+
+
+@cache
+def empties():
+    """Return the routine that adds the samples without an active feature: their errors are b, or its positive part."""
+
+    def add(n, relu, forms, sums, count):
+        weight = splat(float32(count))
+        for row in range(n * LANES, n * (n + 1) * LANES + LANES, (n + 1) * LANES):
+            bias = load(forms, row)
+            store(sums, row, fma(weight, where_positive(bias, bias) if relu else bias, load(sums, row)))
+
+    return routine(add, *"nnffn")
+
+
+@cache
+def differentiator():
+    """Return the routine that turns the sums of sixteen models into gradients, in the layout of their parameters."""
+
+    def differentiate(n, m, average, sums, importance, parameters, gradient):
+        for i in range(n):  # T = I S + (I S)ᵀ, in place; S here is −Σ e y
+            own = load(importance, i * LANES)
+            for j in range(i, n):
+                upper, lower = (i * (n + 1) + j) * LANES, (j * (n + 1) + i) * LANES
+                both = fma(own, load(sums, upper), load(importance, j * LANES) * load(sums, lower))
+                store(sums, upper, both)
+                store(sums, lower, both)
+            level = load(sums, (i * (n + 1) + n) * LANES)
+            store(gradient, (m * n + i) * LANES, splat(average) * own * level)
+        for k in range(m):
+            for i in range(n):
+                slope = splat(float32(0.0))
+                for j in range(n):
+                    weight = load(parameters, (k * n + j) * LANES)
+                    slope = fma(weight, load(sums, (i * (n + 1) + j) * LANES), slope)
+                store(gradient, (k * n + i) * LANES, splat(-average) * slope)
+
+    return routine(differentiate, "n", "n", types.float32, *"ffff")
+
+
+def routines(n, relu, by_sample):
+    """Return the addresses that the kernels below take."""
+    made = (mover(), preparer(), empties(), differentiator(), accumulator(n, relu, by_sample))
+    return tuple(one.address for one in made)
 
 
 @jit
 def train_shared(
-    n, m, relu, adam, accumulate, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
+    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
     """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
 
-    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys:
-    (1, 2); ``accumulate`` is the address of the `accumulator`.
+    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2).
     """
+    move, prepare, add_empty, differentiate, accumulate = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
     n_vectors = parameters.size // rows
     active, orders = law[0], law[1]
     values, counts, begin, present = space[2], space[3], space[4], space[5]
     forms, sums, _, gradient = work
-    batch_size = 0
-    for block in range(sizes.size):
-        batch_size += sizes[block]
-    average = float32(2.0 / (batch_size * n))
+    at_forms, at_gradient = address(forms, 0), address(gradient, 0)
+    average = float32(2.0 / (total_size(sizes) * n))
     for step in range(start, stop):
         for at in range(n_vectors * row_sums):
             sums[at] = 0
         for block in range(sizes.size):
             n_present = draw_block(keys[0], step, block, sizes, law, len(keys) > 1, space)
             for v in range(n_vectors):
-                make_forms(n, m, parameters, v * rows, forms)
-                if counts[0]:
-                    _empty_samples(n, relu, forms, sums, v * row_sums, counts[0])
+                at_sums = address(sums, v * row_sums)
+                invoke(prepare, n, m, address(parameters, v * rows), at_forms)
+                invoke(add_empty, n, int64(relu), at_forms, at_sums, counts[0])
                 for i in range(n_present):
                     pattern = present[i]
                     invoke(
-                        accumulate, address(forms, 0), address(sums, v * row_sums), address(orders, pattern * n),
-                        active[pattern], address(values, begin[i]), counts[pattern], 0,
+                        accumulate, at_forms, at_sums, address(orders, pattern * n), active[pattern],
+                        address(values, begin[i]), counts[pattern], 0,
                     )  # fmt: skip
         for v in range(n_vectors):
-            _step(
-                n, m, adam, average, scalars[step], sums, v * row_sums, importance, v * n * LANES, parameters, first,
-                second, v * rows, gradient,
+            at_parameters = address(parameters, v * rows)
+            invoke(
+                differentiate, n, m, average, address(sums, v * row_sums), address(importance, v * n * LANES),
+                at_parameters, at_gradient,
+            )  # fmt: skip
+            invoke(
+                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
+                address(first, v * rows), address(second, v * rows), rows // LANES,
             )  # fmt: skip
 
 
 @jit
 def train_independent(
-    n, m, relu, adam, accumulate, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
+    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
     """Train vectors of sixteen models, each on its own stream: ``keys`` has shape (n_vectors · 16, 2)."""
+    move, prepare, _, differentiate, accumulate = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
     active, orders = law[0], law[1]
     values, counts, begin, present = space[2], space[3], space[4], space[5]
     forms, sums, partial, gradient = work
-    batch_size = 0
-    for block in range(sizes.size):
-        batch_size += sizes[block]
-    average = float32(2.0 / (batch_size * n))
+    at_forms, at_partial, at_gradient = address(forms, 0), address(partial, 0), address(gradient, 0)
+    average = float32(2.0 / (total_size(sizes) * n))
     for step in range(start, stop):
         for v in range(parameters.size // rows):
-            make_forms(n, m, parameters, v * rows, forms)
-            own = v * row_sums
-            for at in range(own, own + row_sums):
-                sums[at] = 0
+            at_parameters = address(parameters, v * rows)
+            invoke(prepare, n, m, at_parameters, at_forms)
             for lane in range(LANES):
+                for at in range(row_sums):
+                    partial[at] = 0
+                n_empty = 0
                 for block in range(sizes.size):
                     n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, len(keys) > 1, space)
-                    for at in range(row_sums):
-                        partial[at] = 0
+                    n_empty += counts[0]
                     for i in range(n_present):
                         pattern = present[i]
                         invoke(
-                            accumulate, address(forms, 0), address(partial, 0), address(orders, pattern * n),
-                            active[pattern], address(values, begin[i]), counts[pattern], lane,
+                            accumulate, at_forms, at_partial, address(orders, pattern * n), active[pattern],
+                            address(values, begin[i]), counts[pattern], lane,
                         )  # fmt: skip
-                    for i in range(n):
-                        at = (i * (n + 1) + n) * LANES + lane
-                        sums[own + at] += counts[0] * (max(forms[at], float32(0.0)) if relu else forms[at])
-                    for row in range(0, row_sums, LANES):
-                        sums[own + row + lane] += total(load(partial, row))
-            _step(
-                n, m, adam, average, scalars[step], sums, own, importance, v * n * LANES, parameters, first, second,
-                v * rows, gradient,
+                for row in range(0, row_sums, LANES):
+                    sums[row + lane] = total(load(partial, row))
+                for row in range(n * LANES + lane, row_sums, (n + 1) * LANES):
+                    sums[row] += n_empty * (max(forms[row], float32(0.0)) if relu else forms[row])
+            invoke(
+                differentiate, n, m, average, address(sums, 0), address(importance, v * n * LANES), at_parameters,
+                at_gradient,
+            )  # fmt: skip
+            invoke(
+                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
+                address(first, v * rows), address(second, v * rows), rows // LANES,
             )  # fmt: skip

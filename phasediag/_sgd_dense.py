@@ -9,10 +9,10 @@ five products of m n multiplications per sample. Samples are taken tile by tile,
 in blocks that stay in registers.
 """
 
-from numba import float32
+from numba import float32, int64
 
 from ._jit import jit
-from ._optimizers import move
+from ._optimizers import N_SCALARS
 from ._streams import fill_features, seed_state
 from ._vectors import LANES, address, invoke, load, splat, store, total, where_positive
 
@@ -59,9 +59,9 @@ def train_dense(
     """Train models from step ``start`` to ``stop``, on one stream (keys of shape (1, 2)) or each on its own.
 
     parameters, first, second: (n_models · (m + 1) · width,), a model being m rows of weights and one of biases, padded by
-    zeros to whole vectors; importance: (n_models · n,); routines: the addresses of `product` and `outer`.
+    zeros to whole vectors; importance: (n_models · n,); routines: the addresses of `mover`, `product` and `outer`.
     """
-    product, outer = routines
+    move, product, outer = routines
     h, e, d, sums, gradient = buffers
     width = (n + LANES - 1) // LANES * LANES
     size = (m + 1) * width
@@ -90,5 +90,7 @@ def train_dense(
             for k in range(m + 1):
                 for i in range(n):
                     gradient[k * width + i] = average * total(load(sums, (k * n + i) * LANES))
-            for at in range(0, size, LANES):
-                move(adam, scalars[step], load(gradient, at), model * size + at, parameters, first, second)
+            invoke(
+                move, int64(adam), address(scalars, step * N_SCALARS), address(gradient, 0), weights,
+                address(first, model * size), address(second, model * size), size // LANES,
+            )  # fmt: skip

@@ -11,8 +11,8 @@ are taken feature by feature, so that the rows of C and R stay in registers. The
 from numba import float32, int64
 
 from ._jit import jit
-from ._optimizers import move
-from ._streams import draw_outcome, fill_negated, fill_words, seed_state
+from ._optimizers import N_SCALARS
+from ._streams import draw_outcome, fill_negated, fill_words, seed_state, total_size
 from ._vectors import LANES, address, fma, invoke, load, splat, store, where_positive
 
 BLOCK = 1024  # samples drawn together
@@ -121,21 +121,19 @@ def train_sparse(
 ):
     """Train models from step ``start`` to ``stop``; arguments as in `train_dense`.
 
-    routines: the addresses of `product`, `singles` and `mixed`.
+    routines: the addresses of `mover`, `product`, `singles` and `mixed`.
     """
-    product, singles, mixed = routines
+    move, product, singles, mixed = routines
     forms, sums, gradient = work
     _, _, _, dense, single_value, entry_value, indices = space
     _, single_start, _, _, _, _, starts, entry_row, _ = indices
     width = (n + LANES - 1) // LANES * LANES
     size, bias = (m + 1) * width, n * width
-    batch_size = 0
-    for block in range(sizes.size):
-        batch_size += sizes[block]
-    average = float32(2.0 / (batch_size * n))
+    average = float32(2.0 / (total_size(sizes) * n))
     n_mixed = n_empty = n_entries = int64(0)
     for step in range(start, stop):
         for model in range(parameters.size // size):
+            weights = address(parameters, model * size)
             _forms(n, m, width, product, parameters, model * size, forms)
             for at in range(sums.size):
                 sums[at] = 0
@@ -157,7 +155,9 @@ def train_sparse(
                     level = where_positive(level, level) if relu else level
                     store(sums, at, fma(splat(float32(n_empty)), level, load(sums, at)))
             _gradient(n, m, width, product, parameters, model * size, importance, model * n, average, sums, gradient)
-            for at in range(0, size, LANES):
-                move(adam, scalars[step], load(gradient, at), model * size + at, parameters, first, second)
+            invoke(
+                move, int64(adam), address(scalars, step * N_SCALARS), address(gradient, 0), weights,
+                address(first, model * size), address(second, model * size), size // LANES,
+            )  # fmt: skip
     for entry in range(n_entries):  # leave no thresholds behind for the next call
         dense[indices[8][entry]] = 0

@@ -200,6 +200,15 @@ def _unit(words, i):
 
 
 @jit
+def total_size(sizes):
+    """Return the number of samples of a minibatch, its blocks together."""
+    size = 0
+    for block in range(sizes.size):
+        size += sizes[block]
+    return size
+
+
+@jit
 def draw_outcome(words, i, start, stop, cut, alias):
     """Draw from the alias table in entries start … stop − 1, using the i-th pair of words."""
     scaled = _unit(words, i) * (stop - start)

@@ -9,7 +9,7 @@ every run.
 import operator
 
 from llvmlite import ir
-from numba import types
+from numba import cfunc, types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -39,8 +39,8 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def pointer(context, builder, kind, array, offset=None, to=FLOAT):
-    """Emit the address of entry ``offset`` of a one-dimensional array, as a pointer to ``to``."""
-    data = context.make_array(kind)(context, builder, array).data
+    """Emit the address of entry ``offset`` of a one-dimensional array or C pointer, as a pointer to ``to``."""
+    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
     if offset is not None:
         data = builder.gep(data, [offset])
     return builder.bitcast(data, to.as_pointer())
@@ -176,6 +176,20 @@ for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operat
         return getattr(builder, name)(*args)
 
 
+def routine(function, *kinds):
+    """Return ``function`` compiled by itself for arguments of the given kinds, to be called by `invoke`.
+
+    Kinds are numba types, or strings for the usual ones: "f" and "i" for pointers to float32 and int64, "n" for an
+    int64. Routines take no part in numba's reference counting and are compiled once, whoever calls them.
+    """
+    usual = {"f": types.CPointer(types.float32), "i": types.CPointer(types.int64), "n": types.int64}
+    signature = types.void(*[usual.get(kind, kind) for kind in kinds])
+    try:
+        return cfunc(signature, cache=True)(function)
+    except RuntimeError:  # no place for a cache, as in `jit`
+        return cfunc(signature)(function)
+
+
 @intrinsic
 def address(typing, array, offset):
     """Return the address of an entry of a one-dimensional array."""
@@ -188,7 +202,7 @@ def address(typing, array, offset):
 
 @intrinsic
 def invoke(typing, routine, *args):
-    """Call a compiled routine at an address with whole numbers, addresses among them."""
+    """Call a compiled `routine` at an address; pointers are passed as addresses."""
 
     def emit(context, builder, sig, values):
         items = cgutils.unpack_tuple(builder, values[1])
