@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from phasediag._vectors import fma, load, store
 
 SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
 DENSITIES = [1.0, 0.1, 0.01]
+EQUALITY = [(2, 1, 1.0), (2, 1, 0.1), (3, 2, 0.5), (3, 2, 0.05), (5, 2, 0.3), (5, 2, 0.03), (10, 4, 0.5), (10, 4, 0.03)]
 BATCH = 1024
 THREADS = os.cpu_count()
 
@@ -114,14 +116,13 @@ def speed(rounds, seconds):
             steps = {}
             for independent in (False, True):
                 ours(independent, 20)
-                rate = timed(lambda i=independent: ours(i, 50), 50)
-                steps[independent] = max(20, int(rate * seconds))
+                steps[independent] = max(20, int(seconds * timed(partial(ours, independent, 100), 100)))
             results = {"pytorch": [], False: [], True: []}
             for _ in range(rounds):
                 results["pytorch"].append(_torch_speed(model, best, seconds))
                 for kind in (False, True):
                     work = n_models * steps[kind] * BATCH
-                    results[kind].append(timed(lambda k=kind: ours(k, steps[k]), work))
+                    results[kind].append(timed(partial(ours, kind, steps[kind]), work))
             theirs, shared, alone = (statistics.median(results[kind]) for kind in ("pytorch", False, True))
             fraction = shared * operations(n, m, density) / limit
             print(
@@ -142,7 +143,7 @@ def equality(n_models, n_steps):
     """Compare final losses from the same starting points: two-sample Kolmogorov–Smirnov tests."""
     torch.set_num_threads(THREADS)
     print(f"{n_models} models, {n_steps} steps; p of the two-sample test, mean losses, correlation")
-    for n, m, density in [(2, 1, 1.0), (2, 1, 0.3), (2, 1, 0.05), (3, 2, 0.5), (3, 2, 0.1), (5, 2, 0.3), (5, 2, 0.05), (10, 4, 0.5), (10, 4, 0.05)]:
+    for n, m, density in EQUALITY:
         model = ToyModel(m, 0.8 ** np.arange(n), density)
         weights, bias = start(model, n_models, n)
         run = train(

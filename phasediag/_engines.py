@@ -128,23 +128,23 @@ class Dense(_Rows):
     def set_up(self):
         """Allocate the tiles of samples, hidden values and errors."""
         super().set_up()
-        n, m, tile = self.n, self.m, _sgd_dense.TILE
-        tiles = -(-self.chunk.batch_size // tile)
-        self.x = aligned(n * tile * (tiles if tiles * n * tile <= ROOM else 1))
+        n, m, stride = self.n, self.m, _sgd_dense.STRIDE
+        tiles = -(-self.chunk.batch_size // _sgd_dense.TILE)
+        self.x = aligned(n * stride * (tiles if tiles * n * stride <= ROOM else 1))
         most = np.minimum(np.rint(self.chunk.density * 2.0**32) - 1, 2**32 - 1).astype(np.uint32)
         self.law = (most, ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32))
-        sizes = (m * tile, n * tile, m * tile, (m + 1) * n * LANES, (m + 1) * self.width)
+        sizes = (m * stride, n * stride, m * stride, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
         self.routines = (mover().address, _products.product().address, _products.outer().address)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
-        tile, batch_size = _sgd_dense.TILE, self.chunk.batch_size
+        tile, stride, batch_size = _sgd_dense.TILE, _sgd_dense.STRIDE, self.chunk.batch_size
         key, tiles = self.chunk.keys[model if self.independent else 0], []
         for t in range(-(-batch_size // tile)):
             _sgd_dense.draw_tile(key, step, t, self.law, self.state, self.x, 0)
-            tiles.append(self.x[: self.n * tile].reshape(self.n, tile).T.astype(np.float64))
+            tiles.append(self.x[: self.n * stride].reshape(self.n, stride)[:, :tile].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
 
     def advance(self, start, stop):
@@ -183,7 +183,7 @@ class Sparse(_Rows):
         _, _, _, dense, single_value, _, indices = self.space
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_mixed, _, n_entries = _sgd_sparse.draw_sparse(
+            n_mixed, _, _ = _sgd_sparse.draw_sparse(
                 key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space
             )
             starts, row = indices[1], end - size

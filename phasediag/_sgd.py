@@ -207,8 +207,8 @@ def train_shared(
     at_forms, at_gradient = address(forms, 0), address(gradient, 0)
     average = float32(2.0 / (total_size(sizes) * n))
     for step in range(start, stop):
-        for at in range(n_vectors * row_sums):
-            sums[at] = 0
+        for entry in range(n_vectors * row_sums):
+            sums[entry] = 0
         for block in range(sizes.size):
             n_present = draw_block(keys[0], step, block, sizes, law, len(keys) > 1, space)
             for v in range(n_vectors):
@@ -250,8 +250,8 @@ def train_independent(
             at_parameters = address(parameters, v * rows)
             invoke(prepare, n, m, at_parameters, at_forms)
             for lane in range(LANES):
-                for at in range(row_sums):
-                    partial[at] = 0
+                for entry in range(row_sums):
+                    partial[entry] = 0
                 n_empty = 0
                 for block in range(sizes.size):
                     n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, len(keys) > 1, space)

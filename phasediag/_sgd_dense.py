@@ -16,16 +16,17 @@ from ._optimizers import N_SCALARS
 from ._streams import fill_features, seed_state
 from ._vectors import LANES, address, invoke, load, splat, store, total, where_positive
 
-TILE = 512  # samples whose rows stay in the second-level cache
+TILE = 512  # samples of a tile
+STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
 
 
 @jit
 def draw_tile(key, step, tile, law, state, x, at):
-    """Draw a tile of a minibatch from entry ``at`` of ``x`` on: features by samples, rows of TILE samples."""
+    """Draw a tile of a minibatch from entry ``at`` of ``x`` on: features by samples, rows of STRIDE."""
     most, scale = law
     seed_state(key, step, tile, state)
     for j in range(most.size):
-        fill_features(state, x, at + j * TILE, TILE // LANES, most[j], scale[j])
+        fill_features(state, x, at + j * STRIDE, TILE // LANES, most[j], scale[j])
 
 
 @jit
@@ -36,7 +37,7 @@ def _errors(n, relu, parameters, bias, importance, imp, n_samples, n_padded, x, 
         b, weight = parameters[bias + i], importance[imp + i]
         own = sums_at + i * LANES
         added = load(sums, own)
-        for at in range(i * TILE, i * TILE + whole, LANES):
+        for at in range(i * STRIDE, i * STRIDE + whole, LANES):
             output = load(e, at) + splat(b)
             error = splat(weight) * (output - load(x, x_at + at))
             if relu:
@@ -44,9 +45,9 @@ def _errors(n, relu, parameters, bias, importance, imp, n_samples, n_padded, x, 
             store(e, at, error)
             added = added + error
         store(sums, own, added)
-        for at in range(i * TILE + whole, i * TILE + n_padded):
+        for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
             output = e[at] + b
-            passes = at < i * TILE + n_samples and (output > 0 or not relu)
+            passes = at < i * STRIDE + n_samples and (output > 0 or not relu)
             e[at] = weight * (output - x[x_at + at]) if passes else float32(0.0)
             sums[own] += e[at]
 
@@ -65,7 +66,7 @@ def train_dense(
     h, e, d, sums, gradient = buffers
     width = (n + LANES - 1) // LANES * LANES
     size = (m + 1) * width
-    n_tiles, room = (batch_size + TILE - 1) // TILE, x.size // (n * TILE)
+    n_tiles, room = (batch_size + TILE - 1) // TILE, x.size // (n * STRIDE)
     average = float32(2.0 / (float32(batch_size) * n))
     for step in range(start, stop):
         for model in range(parameters.size // size):
@@ -75,18 +76,18 @@ def train_dense(
             for tile in range(n_tiles):
                 n_samples = min(TILE, batch_size - tile * TILE)
                 vectors = (n_samples + LANES - 1) // LANES
-                x_at = tile % room * n * TILE
+                x_at = tile % room * n * STRIDE
                 if model == 0 or len(keys) > 1 or n_tiles > room:
                     draw_tile(keys[model if len(keys) > 1 else 0], step, tile, law, state, x, x_at)
                 at_h, at_e, at_d, at_x = address(h, 0), address(e, 0), address(d, 0), address(x, x_at)
-                invoke(product, at_h, TILE, weights, width, 1, at_x, TILE, n, m, vectors)
-                invoke(product, at_e, TILE, weights, 1, width, at_h, TILE, m, n, vectors)
+                invoke(product, at_h, STRIDE, weights, width, 1, at_x, STRIDE, n, m, vectors)
+                invoke(product, at_e, STRIDE, weights, 1, width, at_h, STRIDE, m, n, vectors)
                 _errors(
                     n, relu, parameters, model * size + m * width, importance, model * n, n_samples, vectors * LANES, x,
                     x_at, e, sums, m * n * LANES,
                 )  # fmt: skip
-                invoke(product, at_d, TILE, weights, width, 1, at_e, TILE, n, m, vectors)
-                invoke(outer, address(sums, 0), at_h, at_d, at_e, at_x, m, n, TILE, vectors)
+                invoke(product, at_d, STRIDE, weights, width, 1, at_e, STRIDE, n, m, vectors)
+                invoke(outer, address(sums, 0), at_h, at_d, at_e, at_x, m, n, STRIDE, vectors)
             for k in range(m + 1):
                 for i in range(n):
                     gradient[k * width + i] = average * total(load(sums, (k * n + i) * LANES))

@@ -13,7 +13,6 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 
 import numpy as np
 from llvmlite import ir
-from llvmlite import ir
 from numba import int64, types, uint64
 from numba.extending import intrinsic
 from scipy.special import betaln, xlog1py, xlogy

@@ -179,12 +179,12 @@ def train(
     _check_memory(model, options["n_models"], n_steps, len(recorded) + 1)
     weights, bias = starting_points(model, options)
     chunk = _chunk(model, options, weights, bias, recorded)
-    if gradient == "population":
-        chunks, task = split(chunk, n_threads), partial(descend, model)
-    else:
-        chunks, task = split(chunk, n_threads), Chunk.train
-    results = [((weights[None], bias[None]))] + [tuple(np.concatenate(r, axis=1) for r in zip(*run_chunks(task, chunks, n_threads), strict=True))]
-    recorded_weights, recorded_bias = (np.concatenate(parts) for parts in zip(*results, strict=True))
+    task = partial(descend, model) if gradient == "population" else Chunk.train
+    results = run_chunks(task, split(chunk, n_threads), n_threads)
+    recorded_weights, recorded_bias = (
+        np.concatenate([first[None], np.concatenate(later, axis=1)])
+        for first, later in zip((weights, bias), zip(*results, strict=True), strict=True)
+    )
     check_convergent(options["learning_rate"], recorded_weights[-1], recorded_bias[-1])
     return TrainingRun(
         model=model,

@@ -96,8 +96,10 @@ def test_many_steps_follow_the_published_formulas(n, m, optimizer, schedule):
         first, second = np.zeros_like(theta), np.zeros_like(theta)
         for t in range(1, n_steps + 1):
             x = trainer.minibatch(t - 1, model)
-            g = np.concatenate([np.atleast_2d(p) for p in reference_gradient(x, chunk.importance[model], theta[:m], theta[m], True)])
-            lr = rate * {"constant": 1, "linear": 1 - (t - 1) / n_steps, "cosine": np.cos(np.pi * (t - 1) / 2 / n_steps) ** 2}[schedule]
+            slopes, levels = reference_gradient(x, chunk.importance[model], theta[:m], theta[m], True)
+            g = np.concatenate([slopes, levels[None]])
+            done = (t - 1) / n_steps
+            lr = rate * {"constant": 1, "linear": 1 - done, "cosine": np.cos(np.pi / 2 * done) ** 2}[schedule]
             if optimizer == "adamw":
                 theta = theta - lr * decay * theta
             else:
