@@ -36,6 +36,7 @@ class _Trainer:
             chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps
         ).astype(np.float32).ravel()
         self.independent = chunk.independent
+        self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
         self.first, self.second = aligned(self.parameters.size), aligned(self.parameters.size)
         # a call of the kernel should last some tenths of a second, so that it can be stopped between two
@@ -92,7 +93,7 @@ class Patterns(_Trainer):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
-            self.n, self.m, self.chunk.relu, self.adam, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, self.chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, self.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip
 
@@ -136,7 +137,8 @@ class Dense(_Rows):
         sizes = (m * stride, n * stride, m * stride, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
-        self.routines = (mover().address, _products.product().address, _products.outer().address)
+        made = (mover(), _products.product(), _sgd_dense.errors(), _products.outer())
+        self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
@@ -151,7 +153,7 @@ class Dense(_Rows):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
         _sgd_dense.train_dense(
-            self.n, self.m, chunk.relu, self.adam, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, chunk.batch_size, self.law, self.scalars, self.state, self.x,
             self.work,
         )  # fmt: skip
@@ -174,7 +176,11 @@ class Sparse(_Rows):
         words = aligned(max(2 * n, block) + LANES, np.uint32)
         self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
         self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
-        self.routines = (mover().address, _products.product().address, _entries.singles().address, _entries.mixed().address)
+        made = (
+            mover(), _products.product(), _sgd_sparse.preparer(), _entries.singles(), _entries.mixed(),
+            _sgd_sparse.weigher(),
+        )  # fmt: skip
+        self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), those with one feature first."""
@@ -207,6 +213,6 @@ class Sparse(_Rows):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
         _sgd_sparse.train_sparse(
-            self.n, self.m, chunk.relu, self.adam, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 from ._optimizers import N_SCALARS, mover
-from ._streams import draw_block, total_size
+from ._streams import draw_block
 from ._vectors import (
     LANES,
     WORD,
@@ -192,11 +192,13 @@ def routines(n, relu, by_sample):
 
 @jit
 def train_shared(
-    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
-):
+    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
+    space, work,
+):  # fmt: skip
     """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
 
-    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2).
+    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2);
+    average: 2/(B n).
     """
     move, prepare, add_empty, differentiate, accumulate = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
@@ -205,7 +207,6 @@ def train_shared(
     values, counts, begin, present = space[2], space[3], space[4], space[5]
     forms, sums, _, gradient = work
     at_forms, at_gradient = address(forms, 0), address(gradient, 0)
-    average = float32(2.0 / (total_size(sizes) * n))
     for step in range(start, stop):
         for entry in range(n_vectors * row_sums):
             sums[entry] = 0
@@ -235,8 +236,9 @@ def train_shared(
 
 @jit
 def train_independent(
-    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
-):
+    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
+    space, work,
+):  # fmt: skip
     """Train vectors of sixteen models, each on its own stream: ``keys`` has shape (n_vectors · 16, 2)."""
     move, prepare, _, differentiate, accumulate = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
@@ -244,7 +246,6 @@ def train_independent(
     values, counts, begin, present = space[2], space[3], space[4], space[5]
     forms, sums, partial, gradient = work
     at_forms, at_partial, at_gradient = address(forms, 0), address(partial, 0), address(gradient, 0)
-    average = float32(2.0 / (total_size(sizes) * n))
     for step in range(start, stop):
         for v in range(parameters.size // rows):
             at_parameters = address(parameters, v * rows)

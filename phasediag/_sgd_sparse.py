@@ -8,12 +8,14 @@ are taken feature by feature, so that the rows of C and R stay in registers. The
     ∂L/∂W = 2 W (R I + (R I)ᵀ) / (B n),    ∂L/∂b = 2 I s / (B n).
 """
 
-from numba import float32, int64
+from functools import cache
+
+from numba import float32, int64, types
 
 from ._jit import jit
 from ._optimizers import N_SCALARS
-from ._streams import draw_outcome, fill_negated, fill_words, seed_state, total_size
-from ._vectors import LANES, address, fma, invoke, load, splat, store, where_positive
+from ._streams import draw_outcome, fill_negated, fill_words, seed_state
+from ._vectors import LANES, address, fma, invoke, load, routine, splat, store, where_positive
 
 BLOCK = 1024  # samples drawn together
 
@@ -87,57 +89,62 @@ def draw_sparse(key, step, block, n_samples, law, previous, space):
     return n_mixed, n_empty, filled
 
 
-@jit
-def _forms(n, m, width, product, parameters, at, forms):
-    """Write the rows of C = I − WᵀW and the row b."""
-    weights = address(parameters, at)
-    invoke(product, address(forms, 0), width, weights, 1, width, weights, width, m, n, width // LANES)
-    for j in range(n):
-        for i in range(j * width, (j + 1) * width, LANES):
-            store(forms, i, splat(float32(0.0)) - load(forms, i))
-        forms[j * width + j] += float32(1.0)
-    for i in range(0, width, LANES):
-        store(forms, n * width + i, load(parameters, at + m * width + i))
+@cache
+def preparer():
+    """Return the routine that turns rows of WᵀW into rows of C = I − WᵀW, and adds a row b."""
+
+    def prepare(n, width, bias, forms):
+        for j in range(n):
+            for at in range(j * width, (j + 1) * width, LANES):
+                store(forms, at, splat(float32(0.0)) - load(forms, at))
+            forms[j * width + j] += float32(1.0)
+        for at in range(0, width, LANES):
+            store(forms, n * width + at, load(bias, at))
+
+    return routine(prepare, *"nnff")
 
 
-@jit
-def _gradient(n, m, width, product, parameters, at, importance, imp, average, sums, gradient):
-    """Turn the sums into gradients, in the layout of a model's parameters."""
-    for j in range(n):
-        for i in range(j + 1):
-            upper, lower = j * width + i, i * width + j
-            both = -average * (importance[imp + i] * sums[upper] + importance[imp + j] * sums[lower])
-            sums[upper] = both
-            sums[lower] = both
-    weights = address(parameters, at)
-    invoke(product, address(gradient, 0), width, weights, width, 1, address(sums, 0), width, n, m, width // LANES)
-    for i in range(n):
-        gradient[m * width + i] = average * importance[imp + i] * sums[n * width + i]
+@cache
+def weigher():
+    """Return the routine that turns the sums R in place into −2 (R I + (R I)ᵀ)/(B n), and those of e into gradients."""
+
+    def weigh(n, width, average, importance, sums, gradient):
+        for j in range(n):
+            for i in range(j + 1):
+                upper, lower = j * width + i, i * width + j
+                both = -average * (importance[i] * sums[upper] + importance[j] * sums[lower])
+                sums[upper] = both
+                sums[lower] = both
+        for i in range(n):
+            gradient[i] = average * importance[i] * sums[n * width + i]
+
+    return routine(weigh, "n", "n", types.float32, *"fff")
 
 
 @jit
 def train_sparse(
-    n, m, relu, adam, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
-):
+    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
+    space, work,
+):  # fmt: skip
     """Train models from step ``start`` to ``stop``; arguments as in `train_dense`.
 
-    routines: the addresses of `mover`, `product`, `singles` and `mixed`.
+    routines: the addresses of `mover`, `product`, `preparer`, `singles`, `mixed` and `weigher`.
     """
-    move, product, singles, mixed = routines
+    move, product, prepare, singles, mixed, weigh = routines
     forms, sums, gradient = work
     _, _, _, dense, single_value, entry_value, indices = space
     _, single_start, _, _, _, _, starts, entry_row, _ = indices
     width = (n + LANES - 1) // LANES * LANES
     size, bias = (m + 1) * width, n * width
-    average = float32(2.0 / (total_size(sizes) * n))
     n_mixed = n_empty = n_entries = int64(0)
     for step in range(start, stop):
         for model in range(parameters.size // size):
             weights = address(parameters, model * size)
-            _forms(n, m, width, product, parameters, model * size, forms)
             for at in range(sums.size):
                 sums[at] = 0
-            at_forms, at_sums = address(forms, 0), address(sums, 0)
+            at_forms, at_sums, at_gradient = address(forms, 0), address(sums, 0), address(gradient, 0)
+            invoke(product, at_forms, width, weights, 1, width, weights, width, m, n, width // LANES)
+            invoke(prepare, n, width, address(parameters, model * size + m * width), at_forms)
             for block in range(sizes.size):
                 if model == 0 or len(keys) > 1 or sizes.size > 1:
                     key = keys[model if len(keys) > 1 else 0]
@@ -154,9 +161,11 @@ def train_sparse(
                     level = load(forms, at)
                     level = where_positive(level, level) if relu else level
                     store(sums, at, fma(splat(float32(n_empty)), level, load(sums, at)))
-            _gradient(n, m, width, product, parameters, model * size, importance, model * n, average, sums, gradient)
+            at_importance = address(importance, model * n)
+            invoke(weigh, n, width, average, at_importance, at_sums, address(gradient, m * width))
+            invoke(product, at_gradient, width, weights, width, 1, at_sums, width, n, m, width // LANES)
             invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), address(gradient, 0), weights,
+                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, weights,
                 address(first, model * size), address(second, model * size), size // LANES,
             )  # fmt: skip
     for entry in range(n_entries):  # leave no thresholds behind for the next call

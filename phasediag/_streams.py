@@ -194,43 +194,14 @@ class PatternLaw:
 
 
 @jit
-def _unit(words, i):
-    return np.float64(((uint64(words[2 * i]) << uint64(32)) | uint64(words[2 * i + 1])) >> uint64(11)) * 2.0**-53
-
-
-@jit
-def total_size(sizes):
-    """Return the number of samples of a minibatch, its blocks together."""
-    size = 0
-    for block in range(sizes.size):
-        size += sizes[block]
-    return size
-
-
-@jit
 def draw_outcome(words, i, start, stop, cut, alias):
     """Draw from the alias table in entries start … stop − 1, using the i-th pair of words."""
-    scaled = _unit(words, i) * (stop - start)
+    bits = (uint64(words[2 * i]) << uint64(32)) | uint64(words[2 * i + 1])
+    scaled = np.float64(bits >> uint64(11)) * 2.0**-53 * (stop - start)
     outcome = int(scaled)
     if scaled - outcome >= cut[start + outcome]:
         outcome = alias[start + outcome]
     return outcome
-
-
-@jit
-def draw_counts(state, words, law, size, which, counts):
-    """Draw the number of samples with each pattern in a block of ``size`` samples; ``which`` is its size's table."""
-    _, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
-    for pattern in range(counts.size):
-        counts[pattern] = 0
-    fill_words(state, words, 1)
-    rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
-    fill_words(state, words, (2 * rest + LANES - 1) // LANES)
-    for i in range(rest):
-        pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
-        beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
-        counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
-    counts[usual] = size - rest
 
 
 @jit
@@ -241,9 +212,19 @@ def draw_block(key, step, block, sizes, law, padded, space):
     apart. Values lie sample by sample, or, if ``padded``, feature by feature, each padded to whole vectors.
     """
     state, words, values, counts, begin, present = space
-    active = law[0]
+    active, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
     seed_state(key, step, block, state)
-    draw_counts(state, words, law, sizes[block], 0 if sizes[block] == sizes[0] else 1, counts)
+    fill_words(state, words, 1)
+    which = 0 if sizes[block] == sizes[0] else 1
+    rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
+    fill_words(state, words, (2 * rest + LANES - 1) // LANES)
+    for pattern in range(active.size):
+        counts[pattern] = 0
+    for i in range(rest):
+        pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
+        beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
+        counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
+    counts[usual] = sizes[block] - rest
     filled = 0
     n_present = 0
     for pattern in range(1, active.size):
