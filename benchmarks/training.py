@@ -120,6 +120,7 @@ def speed(rounds, seconds):
             results = {"pytorch": [], False: [], True: []}
             for _ in range(rounds):
                 results["pytorch"].append(_torch_speed(model, best, seconds))
+                time.sleep(0.3)  # PyTorch's threads spin for a while before they sleep
                 for kind in (False, True):
                     work = n_models * steps[kind] * BATCH
                     results[kind].append(timed(partial(ours, kind, steps[kind]), work))

@@ -151,8 +151,9 @@ def train(
 
     Notes
     -----
-    Minibatches train in single precision, as PyTorch does. Models of more than 8 features with independent=False may
-    still take other minibatches than with independent=True at the same seed.
+    Minibatches train in single precision, as PyTorch does. Those of a step are a function of the seed, the step and, if
+    ``independent``, the model's place in the run; `TrainingRun.minibatch` shows them. Shared minibatches make models with
+    one starting point equal, so that two-sample tests and standard errors across models need ``independent``.
 
     References
     ----------
