@@ -59,8 +59,8 @@ def errors():
 
 @jit
 def train_dense(
-    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars, state,
-    x, buffers,
+    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars,
+    state, x, buffers,
 ):  # fmt: skip
     """Train models from step ``start`` to ``stop``, on one stream (keys of shape (1, 2)) or each on its own.
 
