@@ -31,6 +31,9 @@ _HOME = {
     # minima over all weights and biases
     "minimize": "minima",
     "Minimum": "minima",
+    # trained models
+    "train": "training",
+    "TrainingRun": "training",
     # phase diagrams and their boundaries
     "phase_diagram": "diagram",
     "PhaseDiagram": "diagram",

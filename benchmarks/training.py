@@ -1,0 +1,173 @@
+"""Training against PyTorch: the paper's notebook protocol and phasediag's, alternately in one process.
+
+    python benchmarks/training.py              samples per second, ratio, fraction of the FMA peak
+    python benchmarks/training.py --equality   distribution of final losses from the same starting points
+
+A sample is one input seen by one model, all-zero inputs included. PyTorch runs eagerly, all instances in one batched
+einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of instances at which it is fastest.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import torch
+from numba import njit
+from scipy.stats import ks_2samp
+
+from phasediag import ToyModel, expected_loss, train
+from phasediag._vectors import fma, load, store
+
+SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
+DENSITIES = [1.0, 0.1, 0.01]
+EQUALITY = [(2, 1, 1.0), (2, 1, 0.1), (3, 2, 0.5), (3, 2, 0.05), (5, 2, 0.3), (5, 2, 0.03), (10, 4, 0.5), (10, 4, 0.03)]
+BATCH = 1024
+THREADS = os.cpu_count()
+
+
+def pytorch(model, weights, bias, n_steps):
+    """Train instances as the paper's notebook does; return (weights, bias)."""
+    n_instances, _, n = weights.shape
+    weight = torch.nn.Parameter(torch.tensor(weights.transpose(0, 2, 1).copy()))
+    offset = torch.nn.Parameter(torch.tensor(bias))
+    importance = torch.tensor(model.importance, dtype=torch.float32)
+    density = torch.tensor(model.feature_density, dtype=torch.float32)
+    optimizer = torch.optim.AdamW([weight, offset], lr=1e-3)
+    for _ in range(n_steps):
+        optimizer.zero_grad(set_to_none=True)
+        feature = torch.rand((BATCH, n_instances, n))
+        batch = torch.where(torch.rand((BATCH, n_instances, n)) <= density, feature, torch.zeros(()))
+        hidden = torch.einsum("bif,ifh->bih", batch, weight)
+        output = torch.relu(torch.einsum("bih,ifh->bif", hidden, weight) + offset)
+        loss = (importance * (batch.abs() - output) ** 2).mean(dim=(0, 2)).sum()
+        loss.backward()
+        optimizer.step()
+    return weight.detach().numpy().transpose(0, 2, 1).astype(float), offset.detach().numpy().astype(float)
+
+
+def start(model, n_models, seed):
+    """Return starting points, single precision."""
+    n, m = model.n_features, model.n_hidden
+    weights = np.random.default_rng(seed).normal(size=(n_models, m, n)) * np.sqrt(2 / (m + n))
+    return weights.astype(np.float32), np.zeros((n_models, n), np.float32)
+
+
+@njit(nogil=True)
+def _fused(a, n):
+    x, y = load(a, 0), load(a, 16)
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = x
+    for _ in range(n):
+        s0, s1, s2, s3, s4 = fma(s0, x, y), fma(s1, x, y), fma(s2, x, y), fma(s3, x, y), fma(s4, x, y)
+        s5, s6, s7, s8, s9 = fma(s5, x, y), fma(s6, x, y), fma(s7, x, y), fma(s8, x, y), fma(s9, x, y)
+    store(a, 0, s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9)
+
+
+def peak():
+    """Return the fused multiply-adds per second of all processors together, in floating-point operations."""
+    n = 2_000_000
+
+    def once(_):
+        _fused(np.full(32, 0.5, np.float32), n)
+
+    once(0)
+    best = 0.0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in range(5):
+            begin = time.perf_counter()
+            list(pool.map(once, range(THREADS)))
+            best = max(best, THREADS * n * 10 * 32 / (time.perf_counter() - begin))
+    return best
+
+
+def operations(n, m, density):
+    """Return the floating-point operations per sample that the formulas of the engines need."""
+    return min(4 * n * n * density, 10 * m * n)
+
+
+def timed(function, work):
+    """Return ``work`` per second of a call."""
+    begin = time.perf_counter()
+    function()
+    return work / (time.perf_counter() - begin)
+
+
+def speed(rounds, seconds):
+    """Print the table of speeds."""
+    torch.set_num_threads(THREADS)
+    limit = peak()
+    print(f"{THREADS} threads, FMA peak {limit / 1e9:.0f} GFLOP/s; medians of {rounds} rounds, million samples per second")
+    print(f"{'n, m':>7} {'density':>8} {'PyTorch':>9} {'shared':>10} {'ratio':>7} {'peak':>5} {'independent':>12} {'ratio':>7}")
+    for n, m in SIZES:
+        for density in DENSITIES:
+            model = ToyModel(m, np.ones(n), density)
+            best = max((4, 16, 64, 256), key=lambda k: _torch_speed(model, k, 0.3) if k * n <= 1300 else 0.0)
+            n_models = 512 if n < 10 else 32
+
+            def ours(independent, n_steps, model=model, n_models=n_models):
+                train(
+                    model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=0, independent=independent,
+                    n_threads=THREADS,
+                )  # fmt: skip
+
+            steps = {}
+            for independent in (False, True):
+                ours(independent, 20)
+                steps[independent] = max(20, int(seconds * timed(partial(ours, independent, 100), 100)))
+            results = {"pytorch": [], False: [], True: []}
+            for _ in range(rounds):
+                results["pytorch"].append(_torch_speed(model, best, seconds))
+                time.sleep(0.3)  # PyTorch's threads spin for a while before they sleep
+                for kind in (False, True):
+                    work = n_models * steps[kind] * BATCH
+                    results[kind].append(timed(partial(ours, kind, steps[kind]), work))
+            theirs, shared, alone = (statistics.median(results[kind]) for kind in ("pytorch", False, True))
+            fraction = shared * operations(n, m, density) / limit
+            print(
+                f"{f'{n}, {m}':>7} {density:>8} {theirs / 1e6:>9.2f} {shared / 1e6:>10.1f} {shared / theirs:>7.0f}"
+                f" {fraction:>5.0%} {alone / 1e6:>12.1f} {alone / theirs:>7.0f}",
+                flush=True,
+            )
+
+
+def _torch_speed(model, n_instances, seconds):
+    weights, bias = start(model, n_instances, 0)
+    pytorch(model, weights, bias, 2)
+    n_steps = max(3, int(seconds * timed(lambda: pytorch(model, weights, bias, 5), 5)))
+    return timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances * BATCH)
+
+
+def equality(n_models, n_steps):
+    """Compare final losses from the same starting points: two-sample Kolmogorov–Smirnov tests."""
+    torch.set_num_threads(THREADS)
+    print(f"{n_models} models, {n_steps} steps; p of the two-sample test, mean losses, correlation")
+    for n, m, density in EQUALITY:
+        model = ToyModel(m, 0.8 ** np.arange(n), density)
+        weights, bias = start(model, n_models, n)
+        run = train(
+            model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=1, independent=True,
+            initial_weights=weights, initial_bias=bias,
+        )  # fmt: skip
+        ours, theirs = run.loss, expected_loss(model, *pytorch(model, weights, bias, n_steps))
+        print(
+            f"{n}, {m} at {density}: p = {ks_2samp(ours, theirs).pvalue:.3f}, {ours.mean():.6g} and {theirs.mean():.6g}, "
+            f"{np.corrcoef(ours, theirs)[0, 1]:.4f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--equality", action="store_true", help="compare distributions of losses instead of speeds")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement")
+    parser.add_argument("--models", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=3000)
+    chosen = parser.parse_args()
+    if chosen.equality:
+        equality(chosen.models, chosen.steps)
+    else:
+        speed(chosen.rounds, chosen.seconds)

@@ -1,0 +1,286 @@
+"""Ensembles of trained models."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from ._arguments import one_of, real_array, whole_number
+from ._chunks import Chunk, engine, run_chunks, split
+from ._descent import descend
+from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._streams import stream_key
+from .loss import expected_loss, expected_loss_and_gradient
+from .model import ToyModel
+
+GRADIENTS = ("minibatch", "population")
+WEIGHT_DECAY = {"adamw": 0.01, "adam": 0.0, "sgd": 0.0}  # PyTorch's defaults
+N_RECORDED = 17
+STARTS, MINIBATCHES = 0, 1  # what a seed is used for
+CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """Trained models and what made them; ``train(run.model, **run.options)`` repeats the run bit for bit.
+
+    Attributes
+    ----------
+    model : ToyModel
+    options : mapping
+        The keyword arguments of `train`, the seed drawn for None included.
+    weights : ndarray, shape (n_models, n_hidden, n_features)
+    bias : ndarray, shape (n_models, n_features)
+    recorded_steps : ndarray of int, shape (n_recorded,)
+        Numbers of steps after which the parameters were recorded: 0, then in geometric progression to the last step.
+    recorded_weights : ndarray, shape (n_recorded, n_models, n_hidden, n_features)
+    recorded_bias : ndarray, shape (n_recorded, n_models, n_features)
+    loss : ndarray, shape (n_models,)
+        Exact expected loss of each model.
+    loss_curve : ndarray, shape (n_recorded, n_models)
+        Exact expected loss at the recorded steps.
+    gradient_norm : ndarray, shape (n_models,)
+        Euclidean norm of the exact gradient of the expected loss: 0 at a stationary point.
+    gap : ndarray, shape (n_models,)
+        By how much each loss exceeds the lowest one of the run.
+    """
+
+    model: ToyModel
+    options: Mapping
+    weights: np.ndarray
+    bias: np.ndarray
+    recorded_steps: np.ndarray
+    recorded_weights: np.ndarray
+    recorded_bias: np.ndarray
+
+    @cached_property
+    def loss(self):
+        return expected_loss(self.model, self.weights, self.bias)
+
+    @cached_property
+    def loss_curve(self):
+        return expected_loss(self.model, self.recorded_weights, self.recorded_bias)
+
+    @cached_property
+    def gradient_norm(self):
+        _, weights_gradient, bias_gradient = expected_loss_and_gradient(self.model, self.weights, self.bias)
+        return np.sqrt((weights_gradient**2).sum(axis=(-2, -1)) + (bias_gradient**2).sum(axis=-1))
+
+    @property
+    def gap(self):
+        return self.loss - self.loss.min()
+
+    def minibatch(self, step, index=0):
+        """Return the samples that model ``index`` saw in a step (0 is the first), in no particular order.
+
+        Returns
+        -------
+        ndarray, shape (batch_size, n_features)
+
+        Raises
+        ------
+        ValueError
+            When the run has no such step or model, or used the population's gradient.
+        """
+        step = whole_number("step", step, 0, self.options["n_steps"] - 1)
+        index = whole_number("index", index, 0, self.options["n_models"] - 1)
+        if self.options["gradient"] == "population":
+            raise ValueError("minibatch needs a run with gradient \"minibatch\", got \"population\"")
+        chunk = _chunk(self.model, self.options, self.recorded_weights[0], self.recorded_bias[0], (0,))
+        chunk = chunk.part(index, index + 1)
+        return engine(chunk)(chunk).minibatch(step, 0)
+
+
+def train(
+    model,
+    *,
+    n_models,
+    n_steps,
+    batch_size=None,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    schedule="constant",
+    weight_decay=None,
+    gradient="minibatch",
+    independent=False,
+    seed=None,
+    initial_weights=None,
+    initial_bias=None,
+    n_threads=None,
+):
+    """Train models of one kind from different starting points.
+
+    Parameters
+    ----------
+    model : ToyModel
+    n_models, n_steps : int
+    batch_size : int
+        Samples of a minibatch, those without an active feature included. Not needed for the population's gradient.
+    learning_rate : float
+        Of the loss Σ_i importance_i (x_i − x'_i)² / n_features, averaged over the minibatch, as in the paper's notebook.
+    optimizer : {"adamw", "adam", "sgd"}
+        PyTorch's formulas with its default betas (0.9, 0.999) and epsilon 1e-8; SGD without momentum.
+    schedule : {"constant", "linear", "cosine"}
+        The learning rate stays, or falls to 0 over the run.
+    weight_decay : float, optional
+        PyTorch's default if None: 0.01 for AdamW (decoupled), else 0.
+    gradient : {"minibatch", "population"}
+        Of fresh minibatches, or of the exact expected loss (no noise; double precision).
+    independent : bool
+        Whether every model has its own minibatches. If not, all models of the run see the same ones: they differ by
+        their starting points alone, and the noise of their losses is common to all. Independent models take longer.
+    seed : None, int or numpy.random.Generator
+        Decides starting points and minibatches; the same seed gives the same bits for any number of threads.
+    initial_weights : array_like, shape (n_hidden, n_features) or (n_models, n_hidden, n_features), optional
+        Xavier's normal law if None: variance 2/(n_hidden + n_features).
+    initial_bias : array_like, shape (n_features,) or (n_models, n_features), optional
+        0 if None.
+    n_threads : int, optional
+        One per processor if None.
+
+    Returns
+    -------
+    TrainingRun
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain, memory does not suffice, or models diverge.
+
+    Notes
+    -----
+    Minibatches train in single precision, as PyTorch does. Those of a step are a function of the seed, the step and, if
+    ``independent``, the model's place in the run; `TrainingRun.minibatch` shows them. Shared minibatches make models with
+    one starting point equal, so that two-sample tests and standard errors across models need ``independent``.
+
+    References
+    ----------
+    Elhage et al. 2022, "Toy Models of Superposition", and its notebook.
+    """
+    options = dict(
+        n_models=whole_number("n_models", n_models, 1),
+        n_steps=whole_number("n_steps", n_steps, 1, 2**40),
+        batch_size=batch_size,
+        learning_rate=_rate("learning_rate", learning_rate, least=None),
+        optimizer=one_of("optimizer", optimizer, OPTIMIZERS),
+        schedule=one_of("schedule", schedule, SCHEDULES),
+        weight_decay=_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
+        gradient=one_of("gradient", gradient, GRADIENTS),
+        independent=_flag("independent", independent),
+        seed=_seed(seed),
+        initial_weights=initial_weights,
+        initial_bias=initial_bias,
+    )
+    if gradient == "minibatch" or batch_size is not None:
+        options["batch_size"] = whole_number("batch_size", batch_size, 1, 2**30)
+    n_threads = os.cpu_count() if n_threads is None else whole_number("n_threads", n_threads, 1)
+    recorded = tuple(int(s) for s in np.unique(np.rint(np.geomspace(1, n_steps, N_RECORDED - 1))))
+    _check_memory(model, options["n_models"], n_steps, len(recorded) + 1)
+    weights, bias = starting_points(model, options)
+    chunk = _chunk(model, options, weights, bias, recorded)
+    task = partial(descend, model) if gradient == "population" else Chunk.train
+    results = run_chunks(task, split(chunk, n_threads), n_threads)
+    recorded_weights, recorded_bias = (
+        np.concatenate([first[None], np.concatenate(later, axis=1)])
+        for first, later in zip((weights, bias), zip(*results, strict=True), strict=True)
+    )
+    check_convergent(options["learning_rate"], recorded_weights[-1], recorded_bias[-1])
+    return TrainingRun(
+        model=model,
+        options=options,
+        weights=recorded_weights[-1].astype(np.float64),
+        bias=recorded_bias[-1].astype(np.float64),
+        recorded_steps=np.array([0, *recorded]),
+        recorded_weights=recorded_weights,
+        recorded_bias=recorded_bias,
+    )
+
+
+def starting_points(model, options):
+    """Return (weights, bias) before the first step: those of the options, or Xavier's normal law and 0.
+
+    Single precision, unless the population's gradient is followed.
+    """
+    shape = (options["n_models"], model.n_hidden, model.n_features)
+    weights, bias = options["initial_weights"], options["initial_bias"]
+    if weights is None:
+        generator = np.random.default_rng(np.random.SeedSequence(options["seed"], spawn_key=(STARTS,)))
+        weights = generator.normal(size=shape) * np.sqrt(2 / sum(shape[1:]))
+    bias = np.zeros(shape[2]) if bias is None else bias
+    dtype = np.float64 if options["gradient"] == "population" else np.float32
+    return _models("initial_weights", weights, shape).astype(dtype), _models("initial_bias", bias, shape[::2]).astype(dtype)
+
+
+def check_convergent(learning_rate, weights, bias):
+    """Raise ValueError when the parameters of some models are no longer finite."""
+    finite = np.isfinite(weights).all(axis=(-2, -1)) & np.isfinite(bias).all(axis=-1)
+    if not finite.all():
+        raise ValueError(
+            f"learning_rate must be small enough for training to converge; with {learning_rate}, "
+            f"{np.count_nonzero(~finite)} of {finite.size} models diverged"
+        )
+
+
+def _chunk(model, options, weights, bias, recorded):
+    """Return all the models of a run as one chunk."""
+    n_models, independent = options["n_models"], options["independent"]
+    keys = np.array([stream_key(options["seed"], MINIBATCHES, 0, i) for i in range(n_models if independent else 1)])
+    return Chunk(
+        importance=np.broadcast_to(model.importance, bias.shape),
+        density=model.feature_density,
+        relu=model.activation == "relu",
+        weights=weights,
+        bias=bias,
+        independent=independent,
+        keys=keys,
+        recorded=recorded,
+        **{name: options[name] for name in CHUNK_OPTIONS},
+    )
+
+
+def _models(name, value, shape):
+    """Return parameters of every model, from those of one or of all."""
+    array = real_array(name, value, shape=shape[1:])
+    if array.ndim > len(shape) or (array.ndim == len(shape) and array.shape[0] != shape[0]):
+        raise ValueError(f"{name} must have shape {shape[1:]} or {shape}, got {array.shape}")
+    return np.broadcast_to(array, shape)
+
+
+def _rate(name, value, least):
+    """Return a finite float: positive if ``least`` is None, else ≥ ``least``."""
+    domain = "positive and finite" if least is None else f"finite and ≥ {least}"
+    array = real_array(name, value, domain, lambda x: x > 0 if least is None else x >= least)
+    if array.ndim:
+        raise ValueError(f"{name} must be a number, got shape {array.shape}")
+    return float(array)
+
+
+def _flag(name, value):
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _seed(seed):
+    """Return an int that stands for a seed."""
+    if seed is None:
+        return np.random.SeedSequence().entropy
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    return whole_number("seed", seed, 0)
+
+
+def _check_memory(model, n_models, n_steps, n_recorded):
+    """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
+    needed = 8 * n_models * (model.n_hidden + 1) * model.n_features * (2 * n_recorded + 8) + 200 * n_steps
+    try:
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: let the allocation itself fail
+        return
+    if needed > available:
+        raise ValueError(
+            f"n_models and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
+            f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
+        )
