@@ -162,7 +162,9 @@ def _corner(curve, against, here, there):
 
     if np.sign(signed(0.0)) == np.sign(last):
         return None
-    return correct(curve, here + brentq(signed, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (there - here))
+    t = brentq(signed, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps)
+    corner = correct(curve, here + t * (there - here))
+    return corner if corner is not None and abs(against(corner)) < 1e-9 else None
 
 
 def _tangent(slope):

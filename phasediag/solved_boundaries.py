@@ -331,8 +331,9 @@ def solved_boundaries(diagram):
         for sense in (1.0, -1.0):
             curve.states, curve.trail = origin, []
             more, reason, rival = follow(curve, u, solver.box, sense)
-            if reason == "corner" and isinstance(rival, _Softening) and len(more) > len(curve.trail):
-                more[-1] = _sharpened(solver, curve, rival, more[-1])
+            if reason == "corner" and more:
+                sharp = _sharpened(solver, curve, rival, more[-1])
+                more = [*(more[:-1] if len(more) > len(curve.trail) else more), sharp]
             if len(more) > len(curve.trail):  # the last point lies on an edge or a corner
                 curve.trail.append((more[-1], curve.solve(more[-1]) or curve.states))
             trail = [*trail, *curve.trail] if sense > 0 else [*curve.trail[::-1], *trail]
@@ -393,16 +394,24 @@ def _beyond(solver, curve, tip, inner):
 
 
 def _sharpened(solver, curve, rival, u):
-    """The triple point near u, where a side of a first-order curve softens: where that happens by a (small) jump, the three
-    losses are equal a little before the symmetric phase loses its stability."""
-    if curve.order != "first" or _far(*curve.states) < 0.1 or rival.turning(u) > -1e-9:
+    """The triple point near u, at which ``rival`` stopped a first-order curve, solved for all three losses at once.
+
+    Where a side of the curve softens by a (small) jump, the losses are equal a little before the symmetric phase loses its
+    stability, which is where the curve was stopped.
+    """
+    if curve.order != "first" or isinstance(rival, str):
         return u
-    symmetric = rival.solve(u)[0]
-    broken = solver.solve(_State(solver.downhill(symmetric, u, rival.free), rival.free, ""), u)
-    if not broken.stable or _far(symmetric, broken) < MERGED:
+    jump = None
+    if isinstance(rival, _State):
+        jump = curve.corner(rival)
+    elif _far(*curve.states) > 0.1 and rival.turning(u) < -1e-9:
+        symmetric = rival.solve(u)[0]
+        broken = solver.solve(_State(solver.downhill(symmetric, u, rival.free), rival.free, ""), u)
+        if broken.stable and _far(symmetric, broken) > MERGED:
+            jump = _Crossing(solver, symmetric, broken).value
+    if jump is None:
         return u
-    jump = _Crossing(solver, symmetric, broken)
-    solved = root(lambda v: np.array([curve.value(v), jump.value(v)]), u, tol=1e-15)
+    solved = root(lambda v: np.array([curve.value(v), jump(v)]), u, tol=1e-15)
     close = np.linalg.norm(solved.x - u) < 2 * solver.box.step
     return solved.x if close and np.max(np.abs(solved.fun)) < 1e-12 else u
 
