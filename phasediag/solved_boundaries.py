@@ -4,7 +4,7 @@ Minima are carried along as warm starts, never looked up: at every point the two
 """
 
 from functools import partial
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 from scipy.optimize import root
@@ -93,16 +93,54 @@ class _Solver:
         return x, curvature
 
     def third_derivative(self, state, u, free):
-        """One-sided third derivative of the scaled loss at the stationary point, along its direction of lowest curvature."""
+        """The lowest one-sided third derivative of the scaled loss among the directions in which the curvature vanishes.
+
+        A feature that is not represented may come in against any one of the others, or against several together: at the
+        limit of stability they are equally soft.
+        """
         importance, density = self.control(u)
-        x, direction = state.x.copy(), np.empty_like(state.x)
+        x, softest = state.x.copy(), np.empty_like(state.x)
         _newton.approach(x, self.m, importance, density, self.relu, free, self.store)
-        _newton.lowest_curvature(x, self.m, importance, density, self.relu, free, self.store, direction)
-        step, curvatures = 1e-4, []
-        for distance in (_newton.PROBE, step, 2 * step, 3 * step):
+        lowest = _newton.lowest_curvature(x, self.m, importance, density, self.relu, free, self.store, softest)
+
+        def curvature(distance, direction):
             moved = x + distance * direction
-            curvatures.append(_newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store))
-        return (np.array([-11.0, 18.0, -9.0, 2.0]) @ curvatures) / (6 * step)
+            return _newton.curvature_along(moved, direction, self.m, importance, density, self.relu, self.store)
+
+        step, thirds = 1e-4, []
+        for direction in (softest, *self._entrances(x, u, free)):
+            if curvature(_newton.PROBE, direction) < lowest + 1e-5:
+                values = [curvature(distance, direction) for distance in (_newton.PROBE, step, 2 * step, 3 * step)]
+                thirds.append(np.array([-11.0, 18.0, -9.0, 2.0]) @ values / (6 * step))
+        return min(thirds)
+
+    def _entrances(self, x, u, free):
+        """Unit directions in which a feature without weights comes in against one or more others, the rest responding."""
+        weights = x[: self.m * self.n].reshape(self.m, self.n)
+        norms = np.linalg.norm(weights, axis=0)
+        for i in np.flatnonzero(norms < 1e-9):
+            column = np.zeros((self.m, self.n), dtype=bool)
+            column[:, i] = True
+            moving = np.append(column.ravel(), np.zeros(self.n, dtype=bool)) & free
+            others = np.flatnonzero(norms > 1e-9)
+            for size in range(2, len(others) + 1):
+                for chosen in combinations(others, size):
+                    enter = -np.sum(weights[:, chosen] / norms[list(chosen)], axis=1)
+                    if np.linalg.norm(enter) > 1e-9 and np.any(moving):
+                        yield self._with_response(x, u, free, moving, enter / np.linalg.norm(enter))
+
+    def _with_response(self, x, u, free, moving, enter):
+        """The direction ``enter`` of the moving parameters, with the others where they make its curvature lowest."""
+        importance, density = self.control(u)
+        direction = np.zeros_like(x)
+        direction[moving] = enter[np.flatnonzero(moving) // self.n]
+        resting = free & ~moving
+        for _ in range(4):
+            _newton.evaluate(x + _newton.PROBE * direction, self.m, importance, density, self.relu, 2, self.store)
+            hessian = self.store[7][0]
+            force = hessian[np.ix_(resting, moving)] @ direction[moving]
+            direction[resting] = -np.linalg.lstsq(hessian[np.ix_(resting, resting)], force, rcond=1e-9)[0]
+        return direction / np.linalg.norm(direction)
 
     def downhill(self, state, u, free):
         """Parameters a little off a stationary point along its direction of lowest curvature."""
