@@ -29,6 +29,9 @@ LOWER = 1e-10
 WINDOW = 2
 """Minima stored in this many rows and columns of cells on each side may be lowest at a point."""
 
+MOST_CURVES = 60
+"""No more curves than this are followed from triple points."""
+
 FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
 
@@ -343,7 +346,7 @@ class _Softening:
 
 def solved_boundaries(diagram):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
-    solver, corners, traced = _Solver(diagram), Corners(), []
+    solver, corners, traced, branching = _Solver(diagram), Corners(), [], []
 
     def cross(start, a, end, b, depth=0):
         """Follow the boundary that separates the minimum a, lowest at ``start``, from b, lowest at ``end``."""
@@ -389,6 +392,7 @@ def solved_boundaries(diagram):
             elif reason == "corner":
                 reason = "triple point"
                 met.append((last, (*curve.phases, *_phases_of(rival))))
+                branching.extend((last, branch) for branch in _branches(solver, curve, rival, last))
             ends = [*ends, reason] if sense > 0 else [reason, *ends]
             if reason == "closed":
                 ends = ["closed", "closed"]
@@ -411,7 +415,40 @@ def solved_boundaries(diagram):
                     beyond = _beyond(solver, curve, tip, inner)
                     if beyond is not None:
                         trace(*beyond)
+    while branching and len(traced) < MOST_CURVES:
+        corner, curve = branching.pop(0)
+        origin = curve.states
+        for sense in (1.0, -1.0):
+            curve.states = origin
+            u = _continuation.first_step(curve, corner, solver.box, sense)
+            if u is None or solver.box.outside(u) or curve.rival(u) is not None:
+                continue
+            if not any(_on_trail(solver, curve, u, trail) for _, _, trail, _ in traced):
+                curve.accept(u)
+                trace(u, curve)
     return [_result(solver, curve, trail, ends) for curve, _, trail, ends in traced], corners.triple_points()
+
+
+def _on_trail(solver, curve, u, trail):
+    """Whether a followed curve passes through u with the same two minima."""
+    points = np.array([v for v, _ in trail])
+    if _continuation.distance(points, u) > 0.1 * solver.box.step:
+        return False
+    known = trail[int(np.argmin(np.linalg.norm(points - u, axis=1)))][1]
+    pair = curve.solve(u) or curve.states
+    return any(all(_far(a, b) < 0.15 for a, b in zip(pair, order, strict=True)) for order in (known, known[::-1]))
+
+
+def _branches(solver, curve, rival, u):
+    """The curves that can leave a triple point beside the one that led to it."""
+    if curve.order != "first":
+        return []
+    one, other = curve.solve(u) or curve.states
+    if isinstance(rival, _State):
+        return [_Crossing(solver, side, rival) for side in (one, other)]
+    symmetric = rival.solve(u)[0]
+    soft, hard = sorted((one, other), key=lambda state: _far(state, symmetric))
+    return [_Crossing(solver, symmetric, hard), _Crossing(solver, soft, hard), rival]
 
 
 def _beyond(solver, curve, tip, inner):
