@@ -434,9 +434,9 @@ def _on_trail(solver, curve, u, trail):
     points = np.array([v for v, _ in trail])
     if _continuation.distance(points, u) > 0.1 * solver.box.step:
         return False
-    known = trail[int(np.argmin(np.linalg.norm(points - u, axis=1)))][1]
-    pair = curve.solve(u) or curve.states
-    return any(all(_far(a, b) < 0.15 for a, b in zip(pair, order, strict=True)) for order in (known, known[::-1]))
+    nearest = trail[int(np.argmin(np.linalg.norm(points - u, axis=1)))][1]
+    known, pair = [solver.solve(state, u) for state in nearest], curve.solve(u) or curve.states
+    return any(all(_far(a, b) < 1e-3 for a, b in zip(pair, order, strict=True)) for order in (known, known[::-1]))
 
 
 def _branches(solver, curve, rival, u):
