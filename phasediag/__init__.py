@@ -28,6 +28,8 @@ _HOME = {
     "configurations": "candidates",
     "Configuration": "candidates",
     "symbolic_expected_loss": "symbolic",
+    "ClosedForm": "closed_forms",
+    "compile_loss": "closed_forms",
     # minima over all weights and biases
     "minimize": "minima",
     "Minimum": "minima",
