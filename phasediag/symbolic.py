@@ -47,7 +47,8 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     For U uniform on [0, 1]^k and nonzero a,
     E[((a·U + b)⁺)^r] = r!/((r + k)! Π a_j) Σ_{v ∈ {0,1}^k} (−1)^(k − |v|) ((a·v + b)⁺)^(r + k),
     and E[u_i (a·U + b)⁺] is half its derivative with respect to a_i for r = 2. With c = a·v + b and k active features, i
-    among them, a vertex adds 2 (−1)^(k − |v|) (c⁺)^(k + 1) ((1 + a_i) c − (k + 2) v_i a_i)/((k + 2)! a_i Π a_j) to E (x_i − x'_i)².
+    among them, a vertex adds 2 (−1)^(k − |v|) (c⁺)^(k + 1) ((1 + a_i) c − (k + 2) v_i a_i)/((k + 2)! a_i Π a_j) to
+    E (x_i − x'_i)².
 
     References
     ----------
