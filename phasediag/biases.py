@@ -48,7 +48,7 @@ def optimal_bias(model, weights):
 
     def loss_and_slope(bias):  # bias (points, …, n_features)
         shape = (*bias.shape[:-1], *weights.shape[-2:])
-        losses, _, slope, _ = evaluate(model, np.broadcast_to(weights, shape), bias, "auto", 1)
+        losses, _, slope, _, _ = evaluate(model, np.broadcast_to(weights, shape), bias, "auto", 1)
         return losses, slope / model.importance
 
     losses, slope = loss_and_slope(grid)
