@@ -12,7 +12,7 @@ _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by le
 
 
 def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
-    """Draw the loss of every minimum relative to the lowest one, along a cut through a global diagram.
+    """Draw the loss of every minimum relative to the lowest one, along a cut through a relaxed or global diagram.
 
     Thick where a minimum is the lowest, thin where it is metastable; an open circle where it ceases to be a minimum within
     the cut. A sheet changes its colour where its phase changes (a continuous boundary); sheets cross at first-order ones.
@@ -20,7 +20,7 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
     Parameters
     ----------
     diagram : PhaseDiagram
-        Of the global theory. A cut of its own is a diagram with one importance or one density.
+        Of the relaxed or global theory. A cut of its own is a diagram with one importance or one density.
     ax : matplotlib.axes.Axes
     importance, density : float, optional
         Where to cut: one of the two, the nearest grid line is taken; not needed where that axis has one value.
@@ -33,10 +33,10 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
     Raises
     ------
     ValueError
-        When the diagram is not global, or not exactly one of importance and density is given or has one value.
+        When the diagram is frozen, or not exactly one of importance and density is given or has one value.
     """
-    if diagram.theory != "global":
-        raise ValueError(f'diagram must be of the "global" theory, got "{diagram.theory}"')
+    if diagram.theory == "frozen":
+        raise ValueError(f'diagram must be of the "relaxed" or "global" theory, got "{diagram.theory}"')
     axis, fixed, cells = _cut(diagram, importance, density)
     sheets = _sheets(diagram, cells)
     artists, ends, named = [], [], {}
