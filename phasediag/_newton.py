@@ -224,20 +224,30 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
     for k in range(min(2, size)):
         starts[count], starts[count + 1] = vectors[:, k], -vectors[:, k]
         count += 2
-    for i in range(n):  # a feature that is not represented may come in along or against any other
-        norm = 0.0
+    lengths = np.zeros(n)
+    for i in range(n):
         for k in range(m):
-            norm += x[k * n + i] ** 2
-        if norm > 1e-12 or not free[i]:
-            continue
+            lengths[i] += x[k * n + i] ** 2
+        lengths[i] = np.sqrt(lengths[i])
+    for i in range(n):
         for j in range(n):
+            entering = lengths[i] < 1e-6 < lengths[j]  # a feature that is not represented, along or against another
+            turning = i < j and min(lengths[i], lengths[j]) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
+            if not (entering or turning):
+                continue
+            for k in range(m):  # two represented features turn towards or against each other
+                starts[count, k * n + i] = x[k * n + j] / lengths[j]
+                if turning:
+                    starts[count, k * n + j] = x[k * n + i] / lengths[i]
             length = 0.0
-            for k in range(m):
-                length += x[k * n + j] ** 2
-            if length > 1e-12:
-                for k in range(m):
-                    starts[count, k * n + i] = x[k * n + j] / np.sqrt(length)
-                    starts[count + 1, k * n + i] = -x[k * n + j] / np.sqrt(length)
+            for k in range(size):
+                if not free[k]:
+                    starts[count, k] = 0.0
+                length += starts[count, k] ** 2
+            if length > 0.0:
+                for k in range(size):
+                    starts[count, k] /= np.sqrt(length)
+                    starts[count + 1, k] = -starts[count, k]
                 count += 2
     lowest = np.inf
     for start in range(count):
@@ -288,7 +298,7 @@ def settle(points, m, importance, density, relu, free, max_steps, radius, tolera
     direction = np.empty(points.shape[1])
     for row in range(points.shape[0]):
         x, steps, left = points[row], 0, max_steps
-        for _attempt in range(4):
+        for _attempt in range(6):
             loss, norm, taken = descend(x, m, importance[row], density[row], relu, free, left, radius, tolerance, store)
             steps += taken
             left -= taken
@@ -301,9 +311,23 @@ def settle(points, m, importance, density, relu, free, max_steps, radius, tolera
                 values, vectors = np.linalg.eigh(hessian)
                 curvature = values[0]
                 direction[:] = vectors[:, 0]
-            if curvature > -1e-7 or left <= 0:
+            if curvature > 1e-6 or left <= 0:
                 break
-            x += 1e-3 * direction
+            if curvature < -1e-7:
+                x += 1e-3 * direction
+                continue
+            lower = False  # flat to second order: the loss may fall at third
+            for sign in (-1e-2, 1e-2):
+                trial = x + sign * direction
+                after, _, taken = descend(trial, m, importance[row], density[row], relu, free, left, radius, tolerance, store)
+                steps += taken
+                left -= taken
+                if after < loss * (1.0 - 1e-12):
+                    x[:] = trial
+                    lower = True
+                    break
+            if not lower:
+                break
         loss = evaluate(x, m, importance[row], density[row], relu, 0, store)
         result[row, 0], result[row, 1], result[row, 2], result[row, 3] = loss, norm, curvature, steps
         for i in range(n):
