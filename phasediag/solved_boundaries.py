@@ -6,7 +6,7 @@ Minima are carried along as warm starts, never looked up: at every point the two
 from functools import partial
 
 import numpy as np
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 
 from . import _continuation
 from ._continuation import follow
@@ -36,6 +36,8 @@ def solved_boundaries(diagram):
         if found is None or any(_continuation.distance(points, found[0]) < 0.2 * solver.box.step for points in same):
             return
         u, curve = found
+        if any(_on_trail(solver, curve, u, trail) for _, _, trail, _ in traced):
+            return
         between = curve.rival(u)
         if between is not None:
             if depth < 6 and isinstance(between, State):
@@ -135,7 +137,8 @@ def _beyond(solver, curve, tip, inner):
 
     Its jump is too small there to be seen between cells.
     """
-    ahead = _continuation.correct(curve, tip + 0.25 * solver.box.step * (tip - inner) / np.linalg.norm(tip - inner))
+    length = np.linalg.norm(tip - inner)
+    ahead = None if length == 0 else _continuation.correct(curve, tip + 0.25 * solver.box.step * (tip - inner) / length)
     if ahead is None:
         return None
     symmetric = curve.solve(ahead)[0]
@@ -155,19 +158,25 @@ def _sharpened(solver, curve, rival, u):
     """
     if curve.order != "first" or isinstance(rival, str):
         return u
-    jump = None
     if isinstance(rival, State):
-        jump = curve.corner(rival)
-    elif far(*curve.states) > 0.1 and rival.turning(u) < -1e-9:
+        against = curve.corner(rival)
+
+        def equations(v):
+            return np.array([curve.value(v), against(v)])
+    else:
         symmetric = rival.solve(u)[0]
-        broken = solver.solve(State(downhill(solver, symmetric, u, rival.free), rival.free, ""), u)
-        if broken.stable and far(symmetric, broken) > MERGED:
-            jump = Crossing(solver, symmetric, broken).value
-    if jump is None:
-        return u
-    solved = root(lambda v: np.array([curve.value(v), jump(v)]), u, tol=1e-15)
+        hard = max(curve.states, key=lambda state: far(state, symmetric))
+        soft = solver.solve(State(downhill(solver, symmetric, u, rival.free), rival.free, ""), u)
+        if far(hard, symmetric) < 0.1 or not soft.stable or far(symmetric, soft) < MERGED:
+            return u
+
+        def equations(v):  # the symmetric phase is followed as a stationary point, stable or not
+            own = rival.solve(v)[0].loss
+            return np.array([own / solver.solve(state, v).loss - 1 for state in (hard, soft)]) * [1.0, 1e4]
+
+    solved = root(equations, u, tol=1e-14)
     close = np.linalg.norm(solved.x - u) < 2 * solver.box.step
-    return solved.x if close and np.max(np.abs(solved.fun)) < 1e-12 else u
+    return solved.x if close and np.max(np.abs(solved.fun)) < 1e-10 else u
 
 
 def _merging(solver, curve, u):
@@ -183,9 +192,21 @@ def _turning_point(solver, curve, rival, near):
     merges = isinstance(rival, Softening) and set(rival.phases) <= set(curve.phases) and far(*curve.states) < 0.1
     if not merges or curve.order != "first":
         return None
-    solved = root(lambda u: np.array([rival.value(u), rival.turning(u)]), near, tol=1e-14)
-    close = np.linalg.norm(solved.x - near) < 3 * solver.box.step
-    return solved.x if close and np.max(np.abs(solved.fun)) < 1e-8 else None
+    base = _continuation.correct(rival, near)
+    if base is None:
+        return None
+    slope = rival.slope(base)
+    along = np.array([-slope[1], slope[0]]) / np.linalg.norm(slope) * solver.box.step
+
+    def turning(t):
+        u = _continuation.correct(rival, base + t * along)
+        return rival.turning(base + t * along if u is None else u)
+
+    for reach in (0.1, 0.5, 2.0):
+        ends = turning(-reach), turning(reach)
+        if np.isfinite(sum(ends)) and np.sign(ends[0]) != np.sign(ends[1]):
+            return _continuation.correct(rival, base + brentq(turning, -reach, reach, xtol=1e-12) * along)
+    return None
 
 
 def _phases_of(rival):
