@@ -134,6 +134,9 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
                 decrease -= step[i] * (slope[i] + 0.5 * values[i] * step[i])
             length = np.sqrt(np.sum(step * step))
             trial[:] = x + vectors @ step
+            for i in range(size):  # the eigenvectors of the restricted Hessian carry rounding
+                if not free[i]:
+                    trial[i] = x[i]
             after = evaluate(trial, m, importance, density, relu, 2, store)
             steps += 1
             if loss - after > 1e-4 * decrease or (
@@ -168,7 +171,10 @@ def approach(x, m, importance, density, relu, free, store):
         step = -(vectors.T @ gradient)
         for i in range(size):
             step[i] = step[i] / values[i] if abs(values[i]) > 1e-9 else 0.0
-        x += vectors @ step
+        move = vectors @ step
+        for i in range(size):
+            if free[i]:
+                x[i] += move[i]
 
 
 @jit
