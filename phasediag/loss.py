@@ -53,7 +53,7 @@ def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
     features are active, thousands at low density or where the weights are of very different sizes. Where those do not do,
     which happens when an output rests on a few tiny weights, it declines.
 
-    "auto" is enumeration for up to 10 features, where it is the faster one for loss and gradient, and the contour
+    "auto" is enumeration for up to 10 features, about where their costs for loss and gradient cross, and the contour
     integral for more; up to 14 features enumeration answers where the contour integral declines.
 
     The linear activation has a closed form, whatever the method.
