@@ -53,7 +53,7 @@ def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
     features are active, thousands at low density or where the weights are of very different sizes. Where those do not do,
     which happens when an output rests on a few tiny weights, it declines.
 
-    "auto" is enumeration for up to 10 features, where it is the faster one for loss and gradient, and the contour
+    "auto" is enumeration for up to 10 features, about where their costs for loss and gradient cross, and the contour
     integral for more; up to 14 features enumeration answers where the contour integral declines.
 
     The linear activation has a closed form, whatever the method.
@@ -186,11 +186,12 @@ def monte_carlo_loss(model, weights, bias, n_samples, *, seed=None):
     return (mean, error) if mean.ndim else (float(mean), float(error))
 
 
-def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOLERANCE):
+def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOLERANCE, strict=True):
     """Return losses per feature (without importance), weights' and bias' gradient, Hessian and error of the expected loss.
 
     ``weights`` and ``bias`` come from `ToyModel.check_parameters`; ``order`` is 0, 1 or 2: how many derivatives are
-    wanted, the others are None. ``density``, shape (…, n_features), replaces the model's; here 0 is allowed.
+    wanted, the others are None. ``density``, shape (…, n_features), replaces the model's; here 0 is allowed. Unless
+    ``strict``, models that cannot meet the tolerance are left with a larger error, or NaN losses, instead of an exception.
     """
     one_of("method", method, METHODS)
     lowest = ENUMERATION_ERROR
@@ -241,7 +242,7 @@ def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOL
         step = -(-batch // (4 * n_threads))
         with ThreadPoolExecutor(n_threads) as pool:
             list(pool.map(run, (slice(start, start + step) for start in range(0, batch, step))))
-    if declined.any():
+    if strict and declined.any():
         raise ValueError(
             f"tolerance must be one that the contour integral can meet with {MOST_NODES} nodes for these weights, got "
             f"{tolerance:g}" + (' (method "enumeration" needs none)' if n <= MOST_ENUMERATED else "")

@@ -141,7 +141,7 @@ def test_auto_turns_to_enumeration_where_the_contour_declines():
     weights, bias = rng.normal(size=(3, 4, 12)) / 2, np.zeros(12)
     weights[1] = 0
     weights[1, 0, :3] = 1, -1e-7, -1e-8
-    with pytest.raises(ValueError, match='with 65536 nodes for these weights, got 1e-12 .method "enumeration" needs none'):
+    with pytest.raises(ValueError, match=r'with 65536 nodes for these weights, got 1e-12 \(method "enumeration" needs none'):
         expected_loss(model, weights, bias, method="contour")
     loss, error = expected_loss_with_error(model, weights, bias)
     exact = expected_loss(model, weights, bias, method="enumeration")
@@ -153,7 +153,7 @@ def test_many_features_decline_in_a_sentence():
     model = ToyModel(1, np.ones(20), 0.5)
     weights = np.zeros((1, 20))
     weights[0, :3] = 1, -1e-7, -1e-8
-    with pytest.raises(ValueError, match="tolerance must be one that the contour integral can meet .* got 1e-12$"):
+    with pytest.raises(ValueError, match=r"tolerance must be one that the contour integral can meet .* got 1e-12$"):
         expected_loss(model, weights, np.zeros(20))
     exact = expected_loss(ToyModel(1, np.ones(3), 0.5), weights[:, :3], np.zeros(3)) + 17 / 6
     assert expected_loss(model, weights, np.zeros(20), tolerance=1e-3) == pytest.approx(exact, rel=1e-3)

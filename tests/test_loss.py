@@ -10,7 +10,9 @@ from phasediag import (
     expected_loss,
     expected_loss_and_gradient,
     expected_loss_hessian,
+    expected_loss_with_error,
     monte_carlo_loss,
+    optimal_bias,
 )
 
 SIZES = st.sampled_from([(2, 1), (3, 1), (3, 2), (4, 2), (5, 2)])
@@ -115,6 +117,35 @@ def test_relabelling_and_importance_scale(size, seed, factor):
     assert found[0] == pytest.approx(factor * loss, rel=1e-13)
     np.testing.assert_allclose(found[1], factor * in_weights[:, order], rtol=0, atol=1e-13 * factor)
     np.testing.assert_allclose(found[2], factor * in_bias[order], rtol=0, atol=1e-13 * factor)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(-3, 3), st.floats(-3, 3), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.01, 100), st.floats(1e-6, 1),
+    st.sampled_from(["enumeration", "contour"]),
+)  # fmt: skip
+def test_swapping_the_features_of_two_to_one(first, second, one, other, importance, density, method):
+    """For 2→1, L at importance 1/I with the features swapped is L/I, and the best biases are swapped."""
+    model, mirror = ToyModel(1, [1, importance], density), ToyModel(1, [1, 1 / importance], density)
+    loss = expected_loss(model, [[first, second]], [one, other], method=method)
+    swapped = expected_loss(mirror, [[second, first]], [other, one], method=method)
+    assert swapped == pytest.approx(loss / importance, rel=1e-13)
+    best = [expected_loss(m, w, optimal_bias(m, w)) for m, w in ((model, [[first, second]]), (mirror, [[second, first]]))]
+    assert best[1] == pytest.approx(best[0] / importance, rel=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(11, 30), st.floats(1e-3, 1e3))
+def test_symmetries_of_many_features(seed, n, factor):
+    """By the contour integral: rotation, relabelling and scaled importances together change nothing but the unit."""
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(3, 8))
+    model, weights, bias, rng = random_model(seed, n, m)
+    order, rotation = rng.permutation(n), np.linalg.qr(rng.normal(size=(m, m)))[0]
+    other = ToyModel(m, factor * model.importance[order], model.density[order])
+    loss, error = expected_loss_with_error(model, weights, bias)
+    found, other_error = expected_loss_with_error(other, rotation @ weights[:, order], bias[order])
+    assert abs(found / factor - loss) <= error + other_error / factor
 
 
 @settings(max_examples=25, deadline=None)
