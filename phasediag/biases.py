@@ -81,7 +81,7 @@ def _loss_and_slope(model, weights, bias, tolerances):
             again = evaluate(model, all_weights[short], bias[short], "auto", 1, tolerance=tolerance, strict=False)
             losses[short], slope[short] = again[0], again[2]
     if np.isnan(losses).any():
-        raise ValueError("weights must be such that the contour integral can meet a tolerance of 0.001, got slower ones")
+        raise ValueError(f"weights must let the contour integral meet a tolerance of {TOLERANCES[-1]:g}, got some that do not")
     return losses, slope / model.importance
 
 
@@ -121,4 +121,4 @@ def _grid(gram, linear):
     kinks = np.sort(np.concatenate([off[None], np.clip(kinks, off, on), on[None], last[None]]), axis=0)
     share = np.arange(points).reshape(-1, *[1] * (kinks.ndim - 1)) / points
     between = kinks[:-1, None] + share * np.diff(kinks, axis=0)[:, None]
-    return np.concatenate([between.reshape(-1, *kinks.shape[1:]), kinks[-1:]])
+    return np.concatenate([between.reshape(between.shape[0] * points, *kinks.shape[1:]), kinks[-1:]])

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import sympy
 
-from ._arguments import positive_array, real_array
+from ._arguments import positive_array, real_array, real_number
 from ._jit import elementwise
 from .candidates import Configuration
 from .symbolic import DENSITY, IMPORTANCE, symbolic_expected_loss
@@ -155,7 +155,7 @@ def relaxed_form(configuration, at=None):
     for i, symbol in enumerate(biases):
         reference[symbol] = DROPPED_BIAS if i in configuration.dropped else REPRESENTED_BIAS
     for symbol, value in _by_symbol("at", at or {}, reference).items():
-        value = value if isinstance(value, sympy.Basic) else real_array(f"at[{symbol.name}]", value, shape=()).item()
+        value = value if isinstance(value, sympy.Basic) else real_number(f"at[{symbol.name}]", value)
         reference[symbol] = sympy.nsimplify(value, rational=True)
         if not (reference[symbol].is_Rational and (reference[symbol] > 0 or not symbol.is_positive)):
             domain = "positive and finite" if symbol.is_positive else "finite"

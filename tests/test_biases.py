@@ -76,3 +76,4 @@ def test_bad_weights_are_named():
         optimal_bias(model, np.ones((2, 2)))
     with pytest.raises(ValueError, match="weights must be finite"):
         optimal_bias(model, [[np.nan, 1]])
+    assert optimal_bias(model, np.empty((0, 1, 2))).shape == (0, 2)

@@ -180,6 +180,21 @@ def test_zero_model_has_the_derivative_for_a_rising_bias():
     np.testing.assert_allclose(in_bias, [-0.3, -0.6], rtol=1e-15)
 
 
+@pytest.mark.parametrize("method", ["enumeration", "contour"])
+@pytest.mark.parametrize("n", [2, 3, 4, 6])
+def test_weights_whose_squares_vanish_count_as_none(n, method):
+    """Down to the smallest doubles the loss, its gradient and its Hessian are finite and those of zero weights."""
+    rng = np.random.default_rng(n)
+    model, bias = ToyModel(1, np.ones(n), 0.3), np.full(n, 0.1)
+    none = expected_loss_and_gradient(model, np.zeros((1, n)), bias)
+    for size in 10.0 ** np.arange(-320, -99, 5):
+        weights = size * rng.normal(size=(1, n))
+        found = expected_loss_and_gradient(model, weights, bias, method=method)
+        for a, b in zip(found, none, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-90)
+        assert np.isfinite(expected_loss_hessian(model, weights, bias)).all()
+
+
 def test_twelve_features_are_within_reach():
     """Twelve features, no two weights alike: within five standard errors of sampling."""
     rng = np.random.default_rng(0)
@@ -225,3 +240,7 @@ def test_bad_input_is_named():
     wide = ToyModel(1, np.ones(15), 0.5)
     with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 15"):
         expected_loss(wide, np.ones((1, 15)), np.zeros(15), method="enumeration")
+    with pytest.raises(ValueError, match=r"tolerance must be one number \(in \[1e-13, 1\)\), got \[0.1, 0.1\]"):
+        expected_loss(model, weights, bias, tolerance=[0.1, 0.1])
+    with pytest.raises(ValueError, match="seed must be None, a whole number ≥ 0 or a numpy Generator, got -1"):
+        monte_carlo_loss(model, weights, bias, 10, seed=-1)
