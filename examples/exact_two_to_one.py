@@ -25,7 +25,7 @@ triple = brentq(lambda p: pair(p, equal=True).loss - pair(p, equal=False).loss, 
 one, other = pair(triple, equal=True), pair(triple, equal=False)
 print(f"importance 1, density {triple:.10f}: loss {one.loss:.10f}")
 print("    equal lengths  ", one.feature_norm.round(5), "unequal", np.sort(other.feature_norm).round(5))
-assert abs(triple - 0.7064036927) < 1e-9 and one.curvature > 0.01 and other.curvature > 0.01  # both are minima: they cross
+assert abs(triple - 0.7064036927) < 1e-9 and min(one.curvature, other.curvature) > 0.005  # two minima cross
 
 for density in (0.75, 0.85, 0.95):
     below, above = minima(1 - 1e-6, density)[0], minima(1 + 1e-6, density)[0]
