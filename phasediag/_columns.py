@@ -166,6 +166,6 @@ def _middles(diagram, ax, size):
     for region in np.unique(number):
         depth = distance_transform_edt(np.pad(number == region, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(np.argmax(depth), depth.shape)
-        if depth[row, column] > 0.5 * size * FINENESS:
+        if depth[row, column] > 0.6 * size * FINENESS:
             found.append((importance[column], density[row]))
     return found

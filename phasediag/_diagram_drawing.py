@@ -108,13 +108,18 @@ def _paper_axes(diagram, ax, window):
     ax.set_yscale("log")
     ax.set_xlim(*window[0])
     ax.set_ylim(*window[1])
-    for axis, (low, high) in zip((ax.xaxis, ax.yaxis), window, strict=True):
-        axis.set_major_locator(LogLocator(base=10, subs=(1,) if high > 30 * low else (1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    for axis, ends in zip((ax.xaxis, ax.yaxis), window, strict=True):
+        plain_ticks(axis, *ends)
     ax.set_xlabel("relative importance of the extra feature")
     ax.set_ylabel("feature density (1 − sparsity)")
     ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} theory")
+
+
+def plain_ticks(axis, low, high):
+    """Label a logarithmic axis with plain numbers: powers of ten, and 2 and 5 times them on short axes."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1,) if high > 30 * low else (1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _draw_spinodal(spinodal, ax, look):

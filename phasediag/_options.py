@@ -45,7 +45,7 @@ def _several(*options):
 
 
 activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
-json_option = click.option("--json", "asjson_option", is_flag=True, help="Print JSON on standard output.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 size_options = _several(
     click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
     click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),

@@ -3,10 +3,12 @@
 import numpy as np
 
 from ._arguments import positive_array
+from ._diagram_drawing import plain_ticks
 from .colours import phase_colour
 from .loss import expected_loss
 from .minima import invariants
 from .model import ToyModel
+from .order_parameters import classify_many
 
 _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by less can be one that moved
 
@@ -55,11 +57,23 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
         ends += [(axis[places[k]], 100 * excess[k]) for k in (0, -1) if 0 < places[k] < axis.size - 1]
     dots = ax.plot(*np.reshape(ends, (-1, 2)).T, "o", color="black", markerfacecolor="white", markersize=4, zorder=4)
     ax.set_xscale("log")
+    plain_ticks(ax.xaxis, axis[0], axis[-1])
     ax.set_xlabel("feature density (1 − sparsity)" if fixed.startswith("imp") else "relative importance of the extra feature")
     ax.set_ylabel("loss above the lowest (%)")
     ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {fixed}")
     ax.margins(x=0)
-    legend = ax.legend(named.values(), named.keys(), fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1))
+    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+    title = "thick: lowest, thin: metastable\n○: ceases to be a minimum"
+    legend = ax.legend(
+        named.values(),
+        named.keys(),
+        title=title,
+        title_fontsize="small",
+        fontsize="small",
+        frameon=False,
+        alignment="left",
+        **place,
+    )
     return {"sheets": artists, "ends": dots, "legend": legend}
 
 
@@ -80,8 +94,6 @@ def _cut(diagram, importance, density):
 def _sheets(diagram, cells):
     """Join the minima of neighbouring cells: a list of (positions along the cut, relative excess loss, phases)."""
     m, n = diagram.n_hidden, diagram.n_features
-    from .order_parameters import classify_many
-
     growing, done = [], []
     for position, cell in enumerate(cells):
         row, column = np.unravel_index(cell, diagram.loss.shape)
