@@ -129,7 +129,10 @@ def _branches(solver, curve, rival, u):
         return [Crossing(solver, side, rival) for side in (one, other)]
     symmetric = rival.solve(u)[0]
     soft, hard = sorted((one, other), key=lambda state: far(state, symmetric))
-    return [Crossing(solver, symmetric, hard), Crossing(solver, soft, hard), rival]
+    branches = [Crossing(solver, symmetric, hard), Crossing(solver, soft, hard), rival]
+    if soft.phase != symmetric.phase and far(soft, symmetric) > MERGED:
+        branches.append(Crossing(solver, symmetric, soft))
+    return branches
 
 
 def _beyond(solver, curve, tip, inner):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
 
-import phasediag.loss as loss_module
+import phasediag._contour_batch as loss_module
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
@@ -20,7 +20,7 @@ NODES = 512
 @pytest.fixture(autouse=True)
 def few_nodes(monkeypatch):
     """Let the contour integral give up early: few features with small weights are cheaper to enumerate."""
-    monkeypatch.setattr(loss_module, "CONTOUR_NODES", NODES)
+    monkeypatch.setattr(loss_module, "MOST_NODES", NODES)
 
 
 def _objective(model, method):
