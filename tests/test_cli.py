@@ -84,9 +84,9 @@ def test_boundary_prints_the_exact_equations(run):
     assert code == 0 and err == ""
     assert "density = 4·importance/(5·importance + 2)" in out
     assert "3 phases meet at importance = 1, density = 4/7" in out
-    code, out, _ = run("boundary", "--latex")
+    code, out, _ = run("boundary", "--theory", "frozen", "--latex")
     assert code == 0 and r"density = \frac{4 importance}{5 importance + 2}" in out and r"\frac{4}{7}" in out
-    code, out, _ = run("boundary", "--n-features", 4, "--n-hidden", 2, "--json")
+    code, out, _ = run("boundary", "--theory", "frozen", "--n-features", 4, "--n-hidden", 2, "--json")
     facts = json.loads(out)
     boundaries, triples = frozen_boundaries(4, 2)
     assert [tuple(b["phases"]) for b in facts["boundaries"]] == [b.phases for b in boundaries]
@@ -95,7 +95,7 @@ def test_boundary_prints_the_exact_equations(run):
 
 def test_linear_model_on_the_command_line(run):
     """--activation linear reaches the computation."""
-    code, out, _ = run("boundary", "--activation", "linear")
+    code, out, _ = run("boundary", "--theory", "frozen", "--activation", "linear")
     assert code == 0 and "importance = 1" in out and "antipodal" not in out
 
 
