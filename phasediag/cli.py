@@ -194,26 +194,26 @@ def paper(output, exact):
     from .diagram import phase_diagram
     from .figures import comparison_figure, paper_figure
 
-    frozen = [phase_diagram(n_features, n_features - 1, theory="frozen") for n_features in (2, 3)]
-    for result in frozen:
+    frozen = {n_features: phase_diagram(n_features, n_features - 1, theory="frozen") for n_features in (2, 3)}
+    for result in frozen.values():
         _printing.print_diagram(result)
         click.echo()
-    paper_figure(frozen).savefig(paths[0], dpi=160)
+    paper_figure(list(frozen.values())).savefig(paths[0], dpi=160)
     click.echo(f"wrote {paths[0]}", err=True)
     if not exact:
         return 0
     import numpy as np
 
-    solved = []
+    solved = {}
     for n_features, count in EXACT_GRIDS.items():
         axes = {"importance": np.geomspace(0.1, 10, count), "density": np.geomspace(0.01, 1, count)}
-        solved.append(_computed(n_features=n_features, n_hidden=n_features - 1, theory="global", **axes))
-        _printing.print_diagram(solved[-1])
+        solved[n_features] = _computed(n_features=n_features, n_hidden=n_features - 1, theory="global", **axes)
+        _printing.print_diagram(solved[n_features])
         click.echo()
     _say_on_terminal("looking for spinodals and drawing …")
-    comparison_figure(list(zip(frozen, solved, strict=True))).savefig(paths[1], dpi=130)
+    comparison_figure([(frozen[n_features], result) for n_features, result in solved.items()]).savefig(paths[1], dpi=130)
     click.echo(f"wrote {paths[1]}", err=True)
-    return int(any([_printing.print_unconverged(result) for result in solved]))
+    return int(any([_printing.print_unconverged(result) for result in solved.values()]))
 
 
 def main(arguments=None):

@@ -11,7 +11,16 @@ from matplotlib.text import Text
 
 from phasediag import configurations, frozen_boundaries, phase_diagram
 from phasediag.colours import norm_interference_colour, phase_colour
-from phasediag.figures import diagram_figure, draw_colour_key, draw_configuration, draw_phase_diagram, paper_figure
+from phasediag.figures import (
+    diagram_figure,
+    draw_colour_key,
+    draw_columns,
+    draw_columns_on_diagram,
+    draw_configuration,
+    draw_loss_sheets,
+    draw_phase_diagram,
+    paper_figure,
+)
 
 SIZES = [(2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 3), (6, 3)]
 
@@ -153,9 +162,10 @@ def test_legend_names_every_phase_once_with_its_pattern(shape, importance):
     expected = {f"{c.pattern}\n{c.name}": phase_colour(c.name) for c in configurations(*shape) if c.name in winners}
     found = {
         text.get_text(): to_rgb(patch.get_facecolor())
-        for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
+        for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=False)  # the patches come first
     }
-    assert len(legend.get_texts()) == len(found) and found.keys() == expected.keys()
+    kinds = [text.get_text() for text in legend.get_texts()[len(found) :]]
+    assert kinds == ["first order: two minima cross", "triple point"] and found.keys() == expected.keys()
     assert all(found[label] == pytest.approx(expected[label]) for label in expected)
 
 
@@ -230,3 +240,67 @@ def test_unknown_look_is_named():
     """One error that names the argument."""
     with pytest.raises(ValueError, match='look must be one of "phase", "norm-interference", got \'pretty\''):
         draw_phase_diagram(phase_diagram(importance=[1.0], density=[1.0], theory="frozen"), Figure().subplots(), look="pretty")
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """The global 2→1 diagram around its triple points."""
+    return phase_diagram(2, 1, importance=np.geomspace(0.4, 2.5, 24), density=np.geomspace(0.4, 1.0, 24))
+
+
+def test_lines_tell_the_order(exact):
+    """Solid for first order, dashed for continuous, a diamond at each change of order, dotted spinodals in two looks."""
+    artists = draw_phase_diagram(exact, Figure().subplots())
+    for line, boundary in zip(artists["boundaries"], exact.boundaries(), strict=True):
+        assert (line.get_linestyle() == "-") == (boundary.order == "first")
+    (changes,) = artists["order_changes"]
+    assert len(changes.get_xdata()) == sum(end == "order changes" for b in exact.boundaries() for end in b.ends)
+    coloured = {to_rgb(line.get_color()) for line in artists["spinodals"][1::2]}
+    assert coloured == {phase_colour(s.phase) for b in exact.boundaries() for s in b.spinodals if s.importance.size > 1}
+    plain = draw_phase_diagram(exact, Figure().subplots(), look="norm-interference")
+    assert {to_rgb(line.get_color()) for line in plain["spinodals"][1::2]} == {(1.0, 1.0, 1.0)}
+    assert draw_phase_diagram(exact, Figure().subplots(), spinodals=False)["spinodals"] == []
+
+
+def test_fields_vary_within_a_phase(exact):
+    """In the look of norm and interference a cell's pixel has the colour of that cell's order parameters."""
+    figure = diagram_figure(exact, look="norm-interference", spinodals=False)
+    image, ax = _image(figure), figure.axes[0]
+    expected = norm_interference_colour(exact.feature_norm, exact.interference)
+    for i, j in ((2, 2), (2, 12), (2, 20), (20, 2), (20, 21)):
+        assert np.allclose(_pixel(image, ax, exact.importance[j], exact.density[i]), expected[i, j], atol=0.02)
+
+
+def test_columns_are_drawn_where_they_point():
+    """Arrows end at the columns; a zero column is a dot; the extra feature has its own colour; many dimensions give WᵀW."""
+    weights = np.array([[1.0, 0.0, -0.5], [0.0, 0.0, 0.8]])
+    first, absent, extra = draw_columns(weights, Figure().subplots())
+    assert first.xy == pytest.approx((1, 0)) and extra.xy == pytest.approx((-0.5, 0.8))
+    assert absent.get_marker() == "o" and extra.arrow_patch.get_edgecolor() != first.arrow_patch.get_edgecolor()
+    (image,) = draw_columns(np.eye(4, 5), Figure().subplots())
+    assert np.array_equal(image.get_array(), np.diag([1, 1, 1, 1, 0]))
+    assert len(draw_columns([[1.0, -0.6]], Figure().subplots())) == 2
+    with pytest.raises(ValueError, match="weights must have shape"):
+        draw_columns([1.0, 2.0], Figure().subplots())
+
+
+def test_columns_lie_on_their_points(exact):
+    """A small panel for each point asked for, centred on its cell."""
+    ax = diagram_figure(exact).axes[0]
+    ax.figure.draw_without_rendering()
+    (panel,) = draw_columns_on_diagram(exact, ax, points=[(1.0, 0.5)])
+    box = panel.get_position(original=True)
+    middle = ax.figure.transFigure.transform(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2))
+    importance, density = ax.transData.inverted().transform(middle)
+    assert importance == pytest.approx(1.0, rel=0.1) and density == pytest.approx(0.5, rel=0.1)
+
+
+def test_loss_sheets_have_a_lowest_one(exact):
+    """No sheet lies below 0, the thick parts lie on it, and a cut that is not one is refused."""
+    sheets = draw_loss_sheets(exact, Figure().subplots(), importance=0.7)["sheets"]
+    assert min(np.min(line.get_ydata()) for line in sheets) > -1e-9
+    assert any(line.get_linewidth() > 3 and np.max(line.get_ydata()) < 1e-6 for line in sheets)
+    with pytest.raises(ValueError, match="exactly one of importance and density"):
+        draw_loss_sheets(exact, Figure().subplots())
+    with pytest.raises(ValueError, match="diagram must be of the"):
+        draw_loss_sheets(phase_diagram(theory="frozen"), Figure().subplots(), importance=1.0)
