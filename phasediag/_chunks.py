@@ -62,10 +62,11 @@ class Chunk:
             keys=keys,
         )  # fmt: skip
 
-    def train(self, stopped=lambda: False):
+    def train(self, stopped=lambda: False, advanced=lambda count: None):
         """Train and return (weights, bias) with a leading axis of ``recorded``, float32.
 
-        ``stopped`` is asked now and then; when it answers true, None is returned.
+        ``stopped`` is asked now and then; when it answers true, None is returned. ``advanced`` is told how many steps of how
+        many models, multiplied, were taken since it was told last.
         """
         trainer = engine(self)(self)
         weights = np.empty((len(self.recorded), *self.weights.shape), np.float32)
@@ -77,6 +78,7 @@ class Chunk:
                     return None
                 ahead = min(stop, done + trainer.stride)
                 trainer.advance(done, ahead)
+                advanced(len(self.weights) * (ahead - done))
                 done = ahead
             weights[i], bias[i] = trainer.current()
         return weights, bias

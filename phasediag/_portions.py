@@ -16,6 +16,7 @@ from .training import CHUNK_OPTIONS, MINIBATCHES, STARTS
 MOST_WORK = 4e10
 """Work of a portion, in samples times operations per sample, rounded up to whole vectors of models: some seconds."""
 PORTIONS_PER_THREAD = 4
+GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def train_portion(portion, stopped=lambda: False):
 
 
 def divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads):
-    """Return all portions of a diagram, density by density from the highest, whose models take longest."""
+    """Return all portions of a diagram; rows come in an order that mixes densities, so that time left can be foretold."""
     first = Portion(0, 0, 0, float(density[0]), importance[:1], n_features, n_hidden, activation, options)
     work = options["n_steps"] * options["batch_size"] * (1 + n_features * n_hidden / 8)
     kind = engine(first.chunk())
@@ -92,7 +93,7 @@ def divide(n_features, n_hidden, activation, importance, density, n_seeds, optio
             row, replicate, start, float(density[row]), importance[start : start + size], n_features, n_hidden, activation,
             options,
         )
-        for row in reversed(range(density.size))
+        for row in sorted(range(density.size), key=lambda row: row * GOLDEN % 1)
         for replicate in range(n_seeds)
         for start in range(0, importance.size, size)
     ]  # fmt: skip

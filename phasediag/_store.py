@@ -57,8 +57,9 @@ class Store:
         self._group["bias"][place] = bias
 
     def _create(self, zarr, importance, density, shape, facts):
+        fresh = self.path.with_name(self.path.name + ".new")
         try:
-            group = zarr.open_group(self.path, mode="a")
+            group = zarr.open_group(fresh, mode="w")
         except OSError as error:
             raise ValueError(f"store must be a folder that can be made, got {str(self.path)!r} ({error.strerror})") from None
         for name, values in (("density", density), ("importance", importance)):
@@ -68,8 +69,9 @@ class Store:
             group.create_array(
                 name, shape=full, chunks=(1, 1, *full[2:]), dtype="float32", fill_value=np.nan, dimension_names=(*AXES, *axes)
             )
-        group.attrs.update(facts)  # last: without them there is nothing to go on from
-        return group
+        group.attrs.update(facts)
+        fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
+        return zarr.open_group(self.path, mode="r+")
 
     def _open(self, zarr):
         try:

@@ -10,10 +10,9 @@ from ._arguments import density_array, grid_axis, one_of, positive_array, sizes,
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_grid
-from .trained_models import GRIDS, TrainedModels
+from .trained_models import GRIDS, TRAINED, TrainedModels
 
 THEORIES = ("frozen", "relaxed", "global")
-TRAINED = "trained"
 
 
 @dataclass(frozen=True, eq=False)

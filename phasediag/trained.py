@@ -3,14 +3,15 @@
 from contextlib import closing
 
 import numpy as np
+from tqdm import tqdm
 
 from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, whole_number
 from ._chunks import completed
 from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._portions import divide, train_portion
-from .diagram import TRAINED, PhaseDiagram, default_axes
+from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
-from .trained_models import REDUCTIONS, diagram_fields, evaluate_cells
+from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
 from .training import WEIGHT_DECAY, as_flag, as_rate, as_seed, check_convergent, check_memory
 
 
@@ -93,8 +94,11 @@ def trained_phase_diagram(
     The paper trains ten models a cell, discards the one with the highest loss and averages the rest. It does not publish
     the optimizer, learning rate, steps, batch size and starting points of that figure. The defaults are its notebook's
     (AdamW, constant learning rate 1e-3, 10 000 steps of 1024 samples) and Xavier's normal law for one model, variance
-    2/(n_hidden + n_features); the notebook's own variance depends on how many models are trained at once. At densities of
-    a few per cent, where most samples are empty, so many steps do not suffice: ``converged`` says where.
+    2/(n_hidden + n_features); the notebook's own variance depends on how many models are trained at once.
+
+    Many models end in metastable minima: in the middle of the 2→1 diagram about half of them, those that start with both
+    weights of one sign, whatever the scale of the starting points. They speckle the averages of the paper's reduction;
+    ``phase`` and the reduction "best" do not show them, ``trained.metastable_fraction`` does.
 
     Phases are those of `classify` with a tolerance of 0.1: norms and cosines of trained weights below that count as zero.
 
@@ -119,7 +123,7 @@ def trained_phase_diagram(
         "independent": as_flag("independent", independent),
         "seed": as_seed(seed),
     }
-    check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2)
+    check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
     portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
     shape = (density.size, n_seeds, importance.size, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation, "n_seeds": n_seeds, **options}
@@ -140,8 +144,6 @@ def _open(path, *arguments):
 
 def _train(portions, shape, store, n_threads, executor, progress):
     """Train the portions that the store does not hold yet; return weights and biases with axes as in ``shape``."""
-    from tqdm import tqdm
-
     if store is None:
         weights, bias = np.full(shape, np.nan, np.float32), np.full((*shape[:3], shape[4]), np.nan, np.float32)
         done = np.zeros(shape[:3], dtype=bool)

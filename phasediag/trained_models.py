@@ -12,6 +12,9 @@ from .minima import settle
 from .model import ToyModel
 from .order_parameters import classify_many, feature_norm, interference
 
+TRAINED = "trained"
+"""The ``theory`` of a diagram of trained models."""
+
 TRAINED_TOLERANCE = 0.1
 """Norms and cosines below this count as zero when the phase of trained weights is named: they carry noise."""
 

@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from threading import Lock
 
 import numpy as np
+from tqdm import tqdm
 
 from ._arguments import one_of, real_array, whole_number
 from ._chunks import Chunk, engine, run_chunks, split
@@ -109,6 +111,7 @@ def train(
     initial_weights=None,
     initial_bias=None,
     n_threads=None,
+    progress=False,
 ):
     """Train models of one kind from different starting points.
 
@@ -139,6 +142,8 @@ def train(
         0 if None.
     n_threads : int, optional
         One per processor if None.
+    progress : bool
+        Show a progress bar with the time left on standard error.
 
     Returns
     -------
@@ -181,7 +186,14 @@ def train(
     weights, bias = starting_points(model, options)
     chunk = _chunk(model, options, weights, bias, recorded)
     task = partial(descend, model) if gradient == "population" else Chunk.train
-    results = run_chunks(task, split(chunk, n_threads), n_threads)
+    with tqdm(total=options["n_models"] * n_steps, disable=not progress, unit="step", unit_scale=True, desc="training") as bar:
+        lock = Lock()
+
+        def advanced(count):
+            with lock:
+                bar.update(count)
+
+        results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
     recorded_weights, recorded_bias = (
         np.concatenate([first[None], np.concatenate(later, axis=1)])
         for first, later in zip((weights, bias), zip(*results, strict=True), strict=True)
@@ -273,7 +285,7 @@ def as_seed(seed):
     return whole_number("seed", seed, 0)
 
 
-def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded):
+def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_models"):
     """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
     needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 200 * n_steps
     try:
@@ -282,6 +294,6 @@ def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded):
         return
     if needed > available:
         raise ValueError(
-            f"n_models and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
+            f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
             f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
         )
