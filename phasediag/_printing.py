@@ -214,8 +214,9 @@ def _head_facts(result):
 
 
 def _print_head(result):
+    kind = "theory" if result.trained is None else "models"
     click.echo(
-        f"{result.n_features} → {result.n_hidden}, {result.theory} theory ({result.activation}): "
+        f"{result.n_features} → {result.n_hidden}, {result.theory} {kind} ({result.activation}): "
         f"importance {result.importance[0]:g} to {result.importance[-1]:g}, "
         f"density {result.density[0]:g} to {result.density[-1]:g}"
     )

@@ -1,18 +1,14 @@
 """The store of a long training: readable at any time, and a killed run goes on with the same bits."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray
 import zarr
 
-import phasediag
 from phasediag import trained_phase_diagram
 from phasediag._store import Store
 
@@ -30,19 +26,6 @@ trained_phase_diagram(2, 1, **axes, n_seeds=6, n_steps=4000, seed=3, store={path
 
 def same(one, two):
     return np.array_equal(one.trained.weights, two.trained.weights) and np.array_equal(one.trained.bias, two.trained.bias)
-
-
-def wait_for(ready, process, seconds=120):
-    """Wait until ``ready()`` while a process runs."""
-    until = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < until and process.poll() is None
-        time.sleep(0.002)
-
-
-def finished_files(path):
-    """How many portions a store on disk has finished."""
-    return sum(not name.name.endswith(".partial") for name in Path(path, "bias", "c").rglob("0") if name.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +75,12 @@ def test_only_what_is_missing_is_trained(filled, monkeypatch):
     assert sorted(begun) == [(2, 1), (4, 5)]
 
 
-def test_a_killed_run_goes_on_with_the_same_bits(tmp_path):
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, environment, wait_for, finished_portions):
     """SIGKILL in the middle, then the same call: models finished before are kept, the end is that of an unbroken run."""
     path = tmp_path / "store.zarr"
-    root = str(Path(phasediag.__file__).parent.parent)
-    process = subprocess.Popen([sys.executable, "-c", LONG.format(path=str(path))], env={**os.environ, "PYTHONPATH": root})
+    process = subprocess.Popen([sys.executable, "-c", LONG.format(path=str(path))], env=environment)
     try:
-        wait_for(lambda: finished_files(path) >= 3, process)
+        wait_for(lambda: finished_portions(path) >= 3, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
