@@ -37,6 +37,8 @@ _HOME = {
     # trained models
     "train": "training",
     "TrainingRun": "training",
+    "trained_phase_diagram": "trained",
+    "TrainedModels": "trained_models",
     # phase diagrams and their boundaries
     "phase_diagram": "diagram",
     "PhaseDiagram": "diagram",

@@ -4,7 +4,7 @@ A chunk says everything about its training in plain arrays and numbers, so that 
 comes back does not depend on how models were divided into chunks.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -62,10 +62,11 @@ class Chunk:
             keys=keys,
         )  # fmt: skip
 
-    def train(self, stopped=lambda: False):
+    def train(self, stopped=lambda: False, advanced=lambda count: None):
         """Train and return (weights, bias) with a leading axis of ``recorded``, float32.
 
-        ``stopped`` is asked now and then; when it answers true, None is returned.
+        ``stopped`` is asked now and then; when it answers true, None is returned. ``advanced`` is told how many steps of how
+        many models, multiplied, were taken since it was told last.
         """
         trainer = engine(self)(self)
         weights = np.empty((len(self.recorded), *self.weights.shape), np.float32)
@@ -77,6 +78,7 @@ class Chunk:
                     return None
                 ahead = min(stop, done + trainer.stride)
                 trainer.advance(done, ahead)
+                advanced(len(self.weights) * (ahead - done))
                 done = ahead
             weights[i], bias[i] = trainer.current()
         return weights, bias
@@ -104,12 +106,27 @@ def split(chunk, n_workers):
 
 def run_chunks(task, chunks, n_threads):
     """Return ``task(chunk, stopped)`` of all chunks, in order, on a pool of threads; an interrupt stops them soon."""
+    results = dict(completed(task, chunks, n_threads=n_threads))
+    return [results[i] for i in range(len(chunks))]
+
+
+def completed(task, items, *, n_threads=1, executor=None):
+    """Yield (i, task(items[i])) of all items as they are done.
+
+    On the executor given, or on a pool of threads of its own, where ``task`` gets as second argument a function that answers
+    whether the work was interrupted. What has not begun when the consumer stops or is interrupted is not begun.
+    """
     interrupted = Event()
-    with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(task, chunk, interrupted.is_set) for chunk in chunks]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            interrupted.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool, further = (ThreadPoolExecutor(n_threads), (interrupted.is_set,)) if executor is None else (executor, ())
+    futures = {}
+    try:
+        for i, item in enumerate(items):
+            futures[pool.submit(task, item, *further)] = i
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        interrupted.set()
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown()

@@ -17,7 +17,7 @@ def take_step(adam, scalars, gradient, parameters, first, second):
     return shrink * parameters - size * gradient, first, second
 
 
-def descend(model, chunk, stopped=lambda: False):
+def descend(model, chunk, stopped=lambda: False, advanced=lambda count: None):
     """Train a chunk of models of one ToyModel on the population's gradient; as `Chunk.train`, in double precision."""
     (n_models, m, n), adam = chunk.weights.shape, chunk.optimizer != "sgd"
     parameters = np.concatenate([chunk.weights, chunk.bias[:, None]], axis=1).astype(np.float64)
@@ -31,6 +31,7 @@ def descend(model, chunk, stopped=lambda: False):
             break  # diverged: the caller says so
         _, weights_gradient, bias_gradient = expected_loss_and_gradient(model, parameters[:, :m], parameters[:, m])
         gradient = np.concatenate([weights_gradient, bias_gradient[:, None]], axis=1) / n
+        advanced(n_models)
         parameters, first, second = take_step(adam, scalars, gradient, parameters, first, second)
         if step in chunk.recorded:
             records[step] = parameters

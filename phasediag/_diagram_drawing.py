@@ -9,6 +9,7 @@ from ._arguments import one_of
 from ._regions import enclosed, pixel_edges, spread, whole
 from .colours import LOOKS, norm_interference_colour, phase_colour
 from .theories import TIE_MARK
+from .trained_models import TRAINED
 
 STYLES = {
     "first": {"linestyle": "-", "linewidth": 1.4, "label": "first order: two minima cross"},
@@ -36,7 +37,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
 
     Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
-    the other.
+    the other. Trained diagrams have none: they are drawn cell by cell.
 
     Parameters
     ----------
@@ -65,9 +66,14 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     """
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
-    artists = {"regions": _draw_regions(diagram, ax, look, window), "boundaries": [], "spinodals": []}
+    solved = diagram.theory != TRAINED
+    artists = {
+        "regions": (_draw_regions if solved else _draw_cells)(diagram, ax, look, window),
+        "boundaries": [],
+        "spinodals": [],
+    }
     ends = {"order changes": [], "critical point": []}
-    for boundary in diagram.boundaries():
+    for boundary in diagram.boundaries() if solved else ():
         place = boundary.importance, boundary.density
         artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
         for k, end in zip((0, -1), boundary.ends, strict=False):
@@ -75,7 +81,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
                 ends[end].append((place[0][k], place[1][k]))
         for spinodal in boundary.spinodals if spinodals else ():
             artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
-    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()]
+    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()] if solved else []
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
         options = {"color": "black", "zorder": 3, **STYLES[kind]}
@@ -103,6 +109,20 @@ def _draw_regions(diagram, ax, look, window):
     return ax.pcolormesh(*pixel_edges(window), colours, shading="flat", rasterized=True)
 
 
+def _draw_cells(diagram, ax, look, window):
+    """Fill every cell of a diagram, up to the geometric mean of neighbouring values."""
+    edges = (
+        np.concatenate([[ends[0]], np.sqrt(axis[:-1] * axis[1:]), [ends[1]]])
+        for axis, ends in zip((diagram.importance, diagram.density), whole(diagram), strict=True)
+    )
+    if look == "phase":
+        names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
+        colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
+    else:
+        colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
+    return ax.pcolormesh(*edges, colours, shading="flat", rasterized=True)
+
+
 def _paper_axes(diagram, ax, window):
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -112,7 +132,9 @@ def _paper_axes(diagram, ax, window):
         plain_ticks(axis, *ends)
     ax.set_xlabel("relative importance of the extra feature")
     ax.set_ylabel("feature density (1 − sparsity)")
-    ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} theory")
+    ax.set_title(
+        f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if diagram.theory == TRAINED else 'theory'}"
+    )
 
 
 def plain_ticks(axis, low, high):

@@ -50,6 +50,18 @@ size_options = _several(
     click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
     click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
 )
+point_options = _several(
+    click.option(
+        "--importance",
+        type=Numbers(),
+        default="1",
+        show_default=True,
+        help="Importance of the extra feature (the others have 1), or a list for all.",
+    ),
+    click.option(
+        "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
+    ),
+)
 search_options = _several(
     click.option("--n-starts", type=int, default=24, show_default=True, help="Random starts at each coarse point (global)."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts."),
@@ -64,7 +76,8 @@ grid_options = _several(
         "--theory",
         default="global",
         show_default=True,
-        help='"global": all minima over weights and biases; "relaxed": each pattern adjusts; "frozen": unit weights.',
+        help='"global": all minima over weights and biases; "relaxed": each pattern adjusts; "frozen": unit weights; '
+        '"trained" (diagram only): models trained by stochastic gradient descent.',
     ),
     activation_option,
     click.option(
@@ -72,4 +85,24 @@ grid_options = _several(
     ),
     click.option("--density", type=Axis(), help="Densities in (0, 1], LOW:HIGH:COUNT or a list. [default: 0.01:1:100]"),
     search_options,
+)
+optimizer_options = _several(
+    click.option("--n-steps", type=int, default=10_000, show_default=True, help="Steps of each training."),
+    click.option("--batch-size", type=int, default=1024, show_default=True, help="Samples of each step."),
+    click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of the loss averaged over features."),
+    click.option("--optimizer", default="adamw", show_default=True, help='"adamw", "adam" or "sgd".'),
+    click.option("--schedule", default="constant", show_default=True, help='"constant", "linear" or "cosine".'),
+    click.option("--independent", is_flag=True, help="Minibatches of its own for every model."),
+)
+trained_options = _several(
+    click.option("--n-seeds", type=int, default=10, show_default=True, help="Models trained in each cell."),
+    optimizer_options,
+    click.option(
+        "--reduction",
+        default="paper",
+        show_default=True,
+        help='"paper": the worst model of a cell is discarded, invariants of the others averaged; "best": the best alone.',
+    ),
+    click.option("--store", type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."),
+    click.option("--scheduler", help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
 )

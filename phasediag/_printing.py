@@ -13,7 +13,8 @@ def print_json(facts):
 
 def diagram_facts(result, *, cells):
     """A diagram as plain lists and numbers, with the grids when ``cells``."""
-    facts = _head_facts(result) | curve_facts(result, spinodals=False)
+    trained = result.trained is not None
+    facts = trained_facts(result) if trained else curve_facts(result, spinodals=False)
     if cells:
         grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
         facts |= {name: getattr(result, name).tolist() for name in grids}
@@ -48,6 +49,9 @@ def print_diagram(result):
     width = max(map(len, names))
     for count, name in sorted(zip(counts, names, strict=True), reverse=True):
         click.echo(f"  {name:<{width}}  {100 * count / result.phase.size:5.1f} % of the cells")
+    if result.trained is not None:
+        _print_seeds(result.trained)
+        return
     for b in result.boundaries():
         click.echo(
             f"  {_kind(b)}: {_pair(b)}, "
@@ -56,6 +60,52 @@ def print_diagram(result):
         )
     for t in result.triple_points():
         click.echo(f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}")
+
+
+def trained_facts(result):
+    """What made a trained diagram, and the loss and phase of each of its models, as plain lists and numbers."""
+    models = result.trained
+    grids = ("loss", "phase", "feature_norm", "interference", "kept")
+    facts = {"options": dict(models.options), "metastable_fraction": models.metastable_fraction.tolist()}
+    return _head_facts(result) | facts | {f"seed_{name}": getattr(models, name).tolist() for name in grids}
+
+
+def _print_seeds(models):
+    n_density, n_importance, n_seeds = models.loss.shape
+    click.echo(
+        f"  {n_density * n_importance * n_seeds} models, {n_seeds} a cell; "
+        f"{100 * models.metastable_fraction.mean():.1f} % ended in another phase than the best of their cell"
+    )
+    click.echo(f"  phases are those of the lowest exact loss; at most {100 * models.excess.max():.2g} % above its basin's bottom")
+
+
+def run_facts(run, phases):
+    """Trained models as plain lists and numbers, lowest loss first."""
+    order = np.argsort(run.loss, kind="stable")
+    facts = {"phase": [phases[k].name for k in order]}
+    for name in ("loss", "gradient_norm", "weights", "bias"):
+        facts[name] = getattr(run, name)[order].tolist()
+    return facts | {"recorded_steps": run.recorded_steps.tolist(), "loss_curve": run.loss_curve[:, order].tolist()}
+
+
+def print_run(run, phases, *, most=20):
+    """Print how many models ended in each phase, and the losses of the best ones."""
+    model = run.model
+    importance, density = (", ".join(f"{x:g}" for x in np.atleast_1d(x)) for x in (model.importance, model.density))
+    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
+    names, lowest = np.array([phase.name for phase in phases]), run.loss.min()
+    width = max(map(len, names))
+    click.echo(f"\n{'phase':<{width}}  {'models':>6}  {'lowest loss':>13}  {'median':>13}")
+    for name in sorted(set(names.tolist()), key=lambda name: run.loss[names == name].min()):
+        own = run.loss[names == name]
+        click.echo(f"{name:<{width}}  {own.size:6d}  {own.min():13.8g}  {np.median(own):13.8g}")
+    click.echo(f"\n{'model':>5}  {'loss':>13}  {'above lowest':>12}  {'gradient':>9}  phase")
+    order = np.argsort(run.loss, kind="stable")
+    for k in order[:most]:
+        above = f"{100 * (run.loss[k] / lowest - 1):.3g} %"
+        click.echo(f"{k:5d}  {run.loss[k]:13.8g}  {above:>12}  {run.gradient_norm[k]:9.1e}  {names[k]}")
+    if order.size > most:
+        click.echo(f"… and {order.size - most} more")
 
 
 def print_curves(result):
@@ -164,8 +214,9 @@ def _head_facts(result):
 
 
 def _print_head(result):
+    kind = "theory" if result.trained is None else "models"
     click.echo(
-        f"{result.n_features} → {result.n_hidden}, {result.theory} theory ({result.activation}): "
+        f"{result.n_features} → {result.n_hidden}, {result.theory} {kind} ({result.activation}): "
         f"importance {result.importance[0]:g} to {result.importance[-1]:g}, "
         f"density {result.density[0]:g} to {result.density[-1]:g}"
     )

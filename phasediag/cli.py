@@ -6,12 +6,34 @@ from pathlib import Path
 
 import click
 
-from ._options import Numbers, activation_option, grid_options, json_option, size_options
+from ._options import (
+    activation_option,
+    grid_options,
+    json_option,
+    optimizer_options,
+    point_options,
+    size_options,
+    trained_options,
+)
 
 PICTURES = (".png", ".svg", ".pdf")
 
 EXACT_GRIDS = {2: 64, 3: 40}
 """For "paper": features of the exact diagrams, and how many points their axes have."""
+
+
+TRAINED_OPTIONS = (
+    "n_seeds",
+    "n_steps",
+    "batch_size",
+    "learning_rate",
+    "optimizer",
+    "schedule",
+    "independent",
+    "reduction",
+    "store",
+    "scheduler",
+)
 
 
 class Stopped(Exception):
@@ -47,22 +69,29 @@ Examples
   phasediag diagram --theory frozen --n-features 6 --n-hidden 3
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.pdf --look norm-interference
   phasediag diagram --n-features 5 --n-hidden 2 --importance 0.5:2:48 --density 0.05:1:48 --checkpoint 5to2.npz
-  phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json"""
+  phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json
+  phasediag diagram --theory trained --store 2to1.zarr --output trained.png
+  phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20"""
 )
 @grid_options
+@trained_options
 @click.option("--look", default="phase", show_default=True, help='Colours: "phase" or "norm-interference" (the paper\'s).')
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Draw where metastable phases end.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) or data (.npz) to write.")
 @json_option
 def diagram(look, spinodals, output, as_json, **grid):
-    """Compute a phase diagram; print its phases and boundaries, and draw it with --output."""
+    """Compute a phase diagram; print its phases and boundaries, and draw it with --output.
+
+    The options from --n-seeds to --scheduler, and --seed and --n-threads, are those of --theory trained.
+    """
     _check_file("output", output, (*PICTURES, ".npz"))
     from . import _printing
     from ._arguments import one_of
     from .colours import LOOKS
 
     one_of("look", look, LOOKS)
-    result = _computed(**grid)
+    training = {option: grid.pop(option) for option in TRAINED_OPTIONS}
+    result = _trained(**grid, **training) if grid["theory"] == "trained" else _computed(**grid)
     if as_json:
         _printing.print_json(_printing.diagram_facts(result, cells=True))
     else:
@@ -127,16 +156,7 @@ Examples
   phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json"""
 )
 @size_options
-@click.option(
-    "--importance",
-    type=Numbers(),
-    default="1",
-    show_default=True,
-    help="Importance of the extra feature (the others have 1), or a list for all.",
-)
-@click.option(
-    "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
-)
+@point_options
 @activation_option
 @click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts, beside the structured ones.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
@@ -146,16 +166,11 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, se
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
     _check_file("output", output, PICTURES)
     from . import _printing
-    from ._arguments import sizes, whole_number
+    from ._arguments import whole_number
     from .minima import minimize as minima_of
-    from .model import ToyModel
 
-    n_features, n_hidden = sizes(n_features, n_hidden)
     whole_number("seed", seed, 0)
-    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
-    if len(importance) != n_features:
-        raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
-    model = ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)
+    model = _model(n_features, n_hidden, importance, density, activation)
     minima = minima_of(model, n_starts=n_starts, seed=seed)
     if as_json:
         _printing.print_json([_printing.minimum_facts(minimum) for minimum in minima])
@@ -168,6 +183,46 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, se
         from .figures import minima_figure
 
         minima_figure(minima).savefig(output, dpi=160)
+        click.echo(f"wrote {output}", err=True)
+    return 0
+
+
+@commands.command(
+    epilog="""\b
+Examples
+  phasediag train --n-features 3 --n-hidden 2 --density 0.1
+  phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
+  phasediag train --gradient population --schedule cosine --json"""
+)
+@size_options
+@point_options
+@activation_option
+@click.option("--n-models", type=int, default=10, show_default=True, help="Models, from different starting points.")
+@optimizer_options
+@click.option("--gradient", default="minibatch", show_default=True, help='"minibatch", or "population": exact, without noise.')
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides starting points and minibatches.")
+@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@click.option("--output", type=click.Path(), help="An .npz file for weights, biases and losses.")
+@json_option
+def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):
+    """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
+    _check_file("output", output, (".npz",))
+    from . import _printing
+    from .order_parameters import classify_many
+    from .trained_models import TRAINED_TOLERANCE
+    from .training import train as trained
+
+    model = _model(n_features, n_hidden, importance, density, activation)
+    run = trained(model, progress=sys.stderr.isatty(), **options)
+    phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
+    if as_json:
+        _printing.print_json(_printing.run_facts(run, phases))
+    else:
+        _printing.print_run(run, phases)
+    if output:
+        import numpy as np
+
+        np.savez_compressed(output, weights=run.weights, bias=run.bias, loss=run.loss, phase=[phase.name for phase in phases])
         click.echo(f"wrote {output}", err=True)
     return 0
 
@@ -247,6 +302,36 @@ def _computed(*, n_features, n_hidden, checkpoint=None, **grid):
             raise Stopped("; with --checkpoint FILE.npz a stopped search can be gone on with") from None
         raise Stopped(f"; the same command goes on from {checkpoint}") from None
     return result
+
+
+def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
+    """Train a phase diagram, on a cluster if there is a scheduler; Ctrl-C says how to go on."""
+    if checkpoint is not None:
+        raise ValueError(f'checkpoint must not be given for {theory} models: they resume from a "store", got {checkpoint!r}')
+    from contextlib import nullcontext
+
+    from ._cluster import cluster_executor
+    from .trained import trained_phase_diagram
+
+    try:
+        with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
+            return trained_phase_diagram(store=store, executor=executor, progress=sys.stderr.isatty(), **options)
+    except KeyboardInterrupt:
+        if store is None:
+            raise Stopped("; with --store FOLDER a stopped training can be gone on with") from None
+        raise Stopped(f"; the same command goes on from {store}") from None
+
+
+def _model(n_features, n_hidden, importance, density, activation):
+    """The model of options that take one number or a list; one importance is the extra feature's."""
+    from ._arguments import sizes
+    from .model import ToyModel
+
+    n_features, n_hidden = sizes(n_features, n_hidden)
+    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
+    if len(importance) != n_features:
+        raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
+    return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)
 
 
 def _say_on_terminal(message):

@@ -10,6 +10,7 @@ from ._arguments import density_array, grid_axis, one_of, positive_array, sizes,
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_grid
+from .trained_models import GRIDS, TRAINED, TrainedModels
 
 THEORIES = ("frozen", "relaxed", "global")
 
@@ -52,6 +53,8 @@ class PhaseDiagram:
         configuration in every cell; frozen theory: empty.
     minima_cell : ndarray of int, shape (n_minima,)
         The flat index of the cell of each.
+    trained : TrainedModels or None
+        The models behind a trained diagram.
     """
 
     n_features: int
@@ -73,12 +76,18 @@ class PhaseDiagram:
     converged: np.ndarray
     minima: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     minima_cell: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    trained: TrainedModels | None = None
 
     def boundaries(self):
         """Return the curves between the phases, a list of PhaseBoundary.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
         until they leave the diagram or meet a third phase; each point solves the equation to rounding.
+
+        Raises
+        ------
+        ValueError
+            For a trained diagram: it has cells only.
         """
         return list(self._curves[0])
 
@@ -90,6 +99,8 @@ class PhaseDiagram:
     def _curves(self):
         from .boundaries import find_boundaries
 
+        if self.theory == TRAINED:
+            raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
         return find_boundaries(self)
 
     def to_xarray(self):
@@ -100,8 +111,10 @@ class PhaseDiagram:
         coexisting = np.array(
             [[[name in names for names in row] for row in self.coexisting] for name in self.candidates], dtype=bool
         )
+        cells = {} if self.trained is None else self._trained_variables()
         return xarray.Dataset(
             {
+                **cells,
                 "phase": (grid, self.phase.astype(str)),
                 "extra": (grid, self.extra.astype(str)),
                 "loss": (grid, self.loss),
@@ -117,6 +130,15 @@ class PhaseDiagram:
             attrs={name: getattr(self, name) for name in ("n_features", "n_hidden", "activation", "theory")},
         )
 
+    def _trained_variables(self):
+        """Variables of the dataset with an axis of seeds."""
+        grid, models = ("density", "importance", "seed"), self.trained
+        axes = {"weights": (*grid, "hidden", "feature"), "bias": (*grid, "feature")}
+        variables = {f"seed_{name}": (axes.get(name, grid), getattr(models, name)) for name in GRIDS}
+        for name in ("phase", "extra"):
+            variables[f"seed_{name}"] = grid, getattr(models, name).astype(str)
+        return variables | {"excess": (grid[:2], models.excess), "metastable_fraction": (grid[:2], models.metastable_fraction)}
+
     def save(self, path):
         """Write the diagram to an .npz file of plain arrays, which ``PhaseDiagram.load`` reads back.
 
@@ -125,10 +147,12 @@ class PhaseDiagram:
         ValueError
             When the file's ending is not .npz.
         """
-        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "coexisting"}
+        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("coexisting", "trained")}
         arrays["phase"], arrays["extra"] = self.phase.astype(str), self.extra.astype(str)
         joined = [TIE_MARK.join(names) for names in self.coexisting.ravel()]
         arrays["coexisting"] = np.array(joined).reshape(self.coexisting.shape)
+        if self.trained is not None:
+            arrays |= self.trained.arrays()
         np.savez_compressed(_npz(path), **arrays)
 
     @classmethod
@@ -141,10 +165,13 @@ class PhaseDiagram:
             When the file's ending is not .npz or it does not hold a diagram.
         """
         with np.load(_npz(path), allow_pickle=False) as file:
-            missing = [f.name for f in fields(cls) if f.name not in file]
+            names = [f.name for f in fields(cls) if f.name != "trained"]
+            missing = [name for name in names if name not in file]
             if missing:
                 raise ValueError(f"path must name a file written by PhaseDiagram.save, got {path} without {missing[0]}")
-            values = {f.name: file[f.name] for f in fields(cls)}
+            values = {name: file[name] for name in names}
+            if values["theory"].item() == TRAINED:
+                values["trained"] = TrainedModels.from_arrays(file)
         values.update({name: values[name].item() for name in ("n_features", "n_hidden", "activation", "theory")})
         values["candidates"] = tuple(values["candidates"].tolist())
         values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)

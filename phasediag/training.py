@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from threading import Lock
 
 import numpy as np
+from tqdm import tqdm
 
 from ._arguments import one_of, real_array, whole_number
 from ._chunks import Chunk, engine, run_chunks, split
@@ -109,6 +111,7 @@ def train(
     initial_weights=None,
     initial_bias=None,
     n_threads=None,
+    progress=False,
 ):
     """Train models of one kind from different starting points.
 
@@ -139,6 +142,8 @@ def train(
         0 if None.
     n_threads : int, optional
         One per processor if None.
+    progress : bool
+        Show a progress bar with the time left on standard error.
 
     Returns
     -------
@@ -163,13 +168,13 @@ def train(
         n_models=whole_number("n_models", n_models, 1),
         n_steps=whole_number("n_steps", n_steps, 1, 2**40),
         batch_size=batch_size,
-        learning_rate=_rate("learning_rate", learning_rate, least=None),
+        learning_rate=as_rate("learning_rate", learning_rate, least=None),
         optimizer=one_of("optimizer", optimizer, OPTIMIZERS),
         schedule=one_of("schedule", schedule, SCHEDULES),
-        weight_decay=_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
+        weight_decay=as_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
         gradient=one_of("gradient", gradient, GRADIENTS),
-        independent=_flag("independent", independent),
-        seed=_seed(seed),
+        independent=as_flag("independent", independent),
+        seed=as_seed(seed),
         initial_weights=initial_weights,
         initial_bias=initial_bias,
     )
@@ -177,11 +182,18 @@ def train(
         options["batch_size"] = whole_number("batch_size", batch_size, 1, 2**30)
     n_threads = os.cpu_count() if n_threads is None else whole_number("n_threads", n_threads, 1)
     recorded = tuple(int(s) for s in np.unique(np.rint(np.geomspace(1, n_steps, N_RECORDED - 1))))
-    _check_memory(model, options["n_models"], n_steps, len(recorded) + 1)
+    check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
     weights, bias = starting_points(model, options)
     chunk = _chunk(model, options, weights, bias, recorded)
     task = partial(descend, model) if gradient == "population" else Chunk.train
-    results = run_chunks(task, split(chunk, n_threads), n_threads)
+    with tqdm(total=options["n_models"] * n_steps, disable=not progress, unit="step", unit_scale=True, desc="training") as bar:
+        lock = Lock()
+
+        def advanced(count):
+            with lock:
+                bar.update(count)
+
+        results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
     recorded_weights, recorded_bias = (
         np.concatenate([first[None], np.concatenate(later, axis=1)])
         for first, later in zip((weights, bias), zip(*results, strict=True), strict=True)
@@ -248,7 +260,7 @@ def _models(name, value, shape):
     return np.broadcast_to(array, shape)
 
 
-def _rate(name, value, least):
+def as_rate(name, value, least):
     """Return a finite float: positive if ``least`` is None, else ≥ ``least``."""
     domain = "positive and finite" if least is None else f"finite and ≥ {least}"
     array = real_array(name, value, domain, lambda x: x > 0 if least is None else x >= least)
@@ -257,13 +269,14 @@ def _rate(name, value, least):
     return float(array)
 
 
-def _flag(name, value):
+def as_flag(name, value):
+    """Return a bool."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
-def _seed(seed):
+def as_seed(seed):
     """Return an int that stands for a seed."""
     if seed is None:
         return np.random.SeedSequence().entropy
@@ -272,15 +285,15 @@ def _seed(seed):
     return whole_number("seed", seed, 0)
 
 
-def _check_memory(model, n_models, n_steps, n_recorded):
+def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_models"):
     """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
-    needed = 8 * n_models * (model.n_hidden + 1) * model.n_features * (2 * n_recorded + 8) + 200 * n_steps
+    needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 200 * n_steps
     try:
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a POSIX system: let the allocation itself fail
         return
     if needed > available:
         raise ValueError(
-            f"n_models and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
+            f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
             f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
         )

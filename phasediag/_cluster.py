@@ -1,0 +1,34 @@
+"""Training on a dask cluster."""
+
+from contextlib import contextmanager
+
+RETRIES = 3
+"""How often a portion is tried again after an error; portions of workers that died are rescheduled anyway."""
+
+
+@contextmanager
+def cluster_executor(address, *, timeout=10):
+    """Connect to a dask scheduler and give an executor that trains on its workers.
+
+    Parameters
+    ----------
+    address : str
+        Such as "tcp://127.0.0.1:8786".
+    timeout : float
+        Seconds to wait for the scheduler's answer.
+
+    Raises
+    ------
+    ValueError
+        When distributed is not installed or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError('scheduler needs the package distributed: install "phasediag[cluster]"') from None
+    try:
+        client = Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"scheduler must be the address of a running dask scheduler, got {address!r} ({error})") from None
+    with client:
+        yield client.get_executor(pure=False, retries=RETRIES)

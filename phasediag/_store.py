@@ -1,0 +1,91 @@
+"""The store that a long training writes to: zarr arrays with named axes, which ``xarray.open_zarr`` reads.
+
+Every trained model has its place from the start; places still to be filled hold NaN. One file on disk holds the models of
+one density and one replicate and is replaced as a whole, so that a killed run leaves no half-written one behind.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+AXES = ("density", "replicate", "importance")
+VERSION = 1
+
+
+class Store:
+    """The trained models of a diagram on disk.
+
+    Parameters
+    ----------
+    path : path
+        A folder that does not exist yet, or the store of a run with the same arguments.
+    importance, density : ndarray
+    shape : tuple
+        (n_density, n_seeds, n_importance, n_hidden, n_features).
+    options : mapping
+        Everything else that decides the numbers.
+
+    Raises
+    ------
+    ValueError
+        When zarr is not installed or the folder holds something else.
+    """
+
+    def __init__(self, path, importance, density, shape, options):
+        try:
+            import zarr
+        except ImportError:
+            raise ValueError('store needs the package zarr: install "phasediag[store]"') from None
+        self.path = Path(path)
+        facts = {"phasediag": VERSION, **options}
+        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+            self._group = self._open(zarr)
+            self._check(facts, importance, density)
+        else:
+            self._group = self._create(zarr, importance, density, shape, facts)
+
+    def finished(self):
+        """Return (weights, bias, done) of all models so far: NaN, and False in ``done``, where there are none yet."""
+        weights, bias = (self._group[name][...] for name in ("weights", "bias"))
+        return weights, bias, ~np.isnan(bias).any(axis=-1)  # biases are written last
+
+    def write(self, portion, weights, bias):
+        """Keep the models of a portion."""
+        place = (portion.row, portion.replicate, slice(portion.start, portion.start + portion.importance.size))
+        self._group["weights"][place] = weights
+        self._group["bias"][place] = bias
+
+    def _create(self, zarr, importance, density, shape, facts):
+        fresh = self.path.with_name(self.path.name + ".new")
+        try:
+            group = zarr.open_group(fresh, mode="w")
+        except OSError as error:
+            raise ValueError(f"store must be a folder that can be made, got {str(self.path)!r} ({error.strerror})") from None
+        for name, values in (("density", density), ("importance", importance)):
+            group.create_array(name, data=values, chunks=values.shape, dimension_names=(name,))
+        for name, axes in (("weights", ("hidden", "feature")), ("bias", ("feature",))):
+            full = shape if name == "weights" else (*shape[:3], shape[4])
+            group.create_array(
+                name, shape=full, chunks=(1, 1, *full[2:]), dtype="float32", fill_value=np.nan, dimension_names=(*AXES, *axes)
+            )
+        group.attrs.update(facts)
+        fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
+        return zarr.open_group(self.path, mode="r+")
+
+    def _open(self, zarr):
+        try:
+            return zarr.open_group(self.path, mode="r+")
+        except (OSError, KeyError, ValueError):
+            raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}") from None
+
+    def _check(self, facts, importance, density):
+        found = dict(self._group.attrs)
+        if "phasediag" not in found:
+            raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}")
+        for name, values in json.loads(json.dumps(facts)).items():
+            if found.get(name) != values:
+                raise ValueError(f"store must belong to a run with {name} {values}, got one with {found.get(name)}")
+        for name, values in (("importance", importance), ("density", density)):
+            if not np.array_equal(self._group[name][...], values):
+                raise ValueError(f"store must belong to a run with the same {name}, got another grid in {str(self.path)!r}")

@@ -1,0 +1,164 @@
+"""Phase diagrams of trained models, by the paper's protocol."""
+
+from contextlib import closing
+
+import numpy as np
+from tqdm import tqdm
+
+from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, whole_number
+from ._chunks import completed
+from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._portions import divide, train_portion
+from .diagram import PhaseDiagram, default_axes
+from .model import ACTIVATIONS
+from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
+from .training import WEIGHT_DECAY, as_flag, as_rate, as_seed, check_convergent, check_memory
+
+
+def trained_phase_diagram(
+    n_features=2,
+    n_hidden=1,
+    *,
+    importance=None,
+    density=None,
+    activation="relu",
+    n_seeds=10,
+    n_steps=10_000,
+    batch_size=1024,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    schedule="constant",
+    weight_decay=None,
+    independent=False,
+    reduction="paper",
+    seed=0,
+    n_threads=2,
+    executor=None,
+    store=None,
+    progress=False,
+):
+    """Train models over a grid of importance and density and name the phases they end in.
+
+    Parameters
+    ----------
+    n_features : int
+        2 or more.
+    n_hidden : int
+        From 1 to n_features − 1.
+    importance : array_like, optional
+        Axis of relative importances of the extra feature, increasing and positive; default the paper's, 0.1 … 10.
+    density : array_like, optional
+        Axis of densities, increasing, in (0, 1]; default the paper's, 0.01 … 1.
+    activation : {"relu", "linear"}
+    n_seeds : int
+        Models trained in each cell, from different starting points and on different minibatches.
+    n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay
+        Of each training, as in `train`.
+    independent : bool
+        Whether every model has its own minibatches. If not, the models of one density and one replicate see the same
+        ones whatever their importance; the models of one cell never do.
+    reduction : {"paper", "best"}
+        What the diagram's ``feature_norm``, ``interference`` and ``coexisting`` show. "paper": the model with the highest
+        loss of each cell is discarded, norms and interferences of the others are averaged (never their weights, which are
+        equal only up to rotations). "best": the model with the lowest loss alone. Either way ``loss``, ``weights``, ``bias``,
+        ``phase`` and ``extra`` are those of the model with the lowest loss, and ``trained`` has all of them.
+    seed : None, int or numpy.random.Generator
+        Decides starting points and minibatches. The same seed gives the same bits for any executor, number of threads and
+        interruption; a cell's models do not depend on the rest of the grid, nor the first ones on their number.
+    n_threads : int
+        Number of threads when there is no executor.
+    executor : concurrent.futures.Executor, optional
+        Where to train instead: threads, processes, or a cluster by ``distributed.Client(…).get_executor()``.
+    store : path, optional
+        Folder of a zarr store that receives finished models as they come (needs ``phasediag[store]``). The same call goes on
+        where an interrupted or killed one stopped. ``xarray.open_zarr(store, consolidated=False)`` reads it at any time.
+    progress : bool
+        Show a progress bar with the time left on standard error.
+
+    Returns
+    -------
+    PhaseDiagram
+        With theory "trained". ``candidates`` are the phases that any model ended in and ``candidate_loss`` is the lowest
+        exact loss of each in each cell, NaN where no seed ended in it; ``coexisting`` are the phases of the models
+        kept, lowest loss first. ``converged`` tells whether the lowest loss lies at most 1 % above the bottom of its basin
+        (see ``TrainedModels.excess``). It has no boundaries.
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain, memory does not suffice, the store belongs to another run, or models
+        diverge.
+
+    Notes
+    -----
+    The paper trains ten models a cell, discards the one with the highest loss and averages the rest. It does not publish
+    the optimizer, learning rate, steps, batch size and starting points of that figure. The defaults are its notebook's
+    (AdamW, constant learning rate 1e-3, 10 000 steps of 1024 samples) and Xavier's normal law for one model, variance
+    2/(n_hidden + n_features); the notebook's own variance depends on how many models are trained at once.
+
+    Many models end in metastable minima: in the middle of the 2→1 diagram about half of them, those that start with both
+    weights of one sign, whatever the scale of the starting points. They speckle the averages of the paper's reduction;
+    ``phase`` and the reduction "best" do not show them, ``trained.metastable_fraction`` does.
+
+    Phases are those of `classify` with a tolerance of 0.1: norms and cosines of trained weights below that count as zero.
+
+    References
+    ----------
+    Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
+    """
+    n_features, n_hidden = sizes(n_features, n_hidden)
+    one_of("activation", activation, ACTIVATIONS)
+    one_of("reduction", reduction, REDUCTIONS)
+    paper_importance, paper_density = default_axes()
+    importance = paper_importance if importance is None else grid_axis("importance", importance, positive_array)
+    density = paper_density if density is None else grid_axis("density", density, density_array)
+    n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), whole_number("n_threads", n_threads, 1)
+    options = {
+        "n_steps": whole_number("n_steps", n_steps, 1, 2**40),
+        "batch_size": whole_number("batch_size", batch_size, 1, 2**30),
+        "learning_rate": as_rate("learning_rate", learning_rate, least=None),
+        "optimizer": one_of("optimizer", optimizer, OPTIMIZERS),
+        "schedule": one_of("schedule", schedule, SCHEDULES),
+        "weight_decay": as_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
+        "independent": as_flag("independent", independent),
+        "seed": as_seed(seed),
+    }
+    check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
+    portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
+    shape = (density.size, n_seeds, importance.size, n_hidden, n_features)
+    facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation, "n_seeds": n_seeds, **options}
+    kept = None if store is None else _open(store, importance, density, shape, facts)
+    weights, bias = _train(portions, shape, kept, n_threads, executor, progress)
+    models = evaluate_cells(
+        n_hidden, importance, density, activation, *(np.ascontiguousarray(x.swapaxes(1, 2)) for x in (weights, bias)),
+        reduction, {"n_seeds": n_seeds, "reduction": reduction, **options},
+    )  # fmt: skip
+    return PhaseDiagram(n_features, n_hidden, activation, TRAINED, importance, density, **diagram_fields(models))
+
+
+def _open(path, *arguments):
+    from ._store import Store
+
+    return Store(path, *arguments)
+
+
+def _train(portions, shape, store, n_threads, executor, progress):
+    """Train the portions that the store does not hold yet; return weights and biases with axes as in ``shape``."""
+    if store is None:
+        weights, bias = np.full(shape, np.nan, np.float32), np.full((*shape[:3], shape[4]), np.nan, np.float32)
+        done = np.zeros(shape[:3], dtype=bool)
+    else:
+        weights, bias, done = store.finished()
+    places = [(p.row, p.replicate, slice(p.start, p.start + p.importance.size)) for p in portions]
+    missing = [i for i, place in enumerate(places) if not done[place].all()]
+    bar = tqdm(total=done.size, initial=int(done.sum()), disable=not progress, unit="model", desc="training")
+    work = completed(train_portion, [portions[i] for i in missing], n_threads=n_threads, executor=executor)
+    with bar, closing(work):
+        for k, (own_weights, own_bias) in work:
+            portion, place = portions[missing[k]], places[missing[k]]
+            check_convergent(portion.options["learning_rate"], own_weights, own_bias)
+            bar.update(int(np.count_nonzero(~done[place])))
+            weights[place], bias[place] = own_weights, own_bias
+            if store is not None:
+                store.write(portion, own_weights, own_bias)
+    return weights, bias

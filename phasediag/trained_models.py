@@ -1,0 +1,177 @@
+"""The trained models behind a diagram, and what the paper's protocol makes of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ._arguments import one_of
+from .loss import expected_loss_and_gradient
+from .minima import settle
+from .model import ToyModel
+from .order_parameters import classify_many, feature_norm, interference
+
+TRAINED = "trained"
+"""The ``theory`` of a diagram of trained models."""
+
+TRAINED_TOLERANCE = 0.1
+"""Norms and cosines below this count as zero when the phase of trained weights is named: they carry noise."""
+
+MOST_LEFT = 0.01
+"""A trained model has converged when it lies at most this far above the bottom of its basin, relative to its loss there."""
+
+MOST_SETTLED = 8
+"""Features up to which the bottom of the basin is solved for."""
+
+REDUCTIONS = ("paper", "best")
+GRIDS = ("weights", "bias", "loss", "gradient_norm", "feature_norm", "interference", "phase", "extra", "kept")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModels:
+    """Every model that was trained for a diagram; grids have axes (density, importance, seed).
+
+    Attributes
+    ----------
+    options : mapping
+        The keyword arguments of ``trained_phase_diagram`` that decide the numbers, the seed drawn for None included.
+    weights : ndarray of float32, shape (n_density, n_importance, n_seeds, n_hidden, n_features)
+    bias : ndarray of float32, shape (n_density, n_importance, n_seeds, n_features)
+    loss : ndarray, shape (n_density, n_importance, n_seeds)
+        Exact expected loss.
+    gradient_norm : ndarray, shape (n_density, n_importance, n_seeds)
+        Euclidean norm of the exact gradient of the expected loss.
+    feature_norm, interference : ndarray, shape (n_density, n_importance, n_seeds)
+        Of the extra feature.
+    phase, extra : ndarray of str, shape (n_density, n_importance, n_seeds)
+        By `classify` with a tolerance of 0.1.
+    kept : ndarray of bool, shape (n_density, n_importance, n_seeds)
+        Which models the reduction keeps: all but the one with the highest loss ("paper"), or that with the lowest ("best").
+    excess : ndarray, shape (n_density, n_importance)
+        How far the lowest loss of a cell lies above the bottom of its basin, relative to the bottom: the loss at the local
+        minimum to which an exact descent leads from there. For more than 8 features, an estimate from the gradient g:
+        |g|²/(2 density × loss), as if every curvature were the density.
+    """
+
+    options: Mapping
+    weights: np.ndarray
+    bias: np.ndarray
+    loss: np.ndarray
+    gradient_norm: np.ndarray
+    feature_norm: np.ndarray
+    interference: np.ndarray
+    phase: np.ndarray
+    extra: np.ndarray
+    kept: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def metastable_fraction(self):
+        """Share of the seeds of each cell that ended in another phase than the one of the lowest loss there."""
+        best = np.argmin(self.loss, axis=-1)[..., None]
+        return np.mean(self.phase != np.take_along_axis(self.phase, best, axis=-1), axis=-1)
+
+    def arrays(self):
+        """Return what `from_arrays` reads: arrays of numbers and of text by name."""
+        arrays = {f"trained_{f.name}": getattr(self, f.name) for f in fields(self) if f.name != "options"}
+        arrays["trained_phase"], arrays["trained_extra"] = self.phase.astype(str), self.extra.astype(str)
+        return arrays | {"trained_options": np.array(json.dumps(dict(self.options)))}
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """Return the models whose `arrays` are in a mapping."""
+        values = {f.name: arrays[f"trained_{f.name}"] for f in fields(cls)}
+        values["options"] = json.loads(values["options"].item())
+        values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)
+        return cls(**values)
+
+
+def evaluate_cells(n_hidden, importance, density, activation, weights, bias, reduction, options):
+    """Return the TrainedModels with these parameters, shapes (n_density, n_importance, n_seeds, …)."""
+    one_of("reduction", reduction, REDUCTIONS)
+    grid, n = weights.shape[:3], weights.shape[-1]
+    flat = weights.reshape(-1, n_hidden, n).astype(np.float64)
+    phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
+    loss, gradient_norm = np.empty(grid), np.empty(grid)
+    for i, x in np.ndindex(grid[:2]):
+        model = _model(n_hidden, n, importance[x], density[i], activation)
+        loss[i, x], *gradient = expected_loss_and_gradient(model, weights[i, x], bias[i, x])
+        gradient_norm[i, x] = np.sqrt(sum((part**2).reshape(grid[2], -1).sum(axis=1) for part in gradient))
+    best = np.argmin(loss, axis=-1)[..., None]
+    kept = np.zeros(grid, dtype=bool)
+    if reduction == "best" or grid[2] == 1:
+        np.put_along_axis(kept, best, True, axis=-1)
+    else:
+        kept[:] = True
+        np.put_along_axis(kept, np.argmax(loss, axis=-1)[..., None], False, axis=-1)
+    return TrainedModels(
+        options=options,
+        weights=weights,
+        bias=bias,
+        loss=loss,
+        gradient_norm=gradient_norm,
+        feature_norm=feature_norm(flat)[:, -1].reshape(grid),
+        interference=interference(flat)[:, -1].reshape(grid),
+        phase=_text([phase.name for phase in phases], grid),
+        extra=_text([phase.extra for phase in phases], grid),
+        kept=kept,
+        excess=_excess(importance, density, activation, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm))),
+    )
+
+
+def diagram_fields(models):
+    """Return the fields of a PhaseDiagram that shows trained models."""
+    grid = models.loss.shape[:2]
+    best = np.argmin(models.loss, axis=-1)[..., None]
+    names = tuple(dict.fromkeys(models.phase.ravel().tolist()))
+    lowest = [np.where(models.phase == name, models.loss, np.inf).min(axis=-1) for name in names]
+    coexisting = np.empty(grid, dtype=object)
+    for cell in np.ndindex(grid):
+        by_loss = [k for k in np.argsort(models.loss[cell], kind="stable") if models.kept[(*cell, k)]]
+        coexisting[cell] = tuple(dict.fromkeys(models.phase[(*cell, k)] for k in by_loss))
+    lowest = np.array(lowest)
+    return {
+        "candidates": names,
+        "candidate_loss": np.where(np.isfinite(lowest), lowest, np.nan),
+        "phase": of_seed(models.phase, best),
+        "extra": of_seed(models.extra, best),
+        "coexisting": coexisting,
+        "loss": of_seed(models.loss, best),
+        "weights": of_seed(models.weights, best).astype(np.float64),
+        "bias": of_seed(models.bias, best).astype(np.float64),
+        "feature_norm": np.mean(models.feature_norm, axis=-1, where=models.kept),
+        "interference": np.mean(models.interference, axis=-1, where=models.kept),
+        "converged": models.excess <= MOST_LEFT,
+        "trained": models,
+    }
+
+
+def of_seed(values, which):
+    """Return the values of one seed of each cell; ``which`` has shape (n_density, n_importance, 1)."""
+    return np.take_along_axis(values, which.reshape(which.shape + (1,) * (values.ndim - 3)), axis=2)[:, :, 0]
+
+
+def _excess(importance, density, activation, weights, bias, loss, gradient_norm):
+    n_density, n_importance, m, n = weights.shape
+    if n > MOST_SETTLED:
+        return gradient_norm**2 / (2 * density[:, None] * loss)
+    control = np.ones((n_density, n_importance, n))
+    control[..., -1] = importance
+    densities = np.broadcast_to(density[:, None, None], control.shape).reshape(-1, n)
+    start = np.concatenate([weights.reshape(n_density, n_importance, -1), bias], axis=-1).astype(np.float64)
+    points = settle(
+        start.reshape(-1, (m + 1) * n), m, control.reshape(-1, n), np.array(densities), relu=activation == "relu", radius=0.1
+    )
+    bottom = (control.reshape(-1, n) * np.array([point.feature_loss for point in points])).sum(axis=1)
+    return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
+
+
+def _model(n_hidden, n_features, importance, density, activation):
+    return ToyModel(n_hidden, [*[1.0] * (n_features - 1), importance], float(density), activation)
+
+
+def _text(values, shape):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array.reshape(shape)

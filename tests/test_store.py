@@ -1,0 +1,136 @@
+"""The store of a long training: readable at any time, and a killed run goes on with the same bits."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+
+from phasediag import trained_phase_diagram
+from phasediag._store import Store
+
+IMPORTANCE, DENSITY = np.geomspace(0.1, 10, 4), np.geomspace(0.3, 1, 5)
+OPTIONS = dict(n_seeds=6, n_steps=40, batch_size=64, seed=3)
+SMALL = dict(importance=IMPORTANCE, density=DENSITY, **OPTIONS)
+
+LONG = """
+import numpy as np
+from phasediag import trained_phase_diagram
+axes = dict(importance=np.geomspace(0.1, 10, 4), density=np.geomspace(0.3, 1, 5))
+trained_phase_diagram(2, 1, **axes, n_seeds=6, n_steps=4000, seed=3, store={path!r})
+"""
+
+
+def same(one, two):
+    return np.array_equal(one.trained.weights, two.trained.weights) and np.array_equal(one.trained.bias, two.trained.bias)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A store that holds a whole diagram, and the diagram."""
+    path = tmp_path_factory.mktemp("whole") / "store.zarr"
+    return path, trained_phase_diagram(2, 1, **SMALL, store=path)
+
+
+def test_a_store_changes_no_bit(filled):
+    """With a store, without one, and from a full store: the same diagram."""
+    path, diagram = filled
+    assert same(diagram, trained_phase_diagram(2, 1, **SMALL))
+    again = trained_phase_diagram(2, 1, **SMALL, store=path, reduction="best")
+    assert same(diagram, again) and not np.array_equal(diagram.interference, again.interference)
+
+
+def test_xarray_reads_the_store(filled):
+    """Axes carry their names and values; attributes say what the models are."""
+    path, diagram = filled
+    with xarray.open_zarr(path, consolidated=False) as data:
+        cell = data.sel(density=DENSITY[1], importance=IMPORTANCE[2])
+        assert np.array_equal(cell["weights"].transpose("replicate", "hidden", "feature"), diagram.trained.weights[1, 2])
+        assert np.array_equal(cell["bias"].transpose("replicate", "feature"), diagram.trained.bias[1, 2])
+        assert OPTIONS.items() <= data.attrs.items()
+        assert data.attrs["optimizer"] == "adamw" and data.attrs["n_hidden"] == 1
+
+
+def test_only_what_is_missing_is_trained(filled, monkeypatch):
+    """From a store with holes, the holes alone are filled, with the bits they had."""
+    from phasediag import trained
+
+    path, diagram = filled
+    group = zarr.open_group(path, mode="r+")
+    group["bias"][2, 1] = np.nan
+    group["weights"][4, 5] = np.nan
+    group["bias"][4, 5] = np.nan
+    begun = []
+
+    def noted(portion, stopped):
+        begun.append((portion.row, portion.replicate))
+        return train_portion(portion, stopped)
+
+    train_portion = trained.train_portion
+    monkeypatch.setattr(trained, "train_portion", noted)
+    assert same(diagram, trained_phase_diagram(2, 1, **SMALL, store=path))
+    assert sorted(begun) == [(2, 1), (4, 5)]
+
+
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, environment, wait_for, finished_portions):
+    """SIGKILL in the middle, then the same call: models finished before are kept, the end is that of an unbroken run."""
+    path = tmp_path / "store.zarr"
+    process = subprocess.Popen([sys.executable, "-c", LONG.format(path=str(path))], env=environment)
+    try:
+        wait_for(lambda: finished_portions(path) >= 3, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    options = dict(importance=IMPORTANCE, density=DENSITY, n_seeds=6, n_steps=4000, seed=3)
+    before = zarr.open_group(path, mode="r")["bias"][...]
+    done = ~np.isnan(before).any(axis=-1)
+    assert 3 * 4 <= done.sum() < done.size
+    resumed = trained_phase_diagram(2, 1, **options, store=path)
+    assert np.array_equal(resumed.trained.bias.swapaxes(1, 2)[done], before[done])
+    assert same(resumed, trained_phase_diagram(2, 1, **options))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(seed=4), "store must belong to a run with seed 4, got one with 3"),
+        (dict(n_steps=41), "store must belong to a run with n_steps 41, got one with 40"),
+        (dict(n_seeds=7), "store must belong to a run with n_seeds 7, got one with 6"),
+        (dict(learning_rate=2e-3), "store must belong to a run with learning_rate 0.002, got one with 0.001"),
+        (dict(independent=True), "store must belong to a run with independent True, got one with False"),
+        (dict(importance=IMPORTANCE[1:]), "store must belong to a run with the same importance, got another grid"),
+        (dict(density=DENSITY / 2), "store must belong to a run with the same density, got another grid"),
+        (dict(n_features=3), "store must belong to a run with n_features 3, got one with 2"),
+    ],
+)
+def test_stores_of_other_runs_are_refused(filled, change, message):
+    """Any difference that decides numbers is named, and the store stays as it is."""
+    path, diagram = filled
+    with pytest.raises(ValueError, match=message):
+        trained_phase_diagram(**{**SMALL, **change}, store=path)
+    assert same(diagram, trained_phase_diagram(2, 1, **SMALL, store=path))
+
+
+def test_other_folders_are_refused(tmp_path):
+    """Folders and files that are no store, and places where none can be made, are left alone."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").write_text("data")
+    (tmp_path / "file").write_text("data")
+    zarr.open_group(tmp_path / "group", mode="w")
+    for name in ("other", "file", "group"):
+        with pytest.raises(ValueError, match="store must be a new folder or one that a run began, got"):
+            trained_phase_diagram(2, 1, **SMALL, store=tmp_path / name)
+    with pytest.raises(ValueError, match="store must be a folder that can be made, got"):
+        trained_phase_diagram(2, 1, **SMALL, store=tmp_path / "file" / "below")
+    assert (tmp_path / "other" / "precious").read_text() == (tmp_path / "file").read_text() == "data"
+
+
+def test_a_store_needs_zarr(monkeypatch, tmp_path):
+    """Without the package, the message says what to install."""
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(ValueError, match=r'install "phasediag\[store\]"'):
+        Store(tmp_path / "new", IMPORTANCE, DENSITY, (5, 6, 4, 1, 2), {})

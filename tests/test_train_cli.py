@@ -1,0 +1,119 @@
+"""The command line's training: what it prints, how it stops, how it goes on."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from phasediag import PhaseDiagram, ToyModel, train, trained_phase_diagram
+
+AXES = ["--importance", "0.1:10:4", "--density", "0.3:1:5"]
+GRID = {"importance": np.geomspace(0.1, 10, 4), "density": np.geomspace(0.3, 1, 5)}
+
+
+def test_train_prints_phases_and_losses(run, tmp_path):
+    """A line for each phase and each model, lowest loss first; --output holds the models, --json the numbers."""
+    arguments = [
+        "train",
+        "--n-features",
+        3,
+        "--n-hidden",
+        2,
+        "--density",
+        0.1,
+        "--importance",
+        0.5,
+        "--n-steps",
+        300,
+        "--seed",
+        4,
+    ]
+    again = train(ToyModel(2, [1, 1, 0.5], 0.1), n_models=10, n_steps=300, batch_size=1024, seed=4)
+    code, out, err = run(*arguments, "--output", tmp_path / "run.npz")
+    assert code == 0 and err == f"wrote {tmp_path / 'run.npz'}\n"
+    assert "3 → 2 (relu): importance 1, 1, 0.5; density 0.1" in out
+    assert [int(line.split()[0]) for line in out.splitlines()[-10:]] == np.argsort(again.loss).tolist()
+    with np.load(tmp_path / "run.npz") as file:
+        assert np.array_equal(file["weights"], again.weights) and np.array_equal(file["loss"], again.loss)
+    code, out, _ = run(*arguments, "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["loss"] == np.sort(again.loss).tolist() and len(facts["phase"]) == 10
+    assert facts["loss_curve"][-1] == facts["loss"]
+
+
+def test_long_tables_are_cut(run):
+    """More than twenty models are counted, not listed."""
+    code, out, _ = run("train", "--n-models", 23, "--n-steps", 5, "--gradient", "population")
+    assert code == 0 and out.endswith("… and 3 more\n")
+
+
+def test_trained_diagram_reaches_every_option(run, tmp_path):
+    """The command's diagram is the function's, bit for bit, and what is printed is about it."""
+    options = dict(n_seeds=2, n_steps=30, batch_size=64, learning_rate=0.01, optimizer="adam", schedule="cosine", seed=5)
+    flags = [x for name, value in options.items() for x in (f"--{name.replace('_', '-')}", value)]
+    path, store = tmp_path / "trained.npz", tmp_path / "store"
+    code, out, err = run("diagram", "--theory", "trained", *AXES, *flags, "--independent", "--reduction", "best",
+                         "--store", store, "--output", path)  # fmt: skip
+    expected = trained_phase_diagram(2, 1, **GRID, **options, independent=True, reduction="best")
+    loaded = PhaseDiagram.load(path)
+    assert np.array_equal(loaded.trained.weights, expected.trained.weights)
+    assert np.array_equal(loaded.interference, expected.interference) and store.is_dir()
+    assert "40 models, 2 a cell" in out and "2 → 1, trained models (relu)" in out
+    assert code == int(not expected.converged.all()) and "have not converged" in err
+    code, out, _ = run("diagram", "--theory", "trained", *AXES, *flags, "--json")
+    facts = json.loads(out)
+    assert facts["options"]["optimizer"] == "adam" and np.shape(facts["seed_loss"]) == (5, 4, 2)
+    assert facts["theory"] == "trained" and np.shape(facts["phase"]) == (5, 4)
+
+
+def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, wait_for, finished_portions):
+    """SIGINT: exit code 130, one line that says how to go on, finished models kept; then the bits of an unbroken run."""
+    store, path = tmp_path / "store", tmp_path / "trained.npz"
+    command = [sys.executable, "-m", "phasediag", "diagram", "--theory", "trained", *AXES, "--n-seeds", "6", "--n-steps", "6000",
+               "--store", str(store), "--output", str(path)]  # fmt: skip
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: finished_portions(store) >= 3, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130 and out == ""
+    assert err == f"phasediag: stopped; the same command goes on from {store}\n"
+    kept = finished_portions(store)
+    assert 3 <= kept < 30 and not path.exists()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, 1) and finished_portions(store) == 30
+    expected = trained_phase_diagram(2, 1, **GRID, n_seeds=6, n_steps=6000)
+    assert np.array_equal(PhaseDiagram.load(path).trained.weights, expected.trained.weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--n-steps", "0"], "n_steps must be a whole number from 1"),
+        (["train", "--optimizer", "lion"], "optimizer must be one of"),
+        (["train", "--importance", "1,2,3"], "importance must be one number or 2, got 3"),
+        (["train", "--output", "run.txt"], "output must end in .npz, got 'run.txt'"),
+        (["train", "--learning-rate", "1e6", "--optimizer", "sgd", "--n-steps", "99"], "learning_rate must be small enough"),
+        (["diagram", "--theory", "trained", "--n-seeds", "0"], "n_seeds must be a whole number ≥ 1, got 0"),
+        (["diagram", "--theory", "trained", "--reduction", "mean"], "reduction must be one of"),
+        (["diagram", "--theory", "trained", "--checkpoint", "c.npz"], "checkpoint must not be given for trained models"),
+        (["diagram", "--theory", "trained", "--store", "."], "store must"),
+        (["diagram", "--theory", "trained", "--scheduler", "nowhere"], "scheduler must be the address of a running dask"),
+        (["boundary", "--theory", "trained"], "theory must be one of"),
+    ],
+)
+def test_misuse_is_one_line_on_stderr(run, tmp_path, monkeypatch, arguments, message):
+    """Exit code 2, nothing on stdout, one line on stderr that names argument, domain and value; no file is left."""
+    monkeypatch.chdir(tmp_path)
+    if "--store" in arguments:
+        (tmp_path / "precious").mkdir()
+    code, out, err = run(*arguments)
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and err.startswith("phasediag: ") and message in err
+    assert [path.name for path in tmp_path.iterdir()] == (["precious"] if "--store" in arguments else [])
