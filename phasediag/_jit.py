@@ -5,14 +5,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def jit(function=None, *, fastmath=False):
+def jit(function=None, *, fastmath=False, inner=False):
     """Compile a kernel: cached on disk where a cache can be kept, GIL released, IEEE division.
 
     Kernels take arrays and scalars that the public doors have checked; they validate nothing.
+    An ``inner`` kernel is called by other kernels alone: it compiles faster without an entry from Python (a
+    call from there would crash).
     """
     if function is None:
-        return lambda inner: jit(inner, fastmath=fastmath)
-    options = dict(nogil=True, error_model="numpy", fastmath=fastmath)
+        return lambda decorated: jit(decorated, fastmath=fastmath, inner=inner)
+    options = dict(nogil=True, error_model="numpy", fastmath=fastmath, no_cfunc_wrapper=True, no_cpython_wrapper=inner)
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package directory nor a user cache is writable

@@ -16,6 +16,11 @@ PROBE = 1e-9
 """Distance at which one-sided second derivatives are taken."""
 
 
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, ENUMERATE = range(5)
+"""Where a store keeps the addresses of the functions below: each is compiled once, not again inside its callers."""
+LINES = 4
+"""Rows of working space before those of the starting directions."""
+
 _STORES = threading.local()
 
 
@@ -32,10 +37,18 @@ def _new_store(m, n):
     work, scratch = workspaces(m, n, 2)
     bias, importance, density, losses, bias_gradient = (np.empty((1, n)) for _ in range(5))
     weights, weights_gradient = np.empty((1, m, n)), np.empty((1, m, n))
-    hessian, gradient = np.empty((1, size, size)), np.empty(size)
+    hessian, gradient, numbers = np.empty((1, size, size)), np.empty(size), np.empty(3)
     outputs = (losses, weights_gradient, bias_gradient, hessian)
-    kernel = address(enumeration, weights, bias, importance, density, True, 2, *outputs, work, scratch)
-    return weights, bias, importance, density, *outputs, gradient, work, scratch, kernel
+    spectrum = np.empty(size), np.empty((size, size)), np.zeros((LINES + 4 + 2 * n * n, size))
+    kernels = np.zeros(5, np.int64)
+    arrays = (weights, bias, importance, density, *outputs, gradient, work, scratch, numbers, *spectrum, kernels)
+    control, free = (np.empty(n), np.empty(n), True), np.empty(size, np.bool_)
+    kernels[ENUMERATE] = address(enumeration, weights, bias, importance, density, True, 2, *outputs, work, scratch)
+    kernels[EVALUATE] = address(_evaluate, gradient, m, *control, 2, arrays)
+    kernels[SPECTRUM] = address(_spectrum, gradient, m, free, 0.0, arrays)
+    kernels[DESCEND] = address(_descend, gradient, m, *control, free, 1, 0.5, 0.0, arrays)
+    kernels[CURVATURE] = address(_lowest_curvature, gradient, m, *control, free, arrays, gradient)
+    return arrays
 
 
 def gradient_of(store):
@@ -43,11 +56,59 @@ def gradient_of(store):
     return store[8]
 
 
-@jit
 def evaluate(x, m, importance, density, relu, order, store):
-    """Scaled loss at x; its gradient and Hessian go to the store, rotations of the hidden space made convex."""
+    """Return the scaled loss at x; its gradient and Hessian go to the store."""
+    _evaluate(x, m, *_control(importance, density), relu, order, store)
+    return store[11][0]
+
+
+def approach(x, m, importance, density, relu, free, store):
+    """Newton's method in place to the stationary point next to x, whatever its kind."""
+    importance, density = _control(importance, density)
+    values, vectors = store[12:14]
+    for _ in range(12):
+        _evaluate(x, m, importance, density, relu, 2, store)
+        _spectrum(x, m, free, 1e-16, store)
+        if store[11][1] <= 1e-16:
+            break
+        steep = np.abs(values) > 1e-9
+        x -= vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0)
+
+
+def lowest_curvature(x, m, importance, density, relu, free, store, direction):
+    """Return the lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``.
+
+    The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
+    starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
+    """
+    _lowest_curvature(x, m, *_control(importance, density), relu, free, store, direction)
+    return store[11][2]
+
+
+def curvature_along(x, direction, m, importance, density, relu, store):
+    """Return the second derivative of the scaled loss at x along ``direction``, rotations not pinned."""
+    evaluate(x, m, importance, density, relu, 2, store)
+    return direction @ (store[7][0] @ direction)
+
+
+def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
+    """Descend from each row of ``points`` in place; a saddle is left downhill along its lowest curvature.
+
+    importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature, steps,
+    then each feature's own loss.
+    """
+    _settle(points, m, *_control(importance, density), relu, free, max_steps, radius, tolerance, store, result)
+
+
+def _control(importance, density):
+    """Writable copies: read-only or strided arrays would each be compiled anew."""
+    return np.array(importance, dtype=np.float64), np.array(density, dtype=np.float64)
+
+
+@jit
+def _evaluate(x, m, importance, density, relu, order, store):
     weights, bias, importances, densities, losses, weights_gradient, bias_gradient, hessian, gradient = store[:9]
-    work, scratch, kernel = store[9:]
+    work, scratch, numbers, kernels = store[9], store[10], store[11], store[15]
     n = importance.size
     scale = 0.0
     for i in range(n):
@@ -57,7 +118,7 @@ def evaluate(x, m, importance, density, relu, order, store):
         for k in range(m):
             weights[0, k, i] = x[k * n + i]
     call(
-        kernel,
+        kernels[ENUMERATE],
         (weights, bias, importances, densities, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch),
     )
     loss = 0.0
@@ -68,16 +129,21 @@ def evaluate(x, m, importance, density, relu, order, store):
             for k in range(m):
                 gradient[k * n + i] = weights_gradient[0, k, i] / scale
     if order > 1:
-        size = x.size
-        for i in range(size):
-            for j in range(size):
+        for i in range(x.size):
+            for j in range(x.size):
                 hessian[0, i, j] /= scale
-    return loss / scale
+    numbers[0] = loss / scale
 
 
 @jit
-def _pin_rotations(x, m, n, hessian):
-    """Add r rᵀ/‖r‖² for every generator r of a rotation: the loss does not change along it, so no step should go there."""
+def _spectrum(x, m, free, least, store):
+    """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
+
+    For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
+    A parameter that is not free gets no gradient and unit curvature.
+    """
+    hessian, gradient, numbers, values, vectors = store[7][0], store[8], store[11], store[12], store[13]
+    n, size = x.size // (m + 1), x.size
     for k in range(m):
         for l in range(k):
             length = 0.0
@@ -91,54 +157,68 @@ def _pin_rotations(x, m, n, hessian):
                     hessian[l * n + i, l * n + j] += x[k * n + i] * x[k * n + j] / length
                     hessian[k * n + i, l * n + j] -= x[l * n + i] * x[k * n + j] / length
                     hessian[l * n + i, k * n + j] -= x[k * n + i] * x[l * n + j] / length
-
-
-@jit
-def _restrict(free, gradient, hessian):
-    """Fix the parameters that are not free: no gradient, unit curvature."""
-    size = gradient.size
+    norm = 0.0
     for i in range(size):
         if not free[i]:
             gradient[i] = 0.0
             for j in range(size):
                 hessian[i, j] = hessian[j, i] = 0.0
             hessian[i, i] = 1.0
+        norm = max(norm, abs(gradient[i]))
+    numbers[1] = norm
+    if norm > least:
+        w, v = np.linalg.eigh(hessian)
+        for i in range(size):
+            values[i] = w[i]
+            for j in range(size):
+                vectors[i, j] = v[i, j]
 
 
-@jit
-def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance, store):
-    """Minimize from x in place; returns (scaled loss, largest scaled gradient entry, steps taken).
+@jit(inner=True)
+def _descend(x, m, importance, density, relu, free, max_steps, radius, tolerance, store):
+    """Minimize from x in place; numbers gets the scaled loss, the largest scaled gradient entry and the steps taken.
 
     A step minimizes the quadratic model with |eigenvalues| within the trust region; it is kept when it lowers the loss, or,
     where the loss no longer resolves the difference, when it lowers the gradient.
     """
-    n, size = importance.size, x.size
-    gradient, hessian = store[8], store[7][0]
-    loss = evaluate(x, m, importance, density, relu, 2, store)
-    trial, step = np.empty(size), np.empty(size)
+    gradient, numbers, values, vectors, lines, kernels = store[8], store[11], store[12], store[13], store[14], store[15]
+    trial, slope, step = lines[0], lines[1], lines[2]
+    size = x.size
+    call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
+    loss = numbers[0]
     steps = 0
     while True:
-        _pin_rotations(x, m, n, hessian)
-        _restrict(free, gradient, hessian)
-        norm = np.max(np.abs(gradient))
+        call(kernels[SPECTRUM], (x, m, free, tolerance, store))
+        norm = numbers[1]
         if norm <= tolerance or steps >= max_steps or radius < 1e-13:
-            return loss, norm, steps
-        values, vectors = np.linalg.eigh(hessian)
-        slope = vectors.T @ gradient
+            numbers[0], numbers[2] = loss, steps
+            return
+        for i in range(size):
+            slope[i] = 0.0
+            for j in range(size):
+                slope[i] += vectors[j, i] * gradient[j]
         accepted = False
         while not accepted and steps < max_steps and radius >= 1e-13:
             shift = _shift(values, slope, radius)
-            decrease = 0.0
+            decrease = length = 0.0
             for i in range(size):
                 step[i] = -slope[i] / (max(abs(values[i]), 1e-12) + shift)
                 decrease -= step[i] * (slope[i] + 0.5 * values[i] * step[i])
-            length = np.sqrt(np.sum(step * step))
-            trial[:] = x + vectors @ step
-            after = evaluate(trial, m, importance, density, relu, 2, store)
+                length += step[i] * step[i]
+            length = length**0.5
+            for i in range(size):
+                trial[i] = 0.0
+                for j in range(size):
+                    trial[i] += vectors[i, j] * step[j]
+                trial[i] += x[i]
+            call(kernels[EVALUATE], (trial, m, importance, density, relu, 2, store))
+            after = numbers[0]
             steps += 1
-            if loss - after > 1e-4 * decrease or (
-                decrease < 1e-11 * loss and after <= loss * (1.0 + 1e-14) and _free_norm(free, gradient) < norm
-            ):
+            free_norm = 0.0
+            for i in range(size):
+                if free[i]:
+                    free_norm = max(free_norm, abs(gradient[i]))
+            if loss - after > 1e-4 * decrease or (decrease < 1e-11 * loss and after <= loss * (1.0 + 1e-14) and free_norm < norm):
                 accepted = True
                 if loss - after > 0.75 * decrease and length > 0.9 * radius:
                     radius = min(2.0 * radius, 4.0)
@@ -146,41 +226,16 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
                     radius = 0.5 * length
             else:
                 radius = 0.25 * length
-        if not accepted:  # the store holds a rejected point's derivatives: restore those of x
-            loss = evaluate(x, m, importance, density, relu, 2, store)
-            continue
-        x[:] = trial
-        loss = after
+        if accepted:
+            loss = after
+            for i in range(size):
+                x[i] = trial[i]
+        else:  # the store holds a rejected point's derivatives: restore those of x
+            call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
+            loss = numbers[0]
 
 
-@jit
-def approach(x, m, importance, density, relu, free, store):
-    """Newton's method in place to the stationary point next to x, whatever its kind."""
-    n, size = importance.size, x.size
-    gradient, hessian = store[8], store[7][0]
-    for _ in range(12):
-        evaluate(x, m, importance, density, relu, 2, store)
-        _pin_rotations(x, m, n, hessian)
-        _restrict(free, gradient, hessian)
-        if np.max(np.abs(gradient)) <= 1e-16:
-            break
-        values, vectors = np.linalg.eigh(hessian)
-        step = -(vectors.T @ gradient)
-        for i in range(size):
-            step[i] = step[i] / values[i] if abs(values[i]) > 1e-9 else 0.0
-        x += vectors @ step
-
-
-@jit
-def _free_norm(free, gradient):
-    norm = 0.0
-    for i in range(gradient.size):
-        if free[i]:
-            norm = max(norm, abs(gradient[i]))
-    return norm
-
-
-@jit
+@jit(inner=True)
 def _shift(values, slope, radius):
     """The multiplier that brings the step to the trust radius (0 where it is within)."""
     low, high = 0.0, 0.0
@@ -206,23 +261,18 @@ def _shift(values, slope, radius):
 
 
 @jit
-def lowest_curvature(x, m, importance, density, relu, free, store, direction):
-    """The lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``.
-
-    The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
-    starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
-    """
-    n, size = importance.size, x.size
-    hessian = store[7][0]
-    gradient = store[8]
-    evaluate(x, m, importance, density, relu, 2, store)
-    _pin_rotations(x, m, n, hessian)
-    _restrict(free, gradient, hessian)
-    vectors = np.linalg.eigh(hessian)[1]
-    starts = np.zeros((4 + 2 * n * n, size))
-    count = 0
+def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
+    hessian, numbers, vectors, lines, kernels = store[7][0], store[11], store[13], store[14], store[15]
+    n, size, moved = importance.size, x.size, lines[3]
+    call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
+    call(kernels[SPECTRUM], (x, m, free, -1.0, store))
+    for row in range(LINES, lines.shape[0]):
+        for i in range(size):
+            lines[row, i] = 0.0
+    count = LINES
     for k in range(min(2, size)):
-        starts[count], starts[count + 1] = vectors[:, k], -vectors[:, k]
+        for i in range(size):
+            lines[count, i], lines[count + 1, i] = vectors[i, k], -vectors[i, k]
         count += 2
     for i in range(n):  # a feature that is not represented may come in along or against any other
         norm = 0.0
@@ -235,76 +285,68 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
             for k in range(m):
                 length += x[k * n + j] ** 2
             if length > 1e-12:
+                length = length**0.5
                 for k in range(m):
-                    starts[count, k * n + i] = x[k * n + j] / np.sqrt(length)
-                    starts[count + 1, k * n + i] = -x[k * n + j] / np.sqrt(length)
+                    lines[count, k * n + i] = x[k * n + j] / length
+                    lines[count + 1, k * n + i] = -x[k * n + j] / length
                 count += 2
     lowest = np.inf
-    for start in range(count):
-        d = starts[start].copy()
+    for start in range(LINES, count):
+        d = lines[start]
         for _iteration in range(6):
-            evaluate(x + PROBE * d, m, importance, density, relu, 2, store)
-            _pin_rotations(x, m, n, hessian)
-            _restrict(free, gradient, hessian)
-            curvature = d @ (hessian @ d)
+            for i in range(size):
+                moved[i] = x[i] + PROBE * d[i]
+            call(kernels[EVALUATE], (moved, m, importance, density, relu, 2, store))
+            call(kernels[SPECTRUM], (moved, m, free, -1.0, store))
+            curvature = overlap = 0.0
+            for i in range(size):
+                overlap += vectors[i, 0] * d[i]
+                for j in range(size):
+                    curvature += d[i] * hessian[i, j] * d[j]
             if curvature < lowest:
                 lowest = curvature
-                direction[:] = d
-            vectors = np.linalg.eigh(hessian)[1]
-            v = vectors[:, 0].copy()
-            if v @ d < 0.0:
-                v = -v
-            if np.max(np.abs(v - d)) < 1e-8:
+                for i in range(size):
+                    direction[i] = d[i]
+            change, sign = 0.0, -1.0 if overlap < 0.0 else 1.0
+            for i in range(size):
+                change = max(change, abs(sign * vectors[i, 0] - d[i]))
+                d[i] = sign * vectors[i, 0]
+            if change < 1e-8:
                 break
-            d = v
-    return lowest
+    numbers[2] = lowest
 
 
 @jit
-def curvature_along(x, direction, m, importance, density, relu, store):
-    """Second derivative of the scaled loss at x along ``direction``, rotations not pinned."""
-    evaluate(x, m, importance, density, relu, 2, store)
-    return direction @ (store[7][0] @ direction)
-
-
-@jit
-def has_kink(x, m, n):
-    """Whether second derivatives jump at a stationary point: some bias is 0, so that an output is 0 when no feature is active."""
-    for i in range(n):
-        if abs(x[m * n + i]) < 1e-9:
-            return True
-    return False
-
-
-@jit
-def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
-    """Descend from each row of ``points`` in place; a saddle is left downhill along its lowest curvature.
-
-    importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature, steps,
-    then each feature's own loss.
-    """
+def _settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
+    losses, numbers, values, vectors, direction, kernels = store[4], store[11], store[12], store[13], store[14][1], store[15]
     n = importance.shape[1]
-    hessian, gradient = store[7][0], store[8]
-    direction = np.empty(points.shape[1])
     for row in range(points.shape[0]):
-        x, steps, left = points[row], 0, max_steps
+        x, controls, densities, steps, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0
         for _attempt in range(4):
-            loss, norm, taken = descend(x, m, importance[row], density[row], relu, free, left, radius, tolerance, store)
-            steps += taken
-            left -= taken
-            if has_kink(x, m, n):
-                curvature = lowest_curvature(x, m, importance[row], density[row], relu, free, store, direction)
+            call(
+                kernels[DESCEND],
+                (x, m, controls, densities, relu, free, max_steps - steps, radius, tolerance, store),
+            )
+            norm = numbers[1]
+            steps += int(numbers[2])
+            # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
+            has_kink = False
+            for i in range(n):
+                has_kink = has_kink or abs(x[m * n + i]) < 1e-9
+            if has_kink:
+                call(kernels[CURVATURE], (x, m, controls, densities, relu, free, store, direction))
+                curvature = numbers[2]
             else:
-                evaluate(x, m, importance[row], density[row], relu, 2, store)
-                _pin_rotations(x, m, n, hessian)
-                _restrict(free, gradient, hessian)
-                values, vectors = np.linalg.eigh(hessian)
+                call(kernels[EVALUATE], (x, m, controls, densities, relu, 2, store))
+                call(kernels[SPECTRUM], (x, m, free, -1.0, store))
                 curvature = values[0]
-                direction[:] = vectors[:, 0]
-            if curvature > -1e-7 or left <= 0:
+                for i in range(x.size):
+                    direction[i] = vectors[i, 0]
+            if curvature > -1e-7 or steps >= max_steps:
                 break
-            x += 1e-3 * direction
-        loss = evaluate(x, m, importance[row], density[row], relu, 0, store)
-        result[row, 0], result[row, 1], result[row, 2], result[row, 3] = loss, norm, curvature, steps
+            for i in range(x.size):
+                x[i] += 1e-3 * direction[i]
+        call(kernels[EVALUATE], (x, m, controls, densities, relu, 0, store))
+        result[row, 0], result[row, 1], result[row, 2], result[row, 3] = numbers[0], norm, curvature, steps
         for i in range(n):
-            result[row, 4 + i] = store[4][0, i]
+            result[row, 4 + i] = losses[0, i]
