@@ -8,6 +8,7 @@ import numpy as np
 from ._arguments import one_of, whole_number
 from ._contour import contour_loss_gradient
 from ._enumeration import enumeration, workspaces
+from ._lanes import few_features, lane_space
 
 METHODS = ("auto", "enumeration", "contour")
 # Enumeration keeps up to 2^(n−1) pieces per output: the most features it treats, and the most that "auto" gives to it.
@@ -176,6 +177,9 @@ def evaluate(model, weights, bias, method, order, density=None):
     def run(part):
         if by_contour:
             _integrate(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]))
+            return
+        if relu and n <= 3 and order < 2:
+            few_features(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]), *lane_space(m, n))
             return
         enumeration(*(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu))
 
