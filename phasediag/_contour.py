@@ -20,17 +20,19 @@ import numpy as np
 from ._few_active import add_few_active
 from ._jit import address, call, jit
 from ._polynomial import add_polynomial
-from ._series import COLUMNS, sum_series
+from ._series import COLUMNS, add_block, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, POLYNOMIAL, PERIOD, NODES, SERIES = range(5)
+FEW_ACTIVE, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(7)
 
 
 @jit(inner=True)
 def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
+
+    The four numbers go to entries 0, 1, 3 and 4 of ``found`` in ``space``.
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
@@ -85,7 +87,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
         c3, c1 = 1.0 / (3.0 * period), period / 6.0
         call(kernels[POLYNOMIAL], (c3, 0.5, c1, a_i, p_i, a, p_a, b, some_but, slope_a, found))
-        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found))
+        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
         error += found[3]
         nodes = int(found[4])
         if found[3] == math.inf:
@@ -102,7 +104,8 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
             k += 1
         else:
             slope[j] = 0.5 * p[j] * found[1]
-    return found[0] + second, found[1], error * scale + rounding, nodes
+    found[0] += second
+    found[3], found[4] = error * scale + rounding, nodes
 
 
 def feature_losses(
@@ -147,7 +150,7 @@ def feature_losses(
     _rows(weights, bias, density, int(start), int(stop), float(tolerance), slack, int(max_nodes), *filled)
 
 
-@jit
+@jit(allocates=False)
 def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss, slope, slope_b, error, nodes, gram, space):
     m, n = weights.shape
     for i in range(start, stop):
@@ -155,22 +158,25 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        loss[i], slope_b[i], error[i], nodes[i] = _feature_loss(
-            i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]
-        )
+        call(space[6][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[5]
+        loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
 @cache
 def _kernels():
     row, table = np.empty(1), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.empty(5, np.int64)
+    kernels = np.zeros(7, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
     goal = 1, *[0.0] * 9
-    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row)
+    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
+    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, 0.0, row, True, table, row)
+    space = table, table, row, table, table, row, kernels
+    kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 
 

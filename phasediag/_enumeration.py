@@ -51,7 +51,7 @@ def _order(gram, i, density, model, others, place):
     return count
 
 
-@jit
+@jit(allocates=False)
 def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch):
     """Losses of a batch of models.
 

@@ -207,7 +207,7 @@ def _pull_back(w, one, two, out):
         out[l] += w[l] * (one[l] + two[l])
 
 
-@jit
+@jit(allocates=False)
 def few_features(weights, bias, importance, density, order, losses, weights_gradient, bias_gradient, s, block, kernel):
     """As `enumeration` for two or three features, ReLU and order ≤ 1; ``s``, ``block``, ``kernel`` from `lane_space`."""
     n_models, m, n = weights.shape

@@ -105,7 +105,7 @@ def _control(importance, density):
     return np.array(importance, dtype=np.float64), np.array(density, dtype=np.float64)
 
 
-@jit
+@jit(allocates=False)
 def _evaluate(x, m, importance, density, relu, order, store):
     weights, bias, importances, densities, losses, weights_gradient, bias_gradient, hessian, gradient = store[:9]
     work, scratch, numbers, kernels = store[9], store[10], store[11], store[15]
@@ -260,7 +260,7 @@ def _shift(values, slope, radius):
     return high
 
 
-@jit
+@jit(allocates=False)
 def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
     hessian, numbers, vectors, lines, kernels = store[7][0], store[11], store[13], store[14], store[15]
     n, size, moved = importance.size, x.size, lines[3]
@@ -316,7 +316,7 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
     numbers[2] = lowest
 
 
-@jit
+@jit(allocates=False)
 def _settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
     losses, numbers, values, vectors, direction, kernels = store[4], store[11], store[12], store[13], store[14][1], store[15]
     n = importance.shape[1]

@@ -2,7 +2,7 @@
 
 import math
 
-from ._jit import jit
+from ._jit import call, jit
 from ._truncation import TURNED
 
 NODES = 32  # nodes per block: the inner loops run over the nodes of one block and vectorize
@@ -165,7 +165,7 @@ def _turn(shared, period, a_i, p_i, b):
 
 
 @jit(inner=True)
-def _add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shared):
+def add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shared):
     """Add the terms of nodes first … first + NODES − 1 to the sums, lane by lane."""
     for m in range(NODES):
         shared[NODE + m] = first + m
@@ -187,14 +187,14 @@ def _add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shar
 
 
 @jit(inner=True)
-def sum_series(goal, a, p, none_before, work, shared, recent, slope, found):
+def sum_series(goal, a, p, none_before, work, shared, recent, slope, found, kernel):
     """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
     ``goal`` is (most nodes, sure nodes, error after them, tolerance, scale, slack, period, a_i, p_i, b). The sums end after the
     sure nodes, or with an infinite error at the most nodes, or where they have settled: stages grow by 2^(1/3), and the
     sums have hardly moved over the last one, two and three stages, an octave. A tail like k^−3, or even k^−1, is no
     larger than that; before k passes T/a_j for the smallest weight the terms may fall as slowly as 1/k, and every
-    octave up to there counts.
+    octave up to there counts. ``kernel`` is the address of `add_block`.
     """
     most, sure, rest, tolerance, scale, slack, period, a_i, p_i, b = goal
     n = a.size
@@ -217,7 +217,7 @@ def sum_series(goal, a, p, none_before, work, shared, recent, slope, found):
         for j in range(n):
             _start_phase(work[j], first, math.pi * a[j] / period)
         while first <= end and first <= sure and first + NODES - 1 <= most:
-            _add_block(first, period, a_i, p_i, a, p, b, none_before, slack < math.inf, work, shared)
+            call(kernel, (first, period, a_i, p_i, a, p, b, none_before, slack < math.inf, work, shared))
             first += NODES
         # the sums of the lanes, which start again from zero
         new = recent[stage % 3]
