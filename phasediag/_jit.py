@@ -37,7 +37,10 @@ def address(function, *arguments):
 
 @intrinsic
 def call(typing_context, function_address, arguments):
-    """Inside a kernel: call the function at an address from `address` with a tuple of arguments of the same types."""
+    """Inside a kernel: call the function at an address from `address` with a tuple of arguments.
+
+    Their types must be those of `address` (nothing checks it): contiguous arrays, whole numbers where those were whole.
+    """
     argument_types = tuple(numba.types.unliteral(argument) for argument in arguments)
 
     def code(context, builder, signature, values):
