@@ -13,25 +13,30 @@ of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated fro
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
 from ._few_active import add_few_active
-from ._jit import jit
+from ._jit import address, call, jit
 from ._polynomial import add_polynomial
-from ._series import COLUMNS, sum_series
+from ._series import COLUMNS, add_block, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
+# Where the addresses of functions are kept: each is compiled once, not again inside its callers.
+FEW_ACTIVE, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(7)
 
 
-@jit
+@jit(inner=True)
 def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
 
+    The four numbers go to entries 0, 1, 3 and 4 of ``found`` in ``space``.
+
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, work, shared, recent, bounds = space
+    compact, work, shared, recent, bounds, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
     count = 0
@@ -66,46 +71,43 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     # a margin: a corner of z at ±T would meet the kink at 0 in phase, and the sum would settle slowly
     reach = 1.1 * max(high, -low)
 
-    loss, slope_b, slope_i = add_few_active(a_i, p_i, a, p_a, b, none, none_but, slope_a)
+    call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
     error = 0.0
     period = 0.0
     nodes = 0
     if count >= 2 and low >= 0.0:
         period = reach
-        more, more_b, more_i = add_polynomial(0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a)
-        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
+        call(kernels[POLYNOMIAL], (0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a, found))
     elif count >= 2 and high > 0.0:
-        period = short_period(a_i, p_i, a, p_a, b, reach, variance, scale, slack, 0.1 * tolerance)
+        call(kernels[PERIOD], (a_i, p_i, a, p_a, b, reach, variance, scale, slack, 0.1 * tolerance, found))
+        period = found[5]
         if period < reach:
             error = 0.1 * tolerance
-        sure, rest = count_nodes(period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds)
-        more, more_b, more_i = add_polynomial(1.0 / (3.0 * period), 0.5, period / 6.0, a_i, p_i, a, p_a, b, some_but, slope_a)
-        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
-        goal = (max_nodes, sure, rest, 0.8 * tolerance, scale, slack)
-        more, more_b, more_i, tail, nodes = sum_series(
-            goal, period, a_i, p_i, a, p_a, b, none_before, work, shared, recent, slope_a
-        )
-        error += tail
-        if tail == math.inf:
-            more = more_b = more_i = math.nan
-        loss, slope_b, slope_i = loss + more, slope_b + more_b, slope_i + more_i
+        call(kernels[NODES], (period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds, found))
+        goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
+        c3, c1 = 1.0 / (3.0 * period), period / 6.0
+        call(kernels[POLYNOMIAL], (c3, 0.5, c1, a_i, p_i, a, p_a, b, some_but, slope_a, found))
+        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
+        error += found[3]
+        nodes = int(found[4])
+        if found[3] == math.inf:
+            found[0] = found[1] = found[2] = math.nan
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
     rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
-    loss += second
     k = 0
     for j in range(p.size):
         if j == i:
-            slope[j] = slope_i
+            slope[j] = found[2]
         elif gram[j] != 0.0:
             slope[j] = slope_a[k]
             k += 1
         else:
-            slope[j] = 0.5 * p[j] * slope_b
-    return loss, slope_b, error * scale + rounding, nodes
+            slope[j] = 0.5 * p[j] * found[1]
+    found[0] += second
+    found[3], found[4] = error * scale + rounding, nodes
 
 
-@jit
 def feature_losses(
     weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes
 ):
@@ -133,33 +135,49 @@ def feature_losses(
     slope : ndarray, shape (n_features, n_features)
         Row i is filled with the slopes of loss i in G_ij, G = WᵀW.
     """
+    n = weights.shape[1]
+    space = (
+        np.empty((6, n)),
+        np.empty((n, COLUMNS)),
+        np.empty(COLUMNS),
+        np.empty((3, n + 3)),
+        np.empty((96, 2)),
+        np.empty(6),
+        _kernels(),
+    )
+    slack = float(slope_tolerance) / float(tolerance)
+    filled = loss, slope, slope_b, error, nodes, np.empty(n), space
+    _rows(weights, bias, density, int(start), int(stop), float(tolerance), slack, int(max_nodes), *filled)
+
+
+@jit(allocates=False)
+def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss, slope, slope_b, error, nodes, gram, space):
     m, n = weights.shape
-    gram = np.empty(n)
-    space = (np.empty((6, n)), np.empty((n, COLUMNS)), np.empty(COLUMNS), np.empty((3, n + 3)), np.empty((96, 2)))
-    slack = slope_tolerance / tolerance
     for i in range(start, stop):
-        gram[:] = 0.0
-        for k in range(m):
-            for j in range(n):
+        for j in range(n):
+            gram[j] = 0.0
+            for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        loss[i], slope_b[i], error[i], nodes[i] = _feature_loss(
-            i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]
-        )
+        call(space[6][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[5]
+        loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
-@jit
-def pull_back(weights, importance, slope, out):
-    """Gradient of Σ_i importance_i loss_i in the weights, W (D + Dᵀ) with D the slopes in G weighted by importance."""
-    m, n = weights.shape
-    out[:] = 0.0
-    for i in range(n):
-        for k in range(m):
-            w = importance[i] * weights[k, i]
-            dot = 0.0
-            for j in range(n):
-                out[k, j] += w * slope[i, j]
-                dot += slope[i, j] * weights[k, j]
-            out[k, i] += importance[i] * dot
+@cache
+def _kernels():
+    row, table = np.empty(1), np.empty((1, 1))
+    own = 0.0, 0.0, row, row
+    kernels = np.zeros(7, np.int64)
+    kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
+    kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, row)
+    kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
+    kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
+    goal = 1, *[0.0] * 9
+    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
+    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, 0.0, row, True, table, row)
+    space = table, table, row, table, table, row, kernels
+    kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
+    return kernels
 
 
 def contour_loss_gradient(
@@ -200,6 +218,7 @@ def contour_loss_gradient(
             errors,
             nodes,
         )
-        pull_back(arrays[0], np.array(importance[one], dtype=np.float64), slope, weights_slope[one])
+        in_gram = importance[one][:, None] * slope
+        weights_slope[one] = arrays[0] @ (in_gram + in_gram.T)
         bias_slope[one] *= importance[one]
         error[one] = importance[one] @ errors

@@ -13,7 +13,7 @@ from ._pieces import first_component
 NEGLIGIBLE = 1e-290
 
 
-@jit
+@jit(inner=True)
 def _dot(weights, model, i, j, start):
     """start + W_i·W_j as if in twice the precision (Dekker's product, Knuth's sum): 1 − ‖W_i‖² cancels near unit norm."""
     total, low = start, 0.0
@@ -33,7 +33,7 @@ def _dot(weights, model, i, j, start):
     return total + low
 
 
-@jit
+@jit(inner=True)
 def _order(gram, i, density, model, others, place):
     """List the other features of nonzero weight and density by falling size; returns their number."""
     count = np.int64(0)
@@ -51,7 +51,7 @@ def _order(gram, i, density, model, others, place):
     return count
 
 
-@jit
+@jit(allocates=False)
 def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch):
     """Losses of a batch of models.
 
@@ -60,7 +60,7 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
     Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``work`` and ``scratch`` come from
     `workspaces`; arrays of a higher order than asked for may be of any size.
     """
-    gram, slope, others, place, out, curvature, chain, any_number = scratch
+    gram, slope, others, place, out, curvature, chain, kernels = scratch
     n_models, m, n = weights.shape
     for model in range(n_models):
         for i in range(n):
@@ -75,9 +75,9 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
             k = _order(gram, i, density, model, others, place)
             b, own, own_p, weight = bias[model, i], gram[i, i], density[model, i], importance[model, i]
             if k <= 2:
-                few_moments(b, own, residual, own_p, others, k, relu, order, out)
+                call(kernels[0], (b, own, residual, own_p, others, k, relu, order, out))
             else:
-                call(any_number, (b, own, residual, own_p, others, k, relu, order, out, work))
+                call(kernels[1], (b, own, residual, own_p, others, k, relu, order, out, work))
             losses[model, i] = out[0]
             if order > 0:
                 # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
@@ -87,7 +87,8 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
                 for l in range(k + 1):
                     slope[i, place[l]] = weight * out[first_component(l, order)]
             if order == 2:
-                _add_curvature(hessian, weights, model, i, weight, density, k, place, out, curvature, chain)
+                second = hessian, weights, model, i, weight, density, k, place, out, curvature, chain
+                call(kernels[2], second)
         if order > 0:
             for row in range(m):
                 for i in range(n):
@@ -102,7 +103,7 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
                         hessian[model, row * n + i, row * n + j] += slope[i, j] + slope[j, i]
 
 
-@jit
+@jit(inner=True)
 def _add_curvature(hessian, weights, model, i, importance, density, k, place, out, curvature, chain):
     """hessian += importance × Jᵀ C J: C the second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂(W, b)."""
     m, n = weights.shape[1], weights.shape[2]
@@ -151,12 +152,18 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n + 1, n + 1)),  # second derivatives of one output
         np.empty((n + 1, n_hidden * n + n)),
     )
-    # what three features do not need is not compiled for them
-    return work, (*scratch, 0 if n <= 3 else _address(clipped_moments if relu else linear_moments))
+    kernels = np.array([_address(few_moments), 0, _address(_add_curvature)])
+    if n > 3:  # what three features do not need is not compiled for them
+        kernels[1] = _address(clipped_moments if relu else linear_moments)
+    return work, (*scratch, kernels)
 
 
 @cache
 def _address(function):
-    """An engine for any number of features, compiled apart from the loop over models."""
-    others, out = np.empty((4, 3)), np.empty(15)
-    return address(function, 0.0, 0.0, 0.0, 0.0, others, 0, True, 0, out, workspace(2, 0, True))
+    """These functions are compiled apart from the loop over models."""
+    others, out, place = np.empty((4, 3)), np.empty(15), np.empty(1, np.int64)
+    if function is _add_curvature:
+        cube = np.empty((1, 1, 1))
+        return address(function, cube, cube, 0, 0, 0.0, others, 0, place, out, others, others)
+    shared = 0.0, 0.0, 0.0, 0.0, others, 0, True, 0, out
+    return address(function, *shared) if function is few_moments else address(function, *shared, workspace(4, 0, True))

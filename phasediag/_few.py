@@ -12,7 +12,7 @@ _x, _w = np.polynomial.legendre.leggauss(3)
 NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
 
 
-@jit
+@jit(inner=True)
 def few_moments(b, own, residual, own_p, others, k, relu, order, out):
     """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
     a1 = others[0, 0] if k > 0 else 0.0

@@ -7,7 +7,7 @@ from ._jit import jit
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3, the highest degree below
 
 
-@jit
+@jit(inner=True)
 def _positive(slope, constant):
     """The interval of [0, 1] on which slope·u + constant > 0."""
     if slope > 0.0:
@@ -17,7 +17,7 @@ def _positive(slope, constant):
     return (0.0, 1.0) if constant > 0.0 else (0.0, 0.0)
 
 
-@jit
+@jit(inner=True)
 def _one_active(a, b, own):
     """E over one uniform u of z⁺(z⁺ − 2x), of 2(z⁺ − x)1_{z>0} and of that times u; z = a u + b, x = own·u."""
     low, high = _positive(a, b)
@@ -33,7 +33,7 @@ def _one_active(a, b, own):
     return loss, slope, slope_u
 
 
-@jit
+@jit(inner=True)
 def _two_active(a_i, a_j, b):
     """E of z⁺(z⁺ − 2u), of 2(z⁺ − u)1_{z>0} and of that times u and times v; z = a_i u + a_j v + b.
 
@@ -68,9 +68,9 @@ def _two_active(a_i, a_j, b):
     return loss, slope, slope_u, slope_v
 
 
-@jit
-def add_few_active(a_i, p_i, a, p, b, none, none_but, slope):
-    """Loss E[z⁺(z⁺ − 2x_i)], slope in b and slope in a_i of the states with ≤ 1 active feature besides i.
+@jit(inner=True)
+def add_few_active(a_i, p_i, a, p, b, none, none_but, slope, found):
+    """Loss E[z⁺(z⁺ − 2x_i)], slope in b and slope in a_i of the states with ≤ 1 active feature besides i, to ``found``.
 
     ``none`` is the probability that no other feature is active, ``none_but[j]`` that none but possibly j is; the slopes
     in a_j are added to ``slope``.
@@ -93,4 +93,4 @@ def add_few_active(a_i, p_i, a, p, b, none, none_but, slope):
             slope_b += weight * ((1.0 - p_i) * one_b + p_i * two_b)
             slope_i += weight * p_i * two_i
             slope[j] += weight * ((1.0 - p_i) * one_j + p_i * two_j)
-    return loss, slope_b, slope_i
+    found[0], found[1], found[2] = loss, slope_b, slope_i

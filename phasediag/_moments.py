@@ -12,14 +12,20 @@ the short interval around b that the remaining features can reach.
 Derivatives are further functions under the same operator: ∂/∂a_j is p_j ∫₀¹ u f'(t + a_j u) du.
 """
 
+from functools import cache
+
 import numpy as np
 
-from ._jit import jit
+from ._jit import address, call, jit
 from ._pieces import constant_piece, first_component, first_pieces, fraction, moments, quadratic_piece, split
 from ._window import average, average_inside, legendre, stretch
 
 # Two knots closer than this times |a_j| are one knot: f is smooth on the scale |a_j| once feature j is averaged over.
 SAME_KNOT = 2.0**-50
+
+# Where a workspace keeps the number of pieces, and the addresses of functions: each is compiled once, not again inside its
+# callers.
+COUNT, FIRST_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE = range(6)
 
 
 def workspace(n_features, order, relu):
@@ -42,16 +48,31 @@ def workspace(n_features, order, relu):
         np.empty((11, n_features + 12)),  # rows of coefficients
         kind,
         legendre(n_features + 1),
+        _kernels().copy() if n_features > 3 else np.zeros(6, np.int64),  # up to three features need none
     )
 
 
-@jit
-def _average_over(pieces, knots, here, n, order, others, k, work):
-    """Average over feature k: from n pieces to those on the reach of the remaining features; returns their number.
+@cache
+def _kernels():
+    kernels, rows, others, pieces = np.zeros(6, np.int64), np.empty((1, 1)), np.empty((4, 1)), np.empty((1, 1, 1, 1))
+    work = pieces, rows, pieces[0], pieces[0], rows, rows, np.empty((1, 1), np.int64), pieces[0], kernels
+    own = 0.0, 0.0, 0.0
+    kernels[FIRST_PIECES] = address(first_pieces, pieces[0], rows[0], 0.0, 0.0, 0, *own, others, rows[0], kernels)
+    kernels[LINEAR] = address(linear_moments, 0.0, *own, others, 0, True, 0, rows[0], work)
+    kernels[AVERAGE] = address(average, rows, 0, 0.0, 0.0, 0.0, 0.0, 0.0, True, 0)
+    kernels[AVERAGE_INSIDE] = address(average_inside, rows, rows[0], 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, True, 0, pieces[0])
+    kernels[AVERAGE_OVER] = address(_average_over, pieces, rows, 0, 0, others, 0, work)
+    return kernels
+
+
+@jit(inner=True)
+def _average_over(pieces, knots, here, order, others, k, work):
+    """Average over feature k: from the pieces counted to those on the reach of the remaining features, counted again.
 
     The low and the high end of the window walk through the source, each holding what is left of its piece.
     """
-    _, _, table, rest, used, rows, kind, nodes = work
+    _, _, table, rest, used, rows, kind, nodes, kernels = work
+    n = kernels[COUNT]
     source, x, out, x_out, lo, hi = pieces[here], knots[here], pieces[1 - here], knots[1 - here], others[2, k], others[3, k]
     n_components, degree = first_component(k, order), k + 2
     weight, density = others[0, k - 1], others[1, k - 1]
@@ -95,9 +116,8 @@ def _average_over(pieces, knots, here, n, order, others, k, work):
                 d = degree - kind[c, 0]
                 births = 0 if kind[c, 1] < 0 else 2 if kind[c, 0] == 2 else 1
                 if inside:
-                    average_inside(
-                        rows, rest[0, c], start_a, x[at_a + 1], s + down, lo1, size, d, density, falling, births, nodes
-                    )
+                    inside_arguments = start_a, x[at_a + 1], s + down, lo1, size, d, density, falling, births, nodes
+                    call(kernels[AVERAGE_INSIDE], (rows, rest[0, c], *inside_arguments))
                 split(rest[0, c], rows[0], xa, ya, d)
                 split(rest[1, c], rows[1], xb, yb, d)
                 if not inside:
@@ -128,7 +148,7 @@ def _average_over(pieces, knots, here, n, order, others, k, work):
                     n0, n1, n2 = moments(rows[1], d)
                     n0, n1, n2 = stretch((hi0 - x[at_b]) / size, (hi1 - hi0) / size, n0, n1, n2)
                     used[c, 0], used[c, 1], used[c, 2] = used[c, 0] + n0, used[c, 1] + n1, used[c, 2] + n2
-                    average(rows, d, density, share, m0, m1, m2, falling, births)
+                    call(kernels[AVERAGE], (rows, d, density, share, m0, m1, m2, falling, births))
                 for birth in range(births + 1):
                     child = c
                     if birth > 0:
@@ -146,10 +166,10 @@ def _average_over(pieces, knots, here, n, order, others, k, work):
             at_b += 1
             start_b, passed, fresh_b = x[at_b], x[at_b], True
     x_out[n_out] = hi
-    return n_out
+    kernels[COUNT] = n_out
 
 
-@jit
+@jit(inner=True)
 def _average_at(source, x, n, order, others, k, kind, out):
     """Average over the last feature k, at the one point b whose window is the whole of [x_0, x_n]."""
     degree, size = k + 2, abs(others[0, k - 1])
@@ -176,7 +196,7 @@ def _average_at(source, x, n, order, others, k, kind, out):
             out[first + 2 + k] = density * m2
 
 
-@jit
+@jit(inner=True)
 def linear_moments(b, own, residual, own_p, others, k, relu, order, out, work):
     """As `clipped_moments` without the clipping, ``relu`` being False."""
     c = work[0][0, 0]
@@ -185,33 +205,34 @@ def linear_moments(b, own, residual, own_p, others, k, relu, order, out, work):
         out[component] = c[component, 0]
 
 
-@jit
+@jit(inner=True)
 def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
     """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
 
     Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``others``: in its first two rows the weights and
     densities of the k other features with nonzero weight, by falling size (rows three and four are working space).
     """
-    pieces, knots, _, _, _, rows, kind, _ = work
+    pieces, knots, _, _, _, rows, kind, _, kernels = work
     below = above = 0.0
     others[2, k] = others[3, k] = b
     for l in range(k - 1, -1, -1):
         below += min(others[0, l], 0.0)
         above += max(others[0, l], 0.0)
         others[2, l], others[3, l] = b + below, b + above
-    here, lo, hi = 0, others[2, 0], others[3, 0]
+    here, lo, hi = np.int64(0), others[2, 0], others[3, 0]
     if not relu or lo >= 0.0:
-        linear_moments(b, own, residual, own_p, others, k, relu, order, out, work)
+        call(kernels[LINEAR], (b, own, residual, own_p, others, k, relu, order, out, work))
         return
     if hi < -own:
         constant_piece(pieces[0, 0], k + 2, order, own_p, k)
     else:
-        n = first_pieces(pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0])
+        first = pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0], kernels
+        call(kernels[FIRST_PIECES], first)
         for l in range(1, k):
-            n = _average_over(pieces, knots, here, n, order, others, l, work)
+            call(kernels[AVERAGE_OVER], (pieces, knots, here, order, others, l, work))
             here = 1 - here
         if k > 0:
-            _average_at(pieces[here], knots[here], n, order, others, k, kind, out)
+            _average_at(pieces[here], knots[here], kernels[COUNT], order, others, k, kind, out)
             return
     for c in range(first_component(k + 1, order)):
         out[c] = pieces[0, 0, c, 0]

@@ -20,7 +20,7 @@ def first_component(k, order):
     return 1 if order == 0 else 2 + k if order == 1 else 3 + 3 * k + k * (k - 1) // 2
 
 
-@jit
+@jit(inner=True)
 def split(rest, left, x, y, degree):
     """de Casteljau: ``left`` gets the part before x of 1 = x + y, ``rest`` keeps the part after it."""
     left[0] = rest[0]
@@ -30,7 +30,7 @@ def split(rest, left, x, y, degree):
         left[r] = rest[0]
 
 
-@jit
+@jit(inner=True)
 def moments(c, degree):
     """∫₀¹ x^k of the polynomial with Bernstein coefficients c, for k = 0, 1, 2."""
     m0 = m1 = m2 = 0.0
@@ -42,7 +42,7 @@ def moments(c, degree):
     return m0 / d1, m1 / (d1 * d2), m2 / (d1 * d2 * d3)
 
 
-@jit
+@jit(inner=True)
 def elevate(c, degree, to):
     """Raise the degree of c in place."""
     for d in range(degree + 1, to + 1):
@@ -51,7 +51,7 @@ def elevate(c, degree, to):
             c[i] = ((d - i) * c[i] + i * c[i - 1]) / d
 
 
-@jit
+@jit(inner=True)
 def fraction(start, x, end):
     """(x − start)/(end − start) and its complement, each to full relative accuracy."""
     before, after = max(x - start, 0.0), max(end - x, 0.0)
@@ -59,7 +59,7 @@ def fraction(start, x, end):
     return (before / whole, after / whole) if whole > 0.0 else (0.0, 1.0)
 
 
-@jit
+@jit(inner=True)
 def quadratic_piece(c, s, e, degree, order, residual, own_p, others, processed):
     """Coefficients on [s, e] where z > 0 throughout: E (x_i − z)² = (mean − t)² + variance.
 
@@ -102,7 +102,7 @@ def quadratic_piece(c, s, e, degree, order, residual, own_p, others, processed):
             c[2, i] = 2.0
 
 
-@jit
+@jit(inner=True)
 def constant_piece(c, degree, order, own_p, processed):
     """Coefficients where z ≤ 0 throughout: E x_i²."""
     for component in range(first_component(processed + 1, order)):
@@ -110,7 +110,7 @@ def constant_piece(c, degree, order, own_p, processed):
             c[component, i] = own_p / 3.0 if component == 0 else 0.0
 
 
-@jit
+@jit(inner=True)
 def cubic_piece(c, s, e, order, own, residual, own_p, row):
     """Coefficients on [s, e] within [−a_i, 0]: with v = −t/a_i and r = 1 − a_i,
 
@@ -146,9 +146,9 @@ def cubic_piece(c, s, e, order, own, residual, own_p, row):
             c[component, i] = own_p * row[8]
 
 
-@jit
-def first_pieces(out, x, lo, hi, order, own, residual, own_p, others, row):
-    """Pieces of g on [lo, hi]; returns their number, left of −a_i, up to 0, and right of 0."""
+@jit(inner=True)
+def first_pieces(out, x, lo, hi, order, own, residual, own_p, others, row, count):
+    """Pieces of g on [lo, hi], left of −a_i, up to 0, and right of 0; their number goes to ``count``."""
     s, degree, processed = lo, np.int64(3), np.int64(0)
     n = np.int64(0)
     if s < -own:
@@ -165,4 +165,4 @@ def first_pieces(out, x, lo, hi, order, own, residual, own_p, others, row):
         quadratic_piece(out[n], s, hi, degree, order, residual, own_p, others, processed)
         n += 1
     x[n] = hi
-    return n
+    count[0] = n

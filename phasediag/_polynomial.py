@@ -3,13 +3,13 @@
 from ._jit import jit
 
 
-@jit
+@jit(inner=True)
 def _shifted_moments(x0, x1, x2, x3, b):
     """Moments 0 … 3 of b + x from those of x."""
     return x0, b * x0 + x1, b * b * x0 + 2.0 * b * x1 + x2, b**3 * x0 + 3.0 * b * (b * x1 + x2) + x3
 
 
-@jit
+@jit(inner=True)
 def _sum_moments(x, y):
     """Moments 0 … 3 of the sum of two independent variables (of possibly defective laws)."""
     return (
@@ -20,9 +20,9 @@ def _sum_moments(x, y):
     )
 
 
-@jit
-def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
-    """Loss, slope in b and slope in a_i over μ with (z⁺)² → P = c₃z³ + c₂z² + c₁z, z⁺ → P'/2 and 1_{z>0} → P''/2."""
+@jit(inner=True)
+def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope, found):
+    """Add to ``found`` loss, slope in b and in a_i over μ with (z⁺)² → P = c₃z³ + c₂z² + c₁z, z⁺ → P'/2, 1_{z>0} → P''/2."""
     # moments of y = Σ_j a_j x_j where at least one, and where at least two of these features are active
     y0 = y1 = y2 = y3 = two0 = two1 = two2 = two3 = 0.0
     none = 1.0
@@ -56,4 +56,6 @@ def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, some_but, slope):
         joint = _sum_moments(alone, rest)
         m, mx = _sum_moments(own0, joint), _sum_moments(own1, joint)
         slope[j] += 3.0 * c3 * (m[2] - 2.0 * mx[1]) + 2.0 * c2 * (m[1] - mx[0]) + c1 * m[0]
-    return loss, slope_b, slope_i
+    found[0] += loss
+    found[1] += slope_b
+    found[2] += slope_i

@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
-
-from ._jit import jit
+from ._jit import call, jit
 from ._truncation import TURNED
 
 NODES = 32  # nodes per block: the inner loops run over the nodes of one block and vectorize
@@ -18,7 +16,7 @@ NODE, INVERSE, ONE_RE, ONE_IM, TWO_RE, TWO_IM, V_RE, V_IM, LOSS, SLOPE_B, SLOPE_
 COLUMNS = 11 * NODES
 
 
-@jit
+@jit(inner=True)
 def _phase_table(row, delta):
     """Fill the cosines and sines of m·delta, m = 0 … NODES − 1, by doubling, and those of NODES·delta."""
     row[COS] = 1.0
@@ -34,14 +32,14 @@ def _phase_table(row, delta):
     row[STEP], row[STEP + 1] = c, s
 
 
-@jit
+@jit(inner=True)
 def _start_phase(row, first, delta):
     """Set the phase of the block that begins at node ``first``; the blocks that follow are reached by rotation."""
     row[PHASE] = math.cos(first * delta)
     row[PHASE + 1] = math.sin(first * delta)
 
 
-@jit(fastmath=FUSED)
+@jit(fastmath=FUSED, inner=True)
 def _small(v):
     """E cos xV = sinc x, E (V/x) sin xV = j₁(x)/x and E V² cos xV over V uniform on [−1, 1], v = x² < 1/4."""
     sinc = v * (-1 / 5040 + v * (1 / 362880 + v * (-1 / 39916800 + v / 6227020800)))
@@ -53,7 +51,7 @@ def _small(v):
     return sinc, j1, even
 
 
-@jit(fastmath=FUSED)
+@jit(fastmath=FUSED, inner=True)
 def _transform(row, shared, first, delta, density):
     """Fill t = p φ(2ix) = p e^{ix} sinc x and g = p φ'(2ix) = p e^{ix} (sinc x + i j₁(x))/2 at x = k·delta."""
     c0, s0 = row[PHASE], row[PHASE + 1]
@@ -86,7 +84,7 @@ def _transform(row, shared, first, delta, density):
             row[G_IM + m] = half * (s * sinc + c * j1)
 
 
-@jit
+@jit(inner=True)
 def _own_transform(x):
     """Real and imaginary parts of φ, φ' and φ'' at 2ix: the moments 0, 1, 2 of e^{2ixu} over a uniform u."""
     c, s = math.cos(x), math.sin(x)
@@ -109,7 +107,7 @@ def _own_transform(x):
     )
 
 
-@jit(fastmath=FUSED)
+@jit(fastmath=FUSED, inner=True)
 def _forward(row, shared, q, none):
     """Multiply the products over the features before j, P (≥ 1 active, kept) and that with ≥ 2 active, by feature j."""
     for m in range(NODES):
@@ -125,7 +123,7 @@ def _forward(row, shared, q, none):
         shared[ONE_IM + m] = q * y + uy + none * v
 
 
-@jit(fastmath=FUSED)
+@jit(fastmath=FUSED, inner=True)
 def _backward(row, shared, q, before, after):
     """Add the slope in a_j and multiply S, the product over the features after j, by feature j.
 
@@ -143,7 +141,7 @@ def _backward(row, shared, q, before, after):
         shared[ONE_IM + m] = q * y + (u * y + v * x) + after * v
 
 
-@jit
+@jit(inner=True)
 def _turn(shared, period, a_i, p_i, b):
     """Add the terms of loss, slope in b and slope in a_i; leave the factor of the slopes in a_j in V."""
     for m in range(NODES):
@@ -166,55 +164,52 @@ def _turn(shared, period, a_i, p_i, b):
         shared[V_IM + m] = c * v_im + s * v_re
 
 
-@jit
-def _add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shared):
+@jit(inner=True)
+def add_block(first, period, a_i, p_i, a, p, b, none_before, slopes, work, shared):
     """Add the terms of nodes first … first + NODES − 1 to the sums, lane by lane."""
     for m in range(NODES):
         shared[NODE + m] = first + m
         shared[INVERSE + m] = 1.0 / (first + m)
-    shared[ONE_RE : TWO_IM + NODES] = 0.0
+    for m in range(ONE_RE, TWO_IM + NODES):
+        shared[m] = 0.0
     for j in range(a.size):
         _transform(work[j], shared, first, math.pi * a[j] / period, p[j])
         _forward(work[j], shared, 1.0 - p[j], none_before[j])
     _turn(shared, period, a_i, p_i, b)
     if not slopes:
         return
-    shared[ONE_RE : ONE_IM + NODES] = 0.0  # from here on S, the products over the features after j
+    for m in range(ONE_RE, ONE_IM + NODES):  # from here on S, the products over the features after j
+        shared[m] = 0.0
     after = 1.0
     for j in range(a.size - 1, -1, -1):
         _backward(work[j], shared, 1.0 - p[j], none_before[j], after)
         after *= 1.0 - p[j]
 
 
-@jit
-def _collect(lanes):
-    """Sum of the lanes, which start again from zero."""
-    total = 0.0
-    for m in range(NODES):
-        total += lanes[m]
-        lanes[m] = 0.0
-    return total
+@jit(inner=True)
+def sum_series(goal, a, p, none_before, work, shared, recent, slope, found, kernel):
+    """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
-
-@jit
-def sum_series(goal, period, a_i, p_i, a, p, b, none_before, work, shared, recent, slope):
-    """Loss, slope in b and slope in a_i, the relative error and the number of nodes; the slopes in a_j are added.
-
-    ``goal`` is (most nodes, sure nodes, error after the sure ones, tolerance, scale, slack). The sums end after the
+    ``goal`` is (most nodes, sure nodes, error after them, tolerance, scale, slack, period, a_i, p_i, b). The sums end after the
     sure nodes, or with an infinite error at the most nodes, or where they have settled: stages grow by 2^(1/3), and the
     sums have hardly moved over the last one, two and three stages, an octave. A tail like k^−3, or even k^−1, is no
     larger than that; before k passes T/a_j for the smallest weight the terms may fall as slowly as 1/k, and every
-    octave up to there counts.
+    octave up to there counts. ``kernel`` is the address of `add_block`.
     """
-    most, sure, rest, tolerance, scale, slack = goal
+    most, sure, rest, tolerance, scale, slack, period, a_i, p_i, b = goal
     n = a.size
-    turned = TURNED * period / (2.0 * math.pi * np.abs(a).min())
+    smallest = math.inf
+    for j in range(n):
+        smallest = min(smallest, abs(a[j]))
+    turned = TURNED * period / (2.0 * math.pi * smallest)
     for j in range(n):
         _phase_table(work[j], math.pi * a[j] / period)
-        work[j, SLOPE : SLOPE + NODES] = 0.0
-    shared[LOSS : SLOPE_I + NODES] = 0.0
-    recent[:] = 0.0
-    loss = slope_b = slope_i = 0.0
+        for m in range(NODES):
+            work[j, SLOPE + m] = 0.0
+    for m in range(LOSS, SLOPE_I + NODES):
+        shared[m] = 0.0
+    for j in range(n + 3):
+        recent[0, j] = recent[1, j] = recent[2, j] = 0.0
     root = math.sqrt(scale) * slack
     stage = 0
     first, end = 1.0, 64.0  # floats: a literal whole number would be compiled a second time
@@ -222,22 +217,25 @@ def sum_series(goal, period, a_i, p_i, a, p, b, none_before, work, shared, recen
         for j in range(n):
             _start_phase(work[j], first, math.pi * a[j] / period)
         while first <= end and first <= sure and first + NODES - 1 <= most:
-            _add_block(first, period, a_i, p_i, a, p, b, none_before, slack < math.inf, work, shared)
+            call(kernel, (first, period, a_i, p_i, a, p, b, none_before, slack < math.inf, work, shared))
             first += NODES
+        # the sums of the lanes, which start again from zero
         new = recent[stage % 3]
-        new[n], new[n + 1], new[n + 2] = (
-            _collect(shared[LOSS : LOSS + NODES]),
-            _collect(shared[SLOPE_B : SLOPE_B + NODES]),
-            _collect(shared[SLOPE_I : SLOPE_I + NODES]),
-        )
-        loss += new[n]
-        slope_b += new[n + 1]
-        slope_i += new[n + 2]
-        for j in range(n):
-            new[j] = _collect(work[j, SLOPE : SLOPE + NODES])
-            slope[j] += new[j]
+        for j in range(n + 3):
+            row, at = (work[j], SLOPE) if j < n else (shared, LOSS + (j - n) * NODES)
+            total = 0.0
+            for m in range(NODES):
+                total += row[at + m]
+                row[at + m] = 0.0
+            new[j] = total
+            if j < n:
+                slope[j] += total
+            else:
+                found[j - n] += total
+        found[4] = first - 1
         if first > sure:
-            return loss, slope_b, slope_i, rest, first - 1
+            found[3] = rest
+            return
         if stage >= 2:
             moved = 0.0
             for j in range(n + 3):
@@ -254,8 +252,10 @@ def sum_series(goal, period, a_i, p_i, a, p, b, none_before, work, shared, recen
                 moved = max(moved, max(abs(one), abs(two), abs(three)) / unit)
             error = CAUTION * moved * (1.0 + max(math.log2(turned / first), 0.0))
             if error <= tolerance:
-                return loss, slope_b, slope_i, error, first - 1
+                found[3] = error
+                return
         if first + NODES - 1 > most:
-            return loss, slope_b, slope_i, math.inf, first - 1
+            found[3] = math.inf
+            return
         stage += 1
         end = max(end * 1.26, end + NODES)

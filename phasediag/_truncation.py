@@ -2,15 +2,13 @@
 
 import math
 
-import numpy as np
-
 from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 
 
-@jit
+@jit(inner=True)
 def _envelope(y):
     """The supremum over y' ≥ y of |φ(iy')| = |sinc(y'/2)|, from above."""
     x = 0.5 * y
@@ -22,7 +20,7 @@ def _envelope(y):
     return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
 
 
-@jit
+@jit(inner=True)
 def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
 
@@ -54,10 +52,15 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     return 4.0 * (slope / (omega * scale) * two + ((slope + own) * two + slope * ratio * one) / (root * slack))
 
 
-@jit
-def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
-    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown."""
-    smallest = np.abs(a).min()
+@jit(inner=True)
+def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
+    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
+
+    They go to ``found``.
+    """
+    smallest = math.inf
+    for j in range(a.size):
+        smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
     start, growth, last = 8.0, 1.3, 0
@@ -69,7 +72,8 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
         if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
         if k > MOST_SURE and growth < 2.0:
-            return math.inf, math.inf
+            found[3] = found[4] = math.inf
+            return
         if bound * k < 0.02 * tolerance:
             growth = 8.0
         k *= growth
@@ -82,12 +86,12 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds):
             break
         rest += piece
         last -= 1
-    return bounds[last, 0], rest
+    found[3], found[4] = bounds[last, 0], rest
 
 
-@jit
-def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance):
-    """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error.
+@jit(inner=True)
+def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, found):
+    """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error, to ``found``.
 
     There the series differ from the powers of z by at most T^r (|z|/T)^{r+1} ≤ T^r e^{λ(|z| − T)} for λT ≥ 3.
     """
@@ -118,4 +122,4 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance):
         elif best < reach:
             break
         rate *= 0.65
-    return best
+    found[5] = best

@@ -18,7 +18,7 @@ def legendre(most):
     return rules
 
 
-@jit
+@jit(inner=True)
 def average(rows, degree, p, share, m0, m1, m2, falling, births):
     """(1 − p) f(t) + p × average over the window [lo, hi] that moves along a piece; share = piece length/window length.
 
@@ -72,7 +72,7 @@ def average(rows, degree, p, share, m0, m1, m2, falling, births):
                 rows[2 + result, i], rows[2 + result, n - i] = rows[2 + result, n - i], rows[2 + result, i]
 
 
-@jit
+@jit(inner=True)
 def average_inside(rows, piece, start, end, lo0, lo1, size, degree, p, falling, births, nodes):
     """As `average`, for a window that is shorter than the piece it moves along and stays in one polynomial."""
     n_nodes = (degree + births + 2) // 2
@@ -99,7 +99,7 @@ def average_inside(rows, piece, start, end, lo0, lo1, size, degree, p, falling, 
         elevate(rows[2 + birth], degree, degree + 1 + birth)
 
 
-@jit
+@jit(inner=True)
 def stretch(offset, length, m0, m1, m2):
     """Moments about a point of a polynomial on a stretch that begins ``offset`` after it."""
     return (

@@ -8,6 +8,7 @@ import numpy as np
 from ._arguments import one_of, random_generator, real_number, whole_number
 from ._contour_batch import MOST_NODES, integrate
 from ._enumeration import enumeration, workspaces
+from ._lanes import few_features, lane_space
 
 METHODS = ("auto", "enumeration", "contour")
 # Enumeration keeps up to 2^(n−1) pieces per output: the most features it treats, and the most that "auto" gives to it.
@@ -229,6 +230,9 @@ def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOL
     error, declined = np.zeros(batch), np.zeros(batch, dtype=bool)
 
     def enumerate_(part):
+        if relu and n <= 3 and order < 2:
+            few_features(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]), *lane_space(m, n))
+            return
         arguments = *(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu)
         enumeration(*arguments)
         error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
