@@ -10,22 +10,8 @@ import pytest
 
 from phasediag import PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
 from phasediag import minimize as minima_of
-from phasediag.cli import main
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
 
 
 def _process(*arguments, **options):
