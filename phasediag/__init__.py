@@ -17,6 +17,7 @@ _HOME = {
     "dimensions_per_feature": "order_parameters",
     # the exact expected loss
     "expected_loss": "loss",
+    "expected_loss_with_error": "loss",
     "expected_loss_and_gradient": "loss",
     "expected_loss_hessian": "loss",
     "monte_carlo_loss": "loss",
@@ -28,6 +29,8 @@ _HOME = {
     "configurations": "candidates",
     "Configuration": "candidates",
     "symbolic_expected_loss": "symbolic",
+    "ClosedForm": "closed_forms",
+    "compile_loss": "closed_forms",
     # minima over all weights and biases
     "minimize": "minima",
     "Minimum": "minima",

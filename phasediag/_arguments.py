@@ -36,6 +36,22 @@ def real_array(name, value, domain="finite", inside=None, shape=None):
     return array
 
 
+def real_number(name, value, domain="finite", inside=None):
+    """Return ``value`` as a float, or raise ``ValueError``; as `real_array`, but a single number."""
+    array = real_array(name, value, domain, inside)
+    if array.ndim:
+        raise ValueError(f"{name} must be one number ({domain}), got {_short(value)}")
+    return float(array)
+
+
+def random_generator(seed):
+    """Return the numpy Generator that ``seed`` (None, a whole number ≥ 0 or a Generator) stands for, or raise ``ValueError``."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed must be None, a whole number ≥ 0 or a numpy Generator, got {_short(seed)}") from None
+
+
 def density_array(name, value):
     """Return densities as a float64 array; each must lie in (0, 1]."""
     return real_array(name, value, "in (0, 1]", lambda p: (p > 0) & (p <= 1))

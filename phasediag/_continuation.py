@@ -79,6 +79,15 @@ def follow(curve, start, box, sense):
     return points, "end", None
 
 
+def first_step(curve, start, box, sense):
+    """A point of the curve a little away from ``start``, which lies on it or at its end; None where there is none."""
+    tangent = _tangent(curve.slope(start))
+    if not np.all(np.isfinite(tangent)):
+        return None
+    there = correct(curve, start + 0.3 * sense * box.step * tangent)
+    return None if there is None or not 0.1 < np.linalg.norm(there - start) / box.step < 1 else there
+
+
 def correct(curve, u):
     """Newton's method onto the curve along the slope; None where the curve does not exist or it fails."""
     size = np.inf
@@ -162,7 +171,9 @@ def _corner(curve, against, here, there):
 
     if np.sign(signed(0.0)) == np.sign(last):
         return None
-    return correct(curve, here + brentq(signed, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (there - here))
+    t = brentq(signed, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps)
+    corner = correct(curve, here + t * (there - here))
+    return corner if corner is not None and abs(against(corner)) < 1e-9 else None
 
 
 def _tangent(slope):

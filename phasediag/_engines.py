@@ -32,9 +32,11 @@ class _Trainer:
         self.chunk = chunk
         self.n_models, self.m, self.n = chunk.weights.shape
         self.adam = chunk.optimizer != "sgd"
-        self.scalars = step_scalars(
-            chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps
-        ).astype(np.float32).ravel()
+        self.scalars = (
+            step_scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
+            .astype(np.float32)
+            .ravel()
+        )
         self.independent = chunk.independent
         self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
@@ -189,9 +191,7 @@ class Sparse(_Rows):
         _, _, _, dense, single_value, _, indices = self.space
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_mixed, _, _ = _sgd_sparse.draw_sparse(
-                key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space
-            )
+            n_mixed, _, _ = _sgd_sparse.draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
             starts, row = indices[1], end - size
             for j in range(self.n):
                 count = starts[j + 1] - starts[j]

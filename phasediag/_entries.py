@@ -141,9 +141,7 @@ def singles():
             for j in range(n):
                 if starts[j] < starts[j + 1]:
                     row, bias = j * width + v * LANES, n * width + v * LANES
-                    _add_singles(
-                        v_stop - v, relu, j - v * LANES, forms, row, sums, bias, values, starts[j], starts[j + 1]
-                    )
+                    _add_singles(v_stop - v, relu, j - v * LANES, forms, row, sums, bias, values, starts[j], starts[j + 1])
 
     return routine(add, *"nnnfffi")
 

@@ -23,6 +23,15 @@ def jit(function=None, *, fastmath=False, inner=False, allocates=None):
         return numba.njit(**options)(function)
 
 
+def elementwise(function, n_arguments):
+    """Compile a scalar function of float64 numbers, made at run time, to a universal function; IEEE division."""
+    inner = numba.njit(error_model="numpy", nogil=True)(function)
+    names = ", ".join(f"x{i}" for i in range(n_arguments))
+    outer = {"inner": inner}
+    exec(f"def outer({names}): return inner({names})", outer)  # a ufunc needs a fixed number of arguments
+    return numba.vectorize([numba.float64(*[numba.float64] * n_arguments)])(outer["outer"])
+
+
 def address(function, *arguments):
     """Compile ``function`` for the types of ``arguments`` (it returns nothing) and return its address for `call`.
 

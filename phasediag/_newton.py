@@ -15,7 +15,7 @@ from ._trust_region import CURVATURE, DESCEND, ENUMERATE, EVALUATE, SPECTRUM, de
 
 PROBE = 1e-9
 """Distance at which one-sided second derivatives are taken."""
-LINES = 4
+LINES = 6
 """Rows of working space before those of the starting directions."""
 
 _STORES = threading.local()
@@ -69,7 +69,7 @@ def approach(x, m, importance, density, relu, free, store):
         if store[11][1] <= 1e-16:
             break
         steep = np.abs(values) > 1e-9
-        x -= vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0)
+        x -= np.where(free, vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0), 0.0)
 
 
 def lowest_curvature(x, m, importance, density, relu, free, store, direction):
@@ -117,21 +117,31 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
         for i in range(size):
             lines[count, i], lines[count + 1, i] = vectors[i, k], -vectors[i, k]
         count += 2
-    for i in range(n):  # a feature that is not represented may come in along or against any other
-        norm = 0.0
+    for i in range(n):
+        lines[0, i] = 0.0  # lengths of the weights
         for k in range(m):
-            norm += x[k * n + i] ** 2
-        if norm > 1e-12 or not free[i]:
-            continue
+            lines[0, i] += x[k * n + i] ** 2
+        lines[0, i] = lines[0, i] ** 0.5
+    for i in range(n):
         for j in range(n):
+            long_i, long_j = lines[0, i], lines[0, j]
+            entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
+            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
+            if not (entering or turning):
+                continue
+            for k in range(m):  # two represented features turn towards or against each other
+                lines[count, k * n + i] = x[k * n + j] / long_j
+                if turning:
+                    lines[count, k * n + j] = x[k * n + i] / long_i
             length = 0.0
-            for k in range(m):
-                length += x[k * n + j] ** 2
-            if length > 1e-12:
-                length = length**0.5
-                for k in range(m):
-                    lines[count, k * n + i] = x[k * n + j] / length
-                    lines[count + 1, k * n + i] = -x[k * n + j] / length
+            for k in range(size):
+                if not free[k]:
+                    lines[count, k] = 0.0
+                length += lines[count, k] ** 2
+            if length > 0.0:
+                for k in range(size):
+                    lines[count, k] /= length**0.5
+                    lines[count + 1, k] = -lines[count, k]
                 count += 2
     lowest = np.inf
     for start in range(LINES, count):
@@ -161,16 +171,17 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
 
 @jit(allocates=False)
 def _settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
-    losses, numbers, values, vectors, direction, kernels = store[4], store[11], store[12], store[13], store[14][1], store[15]
+    losses, numbers, values, vectors, kernels = store[4], store[11], store[12], store[13], store[15]
+    direction, trial = store[14][4], store[14][5]
     n = importance.shape[1]
     for row in range(points.shape[0]):
-        x, controls, densities, steps, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0
-        for _attempt in range(4):
+        x, controls, densities, steps, loss, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0, 0.0
+        for _attempt in range(6):
             call(
                 kernels[DESCEND],
                 (x, m, controls, densities, relu, free, max_steps - steps, radius, tolerance, store),
             )
-            norm = numbers[1]
+            loss, norm = numbers[0], numbers[1]
             steps += int(numbers[2])
             # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
             has_kink = False
@@ -185,10 +196,26 @@ def _settle(points, m, importance, density, relu, free, max_steps, radius, toler
                 curvature = values[0]
                 for i in range(x.size):
                     direction[i] = vectors[i, 0]
-            if curvature > -1e-7 or steps >= max_steps:
+            if curvature > 1e-6 or steps >= max_steps:
                 break
-            for i in range(x.size):
-                x[i] += 1e-3 * direction[i]
+            if curvature < -1e-7:
+                for i in range(x.size):
+                    x[i] += 1e-3 * direction[i]
+                continue
+            lower = False  # flat to second order: the loss may fall at third
+            for side in range(2):
+                for i in range(x.size):
+                    trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
+                limits = max_steps - steps, radius, tolerance
+                call(kernels[DESCEND], (trial, m, controls, densities, relu, free, *limits, store))
+                steps += int(numbers[2])
+                if numbers[0] < loss * (1.0 - 1e-12):
+                    for i in range(x.size):
+                        x[i] = trial[i]
+                    lower = True
+                    break
+            if not lower:
+                break
         call(kernels[EVALUATE], (x, m, controls, densities, relu, 0, store))
         result[row, 0], result[row, 1], result[row, 2], result[row, 3] = numbers[0], norm, curvature, steps
         for i in range(n):

@@ -149,9 +149,7 @@ def train_sparse(
                 if model == 0 or len(keys) > 1 or sizes.size > 1:
                     key = keys[model if len(keys) > 1 else 0]
                     which = 0 if sizes[block] == sizes[0] else 1
-                    n_mixed, n_empty, n_entries = draw_sparse(
-                        key, step, block, sizes[block], law[which], n_entries, space
-                    )
+                    n_mixed, n_empty, n_entries = draw_sparse(key, step, block, sizes[block], law[which], n_entries, space)
                 invoke(singles, n, width, int64(relu), at_forms, at_sums, address(single_value, 0), address(single_start, 0))
                 invoke(
                     mixed, n, width, int64(relu), at_forms, at_sums, address(dense, 0), address(entry_row, 0),

@@ -53,9 +53,7 @@ def seed_state(typing, key, step, block, state):
         many = ir.VectorType(LONG, STATE // 2)
         spread = [
             builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, many.count), [0] * many.count))
-            for one in (
-                builder.insert_element(ir.Constant(many, ir.Undefined), word, WORD(0)) for word in (origin, low)
-            )
+            for one in (builder.insert_element(ir.Constant(many, ir.Undefined), word, WORD(0)) for word in (origin, low))
         ]
         steps = ir.Constant(many, [i * 0x9E3779B97F4A7C15 % 2**64 for i in range(1, many.count + 1)])
         words = _mix(builder, builder.add(_mix(builder, builder.add(spread[0], steps)), spread[1]))
@@ -155,9 +153,7 @@ def alias_table(probability):
 def binomial_law(size, probability):
     """Return the probabilities of 0, …, ``size`` successes."""
     k = np.arange(size + 1)
-    law = np.exp(
-        xlogy(k, probability) + xlog1py(size - k, -probability) - betaln(size - k + 1, k + 1) - np.log(size + 1)
-    )
+    law = np.exp(xlogy(k, probability) + xlog1py(size - k, -probability) - betaln(size - k + 1, k + 1) - np.log(size + 1))
     return law / law.sum()
 
 

@@ -28,7 +28,8 @@ class PhaseBoundary:
         "first": two minima with the same loss. "continuous": one minimum turns into the other, where the lowest one-sided
         curvature of the more symmetric one (a weight or an interference is 0 in it) vanishes.
     latent_loss : ndarray, shape (n_points,)
-        Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; 0 on continuous ones.
+        Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; 0 on continuous ones, and on first-order
+        ones at which the extra feature fares alike on both sides (there ∂L*/∂density jumps).
     feature_norm : ndarray, shape (2, n_points)
         The extra feature's norm on the two sides.
     ends : tuple of two str

@@ -105,6 +105,40 @@ class Configuration:
         """
         return _symbolic_loss(self)
 
+    def relaxed_loss(self, *, at=None):
+        """Derive the expected loss with free scales and biases, in closed form.
+
+        Parameters
+        ----------
+        at : dict, optional
+            Name or symbol → number for some of the scales ``scale_i`` (positive) and biases ``bias_i``, i from 1: the
+            reference point whose sign chamber the form is for. What is left out has its default: scale 1, bias −1/16
+            where represented, 1/4 where not; with that the chamber is the one beside the frozen weights where every
+            represented feature's output is off unless the feature is active.
+
+        Returns
+        -------
+        ClosedForm
+
+        Raises
+        ------
+        ValueError
+            When a key or value is outside its domain, the point lies on a wall between chambers, or a cluster has
+            more than 6 features.
+
+        Examples
+        --------
+        >>> from phasediag import configurations
+        >>> form = configurations(2, 1)[0].relaxed_loss()
+        >>> form.parameters
+        (importance, density, scale_1, bias_1, bias_2)
+        >>> form.holds({"scale_1": 1.1, "bias_1": -0.1, "bias_2": 0.2})
+        True
+        """
+        from .closed_forms import relaxed_form
+
+        return relaxed_form(self, at)
+
     def expected_loss(self, importance, density):
         """Return the expected loss, evaluated from its closed form.
 

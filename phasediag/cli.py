@@ -1,52 +1,21 @@
 """The command line: parse, call one function, print. Heavy libraries load only when a command runs."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
 import click
 
+from ._options import Numbers, activation_option, grid_options, json_option, size_options
+
 PICTURES = (".png", ".svg", ".pdf")
 
-
-class Axis(click.ParamType):
-    """LOW:HIGH:COUNT (logarithmic steps) or a comma-separated list."""
-
-    name = "axis"
-
-    def convert(self, value, param, context):
-        import numpy as np
-
-        try:
-            if ":" in value:
-                low, high, count = value.split(":")
-                low, high, count = float(low), float(high), int(count)
-                if not (0 < low < high < float("inf") and 2 <= count <= 100_000):
-                    raise ValueError
-                return np.geomspace(low, high, count)
-            return np.array([float(part) for part in value.split(",")])
-        except ValueError:
-            self.fail(f"{value!r} is neither LOW:HIGH:COUNT with 0 < LOW < HIGH nor a list like 0.1,1,10", param, context)
+EXACT_GRIDS = {2: 64, 3: 40}
+"""For "paper": features of the exact diagrams, and how many points their axes have."""
 
 
-def _model_options(function):
-    for option in (
-        click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
-        click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
-    ):
-        function = option(function)
-    return function
-
-
-theory_option = click.option(
-    "--theory",
-    default="frozen",
-    show_default=True,
-    help='"frozen": unit weights, closed forms; "relaxed": each pattern adjusts; "global": all minima.',
-)
-activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+class Stopped(Exception):
+    """The user pressed Ctrl-C; the message says how to go on."""
 
 
 @click.group(
@@ -55,7 +24,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 Examples
   phasediag paper
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.png
-  phasediag boundary --n-features 3 --n-hidden 2 --latex""",
+  phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
+  phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex""",
 )
 @click.version_option(package_name="phasediag")
 def commands():
@@ -74,127 +44,176 @@ def commands():
     epilog="""\b
 Examples
   phasediag diagram
+  phasediag diagram --theory frozen --n-features 6 --n-hidden 3
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.pdf --look norm-interference
+  phasediag diagram --n-features 5 --n-hidden 2 --importance 0.5:2:48 --density 0.05:1:48 --checkpoint 5to2.npz
   phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json"""
 )
-@_model_options
-@theory_option
-@activation_option
-@click.option(
-    "--importance", type=Axis(), help="Importances of the extra feature, LOW:HIGH:COUNT or a list. [default: 0.1:10:100]"
-)
-@click.option("--density", type=Axis(), help="Densities in (0, 1], LOW:HIGH:COUNT or a list. [default: 0.01:1:100]")
+@grid_options
 @click.option("--look", default="phase", show_default=True, help='Colours: "phase" or "norm-interference" (the paper\'s).')
+@click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Draw where metastable phases end.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) or data (.npz) to write.")
 @json_option
-def diagram(n_features, n_hidden, theory, activation, importance, density, look, output, as_json):
+def diagram(look, spinodals, output, as_json, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output."""
-    _check_file(output, (*PICTURES, ".npz"))
+    _check_file("output", output, (*PICTURES, ".npz"))
+    from . import _printing
     from ._arguments import one_of
     from .colours import LOOKS
-    from .diagram import phase_diagram
 
     one_of("look", look, LOOKS)
-    result = phase_diagram(n_features, n_hidden, importance=importance, density=density, theory=theory, activation=activation)
+    result = _computed(**grid)
     if as_json:
-        _print_json(_diagram_facts(result, cells=True))
+        _printing.print_json(_printing.diagram_facts(result, cells=True))
     else:
-        _print_diagram(result)
+        _printing.print_diagram(result)
     if output:
         if Path(output).suffix == ".npz":
             result.save(output)
         else:
             from .figures import diagram_figure
 
-            diagram_figure(result, look=look).savefig(output, dpi=160)
+            diagram_figure(result, look=look, spinodals=spinodals).savefig(output, dpi=160)
         click.echo(f"wrote {output}", err=True)
+    return int(_printing.print_unconverged(result))
 
 
 @commands.command(
     epilog="""\b
 Examples
   phasediag boundary
-  phasediag boundary --n-features 4 --n-hidden 2 --latex"""
+  phasediag boundary --theory frozen --n-features 4 --n-hidden 2 --latex
+  phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30"""
 )
-@_model_options
-@theory_option
-@activation_option
-@click.option("--latex", is_flag=True, help="Print the equations as LaTeX.")
+@grid_options
+@click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
 @json_option
-def boundary(n_features, n_hidden, theory, activation, latex, as_json):
-    """Print the exact boundaries and triple points of the frozen theory, over all importances and densities."""
-    from ._arguments import one_of
-    from .frozen import frozen_boundaries
+def boundary(theory, latex, as_json, **grid):
+    """Print boundaries and triple points.
 
-    one_of("theory", theory, ("frozen",))
-    found, triples = frozen_boundaries(n_features, n_hidden, activation=activation)
-    import sympy
+    Frozen theory: the exact equations, over all importances and densities. Relaxed and global: the curves within the given
+    ranges, followed by continuation from where neighbouring cells of the grid differ, with their order and spinodals.
+    """
+    from . import _printing
 
-    def written(expression):
-        if latex:
-            return sympy.latex(expression)
-        text = str(expression) if not isinstance(expression, sympy.Eq) else f"{expression.lhs} = {expression.rhs}"
-        return text.replace("**", "^").replace("*", "·").replace("oo", "∞")
+    if theory == "frozen":
+        for name in ("importance", "density"):
+            if grid[name] is not None:
+                raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
+        from .frozen import frozen_boundaries
 
+        sizes = grid["n_features"], grid["n_hidden"]
+        found = frozen_boundaries(*sizes, activation=grid["activation"])
+        if as_json:
+            _printing.print_json(_printing.equation_facts(*found, latex=latex))
+        else:
+            _printing.print_equations(*sizes, grid["activation"], *found, latex=latex)
+        return 0
+    if latex:
+        raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
+    result = _computed(theory=theory, **grid)
     if as_json:
-        _print_json(
-            {
-                "boundaries": [
-                    {
-                        "phases": b.phases,
-                        "patterns": b.patterns,
-                        "equation": written(b.equation),
-                        "importance": [written(x) for x in b.importance],
-                        "density": [written(x) for x in b.density],
-                    }
-                    for b in found
-                ],
-                "triple_points": [
-                    {"importance": written(t.importance), "density": written(t.density), "phases": t.phases} for t in triples
-                ],
-            }
-        )
-        return
-    click.echo(f"{n_features} → {n_hidden}, frozen theory ({activation})")
-    for b in found:
-        click.echo(f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {written(b.equation)}")
-        ranges = [
-            f"{name} from {written(low)} to {written(high)}"
-            for name, (low, high) in (("importance", b.importance), ("density", b.density))
-            if low != high
-        ]
-        click.echo("    " + ", ".join(ranges))
-    for t in triples:
-        click.echo(f"\n{len(t.phases)} phases meet at importance = {written(t.importance)}, density = {written(t.density)}")
-        for pattern, phase in zip(t.patterns, t.phases, strict=True):
-            click.echo(f"    {pattern}   {phase}")
-    if not found:
-        click.echo("\nNo boundary: one phase has the lowest loss everywhere.")
+        _printing.print_json(_printing.curve_facts(result))
+    else:
+        _printing.print_curves(result)
+    return int(_printing.print_unconverged(result))
+
+
+@commands.command(
+    epilog="""\b
+Examples
+  phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
+  phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
+  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json"""
+)
+@size_options
+@click.option(
+    "--importance",
+    type=Numbers(),
+    default="1",
+    show_default=True,
+    help="Importance of the extra feature (the others have 1), or a list for all.",
+)
+@click.option(
+    "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
+)
+@activation_option
+@click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts, beside the structured ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
+@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
+@json_option
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, seed, output, as_json):
+    """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    _check_file("output", output, PICTURES)
+    from . import _printing
+    from ._arguments import sizes, whole_number
+    from .minima import minimize as minima_of
+    from .model import ToyModel
+
+    n_features, n_hidden = sizes(n_features, n_hidden)
+    whole_number("seed", seed, 0)
+    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
+    if len(importance) != n_features:
+        raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
+    model = ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)
+    minima = minima_of(model, n_starts=n_starts, seed=seed)
+    if as_json:
+        _printing.print_json([_printing.minimum_facts(minimum) for minimum in minima])
+    else:
+        _printing.print_minima(model, minima)
+    if not minima:
+        click.echo("phasediag: no start has converged", err=True)
+        return 1
+    if output:
+        from .figures import minima_figure
+
+        minima_figure(minima).savefig(output, dpi=160)
+        click.echo(f"wrote {output}", err=True)
+    return 0
 
 
 @commands.command()
 @click.option("--output", type=click.Path(), default="phasediag-paper", show_default=True, help="Folder for the figures.")
-def paper(output):
+@click.option("--exact/--no-exact", default=True, show_default=True, help="Also draw the exact diagrams, which takes longer.")
+def paper(output, exact):
     """Draw the phase diagrams of "Superposition as a Phase Change" (Elhage et al. 2022) for 2→1 and 3→2.
 
-    Writes the theoretical diagrams, coloured by phase and by norm and interference, and prints their exact boundaries.
+    Writes frozen.png, the theoretical diagrams coloured by phase and by norm and interference, and prints their exact
+    boundaries; then exact.png, which sets beside them the diagrams over all weights and biases (on 64 × 64 points for 2→1, 40 ×
+    40 for 3→2; the boundary curves do not depend on that).
     """
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"output must be a folder that can be made, got {output!r} ({error.strerror})") from None
-    path = folder / "frozen.png"
-    _check_file(path, PICTURES)
+    paths = [folder / f"{theory}.png" for theory in ("frozen", "exact")[: 1 + exact]]
+    for path in paths:
+        _check_file("output", path, PICTURES)
+    from . import _printing
     from .diagram import phase_diagram
-    from .figures import paper_figure
+    from .figures import comparison_figure, paper_figure
 
-    diagrams = [phase_diagram(n_features, n_features - 1, theory="frozen") for n_features in (2, 3)]
-    for result in diagrams:
-        _print_diagram(result)
+    frozen = [phase_diagram(n_features, n_features - 1, theory="frozen") for n_features in (2, 3)]
+    for result in frozen:
+        _printing.print_diagram(result)
         click.echo()
-    paper_figure(diagrams).savefig(path, dpi=160)
-    click.echo(f"wrote {path}", err=True)
+    paper_figure(frozen).savefig(paths[0], dpi=160)
+    click.echo(f"wrote {paths[0]}", err=True)
+    if not exact:
+        return 0
+    import numpy as np
+
+    solved = []
+    for n_features, count in EXACT_GRIDS.items():
+        axes = {"importance": np.geomspace(0.1, 10, count), "density": np.geomspace(0.01, 1, count)}
+        solved.append(_computed(n_features=n_features, n_hidden=n_features - 1, theory="global", **axes))
+        _printing.print_diagram(solved[-1])
+        click.echo()
+    _say_on_terminal("looking for spinodals and drawing …")
+    comparison_figure(list(zip(frozen, solved, strict=True))).savefig(paths[1], dpi=130)
+    click.echo(f"wrote {paths[1]}", err=True)
+    return int(any([_printing.print_unconverged(result) for result in solved]))
 
 
 def main(arguments=None):
@@ -206,76 +225,47 @@ def main(arguments=None):
         message = error.format_message()
     except ValueError as error:
         message = str(error)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("phasediag: stopped", err=True)
+    except (click.Abort, KeyboardInterrupt, Stopped) as stop:
+        click.echo(f"phasediag: stopped{stop}", err=True)
         sys.exit(130)
     click.echo(f"phasediag: {message}", err=True)
     sys.exit(2)
 
 
-def _check_file(path, endings):
+def _computed(*, n_features, n_hidden, checkpoint=None, **grid):
+    """Compute a phase diagram and its boundaries, with a progress bar on a terminal; Ctrl-C says how to go on."""
+    _check_file("checkpoint", checkpoint, (".npz",))
+    from .diagram import phase_diagram
+
+    try:
+        result = phase_diagram(n_features, n_hidden, checkpoint=checkpoint, progress=sys.stderr.isatty(), **grid)
+        if result.theory != "frozen":
+            _say_on_terminal("following boundaries …")
+        result.boundaries()
+    except KeyboardInterrupt:
+        if checkpoint is None:
+            raise Stopped("; with --checkpoint FILE.npz a stopped search can be gone on with") from None
+        raise Stopped(f"; the same command goes on from {checkpoint}") from None
+    return result
+
+
+def _say_on_terminal(message):
+    if sys.stderr.isatty():
+        click.echo(message, err=True)
+
+
+def _check_file(name, path, endings):
     """Refuse, before any work, a file that has a wrong ending or cannot be written."""
     if path is None:
         return
     path = Path(path)
     if path.suffix not in endings:
-        raise ValueError(f"output must end in {', '.join(endings)}, got {str(path)!r}")
+        raise ValueError(f"{name} must end in {', '.join(endings)}, got {str(path)!r}")
     existed = path.exists()
     try:
         with open(path, "ab"):
             pass
     except OSError as error:
-        raise ValueError(f"output must be a file that can be written, got {str(path)!r} ({error.strerror})") from None
+        raise ValueError(f"{name} must be a file that can be written, got {str(path)!r} ({error.strerror})") from None
     if not existed:
         os.unlink(path)
-
-
-def _print_json(facts):
-    click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
-
-
-def _diagram_facts(result, *, cells):
-    facts = {
-        "n_features": result.n_features,
-        "n_hidden": result.n_hidden,
-        "activation": result.activation,
-        "theory": result.theory,
-        "boundaries": [
-            {
-                "phases": b.phases,
-                "order": b.order,
-                "importance": b.importance.tolist(),
-                "density": b.density.tolist(),
-                "latent_loss": b.latent_loss.tolist(),
-            }
-            for b in result.boundaries()
-        ],
-        "triple_points": [{"importance": t.importance, "density": t.density, "phases": t.phases} for t in result.triple_points()],
-    }
-    if cells:
-        grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
-        facts |= {name: getattr(result, name).tolist() for name in grids}
-    return facts
-
-
-def _print_diagram(result):
-    """Print which phases cover the diagram and where they meet, as a table a person can read."""
-    import numpy as np
-
-    click.echo(
-        f"{result.n_features} → {result.n_hidden}, {result.theory} theory ({result.activation}): "
-        f"importance {result.importance[0]:g} to {result.importance[-1]:g}, "
-        f"density {result.density[0]:g} to {result.density[-1]:g}"
-    )
-    names, counts = np.unique(result.phase.astype(str), return_counts=True)
-    width = max(map(len, names))
-    for count, name in sorted(zip(counts, names, strict=True), reverse=True):
-        click.echo(f"  {name:<{width}}  {100 * count / result.phase.size:5.1f} % of the cells")
-    for b in result.boundaries():
-        click.echo(
-            f"  {b.order}-order boundary: {b.phases[0]} | {b.phases[1]}, "
-            f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) "
-            f"to ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
-        )
-    for t in result.triple_points():
-        click.echo(f"  {len(t.phases)} phases meet at importance {t.importance:.12g}, density {t.density:.12g}")

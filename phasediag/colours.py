@@ -6,6 +6,9 @@ import numpy as np
 
 LOOKS = ("phase", "norm-interference")
 
+EXTRA_COLOUR, ORDINARY_COLOUR = (0.85, 0.37, 0.01), (0.25, 0.25, 0.25)
+"""Of the extra feature's column of W, and of the others' columns."""
+
 _SIZES = {
     "pair": 2,
     "triangle": 3,

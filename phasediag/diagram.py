@@ -240,7 +240,7 @@ def phase_diagram(
 def _bar(total, shown):
     from tqdm import tqdm
 
-    return tqdm(total=total, disable=not shown, unit="cell", desc="minima")
+    return tqdm(total=total, disable=not shown, delay=1, unit="cell", desc="minima")
 
 
 def _npz(path, name="path"):

@@ -1,45 +1,26 @@
 """Drawings of results: each function takes a result and an axes, computes no physics, and returns its artists."""
 
-import matplotlib.patches
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ._arguments import one_of
-from .colours import LOOKS, norm_interference_colour, phase_colour
+from ._columns import draw_columns, draw_columns_on_diagram
+from ._diagram_drawing import STYLES, draw_phase_diagram, phase_handles, style_handles
+from ._regions import whole
+from ._sheets import draw_loss_sheets
+from .colours import norm_interference_colour
 
-
-def draw_phase_diagram(diagram, ax, *, look="phase"):
-    """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
-
-    Parameters
-    ----------
-    diagram : PhaseDiagram
-    ax : matplotlib.axes.Axes
-    look : {"phase", "norm-interference"}
-        "phase": one colour for each phase, named in the legend; "norm-interference": the paper's two-dimensional colour of
-        the extra feature (see ``draw_colour_key``).
-
-    Returns
-    -------
-    dict
-        Artists: "regions" (QuadMesh and contour sets), "boundaries" (lines), "triple_points" (line), "legend" (or None).
-
-    Raises
-    ------
-    ValueError
-        When ``look`` is unknown.
-    """
-    one_of("look", look, LOOKS)
-    regions = _draw_regions(diagram, ax, look)
-    lines = []
-    for boundary in diagram.boundaries():
-        lines += ax.plot(boundary.importance, boundary.density, color="black", linewidth=1.4, solid_capstyle="round")
-    corners = diagram.triple_points()
-    points = ax.plot([p.importance for p in corners], [p.density for p in corners], "o", color="black", markersize=4.5, zorder=3)
-    _paper_axes(diagram, ax)
-    legend = _draw_legend(diagram, ax) if look == "phase" else None
-    return {"regions": regions, "boundaries": lines, "triple_points": points, "legend": legend}
+__all__ = [
+    "comparison_figure",
+    "diagram_figure",
+    "draw_colour_key",
+    "draw_columns",
+    "draw_columns_on_diagram",
+    "draw_configuration",
+    "draw_loss_sheets",
+    "draw_phase_diagram",
+    "minima_figure",
+    "paper_figure",
+]
 
 
 def draw_colour_key(ax):
@@ -82,100 +63,29 @@ def draw_configuration(configuration, ax):
     return image
 
 
-def _draw_regions(diagram, ax, look):
-    """Fill cells, then each phase's region up to where its margin over the others vanishes, so that no pixel edge shows."""
-    importance, density = diagram.importance, diagram.density
-    if look == "phase":
-        names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
-        colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
-    else:
-        colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
-    edges = _edges(importance, np.inf), _edges(density, 1.0)
-    regions = [ax.pcolormesh(*edges, colours, shading="flat", rasterized=True)]
-    if min(importance.size, density.size) < 2 or len(diagram.candidates) < 2:
-        return regions
-    for k, name in enumerate(diagram.candidates):
-        inside = diagram.phase == name
-        if not inside.any():
-            continue
-        rival = np.min(np.delete(diagram.candidate_loss, k, axis=0), axis=0)
-        margin = (rival - diagram.candidate_loss[k]) / diagram.loss
-        colour = colours[inside][0]  # the same all over a region of frozen weights
-        if margin.max() > 0:
-            regions.append(ax.contourf(importance, density, margin, levels=[0, margin.max()], colors=[colour]))
-    return regions
-
-
-def _paper_axes(diagram, ax):
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlim(*_limits(diagram.importance, np.inf))
-    ax.set_ylim(*_limits(diagram.density, 1.0))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(base=10))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("relative importance of the extra feature")
-    ax.set_ylabel("feature density (1 − sparsity)")
-    ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} theory")
-
-
-def _limits(axis, most):
-    """First and last value of an axis; around the value of an axis that has but one."""
-    low, high = axis[0], axis[-1]
-    return (low, high) if low < high else (low / 2, min(2 * high, most))
-
-
-def _edges(axis, most):
-    """Edges of the cells around the values of a logarithmic axis; the first and last cells end at the limits."""
-    low, high = _limits(axis, most)
-    return np.concatenate([[low], np.sqrt(axis[:-1] * axis[1:]), [high]])
-
-
-def _draw_legend(diagram, ax):
-    patterns = _patterns(diagram)
-    handles = []
-    for name in _in_order_of_role({name.split(" = ")[0] for name in np.unique(diagram.phase.astype(str)).tolist()}):
-        pattern = patterns.get(name)
-        label = name if pattern is None else f"{pattern}\n{name}"
-        handles.append(matplotlib.patches.Patch(facecolor=phase_colour(name), edgecolor="black", linewidth=0.6, label=label))
-    return ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize="small", frameon=False, borderaxespad=0
-    )
-
-
-def _patterns(diagram):
-    from .candidates import MOST_FEATURES, configurations
-
-    if diagram.n_features > MOST_FEATURES:
-        return {}
-    return {c.name: c.pattern for c in configurations(diagram.n_features, diagram.n_hidden)}
-
-
-def _in_order_of_role(names):
-    rank = {"extra not": 0, "extra ded": 1, "extra in ": 2}
-    return sorted(names, key=lambda name: (rank[name[:9]], name))
-
-
-def diagram_figure(diagram, *, look="phase"):
+def diagram_figure(diagram, *, look="phase", spinodals=True):
     """Compose a figure of one phase diagram with its legend or colour key.
 
     Parameters
     ----------
     diagram : PhaseDiagram
     look : {"phase", "norm-interference"}
+    spinodals : bool
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(8.6, 4.6) if look == "phase" else (7.2, 4.6), layout="constrained")
     if look == "phase":
-        draw_phase_diagram(diagram, figure.subplots(), look=look)
+        height = 2.2 + 0.36 * len(phase_handles([diagram])) + 0.2 * len(STYLES)
+        figure = Figure(figsize=(8.9, max(4.6, height)), layout="constrained")
+        draw_phase_diagram(diagram, figure.subplots(), look=look, spinodals=spinodals)
         return figure
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     panel, key = figure.subplots(1, 2, width_ratios=(3, 1))
-    draw_phase_diagram(diagram, panel, look=look)
+    artists = draw_phase_diagram(diagram, panel, look=look, spinodals=spinodals)
     draw_colour_key(key)
+    _legend_below(figure, style_handles([artists]), 2)
     return figure
 
 
@@ -196,4 +106,81 @@ def paper_figure(diagrams):
         draw_phase_diagram(diagram, phases, look="phase")
         draw_phase_diagram(diagram, colours, look="norm-interference")
         draw_colour_key(key)
+    return figure
+
+
+def comparison_figure(rows):
+    """Compose a figure that sets the frozen and the global diagram of each model side by side.
+
+    The global one also close up, around the points where its boundaries meet, with the columns of W, and coloured by norm
+    and interference.
+
+    Parameters
+    ----------
+    rows : sequence of (PhaseDiagram, PhaseDiagram)
+        The frozen and the global diagram of each model.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(17.5, 5.6 * len(rows)), layout="constrained")
+    parts = np.ravel(figure.subfigures(len(rows), 1, squeeze=False))
+    for part, (simple, exact) in zip(parts, rows, strict=True):
+        *panels, key = part.subplots(1, 5, width_ratios=(3, 3, 3, 3, 1))
+        drawings = [
+            draw_phase_diagram(diagram, ax, legend=False) for diagram, ax in zip((simple, exact), panels[:2], strict=True)
+        ]
+        drawings.append(draw_phase_diagram(exact, panels[2], legend=False, window=_close_up(exact)))
+        panels[2].set_title(f"{exact.n_features} → {exact.n_hidden}, close-up with columns of W")
+        draw_columns_on_diagram(exact, panels[2])
+        draw_phase_diagram(exact, panels[3], look="norm-interference", spinodals=False)
+        draw_colour_key(key)
+        _legend_below(part, [*phase_handles([simple, exact]), *style_handles(drawings)], 5)
+    return figure
+
+
+def _close_up(diagram):
+    """The window around the points where boundaries meet or change, with some room; the whole diagram when there are none."""
+    points = [(p.importance, p.density) for p in diagram.triple_points()]
+    for b in diagram.boundaries():
+        points += [(b.importance[k], b.density[k]) for k, end in zip((0, -1), b.ends, strict=False) if end != "edge"]
+    if not points:
+        return whole(diagram)
+    points = np.log(points)
+    low, high = points.min(axis=0), points.max(axis=0)
+    room = 0.3 * np.maximum(high - low, 0.2)
+    window = np.exp([low - room, high + room]).T
+    limits = np.array(whole(diagram))
+    return tuple(map(tuple, np.column_stack([np.maximum(window[:, 0], limits[:, 0]), np.minimum(window[:, 1], limits[:, 1])])))
+
+
+def _legend_below(figure, handles, columns):
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
+
+
+def minima_figure(minima):
+    """Compose a figure of the columns of W of each minimum, lowest first, titled with its phase and how far above it lies.
+
+    Parameters
+    ----------
+    minima : sequence of Minimum
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(len(minima), 4)
+    rows = -(-len(minima) // columns)
+    figure = Figure(figsize=(3.2 * columns, 3.7 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, minimum in zip(panels, minima, strict=False):
+        draw_columns(minimum.weights, ax)
+        above = minimum.loss / minima[0].loss - 1
+        where = "lowest" if minimum.is_global else f"metastable, {100 * above:.3g} % above"
+        name = minimum.phase.name.replace(" + ", "\n+ ")
+        ax.set_title(f"{name}\nloss {minimum.loss:.8g}\n{where}", fontsize="small")
+    for ax in panels[len(minima) :]:
+        ax.set_axis_off()
     return figure

@@ -104,6 +104,9 @@ class Landscape:
                 if checkpoint is not None:
                     self._save(checkpoint)
                 raise
+        for cell in np.ndindex(self.density.size, self.importance.size):
+            if not self.cells.get(cell):
+                self._keep_lowest(cell)
         for cell, points in self.cells.items():
             order = sorted(range(len(points)), key=lambda k: points[k].scaled_loss)
             self.cells[cell] = [points[k] for k in order]
@@ -160,6 +163,18 @@ class Landscape:
                 self.evaluations += point.n_evaluations
                 if point.is_minimum:
                     self._add(cell, point, key)
+
+    def _keep_lowest(self, cell):
+        """Give a cell in which no descent has converged the lowest point that the configurations lead to; it says so."""
+        importance = [*[1.0] * (self.n_features - 1), self.importance[cell[1]]]
+        model = ToyModel(self.n_hidden, importance, self.density[cell[0]], self.activation)
+        starts = starting_points(model, 1, np.random.default_rng([0, *cell]))
+        controls = self.control([cell] * len(starts))
+        settled = settle(starts, self.n_hidden, *controls, relu=self.activation == "relu")
+        self.evaluations += sum(point.n_evaluations for point in settled)
+        lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
+        self.cells[cell] = [lowest]
+        self._keys[cell] = [invariants(lowest.x, self.n_hidden, self.classes)]
 
     def _add(self, cell, point, key):
         points, keys = self.cells.setdefault(cell, []), self._keys.setdefault(cell, [])

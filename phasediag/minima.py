@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _newton
-from ._arguments import real_array, whole_number
+from ._arguments import random_generator, real_array, whole_number
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
 from .order_parameters import Phase, classify, feature_dimensionality, feature_norm, interference
@@ -101,7 +101,7 @@ def minimize(model, *, n_starts=32, seed=0):
     if model.n_features > MOST_ENUMERATED:
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
     n_starts = whole_number("n_starts", n_starts, 1)
-    starts = starting_points(model, n_starts, np.random.default_rng(seed))
+    starts = starting_points(model, n_starts, random_generator(seed))
     store = _newton.store(model.n_hidden, model.n_features)
     points = np.array([_descend_with_scipy(model, start, store) for start in starts])
     control = np.broadcast_to(model.importance, (len(points), model.n_features))

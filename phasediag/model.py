@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._arguments import density_array, one_of, positive_array, real_array, whole_number
+from ._arguments import density_array, one_of, positive_array, random_generator, real_array, whole_number
 
 ACTIVATIONS = ("relu", "linear")
 
@@ -142,7 +142,7 @@ class ToyModel:
         ndarray, shape (n_samples, n_features), entries in [0, 1).
         """
         shape = (whole_number("n_samples", n_samples, 0), self.n_features)
-        generator = np.random.default_rng(seed)
+        generator = random_generator(seed)
         active = generator.random(shape) < self.feature_density
         return np.where(active, generator.random(shape), 0.0)
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ._arguments import real_array
+from ._arguments import real_array, real_number
 
 # A feature is represented when its norm is above this share of the largest norm; the same share of the largest singular
 # value of the represented unit directions decides their rank.
 REPRESENTED = 1e-6
 
 
-def superposition(weights, tolerance=REPRESENTED):
+def superposition(weights, *, tolerance=REPRESENTED):
     """Return whether more features are represented than there are dimensions for them.
 
     Parameters
@@ -39,7 +39,7 @@ def superposition(weights, tolerance=REPRESENTED):
     weights = real_array("weights", weights)
     if weights.ndim < 2:
         raise ValueError(f"weights must have shape (…, n_hidden, n_features), got {weights.shape}")
-    tolerance = real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1), shape=())
+    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     # scaled so that no square overflows or vanishes
     scale = np.abs(weights).max(axis=(-1, -2), keepdims=True, initial=0.0)
     scaled = weights / np.where(scale > 0, scale, 1.0)

@@ -46,7 +46,9 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     -----
     For U uniform on [0, 1]^k and nonzero a,
     E[((a·U + b)⁺)^r] = r!/((r + k)! Π a_j) Σ_{v ∈ {0,1}^k} (−1)^(k − |v|) ((a·v + b)⁺)^(r + k),
-    and E[u_i (a·U + b)⁺] is half its derivative with respect to a_i for r = 2.
+    and E[u_i (a·U + b)⁺] is half its derivative with respect to a_i for r = 2. With c = a·v + b and k active features, i
+    among them, a vertex adds 2 (−1)^(k − |v|) (c⁺)^(k + 1) ((1 + a_i) c − (k + 2) v_i a_i)/((k + 2)! a_i Π a_j) to
+    E (x_i − x'_i)².
 
     References
     ----------
@@ -62,7 +64,7 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     for name, values in (("bias", bias), ("importance", importance)):
         if len(values) != n_features:
             raise ValueError(f"{name} must have {n_features} entries, one for each feature, got {len(values)}")
-    chamber = tuple((sympy.sympify(name), sympy.nsimplify(value)) for name, value in (at or {}).items())
+    chamber = tuple((sympy.sympify(name), sympy.nsimplify(value, rational=True)) for name, value in (at or {}).items())
     density = sympy.sympify(density)
     total = sympy.Integer(0)
     for i in range(n_features):
@@ -70,24 +72,21 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
         others = tuple(sorted(others, key=sympy.default_sort_key))
         loss = _linear_feature_loss if activation == "linear" else _feature_loss
         total += importance[i] * loss(gram[i, i], others, bias[i], density, chamber)
-    return total if chamber else sympy.collect(sympy.expand(total), (IMPORTANCE, DENSITY))
+    return sympy.factor_terms(total) if chamber else sympy.collect(sympy.expand(total), (IMPORTANCE, DENSITY))
 
 
 @lru_cache(maxsize=4096)
 def _feature_loss(own, others, bias, density, chamber):
     """E (x_i − (own x_i + others·x + bias)⁺)²: a sum over which features are active, equal weights counted together."""
     counts = Counter(others)
-    total = sympy.Integer(0)
+    total = density / 3
     for active in product(*(range(count + 1) for count in counts.values())):
         weights = tuple(a for a, k in zip(counts, active, strict=True) for _ in range(k))
         ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), active, strict=True)])
         probability = ways * density ** len(weights) * (1 - density) ** (len(others) - len(weights))
         inactive = _clipped_moment(weights, bias, 2, chamber)
-        if own == 0:
-            overlap, square = _clipped_moment(weights, bias, 1, chamber) / 2, inactive
-        else:
-            overlap, square = _overlap_and_square(own, weights, bias, chamber)
-        total += probability * ((1 - density) * inactive + density * (sympy.Rational(1, 3) - 2 * overlap + square))
+        gain = inactive - _clipped_moment(weights, bias, 1, chamber) if own == 0 else _own_gain(own, weights, bias, chamber)
+        total += probability * ((1 - density) * inactive + density * gain)
     return total if chamber else sympy.expand(total)
 
 
@@ -100,31 +99,31 @@ def _linear_feature_loss(own, others, bias, density, _):
 
 def _clipped_moment(weights, bias, power, chamber):
     """E[((a·U + b)⁺)^power] for U uniform on the cube and nonzero a."""
-    k = len(weights)
-    vertices = _vertex_sum(weights, bias, power + k, chamber)
-    return sympy.factorial(power) * vertices / (sympy.factorial(power + k) * sympy.prod(weights))
+    power += len(weights)
+    vertices = sum(sign * corner**power for sign, corner in _vertices(weights, bias, chamber))
+    return sympy.factorial(power - len(weights)) * vertices / (sympy.factorial(power) * sympy.prod(weights))
 
 
-def _overlap_and_square(own, others, bias, chamber):
-    """E[u_i z⁺] and E[(z⁺)²] for z = own u_i + others·u + bias with own ≠ 0."""
-    k = len(others) + 1
-    square = _clipped_moment((own, *others), bias, 2, chamber)
-    at_one = _vertex_sum(others, bias + own, k + 1, chamber)  # the vertices with u_i = 1, one power lower
-    derivative = 2 * at_one / (sympy.factorial(k + 1) * own * sympy.prod(others)) - square / own
-    return derivative / 2, square
+def _own_gain(own, others, bias, chamber):
+    """E[(z⁺)² − 2 u_i z⁺] for z = own u_i + others·u + bias with own ≠ 0: every vertex once, with its two powers together."""
+    power = len(others) + 3
+    above, below = _vertices(others, bias + own, chamber), _vertices(others, bias, chamber)  # u_i = 1, u_i = 0
+    terms = [sign * corner ** (power - 1) * ((1 + own) * corner - power * own) for sign, corner in above]
+    terms += [-sign * (1 + own) * corner**power for sign, corner in below]
+    return 2 * sum(terms) / (sympy.factorial(power) * own**2 * sympy.prod(others))
 
 
 @lru_cache(maxsize=65536)
-def _vertex_sum(weights, bias, power, chamber):
-    """Σ_v (−1)^(k − |v|) ((a·v + b)⁺)^power over the vertices of the cube, equal weights counted together."""
+def _vertices(weights, bias, chamber):
+    """(signed number, a·v + b) of the vertices of the cube where a·v + b > 0, equal weights counted together."""
     counts = Counter(weights)
-    total = sympy.Integer(0)
+    found = []
     for chosen in product(*(range(count + 1) for count in counts.values())):
         corner = bias + sum(a * k for a, k in zip(counts, chosen, strict=True))
         if _is_positive(corner, chamber):
             ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), chosen, strict=True)])
-            total += (-1) ** (len(weights) - sum(chosen)) * ways * corner**power
-    return total
+            found.append(((-1) ** (len(weights) - sum(chosen)) * ways, corner))
+    return tuple(found)
 
 
 def _is_positive(corner, chamber):

@@ -119,9 +119,7 @@ def landscape_fields(landscape):
     n, m = landscape.n_features, landscape.n_hidden
     shape = (landscape.density.size, landscape.importance.size)
     cells = list(np.ndindex(shape))
-    counts = [len(landscape.cells.get(cell, ())) for cell in cells]
-    if min(counts) == 0:
-        raise RuntimeError(f"no minimum found in {counts.count(0)} of {len(cells)} cells")
+    counts = [len(landscape.cells[cell]) for cell in cells]
     points = [point for cell in cells for point in landscape.cells[cell]]
     where = np.repeat(np.arange(len(cells)), counts)
     x = np.array([point.x for point in points])

@@ -87,7 +87,7 @@ class TrainingRun:
         step = whole_number("step", step, 0, self.options["n_steps"] - 1)
         index = whole_number("index", index, 0, self.options["n_models"] - 1)
         if self.options["gradient"] == "population":
-            raise ValueError("minibatch needs a run with gradient \"minibatch\", got \"population\"")
+            raise ValueError('minibatch needs a run with gradient "minibatch", got "population"')
         chunk = _chunk(self.model, self.options, self.recorded_weights[0], self.recorded_bias[0], (0,))
         chunk = chunk.part(index, index + 1)
         return engine(chunk)(chunk).minibatch(step, 0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, optimal_bias
+from phasediag.loss import evaluate
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (6, 2)])
@@ -23,6 +24,22 @@ def test_no_bias_on_a_fine_grid_is_better(n, m):
         trial = np.repeat(bias[None], 801, axis=0)
         trial[:, :, i] = grid[:, :, i]
         assert np.all(expected_loss(model, weights, trial) >= best * (1 - 1e-13))
+
+
+@pytest.mark.parametrize(("n", "m", "density"), [(9, 3, 0.02), (10, 4, 0.3), (12, 3, 1.0), (20, 5, 0.05)])
+def test_no_bias_is_better_with_many_features(n, m, density):
+    """The coarser grid and the contour integral's slopes lead to minima that no bias of a fine grid goes below."""
+    rng = np.random.default_rng(n)
+    model = ToyModel(m, rng.uniform(0.5, 2, size=n), density)
+    weights = rng.normal(size=(m, n)) / np.sqrt(m)
+    bias = optimal_bias(model, weights)
+    best, _, slope = expected_loss_and_gradient(model, weights, bias)
+    assert np.abs(slope).max() < 1e-9
+    reach = np.abs(weights.T @ weights).sum(axis=-1) / 2 + 1
+    trial = np.linspace(-reach, reach, 81)  # every output's loss is its own: all biases may move at once
+    losses = evaluate(model, *model.check_parameters(weights, trial), "auto", 0, tolerance=1e-9)[0]
+    at_best = evaluate(model, *model.check_parameters(weights, bias), "auto", 0)[0]
+    assert np.all(losses >= at_best * (1 - 1e-8)) and best == pytest.approx(at_best @ model.importance, rel=1e-10)
 
 
 def test_linear_bias_is_the_mean_residual():
@@ -59,3 +76,4 @@ def test_bad_weights_are_named():
         optimal_bias(model, np.ones((2, 2)))
     with pytest.raises(ValueError, match="weights must be finite"):
         optimal_bias(model, [[np.nan, 1]])
+    assert optimal_bias(model, np.empty((0, 1, 2))).shape == (0, 2)

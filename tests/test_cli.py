@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from phasediag import PhaseDiagram, frozen_boundaries, phase_diagram
+from phasediag import PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
+from phasediag import minimize as minima_of
 from phasediag.cli import main
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
@@ -33,7 +34,7 @@ def _process(*arguments, **options):
 
 def test_diagram_prints_phases_and_boundaries(run):
     """The table names each phase with its share, each boundary with its ends and the triple point."""
-    code, out, err = run("diagram")
+    code, out, err = run("diagram", "--theory", "frozen")
     assert code == 0 and err == ""
     diagram = phase_diagram(theory="frozen")
     for name in set(diagram.phase.ravel()):
@@ -46,7 +47,8 @@ def test_diagram_prints_phases_and_boundaries(run):
 def test_json_holds_the_whole_diagram(run):
     """--json parses to the numbers that Python gives."""
     code, out, err = run(
-        "diagram", "--n-features", 3, "--n-hidden", 2, "--importance", "0.5,1,2", "--density", "0.1:1:4", "--json"
+        *("diagram", "--theory", "frozen", "--n-features", 3, "--n-hidden", 2),
+        *("--importance", "0.5,1,2", "--density", "0.1:1:4", "--json"),
     )
     assert code == 0 and err == ""
     facts = json.loads(out)
@@ -62,7 +64,7 @@ def test_json_holds_the_whole_diagram(run):
 def test_pictures_are_written(run, tmp_path, ending):
     """The ending decides the format; the message goes to stderr, the table to stdout."""
     path = tmp_path / f"fig{ending}"
-    code, out, err = run("diagram", "--importance", "0.1:10:20", "--density", "0.01:1:20", "--output", path)
+    code, out, err = run("diagram", "--importance", "0.1:10:20", "--density", "0.01:1:20", "--theory", "frozen", "--output", path)
     assert code == 0 and "wrote" in err and "wrote" not in out
     assert path.read_bytes().startswith(SIGNATURES[ending])
 
@@ -70,7 +72,7 @@ def test_pictures_are_written(run, tmp_path, ending):
 def test_data_is_written(run, tmp_path):
     """.npz holds a diagram that loads."""
     path = tmp_path / "diagram.npz"
-    code, _, _ = run("diagram", "--n-features", 4, "--n-hidden", 3, "--output", path)
+    code, _, _ = run("diagram", "--theory", "frozen", "--n-features", 4, "--n-hidden", 3, "--output", path)
     assert code == 0
     loaded = PhaseDiagram.load(path)
     assert np.array_equal(loaded.loss, phase_diagram(4, 3, theory="frozen").loss)
@@ -97,13 +99,127 @@ def test_linear_model_on_the_command_line(run):
     assert code == 0 and "importance = 1" in out and "antipodal" not in out
 
 
-def test_paper_writes_its_figures(run, tmp_path):
-    """`phasediag paper` makes the folder, draws the theoretical figure and prints both diagrams."""
+def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
+    """`phasediag paper` makes the folder, draws the theoretical and the exact figure and prints all diagrams."""
+    monkeypatch.setattr("phasediag.cli.EXACT_GRIDS", {2: 12, 3: 6})
     folder = tmp_path / "new" / "folder"
     code, out, err = run("paper", "--output", folder)
-    assert code == 0 and "wrote" in err
-    assert (folder / "frozen.png").read_bytes().startswith(SIGNATURES[".png"])
-    assert "2 → 1, frozen theory" in out and "3 → 2, frozen theory" in out
+    assert code == 0 and err.count("wrote") == 2
+    for name in ("frozen.png", "exact.png"):
+        assert (folder / name).read_bytes().startswith(SIGNATURES[".png"])
+    for heading in ("2 → 1, frozen theory", "3 → 2, frozen theory", "2 → 1, global theory", "3 → 2, global theory"):
+        assert heading in out
+
+
+def test_paper_without_the_exact_diagrams(run, tmp_path):
+    """--no-exact stops after the paper's own figure."""
+    code, out, _ = run("paper", "--no-exact", "--output", tmp_path)
+    assert code == 0 and "global" not in out and [path.name for path in tmp_path.iterdir()] == ["frozen.png"]
+
+
+WINDOW = ("--importance", "0.5:2:9", "--density", "0.5:1:9")
+
+
+def test_global_theory_is_the_default(run, tmp_path):
+    """`phasediag diagram` prints and draws what Python's default theory gives, and saves it losslessly."""
+    path, data = tmp_path / "fig.png", tmp_path / "data.npz"
+    code, out, _ = run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--n-threads", 1, "--output", path)
+    assert code == 0 and "global theory" in out and path.read_bytes().startswith(SIGNATURES[".png"])
+    axes = {"importance": np.geomspace(0.5, 2, 9), "density": np.geomspace(0.5, 1, 9)}
+    diagram = phase_diagram(**axes, n_starts=8, seed=3)
+    assert out.count("boundary") == len(diagram.boundaries()) and "continuous boundary" in out
+    run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--output", data, "--no-spinodals")
+    assert np.array_equal(PhaseDiagram.load(data).loss, diagram.loss)
+
+
+def test_solved_boundaries_are_printed(run):
+    """Text and JSON of the global theory: order, ends, latent loss, spinodals, the triple point to ten digits."""
+    code, out, _ = run("boundary", *WINDOW)
+    assert code == 0 and "first-order boundary" in out and "continuous boundary" in out
+    assert "1.0000000000" in out and "0.7064036927" in out
+    assert "spinodal of extra in antipodal pair: importance" in out and "latent loss 0" in out and "order changes" in out
+    code, out, _ = run("boundary", *WINDOW, "--json")
+    facts = json.loads(out)
+    assert code == 0 and {b["order"] for b in facts["boundaries"]} == {"first", "continuous"}
+    for b in facts["boundaries"]:
+        assert len(b["importance"]) == len(b["density"]) == len(b["latent_loss"]) and len(b["ends"]) == 2
+        assert (b["order"] == "first") == bool(b["spinodals"])
+    assert any(abs(t["density"] - 0.7064036926732175) < 1e-8 for t in facts["triple_points"])
+
+
+def test_relaxed_theory_has_boundaries(run):
+    """--theory relaxed is solved and printed too."""
+    code, out, _ = run("boundary", "--theory", "relaxed", *WINDOW)
+    assert code == 0 and "relaxed theory" in out and "first-order boundary" in out
+
+
+def test_minima_are_printed_and_drawn(run, tmp_path):
+    """The triangle of 3→2 at (1, 0.6) with its loss, norms and biases, in the table, in JSON and as a picture."""
+    point = ("minimize", "--n-features", 3, "--n-hidden", 2, "--importance", 1, "--density", 0.6)
+    path = tmp_path / "columns.svg"
+    code, out, err = run(*point, "--output", path)
+    assert code == 0 and "wrote" in err and path.read_bytes().startswith(SIGNATURES[".svg"])
+    assert "1. extra in triangle" in out and "loss 0.0939793067898 (stable)" in out and "metastable" in out
+    assert out.count("0.92146") >= 3 and out.count("0.24715") == 3
+    code, out, _ = run(*point, "--json")
+    minima = json.loads(out)
+    assert code == 0 and minima[0]["phase"] == "extra in triangle" and minima[0]["is_global"] and minima[0]["converged"]
+    assert [m["loss"] for m in minima] == sorted(m["loss"] for m in minima) and len(minima) > 1
+    assert np.linalg.norm(minima[0]["weights"], axis=0) == pytest.approx(minima[0]["feature_norm"], rel=1e-12)
+
+
+def test_minimize_takes_unequal_features(run):
+    """Lists of importances and densities give the minima of that model."""
+    code, out, _ = run("minimize", "--importance", "1,0.7", "--density", "0.2,0.4", "--json")
+    expected = minima_of(ToyModel(1, [1.0, 0.7], [0.2, 0.4]))
+    assert code == 0 and [m["loss"] for m in json.loads(out)] == pytest.approx([m.loss for m in expected], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [((), "; with --checkpoint"), (("--checkpoint", "a.npz"), "; the same command goes on from a.npz")]
+)
+def test_stopping_says_how_to_go_on(run, tmp_path, monkeypatch, options, message):
+    """Ctrl-C during the search: exit code 130 and one line with what to do."""
+
+    def interrupted(*arguments, **others):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("phasediag.diagram.phase_diagram", interrupted)
+    code, out, err = run("diagram", *options)
+    assert code == 130 and out == "" and err.startswith("phasediag: stopped") and message in err and err.count("\n") == 1
+
+
+def test_a_stopped_search_goes_on(run, tmp_path, monkeypatch):
+    """Interrupted after some waves and called again with its checkpoint, the search gives the uninterrupted result."""
+    from phasediag.landscape import Landscape
+
+    waves, wave = [], Landscape._wave
+
+    def stopping(self, pool):
+        waves.append(1)
+        if len(waves) == 3:
+            raise KeyboardInterrupt
+        wave(self, pool)
+
+    search = ("diagram", *WINDOW, "--n-starts", 4, "--checkpoint", tmp_path / "state.npz", "--json")
+    monkeypatch.setattr(Landscape, "_wave", stopping)
+    code, _, err = run(*search)
+    assert code == 130 and "goes on from" in err and (tmp_path / "state.npz").exists()
+    code, out, _ = run(*search)
+    axes = {"importance": np.geomspace(0.5, 2, 9), "density": np.geomspace(0.5, 1, 9)}
+    expected = phase_diagram(**axes, n_starts=4)
+    assert code == 0 and json.loads(out)["phase"] == expected.phase.tolist()
+    assert np.allclose(json.loads(out)["loss"], expected.loss, rtol=1e-12)
+
+
+def test_unconverged_cells_are_an_exit_code(run, monkeypatch):
+    """Exit code 1, the results on stdout all the same, and on stderr how many cells."""
+    result = phase_diagram(importance=[0.5, 1.0], density=[0.1, 0.2], theory="frozen")
+    result.converged[0, 1] = False
+    monkeypatch.setattr("phasediag.diagram.phase_diagram", lambda *arguments, **options: result)
+    code, out, err = run("diagram")
+    assert code == 1 and "extra in antipodal pair" in out and err == "phasediag: 1 of 4 cells have not converged\n"
 
 
 BAD = [
@@ -129,7 +245,24 @@ BAD = [
     (["diagram", "--look", "pretty", "--output", "fig.png"], "look must be one of"),
     (["diagram", "--output", "fig.bmp"], "output must end in .png, .svg, .pdf, .npz, got 'fig.bmp'"),
     (["diagram", "--output", "fig"], "output must end in .png, .svg, .pdf, .npz, got 'fig'"),
-    (["boundary", "--theory", "global"], "theory must be one of"),
+    (["boundary", "--theory", "exact"], 'theory must be one of "frozen", "relaxed", "global", got \'exact\''),
+    (["boundary", "--latex"], "theory must be \"frozen\" for LaTeX equations, got 'global'"),
+    (["boundary", "--theory", "frozen", "--density", "0.1,1"], "density must not be given for the frozen theory"),
+    (["diagram", "--n-starts", "0"], "n_starts must be a whole number ≥ 1, got 0"),
+    (["diagram", "--seed=-1"], "seed must be a whole number ≥ 0, got -1"),
+    (["diagram", "--n-threads", "0"], "n_threads must be a whole number ≥ 1, got 0"),
+    (["diagram", "--checkpoint", "state.txt"], "checkpoint must end in .npz, got 'state.txt'"),
+    (["diagram", "--checkpoint", "missing/state.npz"], "checkpoint must be a file that can be written"),
+    (["minimize", "--density", "1.5"], "density must be in (0, 1], got 1.5"),
+    (["minimize", "--density", "high"], "'high' is neither a number nor a list"),
+    (["minimize", "--importance", "0"], "importance must be positive and finite, got 0.0"),
+    (["minimize", "--importance", "1,1,1"], "importance must be one number or 2, got 3"),
+    (["minimize", "--n-hidden", "2"], "n_hidden must be less than n_features (2), got 2"),
+    (["minimize", "--n-features", "11"], "model must have at most 10 features, got 11"),
+    (["minimize", "--n-starts", "0"], "n_starts must be a whole number ≥ 1, got 0"),
+    (["minimize", "--seed=-3"], "seed must be a whole number ≥ 0, got -3"),
+    (["minimize", "--activation", "gelu"], "activation must be one of"),
+    (["minimize", "--output", "fig.npz"], "output must end in .png, .svg, .pdf, got 'fig.npz'"),
     (["boundary", "--n-hidden", "5"], "n_hidden must be less than n_features (2), got 5"),
     (["boundary", "--activation", ""], "activation must be one of"),
     (["nonsense"], "No such command 'nonsense'"),
@@ -180,7 +313,7 @@ def test_help_teaches(run):
     code, out, _ = run("--help")
     assert code == 0 and 'Start with "phasediag paper"' in out and "Exit status" in out
     assert run() == (0, out, "")
-    for command in ("diagram", "boundary", "paper"):
+    for command in ("diagram", "boundary", "minimize", "paper"):
         code, text, _ = run(command, "--help")
         assert code == 0 and command in out and "--output" in text + "--output"
     code, out, _ = run("--version")
@@ -189,7 +322,7 @@ def test_help_teaches(run):
 
 def test_as_a_process(tmp_path):
     """`python -m phasediag`: exit codes, streams and files as a shell sees them."""
-    done = _process("diagram", "--output", "fig.png", cwd=tmp_path, env=_environment())
+    done = _process("diagram", "--theory", "frozen", "--output", "fig.png", cwd=tmp_path, env=_environment())
     assert done.returncode == 0 and "wrote fig.png" in done.stderr and "extra in antipodal pair" in done.stdout
     assert (tmp_path / "fig.png").stat().st_size > 10_000
     done = _process("diagram", "--density", "7", cwd=tmp_path, env=_environment())
@@ -200,7 +333,7 @@ def test_as_a_process(tmp_path):
 def test_a_closed_pipe_is_no_crash():
     """`phasediag boundary | head -1` ends without a traceback."""
     reader = subprocess.Popen(
-        [sys.executable, "-m", "phasediag", "diagram", "--json"],
+        [sys.executable, "-m", "phasediag", "diagram", "--theory", "frozen", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=_environment(),

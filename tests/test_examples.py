@@ -24,14 +24,16 @@ def test_there_are_examples():
     assert len(EXAMPLES) >= 2
 
 
-def test_readme_program_runs_as_written(tmp_path, monkeypatch, capsys):
-    """The README's Python block draws its two figures and prints the triple point and the known equation."""
+def test_readme_programs_run_as_written(tmp_path, monkeypatch, capsys):
+    """The README's Python blocks draw two figures and print the triple point, the known equation and an exact loss."""
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(program, "README.md", "exec"), {})
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for program in programs:
+        exec(compile(program, "README.md", "exec"), {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["3to2.svg", "frozen.png"]
     out = capsys.readouterr().out
     assert "0.5714285714" in out and "4*importance/(5*importance + 2)" in out
+    assert re.search(r"loss = \d+\.\d{12} ± \de-1[1-9]\n", out) and r"\ell_{1}" in out
 
 
 def test_readme_shows_a_figure_that_is_there():

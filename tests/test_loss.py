@@ -10,7 +10,9 @@ from phasediag import (
     expected_loss,
     expected_loss_and_gradient,
     expected_loss_hessian,
+    expected_loss_with_error,
     monte_carlo_loss,
+    optimal_bias,
 )
 
 SIZES = st.sampled_from([(2, 1), (3, 1), (3, 2), (4, 2), (5, 2)])
@@ -117,6 +119,35 @@ def test_relabelling_and_importance_scale(size, seed, factor):
     np.testing.assert_allclose(found[2], factor * in_bias[order], rtol=0, atol=1e-13 * factor)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(-3, 3), st.floats(-3, 3), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.01, 100), st.floats(1e-6, 1),
+    st.sampled_from(["enumeration", "contour"]),
+)  # fmt: skip
+def test_swapping_the_features_of_two_to_one(first, second, one, other, importance, density, method):
+    """For 2→1, L at importance 1/I with the features swapped is L/I, and the best biases are swapped."""
+    model, mirror = ToyModel(1, [1, importance], density), ToyModel(1, [1, 1 / importance], density)
+    loss = expected_loss(model, [[first, second]], [one, other], method=method)
+    swapped = expected_loss(mirror, [[second, first]], [other, one], method=method)
+    assert swapped == pytest.approx(loss / importance, rel=1e-13)
+    best = [expected_loss(m, w, optimal_bias(m, w)) for m, w in ((model, [[first, second]]), (mirror, [[second, first]]))]
+    assert best[1] == pytest.approx(best[0] / importance, rel=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(11, 30), st.floats(1e-3, 1e3))
+def test_symmetries_of_many_features(seed, n, factor):
+    """By the contour integral: rotation, relabelling and scaled importances together change nothing but the unit."""
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(3, 8))
+    model, weights, bias, rng = random_model(seed, n, m)
+    order, rotation = rng.permutation(n), np.linalg.qr(rng.normal(size=(m, m)))[0]
+    other = ToyModel(m, factor * model.importance[order], model.density[order])
+    loss, error = expected_loss_with_error(model, weights, bias)
+    found, other_error = expected_loss_with_error(other, rotation @ weights[:, order], bias[order])
+    assert abs(found / factor - loss) <= error + other_error / factor
+
+
 @settings(max_examples=25, deadline=None)
 @given(SIZES, st.integers(0, 2**32 - 1))
 def test_an_unused_feature_only_adds_its_own_loss(size, seed):
@@ -147,6 +178,21 @@ def test_zero_model_has_the_derivative_for_a_rising_bias():
     loss, in_weights, in_bias = expected_loss_and_gradient(model, np.zeros((1, 2)), np.zeros(2))
     assert loss == pytest.approx(0.3, rel=1e-15) and not in_weights.any()
     np.testing.assert_allclose(in_bias, [-0.3, -0.6], rtol=1e-15)
+
+
+@pytest.mark.parametrize("method", ["enumeration", "contour"])
+@pytest.mark.parametrize("n", [2, 3, 4, 6])
+def test_weights_whose_squares_vanish_count_as_none(n, method):
+    """Down to the smallest doubles the loss, its gradient and its Hessian are finite and those of zero weights."""
+    rng = np.random.default_rng(n)
+    model, bias = ToyModel(1, np.ones(n), 0.3), np.full(n, 0.1)
+    none = expected_loss_and_gradient(model, np.zeros((1, n)), bias)
+    for size in 10.0 ** np.arange(-320, -99, 5):
+        weights = size * rng.normal(size=(1, n))
+        found = expected_loss_and_gradient(model, weights, bias, method=method)
+        for a, b in zip(found, none, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-90)
+        assert np.isfinite(expected_loss_hessian(model, weights, bias)).all()
 
 
 def test_twelve_features_are_within_reach():
@@ -194,3 +240,7 @@ def test_bad_input_is_named():
     wide = ToyModel(1, np.ones(15), 0.5)
     with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 15"):
         expected_loss(wide, np.ones((1, 15)), np.zeros(15), method="enumeration")
+    with pytest.raises(ValueError, match=r"tolerance must be one number \(in \[1e-13, 1\)\), got \[0.1, 0.1\]"):
+        expected_loss(model, weights, bias, tolerance=[0.1, 0.1])
+    with pytest.raises(ValueError, match="seed must be None, a whole number ≥ 0 or a numpy Generator, got -1"):
+        monte_carlo_loss(model, weights, bias, 10, seed=-1)

@@ -74,33 +74,6 @@ def test_linear_minimum_keeps_the_most_important_features():
     assert np.all(expected_loss(model, others, bias) > variance * 1.5)
 
 
-def chen(gram, bias, importance):
-    """3 L_1 of Chen et al. 2023, Lemma 3.1, output by output."""
-    total = 0.0
-    for i, b in enumerate(bias):
-        l2 = gram[i, i]
-        full = (1 - l2) ** 2 - 3 * (1 - l2) * b + 3 * b * b
-        others = [gram[i, j] for j in range(len(bias)) if j != i]
-        if b <= 0:
-            h = sum((a + b) ** 3 / a for a in others if a > 0 and b >= -a)
-            h += b**3 / l2**2 + b**3 / l2 + full if l2 > 0 and b >= -l2 else 1
-        else:
-            h = full + sum(-(b**3) / a if -a > b else a * a + 3 * a * b + 3 * b * b for a in others)
-        total += importance[i] * h
-    return total / 3
-
-
-def test_one_active_part_is_chens_lemma():
-    """by_active[1] = p q^(n−1) L_1 with the one-hot closed form of Chen et al."""
-    for seed in range(20):
-        n, m, p = 5, 2, 0.3
-        model, weights, bias = random_model(seed, n, m, "relu", density=p)
-        terms = loss_terms(model, weights, bias)
-        for k in range(2):
-            expected = p * (1 - p) ** (n - 1) * chen(weights[k].T @ weights[k], bias[k], model.importance)
-            assert terms.by_active[k, 1] == pytest.approx(expected, rel=1e-12)
-
-
 def test_relu_parts_by_feature_are_the_parts_with_at_most_one_active():
     """benefit + interference = by_active[1], bias = by_active[0], each with its integral; negative interference is free."""
     model, weights, bias = random_model(11, 3, 2, "relu")

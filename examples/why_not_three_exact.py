@@ -1,0 +1,56 @@
+"""Why not all three features in superposition? Once weights and biases may adjust, 3→2 does store them as a triangle.
+
+W ⊥ [1, 1, 1] never wins with frozen weights. When every pattern descends (relaxed theory) it wins around importance 1 at high
+density; there it is the minimum over all weights and biases (global theory). The paper's patterns then lose by up to 5.9 %.
+"""
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from phasediag import ToyModel, minimize, phase_diagram
+
+TRIANGLE = "extra in triangle"
+
+
+def gain(importance, density):
+    """Relative gain of the triangle over the best of the other patterns, all of them relaxed; not positive where it loses."""
+    diagram = phase_diagram(3, 2, importance=[importance], density=[density], theory="relaxed")
+    losses = dict(zip(diagram.candidates, diagram.candidate_loss[:, 0, 0], strict=True))
+    triangle = losses.pop(TRIANGLE)
+    return 1 - triangle / min(losses.values())
+
+
+window = {"importance": np.geomspace(0.4, 2.0, 33), "density": np.geomspace(0.4, 1.0, 25)}
+for theory in ("frozen", "relaxed", "global"):
+    diagram = phase_diagram(3, 2, theory=theory, **window)
+    rows, columns = np.nonzero(diagram.phase == TRIANGLE)
+    print(f"{theory}: the triangle is lowest in {rows.size} of {diagram.phase.size} cells")
+    if rows.size:
+        for name, axis, cells in (("importance", diagram.importance, columns), ("density", diagram.density, rows)):
+            print(f"    {name} {axis[cells.min()]:.3f} to {axis[cells.max()]:.3f}")
+    assert (rows.size == 0) == (theory == "frozen")
+
+tip = brentq(lambda p: gain(1.0, p), 0.4, 0.6, xtol=1e-13)
+print(f"at importance 1 from density {tip:.10f} on; there it ties with both antipodal pairs")
+assert abs(tip - 0.5218376591) < 1e-9
+
+
+def best_density(importance):
+    return minimize_scalar(lambda p: -gain(importance, p), bounds=(0.55, 0.9), method="bounded", options={"xatol": 1e-6})
+
+
+end = phase_diagram(3, 2, importance=np.linspace(1.43, 1.46, 31), density=[0.659])
+farthest = end.importance[end.phase[0] == TRIANGLE].max()
+print(f"it reaches importance {farthest:.3f}, at density 0.659")
+assert abs(farthest - 1.446) < 1e-6
+
+best = minimize_scalar(lambda x: best_density(x).fun, bounds=(0.8, 1.25), method="bounded", options={"xatol": 1e-7})
+density = best_density(best.x).x
+print(f"largest gain {-100 * best.fun:.4f} %, at importance {best.x:.6f}, density {density:.4f}")
+assert abs(best.x - 1) < 1e-5 and abs(-best.fun - 0.05929) < 1e-5
+
+lowest = minimize(ToyModel(2, [1.0, 1.0, 1.0], density))[0]
+print(
+    f"global loss there {lowest.loss:.10f}: {lowest.phase}, norms {lowest.feature_norm.round(4)}, biases {lowest.bias.round(4)}"
+)
+assert lowest.phase.name == TRIANGLE and np.ptp(lowest.feature_norm) < 1e-9

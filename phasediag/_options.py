@@ -1,0 +1,75 @@
+"""Options that commands share, and the kinds of values they take."""
+
+import click
+
+
+class Axis(click.ParamType):
+    """LOW:HIGH:COUNT (logarithmic steps) or a comma-separated list."""
+
+    name = "axis"
+
+    def convert(self, value, param, context):
+        import numpy as np
+
+        try:
+            if ":" in value:
+                low, high, count = value.split(":")
+                low, high, count = float(low), float(high), int(count)
+                if not (0 < low < high < float("inf") and 2 <= count <= 100_000):
+                    raise ValueError
+                return np.geomspace(low, high, count)
+            return np.array([float(part) for part in value.split(",")])
+        except ValueError:
+            self.fail(f"{value!r} is neither LOW:HIGH:COUNT with 0 < LOW < HIGH nor a list like 0.1,1,10", param, context)
+
+
+class Numbers(click.ParamType):
+    """A number or a comma-separated list of numbers."""
+
+    name = "numbers"
+
+    def convert(self, value, param, context):
+        try:
+            return [float(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor a list like 1,1,0.5", param, context)
+
+
+def _several(*options):
+    def decorate(function):
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+size_options = _several(
+    click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
+    click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
+)
+search_options = _several(
+    click.option("--n-starts", type=int, default=24, show_default=True, help="Random starts at each coarse point (global)."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts."),
+    click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result."),
+    click.option(
+        "--checkpoint", type=click.Path(), help="An .npz file to which a stopped search is saved and from which it goes on."
+    ),
+)
+grid_options = _several(
+    size_options,
+    click.option(
+        "--theory",
+        default="global",
+        show_default=True,
+        help='"global": all minima over weights and biases; "relaxed": each pattern adjusts; "frozen": unit weights.',
+    ),
+    activation_option,
+    click.option(
+        "--importance", type=Axis(), help="Importances of the extra feature, LOW:HIGH:COUNT or a list. [default: 0.1:10:100]"
+    ),
+    click.option("--density", type=Axis(), help="Densities in (0, 1], LOW:HIGH:COUNT or a list. [default: 0.01:1:100]"),
+    search_options,
+)

@@ -1,0 +1,206 @@
+"""What the command line prints: results as tables a person can read, and as plain facts for JSON."""
+
+import json
+
+import click
+import numpy as np
+
+
+def print_json(facts):
+    """Print facts as JSON on standard output."""
+    click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+
+
+def diagram_facts(result, *, cells):
+    """A diagram as plain lists and numbers, with the grids when ``cells``."""
+    facts = _head_facts(result) | curve_facts(result, spinodals=False)
+    if cells:
+        grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
+        facts |= {name: getattr(result, name).tolist() for name in grids}
+    return facts
+
+
+def curve_facts(result, *, spinodals=True):
+    """The boundaries and triple points of a diagram as plain lists and numbers."""
+    boundaries = []
+    for b in result.boundaries():
+        facts = {
+            "phases": b.phases,
+            "order": b.order,
+            "ends": b.ends,
+            "importance": b.importance.tolist(),
+            "density": b.density.tolist(),
+            "latent_loss": b.latent_loss.tolist(),
+        }
+        if spinodals:
+            facts["spinodals"] = [
+                {"phase": s.phase, "importance": s.importance.tolist(), "density": s.density.tolist()} for s in b.spinodals
+            ]
+        boundaries.append(facts)
+    triples = [{"importance": t.importance, "density": t.density, "phases": t.phases} for t in result.triple_points()]
+    return _head_facts(result) | {"boundaries": boundaries, "triple_points": triples}
+
+
+def print_diagram(result):
+    """Print which phases cover the diagram and where they meet."""
+    _print_head(result)
+    names, counts = np.unique(result.phase.astype(str), return_counts=True)
+    width = max(map(len, names))
+    for count, name in sorted(zip(counts, names, strict=True), reverse=True):
+        click.echo(f"  {name:<{width}}  {100 * count / result.phase.size:5.1f} % of the cells")
+    for b in result.boundaries():
+        click.echo(
+            f"  {_kind(b)}: {_pair(b)}, "
+            f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) "
+            f"to ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
+        )
+    for t in result.triple_points():
+        click.echo(f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}")
+
+
+def print_curves(result):
+    """Print the solved boundaries of a diagram: kind, ends, latent loss, some points, spinodals; then the triple points."""
+    _print_head(result)
+    for b in result.boundaries():
+        click.echo(f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}")
+        click.echo(f"  {'importance':>14}  {'density':>14}  {'latent loss':>12}")
+        shown = np.unique(np.linspace(0, b.importance.size - 1, min(b.importance.size, 7)).round().astype(int))
+        for k in shown:
+            end = b.ends[0] if k == 0 else b.ends[-1] if k == b.importance.size - 1 else ""
+            click.echo(f"  {b.importance[k]:14.10f}  {b.density[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip())
+        if b.order == "first":
+            click.echo(f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}")
+        for s in b.spinodals:
+            click.echo(f"  spinodal of {s.phase}: {_extent(s)}")
+    for t in result.triple_points():
+        click.echo(f"\n{_meeting(t)} at importance = {t.importance:.10f}, density = {t.density:.10f}")
+        for phase in t.phases:
+            click.echo(f"    {phase}")
+    if not result.boundaries():
+        click.echo("\nNo boundary: one minimum is the lowest everywhere.")
+
+
+def equation_facts(boundaries, triples, *, latex):
+    """The frozen theory's exact boundaries and triple points as text in plain lists."""
+    return {
+        "boundaries": [
+            {
+                "phases": b.phases,
+                "patterns": b.patterns,
+                "equation": _written(b.equation, latex),
+                "importance": [_written(x, latex) for x in b.importance],
+                "density": [_written(x, latex) for x in b.density],
+            }
+            for b in boundaries
+        ],
+        "triple_points": [
+            {"importance": _written(t.importance, latex), "density": _written(t.density, latex), "phases": t.phases}
+            for t in triples
+        ],
+    }
+
+
+def print_equations(n_features, n_hidden, activation, boundaries, triples, *, latex):
+    """Print the frozen theory's exact boundaries and triple points."""
+    click.echo(f"{n_features} → {n_hidden}, frozen theory ({activation})")
+    for b in boundaries:
+        click.echo(f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {_written(b.equation, latex)}")
+        ranges = [
+            f"{name} from {_written(low, latex)} to {_written(high, latex)}"
+            for name, (low, high) in (("importance", b.importance), ("density", b.density))
+            if low != high
+        ]
+        click.echo("    " + ", ".join(ranges))
+    for t in triples:
+        place = f"importance = {_written(t.importance, latex)}, density = {_written(t.density, latex)}"
+        click.echo(f"\n{len(t.phases)} phases meet at {place}")
+        for pattern, phase in zip(t.patterns, t.phases, strict=True):
+            click.echo(f"    {pattern}   {phase}")
+    if not boundaries:
+        click.echo("\nNo boundary: one phase has the lowest loss everywhere.")
+
+
+def minimum_facts(minimum):
+    """A minimum as plain lists and numbers."""
+    facts = {"phase": minimum.phase.name, "extra": minimum.phase.extra}
+    facts |= {name: getattr(minimum, name) for name in ("loss", "is_global", "converged", "gradient_norm", "curvature")}
+    arrays = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
+    return facts | {name: getattr(minimum, name).tolist() for name in arrays}
+
+
+def print_minima(model, minima):
+    """Print the minima of a model, lowest first, with the columns of W and the biases of each."""
+    importance = ", ".join(f"{x:g}" for x in model.importance)
+    density = ", ".join(f"{x:g}" for x in np.atleast_1d(model.density))
+    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
+    plural = "minimum" if len(minima) == 1 else "minima"
+    click.echo(f"{len(minima)} local {plural}, lowest first")
+    for k, minimum in enumerate(minima, start=1):
+        state = "stable" if minimum.is_global else f"metastable, {100 * (minimum.loss / minima[0].loss - 1):.4g} % higher"
+        if not minimum.converged:
+            state += ", NOT CONVERGED"
+        click.echo(f"\n{k}. {minimum.phase.name}")
+        click.echo(f"   loss {minimum.loss:.12g} ({state})")
+        click.echo(f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}")
+        rows = "".join(f"{f'W{row + 1}':>10}" for row in range(model.n_hidden))
+        click.echo(f"   {'feature':<8}{rows}{'bias':>10}{'norm':>10}{'interf.':>10}{'own loss':>12}")
+        for i in range(model.n_features):
+            name = "extra" if i == model.n_features - 1 else str(i + 1)
+            numbers = [*minimum.weights[:, i], minimum.bias[i], minimum.feature_norm[i], minimum.interference[i]]
+            row = "".join(f"{x + 0.0:10.5f}" for x in np.round(numbers, 5))
+            click.echo(f"   {name:<8}{row}{minimum.feature_loss[i]:12.4e}")
+
+
+def print_unconverged(result):
+    """Say on standard error how many cells have not converged; return whether there are any."""
+    failed = int(np.count_nonzero(~result.converged))
+    if failed:
+        click.echo(f"phasediag: {failed} of {result.converged.size} cells have not converged", err=True)
+    return failed > 0
+
+
+def _head_facts(result):
+    return {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation", "theory")}
+
+
+def _print_head(result):
+    click.echo(
+        f"{result.n_features} → {result.n_hidden}, {result.theory} theory ({result.activation}): "
+        f"importance {result.importance[0]:g} to {result.importance[-1]:g}, "
+        f"density {result.density[0]:g} to {result.density[-1]:g}"
+    )
+
+
+def _kind(boundary):
+    return {"first": "first-order boundary", "continuous": "continuous boundary"}[boundary.order]
+
+
+def _pair(boundary):
+    if boundary.phases[0] == boundary.phases[1]:
+        return f"two minima of {boundary.phases[0]}"
+    return f"{boundary.phases[0]} | {boundary.phases[1]}"
+
+
+def _meeting(triple):
+    if len(triple.phases) == 1:
+        return f"minima of one phase, {triple.phases[0]}, meet"
+    return f"{len(triple.phases)} phases meet" if len(triple.phases) > 2 else f"minima of {' and '.join(triple.phases)} meet"
+
+
+def _extent(spinodal):
+    if spinodal.importance.size == 0:
+        return "beyond this diagram"
+    ranges = (
+        f"{name} {x.min():.6g} to {x.max():.6g}"
+        for name, x in (("importance", spinodal.importance), ("density", spinodal.density))
+    )
+    return ", ".join(ranges)
+
+
+def _written(expression, latex):
+    import sympy
+
+    if latex:
+        return sympy.latex(expression)
+    text = str(expression) if not isinstance(expression, sympy.Eq) else f"{expression.lhs} = {expression.rhs}"
+    return text.replace("**", "^").replace("*", "·").replace("oo", "∞")

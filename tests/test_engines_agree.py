@@ -1,0 +1,185 @@
+"""Enumeration, contour, closed forms and Chen et al.'s one-hot formula give the same numbers where they overlap."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasediag import (
+    ToyModel,
+    configurations,
+    expected_loss,
+    expected_loss_and_gradient,
+    expected_loss_with_error,
+    loss_terms,
+    monte_carlo_loss,
+)
+
+DENSITIES = st.sampled_from([1.0, 0.5, 0.1, 1e-3, 1e-6])
+
+
+def allowed_error(model, loss, tolerance):
+    """The error that a tolerance allows: relative to the loss or to Σ I_i E x_i², whichever is larger."""
+    return tolerance * np.maximum(model.importance @ model.feature_density / 3, loss)
+
+
+def one_hot_loss(gram, bias, importance):
+    """L_1 by Chen et al. 2023, Lemma 3.1: exactly one feature, uniform on [0, 1], is active; summed over which one."""
+    total = 0.0
+    for i, b in enumerate(bias):
+        own, others = gram[i, i], np.delete(gram[i], i)
+        full = (1 - own) ** 2 - 3 * (1 - own) * b + 3 * b * b
+        if b <= 0:
+            seen = others[(others > 0) & (others >= -b)]
+            part = np.sum((seen + b) ** 3 / seen) + (b**3 / own**2 + b**3 / own + full if own > 0 and b >= -own else 1)
+        else:
+            part = full + sum(-(b**3) / a if -a > b else a * a + 3 * a * b + 3 * b * b for a in others)
+        total += importance[i] * part
+    return total / 3
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [pytest.param(c, id=f"{n}-{m} {c.pattern}") for n, m in ((2, 1), (3, 2), (4, 2)) for c in configurations(n, m)],
+)
+def test_four_routes_to_one_number(configuration):
+    """Closed form, enumeration and contour agree to 1e-12; sampling within five standard errors."""
+    form, rng = configuration.relaxed_loss(), np.random.default_rng(0)
+    values = {
+        s.name: float(v) + (0.01 * rng.normal() if s.is_positive else 0.01 * rng.uniform(-1, 1))
+        for s, v in form.reference.items()
+    }
+    assert form.holds(values)
+    loss = form.compile()
+    weights, bias = form.weights_and_bias(values)
+    n, m = configuration.n_features, configuration.n_hidden
+    for importance, density in ((0.5, 1.0), (1.0, 0.3), (4.0, 0.01)):
+        model = ToyModel(m, [1.0] * (n - 1) + [importance], density)
+        exact = expected_loss(model, weights, bias, method="enumeration")
+        assert loss(importance, density, *values.values()) == pytest.approx(exact, abs=allowed_error(model, exact, 1e-12))
+        found, error = expected_loss_with_error(model, weights, bias, method="contour")
+        assert abs(found - exact) <= error + 1e-13 * exact and error <= allowed_error(model, exact, 1e-12)
+    mean, deviation = monte_carlo_loss(model, weights, bias, 100_000, seed=0)
+    assert abs(mean - exact) < 5 * deviation
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 9), st.floats(-4, 0))
+def test_one_active_part_of_both_engines_is_chens_lemma(seed, n, decade):
+    """What an engine finds beyond the parts with no, two or more active features is p q^(n−1) L_1."""
+    rng = np.random.default_rng(seed)
+    m, density = int(rng.integers(1, n)), 0.9 * 10**decade
+    weights, bias = rng.normal(size=(m, n)), rng.normal(size=n) * rng.choice([0, 0.3])
+    model = ToyModel(m, rng.uniform(0.5, 2, size=n), density)
+    one_hot = density * (1 - density) ** (n - 1) * one_hot_loss(weights.T @ weights, bias, model.importance)
+    by_active = loss_terms(model, weights, bias).by_active
+    assert by_active[1] == pytest.approx(one_hot, rel=1e-11)
+    loss, error = expected_loss_with_error(model, weights, bias, method="contour")
+    rest = by_active[0] + by_active[2:].sum()
+    assert abs(loss - rest - one_hot) <= error + 1e-13 * loss + 1e-11 * one_hot
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(2, 8), DENSITIES, st.sampled_from(["generic", "decades", "small", "large", "zeros"])
+)
+def test_the_contour_meets_its_tolerance_or_declines(seed, n, density, kind):
+    """Weights from 1e-12 to 1e3, zero columns, densities from 1e-6 to 1: the declared error is kept, and allowed."""
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(1, n))
+    weights, bias = rng.normal(size=(m, n)), rng.normal(size=n) * rng.choice([0, 0.1, 1])
+    if kind == "decades":
+        weights *= 10 ** rng.uniform(-12, 3, size=n)
+    elif kind == "small":
+        weights *= 1e-12
+    elif kind == "large":
+        weights *= 1e3
+    elif kind == "zeros":
+        weights *= rng.random(n) < 0.5
+    model = ToyModel(m, rng.uniform(0.5, 2, size=n), density)
+    exact = expected_loss(model, weights, bias, method="enumeration")
+    try:
+        loss, error = expected_loss_with_error(model, weights, bias, method="contour")
+    except ValueError as refusal:
+        assert kind != "generic" and "tolerance must be one that the contour integral can meet" in str(refusal)
+        return
+    assert abs(loss - exact) <= error + 1e-13 * exact
+    assert error <= allowed_error(model, loss, 1e-12)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.2, 1e-6])
+@pytest.mark.parametrize(("n", "m"), [(3, 1), (6, 3), (9, 4)])
+def test_generic_weights_are_answered(n, m, density):
+    """Losses and gradients of both engines agree for generic weights at every density."""
+    rng = np.random.default_rng(n)
+    model = ToyModel(m, rng.uniform(0.5, 2, size=n), density)
+    weights, bias = rng.normal(size=(5, m, n)) / np.sqrt(m), 0.3 * rng.normal(size=n)
+    exact = expected_loss_and_gradient(model, weights, bias, method="enumeration")
+    found = expected_loss_and_gradient(model, weights, bias, method="contour")
+    assert np.all(np.abs(found[0] - exact[0]) <= allowed_error(model, exact[0], 1e-12))
+    for a, b in zip(found[1:], exact[1:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9, 1e-13])
+def test_the_error_follows_the_tolerance(tolerance):
+    """The declared error is below what was asked for and above the true one."""
+    rng = np.random.default_rng(1)
+    model = ToyModel(3, np.ones(9), 0.1)
+    weights, bias = rng.normal(size=(20, 3, 9)), 0.2 * rng.normal(size=(20, 9))
+    exact, least = expected_loss_with_error(model, weights, bias, method="enumeration")
+    loss, error = expected_loss_with_error(model, weights, bias, method="contour", tolerance=tolerance)
+    assert loss.shape == error.shape == (20,)
+    assert np.all(error <= allowed_error(model, loss, tolerance)) and np.all(np.abs(loss - exact) <= error + least)
+    assert np.all(least == 1e-13 * exact)
+
+
+def test_auto_turns_to_enumeration_where_the_contour_declines():
+    """Twelve features, one of tiny weight: "contour" refuses, "auto" answers for that model and its neighbours."""
+    rng = np.random.default_rng(2)
+    model = ToyModel(4, np.ones(12), 0.5)
+    weights, bias = rng.normal(size=(3, 4, 12)) / 2, np.zeros(12)
+    weights[1] = 0
+    weights[1, 0, :3] = 1, -1e-7, -1e-8
+    with pytest.raises(ValueError, match=r'with 65536 nodes for these weights, got 1e-12 \(method "enumeration" needs none'):
+        expected_loss(model, weights, bias, method="contour")
+    loss, error = expected_loss_with_error(model, weights, bias)
+    exact = expected_loss(model, weights, bias, method="enumeration")
+    assert np.all(np.abs(loss - exact) <= error + 1e-13 * exact) and error[1] == 1e-13 * loss[1] != error[0]
+
+
+def test_many_features_decline_in_a_sentence():
+    """Beyond the reach of enumeration a tolerance that cannot be met is an error, and a looser one an answer."""
+    model = ToyModel(1, np.ones(20), 0.5)
+    weights = np.zeros((1, 20))
+    weights[0, :3] = 1, -1e-7, -1e-8
+    with pytest.raises(ValueError, match=r"tolerance must be one that the contour integral can meet .* got 1e-12$"):
+        expected_loss(model, weights, np.zeros(20))
+    exact = expected_loss(ToyModel(1, np.ones(3), 0.5), weights[:, :3], np.zeros(3)) + 17 / 6
+    assert expected_loss(model, weights, np.zeros(20), tolerance=1e-3) == pytest.approx(exact, rel=1e-3)
+    with pytest.raises(ValueError, match=r"tolerance must be in \[1e-13, 1\), got 0"):
+        expected_loss(model, weights, np.zeros(20), tolerance=0)
+    with pytest.raises(ValueError, match=r"tolerance must be in \[1e-13, 1\), got 1"):
+        expected_loss_and_gradient(model, weights, np.zeros(20), tolerance=1)
+
+
+def test_linear_model_is_exact_arithmetic():
+    """Unit-like columns of the linear model, where residuals cancel, against rational arithmetic to 1e-13."""
+    from fractions import Fraction
+
+    rng = np.random.default_rng(3)
+    for size in (1e-14, 1e-8, 1e-2, 1.0):
+        n, m = 4, 2
+        weights, bias = rng.normal(size=(m, n)), size * rng.normal(size=n)
+        weights /= np.linalg.norm(weights, axis=0) * (1 + size * rng.normal(size=n))
+        density, importance = rng.uniform(0.01, 1, size=n), rng.uniform(0.5, 2, size=n)
+        w = [[Fraction(x) for x in row] for row in weights]
+        gram = [[sum(row[i] * row[j] for row in w) for j in range(n)] for i in range(n)]
+        p, total = [Fraction(x) for x in density], Fraction(0)
+        for i in range(n):
+            residual = [(i == j) - gram[i][j] for j in range(n)]
+            mean = sum(r * q for r, q in zip(residual, p, strict=True)) / 2 - Fraction(bias[i])
+            spread = sum(r * r * (q / 3 - q * q / 4) for r, q in zip(residual, p, strict=True))
+            total += Fraction(importance[i]) * (mean**2 + spread)
+        found = expected_loss(ToyModel(m, importance, density, "linear"), weights, bias)
+        assert abs(Fraction(found) / total - 1) < 1e-13

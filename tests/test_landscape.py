@@ -1,0 +1,61 @@
+"""The search over a grid: every cell reached, nothing twice, and narrow pockets found between coarse points."""
+
+import numpy as np
+import pytest
+
+from phasediag import ToyModel, minimize
+from phasediag.landscape import Landscape
+from phasediag.minima import invariants
+
+
+def explored(shape, size=17, **search):
+    """A searched landscape over the paper's axes."""
+    return Landscape(*shape, np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size)).explore(**search)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 3)])
+def test_every_cell_has_distinct_minima_lowest_first(shape):
+    """No cell is empty; its minima are sorted, converged and different."""
+    landscape = explored(shape, 9, n_starts=8)
+    assert set(landscape.cells) == set(np.ndindex(9, 9)) and landscape.evaluations > 81
+    for points in landscape.cells.values():
+        losses = np.array([point.scaled_loss for point in points])
+        assert np.all(np.diff(losses) >= 0) and all(point.is_minimum for point in points)
+        keys = invariants(np.array([point.x for point in points]), shape[1], landscape.classes)
+        for k in range(1, len(points)):
+            same = np.max(np.abs(keys[:k] - keys[k]), axis=1) < 1e-6
+            assert not np.any(same & (np.abs(losses[:k] / losses[k] - 1) < 1e-9))
+
+
+def test_one_start_finds_what_many_find():
+    """Waves carry the configurations' minima everywhere: the lowest losses hardly depend on the random starts."""
+    few, many = explored((2, 1), n_starts=1), explored((2, 1), n_starts=48, seed=5)
+    for cell, points in many.cells.items():
+        assert few.cells[cell][0].scaled_loss == pytest.approx(points[0].scaled_loss, rel=1e-12)
+
+
+def test_cells_between_coarse_points_know_what_a_multistart_finds():
+    """In cells far from every coarse point the lowest minimum of a multistart is there."""
+    landscape, generator = explored((3, 2), 25), np.random.default_rng(0)
+    coarse = {tuple(cell) for cell in landscape._coarse_cells()}
+    for _ in range(12):
+        i, j = (int(k) for k in generator.integers(24, size=2))
+        if (i, j) in coarse:
+            continue
+        model = ToyModel(2, [1, 1, landscape.importance[j]], landscape.density[i])
+        lowest = minimize(model)[0].loss / (model.importance.sum() * landscape.density[i] / 3)
+        assert landscape.cells[i, j][0].scaled_loss == pytest.approx(lowest, rel=1e-12)
+
+
+def test_progress_counts_every_cell_once():
+    """The numbers handed to the callback add up to the number of cells."""
+    calls = []
+    explored((2, 1), 9, n_starts=2, progress=calls.append)
+    assert sum(calls) == 81 and min(calls) >= 0
+
+
+def test_axes_of_one_value():
+    """A grid of one cell, one row and one column are searched as well."""
+    for rows, columns in ((1, 1), (1, 5), (5, 1)):
+        landscape = Landscape(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows)).explore(n_starts=2)
+        assert set(landscape.cells) == set(np.ndindex(rows, columns))

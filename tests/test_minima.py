@@ -1,0 +1,205 @@
+"""Local minima: stationary, distinct, symmetric, and equal to known closed forms."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasediag import (
+    Minimum,
+    ToyModel,
+    classify,
+    expected_loss,
+    expected_loss_and_gradient,
+    feature_dimensionality,
+    feature_norm,
+    interference,
+    minimize,
+)
+
+SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
+
+
+def random_model(seed, shape, alike=True):
+    """A seeded model of n features in m dimensions."""
+    n, m = shape
+    generator = np.random.default_rng([seed, n, m])
+    if alike:
+        return ToyModel(m, [*[1.0] * (n - 1), 10 ** generator.uniform(-1, 1)], 10 ** generator.uniform(-2, 0))
+    return ToyModel(m, 10 ** generator.uniform(-0.5, 0.5, n), 10 ** generator.uniform(-1.5, 0, n))
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("alike", [True, False])
+def test_minima_are_stationary_by_finite_differences(shape, alike):
+    """Differences of the public loss along every parameter vanish, and no small random step lowers it."""
+    model = random_model(1, shape, alike)
+    n, m = shape
+    scale, generator, step = model.importance @ model.feature_density / 3, np.random.default_rng(0), 1e-4
+    for minimum in minimize(model, n_starts=8):
+        x = np.concatenate([minimum.weights.ravel(), minimum.bias])
+        moved = np.concatenate([x + step * np.eye(x.size), x - step * np.eye(x.size)])
+        loss = expected_loss(model, moved[:, : m * n].reshape(-1, m, n), moved[:, m * n :]) / scale
+        # the differences' own error: at a kink the two sides curve differently; elsewhere the third derivative counts
+        assert np.max(np.abs(loss[: x.size] - loss[x.size :])) / (2 * step) < 150 * step
+        _, by_weights, by_bias = expected_loss_and_gradient(model, minimum.weights, minimum.bias)
+        gradient = np.concatenate([by_weights.ravel(), by_bias]) / scale
+        assert np.max(np.abs(gradient)) < 1e-11 and minimum.gradient_norm <= 1e-11 and minimum.converged
+        nearby = x + 3e-3 * generator.normal(size=(200, x.size))
+        losses = expected_loss(model, nearby[:, : m * n].reshape(-1, m, n), nearby[:, m * n :])
+        assert np.min(losses) >= minimum.loss * (1 - 1e-13)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_every_field_keeps_its_promise(shape):
+    """Losses, order parameters, phase, order and the global mark are those that the weights and biases give."""
+    model = random_model(2, shape)
+    found = minimize(model)
+    assert found and all(isinstance(minimum, Minimum) for minimum in found)
+    losses = [minimum.loss for minimum in found]
+    assert found[0].is_global and np.all(np.diff(losses) >= -1e-11 * losses[0])
+    for minimum in found:
+        assert {f.name for f in fields(minimum)} >= {"weights", "bias", "loss", "phase", "configuration", "curvature"}
+        assert minimum.weights.shape == (model.n_hidden, model.n_features) and minimum.bias.shape == (model.n_features,)
+        assert minimum.loss == pytest.approx(expected_loss(model, minimum.weights, minimum.bias), rel=1e-13)
+        exact_zeros = np.where(np.abs(minimum.weights) < 1e-14, 0, minimum.weights)  # the contour integral wants them exact
+        by_contour = expected_loss(model, exact_zeros, minimum.bias, method="contour")
+        assert by_contour == pytest.approx(minimum.loss, rel=1e-9)
+        assert minimum.loss == pytest.approx(model.importance @ minimum.feature_loss, rel=1e-13)
+        assert minimum.phase == classify(minimum.weights)
+        assert minimum.configuration is None or minimum.configuration.name == minimum.phase.name
+        assert np.array_equal(minimum.feature_norm, feature_norm(minimum.weights))
+        assert np.array_equal(minimum.interference, interference(minimum.weights))
+        assert np.array_equal(minimum.feature_dimensionality, feature_dimensionality(minimum.weights))
+        assert minimum.is_global == (minimum.loss <= losses[0] * (1 + 1e-9))
+        assert np.allclose(np.tril(minimum.weights, -1), 0, atol=1e-12)  # upright
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_minima_are_distinct(shape):
+    """No two of them have the same loss and the same norms, biases and products, feature by feature or exchanged."""
+    found = minimize(random_model(3, shape))
+    keys = []
+    for minimum in found:
+        gram = minimum.weights.T @ minimum.weights
+        n = len(gram)
+        pairs = np.sort(gram[:-1, :-1][np.triu_indices(n - 1, 1)])
+        keys.append(np.concatenate([[minimum.loss], np.sort(np.diag(gram)[:-1]), gram[-1:, -1], np.sort(gram[-1, :-1]), pairs]))
+    for i, one in enumerate(keys):
+        for other in keys[:i]:
+            assert np.max(np.abs(one - other)) > 1e-6
+
+
+def test_equal_seeds_give_equal_results():
+    """Bit by bit; and another seed finds the same lowest loss."""
+    model = random_model(4, (4, 2))
+    one, other = minimize(model, seed=7), minimize(model, seed=np.random.default_rng(7))
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert np.array_equal(a.weights, b.weights) and np.array_equal(a.bias, b.bias) and a.loss == b.loss
+    assert minimize(model, seed=8)[0].loss == pytest.approx(one[0].loss, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 2)])
+def test_permuted_features_have_permuted_minima(shape):
+    """A model with its features in another order has the same losses and the minima permuted."""
+    model = random_model(5, shape, alike=False)
+    order = np.roll(np.arange(shape[0]), 1)
+    permuted = ToyModel(shape[1], model.importance[order], model.feature_density[order])
+    one, other = minimize(model)[0], minimize(permuted)[0]
+    assert other.loss == pytest.approx(one.loss, rel=1e-13)
+    gram, turned = one.weights.T @ one.weights, other.weights.T @ other.weights
+    assert np.allclose(turned, gram[np.ix_(order, order)], atol=1e-9) and np.allclose(other.bias, one.bias[order], atol=1e-9)
+
+
+@given(st.floats(-1, 1), st.floats(-2, 0))
+@settings(max_examples=15, deadline=None)
+def test_swapping_the_two_features_of_2_to_1(log_importance, log_density):
+    """L*(1/I, p) = L*(I, p)/I."""
+    importance, density = 10**log_importance, 10**log_density
+    one = minimize(ToyModel(1, [1, importance], density), n_starts=16)[0].loss
+    other = minimize(ToyModel(1, [1, 1 / importance], density), n_starts=16)[0].loss
+    assert other == pytest.approx(one / importance, rel=1e-13)
+
+
+@given(st.floats(0.01, 100), st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_a_common_factor_of_the_importances_scales_the_loss(factor, seed):
+    """L* is of degree one in the importances and its weights do not change."""
+    model = random_model(seed, (2, 1))
+    one = minimize(model, n_starts=8)
+    other = minimize(ToyModel(1, factor * model.importance, model.density), n_starts=8)
+    assert other[0].loss == pytest.approx(factor * one[0].loss, rel=1e-12)
+    assert other[0].phase == one[0].phase
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 2), (5, 2), (6, 3)])
+def test_the_linear_model_drops_the_least_important_features(shape):
+    """Its lowest loss is Σ I_i σ_i² over the n − m features where that is least; each valley is reported once."""
+    n, m = shape
+    generator = np.random.default_rng(n)
+    importance, density = 10 ** generator.uniform(-1, 1, n), generator.uniform(0.05, 1)
+    found = minimize(ToyModel(m, importance, density, "linear"))
+    variance = density / 3 - density**2 / 4
+    assert found[0].loss == pytest.approx(variance * np.sum(np.sort(importance)[: n - m]), rel=1e-12)
+    equal = minimize(ToyModel(m, np.ones(n), density, "linear"))
+    assert len(equal) == 1 and equal[0].loss == pytest.approx(variance * (n - m), rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "norm", "bias"), [(4, 1.0, 0.0), (5, 1.17046, -0.28230), (6, 1.32053, -0.61814)])
+def test_polygons_of_rare_features_have_chens_norm_and_bias(n, norm, bias):
+    """As density falls the regular polygons approach those of the one-hot loss (Chen et al. 2023), linearly in density."""
+    gaps = []
+    for density in (1e-4, 1e-5):
+        found = minimize(ToyModel(2, np.ones(n), density), n_starts=24)
+        name = "extra in antipodal pair + antipodal pair" if n == 4 else {5: "extra in pentagon", 6: "extra in hexagon"}[n]
+        polygon = next(minimum for minimum in found if minimum.phase.name == name)
+        assert np.ptp(polygon.feature_norm) < 1e-9 and np.ptp(polygon.bias) < 1e-9
+        gaps.append(max(abs(polygon.feature_norm[0] - norm), abs(polygon.bias[0] - bias)))
+    assert gaps[0] < 6e-4 and gaps[1] < 6e-5 + 6e-6  # the published digits are rounded
+
+
+def test_a_dropped_feature_has_its_variance_as_loss():
+    """At density 0.9 and importance 0.2 the lowest minimum of 2→1 is W = [1, 0], b = [0, p/2], loss I σ², exactly."""
+    found = minimize(ToyModel(1, [1.0, 0.2], 0.9))[0]
+    assert found.phase.extra == "not_represented" and found.loss == pytest.approx(0.2 * (0.3 - 0.81 / 4), rel=1e-14)
+    assert np.allclose(found.weights, [[1, 0]], atol=1e-12) and np.allclose(found.bias, [0, 0.45], atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_outputs_that_are_always_zero_are_no_minima(shape):
+    """A plateau on which an output is 0 for every input is not reported."""
+    for minimum in minimize(random_model(6, shape), n_starts=64):
+        gram = minimum.weights.T @ minimum.weights
+        assert np.all(np.maximum(gram, 0).sum(axis=1) + minimum.bias > 0)
+
+
+def test_triangle_wins_in_3_to_2():
+    """With free weights all three features in superposition have the lowest loss at importance 1, density 0.6."""
+    found = minimize(ToyModel(2, [1.0, 1.0, 1.0], 0.6))
+    assert found[0].phase.name == "extra in triangle" and found[0].configuration.name == "extra in triangle"
+    assert found[0].loss == pytest.approx(0.09397930679, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(model="model"), "model must be a ToyModel, got 'model'"),
+        (dict(model=ToyModel(1, np.ones(11), 0.5)), "model must have at most 10 features, got 11"),
+        (dict(n_starts=0), "n_starts must be a whole number ≥ 1, got 0"),
+        (dict(n_starts=2.5), "n_starts must be a whole number ≥ 1, got 2.5"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    """One error that names the argument, its domain and the value."""
+    with pytest.raises(ValueError, match=message):
+        minimize(**{"model": ToyModel(1, [1, 1], 0.5), **arguments})
+
+
+@pytest.mark.parametrize("seed", [-1, "abc", 1.5])
+def test_a_bad_seed_is_named(seed):
+    """A seed that makes no generator is refused by name."""
+    with pytest.raises(ValueError, match="seed must be"):
+        minimize(ToyModel(1, [1, 1], 0.5), seed=seed)

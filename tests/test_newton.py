@@ -1,0 +1,153 @@
+"""Newton descent and one-sided curvature against finite differences of the public loss."""
+
+import numpy as np
+import pytest
+
+from phasediag import ToyModel, _newton, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
+from phasediag.minima import settle
+
+
+def flat(minimum):
+    """Weights row by row, then biases."""
+    return np.concatenate([minimum.weights.ravel(), minimum.bias])
+
+
+def scaled_gradient(model, x):
+    """Gradient of loss / Σ_i I_i E x_i² at flat parameters, shape (…, size)."""
+    m, n = model.n_hidden, model.n_features
+    weights, bias = x[..., : m * n].reshape(*x.shape[:-1], m, n), x[..., m * n :]
+    _, by_weights, by_bias = expected_loss_and_gradient(model, weights, bias)
+    return np.concatenate([by_weights.reshape(*x.shape[:-1], -1), by_bias], axis=-1) / (
+        model.importance @ model.feature_density / 3
+    )
+
+
+def rotations(weights):
+    """Orthonormal directions in (weights, bias) along which the hidden space turns."""
+    m, n = weights.shape
+    generators = []
+    for k in range(m):
+        for l in range(k):
+            turn = np.zeros((m, n))
+            turn[k], turn[l] = weights[l], -weights[k]
+            generators.append(np.concatenate([turn.ravel(), np.zeros(n)]))
+    return np.linalg.qr(np.array(generators).T)[0] if generators else np.zeros(((m + 1) * n, 0))
+
+
+def one_sided_curvatures(model, minimum, directions, step=1e-6):
+    """Slope of the gradient along each direction, rotations projected out."""
+    x, turn = flat(minimum), rotations(minimum.weights)
+    directions = directions - directions @ turn @ turn.T
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    change = scaled_gradient(model, x + step * directions) - scaled_gradient(model, x)
+    return np.sum(change * directions, axis=1) / step
+
+
+def lowest_by_search(model, minimum, generator):
+    """The lowest one-sided curvature that random directions and a random walk from the best of them find."""
+    size = minimum.weights.size + minimum.bias.size
+    sparse = generator.random((1500, size)) < generator.choice([0.2, 0.5, 1.0], size=(1500, 1))
+    directions = generator.normal(size=(1500, size)) * (sparse + 1e-6)
+    curvatures = one_sided_curvatures(model, minimum, directions)
+    lowest, best, reach = curvatures.min(), directions[np.argmin(curvatures)], 0.3
+    for _ in range(80):
+        moved = best / np.linalg.norm(best) + reach * generator.normal(size=(30, size)) * (generator.random((30, size)) < 0.5)
+        curvatures = one_sided_curvatures(model, minimum, moved)
+        if curvatures.min() < lowest:
+            lowest, best = curvatures.min(), moved[np.argmin(curvatures)]
+        else:
+            reach *= 0.9
+    return lowest
+
+
+CASES = [
+    ((2, 1), 0.3, 0.75),
+    ((2, 1), 0.3, 0.9),
+    ((2, 1), 2.5, 0.2),
+    ((3, 2), 2.5, 0.5),
+    ((3, 2), 0.3, 0.9),
+    ((3, 2), 1.0, 0.6),
+    ((4, 2), 1.0, 0.1),
+    ((4, 3), 1.0, 0.05),
+    ((4, 3), 0.3, 0.75),
+    ((5, 2), 2.5, 0.5),
+]
+
+
+@pytest.mark.parametrize(("shape", "importance", "density"), CASES)
+def test_no_direction_curves_less_than_reported(shape, importance, density):
+    """Second differences along thousands of directions, at kinked points too, stay above the reported curvature."""
+    n, m = shape
+    model, generator = ToyModel(m, [*[1.0] * (n - 1), importance], density), np.random.default_rng(3)
+    for minimum in minimize(model, n_starts=8):
+        assert lowest_by_search(model, minimum, generator) > minimum.curvature - 1e-5
+
+
+@pytest.mark.parametrize(("shape", "importance", "density"), CASES[:6])
+def test_some_direction_curves_as_little_as_reported(shape, importance, density):
+    """Second differences along the direction found equal the reported curvature, which is therefore not too low."""
+    n, m = shape
+    model = ToyModel(m, [*[1.0] * (n - 1), importance], density)
+    store, free = _newton.store(m, n), np.ones((m + 1) * n, dtype=bool)
+    control = np.array(model.importance), np.array(model.feature_density)
+    for minimum in minimize(model, n_starts=8):
+        direction = np.empty((m + 1) * n)
+        curvature = _newton.lowest_curvature(flat(minimum), m, *control, True, free, store, direction)
+        assert np.linalg.norm(direction) == pytest.approx(1.0, rel=1e-12)
+        assert one_sided_curvatures(model, minimum, direction[None])[0] == pytest.approx(curvature, abs=1e-5)
+        assert curvature == pytest.approx(minimum.curvature, rel=1e-6, abs=1e-9)
+
+
+def test_curvature_away_from_kinks_is_the_lowest_eigenvalue():
+    """Where no bias is 0, central differences of the gradient give the Hessian and its eigenvalues without rotations."""
+    model = ToyModel(2, [1.0, 1.0, 1.0], 0.6)
+    triangle = minimize(model, n_starts=8)[0]
+    x, size, step = flat(triangle), 9, 1e-5
+    differences = scaled_gradient(model, x + step * np.eye(size)) - scaled_gradient(model, x - step * np.eye(size))
+    hessian = differences / (2 * step)
+    across = np.linalg.svd(rotations(triangle.weights).T)[2][1:]
+    lowest = np.linalg.eigvalsh(across @ (hessian + hessian.T) / 2 @ across.T)[0]
+    assert triangle.curvature == pytest.approx(lowest, rel=1e-6)
+    exact = expected_loss_hessian(model, triangle.weights, triangle.bias) / (3 * 0.6 / 3)
+    assert np.allclose(hessian, exact, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 3)])
+def test_descent_never_raises_the_loss_and_ends_flat(shape):
+    """From random starts the loss falls, and the gradient by the public door vanishes at the end."""
+    n, m = shape
+    generator = np.random.default_rng(1)
+    model = ToyModel(m, 10 ** generator.uniform(-0.5, 0.5, n), generator.uniform(0.1, 1, n))
+    starts = generator.normal(size=(10, (m + 1) * n)) * 0.5
+    importance, density = np.tile(model.importance, (10, 1)), np.tile(model.feature_density, (10, 1))
+    kept = starts.copy()
+    for start, end in zip(starts, settle(starts, m, importance, density), strict=True):
+        before = expected_loss(model, start[: m * n].reshape(m, n), start[m * n :])
+        after = expected_loss(model, end.x[: m * n].reshape(m, n), end.x[m * n :])
+        assert after <= before
+        assert after == pytest.approx(model.importance @ end.feature_loss, rel=1e-13)
+        assert after == pytest.approx(end.scaled_loss * (model.importance @ model.feature_density) / 3, rel=1e-13)
+        if end.is_minimum:
+            assert np.max(np.abs(scaled_gradient(model, end.x))) < 1e-11
+    assert np.array_equal(starts, kept)
+
+
+def test_a_saddle_is_left_downhill():
+    """From W = 0, where the gradient is exactly 0, the descent goes on to one of the minima."""
+    model = ToyModel(1, [1.0, 0.7], 0.3)
+    x = np.array([[0.0, 0.0, 0.15, 0.15]])
+    assert np.max(np.abs(scaled_gradient(model, x))) < 1e-15
+    end = settle(x, 1, model.importance[None], model.feature_density[None])[0]
+    losses = [minimum.loss / (1.7 * 0.1) for minimum in minimize(model)]
+    assert end.is_minimum and np.min(np.abs(np.array(losses) / end.scaled_loss - 1)) < 1e-12
+
+
+def test_parameters_that_are_not_free_stay():
+    """Fixed entries keep their bits; the gradient in the free ones vanishes."""
+    model = ToyModel(2, [1.0, 1.0, 2.0], 0.4)
+    x = np.random.default_rng(1).normal(size=(1, 9)) * 0.7
+    free = np.array([True, False, True, True, True, False, True, True, True])
+    end = settle(x, 2, model.importance[None], model.feature_density[None], free=free)[0]
+    assert np.array_equal(end.x[~free], x[0, ~free]) and not np.array_equal(end.x[free], x[0, free])
+    assert np.max(np.abs(scaled_gradient(model, end.x)[free])) < 1e-11
+    assert np.max(np.abs(scaled_gradient(model, end.x)[~free])) > 1e-3

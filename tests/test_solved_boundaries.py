@@ -1,0 +1,254 @@
+"""Boundaries of relaxed and global diagrams: topology, losses solved afresh on them, exact stability limits, symmetry."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from phasediag import ToyModel, classify, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
+from phasediag.minima import settle
+
+DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
+WEAK_STRONG = (0.5641313653617, 0.5117380321233)  # dropped, weak pair and strong pair
+TRICRITICAL = (0.5740419, 0.5202477), (0.8964406, 0.8373196)
+CENTRE = 0.7064036926732  # density of the triple point of three pairs at importance 1
+
+
+def stability_limit(density):
+    """The importance from which W = [1, 0], b = [0, p/2] is no minimum of 2→1.
+
+    To second order output 2, never clipped, gives −I σ² w² for a weight w of the extra feature. Output 1 gives
+    κ w²: while feature 1 is active (probability p) its residual 2αU + β + w x₂ costs σ² + (β − p/2)²/4 at the best α (U uniform,
+    w = −1), while it is not (probability q) the clipped (β − x₂)⁺ costs qβ² + pβ³/3. κ is the minimum over β, and I = κ/σ².
+    """
+    p, q = density, 1 - density
+    variance, half = p / 3 - p * p / 4, p / 2 + 2 * q * q
+    bias = p * p / 2 / (half + np.sqrt(half * half + p**3 * q))
+    return (p * variance + p * (bias - p / 2) ** 2 / 4 + q * (q * bias**2 + p * bias**3 / 3)) / variance
+
+
+@cache
+def diagram(theory="global", shape=(2, 1)):
+    """A small diagram over the paper's axes; its boundaries are computed once."""
+    return phase_diagram(*shape, importance=np.geomspace(0.1, 10, 25), density=np.geomspace(0.01, 1, 25), theory=theory)
+
+
+def model_at(importance, density, shape=(2, 1)):
+    """The model at a point of the plane."""
+    return ToyModel(shape[1], [*[1.0] * (shape[0] - 1), importance], min(density, 1.0))
+
+
+def near(one, other, tolerance):
+    """Whether two points of the plane agree."""
+    return bool(np.all(np.abs(np.array(one) - np.array(other)) < tolerance))
+
+
+def ends(boundary):
+    """First and last point with the reason of each, in a fixed order."""
+    points = [(boundary.importance[k], boundary.density[k], name) for k, name in zip((0, -1), boundary.ends, strict=True)]
+    return sorted(points)
+
+
+def curves(phases, order):
+    """The boundaries of 2→1 between two phases, of one order, from left to right."""
+    found = [b for b in diagram().boundaries() if set(b.phases) == set(phases) and b.order == order]
+    return sorted(found, key=lambda b: min(b.importance))
+
+
+def test_topology_of_2_to_1():
+    """Nine curves: four per side of importance 1, where the two sides' minima cross; nothing twice."""
+    count = {}
+    for boundary in diagram().boundaries():
+        key = (frozenset(boundary.phases), boundary.order)
+        count[key] = count.get(key, 0) + 1
+    assert count == {
+        (frozenset({DROPPED, PAIR}), "first"): 2,  # strong pairs at low density, weak ones at high density
+        (frozenset({ALONE, PAIR}), "first"): 2,
+        (frozenset({DROPPED, PAIR}), "continuous"): 1,
+        (frozenset({ALONE, PAIR}), "continuous"): 1,
+        (frozenset({PAIR}), "first"): 3,
+    }
+
+
+def test_triple_points_of_2_to_1():
+    """Dropped feature, weak and strong pair meet at one point and its mirror image; three pairs at importance 1."""
+    points = sorted((point.importance, point.density) for point in diagram().triple_points())
+    expected = [WEAK_STRONG, (1.0, CENTRE), (1 / WEAK_STRONG[0], WEAK_STRONG[1])]
+    assert len(points) == 3 and np.allclose(points, expected, rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("target", [WEAK_STRONG, (1.0, CENTRE)])
+def test_three_minima_share_the_lowest_loss_at_a_triple_point(target):
+    """A fresh multistart there finds three different minima of one loss."""
+    importance = target[0] * (1 + 1e-13)  # at exactly 1, mirrored minima would count as one
+    found = [minimum for minimum in minimize(model_at(importance, target[1]), n_starts=100) if minimum.is_global]
+    grams = [np.append((m.weights.T @ m.weights).ravel(), m.bias) for m in found]
+    assert found[2].loss / found[0].loss - 1 < 1e-10
+    assert min(np.max(np.abs(a - b)) for i, a in enumerate(grams) for b in grams[:i]) > 1e-3
+
+
+def test_the_continuous_boundary_is_the_exact_stability_limit():
+    """On it the closed-form limit of W = [1, 0] holds to 1e-8, and on its mirror image that of W = [0, 1]."""
+    (left,), (right,) = curves((DROPPED, PAIR), "continuous"), curves((ALONE, PAIR), "continuous")
+    assert np.max(np.abs(left.importance - stability_limit(left.density))) < 1e-8
+    assert np.max(np.abs(1 / right.importance - stability_limit(right.density))) < 1e-8
+    for boundary in (left, right):
+        assert boundary.ends == ("order changes", "order changes") and np.all(boundary.latent_loss == 0)
+
+
+def test_the_order_changes_at_the_tricritical_points():
+    """Continuous and first-order curve end at one point."""
+    (line,) = curves((DROPPED, PAIR), "continuous")
+    for (x, p, name), target in zip(ends(line), TRICRITICAL, strict=True):
+        assert near((x, p), target, 1e-7) and name == "order changes"
+    upper = curves((DROPPED, PAIR), "first")[1]
+    (x, p, name), (_, top, edge) = ends(upper)
+    assert near((x, p), TRICRITICAL[1], 1e-7) and name == "order changes" and top == 1 and edge == "edge"
+
+
+def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
+    """By differences of the gradient at W = [1, 0]: stable on one side, unstable on the other, 1e-6 away."""
+    for density in (0.55, 0.7, 0.8):
+        for factor, stable in ((1 - 1e-6, True), (1 + 1e-6, False)):
+            model = model_at(factor * stability_limit(density), density)
+            x, scale = np.array([1.0, 0.0, 0.0, density / 2]), model.importance.sum() * density / 3
+
+            def gradient(x, model=model, scale=scale):
+                _, by_weights, by_bias = expected_loss_and_gradient(model, x[None, :2], x[2:])
+                return np.concatenate([by_weights.ravel(), by_bias]) / scale
+
+            d, lowest = np.array([0.1, -0.9, 0.1, 0.5]), np.inf
+            for _ in range(60):  # the lowest eigenvector of the second derivatives on this side, again and again
+                step = 1e-5
+                rows = [gradient(x + step * d + 1e-7 * e) - gradient(x + step * d - 1e-7 * e) for e in np.eye(4)]
+                hessian = np.array(rows) / 2e-7
+                vectors = np.linalg.eigh((hessian + hessian.T) / 2)[1]
+                new = vectors[:, 0] * np.sign(vectors[:, 0] @ d)
+                done, d = np.max(np.abs(new - d)) < 1e-9, new
+                if done:
+                    break
+            lowest = (gradient(x + 1e-8 * d) - gradient(x)) @ d / 1e-8
+            assert (lowest > 0) == stable, (density, factor, lowest)
+
+
+def pick(count, boundary):
+    """Some inner points of a boundary."""
+    return np.unique(np.linspace(1, len(boundary.importance) - 2, count).round().astype(int))
+
+
+@pytest.mark.parametrize("index", range(9))
+def test_the_lowest_minima_cross_on_first_order_boundaries(index):
+    """Solved afresh, the two lowest minima have one loss to 1e-10, the phases named, and the latent loss reported."""
+    boundaries = diagram().boundaries()
+    if index >= len(boundaries) or boundaries[index].order != "first":
+        return
+    boundary = boundaries[index]
+    for k in pick(3, boundary):
+        found = minimize(model_at(boundary.importance[k], boundary.density[k]))
+        found = [m for m in found if m.phase.name in boundary.phases][:2]
+        assert abs(found[1].loss / found[0].loss - 1) < 1e-10
+        latent = abs(found[0].feature_loss[-1] - found[1].feature_loss[-1])
+        if boundary.latent_loss[k] > 1e-4:
+            assert {m.phase.name for m in found} == set(boundary.phases)
+            assert latent == pytest.approx(boundary.latent_loss[k], rel=1e-6) and latent > 0
+
+
+def lowest_loss(importance, density):
+    """L* at a point."""
+    return minimize(model_at(importance, density), n_starts=12)[0].loss
+
+
+def test_latent_loss_is_the_jump_of_the_slope_of_the_lowest_loss():
+    """One-sided differences of L* in importance on the two sides of the boundary."""
+    boundary = curves((DROPPED, PAIR), "first")[0]
+    for k in pick(3, boundary):
+        x, p, h = boundary.importance[k], boundary.density[k], 1e-4 * boundary.importance[k]
+        left = (3 * lowest_loss(x, p) - 4 * lowest_loss(x - h, p) + lowest_loss(x - 2 * h, p)) / (2 * h)
+        right = (-3 * lowest_loss(x, p) + 4 * lowest_loss(x + h, p) - lowest_loss(x + 2 * h, p)) / (2 * h)
+        assert left - right == pytest.approx(boundary.latent_loss[k], rel=1e-5)
+
+
+def test_the_slope_of_a_boundary_is_that_of_clapeyron():
+    """dp/dI = −Δ(∂L/∂I)/Δ(∂L/∂p), the derivatives at fixed weights."""
+    boundary = curves((DROPPED, PAIR), "first")[0]
+    for k in pick(4, boundary):
+        x, p, h = boundary.importance[k], boundary.density[k], 1e-5
+        one, other = minimize(model_at(x, p))[:2]
+        by_density = [
+            (expected_loss(model_at(x, p + h), m.weights, m.bias) - expected_loss(model_at(x, p - h), m.weights, m.bias))
+            / (2 * h)
+            for m in (one, other)
+        ]
+        slope = -(one.feature_loss[-1] - other.feature_loss[-1]) / (by_density[0] - by_density[1])
+
+        def difference(density, x=x, states=(one, other)):
+            start = np.array([np.append(m.weights.ravel(), m.bias) for m in states])
+            control = np.tile([1.0, x], (2, 1))
+            a, b = settle(start, 1, control, np.full((2, 2), density), radius=0.05)
+            return a.scaled_loss - b.scaled_loss
+
+        across = [brentq(difference, 0.99 * p, 1.01 * p, args=(x * (1 + s),), xtol=1e-15) for s in (1e-4, -1e-4)]
+        assert (across[0] - across[1]) / (2e-4 * x) == pytest.approx(slope, rel=1e-5)
+        assert brentq(difference, 0.99 * p, 1.01 * p, xtol=1e-15) == pytest.approx(p, abs=1e-10)
+
+
+def _survives(phase, gram, importance, density, start):
+    end = settle(start[None], 1, np.array([[1.0, importance]]), np.full((1, 2), min(density, 1.0)), radius=0.02)[0]
+    weights = end.x[None, :2]
+    same = np.max(np.abs(weights.T @ weights - gram)) < 0.1
+    return end.is_minimum and same and classify(weights).name == phase
+
+
+def test_the_spinodal_of_a_dropped_feature_is_its_exact_limit():
+    """Wherever the boundary is first-order, the dropped phase ends on the same closed-form curve."""
+    count = 0
+    for boundary in curves((DROPPED, PAIR), "first"):
+        for spinodal in boundary.spinodals:
+            if spinodal.phase == DROPPED:
+                assert np.max(np.abs(spinodal.importance - stability_limit(spinodal.density))) < 1e-8
+                count += spinodal.importance.size
+    assert count > 30
+
+
+def test_a_dropped_feature_stays_before_its_spinodal_and_goes_beyond():
+    """Descents from the dropped phase itself, nudged: before the limit they return, beyond it they do not."""
+    for density in (0.2, 0.4, 0.6, 0.8):
+        limit = stability_limit(density)
+        start = np.array([1.0, -1e-6, 1e-7, density / 2])
+        gram = np.diag([1.0, 0.0])
+        assert _survives(DROPPED, gram, limit * (1 - 1e-4), density, start)
+        assert not _survives(DROPPED, gram, limit * (1 + 1e-2), density, start)
+
+
+def test_curves_of_2_to_1_are_their_own_mirror_images():
+    """Every point (I, p) of a curve between one pair of phases lies, as (1/I, p), on the curve of the swapped pair."""
+    checked = 0
+    for boundary in curves((DROPPED, PAIR), "first"):
+        for k in pick(4, boundary):
+            x, p = 1 / boundary.importance[k], boundary.density[k]
+            one, other = minimize(model_at(x, p))[:2]
+            assert other.loss / one.loss - 1 < 1e-9
+            checked += 1
+    assert checked == 8
+    left, right = (curves((a, PAIR), "first")[k] for a, k in ((DROPPED, 0), (ALONE, 1)))
+    assert near(ends(left)[0][:2], (0.1, ends(right)[1][1]), 1e-10)
+    assert near(ends(left)[1][:2], (1 / ends(right)[0][0], ends(right)[0][1]), 1e-8)
+
+
+def test_equal_importances_separate_the_two_strong_pairs():
+    """From the triple point to density 1, the boundary between mirror images is the line importance 1, exactly."""
+    line = [b for b in curves((PAIR,), "first") if np.ptp(b.importance) < 1e-6]
+    assert len(line) == 1 and np.max(np.abs(line[0].importance - 1)) < 1e-10
+    assert np.min(line[0].density) == pytest.approx(CENTRE, abs=1e-8) and np.max(line[0].density) == 1
+    assert set(line[0].ends) == {"triple point", "edge"}
+
+
+def test_relaxed_boundaries_of_2_to_1_are_those_of_the_global_theory_where_the_minima_agree():
+    """The relaxed pair has no weak branch of its own: what it shares with the global diagram is the same curve."""
+    relaxed = [b for b in diagram("relaxed").boundaries() if set(b.phases) == {DROPPED, PAIR} and b.order == "first"]
+    low = min(relaxed, key=lambda b: min(b.density))
+    exact = curves((DROPPED, PAIR), "first")[0]
+    at = np.interp(np.log(low.importance), np.log(exact.importance), np.log(exact.density))
+    common = low.importance < 0.5
+    assert np.any(common) and np.allclose(np.log(low.density)[common], at[common], atol=1e-3)
