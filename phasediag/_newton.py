@@ -69,8 +69,7 @@ def approach(x, m, importance, density, relu, free, store):
         if store[11][1] <= 1e-16:
             break
         steep = np.abs(values) > 1e-9
-        move = vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0)
-        x -= np.where(free, move, 0.0)
+        x -= np.where(free, vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0), 0.0)
 
 
 def lowest_curvature(x, m, importance, density, relu, free, store, direction):
@@ -107,7 +106,7 @@ def _control(importance, density):
 @jit(allocates=False)
 def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
     hessian, numbers, vectors, lines, kernels = store[7][0], store[11], store[13], store[14], store[15]
-    n, size, moved = importance.size, x.size, lines[5]
+    n, size, moved = importance.size, x.size, lines[3]
     call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
     call(kernels[SPECTRUM], (x, m, free, -1.0, store))
     for row in range(LINES, lines.shape[0]):
@@ -119,29 +118,29 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
             lines[count, i], lines[count + 1, i] = vectors[i, k], -vectors[i, k]
         count += 2
     for i in range(n):
+        lines[0, i] = 0.0  # lengths of the weights
+        for k in range(m):
+            lines[0, i] += x[k * n + i] ** 2
+        lines[0, i] = lines[0, i] ** 0.5
+    for i in range(n):
         for j in range(n):
-            length_i = length_j = 0.0
-            for k in range(m):
-                length_i += x[k * n + i] ** 2
-                length_j += x[k * n + j] ** 2
-            length_i, length_j = length_i**0.5, length_j**0.5
-            entering = length_i < 1e-6 < length_j  # a feature that is not represented, along or against another
-            turning = i < j and min(length_i, length_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
+            long_i, long_j = lines[0, i], lines[0, j]
+            entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
+            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
             if not (entering or turning):
                 continue
             for k in range(m):  # two represented features turn towards or against each other
-                lines[count, k * n + i] = x[k * n + j] / length_j
+                lines[count, k * n + i] = x[k * n + j] / long_j
                 if turning:
-                    lines[count, k * n + j] = x[k * n + i] / length_i
+                    lines[count, k * n + j] = x[k * n + i] / long_i
             length = 0.0
             for k in range(size):
                 if not free[k]:
                     lines[count, k] = 0.0
                 length += lines[count, k] ** 2
             if length > 0.0:
-                length = length**0.5
                 for k in range(size):
-                    lines[count, k] /= length
+                    lines[count, k] /= length**0.5
                     lines[count + 1, k] = -lines[count, k]
                 count += 2
     lowest = np.inf
@@ -173,17 +172,16 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
 @jit(allocates=False)
 def _settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
     losses, numbers, values, vectors, kernels = store[4], store[11], store[12], store[13], store[15]
-    direction, beside = store[14][3], store[14][4]
+    direction, trial = store[14][4], store[14][5]
     n = importance.shape[1]
     for row in range(points.shape[0]):
-        x, controls, densities, steps = points[row], importance[row], density[row], 0
-        descended = norm = curvature = 0.0
+        x, controls, densities, steps, loss, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0, 0.0
         for _attempt in range(6):
             call(
                 kernels[DESCEND],
                 (x, m, controls, densities, relu, free, max_steps - steps, radius, tolerance, store),
             )
-            descended, norm = numbers[0], numbers[1]
+            loss, norm = numbers[0], numbers[1]
             steps += int(numbers[2])
             # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
             has_kink = False
@@ -204,18 +202,16 @@ def _settle(points, m, importance, density, relu, free, max_steps, radius, toler
                 for i in range(x.size):
                     x[i] += 1e-3 * direction[i]
                 continue
-            loss, lower = descended, False  # flat to second order: the loss may fall at third
-            for sign in (-1e-2, 1e-2):
+            lower = False  # flat to second order: the loss may fall at third
+            for side in range(2):
                 for i in range(x.size):
-                    beside[i] = x[i] + sign * direction[i]
-                call(
-                    kernels[DESCEND],
-                    (beside, m, controls, densities, relu, free, max_steps - steps, radius, tolerance, store),
-                )
+                    trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
+                limits = max_steps - steps, radius, tolerance
+                call(kernels[DESCEND], (trial, m, controls, densities, relu, free, *limits, store))
                 steps += int(numbers[2])
                 if numbers[0] < loss * (1.0 - 1e-12):
                     for i in range(x.size):
-                        x[i] = beside[i]
+                        x[i] = trial[i]
                     lower = True
                     break
             if not lower:

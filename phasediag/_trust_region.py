@@ -116,7 +116,7 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
                 trial[i] = 0.0
                 for j in range(size):
                     trial[i] += vectors[i, j] * step[j]
-                trial[i] = x[i] + trial[i] if free[i] else x[i]  # the eigenvectors of the restricted Hessian carry rounding
+                trial[i] = trial[i] + x[i] if free[i] else x[i]  # the eigenvectors of what is fixed carry rounding
             call(kernels[EVALUATE], (trial, m, importance, density, relu, 2, store))
             after = numbers[0]
             steps += 1
