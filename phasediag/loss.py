@@ -232,9 +232,9 @@ def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOL
     def enumerate_(part):
         if relu and n <= 3 and order < 2:
             few_features(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]), *lane_space(m, n))
-            return
-        arguments = *(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu)
-        enumeration(*arguments)
+        else:
+            arguments = *(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu)
+            enumeration(*arguments)
         error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
 
     def run(part):
