@@ -8,6 +8,9 @@ from .boundary_curves import MERGED
 from .equilibria import far
 from .minima import invariants
 
+NEARLY_ONE = 0.02
+"""Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it and are left out."""
+
 POINTS = 25
 """Points of a boundary from which its spinodals are sought."""
 
@@ -21,6 +24,8 @@ def _spinodal(solver, curve, trail, side):
     found = []
     for k in np.unique(np.linspace(0, len(trail) - 1, min(len(trail), POINTS)).round().astype(int)):
         u, pair = trail[k]
+        if far(*pair) < NEARLY_ONE:
+            continue
         curve.states = list(pair)
         slope = curve.slope(u)
         if not np.all(np.isfinite(slope)) or not np.any(slope):
@@ -58,11 +63,12 @@ def _limit(solver, u, across, own, other):
             break
         here, own, other = there, new, beside
     # a phase that symmetry keeps stationary ends where its curvature vanishes
-    exact = crossing(lambda v: solver.stationary(own, v, own.free)[1], here, there)
-    if exact is not None:
-        x, _ = solver.stationary(own, exact, own.free)
-        if np.max(np.abs(invariants(x, solver.m, solver.classes) - own.key)) < 0.1:
-            return exact
+    for reach in (1.0, 2.0, 5.0):  # a little beyond where it was lost: the descent leaves it when it is almost flat
+        exact = crossing(lambda v: solver.stationary(own, v, own.free)[1], here, here + reach * (there - here))
+        if exact is not None:
+            x, _ = solver.stationary(own, exact, own.free)
+            if np.max(np.abs(invariants(x, solver.m, solver.classes) - own.key)) < 0.1:
+                return exact
     for _ in range(36):  # otherwise it meets a saddle
         middle = (here + there) / 2
         new, beside = carried(own, other, middle)
