@@ -87,7 +87,7 @@ def test_linear_model_on_the_command_line(run):
 
 def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
     """`phasediag paper` makes the folder, draws the theoretical and the exact figure and prints all diagrams."""
-    monkeypatch.setattr("phasediag.cli.EXACT_GRIDS", {2: 16})
+    monkeypatch.setattr("phasediag._paper_commands.EXACT_GRIDS", {2: 16})
     folder = tmp_path / "new" / "folder"
     code, out, err = run("paper", "--output", folder)
     assert code == 0 and err.count("wrote") == 2

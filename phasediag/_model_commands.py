@@ -1,0 +1,99 @@
+"""The commands on one model: "minimize" and "train"."""
+
+import sys
+
+import click
+
+from ._options import activation_option, json_option, optimizer_options, point_options, size_options
+from ._terminal import PICTURES, check_file
+
+
+@click.command(
+    epilog="""\b
+Examples
+  phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
+  phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
+  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json"""
+)
+@size_options
+@point_options
+@activation_option
+@click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts, beside the structured ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
+@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
+@json_option
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, seed, output, as_json):
+    """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    check_file("output", output, PICTURES)
+    from . import _printing
+    from ._arguments import whole_number
+    from .minima import minimize as minima_of
+
+    whole_number("seed", seed, 0)
+    model = _model(n_features, n_hidden, importance, density, activation)
+    minima = minima_of(model, n_starts=n_starts, seed=seed)
+    if as_json:
+        _printing.print_json([_printing.minimum_facts(minimum) for minimum in minima])
+    else:
+        _printing.print_minima(model, minima)
+    if not minima:
+        click.echo("phasediag: no start has converged", err=True)
+        return 1
+    if output:
+        from .figures import minima_figure
+
+        minima_figure(minima).savefig(output, dpi=160)
+        click.echo(f"wrote {output}", err=True)
+    return 0
+
+
+@click.command(
+    epilog="""\b
+Examples
+  phasediag train --n-features 3 --n-hidden 2 --density 0.1
+  phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
+  phasediag train --gradient population --schedule cosine --json"""
+)
+@size_options
+@point_options
+@activation_option
+@click.option("--n-models", type=int, default=10, show_default=True, help="Models, from different starting points.")
+@optimizer_options
+@click.option("--gradient", default="minibatch", show_default=True, help='"minibatch", or "population": exact, without noise.')
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides starting points and minibatches.")
+@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@click.option("--output", type=click.Path(), help="An .npz file for weights, biases and losses.")
+@json_option
+def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):
+    """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
+    check_file("output", output, (".npz",))
+    from . import _printing
+    from .order_parameters import classify_many
+    from .trained_models import TRAINED_TOLERANCE
+    from .training import train as trained
+
+    model = _model(n_features, n_hidden, importance, density, activation)
+    run = trained(model, progress=sys.stderr.isatty(), **options)
+    phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
+    if as_json:
+        _printing.print_json(_printing.run_facts(run, phases))
+    else:
+        _printing.print_run(run, phases)
+    if output:
+        import numpy as np
+
+        np.savez_compressed(output, weights=run.weights, bias=run.bias, loss=run.loss, phase=[phase.name for phase in phases])
+        click.echo(f"wrote {output}", err=True)
+    return 0
+
+
+def _model(n_features, n_hidden, importance, density, activation):
+    """The model of options that take one number or a list; one importance is the extra feature's."""
+    from ._arguments import sizes
+    from .model import ToyModel
+
+    n_features, n_hidden = sizes(n_features, n_hidden)
+    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
+    if len(importance) != n_features:
+        raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
+    return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)
