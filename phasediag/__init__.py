@@ -39,6 +39,14 @@ _HOME = {
     "TrainingRun": "training",
     "trained_phase_diagram": "trained",
     "TrainedModels": "trained_models",
+    # the paper's other figures: what is stored as features become sparse, the linear theory, points on a sphere
+    "sweep_density": "sweep",
+    "DensitySweep": "sweep",
+    "linear_minimum": "linear_theory",
+    "LinearMinimum": "linear_theory",
+    "thomson": "sphere",
+    "SphereConfiguration": "sphere",
+    "congruent": "sphere",
     # phase diagrams and their boundaries
     "phase_diagram": "diagram",
     "PhaseDiagram": "diagram",

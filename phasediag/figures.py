@@ -7,19 +7,32 @@ from ._columns import draw_columns, draw_columns_on_diagram
 from ._diagram_drawing import STYLES, draw_phase_diagram, phase_handles, style_handles
 from ._regions import whole
 from ._sheets import draw_loss_sheets
+from ._sphere_drawing import draw_directions, draw_products, thomson_figure
+from ._sweep_drawing import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
+from ._terms_drawing import draw_loss_terms, loss_terms_figure
 from .colours import norm_interference_colour
 
 __all__ = [
     "comparison_figure",
+    "demonstration_figure",
     "diagram_figure",
     "draw_colour_key",
     "draw_columns",
     "draw_columns_on_diagram",
     "draw_configuration",
+    "draw_directions",
+    "draw_feature_norms",
+    "draw_geometry",
+    "draw_gram",
     "draw_loss_sheets",
+    "draw_loss_terms",
     "draw_phase_diagram",
+    "draw_products",
+    "geometry_figure",
+    "loss_terms_figure",
     "minima_figure",
     "paper_figure",
+    "thomson_figure",
 ]
 
 

@@ -1,0 +1,158 @@
+"""Drawings of directions on a circle or sphere, and of the products between them."""
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from ._arguments import real_array
+
+# Rows: to the right, up, towards the eye.
+_VIEW = np.linalg.svd([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91], [0.57, 0.71, 0.40]])
+_VIEW = _VIEW[0] @ _VIEW[2]
+_MARKS = (("#000000", "o", 6.5), ("#D55E00", "x", 5.5), ("#0072B2", "+", 7.0), ("#009E73", "^", 3.5))
+
+
+def draw_directions(weights, ax, *, colour="#0072B2"):
+    """Draw the directions of the columns of a matrix as points on the unit circle or sphere.
+
+    On a circle with their radii; on a sphere with the edges of their convex hull, hidden points and edges pale.
+
+    Parameters
+    ----------
+    weights : array_like, shape (2 or 3, n_features)
+        Columns of zeros are left out.
+    ax : matplotlib.axes.Axes
+    colour : colour of matplotlib
+
+    Returns
+    -------
+    dict
+        "points" (PathCollection) and "edges" (LineCollection).
+
+    Raises
+    ------
+    ValueError
+        When weights are not one finite matrix with two or three rows.
+    """
+    weights = real_array("weights", weights)
+    if weights.ndim != 2 or len(weights) not in (2, 3):
+        raise ValueError(f"weights must have shape (2, n_features) or (3, n_features), got {weights.shape}")
+    norm = np.linalg.norm(weights, axis=0)
+    unit = weights[:, norm > 0] / norm[norm > 0]
+    seen = unit if len(unit) == 2 else _VIEW @ unit
+    hidden = np.zeros(unit.shape[1], dtype=bool) if len(unit) == 2 else seen[2] < -1e-9
+    pairs = [(k, None) for k in range(unit.shape[1])] if len(unit) == 2 else _hull_edges(unit)
+    place = seen[:2].T
+    segments = [(place[i], np.zeros(2) if j is None else place[j]) for i, j in pairs]
+    pale = np.array([hidden[i] or (j is not None and hidden[j]) for i, j in pairs], dtype=bool)
+    edges = LineCollection(
+        segments, colors=np.where(pale, "0.75", "0.25"), linewidths=np.where(pale, 0.8, 1.3), zorder=1, capstyle="round"
+    )
+    ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor="0.6", linewidth=0.8, linestyle=":"))
+    ax.add_collection(edges)
+    faces = np.where(hidden, "white", colour)
+    points = ax.scatter(*place.T, s=42, c=faces, edgecolors=colour, linewidths=1.2, zorder=2)
+    ax.set_xlim(-1.15, 1.15)
+    ax.set_ylim(-1.15, 1.15)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return {"points": points, "edges": edges}
+
+
+def draw_products(configurations, ax):
+    """Draw the products of all pairs of unit vectors, largest first: what congruent configurations have in common.
+
+    Parameters
+    ----------
+    configurations : mapping of str to array_like of shape (n_dimensions, n_points)
+        At most four, by label; columns without zeros.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    list of matplotlib.lines.Line2D
+    """
+    lines = []
+    ax.axhline(0, color="0.6", linewidth=0.8)
+    for (label, points), (colour, marker, size) in zip(configurations.items(), _MARKS, strict=False):
+        unit = points / np.linalg.norm(points, axis=0)
+        products = np.sort((unit.T @ unit)[np.triu_indices(unit.shape[1], 1)])[::-1]
+        style = {"color": colour, "marker": marker, "markersize": size, "linestyle": ""}
+        fill = {"markerfacecolor": "none"} if marker in "o^" else {}
+        lines += ax.plot(np.arange(1, products.size + 1), products, label=label, markeredgewidth=1.1, **style, **fill)
+    ax.set_xlabel("pair", fontsize="small")
+    ax.set_ylabel("product of unit vectors", fontsize="small")
+    ax.set_ylim(-1.08, 1.08)
+    ax.tick_params(labelsize="small")
+    return lines
+
+
+def thomson_figure(rows):
+    """Compose a figure of configurations side by side, turned so that they look alike, with the products of their pairs.
+
+    Parameters
+    ----------
+    rows : mapping of str to mapping of str to array_like of shape (n_dimensions, n_points)
+        For each row's title, the same one to four labels and points in 2 or 3 dimensions.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = max(map(len, rows.values()))
+    figure = Figure(figsize=(2.3 * columns + 3.6, 2.3 * len(rows) + 0.7), layout="constrained")
+    panels = figure.subplots(len(rows), columns + 1, squeeze=False, width_ratios=[1] * columns + [1.35])
+    for i, (title, configurations) in enumerate(rows.items()):
+        first = next(iter(configurations.values()))
+        for ax, (label, points), (colour, _, _) in zip(panels[i], configurations.items(), _MARKS, strict=False):
+            draw_directions(turned(points, first), ax, colour=colour)
+            if i == 0:
+                ax.set_title(label, fontsize="small")
+        panels[i, 0].text(-0.06, 0.5, title, transform=panels[i, 0].transAxes, rotation=90, ha="right", va="center")
+        lines = draw_products(configurations, panels[i, -1])
+        panels[i, -1].label_outer() if i < len(rows) - 1 else None
+    figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
+    return figure
+
+
+def turned(points, to, n_trials=200):
+    """Return points rotated or reflected, and reordered, to lie near the points of ``to``: the best of many trials.
+
+    Parameters
+    ----------
+    points, to : array_like, shape (n_dimensions, n_points)
+    n_trials : int
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    points, target = (np.asarray(x) / np.linalg.norm(x, axis=0) for x in (points, to))
+    generator = np.random.default_rng(0)
+    best, closest = points, -np.inf
+    for _ in range(n_trials):
+        rotation = np.linalg.qr(generator.normal(size=(len(points), len(points))))[0]
+        for _ in range(10):
+            order = linear_sum_assignment(-target.T @ rotation @ points)[1]
+            left, _, right = np.linalg.svd(target @ points[:, order].T)
+            rotation = left @ right
+        moved = rotation @ points[:, order]
+        if np.sum(target * moved) > closest + 1e-9:
+            best, closest = moved, np.sum(target * moved)
+    return best
+
+
+def _hull_edges(unit):
+    """Pairs of points that edges of the convex hull join; none when the points lie in a plane."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        hull = ConvexHull(unit.T)
+    except QhullError:
+        return []
+    edges = []
+    for i, (face, others) in enumerate(zip(hull.simplices, hull.neighbors, strict=True)):
+        for corner, other in enumerate(others):
+            flat = hull.equations[i, :3] @ hull.equations[other, :3] > 1 - 1e-6
+            if i < other and not flat:
+                edges.append(tuple(np.delete(face, corner)))
+    return edges

@@ -1,0 +1,159 @@
+"""Trained models along a line of densities: what is stored as features become sparse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from ._arguments import density_array
+from .loss import expected_loss
+from .model import ToyModel
+from .order_parameters import dimensions_per_feature, feature_dimensionality, feature_norm, interference
+from .trained_models import TRAINED_TOLERANCE
+from .training import as_seed, train
+
+PAPER_DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+"""Of the figure in "Demonstrating Superposition"."""
+
+LOSS_TOLERANCE = 1e-6
+"""Relative error allowed in the losses that decide which model is best: much less than what models differ by."""
+
+
+@dataclass(frozen=True, eq=False)
+class DensitySweep:
+    """The best trained model at each density; ``sweep_density(n_hidden, importance, density, **options)`` repeats it.
+
+    Attributes
+    ----------
+    n_hidden : int
+    importance : ndarray, shape (n_features,)
+    density : ndarray, shape (n_density,)
+    options : mapping
+        The keyword arguments of `sweep_density`, the seed drawn for None included.
+    weights : ndarray, shape (n_density, n_hidden, n_features)
+        Of the model with the lowest loss at each density.
+    bias : ndarray, shape (n_density, n_features)
+    losses : ndarray, shape (n_density, n_models)
+        Exact expected loss of every model, to a relative 1e-6.
+    loss : ndarray, shape (n_density,)
+        The lowest of them.
+    feature_norm, interference, feature_dimensionality : ndarray, shape (n_density, n_features)
+        Of the best models.
+    represented : ndarray of bool, shape (n_density, n_features)
+        Whether ‖W_i‖ > 0.1: trained weights are never exactly 0.
+    dimensions_per_feature : ndarray, shape (n_density,)
+        n_hidden / ‖W‖_F² of the best models.
+    """
+
+    n_hidden: int
+    importance: np.ndarray
+    density: np.ndarray
+    options: Mapping
+    weights: np.ndarray
+    bias: np.ndarray
+    losses: np.ndarray
+
+    @property
+    def loss(self):
+        return self.losses.min(axis=1)
+
+    @property
+    def feature_norm(self):
+        return feature_norm(self.weights)
+
+    @property
+    def represented(self):
+        return self.feature_norm > TRAINED_TOLERANCE
+
+    @property
+    def interference(self):
+        return interference(self.weights)
+
+    @property
+    def feature_dimensionality(self):
+        return feature_dimensionality(self.weights)
+
+    @property
+    def dimensions_per_feature(self):
+        return dimensions_per_feature(self.weights)
+
+
+def sweep_density(
+    n_hidden,
+    importance,
+    density=PAPER_DENSITIES,
+    *,
+    activation="relu",
+    n_models=8,
+    n_steps=20_000,
+    batch_size=1024,
+    learning_rate=3e-3,
+    seed=None,
+    n_threads=None,
+    progress=False,
+):
+    """Train models at each of some densities, the same for all features, and keep the best one of each.
+
+    Parameters
+    ----------
+    n_hidden : int
+    importance : array_like, shape (n_features,)
+    density : array_like, shape (n_density,)
+        In (0, 1], in any order; by default those of the paper.
+    activation : {"relu", "linear"}
+    n_models, n_steps, batch_size : int
+        At each density; see `train`.
+    learning_rate : float
+        Of the first step: it falls to 0 over the run (cosine), so that the noise of minibatches does not hide the geometry.
+    seed : None, int or numpy.random.Generator
+        The same at each density: the models start from the same points.
+    n_threads : int, optional
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    DensitySweep
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain, memory does not suffice, or models diverge.
+
+    Notes
+    -----
+    Minibatches and Adam without weight decay. The best model is the one with the lowest exact expected loss.
+
+    References
+    ----------
+    Elhage et al. 2022, "Toy Models of Superposition", sections "Demonstrating Superposition" (n = 20, m = 5, importance
+    0.7^i; n = 80, m = 20, importance 0.9^i) and "The Geometry of Superposition" (n = 400, m = 30, equal importance).
+    """
+    density = density_array("density", density)
+    if density.ndim != 1 or density.size == 0:
+        raise ValueError(f"density must have shape (n_density,) with n_density ≥ 1, got {density.shape}")
+    models = [ToyModel(n_hidden, importance, p, activation) for p in density]
+    options = {
+        "n_models": n_models,
+        "n_steps": n_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": as_seed(seed),
+    }
+    weights, bias, losses = [], [], []
+    for model in tqdm(models, disable=not progress, unit="density", desc="training"):
+        run = train(model, optimizer="adam", schedule="cosine", n_threads=n_threads, **options)
+        losses.append(expected_loss(model, run.weights, run.bias, tolerance=LOSS_TOLERANCE))
+        best = int(np.argmin(losses[-1]))
+        weights.append(run.weights[best])
+        bias.append(run.bias[best])
+    return DensitySweep(
+        n_hidden=models[0].n_hidden,
+        importance=models[0].importance,
+        density=density,
+        options={"activation": activation, **options},
+        weights=np.array(weights),
+        bias=np.array(bias),
+        losses=np.array(losses),
+    )
