@@ -48,6 +48,9 @@ def draw_loss_terms(terms, ax):
         at, names = [*at, n + 0.5], [*names, "all"]
     ax.set_xticks(at, names)
     ax.set_xlim(-0.7, n + 1.2)
+    ax.use_sticky_edges = False  # the empty bars on top of others must not cut the margin off
+    ax.autoscale(axis="y")
+    ax.set_ylim(bottom=0)
     ax.set_xlabel("feature")
     ax.set_ylabel("part of the loss")
     return artists
