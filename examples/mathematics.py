@@ -1,4 +1,4 @@
-"""Why only the ReLU model superposes: linear interference costs as much as it can save, negative interference behind a ReLU nothing.
+"""Why only the ReLU model superposes: linear interference costs more than it saves, negative interference behind a ReLU nothing.
 
 With ``--full FILE`` the parts of the losses as a figure: ``python examples/mathematics.py --full docs/mathematics.png``.
 """

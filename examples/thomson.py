@@ -12,17 +12,18 @@ import numpy as np
 
 from phasediag import ToyModel, congruent, minimize, thomson
 from phasediag.figures import thomson_figure
-from phasediag.sphere import ENERGIES
+
+ENERGIES = {"linear": "linear energy", "relu": "ReLU energy", "coulomb": "Coulomb energy"}
 
 # features, dimensions: shape of the exact minimum, and which energies have it as their lowest configuration
 EXPECTED = {
-    (3, 2): ("antipodal pair + dedicated", "none"),  # the triangle is a minimum 12 % above
+    (3, 2): ("antipodal pair + dedicated", "none"),  # the triangle is a minimum 13 % above
     (4, 2): ("antipodal pair + antipodal pair", "relu, coulomb"),
     (5, 2): ("pentagon", "relu, coulomb"),
     (6, 2): ("hexagon", "relu, coulomb"),
     (4, 3): ("antipodal pair + 2 dedicated", "none"),
     (6, 3): ("antipodal pair + 2 antipodal pairs", "relu, coulomb"),
-    (7, 3): ("7 features in 3 dimensions", "none"),  # pentagon + antipodal pair is a minimum 37 % above
+    (7, 3): ("7 features in 3 dimensions", "none"),  # pentagon + antipodal pair is a minimum 27 % above
     (8, 3): ("square antiprism", "none"),
 }
 LARGER = {(9, 3): ("9 features in 3 dimensions", "none"), (10, 4): ("10 features in 4 dimensions", "relu")}
@@ -48,11 +49,10 @@ def main(full=None):
         if n > 2 * m:  # where nothing is free of interference
             assert products[0] < products[1] + 1e-6
             assert minima[0].bias.max() < 0
-        configurations = {"minimum of the toy model": minima[0].weights}
-        rows[f"{n} → {m}"] = configurations | {f"{e} energy": c.points for e, c in lowest.items()}
+        rows[f"{n} → {m}"] = {"minimum of the toy model": minima[0].weights} | {ENERGIES[e]: c for e, c in lowest.items()}
     if full:
         chosen = {size: rows[size] for size in ("3 → 2", "5 → 2", "7 → 3", "8 → 3")}
-        thomson_figure(chosen).savefig(full, dpi=90)
+        thomson_figure(chosen).savefig(full, dpi=80)
 
 
 if __name__ == "__main__":

@@ -40,18 +40,23 @@ def draw_directions(weights, ax, *, colour="#0072B2"):
         raise ValueError(f"weights must have shape (2, n_features) or (3, n_features), got {weights.shape}")
     norm = np.linalg.norm(weights, axis=0)
     unit = weights[:, norm > 0] / norm[norm > 0]
-    seen = unit if len(unit) == 2 else _VIEW @ unit
-    hidden = np.zeros(unit.shape[1], dtype=bool) if len(unit) == 2 else seen[2] < -1e-9
-    pairs = [(k, None) for k in range(unit.shape[1])] if len(unit) == 2 else _hull_edges(unit)
-    place = seen[:2].T
-    segments = [(place[i], np.zeros(2) if j is None else place[j]) for i, j in pairs]
-    pale = np.array([hidden[i] or (j is not None and hidden[j]) for i, j in pairs], dtype=bool)
+    place = (unit if len(unit) == 2 else (_VIEW @ unit)[:2]).T
+    if len(unit) == 2:
+        in_front = np.ones(len(place), dtype=bool)
+        edges = [((0, 0), point, True) for point in place]
+    else:
+        in_front, pairs = _hull(unit)
+        edges = [(place[i], place[j], visible) for i, j, visible in pairs]
     edges = LineCollection(
-        segments, colors=np.where(pale, "0.75", "0.25"), linewidths=np.where(pale, 0.8, 1.3), zorder=1, capstyle="round"
+        [(start, end) for start, end, _ in edges],
+        colors=["0.25" if visible else "0.78" for *_, visible in edges],
+        linewidths=[1.3 if visible else 0.8 for *_, visible in edges],
+        zorder=1,
+        capstyle="round",
     )
     ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor="0.6", linewidth=0.8, linestyle=":"))
     ax.add_collection(edges)
-    faces = np.where(hidden, "white", colour)
+    faces = np.where(in_front, colour, "white")
     points = ax.scatter(*place.T, s=42, c=faces, edgecolors=colour, linewidths=1.2, zorder=2)
     ax.set_xlim(-1.15, 1.15)
     ax.set_ylim(-1.15, 1.15)
@@ -82,8 +87,10 @@ def draw_products(configurations, ax):
         fill = {"markerfacecolor": "none"} if marker in "o^" else {}
         lines += ax.plot(np.arange(1, products.size + 1), products, label=label, markeredgewidth=1.1, **style, **fill)
     ax.set_xlabel("pair", fontsize="small")
-    ax.set_ylabel("product of unit vectors", fontsize="small")
+    ax.set_ylabel("product of directions", fontsize="small")
     ax.set_ylim(-1.08, 1.08)
+    ax.set_yticks([-1, -0.5, 0, 0.5, 1])
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.tick_params(labelsize="small")
     return lines
 
@@ -93,25 +100,30 @@ def thomson_figure(rows):
 
     Parameters
     ----------
-    rows : mapping of str to mapping of str to array_like of shape (n_dimensions, n_points)
-        For each row's title, the same one to four labels and points in 2 or 3 dimensions.
+    rows : mapping of str to mapping of str to SphereConfiguration or array_like of shape (n_dimensions, n_points)
+        For each row's title, the same one to four labels and configurations in 2 or 3 dimensions; that a configuration is
+        not rigid is written below it.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     columns = max(map(len, rows.values()))
-    figure = Figure(figsize=(2.3 * columns + 3.6, 2.3 * len(rows) + 0.7), layout="constrained")
+    figure = Figure(figsize=(2.1 * columns + 3.4, 2.1 * len(rows) + 0.7), layout="constrained")
     panels = figure.subplots(len(rows), columns + 1, squeeze=False, width_ratios=[1] * columns + [1.35])
-    for i, (title, configurations) in enumerate(rows.items()):
-        first = next(iter(configurations.values()))
-        for ax, (label, points), (colour, _, _) in zip(panels[i], configurations.items(), _MARKS, strict=False):
-            draw_directions(turned(points, first), ax, colour=colour)
+    for i, (title, row) in enumerate(rows.items()):
+        points = {label: getattr(one, "points", one) for label, one in row.items()}
+        first = _axis_up(next(iter(points.values())))
+        for ax, (label, one), (colour, _, _) in zip(panels[i], row.items(), _MARKS, strict=False):
+            draw_directions(turned(points[label], first), ax, colour=colour)
+            if not getattr(one, "is_rigid", True):
+                ax.text(0, -1.14, "one of a continuum", ha="center", va="top", fontsize="x-small")
             if i == 0:
                 ax.set_title(label, fontsize="small")
         panels[i, 0].text(-0.06, 0.5, title, transform=panels[i, 0].transAxes, rotation=90, ha="right", va="center")
-        lines = draw_products(configurations, panels[i, -1])
-        panels[i, -1].label_outer() if i < len(rows) - 1 else None
+        lines = draw_products(points, panels[i, -1])
+        if i < len(rows) - 1:
+            panels[i, -1].set_xlabel("")
     figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
     return figure
 
@@ -141,18 +153,33 @@ def turned(points, to, n_trials=200):
     return best
 
 
-def _hull_edges(unit):
-    """Pairs of points that edges of the convex hull join; none when the points lie in a plane."""
+def _axis_up(points):
+    """Return unit points turned so that the direction along which their spread differs most from that of others is the last."""
+    unit = points / np.linalg.norm(points, axis=0)
+    spread, axes = np.linalg.eigh(unit @ unit.T)
+    upright = np.argsort(np.abs(spread - np.median(spread)))
+    return axes[:, upright].T @ unit
+
+
+def _hull(unit):
+    """Which points are on the visible side of their convex hull, and its edges as (point, point, visible).
+
+    Without edges when the points lie in a plane.
+    """
     from scipy.spatial import ConvexHull, QhullError
 
+    in_front = np.zeros(unit.shape[1], dtype=bool)
     try:
         hull = ConvexHull(unit.T)
     except QhullError:
-        return []
+        return _VIEW[2] @ unit > -1e-9, []
+    normals = hull.equations[:, :3]
+    facing = normals @ _VIEW[2] > 0
+    in_front[np.unique(hull.simplices[facing])] = True
     edges = []
     for i, (face, others) in enumerate(zip(hull.simplices, hull.neighbors, strict=True)):
         for corner, other in enumerate(others):
-            flat = hull.equations[i, :3] @ hull.equations[other, :3] > 1 - 1e-6
+            flat = normals[i] @ normals[other] > 1 - 1e-6
             if i < other and not flat:
-                edges.append(tuple(np.delete(face, corner)))
-    return edges
+                edges.append((*np.delete(face, corner).tolist(), bool(facing[i] or facing[other])))
+    return in_front, edges
