@@ -135,31 +135,34 @@ def draw_geometry(sweep, ax):
     -------
     dict
         Artists: "dimensions_per_feature" (Line2D); "feature_dimensionality" (PathCollection, a dot for each represented
-        feature, spread around its density); "plateaus" (lines).
+        feature, by increasing dimensionality around its density, its area proportional to ‖W_i‖²); "plateaus" (lines).
     """
-    sparse = 1 / sweep.density
-    order = np.argsort(sparse)
-    steps = np.diff(np.log(sparse[order]))
-    spread = 0.3 * (steps.min() if steps.size else 0.2)
-    place, dimensionality = [], []
-    for x, values, represented in zip(sparse, sweep.feature_dimensionality, sweep.represented, strict=True):
-        values = np.sort(values[represented])
-        place.append(x * np.exp(np.linspace(-spread, spread, values.size)))
-        dimensionality.append(values)
+    order = np.argsort(-sweep.density)
+    sparse = 1 / sweep.density[order]
+    steps = np.diff(np.log(sparse))
+    steps = np.concatenate([steps[:1], steps, steps[-1:]]) if steps.size else np.array([0.2, 0.2])
+    spread = 0.35 * np.minimum(steps[:-1], steps[1:])
+    place, dimensionality, area = [], [], []
+    for x, width, k in zip(sparse, spread, order, strict=True):
+        of_k = sweep.feature_dimensionality[k]
+        shown = np.argsort(of_k)[sweep.represented[k][np.argsort(of_k)]]
+        place.append(x * np.exp(np.linspace(-width, width, shown.size)))
+        dimensionality.append(of_k[shown])
+        area.append(sweep.feature_norm[k, shown] ** 2)
     artists = {
         "plateaus": [ax.axhline(y, color="0.6", linewidth=0.8, linestyle="--", zorder=0) for y in PLATEAUS.values()],
         "feature_dimensionality": ax.scatter(
             np.concatenate(place),
             np.concatenate(dimensionality),
-            s=5,
+            s=7 * np.concatenate(area),
             color="#0072B2",
-            alpha=0.45,
+            alpha=0.5,
             linewidths=0,
-            label="dimensionality $D_i$ of each represented feature",
+            label="dimensionality $D_i$ of each feature (area: $\\|W_i\\|^2$)",
             zorder=2,
         ),
         "dimensions_per_feature": ax.plot(
-            sparse[order],
+            sparse,
             sweep.dimensions_per_feature[order],
             color="#D55E00",
             linewidth=1.6,
@@ -170,7 +173,7 @@ def draw_geometry(sweep, ax):
         )[0],
     }
     ax.set_xscale("log")
-    ends = sparse[order[0]] * np.exp(-2 * spread), sparse[order[-1]] * np.exp(2 * spread)
+    ends = sparse[0] * np.exp(-2 * spread[0]), sparse[-1] * np.exp(2 * spread[-1])
     ax.set_xlim(*ends)
     ax.set_ylim(0, 1.08)
     plain_ticks(ax.xaxis, ends[0], min(ends[1], 30 * ends[0]))
