@@ -183,8 +183,8 @@ def draw_geometry(sweep, ax):
         ax.annotate(text, (1, y), xycoords=("axes fraction", "data"), ha="left", va=below, fontsize="small", **place)
     ax.set_xlabel("1/density (dense on the left, sparse on the right)")
     ax.set_ylabel("dimensions")
-    ax.set_title(f"{sweep.importance.size} → {sweep.n_hidden}, trained models")
-    ax.legend(loc="upper right", fontsize="small", framealpha=0.9)
+    ax.set_title(f"{sweep.importance.size} → {sweep.n_hidden}, trained models", loc="left")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize="small", frameon=False)
     return artists
 
 

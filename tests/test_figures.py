@@ -9,9 +9,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from phasediag import configurations, frozen_boundaries, phase_diagram
+from phasediag import ToyModel, configurations, frozen_boundaries, loss_terms, phase_diagram, sweep_density, thomson
 from phasediag.colours import norm_interference_colour, phase_colour
 from phasediag.figures import (
+    demonstration_figure,
     diagram_figure,
     draw_colour_key,
     draw_columns,
@@ -19,8 +20,12 @@ from phasediag.figures import (
     draw_configuration,
     draw_loss_sheets,
     draw_phase_diagram,
+    geometry_figure,
+    loss_terms_figure,
     paper_figure,
+    thomson_figure,
 )
+from phasediag.sphere import ENERGIES
 
 SIZES = [(2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 3), (6, 3)]
 
@@ -169,6 +174,16 @@ def test_legend_names_every_phase_once_with_its_pattern(shape, importance):
     assert all(found[label] == pytest.approx(expected[label]) for label in expected)
 
 
+def _sweep(activation):
+    density = np.geomspace(1, 0.001, 7)
+    return sweep_density(5, 0.7 ** np.arange(20), density, activation=activation, n_models=1, n_steps=200, seed=0)
+
+
+def _terms(activation):
+    weights = np.array([[1.0, 0.0, -0.5, 0.0, 0.1], [0.0, 1.0, 0.0, -0.9, 0.1]])
+    return loss_terms(ToyModel(2, np.ones(5), 0.1, activation), weights, np.zeros(5))
+
+
 def _overlap(one, other):
     return min(one.x1, other.x1) - max(one.x0, other.x0) > 0.5 and min(one.y1, other.y1) - max(one.y0, other.y0) > 0.5
 
@@ -180,8 +195,12 @@ def _overlap(one, other):
         lambda: diagram_figure(phase_diagram(6, 3, theory="frozen")),
         lambda: diagram_figure(phase_diagram(3, 2, theory="frozen"), look="norm-interference"),
         lambda: paper_figure([phase_diagram(2, 1, theory="frozen"), phase_diagram(3, 2, theory="frozen")]),
+        lambda: demonstration_figure([_sweep(activation) for activation in ("linear", "relu")]),
+        lambda: geometry_figure(_sweep("relu")),
+        lambda: loss_terms_figure({"a ReLU model": _terms("relu"), "a linear model": _terms("linear")}),
+        lambda: thomson_figure({f"{n} → {m}": {e: thomson(n, m, energy=e)[0] for e in ENERGIES} for n, m in ((3, 2), (7, 3))}),
     ],
-    ids=["2-1", "6-3", "norm-interference", "paper"],
+    ids=["2-1", "6-3", "norm-interference", "paper", "demonstration", "geometry", "terms", "thomson"],
 )
 def test_no_text_overlaps_or_is_cut_off(make):
     """Bounding boxes of all visible texts, of other panels and of the page, as rendered."""

@@ -74,7 +74,7 @@ def test_order_of_features_does_not_matter(model, random):
 
 def test_other_models_are_refused():
     """The closed form is the linear model's; the error says so."""
-    with pytest.raises(ValueError, match='model.activation must be one of "linear", got \'relu\''):
+    with pytest.raises(ValueError, match="activation must be one of \"linear\", got 'relu'"):
         linear_minimum(ToyModel(1, [1, 1], 0.5))
     with pytest.raises(ValueError, match="model must be a ToyModel, got 3"):
         linear_minimum(3)

@@ -180,7 +180,7 @@ def test_seed_decides_the_bits():
     [
         ({"n_points": 1}, "n_points must be a whole number ≥ 2, got 1"),
         ({"n_dimensions": 1}, "n_dimensions must be a whole number ≥ 2, got 1"),
-        ({"energy": "gravity"}, "energy must be one of \"linear\", \"relu\", \"coulomb\", got 'gravity'"),
+        ({"energy": "gravity"}, 'energy must be one of "linear", "relu", "coulomb", got \'gravity\''),
         ({"n_starts": 0}, "n_starts must be a whole number ≥ 1, got 0"),
         ({"seed": -1}, "seed must be"),
     ],
