@@ -61,7 +61,9 @@ def draw_directions(weights, ax, *, colour="#0072B2"):
     ax.set_xlim(-1.15, 1.15)
     ax.set_ylim(-1.15, 1.15)
     ax.set_aspect("equal")
-    ax.set_axis_off()
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
     return {"points": points, "edges": edges}
 
 
@@ -117,10 +119,10 @@ def thomson_figure(rows):
         for ax, (label, one), (colour, _, _) in zip(panels[i], row.items(), _MARKS, strict=False):
             draw_directions(turned(points[label], first), ax, colour=colour)
             if not getattr(one, "is_rigid", True):
-                ax.text(0, -1.14, "one of a continuum", ha="center", va="top", fontsize="x-small")
+                ax.set_xlabel("one of a continuum", fontsize="x-small", labelpad=1)
             if i == 0:
                 ax.set_title(label, fontsize="small")
-        panels[i, 0].text(-0.06, 0.5, title, transform=panels[i, 0].transAxes, rotation=90, ha="right", va="center")
+        panels[i, 0].set_ylabel(title)
         lines = draw_products(points, panels[i, -1])
         if i < len(rows) - 1:
             panels[i, -1].set_xlabel("")
