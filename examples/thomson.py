@@ -2,8 +2,8 @@
 
 Least interference behind a ReLU, Σ max(0, w_i·w_j)², against the exact minimum for equal features of density 0.01. Up to twice
 as many points as dimensions, that energy is 0 on a continuum, and the model's own preference for pairs decides. Beyond, the
-minimum has negative biases, which let small positive products go free as well: it keeps the largest product small instead
-(a packing problem), so that its proportions, or for 7→3 its shape, differ. ``--full FILE`` takes larger sizes too and draws.
+minimum has negative biases, which let small positive products go free as well: it has a smaller largest product, a step towards
+the packing of points, so that its proportions, or for 7→3 its shape, differ. ``--full FILE`` takes larger sizes too and draws.
 """
 
 import sys

@@ -115,9 +115,12 @@ def thomson_figure(rows):
     panels = figure.subplots(len(rows), columns + 1, squeeze=False, width_ratios=[1] * columns + [1.35])
     for i, (title, row) in enumerate(rows.items()):
         points = {label: getattr(one, "points", one) for label, one in row.items()}
-        first = _axis_up(next(iter(points.values())))
+        drawn = [_axis_up(next(iter(points.values())))]
         for ax, (label, one), (colour, _, _) in zip(panels[i], row.items(), _MARKS, strict=False):
-            draw_directions(turned(points[label], first), ax, colour=colour)
+            # like the most similar of those before it
+            views = [turned(points[label], other) for other in drawn]
+            drawn.append(max(zip(views, drawn, strict=True), key=lambda pair: round(np.sum(pair[0] * pair[1]), 6))[0])
+            draw_directions(drawn[-1], ax, colour=colour)
             if not getattr(one, "is_rigid", True):
                 ax.set_xlabel("one of a continuum", fontsize="x-small", labelpad=1)
             if i == 0:

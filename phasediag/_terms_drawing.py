@@ -76,5 +76,11 @@ def loss_terms_figure(panels):
         ax.set_title(f"{title}\nloss {terms.loss:.4g}", fontsize="medium")
         ax.label_outer()
     handles = [handles[name] for name in PARTS if name in handles]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * len(panels) - 2) or 1, fontsize="small", frameon=False)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(handles), 2 * len(panels) - 2) or 1,
+        fontsize="small",
+        frameon=False,
+    )
     return figure
