@@ -1,6 +1,6 @@
 """The generalised Thomson problem gives the toy model's minima where they are as symmetric as can be, and not beyond.
 
-Least interference behind a ReLU, Σ max(0, w_i·w_j)², against the exact minimum for equal features of density 0.01. Up to twice
+Least interference behind a ReLU, Σ max(0, w_i·w_j)², against the exact minimum for equal features of density 0.01. Below twice
 as many points as dimensions, that energy is 0 on a continuum, and the model's own preference for pairs decides. Beyond, the
 minimum has negative biases, which let small positive products go free as well: it has a smaller largest product, a step towards
 the packing of points, so that its proportions, or for 7→3 its shape, differ. ``--full FILE`` takes larger sizes too and draws.
@@ -37,7 +37,7 @@ def largest_product(points):
 def main(full=None):
     rows = {}
     for (n, m), (shape, coincide) in (EXPECTED | LARGER if full else EXPECTED).items():
-        minima = minimize(ToyModel(m, np.ones(n), 0.01), n_starts=6)
+        minima = minimize(ToyModel(m, np.ones(n), 0.01), n_starts=4)
         lowest = {energy: thomson(n, m, energy=energy, n_starts=8)[0] for energy in ENERGIES}
         same = [e for e, c in lowest.items() if c.is_rigid and congruent(minima[0].weights, c.points)]
         products = largest_product(minima[0].weights), largest_product(lowest["relu"].points)

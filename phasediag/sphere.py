@@ -88,8 +88,7 @@ def thomson(n_points, n_dimensions, *, energy="relu", n_starts=32, seed=0):
     generator = random_generator(seed)
     found = []
     for _ in range(n_starts):
-        points = _descend(generator.normal(size=(n_dimensions, n_points)), energy)
-        points = _descend(points + NUDGE * generator.normal(size=points.shape), energy)
+        points = settle(generator.normal(size=(n_dimensions, n_points)), energy, generator)
         value, gradient = energy_and_gradient(points, energy)
         found.append((value, np.abs(gradient).max(), points))
     found.sort(key=lambda one: one[0])
@@ -172,6 +171,12 @@ def energy_and_gradient(points, energy):
     along = 2 * unit @ slope  # each product depends on two points
     along -= unit * np.sum(unit * along, axis=0)
     return float(value), along / norm
+
+
+def settle(start, energy, generator):
+    """Return the local minimum to which a descent from ``start`` leads, as unit vectors; a saddle is left once reached."""
+    points = _descend(start, energy)
+    return _descend(points + NUDGE * generator.normal(size=points.shape), energy)
 
 
 def _descend(start, energy):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import congruent, thomson
-from phasediag.sphere import ENERGIES, energy_and_gradient
+from phasediag.sphere import ENERGIES, energy_and_gradient, settle
 
 # L. Glasser and A. G. Every 1992, J. Phys. A 25: the Thomson problem in three dimensions.
 COULOMB = {2: 0.5, 3: 1.732050808, 4: 3.674234614, 5: 6.474691495, 6: 9.985281374, 8: 19.675287861, 12: 49.165253058}
@@ -106,6 +106,13 @@ def test_minima_are_stationary_and_no_saddles(energy):
         np.testing.assert_allclose(np.linalg.norm(configuration.points, axis=0), 1, rtol=1e-14)
         near = configuration.points + 1e-4 * rng.normal(size=(200, 3, 8))
         assert min(energy_and_gradient(x, energy)[0] for x in near) > configuration.energy - 1e-11
+
+
+def test_saddles_are_left():
+    """Four electrons that start on one great circle end as a tetrahedron, although no force leads off the circle."""
+    square = np.vstack([regular(4), np.zeros(4)])
+    assert np.abs(energy_and_gradient(square, "coulomb")[1]).max() < 1e-14
+    assert congruent(settle(square, "coulomb", np.random.default_rng(0)), simplex(3))
 
 
 @pytest.mark.parametrize("energy", ENERGIES)
