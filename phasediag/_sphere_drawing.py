@@ -126,6 +126,8 @@ def thomson_figure(rows):
             if i == 0:
                 ax.set_title(label, fontsize="small")
         panels[i, 0].set_ylabel(title)
+        for ax in panels[i, len(row) : -1]:
+            ax.set_axis_off()
         lines = draw_products(points, panels[i, -1])
         if i < len(rows) - 1:
             panels[i, -1].set_xlabel("")

@@ -66,10 +66,11 @@ def test_products_are_sorted():
 def test_figure_says_where_there_is_a_continuum():
     """Beside the weights, configurations that are not rigid are marked; the rows keep their titles."""
     free, rigid = thomson(3, 2, n_starts=4)[0], thomson(3, 2, energy="coulomb", n_starts=4)[0]
-    figure = thomson_figure({"3 → 2": {"weights": free.points, "ReLU": free, "Coulomb": rigid}})
-    assert [ax.get_xlabel() for ax in figure.axes] == ["", "one of a continuum", "", "pair"]
-    assert figure.axes[0].get_ylabel() == "3 → 2"
-    assert [ax.get_title() for ax in figure.axes] == ["weights", "ReLU", "Coulomb", ""]
+    figure = thomson_figure({"3 → 2": {"weights": free.points, "ReLU": free, "Coulomb": rigid}, "alone": {"weights": np.eye(2)}})
+    assert [ax.axison for ax in figure.axes] == [True] * 5 + [False] * 2 + [True]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "one of a continuum", "", "", "", "", "", "pair"]
+    assert figure.axes[0].get_ylabel() == "3 → 2" and figure.axes[4].get_ylabel() == "alone"
+    assert [ax.get_title() for ax in figure.axes[:4]] == ["weights", "ReLU", "Coulomb", ""]
 
 
 def test_other_dimensions_are_refused():
