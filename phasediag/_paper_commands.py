@@ -11,8 +11,10 @@ from ._terminal import PICTURES, Stopped, check_file, say_on_terminal
 
 FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
 
+MODELS = ((2, 1), (3, 2))
+
 FULL = {"count": 100, "n_seeds": 10, "n_steps": 10_000}
-QUICK = {"count": 24, "n_seeds": 6, "n_steps": 6000}
+QUICK = {"count": 24, "n_seeds": 10, "n_steps": 5000}
 """Points on each axis and training of the two settings of "paper"."""
 
 
@@ -24,13 +26,14 @@ Examples
 )
 @click.option("--output", type=click.Path(), default="phasediag-paper", show_default=True, help="Folder for figures and report.")
 @click.option("--quick", is_flag=True, help="A coarse grid and short training: half a minute instead of several.")
+@click.option("--keep-models", is_flag=True, help="Write trained models to the folder as they come: a stopped run goes on.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the training.")
 @click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
-def paper(output, quick, seed, n_threads):
+def paper(output, quick, keep_models, seed, n_threads):
     """Draw the phase diagrams of "Superposition as a Phase Change" (Elhage et al. 2022) for 2→1 and 3→2.
 
     Computes the frozen and the exact diagrams, trains models over the same grid by the paper's protocol (100 × 100 cells, ten
-    models in each; with --quick 24 × 24 cells, six shorter trainings) and compares them. Writes paper.png, the three side by
+    models in each; with --quick 24 × 24 cells and half the steps) and compares them. Writes paper.png, the three side by
     side with their agreement; paper-colours.png, the same in the paper's colours; frozen.png and exact.png, the theories
     alone; report.txt, the full comparison with a cause for every difference.
     """
@@ -46,7 +49,7 @@ def paper(output, quick, seed, n_threads):
     from .diagram import phase_diagram
     from .figures import agreement_figure, comparison_figure, paper_figure
 
-    frozen = [phase_diagram(n_features, n_features - 1, theory="frozen") for n_features in (2, 3)]
+    frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
     _save(paper_figure(frozen), folder / "frozen.png")
     setting = dict(QUICK if quick else FULL)
     count = setting.pop("count")
@@ -56,6 +59,7 @@ def paper(output, quick, seed, n_threads):
             n_hidden=diagram.n_hidden,
             importance=_steps(0.1, 10, count),
             density=_steps(0.01, 1, count),
+            store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
             seed=seed,
             n_threads=n_threads,
             **setting,

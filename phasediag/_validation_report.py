@@ -3,6 +3,8 @@
 import numpy as np
 
 from .attribution import AGREES, CAUSES, UNEXPLAINED
+from .minima import SAME_LOSS
+from .sampling_tests import LEAST_P_VALUE
 
 MOST_LISTED = 15
 
@@ -103,7 +105,7 @@ def _losses(validation):
             f"{test.name:<{width}}  {z.size:6d}  {np.sqrt(np.mean(z**2)):6.3f}  {z.mean():+7.3f}  {np.abs(z).max():7.2f}   "
             + "  ".join(f"{p:{room}.3f}" for p, room in zip(test.p_values.values(), (10, 6, 7), strict=True))
         )
-    verdict = "no contradiction" if validation.p_value >= 1e-3 else "THE SAMPLES CONTRADICT THE EXACT LOSSES"
+    verdict = "no contradiction" if validation.p_value >= LEAST_P_VALUE else "THE SAMPLES CONTRADICT THE EXACT LOSSES"
     yield f"all together: p = {validation.p_value:.3g}, {verdict}"
 
 
@@ -125,7 +127,7 @@ def _phases(validation):
     lowest = validation.attribution.barred.min()
     yield (
         "no model's basin lies lower than the global minimum"
-        if lowest > -1e-9
+        if lowest > -SAME_LOSS
         else f"A MODEL'S BASIN LIES BELOW THE GLOBAL MINIMUM, by {-lowest:.2g} of it"
     )
 
@@ -150,10 +152,11 @@ def _causes(validation):
 
 
 def _reason(row):
-    minimum = f"{row['minimum'] or 'no minimum'}, {100 * row['minimum_above_global']:.3g} % above the global minimum"
+    minimum, above = row["minimum"] or "no minimum", row["minimum_above_global"]
+    place = f"{minimum}, {100 * above:.3g} % above the global one" if above > SAME_LOSS else f"the global one, {minimum}"
     return {
-        "metastable": f"metastable: in the minimum {minimum}",
-        "not converged": f"not converged: {100 * row['above_its_basin']:.3g} % above its basin's minimum, {minimum}",
+        "metastable": f"metastable: in the minimum {place}",
+        "not converged": f"not converged: {100 * row['above_its_basin']:.3g} % above the minimum it descends to, {place}",
         "dead output": "dead output: one is 0 for every input",
         "statistical": f"statistical: {100 * row['above_its_basin']:.2g} % above the global minimum, in its basin",
     }.get(row["cause"], f"UNEXPLAINED: loss {100 * row['above_global']:.3g} % above the global minimum")
