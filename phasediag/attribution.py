@@ -1,5 +1,6 @@
 """Why trained models differ from the exact theory: where an exact descent from each of them leads."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES = (
     "statistical",
     "unexplained",
 )
+AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Attribution:
     phase : ndarray of str
         Phase of the trained weights, with the tolerance of trained models.
     basin : ndarray of str
-        Phase of the minimum to which an exact descent from the trained weights leads; "" where it leads to none.
+        Phase of the minimum to which an exact descent from the trained weights leads; "" where it leads to none,
+        and, like the two NaN below, where a model that agrees and is not the best of its cell was not followed.
     left : ndarray
         How far the loss lies above that of the end of the descent, relative to it.
     excess : ndarray
@@ -58,13 +61,15 @@ class Attribution:
         return np.take_along_axis(getattr(self, name), self.best[..., None], axis=2)[..., 0]
 
 
-def attribute(trained, exact):
+def attribute(trained, exact, *, n_threads=2):
     """Attribute every model of a trained diagram to a cause.
 
     Parameters
     ----------
     trained, exact : PhaseDiagram
         On the same grid; "trained" and "global".
+    n_threads : int
+        They do not change the result.
 
     Returns
     -------
@@ -72,37 +77,41 @@ def attribute(trained, exact):
     """
     models, shape = trained.trained, trained.trained.loss.shape
     n, m = trained.n_features, trained.n_hidden
-    points = np.concatenate([models.weights.reshape(*shape, m * n), models.bias], axis=-1).reshape(-1, (m + 1) * n)
-    importance = np.ones((*shape, n))
-    importance[..., -1] = trained.importance[:, None]
-    importance = importance.reshape(-1, n)
-    density = np.broadcast_to(trained.density[:, None, None, None], (*shape, n)).reshape(-1, n)
-    ends = settle(points, m, importance, density, relu=trained.activation == "relu", radius=0.1)
-    bottom = np.sum(importance * [end.feature_loss for end in ends], axis=1).reshape(shape)
-    is_minimum, dead = (np.reshape([getattr(end, name) for end in ends], shape) for name in ("is_minimum", "is_dead"))
-    names = [phase.name for phase in classify_many(np.array([end.x[: m * n].reshape(m, n) for end in ends]))]
-    left, excess, barred = models.loss / bottom - 1, models.loss / exact.loss[..., None] - 1, bottom / exact.loss[..., None] - 1
-    cause = np.select(
-        [
-            barred < -SAME_LOSS,
-            same_phase(models.phase, exact.phase[..., None]),
-            left > MOST_LEFT,
-            dead,
-            ~is_minimum,
-            barred > SAME_LOSS,
-        ],
-        [UNEXPLAINED, AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],
+    lowest = exact.loss[..., None]
+    best = np.argmin(models.loss, axis=-1)
+    agrees = same_phase(models.phase, exact.phase[..., None])
+    examined = ~agrees
+    np.put_along_axis(examined, best[..., None], True, axis=-1)
+    rows, columns, _ = where = np.nonzero(examined)
+    points = np.concatenate([models.weights.reshape(*shape, m * n), models.bias], axis=-1)[where]
+    importance = np.ones((len(points), n))
+    importance[:, -1] = trained.importance[columns]
+    density = np.repeat(trained.density[rows, None], n, axis=1)
+    ends = _descend(points, m, importance, density, trained.activation == "relu", n_threads)
+    is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
+    names = np.array([phase.name for phase in classify_many(np.array([end.x[: m * n].reshape(m, n) for end in ends]))])
+    bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
+    bottom[where] = np.sum(importance * [end.feature_loss for end in ends], axis=1)
+    basin[where] = np.where(is_minimum, names, "")
+    left, barred, excess = models.loss / bottom - 1, bottom / lowest - 1, models.loss / lowest - 1
+    cause[where] = np.select(
+        [agrees[where], left[where] > MOST_LEFT, dead, ~is_minimum, barred[where] > SAME_LOSS],
+        [AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],
         STATISTICAL,
     )
-    return Attribution(
-        cause=cause.astype(object),
-        phase=models.phase,
-        basin=np.where(is_minimum, np.array(names, dtype=object).reshape(shape), ""),
-        left=left,
-        excess=excess,
-        barred=barred,
-        best=np.argmin(models.loss, axis=-1),
-    )
+    cause[(excess < -SAME_LOSS) | (barred < -SAME_LOSS)] = UNEXPLAINED
+    return Attribution(cause, models.phase, basin, left, excess, barred, best)
+
+
+def _descend(points, n_hidden, importance, density, relu, n_threads):
+    """The ends of exact descents, in the order of their starts; each is computed by itself, whatever the threads."""
+
+    def part(k):
+        rows = slice(k, k + AT_ONCE)
+        return settle(points[rows], n_hidden, importance[rows], density[rows], relu=relu, radius=0.1)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        return [end for ends in pool.map(part, range(0, len(points), AT_ONCE)) for end in ends]
 
 
 @np.vectorize

@@ -173,5 +173,5 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=2, progress=False):
         trained=trained,
         tests=tests,
         agreements={theory: agreement(trained, diagram) for theory, diagram in diagrams.items()},
-        attribution=attribute(trained, exact),
+        attribution=attribute(trained, exact, n_threads=n_threads),
     )
