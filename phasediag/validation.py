@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from tqdm import tqdm
 
 from ._arguments import whole_number
 from ._validation_report import facts_of, text_of
@@ -162,16 +163,24 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=2, progress=False):
         theory: phase_diagram(trained.n_features, trained.n_hidden, theory=theory, n_threads=n_threads, progress=progress, **grid)
         for theory in THEORIES
     }
-    generator = np.random.default_rng((trained.trained.options["seed"], SAMPLES))
     exact = diagrams["global"]
-    tests = (
-        closed_form_test(exact, n_samples, generator),
-        lowest_test(exact, "minima over all weights and biases", n_samples, generator),
-        lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
-    )
-    return Validation(
-        trained=trained,
-        tests=tests,
-        agreements={theory: agreement(trained, diagram) for theory, diagram in diagrams.items()},
-        attribution=attribute(trained, exact, n_threads=n_threads),
-    )
+    agreements = {theory: agreement(trained, diagram) for theory, diagram in diagrams.items()}
+    with tqdm(total=4, disable=not progress, unit="stage", desc="sampling losses") as bar:
+        generator = np.random.default_rng((trained.trained.options["seed"], SAMPLES))
+        tests = (
+            closed_form_test(exact, n_samples, generator),
+            lowest_test(exact, "minima over all weights and biases", n_samples, generator),
+            lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
+        )
+        _next(bar, "finding causes")
+        attribution = attribute(trained, exact, n_threads=n_threads)
+        for theory in ("relaxed", "global"):
+            _next(bar, f"following {theory} boundaries")
+            agreements[theory].distances  # noqa: B018 - computed once, here, and kept
+        bar.update()
+    return Validation(trained, tests, agreements, attribution)
+
+
+def _next(bar, stage):
+    bar.update()
+    bar.set_description(stage)
