@@ -2,7 +2,7 @@
 
 The paper's models, 20 features of importance 0.7^i in 5 dimensions. With ``--full FILE`` at all of the paper's densities and
 also 80 features of importance 0.9^i in 20 dimensions, as a figure: ``python examples/demonstration.py --full
-docs/demonstration.png`` (a minute of processor time).
+docs/demonstration.png`` (two minutes of processor time).
 """
 
 import sys
