@@ -79,7 +79,7 @@ def draw_feature_norms(weights, ax):
     weights = _matrix(weights)
     n = weights.shape[1]
     colours = _INTERFERENCE.to_rgba(interference(weights))
-    bars = ax.barh(range(n), feature_norm(weights), height=1, color=colours, edgecolor="white", linewidth=min(0.6, 12 / n))
+    bars = ax.barh(range(n), feature_norm(weights), height=1, color=colours, edgecolor="white", linewidth=0.6 if n <= 40 else 0)
     ax.axvline(1, color="0.5", linewidth=0.7, linestyle=":", zorder=0)
     ax.set_ylim(n - 0.5, -0.5)
     ax.set_xlim(0, 1.35)
