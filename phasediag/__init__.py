@@ -39,6 +39,9 @@ _HOME = {
     "TrainingRun": "training",
     "trained_phase_diagram": "trained",
     "TrainedModels": "trained_models",
+    # weights trained elsewhere
+    "inspect": "inspection",
+    "Inspection": "inspection",
     # phase diagrams and their boundaries
     "phase_diagram": "diagram",
     "PhaseDiagram": "diagram",

@@ -5,7 +5,7 @@ import sys
 import click
 
 from ._diagram_commands import boundary, diagram
-from ._model_commands import minimize, train
+from ._model_commands import inspect, minimize, train
 from ._paper_commands import paper
 from ._terminal import Stopped
 
@@ -32,7 +32,7 @@ def commands():
     """
 
 
-for command in (paper, diagram, boundary, minimize, train):
+for command in (paper, diagram, boundary, minimize, train, inspect):
     commands.add_command(command)
 
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from ._columns import draw_columns, draw_columns_on_diagram
 from ._diagram_drawing import STYLES, draw_phase_diagram, phase_handles, style_handles
+from ._inspection_drawing import inspection_figure
 from ._regions import whole
 from ._sheets import draw_loss_sheets
 from .colours import norm_interference_colour
@@ -18,6 +19,7 @@ __all__ = [
     "draw_configuration",
     "draw_loss_sheets",
     "draw_phase_diagram",
+    "inspection_figure",
     "minima_figure",
     "paper_figure",
 ]
