@@ -22,13 +22,16 @@ def inspection_figure(inspection):
     nearest, lowest = inspection.nearest, inspection.minima[0] if inspection.metastable else None
     panels = [("given weights", inspection), ("nearest minimum", nearest)]
     panels += [("global minimum", lowest)] if lowest is not None else []
-    figure = Figure(figsize=(3.6 * len(panels), 4.2), layout="constrained")
-    for ax, (name, one) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    titles = []
+    for name, one in panels:
+        above = f"\n{100 * (one.loss / lowest.loss - 1):.3g} % above the global" if lowest not in (None, one) else ""
+        titles.append("\n".join([name, *_packed(one.phase.name.split(" + ")), f"loss {one.loss:.8g}{above}"]))
+    width = min(max(3.6, 0.24 * inspection.model.n_features), 9.0)
+    height = width + 0.24 * max(title.count("\n") + 2 for title in titles)
+    figure = Figure(figsize=(width * len(panels), height), layout="constrained")
+    for ax, (_, one), title in zip(figure.subplots(1, len(panels)), panels, titles, strict=True):
         draw_columns(turned(one.weights, inspection.weights), ax)
-        lines = [name, *one.phase.name.split(" + ")]
-        lines[1:] = _packed(lines[1:])
-        above = f", {100 * (one.loss / lowest.loss - 1):.3g} % above" if lowest is not None and one is not lowest else ""
-        ax.set_title("\n".join([*lines, f"loss {one.loss:.8g}{above}"]), fontsize="small")
+        ax.set_title(title, fontsize="small")
     return figure
 
 
