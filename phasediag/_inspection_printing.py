@@ -19,8 +19,8 @@ def inspection_facts(result):
     facts |= {name: getattr(result, name) for name in NUMBERS}
     facts |= {name: getattr(result, name).tolist() for name in ARRAYS}
     facts["dead_outputs"] = result.dead_outputs
-    names = ("by_active", "benefit", "interference", "bias_part")
-    facts["terms"] = None if terms is None else {name: getattr(terms, name).tolist() for name in names}
+    facts["terms"] = {name: getattr(terms, name).tolist() for name in ("benefit", "interference", "bias_part")}
+    facts["terms"]["by_active"] = None if terms.by_active is None else terms.by_active.tolist()
     facts["nearest"] = _minimum(result.nearest)
     facts["minima"] = None if result.minima is None else [_minimum(minimum) for minimum in result.minima]
     return facts
@@ -38,7 +38,8 @@ def print_inspection(result, source):
     click.echo(source)
     click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
     click.echo(f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)")
-    click.echo(f"loss      {result.loss:.12g} ± {result.loss_error:.0e}")
+    mean = f"divided by {model.n_features} features: {result.loss / model.n_features:.6g}"
+    click.echo(f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})")
     click.echo(f"gradient  {result.gradient_norm:.1e}")
     for k, line in enumerate(verdict(result)):
         click.echo(f"{'verdict' if k == 0 else '':<10}{line}")
@@ -75,12 +76,12 @@ def _print_features(result):
         [result.feature_norm, result.interference, result.feature_dimensionality, result.bias, result.feature_loss],
         ".5f",
     )
-    parts = {"in all": weighted}
-    if terms is not None:
-        parts |= {"benefit": terms.benefit, "interference": terms.interference, "bias": terms.bias_part}
-        if model.activation == "relu":
-            parts["2+ active"] = weighted - terms.benefit - terms.interference - terms.bias_part
-    click.echo("\nshares of the loss in per cent")
+    parts = {"in all": weighted, "benefit": terms.benefit, "interference": terms.interference, "bias": terms.bias_part}
+    meaning = "by feature"
+    if model.activation == "relu":
+        parts["2+ active"] = weighted - terms.benefit - terms.interference - terms.bias_part
+        meaning = "by output; only it active: benefit, only another: interference, none: bias, two or more"
+    click.echo(f"\nshares of the loss in per cent, {meaning}")
     shares = [100 * np.append(part, part.sum()) / result.loss for part in parts.values()]
     _print_rows(model.n_features, parts, shares, ".2f")
     click.echo(f"{'sum':<8}" + "".join(f"{share[-1]:14.2f}" for share in shares))

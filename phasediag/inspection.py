@@ -19,7 +19,7 @@ from .minima import (
 )
 from .model import ToyModel
 from .order_parameters import Phase, classify, feature_dimensionality, feature_norm, interference
-from .terms import MOST_FEATURES, LossTerms, loss_terms
+from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 
 RADIUS = 0.1
@@ -45,16 +45,16 @@ class Inspection:
         Each feature's own loss E (x_i − x'_i)², without its importance.
     gradient_norm : float
         Largest entry of the gradient of loss / Σ_i I_i E x_i².
-    terms : LossTerms or None
-        The loss taken apart by number of active features and by feature; None for more than 12 features.
+    terms : LossTerms
+        The loss taken apart by feature and by number of active features; see `loss_terms`.
     phase : Phase
     feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
     dead_outputs : tuple of int
         Features (from 0) whose output is 0 for every input, so that no gradient reaches them.
-    nearest : Minimum or None
+    nearest : Minimum
         Where an exact descent from here ends; its phase is named with the tolerance of exact minima. When an output is dead
-        there it is a plateau and no minimum. None for more than 10 features.
-    distance : float or None
+        there it is a plateau and no minimum.
+    distance : float
         √(‖R W* − W‖² + ‖b* − b‖²) to the nearest minimum (W*, b*), with the rotation or reflection R that makes it least.
     minima : tuple of Minimum or None
         All minima found, lowest first, the nearest among them; None for more than 10 features.
@@ -68,7 +68,7 @@ class Inspection:
     loss_error: float
     feature_loss: np.ndarray
     gradient_norm: float
-    terms: LossTerms | None
+    terms: LossTerms
     phase: Phase
     feature_norm: np.ndarray
     interference: np.ndarray
@@ -130,8 +130,8 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
     to a gradient of rounding size. The global minimum is the lowest of the minima that `minimize` finds and the nearest one.
 
     For more than 10 features the descent is L-BFGS along the gradient of the contour integral. The nearest minimum is then
-    less exact (its ``gradient_norm`` tells how exact), its ``curvature`` is unknown (NaN, so that it never counts as converged),
-    and the global minimum is not searched for.
+    less exact (its ``gradient_norm`` tells how exact), its ``curvature`` is unknown (NaN, so that it never counts as converged
+    itself), and the global minimum is not searched for.
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
@@ -155,7 +155,7 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
         loss_error=float(error),
         feature_loss=losses,
         gradient_norm=largest(gradient) / loss_scale(model),
-        terms=loss_terms(model, weights, bias) if model.n_features <= MOST_FEATURES else None,
+        terms=loss_terms(model, weights, bias),
         phase=phase,
         feature_norm=feature_norm(weights),
         interference=interference(weights),
