@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._arguments import random_generator, whole_number
+from ._arguments import random_generator, real_number, whole_number
 from ._basin import descend, evaluate_loosely, largest, loss_scale
 from .minima import (
     MOST_ENUMERATED,
@@ -138,7 +138,8 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
     n_starts, seed = whole_number("n_starts", n_starts, 1), random_generator(seed)
     weights, bias = model.check_parameters(weights, bias)
     if weights.ndim != 2:
-        raise ValueError(f"weights must be one matrix of shape (n_hidden, n_features), got {weights.shape}")
+        raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
+    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     phase = classify(weights, tolerance=tolerance)
     losses, *gradient, error = evaluate_loosely(model, weights, bias)
     few = model.n_features <= MOST_ENUMERATED
@@ -150,7 +151,7 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
         model=model,
         weights=weights,
         bias=bias,
-        tolerance=float(tolerance),
+        tolerance=tolerance,
         loss=float(model.importance @ losses),
         loss_error=float(error),
         feature_loss=losses,
