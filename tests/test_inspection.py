@@ -34,7 +34,7 @@ def trained():
 def test_losses_and_gradient_by_other_routes(trained):
     """Loss by contour integral and by sampling, gradient by differences, parts and order parameters by their own functions."""
     weights, bias = trained.weights[0], trained.bias[0]
-    found = inspect(PAIR, weights, bias)
+    found = inspect(PAIR, weights, bias, n_starts=8)
     assert found.loss == pytest.approx(expected_loss(PAIR, weights, bias, method="contour"), rel=1e-10)
     assert 0 < found.loss_error <= 1e-12 * found.loss
     mean, error = monte_carlo_loss(PAIR, weights, bias, 200_000, seed=1)
@@ -56,7 +56,7 @@ def test_trained_models_are_told_apart(trained):
     minima = minimize(PAIR)
     metastable = set()
     for weights, bias, loss in zip(trained.weights, trained.bias, trained.loss, strict=True):
-        found = inspect(PAIR, weights, bias)
+        found = inspect(PAIR, weights, bias, n_starts=8)
         assert found.converged and 0 < found.excess < 0.01 and found.nearest.converged and found.distance < 0.05
         assert found.phase.name == found.nearest.phase.name and found.nearest.curvature > 0.01
         own = next(m for m in minima if m.phase.name == found.phase.name)
@@ -79,7 +79,7 @@ def test_frozen_weights_have_their_closed_form(configuration):
 
 
 @given(st.integers(0, 1000), st.floats(-5, -3), st.sampled_from([(2, 1), (3, 2), (4, 2)]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_minima_are_recognised(seed, size, shape):
     """A little off any minimum, turned and with equal features exchanged, the descent comes back to it."""
     (n, m), rng = shape, np.random.default_rng(seed)
@@ -171,7 +171,7 @@ def test_many_features_descend_to_a_known_minimum():
         expected_loss(model, found.nearest.weights, found.nearest.bias, method="enumeration"), rel=1e-6
     )
     assert found.phase.name == found.nearest.phase.name == "extra not represented + 6 antipodal pairs + not represented"
-    assert found.distance < 0.2 and found.nearest.gradient_norm < 1e-3 * found.gradient_norm**0.5
+    assert found.distance < 0.2 and found.nearest.gradient_norm < 1e-3
     assert found.minima is None and found.gap is None and found.metastable is None
     assert np.isnan(found.nearest.curvature) and not found.nearest.converged and found.terms.by_active is None
 
@@ -200,6 +200,6 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_equal_seeds_give_equal_results(trained):
     """Bit by bit."""
-    one, other = (inspect(PAIR, trained.weights[1], trained.bias[1], seed=3) for _ in range(2))
+    one, other = (inspect(PAIR, trained.weights[1], trained.bias[1], n_starts=8, seed=3) for _ in range(2))
     assert np.array_equal(one.nearest.weights, other.nearest.weights) and one.loss == other.loss
     assert [m.loss for m in one.minima] == [m.loss for m in other.minima]
