@@ -29,7 +29,7 @@ def evaluate_loosely(model, weights, bias):
 
 def loss_scale(model):
     """Return Σ_i I_i E x_i², the loss of x' = 0."""
-    return model.importance @ model.feature_density / 3
+    return float(model.importance @ model.feature_density / 3)
 
 
 def largest(gradient):

@@ -20,6 +20,7 @@ from phasediag import (
     monte_carlo_loss,
     train,
 )
+from phasediag.figures import inspection_figure
 from phasediag.inspection import turned
 
 PAIR = ToyModel(2, [1, 1, 0.5], 0.1)  # 3 → 2 with a stable and a metastable antipodal pair
@@ -203,3 +204,15 @@ def test_equal_seeds_give_equal_results(trained):
     one, other = (inspect(PAIR, trained.weights[1], trained.bias[1], n_starts=8, seed=3) for _ in range(2))
     assert np.array_equal(one.nearest.weights, other.nearest.weights) and one.loss == other.loss
     assert [m.loss for m in one.minima] == [m.loss for m in other.minima]
+
+
+def test_the_figure_shows_what_was_found(trained):
+    """A panel for the given weights and the nearest minimum, and one for the global minimum where that is another."""
+    for weights, bias in zip(trained.weights[:2], trained.bias[:2], strict=True):
+        found = inspect(PAIR, weights, bias, n_starts=8)
+        titles = [ax.get_title() for ax in inspection_figure(found).axes]
+        assert [title.split("\n")[0] for title in titles] == ["given weights", "nearest minimum", "global minimum"][: len(titles)]
+        assert len(titles) == 2 + found.metastable and f"loss {found.loss:.8g}" in titles[0]
+        assert ("% above the global" in titles[0]) == found.metastable
+        rotated = turned(found.nearest.weights, found.weights)
+        assert np.linalg.norm(rotated - found.weights) <= found.distance < 0.05
