@@ -4,6 +4,7 @@ import click
 import numpy as np
 
 from ._printing import minimum_facts
+from .inspection import SETTLED
 
 MOST_ROWS = 20
 ARRAYS = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
@@ -18,7 +19,7 @@ def inspection_facts(result):
     facts |= {"phase": result.phase.name, "extra": result.phase.extra}
     facts |= {name: getattr(result, name) for name in NUMBERS}
     facts |= {name: getattr(result, name).tolist() for name in ARRAYS}
-    facts["dead_outputs"] = result.dead_outputs
+    facts |= {"dead_outputs": result.dead_outputs, "plateau": result.plateau}
     facts["terms"] = {name: getattr(terms, name).tolist() for name in ("benefit", "interference", "bias_part")}
     facts["terms"]["by_active"] = None if terms.by_active is None else terms.by_active.tolist()
     facts["nearest"] = _minimum(result.nearest)
@@ -50,6 +51,8 @@ def print_inspection(result, source):
 def verdict(result):
     """Return in sentences whether the weights have converged, to what, and what is the matter with them."""
     above = f"{_percent(result.excess)} above the bottom of their basin"
+    if result.nearest.gradient_norm > SETTLED:
+        above = f"more than {above}, which the descent has not reached"
     sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above}"]
     if result.minima is None:
         sentences.append("whether that bottom is the global minimum is not known: so many features are not searched")
@@ -62,9 +65,12 @@ def verdict(result):
         sentences.append(f"gap to it: {result.gap:.4g}, {_percent(result.gap / lowest.loss)}")
     else:
         sentences.append("that bottom is the global minimum")
-    if result.dead_outputs:
-        names = ", ".join(_name(i, result.model.n_features) for i in result.dead_outputs)
-        sentences.append(f"DEAD OUTPUTS: {names}; 0 for every input, so that no gradient reaches them: a plateau, no minimum")
+    for where, dead in (("", result.dead_outputs), (" at that bottom", result.plateau)):
+        if dead:
+            names = ", ".join(_name(i, result.model.n_features) for i in dead)
+            sentences.append(
+                f"DEAD OUTPUTS{where}: {names}; 0 for every input: no gradient reaches them, a plateau and no minimum"
+            )
     return sentences
 
 

@@ -25,6 +25,9 @@ from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 RADIUS = 0.1
 """The descent to the nearest minimum begins with steps no longer than this."""
 
+SETTLED = 1e-3
+"""A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
@@ -52,8 +55,8 @@ class Inspection:
     dead_outputs : tuple of int
         Features (from 0) whose output is 0 for every input, so that no gradient reaches them.
     nearest : Minimum
-        Where an exact descent from here ends; its phase is named with the tolerance of exact minima. When an output is dead
-        there it is a plateau and no minimum.
+        Where an exact descent from here ends; its phase is named with the tolerance of exact minima. It is no minimum when
+        the descent ends on a `plateau` or does not come to an end within its steps (large gradient_norm).
     distance : float
         √(‖R W* − W‖² + ‖b* − b‖²) to the nearest minimum (W*, b*), with the rotation or reflection R that makes it least.
     minima : tuple of Minimum or None
@@ -85,8 +88,13 @@ class Inspection:
 
     @property
     def converged(self):
-        """Whether the excess is at most 1 %."""
-        return self.excess <= MOST_LEFT
+        """Whether the excess is at most 1 %, of a descent that came to an end."""
+        return self.excess <= MOST_LEFT and self.nearest.gradient_norm <= SETTLED
+
+    @property
+    def plateau(self):
+        """The features whose output is 0 for every input where the descent ends, a tuple of int: empty at a minimum."""
+        return dead_outputs(self.model, self.nearest.weights, self.nearest.bias)
 
     @property
     def gap(self):
@@ -169,11 +177,14 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
 
 
 def dead_outputs(model, weights, bias):
-    """Return the features whose output is 0 for every input, a tuple of int: what can be added up stays below 0."""
+    """Return the features whose output is 0 for every input and stays so under small changes, a tuple of int.
+
+    What can be added up does not exceed 0. Where weights and bias of an output are all 0, a rising bias switches it on at once.
+    """
     if model.activation == "linear":
         return ()
     most = np.maximum(weights.T @ weights, 0.0).sum(axis=1) + bias
-    return tuple(np.flatnonzero(most <= 0).tolist())
+    return tuple(np.flatnonzero((most <= 0) & (bias < 0)).tolist())
 
 
 def turned(weights, towards):

@@ -128,6 +128,13 @@ def test_half_trained_models_have_not_converged():
     assert not found.converged and found.excess > 0.01
 
 
+def test_a_descent_without_an_end_is_no_minimum():
+    """From absurdly large weights the descent stops on its way, and the result says so."""
+    found = inspect(PAIR, 1e4 * np.ones((2, 3)) + np.eye(2, 3), np.zeros(3), n_starts=4)
+    assert not found.converged and not found.nearest.converged and found.nearest.gradient_norm > 1
+    assert not any(m is found.nearest for m in found.minima) and found.metastable and found.gap > 1
+
+
 def test_the_tolerance_decides_what_counts_as_zero():
     """A cosine of 0.05 is noise at 0.1 and a link at 0.01."""
     weights, bias = np.array([[1.0, 0.0, 0.05], [0.0, 0.0, 1.0]]), [0.0, 0.05, 0.0]
@@ -141,7 +148,10 @@ def test_dead_outputs_are_reported():
     found = inspect(model, [[1.0, 0.0]], [0.0, -1.0])
     assert found.dead_outputs == (1,) and found.loss == pytest.approx(0.5 * 0.3 / 3, rel=1e-14)
     assert found.gradient_norm < 1e-14 and found.metastable and not any(m is found.nearest for m in found.minima)
+    assert found.plateau == (1,)
     assert inspect(model, [[1.0, 0.0]], [0.0, -1e-9]).dead_outputs == (1,)
+    nothing = inspect(model, [[0.0, 0.0]], [0.0, 0.0])  # a rising bias leads away
+    assert nothing.dead_outputs == nothing.plateau == () and nothing.nearest.converged and nothing.excess > 0.5
     assert inspect(model, [[1.0, 0.0]], [0.0, 1e-9]).dead_outputs == ()
     linear = ToyModel(1, [1, 0.5], 0.3, "linear")
     assert inspect(linear, [[1.0, 0.0]], [0.0, -1.0]).dead_outputs == ()
