@@ -13,9 +13,10 @@ from .order_parameters import classify, feature_dimensionality, feature_norm, in
 
 ALONG = 1e-6  # tolerance of the loss on the way
 SMALL = 0.1  # columns shorter than this may be set to 0
+FIRST_STEP = 0.1  # length of the first step, which L-BFGS takes as its unit
 MOST_ROUNDS = 4
 # No closer: there products of orthogonal features become as tiny as small columns do.
-OPTIONS = {"maxiter": 2000, "maxfun": 3000, "maxcor": 30, "ftol": 1e-8, "gtol": 1e-7}
+OPTIONS = {"maxiter": 2000, "maxfun": 3000, "maxcor": 30, "ftol": 1e-8, "gtol": 1e-8}
 
 
 def evaluate_loosely(model, weights, bias):
@@ -96,9 +97,9 @@ def _run(model, weights, bias, scale):
     start = np.concatenate([weights.ravel(), bias])
     best = [np.inf, start]
 
-    def scaled(moving):
-        x = np.where(free, 0.0, start)
-        x[free] = moving
+    def scaled(steps):
+        x = start.copy()
+        x[free] += FIRST_STEP * steps
         parameters = x[: weights.size].reshape(weights.shape), x[weights.size :]
         losses, *gradient, _, _ = evaluate(model, *parameters, "auto", 1, tolerance=ALONG, strict=False)
         loss = model.importance @ losses / scale
@@ -106,10 +107,10 @@ def _run(model, weights, bias, scale):
             raise _Declined
         if loss < best[0]:
             best[:] = loss, x
-        return loss, np.concatenate([part.ravel() for part in gradient])[free] / scale
+        return loss, np.concatenate([part.ravel() for part in gradient])[free] * FIRST_STEP / scale
 
     try:
-        scipy_minimize(scaled, start[free], jac=True, method="L-BFGS-B", options=OPTIONS)
+        scipy_minimize(scaled, np.zeros(free.sum()), jac=True, method="L-BFGS-B", options=OPTIONS)
         finished = True
     except _Declined:
         finished = False
