@@ -5,6 +5,9 @@ from matplotlib.figure import Figure
 from ._columns import draw_columns
 from .inspection import turned
 
+MOST_UPRIGHT = 16
+"""Of more features the numbers below a matrix of products are turned."""
+
 
 def inspection_figure(inspection):
     """Compose a figure of the columns of W: as given, at the nearest minimum and, if that is another, at the lowest.
@@ -32,6 +35,8 @@ def inspection_figure(inspection):
     for ax, (_, one), title in zip(figure.subplots(1, len(panels)), panels, titles, strict=True):
         draw_columns(turned(one.weights, inspection.weights), ax)
         ax.set_title(title, fontsize="small")
+        if inspection.model.n_features > MOST_UPRIGHT:
+            ax.tick_params(axis="x", labelrotation=90)
     return figure
 
 
