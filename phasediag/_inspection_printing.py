@@ -5,6 +5,7 @@ import numpy as np
 
 from ._printing import minimum_facts
 from .inspection import SETTLED
+from .minima import MOST_ENUMERATED
 
 MOST_ROWS = 20
 ARRAYS = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
@@ -55,18 +56,21 @@ def verdict(result):
         above = f"more than {above}, which the descent has not reached"
     sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above}"]
     if result.minima is None:
-        sentences.append("whether that bottom is the global minimum is not known: so many features are not searched")
+        sentences.append(
+            f"whether that bottom is the global minimum is not known: that is searched for up to {MOST_ENUMERATED} features"
+        )
     elif not result.minima:
         sentences.append("no minimum was found")
     elif result.metastable:
         lowest = result.minima[0]
-        sentences.append(f"METASTABLE: that bottom is {_percent(result.nearest.loss / lowest.loss - 1)} above the global minimum")
+        what = "METASTABLE: that bottom is" if any(m is result.nearest for m in result.minima) else "no minimum: the descent ends"
+        sentences.append(f"{what} {_percent(result.nearest.loss / lowest.loss - 1)} above the global minimum")
         sentences.append(f"global minimum: {lowest.phase.name}")
         sentences.append(f"gap to it: {result.gap:.4g}, {_percent(result.gap / lowest.loss)}")
     else:
         sentences.append("that bottom is the global minimum")
-    for where, dead in (("", result.dead_outputs), (" at that bottom", result.plateau)):
-        if dead:
+    for where, dead in (("", result.dead_outputs), (" where the descent ends", result.plateau)):
+        if dead and (not where or dead != result.dead_outputs):
             names = ", ".join(_name(i, result.model.n_features) for i in dead)
             sentences.append(
                 f"DEAD OUTPUTS{where}: {names}; 0 for every input: no gradient reaches them, a plateau and no minimum"

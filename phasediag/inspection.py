@@ -77,8 +77,8 @@ class Inspection:
     interference: np.ndarray
     feature_dimensionality: np.ndarray
     dead_outputs: tuple
-    nearest: Minimum | None
-    distance: float | None
+    nearest: Minimum
+    distance: float
     minima: tuple | None
 
     @property
@@ -103,7 +103,10 @@ class Inspection:
 
     @property
     def metastable(self):
-        """Whether the nearest minimum is higher than the lowest; None where minima are not searched for or not found."""
+        """Whether the descent ends above the lowest minimum: in a metastable one, unless it ends in none (see ``nearest``).
+
+        None where minima are not searched for or not found.
+        """
         return self.nearest.loss > self.minima[0].loss * (1 + SAME_LOSS) if self.minima else None
 
 
