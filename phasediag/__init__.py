@@ -50,6 +50,13 @@ _HOME = {
     "frozen_boundaries": "frozen",
     "FrozenBoundary": "frozen",
     "FrozenTriplePoint": "frozen",
+    # theory against training
+    "validate": "validation",
+    "validate_trained": "validation",
+    "Validation": "validation",
+    "Agreement": "agreement",
+    "Attribution": "attribution",
+    "SamplingTest": "sampling_tests",
 }
 
 __all__ = list(_HOME)

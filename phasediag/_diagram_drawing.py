@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ._arguments import one_of
-from ._regions import enclosed, pixel_edges, spread, whole
+from ._regions import cell_edges, enclosed, pixel_edges, spread, whole
 from .colours import LOOKS, norm_interference_colour, phase_colour
 from .theories import TIE_MARK
 from .trained_models import TRAINED
@@ -31,6 +31,8 @@ STYLES = {
         "label": "critical point: two minima of a phase merge",
     },
 }
+
+_CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True, window=None):
@@ -67,13 +69,40 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
     solved = diagram.theory != TRAINED
-    artists = {
-        "regions": (_draw_regions if solved else _draw_cells)(diagram, ax, look, window),
-        "boundaries": [],
-        "spinodals": [],
-    }
+    artists = {"regions": (_draw_regions if solved else _draw_cells)(diagram, ax, look, window)}
+    artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if solved else {name: [] for name in _CURVES}
+    title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'theory' if solved else 'models'}"
+    paper_axes(ax, window, title)
+    artists["legend"] = None
+    if legend and look == "phase":
+        handles = [*phase_handles([diagram]), *style_handles([artists])]
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+        artists["legend"] = ax.legend(handles=handles, fontsize="small", frameon=False, **place)
+    return artists
+
+
+def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
+    """Draw the boundary curves of a theory's diagram and the points where they meet or change, over anything with its axes.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        Not a trained one, which has no curves.
+    ax : matplotlib.axes.Axes
+    look : {"phase", "norm-interference"}
+        Spinodals have the colours of phases, or are white.
+    spinodals : bool
+        Draw them too.
+
+    Returns
+    -------
+    dict
+        Artists: "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes", "critical_points" (a line
+        each).
+    """
+    artists = {"boundaries": [], "spinodals": []}
     ends = {"order changes": [], "critical point": []}
-    for boundary in diagram.boundaries() if solved else ():
+    for boundary in diagram.boundaries():
         place = boundary.importance, boundary.density
         artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
         for k, end in zip((0, -1), boundary.ends, strict=False):
@@ -81,18 +110,33 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
                 ends[end].append((place[0][k], place[1][k]))
         for spinodal in boundary.spinodals if spinodals else ():
             artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
-    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()] if solved else []
+    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
         options = {"color": "black", "zorder": 3, **STYLES[kind]}
         artists[kind.replace(" ", "_") + "s" * (kind[-1] == "t")] = ax.plot(*points.T, **options)
-    _paper_axes(diagram, ax, window)
-    artists["legend"] = None
-    if legend and look == "phase":
-        handles = [*phase_handles([diagram]), *style_handles([artists])]
-        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-        artists["legend"] = ax.legend(handles=handles, fontsize="small", frameon=False, **place)
     return artists
+
+
+def draw_colour_key(ax):
+    """Draw the key of the "norm-interference" look.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
+    norm, share = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65), indexing="ij")
+    image = ax.imshow(norm_interference_colour(norm, share), origin="lower", extent=(0, 1, 0, 1), aspect="equal")
+    ax.set_xticks([0, 1], ["0", "≥ 1"])
+    ax.set_yticks([0, 1], ["0", "≥ 1"])
+    ax.set_xlabel("interference\n$\\Sigma_{j\\neq i}(\\hat{W}_i\\cdot W_j)^2$", fontsize="small")
+    ax.set_ylabel("norm $\\|W_i\\|$", fontsize="small")
+    ax.set_title("extra feature", fontsize="small")
+    return image
 
 
 def _draw_regions(diagram, ax, look, window):
@@ -110,20 +154,17 @@ def _draw_regions(diagram, ax, look, window):
 
 
 def _draw_cells(diagram, ax, look, window):
-    """Fill every cell of a diagram, up to the geometric mean of neighbouring values."""
-    edges = (
-        np.concatenate([[ends[0]], np.sqrt(axis[:-1] * axis[1:]), [ends[1]]])
-        for axis, ends in zip((diagram.importance, diagram.density), whole(diagram), strict=True)
-    )
+    """Fill every cell of a diagram."""
     if look == "phase":
         names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
         colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
     else:
         colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
-    return ax.pcolormesh(*edges, colours, shading="flat", rasterized=True)
+    return ax.pcolormesh(*cell_edges(diagram), colours, shading="flat", rasterized=True)
 
 
-def _paper_axes(diagram, ax, window):
+def paper_axes(ax, window, title):
+    """Make the axes the paper's: logarithmic, named, with plain numbers."""
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(*window[0])
@@ -132,9 +173,7 @@ def _paper_axes(diagram, ax, window):
         plain_ticks(axis, *ends)
     ax.set_xlabel("relative importance of the extra feature")
     ax.set_ylabel("feature density (1 − sparsity)")
-    ax.set_title(
-        f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if diagram.theory == TRAINED else 'theory'}"
-    )
+    ax.set_title(title)
 
 
 def plain_ticks(axis, low, high):

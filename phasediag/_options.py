@@ -75,6 +75,22 @@ point_options = _several(
         "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
     ),
 )
+
+
+def axis_options(importance, density):
+    """The two axes of a grid, with these defaults in words."""
+    kinds = ("importance", "Importances of the extra feature", importance), ("density", "Densities in (0, 1]", density)
+    return _several(
+        *(
+            click.option(f"--{name}", type=Axis(), help=f"{what}, LOW:HIGH:COUNT or a list. [default: {default}]")
+            for name, what, default in kinds
+        )
+    )
+
+
+store_option = click.option(
+    "--store", type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."
+)
 search_options = _several(
     click.option("--n-starts", type=int, default=24, show_default=True, help="Random starts at each coarse point (global)."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts."),
@@ -93,10 +109,7 @@ grid_options = _several(
         '"trained" (diagram only): models trained by stochastic gradient descent.',
     ),
     activation_option,
-    click.option(
-        "--importance", type=Axis(), help="Importances of the extra feature, LOW:HIGH:COUNT or a list. [default: 0.1:10:100]"
-    ),
-    click.option("--density", type=Axis(), help="Densities in (0, 1], LOW:HIGH:COUNT or a list. [default: 0.01:1:100]"),
+    axis_options("0.1:10:100", "0.01:1:100"),
     search_options,
 )
 optimizer_options = _several(
@@ -116,6 +129,6 @@ trained_options = _several(
         show_default=True,
         help='"paper": the worst model of a cell is discarded, invariants of the others averaged; "best": the best alone.',
     ),
-    click.option("--store", type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."),
+    store_option,
     click.option("--scheduler", help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
 )

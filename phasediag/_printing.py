@@ -8,7 +8,20 @@ import numpy as np
 
 def print_json(facts):
     """Print facts as JSON on standard output."""
-    click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    click.echo(as_json(facts))
+
+
+def as_json(facts):
+    """Facts as JSON text; NaN and infinities, which JSON lacks, as null."""
+    return json.dumps(_finite(facts), indent=1, ensure_ascii=False)
+
+
+def _finite(facts):
+    if isinstance(facts, dict):
+        return {key: _finite(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [_finite(value) for value in facts]
+    return None if isinstance(facts, float) and not np.isfinite(facts) else facts
 
 
 def diagram_facts(result, *, cells):

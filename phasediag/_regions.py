@@ -17,6 +17,14 @@ def whole(diagram):
     return limits(diagram.importance, np.inf), limits(diagram.density, 1.0)
 
 
+def cell_edges(diagram):
+    """Edges of a diagram's cells along importance and density: geometric means of neighbouring values."""
+    return tuple(
+        np.concatenate([[low], np.sqrt(axis[:-1] * axis[1:]), [high]])
+        for axis, (low, high) in zip((diagram.importance, diagram.density), whole(diagram), strict=True)
+    )
+
+
 def pixel_edges(window):
     """Edges of the pixels along importance and density, equal steps of their logarithms."""
     return tuple(np.geomspace(*ends, FINENESS + 1) for ends in window)

@@ -46,7 +46,8 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
         for name, part in _runs(phases):
             stable = excess[part] <= 1e-10
             for is_stable, piece in _runs(stable.tolist()):
-                piece = slice(max(part.start + piece.start - 1, 0), part.start + piece.stop)
+                first, end = part.start + piece.start, part.start + piece.stop
+                piece = slice(first, end) if is_stable else slice(max(first - 1, 0), end + 1)  # thin lines reach the thick ones
                 width = 3.2 if is_stable else 1.2
                 line = ax.plot(
                     axis[places[piece]], 100 * excess[piece], color=phase_colour(name), linewidth=width, zorder=2 + is_stable

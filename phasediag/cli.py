@@ -6,7 +6,7 @@ import click
 
 from ._diagram_commands import boundary, diagram
 from ._model_commands import inspect, minimize, train
-from ._paper_commands import paper
+from ._paper_commands import paper, validate
 from ._terminal import Stopped
 
 
@@ -14,10 +14,11 @@ from ._terminal import Stopped
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples
-  phasediag paper
+  phasediag paper --quick
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.png
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
-  phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex""",
+  phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex
+  phasediag validate --n-features 3 --n-hidden 2 --output report.png""",
 )
 @click.version_option(package_name="phasediag")
 def commands():
@@ -28,11 +29,11 @@ def commands():
     treat the extra feature: not represented, in a dedicated dimension, or in superposition with others.
 
     Start with "phasediag paper". Results go to standard output and to files named with --output; messages go to standard
-    error. Exit status: 0 done, 1 not converged, 2 wrong use.
+    error. Exit status: 0 done, 1 not converged or unexplained, 2 wrong use.
     """
 
 
-for command in (paper, diagram, boundary, minimize, train, inspect):
+for command in (paper, diagram, boundary, minimize, train, inspect, validate):
     commands.add_command(command)
 
 

@@ -4,46 +4,32 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ._columns import draw_columns, draw_columns_on_diagram
-from ._diagram_drawing import STYLES, draw_phase_diagram, phase_handles, style_handles
+from ._diagram_drawing import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from ._inspection_drawing import inspection_figure
 from ._regions import whole
 from ._sheets import draw_loss_sheets
-from .colours import norm_interference_colour
+from ._validation_drawing import agreement_figure, draw_causes, draw_excess_loss, draw_panels, draw_z_scores, validation_figure
 
 __all__ = [
+    "agreement_figure",
     "comparison_figure",
     "diagram_figure",
+    "draw_boundaries",
+    "draw_causes",
     "draw_colour_key",
     "draw_columns",
     "draw_columns_on_diagram",
     "draw_configuration",
+    "draw_excess_loss",
     "draw_loss_sheets",
+    "draw_panels",
     "draw_phase_diagram",
+    "draw_z_scores",
     "inspection_figure",
     "minima_figure",
     "paper_figure",
+    "validation_figure",
 ]
-
-
-def draw_colour_key(ax):
-    """Draw the key of the "norm-interference" look.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-
-    Returns
-    -------
-    matplotlib.image.AxesImage
-    """
-    norm, share = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65), indexing="ij")
-    image = ax.imshow(norm_interference_colour(norm, share), origin="lower", extent=(0, 1, 0, 1), aspect="equal")
-    ax.set_xticks([0, 1], ["0", "≥ 1"])
-    ax.set_yticks([0, 1], ["0", "≥ 1"])
-    ax.set_xlabel("interference\n$\\Sigma_{j\\neq i}(\\hat{W}_i\\cdot W_j)^2$", fontsize="small")
-    ax.set_ylabel("norm $\\|W_i\\|$", fontsize="small")
-    ax.set_title("extra feature", fontsize="small")
-    return image
 
 
 def draw_configuration(configuration, ax):
@@ -111,7 +97,7 @@ def paper_figure(diagrams):
     return figure
 
 
-def comparison_figure(rows):
+def comparison_figure(rows, *, spinodals=True):
     """Compose a figure that sets the frozen and the global diagram of each model side by side.
 
     The global one also close up, around the points where its boundaries meet, with the columns of W, and coloured by norm
@@ -121,6 +107,7 @@ def comparison_figure(rows):
     ----------
     rows : sequence of (PhaseDiagram, PhaseDiagram)
         The frozen and the global diagram of each model.
+    spinodals : bool
 
     Returns
     -------
@@ -131,9 +118,10 @@ def comparison_figure(rows):
     for part, (simple, exact) in zip(parts, rows, strict=True):
         *panels, key = part.subplots(1, 5, width_ratios=(3, 3, 3, 3, 1))
         drawings = [
-            draw_phase_diagram(diagram, ax, legend=False) for diagram, ax in zip((simple, exact), panels[:2], strict=True)
+            draw_phase_diagram(diagram, ax, spinodals=spinodals, legend=False)
+            for diagram, ax in zip((simple, exact), panels[:2], strict=True)
         ]
-        drawings.append(draw_phase_diagram(exact, panels[2], legend=False, window=_close_up(exact)))
+        drawings.append(draw_phase_diagram(exact, panels[2], spinodals=spinodals, legend=False, window=_close_up(exact)))
         panels[2].set_title(f"{exact.n_features} → {exact.n_hidden}, close-up with columns of W")
         draw_columns_on_diagram(exact, panels[2])
         draw_phase_diagram(exact, panels[3], look="norm-interference", spinodals=False)

@@ -85,22 +85,34 @@ def test_linear_model_on_the_command_line(run):
     assert code == 0 and "importance = 1" in out and "antipodal" not in out
 
 
+SMALL_PAPER = {"count": 12, "n_seeds": 3, "n_steps": 2000}
+
+
 def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
-    """`phasediag paper` makes the folder, draws the theoretical and the exact figure and prints all diagrams."""
-    monkeypatch.setattr("phasediag._paper_commands.EXACT_GRIDS", {2: 16})
+    """`phasediag paper` makes the folder, draws every figure, writes the report and prints the agreement."""
+    monkeypatch.setattr("phasediag._paper_commands.QUICK", SMALL_PAPER)
+    monkeypatch.setattr("phasediag._paper_commands.MODELS", ((2, 1),))
     folder = tmp_path / "new" / "folder"
-    code, out, err = run("paper", "--output", folder)
-    assert code == 0 and err.count("wrote") == 2
-    for name in ("frozen.png", "exact.png"):
+    code, out, err = run("paper", "--quick", "--output", folder)
+    assert code == 0 and err.count("wrote") == 5
+    for name in ("frozen.png", "paper.png", "paper-colours.png", "exact.png"):
         assert (folder / name).read_bytes().startswith(SIGNATURES[".png"])
-    for heading in ("2 → 1, frozen theory", "3 → 2, frozen theory", "2 → 1, global theory"):
-        assert heading in out
+    for words in ("2 → 1, frozen theory", "2 → 1, global theory", "with the exact one in 100.00 %", "total time"):
+        assert words in out
+    report = (folder / "report.txt").read_text(encoding="utf-8")
+    assert "12 × 12 cells" in report and "no contradiction" in report
 
 
-def test_paper_without_the_exact_diagrams(run, tmp_path):
-    """--no-exact stops after the paper's own figure."""
-    code, out, _ = run("paper", "--no-exact", "--output", tmp_path)
-    assert code == 0 and "global" not in out and [path.name for path in tmp_path.iterdir()] == ["frozen.png"]
+def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
+    """--keep-models stores the trained models, and a second run trains nothing."""
+    monkeypatch.setattr("phasediag._paper_commands.QUICK", SMALL_PAPER | {"count": 3, "n_steps": 10})
+    monkeypatch.setattr("phasediag._paper_commands.MODELS", ((2, 1),))
+    options = ("paper", "--quick", "--keep-models", "--output", tmp_path)
+    run(*options)
+    report = (tmp_path / "report.txt").read_text(encoding="utf-8")
+    monkeypatch.setattr("phasediag.trained.train_portion", lambda portion: pytest.fail("trained again"))
+    run(*options)
+    assert (tmp_path / "report.txt").read_text(encoding="utf-8") == report
 
 
 WINDOW = ("--importance", "0.5:2:9", "--density", "0.5:1:9")

@@ -1,0 +1,170 @@
+"""The report of a validation, as text and as plain facts."""
+
+import numpy as np
+
+from .attribution import AGREES, CAUSES, UNEXPLAINED
+from .minima import SAME_LOSS
+from .sampling_tests import LEAST_P_VALUE
+
+MOST_LISTED = 15
+
+
+def text_of(validation):
+    """The report as one page of text."""
+    lines = [*_head(validation), "", *_losses(validation), "", *_phases(validation), "", *_causes(validation)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def facts_of(validation):
+    """The report as plain lists and numbers."""
+    attribution, trained = validation.attribution, validation.trained
+    excess = attribution.of_cells("excess")
+    return {
+        **{name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
+        "importance": trained.importance.tolist(),
+        "density": trained.density.tolist(),
+        "training": dict(trained.trained.options),
+        "consistent": validation.consistent,
+        "sampling": {
+            "p_value": validation.p_value,
+            "tests": [
+                {
+                    "name": test.name,
+                    "p_values": test.p_values,
+                    **{
+                        name: getattr(test, name).tolist()
+                        for name in ("importance", "density", "exact", "sampled", "standard_error", "z_scores")
+                    },
+                }
+                for test in validation.tests
+            ],
+        },
+        "agreement": {
+            theory: {
+                "all_cells": one.share,
+                "away_from_boundaries": one.share_away,
+                "cells_away": int(one.away.sum()),
+                "boundary_distance": _quantiles(one.distances, (0.5, 0.9)),
+            }
+            for theory, one in validation.agreements.items()
+        },
+        "excess_loss": {
+            "cells": _quantiles(excess, (0.5, 0.9, 1)),
+            "models": _quantiles(attribution.excess, (0.5, 0.9, 1)),
+            "lowest": min(float(attribution.excess.min()), float(np.nanmin(attribution.barred))),
+        },
+        "causes": {
+            cause: {
+                "cells": int((attribution.of_cells("cause") == cause).sum()),
+                "models": int((attribution.cause == cause).sum()),
+            }
+            for cause in CAUSES
+        },
+        "disagreements": list(disagreements(validation)),
+    }
+
+
+def disagreements(validation):
+    """Yield the facts of every cell whose best model has another phase than the global theory."""
+    trained, attribution, exact = validation.trained, validation.attribution, validation.agreements["global"]
+    grids = {name: attribution.of_cells(name) for name in ("cause", "phase", "basin", "left", "excess", "barred")}
+    for i, k in np.argwhere((grids["cause"] != AGREES) | ~exact.agrees):
+        yield {
+            "importance": float(trained.importance[k]),
+            "density": float(trained.density[i]),
+            "away_from_boundaries": bool(exact.away[i, k]),
+            "theory": exact.theory.phase[i, k],
+            "trained": grids["phase"][i, k],
+            "cause": grids["cause"][i, k],
+            "minimum": grids["basin"][i, k],
+            "above_its_basin": float(grids["left"][i, k]),
+            "above_global": float(grids["excess"][i, k]),
+            "minimum_above_global": float(grids["barred"][i, k]),
+        }
+
+
+def _head(validation):
+    trained = validation.trained
+    options = trained.trained.options
+    return [
+        f"{trained.n_features} → {trained.n_hidden} ({trained.activation}): "
+        f"{trained.density.size} × {trained.importance.size} cells, "
+        f"importance {trained.importance[0]:g} to {trained.importance[-1]:g}, "
+        f"density {trained.density[0]:g} to {trained.density[-1]:g}",
+        f"{options['n_seeds']} models a cell, {options['n_steps']} steps of {options['batch_size']} samples, "
+        f"{options['optimizer']} with learning rate {options['learning_rate']:g} ({options['schedule']}), seed {options['seed']}",
+    ]
+
+
+def _losses(validation):
+    width = max(len(test.name) for test in validation.tests)
+    yield f"{'Exact losses against samples':<{width}}  number   rms z   mean z  max |z|   p: scatter    bias  largest"
+    for test in validation.tests:
+        z = test.z_scores
+        yield (
+            f"{test.name:<{width}}  {z.size:6d}  {np.sqrt(np.mean(z**2)):6.3f}  {z.mean():+7.3f}  {np.abs(z).max():7.2f}   "
+            + "  ".join(f"{p:{room}.3f}" for p, room in zip(test.p_values.values(), (10, 6, 7), strict=True))
+        )
+    verdict = "no contradiction" if validation.p_value >= LEAST_P_VALUE else "THE SAMPLES CONTRADICT THE EXACT LOSSES"
+    yield f"all together: p = {validation.p_value:.3g}, {verdict}"
+
+
+def _phases(validation):
+    trained = validation.trained
+    cell = max(_spacing(trained.importance), _spacing(trained.density))
+    yield "Trained phases (best model of each cell) against the theories"
+    yield f"{'theory':<8}  {'all cells':>10}  {'away from boundaries':>22}  {'distance of the boundary, in cells':>34}"
+    for theory, one in validation.agreements.items():
+        distances = (
+            "none"
+            if not one.distances.size
+            else "median {:.2f}, 90 % within {:.2f}".format(*np.quantile(one.distances, (0.5, 0.9)) / cell)
+        )
+        away = f"{100 * one.share_away:.2f} % of {one.away.sum()}"
+        yield f"{theory:<8}  {100 * one.share:8.2f} %  {away:>22}  {distances:>34}"
+    excess = 100 * np.quantile(validation.attribution.of_cells("excess"), (0.5, 0.9, 1))
+    yield "loss above the global minimum: median {:.2g} %, 90 % of the cells within {:.2g} %, largest {:.3g} %".format(*excess)
+    lowest = min(validation.attribution.excess.min(), np.nanmin(validation.attribution.barred))
+    yield (
+        "no model, and no minimum that one descends to, lies below the global minimum"
+        if lowest > -SAME_LOSS
+        else f"A MODEL OR ITS MINIMUM LIES BELOW THE GLOBAL MINIMUM, by {-lowest:.2g} of it"
+    )
+
+
+def _causes(validation):
+    attribution, away = validation.attribution, validation.agreements["global"].away
+    best = attribution.of_cells("cause")
+    yield f"{'Why models differ from the global theory':<42}  {'cells':>6}  {'of these away':>13}  {'models':>7}"
+    for cause in CAUSES:
+        counts = (best == cause).sum(), (away & (best == cause)).sum(), (attribution.cause == cause).sum()
+        yield f"  {cause:<40}  {counts[0]:6d}  {counts[1]:13d}  {counts[2]:7d}"
+    rows = [row for row in disagreements(validation) if row["away_from_boundaries"] or row["cause"] == UNEXPLAINED]
+    if not rows:
+        yield "no cell away from boundaries differs"
+        return
+    yield "cells away from boundaries that differ:"
+    for row in rows[:MOST_LISTED]:
+        yield f"  importance {row['importance']:.4g}, density {row['density']:.4g}: {row['trained']}, not {row['theory']}"
+        yield "    " + _reason(row)
+    if len(rows) > MOST_LISTED:
+        yield f"  … and {len(rows) - MOST_LISTED} more"
+
+
+def _reason(row):
+    minimum, above = row["minimum"] or "no minimum", row["minimum_above_global"]
+    place = f"{minimum}, {100 * above:.3g} % above the global one" if above > SAME_LOSS else f"the global one, {minimum}"
+    return {
+        "metastable": f"metastable: in the minimum {place}",
+        "not converged": f"not converged: {100 * row['above_its_basin']:.3g} % above the minimum it descends to, {place}",
+        "dead output": "dead output: one is 0 for every input",
+        "statistical": f"statistical: {100 * row['above_its_basin']:.2g} % above the global minimum, in its basin",
+    }.get(row["cause"], f"UNEXPLAINED: loss {100 * row['above_global']:.3g} % above the global minimum")
+
+
+def _spacing(axis):
+    return float(np.mean(np.diff(np.log10(axis)))) if axis.size > 1 else float("nan")
+
+
+def _quantiles(values, levels):
+    return [float(x) for x in np.quantile(values, levels)] if values.size else []

@@ -1,0 +1,120 @@
+"""Why trained models differ from the exact theory: where an exact descent from each of them leads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from .minima import SAME_LOSS, settle
+from .order_parameters import classify_many
+from .theories import TIE_MARK
+from .trained_models import MOST_LEFT
+
+AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES = (
+    "agrees",
+    "metastable",
+    "not converged",
+    "dead output",
+    "statistical",
+    "unexplained",
+)
+AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Every trained model of a diagram beside the exact minima; grids have axes (density, importance, seed).
+
+    Attributes
+    ----------
+    cause : ndarray of str
+        "agrees": the model has the name of the stable phase, whatever its loss. Of the others, "not converged": the loss is
+        more than 1 % above that of the end of an exact descent from its weights. "dead output": an output is 0 for every
+        input, so that its bias and weights have no gradient. "metastable": the descent ends in a minimum above the global
+        one. "statistical": it ends in the global minimum, and only what little is left of the descent, or the tolerance of
+        the names of trained phases, makes the name another. "unexplained": none of these, or a loss below the theory's.
+    phase : ndarray of str
+        Phase of the trained weights, with the tolerance of trained models.
+    basin : ndarray of str
+        Phase of the minimum to which an exact descent from the trained weights leads; "" where it leads to none,
+        and, like the two NaN below, where a model that agrees and is not the best of its cell was not followed.
+    left : ndarray
+        How far the loss lies above that of the end of the descent, relative to it.
+    excess : ndarray
+        How far the loss lies above the global minimum, relative to it.
+    barred : ndarray
+        How far the end of the descent lies above the global minimum, relative to it: 0 in the global minimum's own basin.
+    best : ndarray of int, shape (n_density, n_importance)
+        The seed of the lowest loss.
+    """
+
+    cause: np.ndarray
+    phase: np.ndarray
+    basin: np.ndarray
+    left: np.ndarray
+    excess: np.ndarray
+    barred: np.ndarray
+    best: np.ndarray
+
+    def of_cells(self, name):
+        """Return the grid ``name`` for the best seed of each cell, shape (n_density, n_importance)."""
+        return np.take_along_axis(getattr(self, name), self.best[..., None], axis=2)[..., 0]
+
+
+def attribute(trained, exact, *, n_threads=2):
+    """Attribute every model of a trained diagram to a cause.
+
+    Parameters
+    ----------
+    trained, exact : PhaseDiagram
+        On the same grid; "trained" and "global".
+    n_threads : int
+        They do not change the result.
+
+    Returns
+    -------
+    Attribution
+    """
+    models, shape = trained.trained, trained.trained.loss.shape
+    n, m = trained.n_features, trained.n_hidden
+    lowest = exact.loss[..., None]
+    best = np.argmin(models.loss, axis=-1)
+    agrees = same_phase(models.phase, exact.phase[..., None])
+    examined = ~agrees
+    np.put_along_axis(examined, best[..., None], True, axis=-1)
+    rows, columns, _ = where = np.nonzero(examined)
+    points = np.concatenate([models.weights.reshape(*shape, m * n), models.bias], axis=-1)[where]
+    importance = np.ones((len(points), n))
+    importance[:, -1] = trained.importance[columns]
+    density = np.repeat(trained.density[rows, None], n, axis=1)
+    ends = _descend(points, m, importance, density, trained.activation == "relu", n_threads)
+    is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
+    names = np.array([phase.name for phase in classify_many(np.array([end.x[: m * n].reshape(m, n) for end in ends]))])
+    bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
+    bottom[where] = np.sum(importance * [end.feature_loss for end in ends], axis=1)
+    basin[where] = np.where(is_minimum, names, "")
+    left, barred, excess = models.loss / bottom - 1, bottom / lowest - 1, models.loss / lowest - 1
+    cause[where] = np.select(
+        [agrees[where], left[where] > MOST_LEFT, dead, ~is_minimum, barred[where] > SAME_LOSS],
+        [AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],
+        STATISTICAL,
+    )
+    cause[(excess < -SAME_LOSS) | (barred < -SAME_LOSS)] = UNEXPLAINED
+    return Attribution(cause, models.phase, basin, left, excess, barred, best)
+
+
+def _descend(points, n_hidden, importance, density, relu, n_threads):
+    """The ends of exact descents, in the order of their starts; each is computed by itself, whatever the threads."""
+
+    def part(k):
+        rows = slice(k, k + AT_ONCE)
+        return settle(points[rows], n_hidden, importance[rows], density[rows], relu=relu, radius=0.1)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        return [end for ends in pool.map(part, range(0, len(points), AT_ONCE)) for end in ends]
+
+
+@np.vectorize
+def same_phase(phase, theory):
+    """Whether a phase is the theory's, or one of several that coexist there."""
+    return phase in theory.split(TIE_MARK)

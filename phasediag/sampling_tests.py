@@ -1,0 +1,112 @@
+"""Tests of exact losses by sampling: z-scores over a grid, and whether all of them together are those of right values."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from .candidates import configurations
+from .loss import expected_loss
+from .model import ToyModel
+
+MOST_POINTS = 24
+"""Rows and columns of a diagram at which losses are sampled."""
+
+LEAST_SAMPLES = 50
+"""Of every set of active features, whatever their number."""
+
+LEAST_P_VALUE = 1e-3
+"""Exact and sampled losses contradict each other when right values would look as bad as they do with less probability."""
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingTest:
+    """Exact expected losses beside means over independent samples; one entry for each comparison.
+
+    Attributes
+    ----------
+    name : str
+        What was compared.
+    importance, density, exact, sampled, standard_error : ndarray, shape (n_comparisons,)
+    """
+
+    name: str
+    importance: np.ndarray
+    density: np.ndarray
+    exact: np.ndarray
+    sampled: np.ndarray
+    standard_error: np.ndarray
+
+    @cached_property
+    def z_scores(self):
+        """(sampled − exact) / standard error, shape (n_comparisons,)."""
+        return (self.sampled - self.exact) / self.standard_error
+
+    @property
+    def p_values(self):
+        """Probability that right values look as bad, by three statistics of the z-scores, as a mapping.
+
+        "scatter": Σ z² against χ²; "bias": the mean against a normal law; "largest": max |z|, corrected for their number (Šidák).
+        """
+        z = self.z_scores
+        return {
+            "scatter": float(stats.chi2.sf(z @ z, z.size)),
+            "bias": float(2 * stats.norm.sf(abs(z.mean()) * np.sqrt(z.size))),
+            "largest": float(-np.expm1(z.size * np.log1p(-2 * stats.norm.sf(np.abs(z).max())))),
+        }
+
+
+def overall_p_value(tests):
+    """Return the p-value of all statistics of all tests together: the smallest times their number (Bonferroni), at most 1."""
+    values = [p for test in tests for p in test.p_values.values()]
+    return min(1.0, len(values) * min(values))
+
+
+def closed_form_test(diagram, n_samples, generator):
+    """Test the closed form of every frozen configuration at every cell of a diagram."""
+    table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
+    rows = []
+    for importance, density, model, _ in _points(diagram):
+        for configuration in table:
+            exact = float(configuration.expected_loss(importance, density))
+            weights, bias = configuration.weights, configuration.bias(density)
+            rows.append((importance, density, exact, *sampled_loss(model, weights, bias, n_samples, generator)))
+    return SamplingTest("closed forms of the frozen configurations", *np.array(rows).T)
+
+
+def lowest_test(diagram, name, n_samples, generator):
+    """Test the exact loss at the weights of lowest loss of every cell of a diagram."""
+    rows = []
+    for importance, density, model, cell in _points(diagram):
+        weights, bias = diagram.weights[cell], diagram.bias[cell]
+        exact = expected_loss(model, weights, bias)
+        rows.append((importance, density, exact, *sampled_loss(model, weights, bias, n_samples, generator)))
+    return SamplingTest(name, *np.array(rows).T)
+
+
+def sampled_loss(model, weights, bias, n_samples, generator):
+    """Return mean and standard error of the loss over about ``n_samples`` samples, as many for each set of active features.
+
+    With rare features most plain samples are 0 and a few carry the loss; so every sample counts, and the mean is close to normal
+    at any density.
+    """
+    n, density = model.n_features, model.feature_density
+    active = (np.arange(1, 2**n)[:, None] >> np.arange(n)) % 2 == 1
+    share = np.where(active, density, 1 - density).prod(axis=1)
+    x = active[:, None] * generator.random((len(active), max(n_samples // len(active), LEAST_SAMPLES), n))
+    output = model.reconstruct(x.reshape(-1, n), weights, bias).reshape(x.shape)
+    loss = (x - output) ** 2 @ model.importance
+    at_rest = model.reconstruct(np.zeros(n), weights, bias) ** 2 @ model.importance
+    error = share * loss.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
+    return (1 - density).prod() * at_rest + share @ loss.mean(axis=1), np.sqrt(error @ error)
+
+
+def _points(diagram):
+    """Yield importance, density, model and cell of at most 24 × 24 cells, evenly spread."""
+    rows, columns = (np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int)) for n in diagram.loss.shape)
+    for i in rows:
+        for k in columns:
+            density, importance = diagram.density[i], diagram.importance[k]
+            model = ToyModel(diagram.n_hidden, [*[1.0] * (diagram.n_features - 1), importance], density, diagram.activation)
+            yield importance, density, model, (i, k)

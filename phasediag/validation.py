@@ -1,0 +1,186 @@
+"""Theory against training: closed forms against samples, trained phases against every theory, a cause for every difference."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from tqdm import tqdm
+
+from ._arguments import whole_number
+from ._validation_report import facts_of, text_of
+from .agreement import Agreement, agreement
+from .attribution import UNEXPLAINED, Attribution, attribute
+from .diagram import THEORIES, PhaseDiagram, phase_diagram
+from .sampling_tests import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
+from .trained import trained_phase_diagram
+from .trained_models import TRAINED
+
+SAMPLES = 1  # what a seed is used for, beside the training itself
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What `validate` found.
+
+    Attributes
+    ----------
+    trained : PhaseDiagram
+        The diagram of the trained models.
+    tests : tuple of SamplingTest
+        Exact losses against samples: closed forms of the frozen configurations, the exact minima, and the best trained models.
+    agreements : dict of str to Agreement
+        For each theory, "frozen", "relaxed" and "global", its diagram and how the trained phases agree with it.
+    attribution : Attribution
+        The cause of every model's difference from the global theory.
+    """
+
+    trained: PhaseDiagram
+    tests: tuple[SamplingTest, ...]
+    agreements: dict[str, Agreement]
+    attribution: Attribution
+
+    @cached_property
+    def p_value(self):
+        """Probability that right losses would look as bad against the samples, over all tests."""
+        return overall_p_value(self.tests)
+
+    @property
+    def consistent(self):
+        """Whether the samples do not contradict the exact losses and no best model of a cell is unexplained."""
+        return self.p_value >= LEAST_P_VALUE and UNEXPLAINED not in self.attribution.of_cells("cause")
+
+    def text(self):
+        """Return the report as one page of text."""
+        return text_of(self)
+
+    def facts(self):
+        """Return the report as plain lists and numbers, for JSON; every disagreeing cell is listed."""
+        return facts_of(self)
+
+
+def validate(
+    n_features=2,
+    n_hidden=1,
+    *,
+    importance=None,
+    density=None,
+    activation="relu",
+    n_seeds=10,
+    n_steps=10_000,
+    batch_size=1024,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    schedule="constant",
+    independent=False,
+    n_samples=20_000,
+    seed=0,
+    n_threads=2,
+    store=None,
+    progress=False,
+):
+    """Train models over a grid and hold them, and samples of inputs, against the frozen, the relaxed and the global theory.
+
+    Parameters
+    ----------
+    n_features : int
+        From 2 to 8.
+    n_hidden : int
+        From 1 to n_features − 1.
+    importance, density : array_like, optional
+        Axes of the grid as in `phase_diagram`; default 32 logarithmic steps over the paper's ranges.
+    activation : {"relu", "linear"}
+    n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, independent, seed, n_threads, store
+        Of the training, as in `trained_phase_diagram`.
+    n_samples : int
+        Samples in each comparison of an exact loss, as many for each set of active features (at least 50 for each).
+    progress : bool
+        Show progress bars on standard error.
+
+    Returns
+    -------
+    Validation
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    Losses are compared at up to 24 × 24 cells of the grid, each by samples of its own. Trained phases are those of the best
+    model of each cell by exact loss; ``attribution`` has all of them.
+
+    References
+    ----------
+    Elhage et al. 2022, section "Superposition as a Phase Change", which sets the frozen theory beside trained models.
+    """
+    n_samples = whole_number("n_samples", n_samples, 100)
+    trained = trained_phase_diagram(
+        whole_number("n_features", n_features, 2, 8),
+        n_hidden,
+        importance=np.geomspace(0.1, 10, 32) if importance is None else importance,
+        density=np.geomspace(0.01, 1, 32) if density is None else density,
+        activation=activation,
+        n_seeds=n_seeds,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        schedule=schedule,
+        independent=independent,
+        seed=seed,
+        n_threads=n_threads,
+        store=store,
+        progress=progress,
+    )
+    return validate_trained(trained, n_samples=n_samples, n_threads=n_threads, progress=progress)
+
+
+def validate_trained(trained, *, n_samples=20_000, n_threads=2, progress=False):
+    """Hold a diagram of trained models against the theories, as `validate` does after training it.
+
+    Parameters
+    ----------
+    trained : PhaseDiagram
+        From `trained_phase_diagram`, with at most 8 features.
+    n_samples, n_threads, progress
+        As in `validate`.
+
+    Returns
+    -------
+    Validation
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+    """
+    if not isinstance(trained, PhaseDiagram) or trained.theory != TRAINED:
+        raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')
+    n_samples = whole_number("n_samples", n_samples, 100)
+    grid = {"importance": trained.importance, "density": trained.density, "activation": trained.activation}
+    diagrams = {
+        theory: phase_diagram(trained.n_features, trained.n_hidden, theory=theory, n_threads=n_threads, progress=progress, **grid)
+        for theory in THEORIES
+    }
+    exact = diagrams["global"]
+    agreements = {theory: agreement(trained, diagram) for theory, diagram in diagrams.items()}
+    with tqdm(total=4, disable=not progress, unit="stage", desc="sampling losses") as bar:
+        generator = np.random.default_rng((trained.trained.options["seed"], SAMPLES))
+        tests = (
+            closed_form_test(exact, n_samples, generator),
+            lowest_test(exact, "minima over all weights and biases", n_samples, generator),
+            lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
+        )
+        _next(bar, "finding causes")
+        attribution = attribute(trained, exact, n_threads=n_threads)
+        for theory in ("relaxed", "global"):
+            _next(bar, f"following {theory} boundaries")
+            agreements[theory].distances  # noqa: B018 - computed once, here, and kept
+        bar.update()
+    return Validation(trained, tests, agreements, attribution)
+
+
+def _next(bar, stage):
+    bar.update()
+    bar.set_description(stage)

@@ -1,0 +1,79 @@
+"""Tests of exact losses by sampling: they pass right values and catch wrong ones."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from phasediag import SamplingTest, ToyModel, configurations, expected_loss, phase_diagram
+from phasediag.sampling_tests import LEAST_P_VALUE, closed_form_test, lowest_test, overall_p_value, sampled_loss
+
+AXES = {"importance": np.geomspace(0.1, 10, 7), "density": np.geomspace(0.001, 1, 7)}
+
+
+@given(n=st.integers(2, 5), density=st.floats(1e-4, 1), seed=st.integers(0, 2**32), linear=st.booleans())
+def test_sampled_loss_is_unbiased(n, density, seed, linear):
+    """Within six standard errors of the exact loss for any weights, however rare the features."""
+    generator = np.random.default_rng(seed)
+    model = ToyModel(n - 1, generator.uniform(0.1, 3, n), density, "linear" if linear else "relu")
+    weights, bias = generator.normal(size=(n - 1, n)), generator.normal(size=n) / 3
+    mean, error = sampled_loss(model, weights, bias, 5000, generator)
+    assert 0 < error < mean and abs(mean - expected_loss(model, weights, bias)) < 6 * error
+
+
+def test_every_set_of_active_features_counts():
+    """At density 1e-3 the standard error of an antipodal pair, whose loss comes from both features active, is that of 1/√n."""
+    model = ToyModel(1, [1, 1], 1e-3)
+    configuration = configurations(2, 1)[2]
+    mean, error = sampled_loss(model, configuration.weights, configuration.bias(1e-3), 30_000, np.random.default_rng(0))
+    both = np.random.default_rng(1).random((10**6, 2))
+    loss = np.minimum(both[:, 0], both[:, 1]) ** 2 * 2
+    assert error == pytest.approx(1e-6 * loss.std() / 100, rel=0.03)
+    assert abs(mean - 2 * 1e-6 / 6) < 4 * error
+
+
+def test_right_losses_pass():
+    """z-scores of closed forms and of exact minima are normal: variance 1, and all p-values together large."""
+    diagram = phase_diagram(3, 2, theory="global", **AXES)
+    generator = np.random.default_rng(5)
+    tests = closed_form_test(diagram, 5000, generator), lowest_test(diagram, "minima", 5000, generator)
+    assert [test.z_scores.size for test in tests] == [49 * len(configurations(3, 2)), 49]
+    z = np.concatenate([test.z_scores for test in tests])
+    assert stats.kstest(z, "norm").pvalue > 0.01 and overall_p_value(tests) > 0.01
+
+
+@pytest.mark.parametrize("part", [1.01, 0.99])
+def test_wrong_losses_fail(part):
+    """Exact losses off by one per cent are a contradiction."""
+    diagram = phase_diagram(3, 2, theory="frozen", **AXES)
+    test = closed_form_test(diagram, 20_000, np.random.default_rng(6))
+    assert overall_p_value([test]) > 0.01
+    assert overall_p_value([replace(test, exact=test.exact * part)]) < LEAST_P_VALUE
+
+
+def test_one_wrong_loss_among_many_fails():
+    """A single loss eight standard errors off is found among a thousand right ones, by the largest score."""
+    z = np.random.default_rng(7).normal(size=1000)
+    z[137] = 8.0
+    ones = np.ones(1000)
+    values = SamplingTest("one", ones, ones, ones, ones + 0.01 * z, 0.01 * ones).p_values
+    assert values["largest"] < 1e-9 < 0.01 < values["bias"]
+
+
+def test_p_values_are_those_of_normal_scores():
+    """Over many sets of normal scores each p-value is uniform, and the overall one rarely small."""
+    generator, ones = np.random.default_rng(8), np.ones(200)
+    tests = [SamplingTest("normal", ones, ones, 0 * ones, generator.normal(size=200), ones) for _ in range(400)]
+    for name in ("scatter", "bias", "largest"):
+        assert stats.kstest([test.p_values[name] for test in tests], "uniform").pvalue > 0.01
+    assert np.mean([overall_p_value([test]) < 0.05 for test in tests]) < 0.08
+
+
+def test_large_diagrams_are_thinned():
+    """At most 24 × 24 cells are sampled, the corners among them."""
+    grid = {"importance": np.geomspace(0.1, 10, 90), "density": np.geomspace(0.01, 1, 2)}
+    test = lowest_test(phase_diagram(2, 1, theory="frozen", **grid), "", 100, np.random.default_rng(9))
+    assert test.z_scores.size == 48 and {0.1, 10.0} <= set(np.round(test.importance, 12))

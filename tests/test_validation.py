@@ -1,0 +1,126 @@
+"""Validation: the whole comparison on small grids, its report as text, facts and figure."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from phasediag import Validation, phase_diagram, trained_phase_diagram, validate, validate_trained
+from phasediag._printing import as_json
+from phasediag.attribution import AGREES
+from phasediag.figures import agreement_figure, draw_causes, draw_excess_loss, draw_z_scores, validation_figure
+
+AXES = {"importance": np.geomspace(0.1, 10, 9), "density": np.geomspace(0.02, 1, 9)}
+TRAINING = {"n_seeds": 4, "n_steps": 1500, "learning_rate": 3e-3, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return validate(2, 1, **AXES, **TRAINING, n_samples=3000)
+
+
+def test_every_part_is_there(small):
+    """The three theories on the trained grid, three tests of losses, and nothing unexplained."""
+    assert isinstance(small, Validation) and small.consistent and small.p_value > 0.01
+    assert list(small.agreements) == ["frozen", "relaxed", "global"] and len(small.tests) == 3
+    for theory, one in small.agreements.items():
+        assert one.theory.theory == theory and np.array_equal(one.theory.importance, AXES["importance"])
+        assert one.trained is small.trained
+    assert small.agreements["global"].share_away >= 0.97 and small.agreements["global"].share > small.agreements["frozen"].share
+    assert np.all((small.attribution.of_cells("cause") == AGREES) == small.agreements["global"].agrees)
+
+
+def test_the_same_seed_gives_the_same_report(small):
+    """Whatever the number of threads, and whether trained before."""
+    trained = trained_phase_diagram(2, 1, **AXES, **TRAINING, n_threads=1)
+    assert validate_trained(trained, n_samples=3000, n_threads=1).text() == small.text()
+
+
+def test_the_report_is_one_page(small):
+    """Text: every theory, test and cause named, no line too long."""
+    lines = small.text().splitlines()
+    assert len(lines) < 60 and max(map(len, lines)) <= 130
+    for words in ("frozen", "relaxed", "global", "metastable", "not converged", "statistical", "unexplained", "no contradiction"):
+        assert any(words in line for line in lines)
+
+
+def test_the_facts_are_json(small):
+    """Facts survive JSON, and say what the arrays say."""
+    facts = json.loads(as_json(small.facts()))
+    assert facts["agreement"]["global"]["all_cells"] == small.agreements["global"].share
+    assert sum(count["cells"] for count in facts["causes"].values()) == 81
+    assert sum(count["models"] for count in facts["causes"].values()) == 4 * 81
+    assert len(facts["disagreements"]) == 81 - facts["causes"]["agrees"]["cells"]
+    for test in facts["sampling"]["tests"]:
+        z = (np.array(test["sampled"]) - test["exact"]) / test["standard_error"]
+        assert np.allclose(z, test["z_scores"], rtol=1e-12)
+
+
+def test_models_that_were_hardly_trained_are_not_converged():
+    """After ten steps nothing agrees by right: every differing cell has a cause, most are not converged."""
+    report = validate(3, 2, importance=[0.3, 0.9, 2.0], density=[0.1, 0.6], n_seeds=2, n_steps=10, n_samples=200, seed=0)
+    causes = report.attribution.cause.ravel().tolist()
+    assert causes.count("not converged") > len(causes) / 2 and "unexplained" not in causes
+    assert "not converged" in report.text()
+
+
+def test_linear_models_are_validated_too():
+    """Linear models agree with the linear theory: dedicated or not represented."""
+    report = validate(2, 1, **AXES, **TRAINING, activation="linear", n_samples=1000)
+    assert report.consistent and report.agreements["global"].share_away == 1.0
+
+
+def test_figures_show_the_report(small):
+    """Every cell's cause and loss, every score; the headline figure has three panels a model."""
+    figure = Figure()
+    ax = figure.subplots()
+    assert draw_causes(small, ax)["cells"].get_array().shape[:2] == (9, 9)
+    excess = draw_excess_loss(small, Figure().subplots())["cells"].get_array()
+    assert np.allclose(excess, np.clip(small.attribution.of_cells("excess"), 1e-6, 1))
+    scores = draw_z_scores(small, Figure().subplots())["scores"]
+    assert [line.get_ydata().size for line in scores] == [test.z_scores.size for test in small.tests]
+    for look, panels in (("phase", 3), ("norm-interference", 4)):
+        drawn = agreement_figure([small], look=look)
+        axes = drawn.get_axes()
+        assert len(axes) == panels and f"{100 * small.agreements['global'].share:.1f} %" in axes[1].get_title()
+        assert all(ax.get_ylim()[0] < ax.get_ylim()[1] == 1.0 for ax in axes[:3])
+    assert len(validation_figure(small).get_axes()) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_samples": 10}, "n_samples must be a whole number ≥ 100, got 10"),
+        ({"n_features": 9}, "n_features must be a whole number from 2 to 8, got 9"),
+        ({"n_hidden": 2}, "n_hidden must be less than n_features"),
+        ({"density": [0.0, 1.0]}, "density must be in"),
+        ({"n_seeds": 0}, "n_seeds must be a whole number ≥ 1, got 0"),
+    ],
+)
+def test_bad_input_is_refused(options, message):
+    """Before any training, naming argument, domain and value."""
+    with pytest.raises(ValueError, match=message):
+        validate(**options)
+
+
+def test_only_trained_diagrams_are_validated():
+    """A theory's diagram is not a trained one."""
+    with pytest.raises(ValueError, match="trained must be a PhaseDiagram of theory \"trained\", got 'frozen'"):
+        validate_trained(phase_diagram(2, 1, theory="frozen", **AXES))
+    with pytest.raises(ValueError, match="trained must be a PhaseDiagram"):
+        validate_trained(None)
+
+
+def test_validate_on_the_command_line(run, tmp_path):
+    """Text on the terminal; the report as text, JSON and picture; bad endings refused before the work."""
+    options = ("validate", "--importance", "0.1:10:9", "--density", "0.02:1:9", "--n-seeds", 4, "--n-steps", 1500)
+    options = (*options, "--learning-rate", 0.003, "--seed", 3, "--n-samples", 3000)
+    code, out, err = run(*options, "--output", tmp_path / "report.txt")
+    assert code == 0 and (tmp_path / "report.txt").read_text(encoding="utf-8") == out and "wrote" in err
+    code, out, _ = run(*options, "--json", "--output", tmp_path / "report.json")
+    assert code == 0 and json.loads(out) == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    code, _, _ = run(*options, "--output", tmp_path / "report.png")
+    assert code == 0 and (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = run("validate", "--output", tmp_path / "report.doc")
+    assert code == 2 and "output must end in" in err
