@@ -39,6 +39,9 @@ _HOME = {
     "TrainingRun": "training",
     "trained_phase_diagram": "trained",
     "TrainedModels": "trained_models",
+    # weights trained elsewhere
+    "inspect": "inspection",
+    "Inspection": "inspection",
     # the paper's other figures: what is stored as features become sparse, the linear theory, points on a sphere
     "sweep_density": "sweep",
     "DensitySweep": "sweep",

@@ -1,11 +1,20 @@
-"""The commands on one model: "minimize" and "train"."""
+"""The commands on one model: "minimize", "train" and "inspect"."""
 
 import sys
 
 import click
 
-from ._options import activation_option, json_option, optimizer_options, point_options, size_options
-from ._terminal import PICTURES, check_file
+from ._options import (
+    Index,
+    Numbers,
+    activation_option,
+    importance_option,
+    json_option,
+    optimizer_options,
+    point_options,
+    size_options,
+)
+from ._terminal import PICTURES, check_file, say_on_terminal
 
 
 @click.command(
@@ -85,6 +94,73 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
         np.savez_compressed(output, weights=run.weights, bias=run.bias, loss=run.loss, phase=[phase.name for phase in phases])
         click.echo(f"wrote {output}", err=True)
     return 0
+
+
+@click.command(
+    epilog="""\b
+Examples
+  phasediag inspect weights.npz --density 0.1 --importance 0.5
+  phasediag inspect model.safetensors --density 0.05 --weights-name encoder.W --bias-name decoder.b
+  phasediag inspect runs.npz --density 0.1 --index 3 --json
+  phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png"""
+)
+@click.argument("file", type=click.Path())
+@click.option("--density", type=Numbers(), required=True, help="Density in (0, 1] (1 − sparsity), or a list for all features.")
+@importance_option
+@activation_option
+@click.option("--weights-name", help='Name of the weights in FILE, if not "weights", "W" or "weight".')
+@click.option("--bias-name", help='Name of the bias in FILE, if not "bias", "b", "b_final" or "biases".')
+@click.option(
+    "--bias",
+    help='A .npy file; "zero"; or "optimal": the best for these weights. [default: from FILE; zero if it has none]',
+)
+@click.option("--index", type=Index(), help="Which of several models in FILE: 3, or 0,3 for two leading axes.")
+@click.option("--tolerance", type=float, default=0.1, show_default=True, help="Norms and cosines below it count as zero.")
+@click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts of the search for the global minimum.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts.")
+@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W, here and at the minima.")
+@json_option
+def inspect(file, density, importance, activation, tolerance, n_starts, seed, output, as_json, **reading):
+    """Say what the trained weights in FILE (.npz, .npy or .safetensors) are.
+
+    Prints their exact loss and its parts, their phase, the minimum that they are nearest to, whether they have converged to it,
+    and whether it is the global one. Weights have shape (n_hidden, n_features), or transposed, with axes before for several
+    models; pickles are not read.
+    """
+    check_file("output", output, PICTURES)
+    from . import _inspection_printing
+    from ._arguments import whole_number
+    from ._printing import print_json
+    from ._weight_files import read_weights
+    from .inspection import inspect as inspection_of
+
+    whole_number("seed", seed, 0)
+    found = read_weights(file, **reading)
+    model = _model(found.weights.shape[1], found.weights.shape[0], importance, density, activation)
+    bias, source = _bias(model, found, reading["bias"])
+    say_on_terminal("searching for minima …")
+    result = inspection_of(model, found.weights, bias, tolerance=tolerance, n_starts=n_starts, seed=seed)
+    if as_json:
+        print_json({"source": source} | _inspection_printing.inspection_facts(result))
+    else:
+        _inspection_printing.print_inspection(result, source)
+    if output:
+        from .figures import inspection_figure
+
+        inspection_figure(result).savefig(output, dpi=160)
+        click.echo(f"wrote {output}", err=True)
+    return 0
+
+
+def _bias(model, found, wish):
+    """The bias that the file or the user gives, and the words on where everything comes from."""
+    if found.bias is not None:
+        return found.bias, found.source
+    if wish == "optimal":
+        from .biases import optimal_bias
+
+        return optimal_bias(model, found.weights), f"{found.source}; bias the best for these weights"
+    return [0.0] * model.n_features, f"{found.source}; bias zero" + ("" if wish else " (none in the file)")
 
 
 def _model(n_features, n_hidden, importance, density, activation):

@@ -35,6 +35,18 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} is neither a number nor a list like 1,1,0.5", param, context)
 
 
+class Index(click.ParamType):
+    """A whole number or a comma-separated list of them."""
+
+    name = "index"
+
+    def convert(self, value, param, context):
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor a list like 0,3", param, context)
+
+
 def _several(*options):
     def decorate(function):
         for option in reversed(options):
@@ -50,14 +62,15 @@ size_options = _several(
     click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
     click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
 )
+importance_option = click.option(
+    "--importance",
+    type=Numbers(),
+    default="1",
+    show_default=True,
+    help="Importance of the extra feature (the others have 1), or a list for all.",
+)
 point_options = _several(
-    click.option(
-        "--importance",
-        type=Numbers(),
-        default="1",
-        show_default=True,
-        help="Importance of the extra feature (the others have 1), or a list for all.",
-    ),
+    importance_option,
     click.option(
         "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
     ),

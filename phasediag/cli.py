@@ -5,7 +5,7 @@ import sys
 import click
 
 from ._diagram_commands import boundary, diagram
-from ._model_commands import minimize, train
+from ._model_commands import inspect, minimize, train
 from ._paper_commands import paper, validate
 from ._terminal import Stopped
 
@@ -33,7 +33,7 @@ def commands():
     """
 
 
-for command in (paper, diagram, boundary, minimize, train, validate):
+for command in (paper, diagram, boundary, minimize, train, inspect, validate):
     commands.add_command(command)
 
 

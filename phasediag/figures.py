@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from ._columns import draw_columns, draw_columns_on_diagram
 from ._diagram_drawing import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
+from ._inspection_drawing import inspection_figure
 from ._regions import whole
 from ._sheets import draw_loss_sheets
 from ._sphere_drawing import draw_directions, draw_products, thomson_figure
@@ -35,6 +36,7 @@ __all__ = [
     "draw_products",
     "draw_z_scores",
     "geometry_figure",
+    "inspection_figure",
     "loss_terms_figure",
     "minima_figure",
     "paper_figure",

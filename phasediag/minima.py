@@ -108,9 +108,9 @@ def minimize(model, *, n_starts=32, seed=0):
     density = np.broadcast_to(model.feature_density, control.shape)
     relu = model.activation == "relu"
     settled = settle(points, model.n_hidden, control, density, relu=relu)
-    found = distinct(settled, model.n_hidden, _equal_classes(model), flat=not relu)
+    found = distinct(settled, model.n_hidden, equal_classes(model), flat=not relu)
     lowest = found[0].scaled_loss if found else np.inf
-    return [_minimum(model, point, point.scaled_loss <= lowest * (1 + SAME_LOSS)) for point in found]
+    return [as_minimum(model, point, point.scaled_loss <= lowest * (1 + SAME_LOSS)) for point in found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,12 +278,14 @@ def _dead(x, n_hidden, n_features):
     return np.any(most <= 0.0, axis=-1)
 
 
-def _equal_classes(model):
+def equal_classes(model):
+    """The features that can be exchanged: those of equal importance and density, a tuple of tuples of int."""
     keys = list(zip(model.importance, model.feature_density, strict=True))
     return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
 
 
-def _minimum(model, point, is_global):
+def as_minimum(model, point, is_global):
+    """Return the Minimum at a settled point."""
     m, n = model.n_hidden, model.n_features
     weights = upright(point.x[: m * n].reshape(m, n))
     phase = classify(weights)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .loss import evaluate
+from .loss import evaluate, expected_loss
 from .model import ToyModel
 
-# The split visits every set of active features.
+# The split by number of active features visits every set of them.
 MOST_FEATURES = 12
 
 
@@ -19,8 +19,8 @@ class LossTerms:
     ----------
     model : ToyModel
     weights, bias : ndarray
-    by_active : ndarray, shape (…, n_features + 1)
-        Part k comes from inputs with exactly k active features; the parts sum to the loss.
+    by_active : ndarray of shape (…, n_features + 1), or None
+        Part k comes from inputs with exactly k active features; the parts sum to the loss. None for more than 12 features.
     benefit, interference, bias_part : ndarray, shape (…, n_features)
         Parts of each output's loss, with its importance; see `loss_terms`.
     """
@@ -28,7 +28,7 @@ class LossTerms:
     model: ToyModel
     weights: np.ndarray
     bias: np.ndarray
-    by_active: np.ndarray
+    by_active: np.ndarray | None
     benefit: np.ndarray
     interference: np.ndarray
     bias_part: np.ndarray
@@ -36,6 +36,8 @@ class LossTerms:
     @property
     def loss(self):
         """The expected loss."""
+        if self.by_active is None:
+            return expected_loss(self.model, self.weights, self.bias)
         total = self.by_active.sum(axis=-1)
         return total if total.ndim else float(total)
 
@@ -46,7 +48,6 @@ def loss_terms(model, weights, bias):
     Parameters
     ----------
     model : ToyModel
-        At most 12 features.
     weights : array_like, shape (…, n_hidden, n_features)
     bias : array_like, shape (…, n_features)
 
@@ -57,7 +58,7 @@ def loss_terms(model, weights, bias):
     Raises
     ------
     ValueError
-        When an argument lies outside its domain or there are too many features.
+        When an argument lies outside its domain.
 
     Notes
     -----
@@ -86,9 +87,13 @@ def loss_terms(model, weights, bias):
     "Mathematical understanding". Chen et al. 2023, arXiv 2310.06301, Lemma 3.1 (the one-active part).
     """
     weights, bias = model.check_parameters(weights, bias)
+    by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None
+    parts = _linear_parts if model.activation == "linear" else _relu_parts
+    return LossTerms(model, weights, bias, by_active, *parts(model, weights, bias))
+
+
+def _by_active(model, weights, bias):
     n = model.n_features
-    if n > MOST_FEATURES:
-        raise ValueError(f"loss_terms treats up to {MOST_FEATURES} features, got {n} features")
     active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     p = model.feature_density
     probability = np.prod(np.where(active, p, 1 - p), axis=-1)
@@ -99,17 +104,26 @@ def loss_terms(model, weights, bias):
         "enumeration",
         0,
         density=active.astype(float),
-    )[0] * (probability[:, None] * model.importance)
+    )[0]
+    by_set = probability * (by_set @ model.importance)
     count = active.sum(axis=-1)
-    by_active = np.stack([by_set[..., count == k, :].sum(axis=(-1, -2)) for k in range(n + 1)], axis=-1)
-    if model.activation == "linear":
-        parts = _linear_parts(model, weights, bias)
-    else:
-        alone = by_set[..., 2 ** np.arange(n), :]  # (…, active feature, output)
-        benefit = np.diagonal(alone, axis1=-2, axis2=-1)
-        # summed without the diagonal, not by subtracting it
-        parts = benefit, np.where(np.eye(n, dtype=bool), 0.0, alone).sum(axis=-2), by_set[..., 0, :]
-    return LossTerms(model, weights, bias, by_active, *parts)
+    return np.stack([by_set[..., count == k].sum(axis=-1) for k in range(n + 1)], axis=-1)
+
+
+def _relu_parts(model, weights, bias):
+    inactive, own = 1 - model.feature_density, np.eye(model.n_features)
+    alone = model.feature_density * np.prod(np.where(own, 1.0, inactive), axis=-1)
+    gram, bias = np.swapaxes(weights, -1, -2) @ weights, bias[..., None]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        kink = np.nan_to_num(np.clip(-bias / gram, 0.0, 1.0))  # where z = gram u + bias changes its sign
+    start, end = np.where(gram > 0, kink, 0.0), np.where(gram < 0, kink, (gram > 0) | (bias > 0))  # z > 0 in between
+    loss = own * (start**3 + 1 - end**3) / 3
+    for node in (-(3**-0.5), 3**-0.5):  # Gauss–Legendre with two nodes is exact for a quadratic
+        u = (start + end) / 2 + node * (end - start) / 2
+        loss += (end - start) / 2 * (own * u - gram * u - bias) ** 2
+    loss *= model.importance[:, None] * alone
+    benefit, interference = np.diagonal(loss, axis1=-2, axis2=-1), np.where(own, 0.0, loss).sum(axis=-1)
+    return benefit, interference, np.prod(inactive) * model.importance * np.maximum(bias[..., 0], 0.0) ** 2
 
 
 def _linear_parts(model, weights, bias):

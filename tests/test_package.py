@@ -57,7 +57,15 @@ def test_import_loads_no_heavy_library():
 
 def test_help_loads_no_heavy_library():
     """``phasediag --help`` and each command's help answer without sympy, matplotlib, numba, scipy or xarray."""
-    for arguments in (["--help"], ["paper", "--help"], ["diagram", "-h"], ["boundary", "-h"], ["train", "-h"], ["--version"]):
+    for arguments in (
+        ["--help"],
+        ["paper", "--help"],
+        ["diagram", "-h"],
+        ["boundary", "-h"],
+        ["train", "-h"],
+        ["inspect", "-h"],
+        ["--version"],
+    ):
         run = f"from phasediag.cli import main\ntry: main({arguments!r})\nexcept SystemExit as end: assert not end.code"
         assert _loaded_after(run) == []
 

@@ -99,7 +99,35 @@ def test_relu_parts_by_feature_are_the_parts_with_at_most_one_active():
     assert not pair.interference.any() and not pair.bias_part.any() and not pair.benefit.any()
 
 
-def test_too_many_features_are_refused():
-    """The split visits every set of active features, so it stops at twelve."""
-    with pytest.raises(ValueError, match="loss_terms treats up to 12 features, got 13"):
-        loss_terms(ToyModel(1, np.ones(13), 0.5), np.ones((1, 13)), np.zeros(13))
+def test_parts_by_feature_of_many_features():
+    """Beyond 12 features only the split by number of active features is left out; an orthogonal block has its own parts."""
+    model, weights, bias = random_model(12, 4, 2, "relu")
+    few = loss_terms(model, weights, bias)
+    p = 0.3
+    larger = ToyModel(4, [*model.importance, *[1.0] * 12], [*model.density, *[p] * 12])
+    wide, long = np.zeros((2, 4, 16)), np.full((2, 16), 0.1)
+    wide[:, :2, :4], wide[:, 2, 4], long[:, :4] = weights, 1.0, bias
+    many = loss_terms(larger, wide, long)
+    assert few.by_active is not None and many.by_active is None
+    assert many.loss == pytest.approx(expected_loss(larger, wide, long), rel=1e-14)
+    rest = (1 - p) ** 12
+    for name in ("benefit", "bias_part"):
+        np.testing.assert_allclose(getattr(many, name)[:, :4], rest * getattr(few, name), rtol=1e-13)
+    # an added feature alone leaves each of the first outputs at its bias
+    alone = np.prod(1 - model.density) * 12 * p * (1 - p) ** 11 * model.importance * np.maximum(bias, 0) ** 2
+    np.testing.assert_allclose(many.interference[:, :4], rest * few.interference + alone, rtol=1e-13)
+    empty = np.prod(1 - model.density) * rest
+    np.testing.assert_allclose(many.bias_part[:, 4:], empty * 0.1**2, rtol=1e-13)
+
+
+def test_kinks_at_the_ends_of_the_interval():
+    """Weights and biases of 0, and outputs that switch on just where a feature begins or ends, have their limits as parts."""
+    for value, own, other in ((0.0, 1 / 3, 0.0), (1.0, 0.0, 1 / 3)):
+        terms = loss_terms(ToyModel(1, [1, 1], 0.5), [[value, value]], [0.0, 0.0])
+        np.testing.assert_allclose(terms.benefit, [0.25 * own] * 2, rtol=1e-15)
+        np.testing.assert_allclose(terms.interference, [0.25 * other] * 2, rtol=1e-15)
+    terms = loss_terms(ToyModel(1, [1, 1], 0.5), [[1.0, -1.0]], [-1.0, 1.0])
+    np.testing.assert_allclose(terms.benefit, [0.25 / 3, 0.25], rtol=1e-15)
+    np.testing.assert_allclose(terms.interference, [0.0, 0.25 / 3], rtol=1e-15)
+    tiny = loss_terms(ToyModel(1, [1, 1], 0.5), [[1e-200, 1.0]], [1e-3, -1e-3])
+    np.testing.assert_allclose(tiny.interference, [0.25e-6, 0.0], rtol=1e-14, atol=0)

@@ -1,0 +1,227 @@
+"""What given weights and biases are: their exact loss, phase and order parameters, and the minima they are near or miss."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._arguments import random_generator, real_number, whole_number
+from ._basin import descend, evaluate_loosely, largest, loss_scale
+from .minima import (
+    MOST_ENUMERATED,
+    SAME_LOSS,
+    SAME_POINT,
+    Minimum,
+    as_minimum,
+    equal_classes,
+    invariants,
+    minimize,
+    settle,
+)
+from .model import ToyModel
+from .order_parameters import Phase, classify, feature_dimensionality, feature_norm, interference
+from .terms import LossTerms, loss_terms
+from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
+
+RADIUS = 0.1
+"""The descent to the nearest minimum begins with steps no longer than this."""
+
+SETTLED = 1e-3
+"""A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """One model's parameters, what they do, and where they lie among the minima of the expected loss.
+
+    Attributes
+    ----------
+    model : ToyModel
+    weights : ndarray, shape (n_hidden, n_features)
+    bias : ndarray, shape (n_features,)
+    tolerance : float
+        Norms and cosines below it count as zero in ``phase``.
+    loss : float
+        Exact expected loss.
+    loss_error : float
+        Bound or cautious estimate of its absolute error.
+    feature_loss : ndarray, shape (n_features,)
+        Each feature's own loss E (x_i − x'_i)², without its importance.
+    gradient_norm : float
+        Largest entry of the gradient of loss / Σ_i I_i E x_i².
+    terms : LossTerms
+        The loss taken apart by feature and by number of active features; see `loss_terms`.
+    phase : Phase
+    feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
+    dead_outputs : tuple of int
+        Features (from 0) whose output is 0 for every input, so that no gradient reaches them.
+    nearest : Minimum
+        Where an exact descent from here ends; its phase is named with the tolerance of exact minima. It is no minimum when
+        the descent ends on a `plateau` or does not come to an end within its steps (large gradient_norm).
+    distance : float
+        √(‖R W* − W‖² + ‖b* − b‖²) to the nearest minimum (W*, b*), with the rotation or reflection R that makes it least.
+    minima : tuple of Minimum or None
+        All minima found, lowest first, the nearest among them; None for more than 10 features.
+    """
+
+    model: ToyModel
+    weights: np.ndarray
+    bias: np.ndarray
+    tolerance: float
+    loss: float
+    loss_error: float
+    feature_loss: np.ndarray
+    gradient_norm: float
+    terms: LossTerms
+    phase: Phase
+    feature_norm: np.ndarray
+    interference: np.ndarray
+    feature_dimensionality: np.ndarray
+    dead_outputs: tuple
+    nearest: Minimum
+    distance: float
+    minima: tuple | None
+
+    @property
+    def excess(self):
+        """How far the loss lies above that of the nearest minimum, relative to the latter."""
+        return max(self.loss / self.nearest.loss - 1, 0.0)
+
+    @property
+    def converged(self):
+        """Whether the excess is at most 1 %, of a descent that came to an end."""
+        return self.excess <= MOST_LEFT and self.nearest.gradient_norm <= SETTLED
+
+    @property
+    def plateau(self):
+        """The features whose output is 0 for every input where the descent ends, a tuple of int: empty at a minimum."""
+        return dead_outputs(self.model, self.nearest.weights, self.nearest.bias)
+
+    @property
+    def gap(self):
+        """By how much the loss exceeds that of the lowest minimum; None where minima are not searched for or not found."""
+        return max(self.loss - self.minima[0].loss, 0.0) if self.minima else None
+
+    @property
+    def metastable(self):
+        """Whether the descent ends above the lowest minimum: in a metastable one, unless it ends in none (see ``nearest``).
+
+        None where minima are not searched for or not found.
+        """
+        return self.nearest.loss > self.minima[0].loss * (1 + SAME_LOSS) if self.minima else None
+
+
+def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, seed=0):
+    """Tell what one model's weights and biases are, wherever they come from.
+
+    Parameters
+    ----------
+    model : ToyModel
+        Importance and density for which they are judged.
+    weights : array_like, shape (n_hidden, n_features)
+    bias : array_like, shape (n_features,)
+    tolerance : float
+        In (0, 1): norms and cosines below it count as zero when the phase is named; trained weights carry noise.
+    n_starts : int
+        Random starts of the search for the global minimum, as in `minimize`.
+    seed : None, int or numpy.random.Generator
+        Of that search.
+
+    Returns
+    -------
+    Inspection
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain, or the contour integral cannot even give the loss to one part in a thousand.
+
+    Notes
+    -----
+    The nearest minimum is where an exact descent ends: for up to 10 features a trust-region Newton method with short steps,
+    to a gradient of rounding size. The global minimum is the lowest of the minima that `minimize` finds and the nearest one.
+
+    For more than 10 features the descent is L-BFGS along the gradient of the contour integral. The nearest minimum is then
+    less exact (its ``gradient_norm`` tells how exact), its ``curvature`` is unknown (NaN, so that it never counts as converged
+    itself), and the global minimum is not searched for.
+    """
+    if not isinstance(model, ToyModel):
+        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    n_starts, seed = whole_number("n_starts", n_starts, 1), random_generator(seed)
+    weights, bias = model.check_parameters(weights, bias)
+    if weights.ndim != 2:
+        raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
+    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
+    phase = classify(weights, tolerance=tolerance)
+    losses, *gradient, error = evaluate_loosely(model, weights, bias)
+    few = model.n_features <= MOST_ENUMERATED
+    minima = minimize(model, n_starts=n_starts, seed=seed) if few else None
+    nearest = _settled(model, weights, bias) if few else descend(model, weights, bias)
+    if few:
+        nearest, minima = _ranked(model, nearest, minima)
+    return Inspection(
+        model=model,
+        weights=weights,
+        bias=bias,
+        tolerance=tolerance,
+        loss=float(model.importance @ losses),
+        loss_error=float(error),
+        feature_loss=losses,
+        gradient_norm=largest(gradient) / loss_scale(model),
+        terms=loss_terms(model, weights, bias),
+        phase=phase,
+        feature_norm=feature_norm(weights),
+        interference=interference(weights),
+        feature_dimensionality=feature_dimensionality(weights),
+        dead_outputs=dead_outputs(model, weights, bias),
+        nearest=nearest,
+        distance=float(np.hypot(np.linalg.norm(turned(nearest.weights, weights) - weights), np.linalg.norm(nearest.bias - bias))),
+        minima=minima,
+    )
+
+
+def dead_outputs(model, weights, bias):
+    """Return the features whose output is 0 for every input and stays so under small changes, a tuple of int.
+
+    What can be added up does not exceed 0. Where weights and bias of an output are all 0, a rising bias switches it on at once.
+    """
+    if model.activation == "linear":
+        return ()
+    most = np.maximum(weights.T @ weights, 0.0).sum(axis=1) + bias
+    return tuple(np.flatnonzero((most <= 0) & (bias < 0)).tolist())
+
+
+def turned(weights, towards):
+    """Return weights after the rotation or reflection of the hidden space that brings them nearest to others.
+
+    References
+    ----------
+    Schönemann 1966, "A generalized solution of the orthogonal Procrustes problem".
+    """
+    left, _, right = np.linalg.svd(towards @ weights.T)
+    return left @ right @ weights
+
+
+def _settled(model, weights, bias):
+    """The Minimum at the bottom of the basin, by Newton's method."""
+    point = np.concatenate([weights.ravel(), bias])[None]
+    importance, density = model.importance[None], model.feature_density[None]
+    relu = model.activation == "relu"
+    return as_minimum(model, settle(point, model.n_hidden, importance, density, relu=relu, radius=RADIUS)[0], False)
+
+
+def _ranked(model, nearest, minima):
+    """The nearest minimum with its mark, and all of them lowest first, it among them unless it is a plateau."""
+    if nearest.converged and not dead_outputs(model, nearest.weights, nearest.bias):
+        minima = [other for other in minima if not _same(model, other, nearest)] + [nearest]
+    lowest = min((minimum.loss for minimum in minima), default=np.inf)
+    marked = {id(m): replace(m, is_global=m.loss <= lowest * (1 + SAME_LOSS)) for m in [*minima, nearest]}
+    return marked[id(nearest)], tuple(sorted((marked[id(m)] for m in minima), key=lambda m: m.loss))
+
+
+def _same(model, one, other):
+    """Whether two minima differ by no more than a rotation and an exchange of equal features (linear: lie in one valley)."""
+    if abs(one.loss - other.loss) > SAME_LOSS * other.loss:
+        return False
+    classes = equal_classes(model)
+    keys = [invariants(np.concatenate([m.weights.ravel(), m.bias]), model.n_hidden, classes) for m in (one, other)]
+    return model.activation == "linear" or np.max(np.abs(keys[0] - keys[1])) <= SAME_POINT
