@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
+from ._cells import FIELDS, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from ._optimizers import mover, step_scalars
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
@@ -57,33 +58,58 @@ class Patterns(_Trainer):
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
-        self.law = PatternLaw(chunk.density, np.unique(self.sizes)[::-1]).arrays()
-        block, sums = self.sizes[0], n * (n + 1) * LANES
-        values = aligned(n * block + LANES * n * 2**n)
-        counts = [np.zeros(2**n, np.int64) for _ in range(3)]
-        self.space = (aligned(STATE, np.uint32), aligned(2 * block + LANES, np.uint32), values, *counts)
-        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums), aligned((m + 1) * n * LANES))
-        self.kernel = _sgd.train_independent if self.independent else _sgd.train_shared
-        self.routines = _sgd.routines(n, chunk.relu, self.independent)
+        self.patterns = PatternLaw(chunk.density, np.unique(self.sizes)[::-1]).arrays()
+        set_up = self._set_up_independent if self.independent else self._set_up_shared
+        set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
+        sums = n * (n + 1) * LANES
+        self.work = (aligned(sums + n * n * LANES), aligned(n_vectors * sums), aligned(sums), aligned((m + 1) * n * LANES))
+        self.routines = _sgd.routines(n, m, chunk.relu, self.independent)
+
+    def _set_up_independent(self, n, block, state, words):
+        counts, begin, present = (np.zeros(2**n, np.int64) for _ in range(3))
+        self.law, self.kernel = self.patterns, _sgd.train_independent
+        self.space = (state, words, aligned(n * block + LANES * n * 2**n), counts, begin, present)
+
+    def _set_up_shared(self, n, block, state, words):
+        levels = np.array([[n_levels(k, count) if count else -1 for count in range(block + 1)] for k in range(n + 1)])
+        self.law, self.kernel = (self.patterns, levels, geometry()), _sgd.train_shared
+        most = 2**n - 1  # patterns, of as many cells as they have room for
+        n_cells = most + 2**MOST_LEVELS * -(-block // 24)
+        groups = most + n_cells // LANES
+        values = aligned(n * LANES * (block + ROUND * groups))
+        moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
+        described = np.zeros(FIELDS * most, np.int64), np.zeros(2 * n_cells, np.int64)
+        held = aligned(max(LANES, 2**MOST_LEVELS), np.int32)
+        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *described, held)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
         x = np.zeros((self.chunk.batch_size, self.n))
-        active, order = self.law[0], self.law[1].reshape(-1, self.n)
+        shown = self._show_independent if self.independent else self._show_shared
         for block, end in enumerate(np.cumsum(self.sizes)):
-            key = self.keys[model if self.independent else 0]
-            n_present = draw_block(key, step, block, self.sizes, self.law, self.independent, self.space)
-            _, _, values, counts, begin, present = self.space
-            for pattern, start in zip(present[:n_present], begin[:n_present], strict=True):
-                k, count = active[pattern], counts[pattern]
-                if self.independent:
-                    padded = -(-count // LANES) * LANES
-                    drawn = values[start : start + k * padded].reshape(k, padded)[:, :count].T
-                else:
-                    drawn = values[start : start + k * count].reshape(count, k)
-                end -= count
-                x[end : end + count, order[pattern, :k]] = -drawn
+            for features, samples in shown(step, block, model):
+                x[end - len(samples) : end, features] = -samples
+                end -= len(samples)
         return x
+
+    def _show_independent(self, step, block, model):
+        n_present = draw_block(self.keys[model], step, block, self.sizes, self.law, self.space)
+        _, _, values, counts, begin, present = self.space
+        for pattern, start in zip(present[:n_present], begin[:n_present], strict=True):
+            k, count = self.law[0][pattern], counts[pattern]
+            padded = -(-count // LANES) * LANES
+            yield self._features(pattern), values[start : start + k * padded].reshape(k, padded)[:, :count].T
+
+    def _show_shared(self, step, block, model):
+        n_present = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
+        _, _, _, values, _, patterns, cells, _ = self.space
+        for pattern, k, n_cells, *_, first in patterns[: n_present * FIELDS].reshape(-1, FIELDS):
+            for rounds, start in cells[first : first + 2 * max(n_cells, 1)].reshape(-1, 2):
+                drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
+                yield self._features(pattern), drawn[~np.isnan(drawn[:, 0])]
+
+    def _features(self, pattern):
+        return np.flatnonzero(pattern >> np.arange(self.n) & 1)
 
     def _in_lanes(self, rows):
         padded = np.zeros((-(-self.n_models // LANES) * LANES, rows.shape[1]))

@@ -19,6 +19,8 @@ from numba import float32, int64, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._cell_sums import adder
+from ._cells import draw_cells
 from ._jit import jit
 from ._optimizers import N_SCALARS, mover
 from ._streams import draw_block
@@ -48,8 +50,8 @@ from ._vectors import (
 MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
 
 
-def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, count, lane):
-    """Emit the loops over the samples of a pattern with k active features, for all n outputs."""
+def _emit_samples(builder, n, k, relu, forms, sums, order, values, count, lane):
+    """Emit the loops over the samples of a pattern with k active features, for all n outputs; lanes are samples."""
     number = count.type
     rows = [builder.mul(builder.load(at(builder, order, number(a))), number(n + 1)) for a in range(n)]
     columns = [builder.load(at(builder, order, number(a))) for a in range(k)] + [number(n)]
@@ -57,113 +59,114 @@ def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, co
     def entry(array, a, c):
         return at(builder, array, builder.mul(builder.add(rows[a], columns[c]), number(LANES)))
 
-    def coefficient(a, c):
-        if by_sample:
-            return splat_ir(builder, builder.load(at(builder, entry(forms, a, c), lane)))
-        return load_ir(builder, entry(forms, a, c))
-
-    n_rounds = builder.ashr(builder.add(count, number(LANES - 1)), number(4)) if by_sample else count
+    n_rounds = builder.ashr(builder.add(count, number(LANES - 1)), number(4))
     width = max(1, MAX_SUMS // (k + 1))
     for first in range(0, n, width):
         outputs = range(first, min(first + width, n))
-        lines = [[coefficient(a, c) for c in range(k + 1)] for a in outputs]
+        lines = [
+            [splat_ir(builder, builder.load(at(builder, entry(forms, a, c), lane))) for c in range(k + 1)] for a in outputs
+        ]
         places = [[entry(sums, a, c) for c in range(k + 1)] for a in outputs]
         totals = [variables(builder, [load_ir(builder, place) for place in row]) for row in places]
         with cgutils.for_range(builder, n_rounds) as loop:
-            if by_sample:  # values[feature][sample], each feature padded to whole vectors
-                start = [builder.add(loop.index, builder.mul(n_rounds, number(a))) for a in range(k)]
-                y = [load_ir(builder, at(builder, values, builder.mul(s, number(LANES)))) for s in start]
-                left = builder.trunc(builder.sub(count, builder.mul(loop.index, number(LANES))), WORD)
-                lanes = ir.Constant(WORDS, list(range(LANES)))
-                inside = builder.icmp_signed("<", lanes, splat_ir(builder, left, WORDS))
-            else:  # values[sample][feature]
-                start = builder.mul(loop.index, number(k))
-                y = [splat_ir(builder, builder.load(at(builder, values, start, number(a)))) for a in range(k)]
-                inside = None
+            start = [builder.add(loop.index, builder.mul(n_rounds, number(a))) for a in range(k)]
+            y = [load_ir(builder, at(builder, values, builder.mul(s, number(LANES)))) for s in start]
+            left = builder.trunc(builder.sub(count, builder.mul(loop.index, number(LANES))), WORD)
+            lanes = ir.Constant(WORDS, list(range(LANES)))
+            inside = builder.icmp_signed("<", lanes, splat_ir(builder, left, WORDS))
             for a, line, total in zip(outputs, lines, totals, strict=True):
                 error = line[k]
                 for c in range(k):
                     error = call_ir(builder, "fma", line[c], y[c], error)
                 passes = inside
                 if relu:
-                    passes = builder.fcmp_ordered(">", error, y[a] if a < k else constant(0.0))
-                    passes = passes if inside is None else builder.and_(passes, inside)
+                    active = builder.fcmp_ordered(">", error, y[a] if a < k else constant(0.0))
+                    passes = builder.and_(active, inside)
                 for c in range(k + 1):
                     old = builder.load(total[c])
                     new = builder.fadd(error, old) if c == k else call_ir(builder, "fma", error, y[c], old)
-                    builder.store(new if passes is None else builder.select(passes, new, old), total[c])
+                    builder.store(builder.select(passes, new, old), total[c])
         for total, row in zip(totals, places, strict=True):
             for variable, place in zip(total, row, strict=True):
                 store_ir(builder, builder.load(variable), place)
 
 
 @intrinsic(prefer_literal=True)
-def _accumulate(typing, n, relu, by_sample, forms, sums, order, k, values, count, lane):
+def _accumulate(typing, n, relu, forms, sums, order, k, values, count, lane):
     def emit(context, builder, sig, args):
-        constants = [kind.literal_value for kind in sig.args[:3]]
-        forms, sums, order, k, values, count, lane = args[3:]
+        n, relu = (kind.literal_value for kind in sig.args[:2])
+        forms, sums, order, k, values, count, lane = args[2:]
         switch(
-            builder, k, range(1, constants[0] + 1),
-            lambda case: _emit_samples(
-                builder, constants[0], case, *constants[1:], forms, sums, order, values, count, lane
-            ),
+            builder, k, range(1, n + 1),
+            lambda case: _emit_samples(builder, n, case, relu, forms, sums, order, values, count, lane),
         )  # fmt: skip
         return context.get_dummy_value()
 
-    return types.void(n, relu, by_sample, forms, sums, order, k, values, count, lane), emit
+    return types.void(n, relu, forms, sums, order, k, values, count, lane), emit
 
 
 @cache
-def accumulator(n, relu, by_sample):
-    """Return the compiled routine that adds the samples of one pattern to the sums of sixteen lanes, for n features.
+def accumulator(n, relu):
+    """Return the routine that adds the samples of one pattern and one model to sums over samples, for n features.
 
-    Its arguments are pointers to ``forms``, ``sums``, the features in ``order`` (the k active ones first) and values, the
-    number of samples and a lane. Lanes are models that share the samples; or, ``by_sample``, lanes are samples, the forms
-    are those of the one model ``lane`` and the sums still to be added over lanes.
+    Its arguments are pointers to ``forms``, ``sums``, the features in ``order`` (the k active ones first) and values, each
+    feature's padded to whole vectors, the number of samples and the lane of the model's forms. Lanes of the sums are samples.
     """
 
     def accumulate(forms, sums, order, k, values, count, lane):
-        _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
+        _accumulate(n, relu, forms, sums, order, k, values, count, lane)
 
     return routine(accumulate, *"ffinfnn")
 
 
 @cache
-def preparer():
-    """Return the routine that writes C = I − WᵀW and b of sixteen models: row i of ``forms`` holds C_i0 … C_i,n−1, b_i."""
+def preparer(n, m):
+    """Return the routine that writes the forms of sixteen models of n features and m dimensions.
 
-    def prepare(n, m, parameters, forms):
+    Row i of ``forms`` holds C_i0 … C_i,n−1, b_i, where C = I − G; the rows of G = WᵀW follow.
+    """
+
+    def prepare(parameters, forms):
         for i in range(n):
             for j in range(i, n):
-                entry = splat(float32(0.0))
-                for k in range(m):
+                entry = load(parameters, i * LANES) * load(parameters, j * LANES)
+                for k in range(1, m):
                     entry = fma(load(parameters, (k * n + i) * LANES), load(parameters, (k * n + j) * LANES), entry)
+                store(forms, (n * (n + 1) + i * n + j) * LANES, entry)
+                store(forms, (n * (n + 1) + j * n + i) * LANES, entry)
                 entry = splat(float32(1.0 if i == j else 0.0)) - entry
                 store(forms, (i * (n + 1) + j) * LANES, entry)
                 store(forms, (j * (n + 1) + i) * LANES, entry)
             store(forms, (i * (n + 1) + n) * LANES, load(parameters, (m * n + i) * LANES))
 
-    return routine(prepare, *"nnff")
+    return routine(prepare, *"ff")
 
 
 @cache
-def empties():
-    """Return the routine that adds the samples without an active feature: their errors are b, or its positive part."""
+def starter(n):
+    """Return the routine that starts the sums of sixteen models, or goes on with them if ``again``.
 
-    def add(n, relu, forms, sums, count):
+    Of the samples without an active feature, ``count`` in number, the errors are b, or its positive part.
+    """
+
+    def start(relu, again, forms, sums, count):
+        if not again:
+            for entry in range(0, n * (n + 1) * LANES, LANES):
+                store(sums, entry, splat(float32(0.0)))
         weight = splat(float32(count))
-        for row in range(n * LANES, n * (n + 1) * LANES + LANES, (n + 1) * LANES):
+        for i in range(n):
+            row = (i * (n + 1) + n) * LANES
             bias = load(forms, row)
             store(sums, row, fma(weight, where_positive(bias, bias) if relu else bias, load(sums, row)))
 
-    return routine(add, *"nnffn")
+    return routine(start, *"nnffn")
 
 
 @cache
-def differentiator():
+def differentiator(n, m):
     """Return the routine that turns the sums of sixteen models into gradients, in the layout of their parameters."""
 
-    def differentiate(n, m, average, sums, importance, parameters, gradient):
+    def differentiate(average, sums, importance, parameters, gradient):
         for i in range(n):  # T = I S + (I S)ᵀ, in place; S here is −Σ e y
             own = load(importance, i * LANES)
             for j in range(i, n):
@@ -181,12 +184,12 @@ def differentiator():
                     slope = fma(weight, load(sums, (i * (n + 1) + j) * LANES), slope)
                 store(gradient, (k * n + i) * LANES, splat(-average) * slope)
 
-    return routine(differentiate, "n", "n", types.float32, *"ffff")
+    return routine(differentiate, types.float32, *"ffff")
 
 
-def routines(n, relu, by_sample):
+def routines(n, m, relu, independent):
     """Return the addresses that the kernels below take."""
-    made = (mover(), preparer(), empties(), differentiator(), accumulator(n, relu, by_sample))
+    made = (mover(), preparer(n, m), starter(n), differentiator(n, m), accumulator(n, relu) if independent else adder())
     return tuple(one.address for one in made)
 
 
@@ -200,38 +203,29 @@ def train_shared(
     parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2);
     average: 2/(B n).
     """
-    move, prepare, add_empty, differentiate, accumulate = routines
+    move, prepare, begin, differentiate, add = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
-    n_vectors = parameters.size // rows
-    active, orders = law[0], law[1]
-    values, counts, begin, present = space[2], space[3], space[4], space[5]
+    law, levels, geometry = law
+    _, _, counts, values, moments, patterns, cells, _ = space
     forms, sums, _, gradient = work
     at_forms, at_gradient = address(forms, 0), address(gradient, 0)
     for step in range(start, stop):
-        for entry in range(n_vectors * row_sums):
-            sums[entry] = 0
         for block in range(sizes.size):
-            n_present = draw_block(keys[0], step, block, sizes, law, len(keys) > 1, space)
-            for v in range(n_vectors):
-                at_sums = address(sums, v * row_sums)
-                invoke(prepare, n, m, address(parameters, v * rows), at_forms)
-                invoke(add_empty, n, int64(relu), at_forms, at_sums, counts[0])
-                for i in range(n_present):
-                    pattern = present[i]
+            n_present = draw_cells(keys[0], step, block, sizes, law, levels, geometry, space)
+            for v in range(parameters.size // rows):
+                at_parameters, at_sums = address(parameters, v * rows), address(sums, v * row_sums)
+                invoke(prepare, at_parameters, at_forms)
+                invoke(begin, int64(relu), block, at_forms, at_sums, counts[0])
+                invoke(
+                    add, n, int64(relu), n_present, address(patterns, 0), address(law[1], 0), at_forms, at_sums,
+                    address(values, 0), address(moments, 0), address(geometry[1], 0), address(cells, 0),
+                )  # fmt: skip
+                if block == sizes.size - 1:
+                    invoke(differentiate, average, at_sums, address(importance, v * n * LANES), at_parameters, at_gradient)
                     invoke(
-                        accumulate, at_forms, at_sums, address(orders, pattern * n), active[pattern],
-                        address(values, begin[i]), counts[pattern], 0,
+                        move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
+                        address(first, v * rows), address(second, v * rows), rows // LANES,
                     )  # fmt: skip
-        for v in range(n_vectors):
-            at_parameters = address(parameters, v * rows)
-            invoke(
-                differentiate, n, m, average, address(sums, v * row_sums), address(importance, v * n * LANES),
-                at_parameters, at_gradient,
-            )  # fmt: skip
-            invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
-                address(first, v * rows), address(second, v * rows), rows // LANES,
-            )  # fmt: skip
 
 
 @jit
@@ -249,13 +243,13 @@ def train_independent(
     for step in range(start, stop):
         for v in range(parameters.size // rows):
             at_parameters = address(parameters, v * rows)
-            invoke(prepare, n, m, at_parameters, at_forms)
+            invoke(prepare, at_parameters, at_forms)
             for lane in range(LANES):
                 for entry in range(row_sums):
                     partial[entry] = 0
                 n_empty = 0
                 for block in range(sizes.size):
-                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, len(keys) > 1, space)
+                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, space)
                     n_empty += counts[0]
                     for i in range(n_present):
                         pattern = present[i]
@@ -267,10 +261,7 @@ def train_independent(
                     sums[row + lane] = total(load(partial, row))
                 for row in range(n * LANES + lane, row_sums, (n + 1) * LANES):
                     sums[row] += n_empty * (max(forms[row], float32(0.0)) if relu else forms[row])
-            invoke(
-                differentiate, n, m, average, address(sums, 0), address(importance, v * n * LANES), at_parameters,
-                at_gradient,
-            )  # fmt: skip
+            invoke(differentiate, average, address(sums, 0), address(importance, v * n * LANES), at_parameters, at_gradient)
             invoke(
                 move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
                 address(first, v * rows), address(second, v * rows), rows // LANES,

@@ -14,11 +14,12 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 import numpy as np
 from llvmlite import ir
 from numba import int64, types, uint64
+from numba.core import cgutils
 from numba.extending import intrinsic
 from scipy.special import betaln, xlog1py, xlogy
 
 from ._jit import jit
-from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir, variables
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -64,6 +65,18 @@ def seed_state(typing, key, step, block, state):
     return types.void(key, types.int64, types.int64, state), emit
 
 
+def advance_ir(builder, state):
+    """Emit the next output of xoshiro128+, whose four words of state are in variables."""
+    s0, s1, s2, s3 = (builder.load(variable) for variable in state)
+    output, shifted = builder.add(s0, s3), builder.shl(s1, constant(9, WORDS))
+    s2, s3 = builder.xor(s2, s0), builder.xor(s3, s1)
+    s1, s0 = builder.xor(s1, s2), builder.xor(s0, s3)
+    s3 = builder.or_(builder.shl(s3, constant(11, WORDS)), builder.lshr(s3, constant(21, WORDS)))
+    for value, variable in zip((s0, s1, builder.xor(s2, shifted), s3), state, strict=True):
+        builder.store(value, variable)
+    return output
+
+
 def _emit_fill(convert):
     """Return an emitter that writes ``n_vectors`` vectors of ``convert``\\ ed xoshiro128+ output from entry 0 on."""
 
@@ -72,30 +85,12 @@ def _emit_fill(convert):
         state_at = pointer(context, builder, sig.args[0], state, to=WORDS)
         kind = FLOATS if sig.args[1].dtype == types.float32 else WORDS
         target = pointer(context, builder, sig.args[1], out, *place, to=kind)
-        before, loop, after = builder.block, builder.append_basic_block("draw"), builder.append_basic_block("drawn")
-        index, zero, one = n_vectors.type, n_vectors.type(0), n_vectors.type(1)
-        seeds = [builder.load(builder.gep(state_at, [index(w)]), align=4) for w in range(4)]
-        builder.cbranch(builder.icmp_signed(">", n_vectors, zero), loop, after)
-        builder.position_at_end(loop)
-        i = builder.phi(index)
-        s = [builder.phi(WORDS) for _ in range(4)]
-        builder.store(convert(builder, builder.add(s[0], s[3])), builder.gep(target, [i]), align=4)
-        shifted = builder.shl(s[1], constant(9, WORDS))
-        s2, s3 = builder.xor(s[2], s[0]), builder.xor(s[3], s[1])
-        s1, s0 = builder.xor(s[1], s2), builder.xor(s[0], s3)
-        s2 = builder.xor(s2, shifted)
-        s3 = builder.or_(builder.shl(s3, constant(11, WORDS)), builder.lshr(s3, constant(21, WORDS)))
-        following = builder.add(i, one)
-        builder.cbranch(builder.icmp_signed("<", following, n_vectors), loop, after)
-        for phi, first, again in zip([i, *s], [zero, *seeds], [following, s0, s1, s2, s3], strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(again, loop)
-        builder.position_at_end(after)
-        ends = [builder.phi(WORDS) for _ in range(4)]
-        for w, (phi, first, last) in enumerate(zip(ends, seeds, (s0, s1, s2, s3), strict=True)):
-            phi.add_incoming(first, before)
-            phi.add_incoming(last, loop)
-            builder.store(phi, builder.gep(state_at, [index(w)]), align=4)
+        places = [builder.gep(state_at, [n_vectors.type(w)]) for w in range(4)]
+        words = variables(builder, [builder.load(place, align=4) for place in places])
+        with cgutils.for_range(builder, n_vectors) as loop:
+            builder.store(convert(builder, advance_ir(builder, words)), builder.gep(target, [loop.index]), align=4)
+        for variable, place in zip(words, places, strict=True):
+            builder.store(builder.load(variable), place, align=4)
         return context.get_dummy_value()
 
     return emit
@@ -201,26 +196,33 @@ def draw_outcome(words, i, start, stop, cut, alias):
 
 
 @jit
-def draw_block(key, step, block, sizes, law, padded, space):
-    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
-
-    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
-    apart. Values lie sample by sample, or, if ``padded``, feature by feature, each padded to whole vectors.
-    """
-    state, words, values, counts, begin, present = space
-    active, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
+def draw_counts(key, step, block, sizes, law, state, words, counts):
+    """Seed the generators of one block of a minibatch and draw how many of its samples have each pattern."""
+    _, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
     seed_state(key, step, block, state)
     fill_words(state, words, 1)
     which = 0 if sizes[block] == sizes[0] else 1
     rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
     fill_words(state, words, (2 * rest + LANES - 1) // LANES)
-    for pattern in range(active.size):
+    for pattern in range(counts.size):
         counts[pattern] = 0
     for i in range(rest):
         pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
         beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
         counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
     counts[usual] = sizes[block] - rest
+
+
+@jit
+def draw_block(key, step, block, sizes, law, space):
+    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
+
+    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
+    apart. Values lie feature by feature, each padded to whole vectors.
+    """
+    state, words, values, counts, begin, present = space
+    draw_counts(key, step, block, sizes, law, state, words, counts)
+    active = law[0]
     filled = 0
     n_present = 0
     for pattern in range(1, active.size):
@@ -229,6 +231,6 @@ def draw_block(key, step, block, sizes, law, padded, space):
             present[n_present] = pattern
             begin[n_present] = filled
             n_present += 1
-            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES if padded else count)
-    fill_negated(state, values, (filled + LANES - 1) // LANES)
+            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES)
+    fill_negated(state, values, filled // LANES)
     return n_present

@@ -82,7 +82,7 @@ def call_ir(builder, name, *args):
 
 def variables(builder, values):
     """Emit variables that start with the given vectors; the compiler keeps them in registers."""
-    made = [cgutils.alloca_once(builder, FLOATS) for _ in values]
+    made = [cgutils.alloca_once(builder, value.type) for value in values]
     for variable, value in zip(made, values, strict=True):
         builder.store(value, variable)
     return made

@@ -1,0 +1,193 @@
+"""Minibatches sorted into cells.
+
+The samples with the same k active features are points of the unit cube [0, 1]^k. The cube is halved along one feature
+after the other until a cell holds some ten of them: the number in either half of a cell is binomial with probability ½, the
+number of ones among as many random bits, and within its cell a sample is uniform. That is the law of samples drawn one by
+one, which nobody has to sort. Cells know the moments of their samples, so that an output that is active on all of a cell,
+or on nothing of it, need not look at the samples.
+"""
+
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+from numba import int64, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._jit import jit
+from ._streams import advance_ir, draw_counts, fill_words
+from ._vectors import FLOATS, LANES, WORD, WORDS, at, call_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
+
+ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
+MOST_ACTIVE = 5  # active features up to which there are cells and moments
+MOST_LEVELS = 7  # halvings of the cube
+FIELDS = 7  # numbers that describe a pattern that is present
+
+
+def n_moments(k):
+    """Return the number of moments of order 0 to 2 of k features."""
+    return (k + 1) * (k + 2) // 2
+
+
+def n_levels(k, count):
+    """Return how often the cube of k features is halved for ``count`` samples; −1 where cells do not pay."""
+    if k > MOST_ACTIVE or count < 24:
+        return -1
+    return min(MOST_LEVELS, int(np.log2(count / 12)))
+
+
+@cache
+def geometry():
+    """Return (start, corners, lattice): where the cells of k features and so many halvings begin in tables of their corners.
+
+    ``start`` has shape (MOST_ACTIVE + 1, MOST_LEVELS + 1, 2). In ``corners`` lie the k widths of a cell, then the k
+    coordinates of each cell's lower corner; in ``lattice`` the same corners in units of 2⁻²⁴, feature by feature.
+    """
+    start = np.zeros((MOST_ACTIVE + 1, MOST_LEVELS + 1, 2), np.int64)
+    corners, lattice = [np.zeros(0)], [np.zeros(0, np.int32)]
+    for k in range(1, MOST_ACTIVE + 1):
+        for levels in range(MOST_LEVELS + 1):
+            start[k, levels] = sum(map(len, corners)), sum(map(len, lattice))
+            place, width = np.zeros((2**levels, k)), np.ones(k)
+            for level in range(levels):
+                width[level % k] /= 2
+                place[:, level % k] += (np.arange(2**levels) >> (levels - 1 - level) & 1) * width[level % k]
+            corners += [width, place.ravel()]
+            padded = np.zeros((k, max(LANES, 2**levels)), np.int32)
+            padded[:, : 2**levels] = place.T * 2.0**24
+            lattice.append(padded.ravel())
+    return start, np.concatenate(corners).astype(np.float32), np.concatenate(lattice)
+
+
+@intrinsic
+def _ones(typing, word):
+    """Return the number of ones among the bits of a word."""
+    return types.int64(types.uint32), lambda context, builder, sig, args: builder.zext(builder.ctpop(args[0]), ir.IntType(64))
+
+
+@intrinsic
+def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, row, n_samples, values, at_values, moments, at_moments):
+    """Draw the samples of sixteen cells, one per lane: ``n_samples`` rows of k vectors, NaN beyond a cell's count.
+
+    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y.
+    """
+    whole = types.int64
+    sig = types.void(state, whole, whole, counts, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+
+    def emit(context, builder, sig, args):
+        (state, k, levels, counts, first, lattice, lattice_at, row, n_samples, values, at_values, moments, at_moments) = args
+        kinds = sig.args
+        state = pointer(context, builder, kinds[0], state, to=WORDS)
+        inside = builder.load(pointer(context, builder, kinds[3], counts, first, to=WORDS), align=4)
+        lattice = pointer(context, builder, kinds[5], lattice, lattice_at, to=WORD)
+        values = pointer(context, builder, kinds[9], values, at_values)
+        moments = pointer(context, builder, kinds[11], moments, at_moments)
+        number = k.type
+        states = [at(builder, state, number(i)) for i in range(4)]
+
+        def block(k):
+            words = variables(builder, [builder.load(place, align=4) for place in states])
+            with_moments = k <= MOST_ACTIVE
+            corner, shift = [], []
+            for f in range(k):
+                place = builder.bitcast(at(builder, lattice, builder.mul(row, number(f))), WORDS.as_pointer())
+                corner.append(builder.load(place, align=4) if with_moments else constant(0, WORDS))
+                halved = builder.sdiv(builder.add(levels, number(k - 1 - f)), number(k))  # how often along this feature
+                shift.append(splat_ir(builder, builder.trunc(builder.add(halved, number(8)), WORD), WORDS))
+            totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1 if with_moments else 0))
+            with cgutils.for_range(builder, n_samples) as loop:
+                index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
+                there = builder.icmp_signed("<", index, inside)
+                y = []
+                for f in range(k):
+                    fresh = builder.lshr(advance_ir(builder, words), shift[f])
+                    whole = builder.sitofp(builder.add(corner[f], fresh), FLOATS)
+                    value = builder.fmul(whole, constant(-(2.0**-24)))
+                    target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, number(k)), number(f)), number(LANES)))
+                    store_ir(builder, builder.select(there, value, constant(float("nan"))), target)
+                    y.append(builder.select(there, value, constant(0.0)))
+                if with_moments:
+                    products = [None, *((a, b) for a in range(k) for b in range(a, k))]
+                    for f in range(k):
+                        builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
+                    for variable, (a, b) in zip(totals[k:], products[1:], strict=True):
+                        builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
+            for variable, place in zip(words, states, strict=True):
+                builder.store(builder.load(variable), place, align=4)
+            if with_moments:
+                store_ir(builder, builder.sitofp(inside, FLOATS), moments)
+                for q, variable in enumerate(totals):
+                    store_ir(builder, builder.load(variable), at(builder, moments, number((q + 1) * LANES)))
+
+        switch(builder, k, range(1, 9), block)
+        return context.get_dummy_value()
+
+    return sig, emit
+
+
+@jit
+def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
+    """Draw one block of a minibatch, sorted into cells; return the number of patterns present, the empty one apart.
+
+    Fills the arrays of ``space``. ``patterns`` has one row of FIELDS numbers for each pattern present: its integer, its
+    number k of active features, that of its cells (0 where they do not pay and there is but one, without moments), and
+    where its values, moments, corners and cells begin. A cell's numbers are its rounds and where its values begin; its
+    j-th sample's k negated values lie there at distances of LANES, the next sample k LANES further on.
+    """
+    state, words, counts, values, moments, patterns, cells, held = space
+    start, _, lattice = geometry
+    draw_counts(key, step, block, sizes, law, state, words, counts)
+    active = law[0]
+    n_present = filled = known = listed = 0
+    for pattern in range(1, active.size):
+        count = counts[pattern]
+        if count == 0:
+            continue
+        k = active[pattern]
+        levels = levels_of[k, count]
+        n_cells = 1 << max(levels, 0)
+        patterns[n_present * FIELDS] = pattern
+        patterns[n_present * FIELDS + 1] = k
+        patterns[n_present * FIELDS + 2] = n_cells if levels >= 0 else 0
+        patterns[n_present * FIELDS + 3] = filled
+        patterns[n_present * FIELDS + 4] = known
+        patterns[n_present * FIELDS + 5] = start[k, levels, 0] if levels >= 0 else 0
+        patterns[n_present * FIELDS + 6] = listed
+        n_present += 1
+        _halve(state, words, held, count, max(levels, 0))
+        for first in range(0, n_cells, LANES):
+            most = 0
+            for cell in range(first, min(first + LANES, n_cells)):
+                rounds = (held[cell] + ROUND - 1) // ROUND
+                most = max(most, rounds)
+                cells[listed] = rounds
+                cells[listed + 1] = filled + cell - first
+                listed += 2
+            at_lattice = start[k, levels, 1] + first if levels >= 0 else 0
+            _fill_cells(
+                state, k, max(levels, 0), held, first, lattice, at_lattice, max(n_cells, LANES), most * ROUND, values, filled,
+                moments, known,
+            )  # fmt: skip
+            filled += most * ROUND * k * LANES
+            known += (k + 1) * (k + 2) // 2 * LANES
+    return n_present
+
+
+@jit
+def _halve(state, words, held, count, levels):
+    """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
+    held[0] = count
+    for level in range(levels):
+        fill_words(state, words, (count // 32 + (1 << level) + LANES - 1) // LANES)
+        used = 0
+        for cell in range((1 << level) - 1, -1, -1):
+            whole, rest = held[cell] >> 5, held[cell] & 31
+            ones = _ones(words[used + whole] & np.uint32((1 << rest) - 1))
+            for i in range(used, used + whole):
+                ones += _ones(words[i])
+            used += whole + 1
+            held[2 * cell + 1] = held[cell] - ones
+            held[2 * cell] = ones
+    for cell in range(1 << levels, LANES):
+        held[cell] = 0
