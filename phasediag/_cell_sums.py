@@ -39,7 +39,7 @@ class _Pattern:
 
     def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
         self.builder, self.k, self.n, self.relu = builder, k, n, relu
-        _, _, self.n_cells, values_at, moments_at, corners_at, cells_at = fields
+        _, _, self.n_cells, moments_at, corners_at, cells_at = fields
         self.order, self.forms, self.sums = order, forms, sums
         self.values, self.moments = values, at(builder, moments, moments_at)
         self.corners, self.cells = at(builder, corners, corners_at), at(builder, cells, cells_at)
@@ -47,48 +47,33 @@ class _Pattern:
         self.found = cgutils.alloca_once(builder, LONG)
         self.listed, self.masks = (cgutils.alloca_once(builder, LONG, size=2**MOST_LEVELS) for _ in range(2))
 
-    def line(self, array, row, length):
-        """Emit the addresses of a row's entries for the active features and, if there is one, the last."""
+    def line(self, array, row):
+        """Emit the addresses of a row's entries for the active features and the last."""
         b = self.builder
-        start = at(b, array, b.mul(row, b.mul(length, LONG(LANES))))
+        start = at(b, array, b.mul(row, b.mul(b.add(self.n, LONG(1)), LONG(LANES))))
         return [at(b, start, b.mul(column, LONG(LANES))) for column in (*self.features, self.n)]
 
     def emit(self):
         """Emit the loop over outputs; the active features come first in the order."""
         b = self.builder
-        n, wide = self.n, self.builder.add(self.n, LONG(1))
-        gram = at(b, self.forms, b.mul(b.mul(n, wide), LONG(LANES)))
-        with cgutils.for_range(b, n) as loop:
+        with cgutils.for_range(b, self.n) as loop:
             row = b.load(at(b, self.order, loop.index))
-            line = [load_ir(b, place) for place in self.line(self.forms, row, wide)]
-            slopes = [load_ir(b, place) for place in self.line(gram, row, n)[: self.k]]
-            places = self.line(self.sums, row, wide)
+            line = [load_ir(b, place) for place in self.line(self.forms, row)]
+            places = self.line(self.sums, row)
             totals = variables(b, [load_ir(b, place) for place in places])
-            if self.k <= MOST_ACTIVE:
-                with b.if_else(b.icmp_signed(">", self.n_cells, LONG(0))) as (sorted_, plain):
-                    with sorted_:
-                        self.sort_out(slopes, line, totals)
-                    with plain:
-                        self.take_all()
-            else:
-                self.take_all()
+            self.sort_out(loop.index, line, totals)
             self.look(loop.index, line, totals)
             for total, place in zip(totals, places, strict=True):
                 store_ir(b, b.load(total), place)
 
-    def take_all(self):
-        """Emit the list of the one cell there is, undecided in all lanes."""
-        b = self.builder
-        b.store(LONG(0), self.listed)
-        b.store(LONG(2**LANES - 1), self.masks)
-        b.store(LONG(1), self.found)
-
-    def sort_out(self, slopes, line, totals):
+    def sort_out(self, output, line, totals):
         """Emit the loop over cells: add the moments of those that are active, list those that are neither."""
         b, k = self.builder, self.k
         linear = b.icmp_signed("==", self.relu, LONG(0))
-        low, span = line[k], constant(0.0)
-        for f, slope in enumerate(slopes):
+        low, span, slopes = line[k], constant(0.0), []
+        for f in range(k):
+            one = b.select(b.icmp_signed("==", output, LONG(f)), FLOAT(1.0), FLOAT(0.0))
+            slopes.append(slope := b.fsub(splat_ir(b, one), line[f]))
             width = splat_ir(b, b.load(at(b, self.corners, LONG(f))))
             low = call_ir(b, "fma", b.select(b.fcmp_ordered("<", slope, constant(0.0)), slope, constant(0.0)), width, low)
             span = call_ir(b, "fma", call_ir(b, "fabs", slope), width, span)
@@ -104,14 +89,14 @@ class _Pattern:
             for f, slope in enumerate(slopes):
                 least = call_ir(b, "fma", slope, splat_ir(b, b.load(at(b, corner, LONG(f)))), least)
             active = b.fcmp_ordered(">", least, constant(0.0))
-            mixed = b.and_(b.fcmp_ordered(">", b.fadd(least, span), constant(0.0)), b.not_(active))
+            reached = b.fcmp_ordered(">", b.fadd(least, span), constant(0.0))
             group, lane = b.ashr(loop.index, LONG(4)), b.and_(loop.index, LONG(LANES - 1))
             moment = at(b, self.moments, b.add(b.mul(group, LONG(count * LANES)), lane))
             for q, variable in enumerate(sums):
                 old = b.load(variable)
                 value = splat_ir(b, b.load(at(b, moment, LONG(q * LANES))))
                 b.store(b.select(active, b.fadd(old, value), old), variable)
-            bits = b.bitcast(mixed, BITS)
+            bits = b.xor(b.bitcast(reached, BITS), b.bitcast(active, BITS))
             found = b.load(self.found)
             b.store(loop.index, at(b, self.listed, found))
             b.store(b.zext(bits, LONG), at(b, self.masks, found))
@@ -164,7 +149,7 @@ def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, 
         row = at(builder, patterns, builder.mul(place, LONG(FIELDS)))
         fields = [builder.load(at(builder, row, LONG(i))) for i in range(FIELDS)]
         order = at(builder, orders, builder.mul(fields[0], n))
-        switch(builder, fields[1], range(1, 9), lambda k: _Pattern(builder, k, n, relu, fields, order, *arrays).emit())
+        switch(builder, fields[1], range(1, MOST_ACTIVE + 1), lambda k: _Pattern(builder, k, n, relu, fields, order, *arrays).emit())
         return context.get_dummy_value()
 
     return types.void(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells), emit

@@ -8,6 +8,7 @@ or on nothing of it, need not look at the samples.
 """
 
 from functools import cache
+from itertools import combinations_with_replacement
 
 import numpy as np
 from llvmlite import ir
@@ -16,13 +17,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._streams import advance_ir, draw_counts, fill_words
+from ._streams import advance_ir, draw_counts, fill_negated, fill_words
 from ._vectors import FLOATS, LANES, WORD, WORDS, at, call_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
 
-ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
+import os
+LEAST = int(os.environ.get("LEAST", 24))
+ROUND = int(os.environ.get("RND", 4))  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE = 5  # active features up to which there are cells and moments
 MOST_LEVELS = 7  # halvings of the cube
-FIELDS = 7  # numbers that describe a pattern that is present
+FIELDS = 6  # numbers that describe a pattern that is present
 
 
 def n_moments(k):
@@ -32,9 +35,9 @@ def n_moments(k):
 
 def n_levels(k, count):
     """Return how often the cube of k features is halved for ``count`` samples; −1 where cells do not pay."""
-    if k > MOST_ACTIVE or count < 24:
+    if k > MOST_ACTIVE or count < LEAST:
         return -1
-    return min(MOST_LEVELS, int(np.log2(count / 12)))
+    return min(MOST_LEVELS, int(np.log2(count / float(os.environ.get("PER", 12)))))
 
 
 @cache
@@ -88,14 +91,13 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
 
         def block(k):
             words = variables(builder, [builder.load(place, align=4) for place in states])
-            with_moments = k <= MOST_ACTIVE
             corner, shift = [], []
             for f in range(k):
                 place = builder.bitcast(at(builder, lattice, builder.mul(row, number(f))), WORDS.as_pointer())
-                corner.append(builder.load(place, align=4) if with_moments else constant(0, WORDS))
+                corner.append(builder.load(place, align=4))
                 halved = builder.sdiv(builder.add(levels, number(k - 1 - f)), number(k))  # how often along this feature
                 shift.append(splat_ir(builder, builder.trunc(builder.add(halved, number(8)), WORD), WORDS))
-            totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1 if with_moments else 0))
+            totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
             with cgutils.for_range(builder, n_samples) as loop:
                 index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
                 there = builder.icmp_signed("<", index, inside)
@@ -107,20 +109,17 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
                     target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, number(k)), number(f)), number(LANES)))
                     store_ir(builder, builder.select(there, value, constant(float("nan"))), target)
                     y.append(builder.select(there, value, constant(0.0)))
-                if with_moments:
-                    products = [None, *((a, b) for a in range(k) for b in range(a, k))]
-                    for f in range(k):
-                        builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
-                    for variable, (a, b) in zip(totals[k:], products[1:], strict=True):
-                        builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
+                for f in range(k):
+                    builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
+                for variable, (a, b) in zip(totals[k:], combinations_with_replacement(range(k), 2), strict=True):
+                    builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
             for variable, place in zip(words, states, strict=True):
                 builder.store(builder.load(variable), place, align=4)
-            if with_moments:
-                store_ir(builder, builder.sitofp(inside, FLOATS), moments)
-                for q, variable in enumerate(totals):
-                    store_ir(builder, builder.load(variable), at(builder, moments, number((q + 1) * LANES)))
+            store_ir(builder, builder.sitofp(inside, FLOATS), moments)
+            for q, variable in enumerate(totals):
+                store_ir(builder, builder.load(variable), at(builder, moments, number((q + 1) * LANES)))
 
-        switch(builder, k, range(1, 9), block)
+        switch(builder, k, range(1, MOST_ACTIVE + 1), block)
         return context.get_dummy_value()
 
     return sig, emit
@@ -128,34 +127,44 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
 
 @jit
 def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
-    """Draw one block of a minibatch, sorted into cells; return the number of patterns present, the empty one apart.
+    """Draw one block of a minibatch; return the numbers of patterns present with few and with many samples.
 
-    Fills the arrays of ``space``. ``patterns`` has one row of FIELDS numbers for each pattern present: its integer, its
-    number k of active features, that of its cells (0 where they do not pay and there is but one, without moments), and
-    where its values, moments, corners and cells begin. A cell's numbers are its rounds and where its values begin; its
-    j-th sample's k negated values lie there at distances of LANES, the next sample k LANES further on.
+    Fills the arrays of ``space``. The empty pattern apart, ``few`` lists the patterns that are not sorted; their negated values
+    stand at the beginning of ``values``, sample by sample. ``patterns`` has a row of FIELDS numbers for each of the
+    others: its integer, its number k of active features, that of its cells, and where its moments, corners and cells begin.
+    A cell's numbers are its rounds and where its values begin; its j-th sample's k negated values lie there at distances of
+    LANES, the next sample k LANES further on.
     """
-    state, words, counts, values, moments, patterns, cells, held = space
+    state, words, counts, values, moments, few, patterns, cells, held = space
     start, _, lattice = geometry
     draw_counts(key, step, block, sizes, law, state, words, counts)
     active = law[0]
-    n_present = filled = known = listed = 0
+    n_few = n_sorted = filled = known = listed = 0
     for pattern in range(1, active.size):
         count = counts[pattern]
-        if count == 0:
-            continue
-        k = active[pattern]
+        if count:
+            if levels_of[active[pattern], count] < 0:
+                few[n_few] = pattern
+                n_few += 1
+                filled += active[pattern] * count
+            else:
+                patterns[n_sorted * FIELDS] = pattern
+                n_sorted += 1
+    n_vectors = (filled + LANES - 1) // LANES
+    fill_negated(state, values, n_vectors)
+    filled = n_vectors * LANES
+    for i in range(n_sorted):
+        pattern = patterns[i * FIELDS]
+        k, count = active[pattern], counts[pattern]
         levels = levels_of[k, count]
-        n_cells = 1 << max(levels, 0)
-        patterns[n_present * FIELDS] = pattern
-        patterns[n_present * FIELDS + 1] = k
-        patterns[n_present * FIELDS + 2] = n_cells if levels >= 0 else 0
-        patterns[n_present * FIELDS + 3] = filled
-        patterns[n_present * FIELDS + 4] = known
-        patterns[n_present * FIELDS + 5] = start[k, levels, 0] if levels >= 0 else 0
-        patterns[n_present * FIELDS + 6] = listed
-        n_present += 1
-        _halve(state, words, held, count, max(levels, 0))
+        n_cells = 1 << levels
+        at_corners, at_lattice = start[k, levels, 0], start[k, levels, 1]
+        patterns[i * FIELDS + 1] = k
+        patterns[i * FIELDS + 2] = n_cells
+        patterns[i * FIELDS + 3] = known
+        patterns[i * FIELDS + 4] = at_corners
+        patterns[i * FIELDS + 5] = listed
+        _halve(state, words, held, count, levels)
         for first in range(0, n_cells, LANES):
             most = 0
             for cell in range(first, min(first + LANES, n_cells)):
@@ -164,14 +173,13 @@ def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
                 cells[listed] = rounds
                 cells[listed + 1] = filled + cell - first
                 listed += 2
-            at_lattice = start[k, levels, 1] + first if levels >= 0 else 0
             _fill_cells(
-                state, k, max(levels, 0), held, first, lattice, at_lattice, max(n_cells, LANES), most * ROUND, values, filled,
+                state, k, levels, held, first, lattice, at_lattice + first, max(n_cells, LANES), most * ROUND, values, filled,
                 moments, known,
             )  # fmt: skip
             filled += most * ROUND * k * LANES
             known += (k + 1) * (k + 2) // 2 * LANES
-    return n_present
+    return n_few, n_sorted
 
 
 @jit

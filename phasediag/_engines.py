@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
-from ._cells import FIELDS, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
+from ._cells import FIELDS, LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from ._optimizers import mover, step_scalars
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
@@ -62,8 +62,8 @@ class Patterns(_Trainer):
         set_up = self._set_up_independent if self.independent else self._set_up_shared
         set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
         sums = n * (n + 1) * LANES
-        self.work = (aligned(sums + n * n * LANES), aligned(n_vectors * sums), aligned(sums), aligned((m + 1) * n * LANES))
-        self.routines = _sgd.routines(n, m, chunk.relu, self.independent)
+        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums))
+        self.routines = _sgd.routines(n, m, chunk.relu, self.adam, self.independent)
 
     def _set_up_independent(self, n, block, state, words):
         counts, begin, present = (np.zeros(2**n, np.int64) for _ in range(3))
@@ -73,14 +73,13 @@ class Patterns(_Trainer):
     def _set_up_shared(self, n, block, state, words):
         levels = np.array([[n_levels(k, count) if count else -1 for count in range(block + 1)] for k in range(n + 1)])
         self.law, self.kernel = (self.patterns, levels, geometry()), _sgd.train_shared
-        most = 2**n - 1  # patterns, of as many cells as they have room for
-        n_cells = most + 2**MOST_LEVELS * -(-block // 24)
-        groups = most + n_cells // LANES
-        values = aligned(n * LANES * (block + ROUND * groups))
+        most = min(2**n - 1, block // LEAST)  # patterns that are sorted
+        groups = most + block // LEAST  # of sixteen cells
+        values = aligned(n * LANES * (block + 1 + ROUND * groups))
         moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
-        described = np.zeros(FIELDS * most, np.int64), np.zeros(2 * n_cells, np.int64)
+        tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
         held = aligned(max(LANES, 2**MOST_LEVELS), np.int32)
-        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *described, held)
+        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
@@ -101,10 +100,15 @@ class Patterns(_Trainer):
             yield self._features(pattern), values[start : start + k * padded].reshape(k, padded)[:, :count].T
 
     def _show_shared(self, step, block, model):
-        n_present = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
-        _, _, _, values, _, patterns, cells, _ = self.space
-        for pattern, k, n_cells, *_, first in patterns[: n_present * FIELDS].reshape(-1, FIELDS):
-            for rounds, start in cells[first : first + 2 * max(n_cells, 1)].reshape(-1, 2):
+        n_few, n_sorted = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
+        _, _, counts, values, _, few, patterns, cells, _ = self.space
+        filled = 0
+        for pattern in few[:n_few]:
+            size = self.patterns[0][pattern] * counts[pattern]
+            yield self._features(pattern), values[filled : filled + size].reshape(counts[pattern], -1)
+            filled += size
+        for pattern, k, n_cells, _, _, first in patterns[: n_sorted * FIELDS].reshape(-1, FIELDS):
+            for rounds, start in cells[first : first + 2 * n_cells].reshape(-1, 2):
                 drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
                 yield self._features(pattern), drawn[~np.isnan(drawn[:, 0])]
 
@@ -121,7 +125,7 @@ class Patterns(_Trainer):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
-            self.n, self.m, self.chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, self.chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, self.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip
 
@@ -165,7 +169,7 @@ class Dense(_Rows):
         sizes = (m * stride, n * stride, m * stride, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
-        made = (mover(), _products.product(), _sgd_dense.errors(), _products.outer())
+        made = (mover(self.adam), _products.product(), _sgd_dense.errors(), _products.outer())
         self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
@@ -181,7 +185,7 @@ class Dense(_Rows):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
         _sgd_dense.train_dense(
-            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, chunk.batch_size, self.law, self.scalars, self.state, self.x,
             self.work,
         )  # fmt: skip
@@ -205,7 +209,7 @@ class Sparse(_Rows):
         self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
         self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
         made = (
-            mover(), _products.product(), _sgd_sparse.preparer(), _entries.singles(), _entries.mixed(),
+            mover(self.adam), _products.product(), _sgd_sparse.preparer(), _entries.singles(), _entries.mixed(),
             _sgd_sparse.weigher(),
         )  # fmt: skip
         self.routines = tuple(one.address for one in made)
@@ -239,6 +243,6 @@ class Sparse(_Rows):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
         _sgd_sparse.train_sparse(
-            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip
