@@ -14,6 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._cells import FIELDS, MOST_ACTIVE, MOST_LEVELS, ROUND, n_moments
+from ._line_sums import emit_line
 from ._vectors import (
     FLAGS,
     FLOAT,
@@ -38,7 +39,7 @@ class _Pattern:
     """Emits the code for one pattern: its arrays, and one method for each stage."""
 
     def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
-        self.builder, self.k, self.n, self.relu = builder, k, n, relu
+        self.builder, self.k, self.n, self.relu = builder, k, LONG(n), relu
         _, _, self.n_cells, moments_at, corners_at, cells_at = fields
         self.order, self.forms, self.sums = order, forms, sums
         self.values, self.moments = values, at(builder, moments, moments_at)
@@ -69,7 +70,6 @@ class _Pattern:
     def sort_out(self, output, line, totals):
         """Emit the loop over cells: add the moments of those that are active, list those that are neither."""
         b, k = self.builder, self.k
-        linear = b.icmp_signed("==", self.relu, LONG(0))
         low, span, slopes = line[k], constant(0.0), []
         for f in range(k):
             one = b.select(b.icmp_signed("==", output, LONG(f)), FLOAT(1.0), FLOAT(0.0))
@@ -77,9 +77,8 @@ class _Pattern:
             width = splat_ir(b, b.load(at(b, self.corners, LONG(f))))
             low = call_ir(b, "fma", b.select(b.fcmp_ordered("<", slope, constant(0.0)), slope, constant(0.0)), width, low)
             span = call_ir(b, "fma", call_ir(b, "fabs", slope), width, span)
-        low = b.select(linear, constant(1.0), low)
-        span = b.select(linear, constant(0.0), span)
-        slopes = [b.select(linear, constant(0.0), slope) for slope in slopes]
+        if not self.relu:  # active everywhere
+            low, span, slopes = constant(1.0), constant(0.0), [constant(0.0)] * k
         count = n_moments(k)
         sums = variables(b, [constant(0.0)] * count)
         b.store(LONG(0), self.found)
@@ -114,9 +113,8 @@ class _Pattern:
     def look(self, output, line, totals):
         """Emit the loop over the samples of the listed cells."""
         b, k = self.builder, self.k
-        never = cgutils.alloca_once(b, FLOAT)  # what e must exceed, where that is not y of the output's own feature
-        b.store(b.select(b.icmp_signed("==", self.relu, LONG(0)), FLOAT(float("-inf")), FLOAT(0.0)), never)
-        own = b.and_(b.icmp_signed("<", output, LONG(k)), b.icmp_signed("!=", self.relu, LONG(0)))
+        zero = cgutils.alloca_once_value(b, FLOAT(0.0))  # what e must exceed, where that is not y of the output's own feature
+        own = b.icmp_signed("<", output, LONG(k))
         stride = b.select(own, LONG(k * LANES), LONG(0))
         with cgutils.for_range(b, b.load(self.found)) as loop:
             cell = b.load(at(b, self.listed, loop.index))
@@ -128,7 +126,7 @@ class _Pattern:
             with cgutils.for_range(b, rounds) as inner:
                 first = b.mul(inner.index, LONG(ROUND))
                 sample = at(b, samples, b.mul(first, LONG(k * LANES)))
-                start = b.select(own, at(b, own_value, b.mul(first, stride)), never)
+                start = b.select(own, at(b, own_value, b.mul(first, stride)), zero)
                 for u in range(ROUND):
                     y = [splat_ir(b, b.load(at(b, sample, LONG((u * k + f) * LANES)))) for f in range(k)]
                     error = line[k]
@@ -142,28 +140,39 @@ class _Pattern:
                         b.store(b.select(passes, new, old), total)
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells):
     def emit(context, builder, sig, args):
-        n, relu, patterns, place, orders, *arrays = args
+        n, relu = (kind.literal_value for kind in sig.args[:2])
+        patterns, place, orders, *arrays = args[2:]
         row = at(builder, patterns, builder.mul(place, LONG(FIELDS)))
         fields = [builder.load(at(builder, row, LONG(i))) for i in range(FIELDS)]
-        order = at(builder, orders, builder.mul(fields[0], n))
-        switch(builder, fields[1], range(1, MOST_ACTIVE + 1), lambda k: _Pattern(builder, k, n, relu, fields, order, *arrays).emit())
+        order = at(builder, orders, builder.mul(fields[0], LONG(n)))
+
+        def block(k):
+            if k == 1:
+                forms, sums, values, moments = arrays[:4]
+                values, moments = at(builder, values, fields[5]), at(builder, moments, fields[3])
+                emit_line(context, builder, n, relu, order, forms, sums, values, moments, fields[2])
+            else:
+                pattern = _Pattern(builder, k, n, relu, fields, order, *arrays)
+                pattern.emit()
+
+        switch(builder, fields[1], range(1, min(n, MOST_ACTIVE) + 1), block)
         return context.get_dummy_value()
 
     return types.void(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells), emit
 
 
 @cache
-def adder():
-    """Return the routine that adds the ``n_present`` patterns of `draw_cells` to the sums of sixteen models.
+def adder(n, relu):
+    """Return the routine that adds the ``n_sorted`` patterns of `draw_cells` to the sums of sixteen models of n features.
 
-    ``forms`` holds the rows C_i0 … C_i,n−1, b_i with C = I − G and then those of G; ``sums`` gets Σ e y_0 … Σ e y_n−1, Σ e.
+    ``forms`` holds the rows C_i0 … C_i,n−1, b_i with C = I − G; ``sums`` gets Σ e y_0 … Σ e y_n−1, Σ e.
     """
 
-    def add(n, relu, n_present, patterns, orders, forms, sums, values, moments, corners, cells):
-        for place in range(n_present):
+    def add(n_sorted, patterns, orders, forms, sums, values, moments, corners, cells):
+        for place in range(n_sorted):
             _add_pattern(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells)
 
-    return routine(add, *"nnniifffffi")
+    return routine(add, *"niifffffi")

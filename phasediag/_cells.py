@@ -18,11 +18,13 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 from ._streams import advance_ir, draw_counts, fill_negated, fill_words
-from ._vectors import FLOATS, LANES, WORD, WORDS, at, call_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
 
 import os
 LEAST = int(os.environ.get("LEAST", 24))
 ROUND = int(os.environ.get("RND", 4))  # samples of a cell come in rounds of so many, the last one filled up with NaN
+LINE_LEVELS = 4  # of one active feature: as many cells as lanes
+LINE_LEAST = int(os.environ.get("LINE", 16))
 MOST_ACTIVE = 5  # active features up to which there are cells and moments
 MOST_LEVELS = 7  # halvings of the cube
 FIELDS = 6  # numbers that describe a pattern that is present
@@ -35,6 +37,8 @@ def n_moments(k):
 
 def n_levels(k, count):
     """Return how often the cube of k features is halved for ``count`` samples; −1 where cells do not pay."""
+    if k == 1:
+        return LINE_LEVELS if count >= LINE_LEAST else -1
     if k > MOST_ACTIVE or count < LEAST:
         return -1
     return min(MOST_LEVELS, int(np.log2(count / float(os.environ.get("PER", 12)))))
@@ -125,6 +129,26 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
     return sig, emit
 
 
+@intrinsic
+def _sum_line(typing, moments, at_moments):
+    """Replace the three moments of sixteen cells by their sums over the cells below, and those over the cells above."""
+
+    def emit(context, builder, sig, args):
+        place = pointer(context, builder, sig.args[0], *args)
+        cells = [load_ir(builder, at(builder, place, LONG(q * LANES))) for q in range(3)]
+        for way, start in ((1, 0), (-1, 3)):
+            for q, value in enumerate(cells):
+                for distance in (1, 1, 2, 4, 8):  # the first one leaves out the cell itself
+                    lanes = [lane - way * distance for lane in range(LANES)]
+                    lanes = [lane if 0 <= lane < LANES else LANES for lane in lanes]  # 0 from beyond the ends
+                    moved = builder.shuffle_vector(value, constant(0.0), ir.Constant(WORDS, lanes))
+                    value = moved if value is cells[q] else builder.fadd(value, moved)
+                store_ir(builder, value, at(builder, place, LONG((start + q) * LANES)))
+        return context.get_dummy_value()
+
+    return types.void(moments, at_moments), emit
+
+
 @jit
 def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
     """Draw one block of a minibatch; return the numbers of patterns present with few and with many samples.
@@ -165,6 +189,17 @@ def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
         patterns[i * FIELDS + 4] = at_corners
         patterns[i * FIELDS + 5] = listed
         _halve(state, words, held, count, levels)
+        if k == 1:
+            most = 0
+            for cell in range(n_cells):
+                most = max(most, held[cell])
+            patterns[i * FIELDS + 2] = most
+            patterns[i * FIELDS + 5] = filled
+            _fill_cells(state, k, levels, held, 0, lattice, at_lattice, n_cells, most, values, filled, moments, known)
+            _sum_line(moments, known)
+            filled += most * LANES
+            known += 6 * LANES
+            continue
         for first in range(0, n_cells, LANES):
             most = 0
             for cell in range(first, min(first + LANES, n_cells)):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
-from ._cells import FIELDS, LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
+from ._cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from ._optimizers import mover, step_scalars
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
@@ -73,8 +73,8 @@ class Patterns(_Trainer):
     def _set_up_shared(self, n, block, state, words):
         levels = np.array([[n_levels(k, count) if count else -1 for count in range(block + 1)] for k in range(n + 1)])
         self.law, self.kernel = (self.patterns, levels, geometry()), _sgd.train_shared
-        most = min(2**n - 1, block // LEAST)  # patterns that are sorted
-        groups = most + block // LEAST  # of sixteen cells
+        most = min(2**n - 1, block // LINE_LEAST)  # patterns that are sorted
+        groups = 2 * (most + block // LINE_LEAST)  # of sixteen cells
         values = aligned(n * LANES * (block + 1 + ROUND * groups))
         moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
         tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
@@ -108,7 +108,12 @@ class Patterns(_Trainer):
             yield self._features(pattern), values[filled : filled + size].reshape(counts[pattern], -1)
             filled += size
         for pattern, k, n_cells, _, _, first in patterns[: n_sorted * FIELDS].reshape(-1, FIELDS):
-            for rounds, start in cells[first : first + 2 * n_cells].reshape(-1, 2):
+            listed = cells[first : first + 2 * n_cells].reshape(-1, 2)
+            if k == 1:
+                drawn = values[first : first + n_cells * LANES]
+                yield self._features(pattern), drawn[~np.isnan(drawn)][:, None]
+                continue
+            for rounds, start in listed:
                 drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
                 yield self._features(pattern), drawn[~np.isnan(drawn[:, 0])]
 
