@@ -12,22 +12,19 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 from llvmlite import ir
-from numba import int64, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import jit
 from ._streams import advance_ir, draw_counts, fill_negated, fill_words
-from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_ir, call_words_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
 
-import os
-LEAST = int(os.environ.get("LEAST", 24))
-ROUND = int(os.environ.get("RND", 4))  # samples of a cell come in rounds of so many, the last one filled up with NaN
-LINE_LEVELS = 4  # of one active feature: as many cells as lanes
-LINE_LEAST = int(os.environ.get("LINE", 16))
-MOST_ACTIVE = 5  # active features up to which there are cells and moments
-MOST_LEVELS = 7  # halvings of the cube
-FIELDS = 6  # numbers that describe a pattern that is present
+ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
+MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
+LEAST, PER_CELL = 192, 24  # samples of a pattern from which on it is sorted; least samples of a cell, about
+LINE_LEAST, LINE_LEVELS = 16, 4  # the same for one active feature; as many cells as lanes
+FIELDS = 6  # numbers that describe a pattern that is sorted
 
 
 def n_moments(k):
@@ -39,9 +36,7 @@ def n_levels(k, count):
     """Return how often the cube of k features is halved for ``count`` samples; −1 where cells do not pay."""
     if k == 1:
         return LINE_LEVELS if count >= LINE_LEAST else -1
-    if k > MOST_ACTIVE or count < LEAST:
-        return -1
-    return min(MOST_LEVELS, int(np.log2(count / float(os.environ.get("PER", 12)))))
+    return min(MOST_LEVELS, int(np.log2(count / PER_CELL))) if k <= MOST_ACTIVE and count >= LEAST else -1
 
 
 @cache
@@ -67,40 +62,79 @@ def geometry():
     return start, np.concatenate(corners).astype(np.float32), np.concatenate(lattice)
 
 
-@intrinsic
-def _ones(typing, word):
-    """Return the number of ones among the bits of a word."""
-    return types.int64(types.uint32), lambda context, builder, sig, args: builder.zext(builder.ctpop(args[0]), ir.IntType(64))
+def _most_ir(builder, words):
+    """Emit the largest lane of a vector of words, as a long."""
+    return builder.zext(call_words_ir(builder, "vector.reduce.umax", words, to=WORD), LONG)
 
 
 @intrinsic
-def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, row, n_samples, values, at_values, moments, at_moments):
-    """Draw the samples of sixteen cells, one per lane: ``n_samples`` rows of k vectors, NaN beyond a cell's count.
-
-    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y.
-    """
-    whole = types.int64
-    sig = types.void(state, whole, whole, counts, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+def _halve(typing, state, held, count, levels):
+    """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
 
     def emit(context, builder, sig, args):
-        (state, k, levels, counts, first, lattice, lattice_at, row, n_samples, values, at_values, moments, at_moments) = args
+        states = pointer(context, builder, sig.args[0], args[0], to=WORDS)
+        states = [at(builder, states, LONG(w)) for w in range(4)]
+        held = pointer(context, builder, sig.args[1], args[1], to=WORDS)
+        words = variables(builder, [builder.load(place, align=4) for place in states])
+        one, full = constant(1, WORDS), constant(32, WORDS)
+        whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
+        builder.store(whole, held, align=4)
+        with cgutils.for_range(builder, args[3]) as level:
+            n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
+            with cgutils.for_range(builder, n_vectors) as loop:
+                v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
+                counts = builder.load(at(builder, held, v), align=4)
+                ones, left = variables(builder, [constant(0, WORDS), counts])
+                n_rounds = builder.lshr(builder.add(_most_ir(builder, counts), LONG(31)), LONG(5))
+                with cgutils.for_range(builder, n_rounds):  # as many random bits as samples, in words of 32
+                    bits, rest = advance_ir(builder, words), builder.load(left)
+                    short = builder.icmp_unsigned("<", rest, full)
+                    low = builder.sub(builder.shl(one, builder.and_(rest, constant(31, WORDS))), one)
+                    kept = builder.select(short, builder.and_(bits, low), bits)
+                    builder.store(builder.add(builder.load(ones), call_words_ir(builder, "ctpop", kept)), ones)
+                    builder.store(builder.select(short, constant(0, WORDS), builder.sub(rest, full)), left)
+                lower = builder.load(ones)
+                upper = builder.sub(counts, lower)
+                for half in range(2):
+                    lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
+                    mixed = builder.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes))
+                    builder.store(mixed, at(builder, held, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
+        for variable, place in zip(words, states, strict=True):
+            builder.store(builder.load(variable), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(state, held, types.int64, types.int64), emit
+
+
+@intrinsic
+def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, multiple, values, place, moments, known):
+    """Draw the samples of sixteen cells, one per lane, and return how many: rows of k vectors, NaN beyond a cell's number.
+
+    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y. The number of rows is a ``multiple``.
+    """
+    whole = types.int64
+    sig = whole(state, whole, whole, held, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+
+    def emit(context, builder, sig, args):
+        state, k, levels, counts, first, lattice, lattice_at, row, multiple, values, at_values, moments, at_moments = args
         kinds = sig.args
         state = pointer(context, builder, kinds[0], state, to=WORDS)
         inside = builder.load(pointer(context, builder, kinds[3], counts, first, to=WORDS), align=4)
         lattice = pointer(context, builder, kinds[5], lattice, lattice_at, to=WORD)
         values = pointer(context, builder, kinds[9], values, at_values)
         moments = pointer(context, builder, kinds[11], moments, at_moments)
-        number = k.type
-        states = [at(builder, state, number(i)) for i in range(4)]
+        states = [at(builder, state, LONG(i)) for i in range(4)]
+        rounds = builder.udiv(builder.sub(builder.add(_most_ir(builder, inside), multiple), LONG(1)), multiple)
+        n_samples = builder.mul(rounds, multiple)
 
         def block(k):
             words = variables(builder, [builder.load(place, align=4) for place in states])
             corner, shift = [], []
             for f in range(k):
-                place = builder.bitcast(at(builder, lattice, builder.mul(row, number(f))), WORDS.as_pointer())
+                place = builder.bitcast(at(builder, lattice, builder.mul(row, LONG(f))), WORDS.as_pointer())
                 corner.append(builder.load(place, align=4))
-                halved = builder.sdiv(builder.add(levels, number(k - 1 - f)), number(k))  # how often along this feature
-                shift.append(splat_ir(builder, builder.trunc(builder.add(halved, number(8)), WORD), WORDS))
+                halved = builder.sdiv(builder.add(levels, LONG(k - 1 - f)), LONG(k))  # how often along this feature
+                shift.append(splat_ir(builder, builder.trunc(builder.add(halved, LONG(8)), WORD), WORDS))
             totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
             with cgutils.for_range(builder, n_samples) as loop:
                 index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
@@ -110,7 +144,7 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
                     fresh = builder.lshr(advance_ir(builder, words), shift[f])
                     whole = builder.sitofp(builder.add(corner[f], fresh), FLOATS)
                     value = builder.fmul(whole, constant(-(2.0**-24)))
-                    target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, number(k)), number(f)), number(LANES)))
+                    target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, LONG(k)), LONG(f)), LONG(LANES)))
                     store_ir(builder, builder.select(there, value, constant(float("nan"))), target)
                     y.append(builder.select(there, value, constant(0.0)))
                 for f in range(k):
@@ -121,10 +155,10 @@ def _fill_cells(typing, state, k, levels, counts, first, lattice, lattice_at, ro
                 builder.store(builder.load(variable), place, align=4)
             store_ir(builder, builder.sitofp(inside, FLOATS), moments)
             for q, variable in enumerate(totals):
-                store_ir(builder, builder.load(variable), at(builder, moments, number((q + 1) * LANES)))
+                store_ir(builder, builder.load(variable), at(builder, moments, LONG((q + 1) * LANES)))
 
         switch(builder, k, range(1, MOST_ACTIVE + 1), block)
-        return context.get_dummy_value()
+        return n_samples
 
     return sig, emit
 
@@ -188,49 +222,24 @@ def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
         patterns[i * FIELDS + 3] = known
         patterns[i * FIELDS + 4] = at_corners
         patterns[i * FIELDS + 5] = listed
-        _halve(state, words, held, count, levels)
+        _halve(state, held, count, levels)
         if k == 1:
-            most = 0
-            for cell in range(n_cells):
-                most = max(most, held[cell])
+            most = _fill_cells(state, k, levels, held, 0, lattice, at_lattice, n_cells, 1, values, filled, moments, known)
+            _sum_line(moments, known)
             patterns[i * FIELDS + 2] = most
             patterns[i * FIELDS + 5] = filled
-            _fill_cells(state, k, levels, held, 0, lattice, at_lattice, n_cells, most, values, filled, moments, known)
-            _sum_line(moments, known)
             filled += most * LANES
             known += 6 * LANES
             continue
         for first in range(0, n_cells, LANES):
-            most = 0
             for cell in range(first, min(first + LANES, n_cells)):
-                rounds = (held[cell] + ROUND - 1) // ROUND
-                most = max(most, rounds)
-                cells[listed] = rounds
+                cells[listed] = (held[cell] + ROUND - 1) // ROUND
                 cells[listed + 1] = filled + cell - first
                 listed += 2
-            _fill_cells(
-                state, k, levels, held, first, lattice, at_lattice + first, max(n_cells, LANES), most * ROUND, values, filled,
+            most = _fill_cells(
+                state, k, levels, held, first, lattice, at_lattice + first, max(n_cells, LANES), ROUND, values, filled,
                 moments, known,
             )  # fmt: skip
-            filled += most * ROUND * k * LANES
+            filled += most * k * LANES
             known += (k + 1) * (k + 2) // 2 * LANES
     return n_few, n_sorted
-
-
-@jit
-def _halve(state, words, held, count, levels):
-    """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
-    held[0] = count
-    for level in range(levels):
-        fill_words(state, words, (count // 32 + (1 << level) + LANES - 1) // LANES)
-        used = 0
-        for cell in range((1 << level) - 1, -1, -1):
-            whole, rest = held[cell] >> 5, held[cell] & 31
-            ones = _ones(words[used + whole] & np.uint32((1 << rest) - 1))
-            for i in range(used, used + whole):
-                ones += _ones(words[i])
-            used += whole + 1
-            held[2 * cell + 1] = held[cell] - ones
-            held[2 * cell] = ones
-    for cell in range(1 << levels, LANES):
-        held[cell] = 0

@@ -78,7 +78,7 @@ class Patterns(_Trainer):
         values = aligned(n * LANES * (block + 1 + ROUND * groups))
         moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
         tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
-        held = aligned(max(LANES, 2**MOST_LEVELS), np.int32)
+        held = aligned(2**MOST_LEVELS, np.int32)
         self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held)
 
     def minibatch(self, step, model):

@@ -13,13 +13,13 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 
 import numpy as np
 from llvmlite import ir
-from numba import int64, types, uint64
+from numba import types, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic
 from scipy.special import betaln, xlog1py, xlogy
 
 from ._jit import jit
-from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir, variables
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -156,7 +156,7 @@ class PatternLaw:
     """The law of the number of samples with each activity pattern in a block of samples.
 
     A pattern is a set of active features, written as the integer Σ 2^i. The most likely pattern takes what the others
-    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law.
+    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law, to 2⁻³².
     """
 
     def __init__(self, feature_density, block_sizes):
@@ -166,11 +166,11 @@ class PatternLaw:
         self.active = active.sum(axis=1)
         self.order = np.argsort(1 - active, axis=1, kind="stable").ravel()
         self.usual = int(np.argmax(probability))
-        others = np.delete(np.arange(2**n), self.usual)
-        rest = probability[others].sum()
-        cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
-        self.pattern_cut = np.round(cut * 2.0**32).astype(np.int64)
-        self.patterns = np.stack([others, others[alias]], axis=1).ravel()
+        likely = np.argsort(-probability, kind="stable")
+        self.others = likely[(likely != self.usual) & (probability[likely] > 0)]
+        below = np.cumsum(probability[self.others])
+        rest = below[-1] if below.size else 0.0
+        self.below = np.minimum(np.round(below / max(rest, 1e-300) * 2.0**32), 2.0**32 - 1).astype(np.uint32)
         counts = [alias_table(binomial_law(size, min(rest, 1.0))) for size in block_sizes]
         self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
         self.count_cut = np.concatenate([cut for cut, _ in counts])
@@ -179,8 +179,7 @@ class PatternLaw:
     def arrays(self):
         """Return what kernels take as ``law``."""
         return (
-            self.active, self.order, self.usual, self.pattern_cut, self.patterns, self.count_start, self.count_cut,
-            self.count_alias,
+            self.active, self.order, self.usual, self.others, self.below, self.count_start, self.count_cut, self.count_alias,
         )  # fmt: skip
 
 
@@ -195,21 +194,44 @@ def draw_outcome(words, i, start, stop, cut, alias):
     return outcome
 
 
+@intrinsic
+def _count_below(typing, words, n_vectors, limit):
+    """Return how many of 16 ``n_vectors`` words lie below a limit."""
+
+    def emit(context, builder, sig, args):
+        start = pointer(context, builder, sig.args[0], args[0], to=WORDS)
+        limit = splat_ir(builder, args[2], WORDS)
+        (found,) = variables(builder, [constant(0, WORDS)])
+        with cgutils.for_range(builder, args[1]) as loop:
+            word = builder.load(builder.gep(start, [loop.index]), align=4)
+            below = builder.zext(builder.icmp_unsigned("<", word, limit), WORDS)
+            builder.store(builder.add(builder.load(found), below), found)
+        return builder.zext(call_words_ir(builder, "vector.reduce.add", builder.load(found), to=WORD), LONG)
+
+    return types.int64(words, types.intp, types.uint32), emit
+
+
 @jit
 def draw_counts(key, step, block, sizes, law, state, words, counts):
     """Seed the generators of one block of a minibatch and draw how many of its samples have each pattern."""
-    _, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
+    _, _, usual, others, below, count_start, count_cut, count_alias = law
     seed_state(key, step, block, state)
     fill_words(state, words, 1)
     which = 0 if sizes[block] == sizes[0] else 1
     rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
-    fill_words(state, words, (2 * rest + LANES - 1) // LANES)
+    n_vectors = (rest + LANES - 1) // LANES
+    fill_words(state, words, n_vectors)
+    for i in range(rest, n_vectors * LANES):
+        words[i] = 2**32 - 1  # below no limit
     for pattern in range(counts.size):
         counts[pattern] = 0
-    for i in range(rest):
-        pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
-        beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
-        counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
+    seen = 0
+    for i in range(others.size):  # the likeliest first
+        if seen == rest:
+            break
+        found = _count_below(words, n_vectors, below[i]) if i < others.size - 1 else rest
+        counts[others[i]] = found - seen
+        seen = found
     counts[usual] = sizes[block] - rest
 
 

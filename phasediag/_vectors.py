@@ -80,6 +80,12 @@ def call_ir(builder, name, *args):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), args)
 
 
+def call_words_ir(builder, name, words, to=WORDS):
+    """Emit a call of an LLVM intrinsic on a vector of words."""
+    kind = ir.FunctionType(to, [WORDS])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}i32"), [words])
+
+
 def lookup_ir(context, builder, table, places):
     """Emit the vector whose lanes hold those lanes of ``table`` that a vector of words names."""
     features = context.codegen().magic_tuple()[2].split(",")
