@@ -1,12 +1,13 @@
 """What the samples of a minibatch, sorted into cells, add to the sums of sixteen models.
 
-An output is o = b + Σ G_a x_a over the active features a, and a linear function takes its extremes on a cell in corners. Where the
-whole cell is active, the cell's moments give Σ e y_a and Σ e; where nothing of it is, there is nothing to add; only the
-other cells' samples are looked at, one by one. Every lane decides for itself, so that a model's bits do not depend on the
-models beside it.
+An output is o = b + Σ G_a x_a over the active features a, and a linear function takes its extremes on a cell in corners.
+Where the whole cell is active, the cell's moments give Σ e y_a and Σ e; where nothing of it is, there is nothing to add; only
+the other cells' samples are looked at, one by one. Every lane decides for itself, so that a model's bits do not depend on
+the models beside it.
 """
 
 from functools import cache
+from itertools import combinations_with_replacement
 
 from llvmlite import ir
 from numba import types
@@ -20,7 +21,6 @@ from ._vectors import (
     FLOAT,
     LANES,
     LONG,
-    WORD,
     at,
     call_ir,
     constant,
@@ -102,7 +102,7 @@ class _Pattern:
             b.store(b.add(found, b.zext(b.icmp_unsigned("!=", bits, BITS(0)), LONG)), self.found)
         first = [b.load(variable) for variable in sums[: k + 1]]
         second = {}
-        for variable, (f, g) in zip(sums[k + 1 :], ((f, g) for f in range(k) for g in range(f, k)), strict=True):
+        for variable, (f, g) in zip(sums[k + 1 :], combinations_with_replacement(range(k), 2), strict=True):
             second[f, g] = second[g, f] = b.load(variable)
         for f, total in enumerate(totals):
             value = b.load(total)

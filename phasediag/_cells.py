@@ -17,8 +17,24 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._streams import advance_ir, draw_counts, fill_negated, fill_words
-from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_ir, call_words_ir, constant, load_ir, pointer, splat_ir, store_ir, switch, variables
+from ._streams import advance_ir, draw_counts, fill_negated
+from ._vectors import (
+    FLOATS,
+    LANES,
+    LONG,
+    WORD,
+    WORDS,
+    at,
+    call_ir,
+    call_words_ir,
+    constant,
+    load_ir,
+    pointer,
+    splat_ir,
+    store_ir,
+    switch,
+    variables,
+)
 
 ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
@@ -32,11 +48,17 @@ def n_moments(k):
     return (k + 1) * (k + 2) // 2
 
 
-def n_levels(k, count):
-    """Return how often the cube of k features is halved for ``count`` samples; −1 where cells do not pay."""
-    if k == 1:
-        return LINE_LEVELS if count >= LINE_LEAST else -1
-    return min(MOST_LEVELS, int(np.log2(count / PER_CELL))) if k <= MOST_ACTIVE and count >= LEAST else -1
+@cache
+def n_levels(n, most):
+    """Return how often the cube of k active features is halved for a number of samples, −1 where cells do not pay.
+
+    The shape is (n + 1, most + 1), for k up to n and up to ``most`` samples.
+    """
+    levels = np.full((n + 1, most + 1), -1)
+    levels[1, LINE_LEAST:] = LINE_LEVELS
+    count = np.arange(LEAST, most + 1)
+    levels[2 : MOST_ACTIVE + 1, LEAST:] = np.minimum(MOST_LEVELS, np.log2(count / PER_CELL).astype(int))
+    return levels
 
 
 @cache

@@ -1,5 +1,7 @@
 """The engines that train a chunk of models: their arrays, and the minibatches they draw."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
@@ -26,6 +28,18 @@ def blocks(batch_size, most):
     return np.array([batch_size // count + (i < batch_size % count) for i in range(count)])
 
 
+@lru_cache(maxsize=8)
+def _scalars(*arguments):
+    """Return `step_scalars` as kernels take them; chunks of one run share them."""
+    return step_scalars(*arguments).astype(np.float32).ravel()
+
+
+@lru_cache(maxsize=8)
+def _pattern_law(feature_density, block_sizes):
+    """Return the arrays of a `PatternLaw`; chunks of one density share them."""
+    return PatternLaw(feature_density, block_sizes).arrays()
+
+
 class _Trainer:
     """What the engines have in common: parameters and moments in the engine's layout, and the scalars of every step."""
 
@@ -33,11 +47,7 @@ class _Trainer:
         self.chunk = chunk
         self.n_models, self.m, self.n = chunk.weights.shape
         self.adam = chunk.optimizer != "sgd"
-        self.scalars = (
-            step_scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
-            .astype(np.float32)
-            .ravel()
-        )
+        self.scalars = _scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
         self.independent = chunk.independent
         self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
@@ -58,7 +68,7 @@ class Patterns(_Trainer):
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
-        self.patterns = PatternLaw(chunk.density, np.unique(self.sizes)[::-1]).arrays()
+        self.patterns = _pattern_law(tuple(chunk.density), tuple(np.unique(self.sizes)[::-1]))
         set_up = self._set_up_independent if self.independent else self._set_up_shared
         set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
         sums = n * (n + 1) * LANES
@@ -71,8 +81,7 @@ class Patterns(_Trainer):
         self.space = (state, words, aligned(n * block + LANES * n * 2**n), counts, begin, present)
 
     def _set_up_shared(self, n, block, state, words):
-        levels = np.array([[n_levels(k, count) if count else -1 for count in range(block + 1)] for k in range(n + 1)])
-        self.law, self.kernel = (self.patterns, levels, geometry()), _sgd.train_shared
+        self.law, self.kernel = (self.patterns, n_levels(n, block), geometry()), _sgd.train_shared
         most = min(2**n - 1, block // LINE_LEAST)  # patterns that are sorted
         groups = 2 * (most + block // LINE_LEAST)  # of sixteen cells
         values = aligned(n * LANES * (block + 1 + ROUND * groups))

@@ -1,8 +1,9 @@
 """What samples with one active feature, sorted into sixteen cells, add to the sums of sixteen models.
 
-With one active feature an output o = b + G x changes its sign at most once, at x = −b/G. The cells on one side of that are active, and
-their moments are sums up to, or from, the lane's cell; in that cell the samples decide. A vector holds one number of each
-cell, so that a lane takes that of its own cell by permutation: no lane waits for the others.
+With one active feature an output o = b + G x changes its sign at most once, at x = −b/G. The cells on one side of that are
+active, and their moments are sums over all the cells below the lane's own, or all those above; in that cell the samples
+decide. A vector holds one number of each cell, so that a lane takes that of its own cell by permutation: no lane waits for
+the others.
 """
 
 from llvmlite import ir
@@ -51,9 +52,9 @@ def emit_line(context, builder, n, relu, order, forms, sums, values, moments, n_
                     passes = b.fcmp_ordered(">", error, y if a == 0 else constant(0.0))  # not where y is NaN
                 else:
                     passes = b.fcmp_ordered("ord", y, y)
-                for variable, new in zip(total, (lambda s: call_ir(b, "fma", error, y, s), lambda s: b.fadd(error, s)), strict=True):
+                for variable, factor in zip(total, (y, constant(1.0)), strict=True):
                     old = b.load(variable)
-                    b.store(b.select(passes, new(old), old), variable)
+                    b.store(b.select(passes, call_ir(b, "fma", error, factor, old), old), variable)
         for total, row in zip(totals, places, strict=True):
             for variable, place in zip(total, row, strict=True):
                 store_ir(b, b.load(variable), place)

@@ -40,6 +40,7 @@ from ._vectors import (
     total,
 )
 
+
 def _vectors(builder, array, count):
     """Emit the loads of ``count`` vectors and their addresses."""
     places = [at(builder, array, LONG(i * LANES)) for i in range(count)]
