@@ -142,6 +142,8 @@ class _Pattern:
 
 @intrinsic(prefer_literal=True)
 def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells):
+    """Add the samples of one pattern."""
+
     def emit(context, builder, sig, args):
         n, relu = (kind.literal_value for kind in sig.args[:2])
         patterns, place, orders, *arrays = args[2:]

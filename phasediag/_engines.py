@@ -4,9 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
 from ._cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
+from ._entries import mixed, singles
 from ._optimizers import mover, step_scalars
+from ._products import outer, product
+from ._sgd import routines, train_independent, train_shared
+from ._sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
+from ._sgd_sparse import BLOCK, draw_sparse, preparer, train_sparse, weigher
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
 
@@ -73,15 +77,17 @@ class Patterns(_Trainer):
         set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
         sums = n * (n + 1) * LANES
         self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums))
-        self.routines = _sgd.routines(n, m, chunk.relu, self.adam, self.independent)
+        self.routines = routines(n, m, chunk.relu, self.adam, self.independent)
 
     def _set_up_independent(self, n, block, state, words):
+        """Allocate the samples of one model."""
         counts, begin, present = (np.zeros(2**n, np.int64) for _ in range(3))
-        self.law, self.kernel = self.patterns, _sgd.train_independent
+        self.law, self.kernel = self.patterns, train_independent
         self.space = (state, words, aligned(n * block + LANES * n * 2**n), counts, begin, present)
 
     def _set_up_shared(self, n, block, state, words):
-        self.law, self.kernel = (self.patterns, n_levels(n, block), geometry()), _sgd.train_shared
+        """Allocate the samples that models share, sorted into cells."""
+        self.law, self.kernel = (self.patterns, n_levels(n, block), geometry()), train_shared
         most = min(2**n - 1, block // LINE_LEAST)  # patterns that are sorted
         groups = 2 * (most + block // LINE_LEAST)  # of sixteen cells
         values = aligned(n * LANES * (block + 1 + ROUND * groups))
@@ -101,6 +107,7 @@ class Patterns(_Trainer):
         return x
 
     def _show_independent(self, step, block, model):
+        """Yield (features, negated samples) of each pattern of one model's block."""
         n_present = draw_block(self.keys[model], step, block, self.sizes, self.law, self.space)
         _, _, values, counts, begin, present = self.space
         for pattern, start in zip(present[:n_present], begin[:n_present], strict=True):
@@ -109,6 +116,7 @@ class Patterns(_Trainer):
             yield self._features(pattern), values[start : start + k * padded].reshape(k, padded)[:, :count].T
 
     def _show_shared(self, step, block, model):
+        """Yield (features, negated samples) of each pattern of a block, cell by cell."""
         n_few, n_sorted = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
         _, _, counts, values, _, few, patterns, cells, _ = self.space
         filled = 0
@@ -127,9 +135,11 @@ class Patterns(_Trainer):
                 yield self._features(pattern), drawn[~np.isnan(drawn[:, 0])]
 
     def _features(self, pattern):
+        """Return the active features of a pattern."""
         return np.flatnonzero(pattern >> np.arange(self.n) & 1)
 
     def _in_lanes(self, rows):
+        """Return one row per model as vectors of sixteen models, padded by zeros."""
         padded = np.zeros((-(-self.n_models // LANES) * LANES, rows.shape[1]))
         padded[: self.n_models] = rows
         array = aligned(padded.size)
@@ -175,30 +185,30 @@ class Dense(_Rows):
     def set_up(self):
         """Allocate the tiles of samples, hidden values and errors."""
         super().set_up()
-        n, m, stride = self.n, self.m, _sgd_dense.STRIDE
-        tiles = -(-self.chunk.batch_size // _sgd_dense.TILE)
-        self.x = aligned(n * stride * (tiles if tiles * n * stride <= ROOM else 1))
+        n, m = self.n, self.m
+        tiles = -(-self.chunk.batch_size // TILE)
+        self.x = aligned(n * STRIDE * (tiles if tiles * n * STRIDE <= ROOM else 1))
         most = np.minimum(np.rint(self.chunk.density * 2.0**32) - 1, 2**32 - 1).astype(np.uint32)
         self.law = (most, ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32))
-        sizes = (m * stride, n * stride, m * stride, (m + 1) * n * LANES, (m + 1) * self.width)
+        sizes = (m * STRIDE, n * STRIDE, m * STRIDE, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
-        made = (mover(self.adam), _products.product(), _sgd_dense.errors(), _products.outer())
+        made = (mover(self.adam), product(), errors(), outer())
         self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
-        tile, stride, batch_size = _sgd_dense.TILE, _sgd_dense.STRIDE, self.chunk.batch_size
-        key, tiles = self.chunk.keys[model if self.independent else 0], []
-        for t in range(-(-batch_size // tile)):
-            _sgd_dense.draw_tile(key, step, t, self.law, self.state, self.x, 0)
-            tiles.append(self.x[: self.n * stride].reshape(self.n, stride)[:, :tile].T.astype(np.float64))
+        batch_size, tiles = self.chunk.batch_size, []
+        key = self.chunk.keys[model if self.independent else 0]
+        for t in range(-(-batch_size // TILE)):
+            draw_tile(key, step, t, self.law, self.state, self.x, 0)
+            tiles.append(self.x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
-        _sgd_dense.train_dense(
+        train_dense(
             self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, chunk.batch_size, self.law, self.scalars, self.state, self.x,
             self.work,
@@ -212,7 +222,7 @@ class Sparse(_Rows):
         """Tabulate the numbers of active samples and allocate the lists of active features."""
         super().set_up()
         n, m, width = self.n, self.m, self.width
-        self.sizes = blocks(self.chunk.batch_size, _sgd_sparse.BLOCK)
+        self.sizes = blocks(self.chunk.batch_size, BLOCK)
         densities, table = np.unique(self.chunk.density, return_inverse=True)
         self.law = tuple(self._law(size, densities, table) for size in (self.sizes[0], self.sizes[-1]))
         block = self.sizes[0]
@@ -223,8 +233,8 @@ class Sparse(_Rows):
         self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
         self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
         made = (
-            mover(self.adam), _products.product(), _sgd_sparse.preparer(), _entries.singles(), _entries.mixed(),
-            _sgd_sparse.weigher(),
+            mover(self.adam), product(), preparer(), singles(), mixed(),
+            weigher(),
         )  # fmt: skip
         self.routines = tuple(one.address for one in made)
 
@@ -235,7 +245,7 @@ class Sparse(_Rows):
         _, _, _, dense, single_value, _, indices = self.space
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_mixed, _, _ = _sgd_sparse.draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
+            n_mixed, _, _ = draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
             starts, row = indices[1], end - size
             for j in range(self.n):
                 count = starts[j + 1] - starts[j]
@@ -247,6 +257,7 @@ class Sparse(_Rows):
 
     @staticmethod
     def _law(size, densities, table):
+        """Return the alias tables of the number of samples in which a feature is active."""
         tables = [alias_table(binomial_law(size, density)) for density in densities]
         return (
             table.astype(np.int64), np.arange(len(tables) + 1) * (size + 1),
@@ -256,7 +267,7 @@ class Sparse(_Rows):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
-        _sgd_sparse.train_sparse(
+        train_sparse(
             self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip

@@ -72,6 +72,8 @@ def move_at_ir(builder, adam, scalars, slope, *places):
 
 @intrinsic(prefer_literal=True)
 def _move(typing, adam, scalars, gradient, parameters, first, second, n_vectors):
+    """Move vectors of parameters, one after another."""
+
     def emit(context, builder, sig, args):
         scalars = scalars_ir(builder, args[1])
         with cgutils.for_range(builder, args[6]) as loop:

@@ -76,6 +76,8 @@ def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, co
 
 @intrinsic(prefer_literal=True)
 def _accumulate(typing, n, relu, by_sample, forms, sums, order, k, values, count, lane):
+    """Add the samples of one pattern, with the code for its number of active features."""
+
     def emit(context, builder, sig, args):
         n, relu, by_sample = (kind.literal_value for kind in sig.args[:3])
         forms, sums, order, k, values, count, lane = args[3:]

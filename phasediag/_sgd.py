@@ -49,6 +49,8 @@ def _vectors(builder, array, count):
 
 @intrinsic(prefer_literal=True)
 def _begin(typing, n, m, relu, n_empty, again, parameters, forms, sums):
+    """Emit what `beginner` returns, unrolled."""
+
     def emit(context, builder, sig, args):
         n, m, relu = (kind.literal_value for kind in sig.args[:3])
         n_empty, again, parameters, forms, sums = args[3:]
@@ -92,6 +94,8 @@ def beginner(n, m, relu):
 
 @intrinsic(prefer_literal=True)
 def _finish(typing, n, m, adam, average, sums, importance, scalars, parameters, first, second):
+    """Emit what `finisher` returns, unrolled."""
+
     def emit(context, builder, sig, args):
         n, m, adam = (kind.literal_value for kind in sig.args[:3])
         average, sums, importance, scalars, *arrays = args[3:]

@@ -38,6 +38,7 @@ def _mix(builder, word):
 
 
 def _like(word, value):
+    """Return the constant, scalar or vector, of a word's type."""
     return ir.Constant(word.type, [value] * word.type.count if isinstance(word.type, ir.VectorType) else value)
 
 

@@ -31,6 +31,8 @@ vector = VectorType()
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
+    """How numba holds the lanes: as an LLVM vector."""
+
     def __init__(self, manager, kind):
         super().__init__(manager, kind, FLOATS)
 

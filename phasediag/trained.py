@@ -137,6 +137,7 @@ def trained_phase_diagram(
 
 
 def _open(path, *arguments):
+    """Open the store; zarr is loaded only here."""
     from ._store import Store
 
     return Store(path, *arguments)
