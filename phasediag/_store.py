@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 AXES = ("density", "replicate", "importance")
-VERSION = 1
+VERSION = 2  # of the bits that a run ends with: older stores cannot be gone on with
 
 
 class Store:
