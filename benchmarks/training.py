@@ -147,7 +147,9 @@ def equality(n_models, n_steps):
     with another seed.
     """
     torch.set_num_threads(THREADS)
-    print(f"{n_models} models, {n_steps} steps; p of the two-sample test, mean losses, correlation")
+    print(
+        f"{n_models} models, {n_steps} steps: p of the two-sample test, mean losses, difference in standard errors, correlation"
+    )
     for n, m, density in EQUALITY:
         model = ToyModel(m, 0.8 ** np.arange(n), density)
         weights, bias = start(model, n_models, n)
@@ -162,9 +164,11 @@ def equality(n_models, n_steps):
         alone = ours(1, slice(None), True)
         shared = np.concatenate([ours(2 + i, slice(i, i + 1), False) for i in range(n_models)])
         for name, losses in (("independent", alone), ("shared", shared)):
+            difference = losses - theirs  # the starting points are the same
             print(
                 f"{n}, {m} at {density}, {name}: p = {ks_2samp(losses, theirs).pvalue:.3f}, {losses.mean():.6g} and "
-                f"{theirs.mean():.6g}, {np.corrcoef(losses, theirs)[0, 1]:.4f}",
+                f"{theirs.mean():.6g}, {difference.mean() / difference.std() * np.sqrt(n_models):+.1f}, "
+                f"{np.corrcoef(losses, theirs)[0, 1]:.4f}",
                 flush=True,
             )
 

@@ -12,6 +12,7 @@ from numba import njit
 from numba.extending import intrinsic
 from scipy import stats
 
+from phasediag import ToyModel, expected_loss_and_gradient
 from phasediag._cells import FIELDS, LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from phasediag._engines import Patterns
 from phasediag._vectors import WORDS, load, lookup_ir, pointer, store, vector
@@ -157,6 +158,28 @@ def test_sorted_samples_give_the_gradient_of_the_minibatch(
         for gradient, start, end in zip(expected, before, (after[0][i], after[1][i]), strict=True):
             bound = 2e-6 * terms + 2.0**-23 * (np.abs(start).max() + np.abs(gradient).max()) + kink
             assert np.abs(start - end - gradient).max() <= bound
+
+
+@pytest.mark.parametrize(("n", "m", "density"), [(2, 1, 1.0), (3, 2, [0.1, 0.5, 1.0]), (5, 2, 1.0)])
+def test_the_mean_gradient_of_sorted_minibatches_is_the_exact_one(n, m, density, make_chunk):
+    """Over many steps the mean gradient lies within five standard errors of the population's, for models of every kind."""
+    n_steps, n_models = 500, 16
+    w, b = parameters(np.random.default_rng(3), n_models, n, m, ("any", "trained", "on"))
+    chunk = make_chunk(n, m, density, 1024, n_models=n_models, weights=w, bias=b, n_steps=n_steps)
+    trainer = Patterns(chunk)
+    start, moved = trainer.parameters.copy(), []
+    for step in range(n_steps):
+        trainer.parameters[:] = start
+        trainer.advance(step, step + 1)
+        moved.append([np.concatenate([part.reshape(n_models, -1) for part in trainer.current()], axis=1)])
+    before = np.concatenate([w.reshape(n_models, -1), b], axis=1).astype(float)
+    gradient = before - np.concatenate(moved).astype(float)
+    for i in range(n_models):
+        _, *exact = expected_loss_and_gradient(ToyModel(m, chunk.importance[i], density), w[i], b[i])
+        exact = np.concatenate([part.ravel() for part in exact]) / n
+        rounding = 2.0**-24 * np.abs(before[i]).max()
+        error = (gradient[:, i].mean(axis=0) - exact) / (gradient[:, i].std(axis=0) / np.sqrt(n_steps) + rounding)
+        assert np.abs(error).max() < 5
 
 
 @intrinsic
