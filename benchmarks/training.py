@@ -141,22 +141,36 @@ def _torch_speed(model, n_instances, seconds):
 
 
 def equality(n_models, n_steps):
-    """Compare final losses from the same starting points: two-sample Kolmogorov–Smirnov tests."""
+    """Compare final losses from the same starting points: two-sample Kolmogorov–Smirnov tests.
+
+    Our models are trained twice: at once on minibatches of their own, and on the path that shares minibatches, each in a run
+    with another seed.
+    """
     torch.set_num_threads(THREADS)
-    print(f"{n_models} models, {n_steps} steps; p of the two-sample test, mean losses, correlation")
+    print(
+        f"{n_models} models, {n_steps} steps: p of the two-sample test, mean losses, difference in standard errors, correlation"
+    )
     for n, m, density in EQUALITY:
         model = ToyModel(m, 0.8 ** np.arange(n), density)
         weights, bias = start(model, n_models, n)
-        run = train(
-            model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=1, independent=True,
-            initial_weights=weights, initial_bias=bias,
-        )  # fmt: skip
-        ours, theirs = run.loss, expected_loss(model, *pytorch(model, weights, bias, n_steps))
-        print(
-            f"{n}, {m} at {density}: p = {ks_2samp(ours, theirs).pvalue:.3f}, {ours.mean():.6g} and {theirs.mean():.6g}, "
-            f"{np.corrcoef(ours, theirs)[0, 1]:.4f}",
-            flush=True,
-        )
+        theirs = expected_loss(model, *pytorch(model, weights, bias, n_steps))
+
+        def ours(seed, place, independent, model=model, weights=weights, bias=bias):
+            return train(
+                model, n_models=len(weights[place]), n_steps=n_steps, batch_size=BATCH, seed=seed, independent=independent,
+                initial_weights=weights[place], initial_bias=bias[place],
+            ).loss  # fmt: skip
+
+        alone = ours(1, slice(None), True)
+        shared = np.concatenate([ours(2 + i, slice(i, i + 1), False) for i in range(n_models)])
+        for name, losses in (("independent", alone), ("shared", shared)):
+            difference = losses - theirs  # the starting points are the same
+            print(
+                f"{n}, {m} at {density}, {name}: p = {ks_2samp(losses, theirs).pvalue:.3f}, {losses.mean():.6g} and "
+                f"{theirs.mean():.6g}, {difference.mean() / difference.std() * np.sqrt(n_models):+.1f}, "
+                f"{np.corrcoef(losses, theirs)[0, 1]:.4f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
 
     Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
-    the other. Trained diagrams have none: they are drawn cell by cell.
+    the other. Trained diagrams have none: they are drawn cell by cell, in the look "phase" that of the seed with the lowest
+    exact loss, in the look "norm-interference" what their reduction keeps.
 
     Parameters
     ----------

@@ -1,9 +1,16 @@
 """The engines that train a chunk of models: their arrays, and the minibatches they draw."""
 
+from functools import lru_cache
+
 import numpy as np
 
-from . import _entries, _products, _sgd, _sgd_dense, _sgd_sparse
+from ._cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
+from ._entries import mixed, singles
 from ._optimizers import mover, step_scalars
+from ._products import outer, product
+from ._sgd import routines, train_independent, train_shared
+from ._sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
+from ._sgd_sparse import BLOCK, draw_sparse, preparer, train_sparse, weigher
 from ._streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 from ._vectors import LANES
 
@@ -25,6 +32,18 @@ def blocks(batch_size, most):
     return np.array([batch_size // count + (i < batch_size % count) for i in range(count)])
 
 
+@lru_cache(maxsize=8)
+def _scalars(*arguments):
+    """Return `step_scalars` as kernels take them; chunks of one run share them."""
+    return step_scalars(*arguments).astype(np.float32).ravel()
+
+
+@lru_cache(maxsize=8)
+def _pattern_law(feature_density, block_sizes):
+    """Return the arrays of a `PatternLaw`; chunks of one density share them."""
+    return PatternLaw(feature_density, block_sizes).arrays()
+
+
 class _Trainer:
     """What the engines have in common: parameters and moments in the engine's layout, and the scalars of every step."""
 
@@ -32,11 +51,7 @@ class _Trainer:
         self.chunk = chunk
         self.n_models, self.m, self.n = chunk.weights.shape
         self.adam = chunk.optimizer != "sgd"
-        self.scalars = (
-            step_scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
-            .astype(np.float32)
-            .ravel()
-        )
+        self.scalars = _scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
         self.independent = chunk.independent
         self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
@@ -57,35 +72,74 @@ class Patterns(_Trainer):
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
-        self.law = PatternLaw(chunk.density, np.unique(self.sizes)[::-1]).arrays()
-        block, sums = self.sizes[0], n * (n + 1) * LANES
-        values = aligned(n * block + LANES * n * 2**n)
-        counts = [np.zeros(2**n, np.int64) for _ in range(3)]
-        self.space = (aligned(STATE, np.uint32), aligned(2 * block + LANES, np.uint32), values, *counts)
-        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums), aligned((m + 1) * n * LANES))
-        self.kernel = _sgd.train_independent if self.independent else _sgd.train_shared
-        self.routines = _sgd.routines(n, chunk.relu, self.independent)
+        self.patterns = _pattern_law(tuple(chunk.density), tuple(np.unique(self.sizes)[::-1]))
+        set_up = self._set_up_independent if self.independent else self._set_up_shared
+        set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
+        sums = n * (n + 1) * LANES
+        self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums))
+        self.routines = routines(n, m, chunk.relu, self.adam, self.independent)
+
+    def _set_up_independent(self, n, block, state, words):
+        """Allocate the samples of one model."""
+        counts, begin, present = (np.zeros(2**n, np.int64) for _ in range(3))
+        self.law, self.kernel = self.patterns, train_independent
+        self.space = (state, words, aligned(n * block + LANES * n * 2**n), counts, begin, present)
+
+    def _set_up_shared(self, n, block, state, words):
+        """Allocate the samples that models share, sorted into cells."""
+        self.law, self.kernel = (self.patterns, n_levels(n, block), geometry()), train_shared
+        most = min(2**n - 1, block // LINE_LEAST)  # patterns that are sorted
+        groups = 2 * (most + block // LINE_LEAST)  # of sixteen cells
+        values = aligned(n * LANES * (block + 1 + ROUND * groups))
+        moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
+        tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
+        held = aligned(2**MOST_LEVELS, np.int32)
+        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
         x = np.zeros((self.chunk.batch_size, self.n))
-        active, order = self.law[0], self.law[1].reshape(-1, self.n)
+        shown = self._show_independent if self.independent else self._show_shared
         for block, end in enumerate(np.cumsum(self.sizes)):
-            key = self.keys[model if self.independent else 0]
-            n_present = draw_block(key, step, block, self.sizes, self.law, self.independent, self.space)
-            _, _, values, counts, begin, present = self.space
-            for pattern, start in zip(present[:n_present], begin[:n_present], strict=True):
-                k, count = active[pattern], counts[pattern]
-                if self.independent:
-                    padded = -(-count // LANES) * LANES
-                    drawn = values[start : start + k * padded].reshape(k, padded)[:, :count].T
-                else:
-                    drawn = values[start : start + k * count].reshape(count, k)
-                end -= count
-                x[end : end + count, order[pattern, :k]] = -drawn
+            for features, samples in shown(step, block, model):
+                x[end - len(samples) : end, features] = -samples
+                end -= len(samples)
         return x
 
+    def _show_independent(self, step, block, model):
+        """Yield (features, negated samples) of each pattern of one model's block."""
+        n_present = draw_block(self.keys[model], step, block, self.sizes, self.law, self.space)
+        _, _, values, counts, begin, present = self.space
+        for pattern, start in zip(present[:n_present], begin[:n_present], strict=True):
+            k, count = self.law[0][pattern], counts[pattern]
+            padded = -(-count // LANES) * LANES
+            yield self._features(pattern), values[start : start + k * padded].reshape(k, padded)[:, :count].T
+
+    def _show_shared(self, step, block, model):
+        """Yield (features, negated samples) of each pattern of a block, cell by cell."""
+        n_few, n_sorted = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
+        _, _, counts, values, _, few, patterns, cells, _ = self.space
+        filled = 0
+        for pattern in few[:n_few]:
+            size = self.patterns[0][pattern] * counts[pattern]
+            yield self._features(pattern), values[filled : filled + size].reshape(counts[pattern], -1)
+            filled += size
+        for pattern, k, n_cells, _, _, first in patterns[: n_sorted * FIELDS].reshape(-1, FIELDS):
+            listed = cells[first : first + 2 * n_cells].reshape(-1, 2)
+            if k == 1:
+                drawn = values[first : first + n_cells * LANES]
+                yield self._features(pattern), drawn[~np.isnan(drawn)][:, None]
+                continue
+            for rounds, start in listed:
+                drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
+                yield self._features(pattern), drawn[~np.isnan(drawn[:, 0])]
+
+    def _features(self, pattern):
+        """Return the active features of a pattern."""
+        return np.flatnonzero(pattern >> np.arange(self.n) & 1)
+
     def _in_lanes(self, rows):
+        """Return one row per model as vectors of sixteen models, padded by zeros."""
         padded = np.zeros((-(-self.n_models // LANES) * LANES, rows.shape[1]))
         padded[: self.n_models] = rows
         array = aligned(padded.size)
@@ -95,7 +149,7 @@ class Patterns(_Trainer):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
-            self.n, self.m, self.chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+            self.n, self.m, self.chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, self.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip
 
@@ -131,31 +185,31 @@ class Dense(_Rows):
     def set_up(self):
         """Allocate the tiles of samples, hidden values and errors."""
         super().set_up()
-        n, m, stride = self.n, self.m, _sgd_dense.STRIDE
-        tiles = -(-self.chunk.batch_size // _sgd_dense.TILE)
-        self.x = aligned(n * stride * (tiles if tiles * n * stride <= ROOM else 1))
+        n, m = self.n, self.m
+        tiles = -(-self.chunk.batch_size // TILE)
+        self.x = aligned(n * STRIDE * (tiles if tiles * n * STRIDE <= ROOM else 1))
         most = np.minimum(np.rint(self.chunk.density * 2.0**32) - 1, 2**32 - 1).astype(np.uint32)
         self.law = (most, ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32))
-        sizes = (m * stride, n * stride, m * stride, (m + 1) * n * LANES, (m + 1) * self.width)
+        sizes = (m * STRIDE, n * STRIDE, m * STRIDE, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
         self.state = aligned(STATE, np.uint32)
-        made = (mover(), _products.product(), _sgd_dense.errors(), _products.outer())
+        made = (mover(self.adam), product(), errors(), outer())
         self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
-        tile, stride, batch_size = _sgd_dense.TILE, _sgd_dense.STRIDE, self.chunk.batch_size
-        key, tiles = self.chunk.keys[model if self.independent else 0], []
-        for t in range(-(-batch_size // tile)):
-            _sgd_dense.draw_tile(key, step, t, self.law, self.state, self.x, 0)
-            tiles.append(self.x[: self.n * stride].reshape(self.n, stride)[:, :tile].T.astype(np.float64))
+        batch_size, tiles = self.chunk.batch_size, []
+        key = self.chunk.keys[model if self.independent else 0]
+        for t in range(-(-batch_size // TILE)):
+            draw_tile(key, step, t, self.law, self.state, self.x, 0)
+            tiles.append(self.x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
-        _sgd_dense.train_dense(
-            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+        train_dense(
+            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, chunk.batch_size, self.law, self.scalars, self.state, self.x,
             self.work,
         )  # fmt: skip
@@ -168,7 +222,7 @@ class Sparse(_Rows):
         """Tabulate the numbers of active samples and allocate the lists of active features."""
         super().set_up()
         n, m, width = self.n, self.m, self.width
-        self.sizes = blocks(self.chunk.batch_size, _sgd_sparse.BLOCK)
+        self.sizes = blocks(self.chunk.batch_size, BLOCK)
         densities, table = np.unique(self.chunk.density, return_inverse=True)
         self.law = tuple(self._law(size, densities, table) for size in (self.sizes[0], self.sizes[-1]))
         block = self.sizes[0]
@@ -179,8 +233,8 @@ class Sparse(_Rows):
         self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
         self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
         made = (
-            mover(), _products.product(), _sgd_sparse.preparer(), _entries.singles(), _entries.mixed(),
-            _sgd_sparse.weigher(),
+            mover(self.adam), product(), preparer(), singles(), mixed(),
+            weigher(),
         )  # fmt: skip
         self.routines = tuple(one.address for one in made)
 
@@ -191,7 +245,7 @@ class Sparse(_Rows):
         _, _, _, dense, single_value, _, indices = self.space
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_mixed, _, _ = _sgd_sparse.draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
+            n_mixed, _, _ = draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
             starts, row = indices[1], end - size
             for j in range(self.n):
                 count = starts[j + 1] - starts[j]
@@ -203,6 +257,7 @@ class Sparse(_Rows):
 
     @staticmethod
     def _law(size, densities, table):
+        """Return the alias tables of the number of samples in which a feature is active."""
         tables = [alias_table(binomial_law(size, density)) for density in densities]
         return (
             table.astype(np.int64), np.arange(len(tables) + 1) * (size + 1),
@@ -212,7 +267,7 @@ class Sparse(_Rows):
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
-        _sgd_sparse.train_sparse(
-            self.n, self.m, chunk.relu, self.adam, self.average, self.routines, self.parameters, self.first, self.second,
+        train_sparse(
+            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
             self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
         )  # fmt: skip

@@ -43,6 +43,8 @@ def _linear(builder, relu):
 
 @intrinsic
 def _add_singles(typing, width, relu, lane, forms, row, sums, bias, values, start, stop):
+    """Add the samples whose only active feature is one row's."""
+
     def emit(context, builder, sig, args):
         width, relu, lane, forms, row, sums, bias, values, start, stop = args
         linear, own = _linear(builder, relu), splat_ir(builder, builder.trunc(lane, WORD), WORDS)
@@ -76,6 +78,8 @@ def _add_singles(typing, width, relu, lane, forms, row, sums, bias, values, star
 
 @intrinsic
 def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
+    """Add samples of several entries each, for one range of outputs."""
+
     def emit(context, builder, sig, args):
         width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples = args
         linear, one = _linear(builder, relu), stride.type(1)

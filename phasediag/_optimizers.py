@@ -3,9 +3,11 @@
 from functools import cache
 
 import numpy as np
-from numba import float32
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from ._vectors import LANES, fma, load, routine, splat, square_root, store
+from ._vectors import LANES, LONG, at, call_ir, constant, load_ir, routine, splat_ir, store_ir
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -41,28 +43,52 @@ def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
     return scalars
 
 
-@cache
-def mover():
-    """Return the routine that moves ``n_vectors`` vectors of parameters along their gradient.
+def move_ir(builder, adam, scalars, slope, old, mean, square):
+    """Emit one step of a vector of parameters along their gradient; return parameters and moments after it.
 
-    The scalars are those of `step_scalars`; for SGD ``adam`` is 0 and the moments stay as they are.
+    ``scalars`` are vectors of those of `step_scalars`; for SGD ``adam`` is False and the moments stay as they are.
     """
+    size, scale, shrink, coupled, keep_first, keep_second, epsilon = scalars
+    slope = call_ir(builder, "fma", coupled, old, slope)
+    if adam:
+        new_first, new_second = (builder.fsub(constant(1.0), keep) for keep in (keep_first, keep_second))
+        mean = call_ir(builder, "fma", new_first, builder.fsub(slope, mean), mean)
+        square = call_ir(builder, "fma", builder.fmul(new_second, slope), slope, builder.fmul(keep_second, square))
+        slope = builder.fdiv(mean, call_ir(builder, "fma", call_ir(builder, "sqrt", square), scale, epsilon))
+    return builder.fsub(builder.fmul(shrink, old), builder.fmul(size, slope)), mean, square
 
-    def move(adam, scalars, gradient, parameters, first, second, n_vectors):
-        size, scale, shrink, coupled = splat(-scalars[0]), splat(scalars[1]), splat(scalars[2]), splat(scalars[3])
-        keep_first, keep_second, epsilon = scalars[4], scalars[5], splat(scalars[6])
-        new_first, new_second = splat(float32(1.0) - keep_first), splat(float32(1.0) - keep_second)
-        keep = splat(keep_second)
-        for at in range(0, n_vectors * LANES, LANES):
-            old = load(parameters, at)
-            slope = fma(coupled, old, load(gradient, at))
-            if adam:
-                mean = load(first, at)
-                mean = fma(new_first, slope - mean, mean)
-                square = fma(new_second * slope, slope, keep * load(second, at))
-                store(first, at, mean)
-                store(second, at, square)
-                slope = mean / fma(square_root(square), scale, epsilon)
-            store(parameters, at, fma(size, slope, shrink * old))
 
-    return routine(move, "n", *"fffff", "n")
+def scalars_ir(builder, scalars):
+    """Emit vectors of the scalars of a step from their address."""
+    return [splat_ir(builder, builder.load(at(builder, scalars, LONG(i)))) for i in range(N_SCALARS)]
+
+
+def move_at_ir(builder, adam, scalars, slope, *places):
+    """Emit one step of the parameters and moments at three addresses."""
+    moved = move_ir(builder, adam, scalars, slope, *(load_ir(builder, place) for place in places))
+    for value, place in list(zip(moved, places, strict=True))[: 3 if adam else 1]:
+        store_ir(builder, value, place)
+
+
+@intrinsic(prefer_literal=True)
+def _move(typing, adam, scalars, gradient, parameters, first, second, n_vectors):
+    """Move vectors of parameters, one after another."""
+
+    def emit(context, builder, sig, args):
+        scalars = scalars_ir(builder, args[1])
+        with cgutils.for_range(builder, args[6]) as loop:
+            places = [at(builder, array, builder.mul(loop.index, LONG(LANES))) for array in args[2:6]]
+            move_at_ir(builder, sig.args[0].literal_value, scalars, load_ir(builder, places[0]), *places[1:])
+        return context.get_dummy_value()
+
+    return types.void(adam, scalars, gradient, parameters, first, second, n_vectors), emit
+
+
+@cache
+def mover(adam):
+    """Return the routine that moves ``n_vectors`` vectors of parameters along their gradient, by Adam or by SGD."""
+
+    def move(scalars, gradient, parameters, first, second, n_vectors):
+        _move(adam, scalars, gradient, parameters, first, second, n_vectors)
+
+    return routine(move, *"fffffn")

@@ -17,6 +17,8 @@ SIDE = 5  # a block of `outer`: rows × columns
 
 @intrinsic
 def _multiply(typing, rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth):
+    """Write one block of a product: its sums stay in registers over the whole depth."""
+
     def emit(context, builder, sig, args):
         rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth = args
         out, a, b = at(builder, out, out_at), at(builder, a, a_at), at(builder, b, b_at)
@@ -73,6 +75,8 @@ def product():
 
 @intrinsic
 def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors):
+    """Add one block of two outer products summed over samples, lanes being samples."""
+
     def emit(context, builder, sig, args):
         rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors = args
         number = rows.type

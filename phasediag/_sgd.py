@@ -14,264 +14,201 @@ is active where e_i > y_i, without a subtraction.
 
 from functools import cache
 
-from llvmlite import ir
-from numba import float32, int64, types
-from numba.core import cgutils
+from numba import float32, types
 from numba.extending import intrinsic
 
+from ._cell_sums import adder
+from ._cells import draw_cells
 from ._jit import jit
-from ._optimizers import N_SCALARS, mover
+from ._optimizers import N_SCALARS, move_at_ir, scalars_ir
+from ._sample_sums import accumulator
 from ._streams import draw_block
 from ._vectors import (
+    FLOAT,
     LANES,
-    WORD,
-    WORDS,
+    LONG,
     address,
     at,
     call_ir,
     constant,
-    fma,
     invoke,
     load,
     load_ir,
     routine,
-    splat,
     splat_ir,
-    store,
     store_ir,
-    switch,
     total,
-    variables,
-    where_positive,
 )
 
-MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
 
-
-def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, count, lane):
-    """Emit the loops over the samples of a pattern with k active features, for all n outputs."""
-    number = count.type
-    rows = [builder.mul(builder.load(at(builder, order, number(a))), number(n + 1)) for a in range(n)]
-    columns = [builder.load(at(builder, order, number(a))) for a in range(k)] + [number(n)]
-
-    def entry(array, a, c):
-        return at(builder, array, builder.mul(builder.add(rows[a], columns[c]), number(LANES)))
-
-    def coefficient(a, c):
-        if by_sample:
-            return splat_ir(builder, builder.load(at(builder, entry(forms, a, c), lane)))
-        return load_ir(builder, entry(forms, a, c))
-
-    n_rounds = builder.ashr(builder.add(count, number(LANES - 1)), number(4)) if by_sample else count
-    width = max(1, MAX_SUMS // (k + 1))
-    for first in range(0, n, width):
-        outputs = range(first, min(first + width, n))
-        lines = [[coefficient(a, c) for c in range(k + 1)] for a in outputs]
-        places = [[entry(sums, a, c) for c in range(k + 1)] for a in outputs]
-        totals = [variables(builder, [load_ir(builder, place) for place in row]) for row in places]
-        with cgutils.for_range(builder, n_rounds) as loop:
-            if by_sample:  # values[feature][sample], each feature padded to whole vectors
-                start = [builder.add(loop.index, builder.mul(n_rounds, number(a))) for a in range(k)]
-                y = [load_ir(builder, at(builder, values, builder.mul(s, number(LANES)))) for s in start]
-                left = builder.trunc(builder.sub(count, builder.mul(loop.index, number(LANES))), WORD)
-                lanes = ir.Constant(WORDS, list(range(LANES)))
-                inside = builder.icmp_signed("<", lanes, splat_ir(builder, left, WORDS))
-            else:  # values[sample][feature]
-                start = builder.mul(loop.index, number(k))
-                y = [splat_ir(builder, builder.load(at(builder, values, start, number(a)))) for a in range(k)]
-                inside = None
-            for a, line, total in zip(outputs, lines, totals, strict=True):
-                error = line[k]
-                for c in range(k):
-                    error = call_ir(builder, "fma", line[c], y[c], error)
-                passes = inside
-                if relu:
-                    passes = builder.fcmp_ordered(">", error, y[a] if a < k else constant(0.0))
-                    passes = passes if inside is None else builder.and_(passes, inside)
-                for c in range(k + 1):
-                    old = builder.load(total[c])
-                    new = builder.fadd(error, old) if c == k else call_ir(builder, "fma", error, y[c], old)
-                    builder.store(new if passes is None else builder.select(passes, new, old), total[c])
-        for total, row in zip(totals, places, strict=True):
-            for variable, place in zip(total, row, strict=True):
-                store_ir(builder, builder.load(variable), place)
+def _vectors(builder, array, count):
+    """Emit the loads of ``count`` vectors and their addresses."""
+    places = [at(builder, array, LONG(i * LANES)) for i in range(count)]
+    return [load_ir(builder, place) for place in places], places
 
 
 @intrinsic(prefer_literal=True)
-def _accumulate(typing, n, relu, by_sample, forms, sums, order, k, values, count, lane):
+def _begin(typing, n, m, relu, n_empty, again, parameters, forms, sums):
+    """Emit what `beginner` returns, unrolled."""
+
     def emit(context, builder, sig, args):
-        constants = [kind.literal_value for kind in sig.args[:3]]
-        forms, sums, order, k, values, count, lane = args[3:]
-        switch(
-            builder, k, range(1, constants[0] + 1),
-            lambda case: _emit_samples(
-                builder, constants[0], case, *constants[1:], forms, sums, order, values, count, lane
-            ),
-        )  # fmt: skip
-        return context.get_dummy_value()
-
-    return types.void(n, relu, by_sample, forms, sums, order, k, values, count, lane), emit
-
-
-@cache
-def accumulator(n, relu, by_sample):
-    """Return the compiled routine that adds the samples of one pattern to the sums of sixteen lanes, for n features.
-
-    Its arguments are pointers to ``forms``, ``sums``, the features in ``order`` (the k active ones first) and values, the
-    number of samples and a lane. Lanes are models that share the samples; or, ``by_sample``, lanes are samples, the forms
-    are those of the one model ``lane`` and the sums still to be added over lanes.
-    """
-
-    def accumulate(forms, sums, order, k, values, count, lane):
-        _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
-
-    return routine(accumulate, *"ffinfnn")
-
-
-@cache
-def preparer():
-    """Return the routine that writes C = I − WᵀW and b of sixteen models: row i of ``forms`` holds C_i0 … C_i,n−1, b_i."""
-
-    def prepare(n, m, parameters, forms):
+        n, m, relu = (kind.literal_value for kind in sig.args[:3])
+        n_empty, again, parameters, forms, sums = args[3:]
+        parameters, _ = _vectors(builder, parameters, (m + 1) * n)
+        places = [at(builder, sums, LONG(entry * LANES)) for entry in range(n * (n + 1))]
+        with builder.if_then(builder.icmp_signed("==", again, LONG(0))):
+            for place in places:
+                store_ir(builder, constant(0.0), place)
+        weight = splat_ir(builder, builder.sitofp(n_empty, FLOAT))
         for i in range(n):
             for j in range(i, n):
-                entry = splat(float32(0.0))
+                entry = constant(1.0 if i == j else 0.0)
                 for k in range(m):
-                    entry = fma(load(parameters, (k * n + i) * LANES), load(parameters, (k * n + j) * LANES), entry)
-                entry = splat(float32(1.0 if i == j else 0.0)) - entry
-                store(forms, (i * (n + 1) + j) * LANES, entry)
-                store(forms, (j * (n + 1) + i) * LANES, entry)
-            store(forms, (i * (n + 1) + n) * LANES, load(parameters, (m * n + i) * LANES))
+                    entry = call_ir(builder, "fma", builder.fneg(parameters[k * n + i]), parameters[k * n + j], entry)
+                for row, column in {(i, j), (j, i)}:
+                    store_ir(builder, entry, at(builder, forms, LONG((row * (n + 1) + column) * LANES)))
+            level = parameters[m * n + i]
+            store_ir(builder, level, at(builder, forms, LONG((i * (n + 1) + n) * LANES)))
+            if relu:
+                level = builder.select(builder.fcmp_ordered(">", level, constant(0.0)), level, constant(0.0))
+            place = places[i * (n + 1) + n]
+            store_ir(builder, call_ir(builder, "fma", weight, level, load_ir(builder, place)), place)
+        return context.get_dummy_value()
 
-    return routine(prepare, *"nnff")
-
-
-@cache
-def empties():
-    """Return the routine that adds the samples without an active feature: their errors are b, or its positive part."""
-
-    def add(n, relu, forms, sums, count):
-        weight = splat(float32(count))
-        for row in range(n * LANES, n * (n + 1) * LANES + LANES, (n + 1) * LANES):
-            bias = load(forms, row)
-            store(sums, row, fma(weight, where_positive(bias, bias) if relu else bias, load(sums, row)))
-
-    return routine(add, *"nnffn")
+    return types.void(n, m, relu, n_empty, again, parameters, forms, sums), emit
 
 
 @cache
-def differentiator():
-    """Return the routine that turns the sums of sixteen models into gradients, in the layout of their parameters."""
+def beginner(n, m, relu):
+    """Return the routine that begins the step of sixteen models of n features and m dimensions.
 
-    def differentiate(n, m, average, sums, importance, parameters, gradient):
-        for i in range(n):  # T = I S + (I S)ᵀ, in place; S here is −Σ e y
-            own = load(importance, i * LANES)
-            for j in range(i, n):
-                upper, lower = (i * (n + 1) + j) * LANES, (j * (n + 1) + i) * LANES
-                both = fma(own, load(sums, upper), load(importance, j * LANES) * load(sums, lower))
-                store(sums, upper, both)
-                store(sums, lower, both)
-            level = load(sums, (i * (n + 1) + n) * LANES)
-            store(gradient, (m * n + i) * LANES, splat(average) * own * level)
-        for k in range(m):
+    It writes their ``forms``, row by row C_i0 … C_i,n−1, b_i with C = I − WᵀW, and starts their sums, or goes on with them if
+    ``again``: the errors of the ``n_empty`` samples without an active feature are b, or its positive part.
+    """
+
+    def begin(n_empty, again, parameters, forms, sums):
+        _begin(n, m, relu, n_empty, again, parameters, forms, sums)
+
+    return routine(begin, *"nnfff")
+
+
+@intrinsic(prefer_literal=True)
+def _finish(typing, n, m, adam, average, sums, importance, scalars, parameters, first, second):
+    """Emit what `finisher` returns, unrolled."""
+
+    def emit(context, builder, sig, args):
+        n, m, adam = (kind.literal_value for kind in sig.args[:3])
+        average, sums, importance, scalars, *arrays = args[3:]
+        sums, _ = _vectors(builder, sums, n * (n + 1))
+        importance, _ = _vectors(builder, importance, n)
+        parameters, _ = _vectors(builder, arrays[0], (m + 1) * n)
+        scalars, average = scalars_ir(builder, scalars), splat_ir(builder, average)
+        weighted = [[builder.fmul(importance[i], sums[i * (n + 1) + j]) for j in range(n + 1)] for i in range(n)]
+        both = [[builder.fadd(weighted[i][j], weighted[j][i]) for j in range(n)] for i in range(n)]
+        for k in range(m + 1):
             for i in range(n):
-                slope = splat(float32(0.0))
-                for j in range(n):
-                    weight = load(parameters, (k * n + j) * LANES)
-                    slope = fma(weight, load(sums, (i * (n + 1) + j) * LANES), slope)
-                store(gradient, (k * n + i) * LANES, splat(-average) * slope)
+                slope = weighted[i][n]
+                if k < m:  # the sums are those of e y, so that their sign is that of a descent
+                    slope = builder.fneg(builder.fmul(parameters[k * n], both[i][0]))
+                    for j in range(1, n):
+                        slope = call_ir(builder, "fma", builder.fneg(parameters[k * n + j]), both[i][j], slope)
+                places = [at(builder, array, LONG((k * n + i) * LANES)) for array in arrays]
+                move_at_ir(builder, adam, scalars, builder.fmul(average, slope), *places)
+        return context.get_dummy_value()
 
-    return routine(differentiate, "n", "n", types.float32, *"ffff")
+    return types.void(n, m, adam, average, sums, importance, scalars, parameters, first, second), emit
 
 
-def routines(n, relu, by_sample):
+@cache
+def finisher(n, m, adam):
+    """Return the routine that turns the sums of sixteen models into gradients and moves their parameters along them."""
+
+    def finish(average, sums, importance, scalars, parameters, first, second):
+        _finish(n, m, adam, average, sums, importance, scalars, parameters, first, second)
+
+    return routine(finish, types.float32, *"ffffff")
+
+
+def routines(n, m, relu, adam, independent):
     """Return the addresses that the kernels below take."""
-    made = (mover(), preparer(), empties(), differentiator(), accumulator(n, relu, by_sample))
+    made = (beginner(n, m, relu), accumulator(n, relu, independent), adder(n, relu), finisher(n, m, adam))
     return tuple(one.address for one in made)
 
 
 @jit
 def train_shared(
-    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
-    space, work,
-):  # fmt: skip
+    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
+):
     """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
 
     parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2);
     average: 2/(B n).
     """
-    move, prepare, add_empty, differentiate, accumulate = routines
+    begin, accumulate, add, finish = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
-    n_vectors = parameters.size // rows
+    law, levels, geometry = law
     active, orders = law[0], law[1]
-    values, counts, begin, present = space[2], space[3], space[4], space[5]
-    forms, sums, _, gradient = work
-    at_forms, at_gradient = address(forms, 0), address(gradient, 0)
+    _, _, counts, values, moments, few, patterns, cells, _ = space
+    forms, sums, _ = work
+    at_forms = address(forms, 0)
     for step in range(start, stop):
-        for entry in range(n_vectors * row_sums):
-            sums[entry] = 0
         for block in range(sizes.size):
-            n_present = draw_block(keys[0], step, block, sizes, law, len(keys) > 1, space)
-            for v in range(n_vectors):
-                at_sums = address(sums, v * row_sums)
-                invoke(prepare, n, m, address(parameters, v * rows), at_forms)
-                invoke(add_empty, n, int64(relu), at_forms, at_sums, counts[0])
-                for i in range(n_present):
-                    pattern = present[i]
+            n_few, n_sorted = draw_cells(keys[0], step, block, sizes, law, levels, geometry, space)
+            for v in range(parameters.size // rows):
+                at_parameters, at_sums = address(parameters, v * rows), address(sums, v * row_sums)
+                invoke(begin, counts[0], block, at_parameters, at_forms, at_sums)
+                filled = 0
+                for i in range(n_few):
+                    pattern = few[i]
+                    k, count = active[pattern], counts[pattern]
+                    at_order, at_values = address(orders, pattern * n), address(values, filled)
+                    invoke(accumulate, at_forms, at_sums, at_order, k, at_values, count, 0)
+                    filled += k * count
+                if n_sorted:
                     invoke(
-                        accumulate, at_forms, at_sums, address(orders, pattern * n), active[pattern],
-                        address(values, begin[i]), counts[pattern], 0,
+                        add, n_sorted, address(patterns, 0), address(orders, 0), at_forms, at_sums, address(values, 0),
+                        address(moments, 0), address(geometry[1], 0), address(cells, 0),
                     )  # fmt: skip
-        for v in range(n_vectors):
-            at_parameters = address(parameters, v * rows)
-            invoke(
-                differentiate, n, m, average, address(sums, v * row_sums), address(importance, v * n * LANES),
-                at_parameters, at_gradient,
-            )  # fmt: skip
-            invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
-                address(first, v * rows), address(second, v * rows), rows // LANES,
-            )  # fmt: skip
+                if block == sizes.size - 1:
+                    invoke(
+                        finish, average, at_sums, address(importance, v * n * LANES), address(scalars, step * N_SCALARS),
+                        at_parameters, address(first, v * rows), address(second, v * rows),
+                    )  # fmt: skip
 
 
 @jit
 def train_independent(
-    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
-    space, work,
-):  # fmt: skip
+    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
+):
     """Train vectors of sixteen models, each on its own stream: ``keys`` has shape (n_vectors · 16, 2)."""
-    move, prepare, _, differentiate, accumulate = routines
+    begin, accumulate, _, finish = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
     active, orders = law[0], law[1]
-    values, counts, begin, present = space[2], space[3], space[4], space[5]
-    forms, sums, partial, gradient = work
-    at_forms, at_partial, at_gradient = address(forms, 0), address(partial, 0), address(gradient, 0)
+    values, counts, first_value, present = space[2], space[3], space[4], space[5]
+    forms, sums, partial = work
+    at_forms, at_partial = address(forms, 0), address(partial, 0)
     for step in range(start, stop):
         for v in range(parameters.size // rows):
-            at_parameters = address(parameters, v * rows)
-            invoke(prepare, n, m, at_parameters, at_forms)
+            at_parameters, at_sums = address(parameters, v * rows), address(sums, 0)
+            invoke(begin, 0, 0, at_parameters, at_forms, at_sums)
             for lane in range(LANES):
                 for entry in range(row_sums):
                     partial[entry] = 0
                 n_empty = 0
                 for block in range(sizes.size):
-                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, len(keys) > 1, space)
+                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, space)
                     n_empty += counts[0]
                     for i in range(n_present):
                         pattern = present[i]
                         invoke(
                             accumulate, at_forms, at_partial, address(orders, pattern * n), active[pattern],
-                            address(values, begin[i]), counts[pattern], lane,
+                            address(values, first_value[i]), counts[pattern], lane,
                         )  # fmt: skip
                 for row in range(0, row_sums, LANES):
                     sums[row + lane] = total(load(partial, row))
                 for row in range(n * LANES + lane, row_sums, (n + 1) * LANES):
                     sums[row] += n_empty * (max(forms[row], float32(0.0)) if relu else forms[row])
             invoke(
-                differentiate, n, m, average, address(sums, 0), address(importance, v * n * LANES), at_parameters,
-                at_gradient,
-            )  # fmt: skip
-            invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, at_parameters,
-                address(first, v * rows), address(second, v * rows), rows // LANES,
+                finish, average, at_sums, address(importance, v * n * LANES), address(scalars, step * N_SCALARS),
+                at_parameters, address(first, v * rows), address(second, v * rows),
             )  # fmt: skip

@@ -59,7 +59,7 @@ def errors():
 
 @jit
 def train_dense(
-    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars,
+    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars,
     state, x, buffers,
 ):  # fmt: skip
     """Train models from step ``start`` to ``stop``, on one stream (keys of shape (1, 2)) or each on its own.
@@ -96,6 +96,6 @@ def train_dense(
                 for i in range(n):
                     gradient[k * width + i] = average * total(load(sums, (k * n + i) * LANES))
             invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), address(gradient, 0), weights,
+                move, address(scalars, step * N_SCALARS), address(gradient, 0), weights,
                 address(first, model * size), address(second, model * size), size // LANES,
             )  # fmt: skip

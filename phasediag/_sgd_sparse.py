@@ -123,7 +123,7 @@ def weigher():
 
 @jit
 def train_sparse(
-    n, m, relu, adam, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
+    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
     space, work,
 ):  # fmt: skip
     """Train models from step ``start`` to ``stop``; arguments as in `train_dense`.
@@ -163,7 +163,7 @@ def train_sparse(
             invoke(weigh, n, width, average, at_importance, at_sums, address(gradient, m * width))
             invoke(product, at_gradient, width, weights, width, 1, at_sums, width, n, m, width // LANES)
             invoke(
-                move, int64(adam), address(scalars, step * N_SCALARS), at_gradient, weights,
+                move, address(scalars, step * N_SCALARS), at_gradient, weights,
                 address(first, model * size), address(second, model * size), size // LANES,
             )  # fmt: skip
     for entry in range(n_entries):  # leave no thresholds behind for the next call

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 AXES = ("density", "replicate", "importance")
-VERSION = 1
+VERSION = 2  # of the bits that a run ends with: older stores cannot be gone on with
 
 
 class Store:
@@ -57,6 +57,7 @@ class Store:
         self._group["bias"][place] = bias
 
     def _create(self, zarr, importance, density, shape, facts):
+        """Make the store and open it."""
         fresh = self.path.with_name(self.path.name + ".new")
         try:
             group = zarr.open_group(fresh, mode="w")
@@ -74,12 +75,14 @@ class Store:
         return zarr.open_group(self.path, mode="r+")
 
     def _open(self, zarr):
+        """Open a store that exists."""
         try:
             return zarr.open_group(self.path, mode="r+")
         except (OSError, KeyError, ValueError):
             raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}") from None
 
     def _check(self, facts, importance, density):
+        """Raise ValueError unless the store belongs to this very run."""
         found = dict(self._group.attrs)
         if "phasediag" not in found:
             raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}")

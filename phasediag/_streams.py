@@ -13,12 +13,13 @@ Walker 1977, "An efficient method for generating discrete random variables with 
 
 import numpy as np
 from llvmlite import ir
-from numba import int64, types, uint64
+from numba import types, uint64
+from numba.core import cgutils
 from numba.extending import intrinsic
 from scipy.special import betaln, xlog1py, xlogy
 
 from ._jit import jit
-from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, pointer, splat_ir
+from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -37,6 +38,7 @@ def _mix(builder, word):
 
 
 def _like(word, value):
+    """Return the constant, scalar or vector, of a word's type."""
     return ir.Constant(word.type, [value] * word.type.count if isinstance(word.type, ir.VectorType) else value)
 
 
@@ -64,6 +66,18 @@ def seed_state(typing, key, step, block, state):
     return types.void(key, types.int64, types.int64, state), emit
 
 
+def advance_ir(builder, state):
+    """Emit the next output of xoshiro128+, whose four words of state are in variables."""
+    s0, s1, s2, s3 = (builder.load(variable) for variable in state)
+    output, shifted = builder.add(s0, s3), builder.shl(s1, constant(9, WORDS))
+    s2, s3 = builder.xor(s2, s0), builder.xor(s3, s1)
+    s1, s0 = builder.xor(s1, s2), builder.xor(s0, s3)
+    s3 = builder.or_(builder.shl(s3, constant(11, WORDS)), builder.lshr(s3, constant(21, WORDS)))
+    for value, variable in zip((s0, s1, builder.xor(s2, shifted), s3), state, strict=True):
+        builder.store(value, variable)
+    return output
+
+
 def _emit_fill(convert):
     """Return an emitter that writes ``n_vectors`` vectors of ``convert``\\ ed xoshiro128+ output from entry 0 on."""
 
@@ -72,30 +86,12 @@ def _emit_fill(convert):
         state_at = pointer(context, builder, sig.args[0], state, to=WORDS)
         kind = FLOATS if sig.args[1].dtype == types.float32 else WORDS
         target = pointer(context, builder, sig.args[1], out, *place, to=kind)
-        before, loop, after = builder.block, builder.append_basic_block("draw"), builder.append_basic_block("drawn")
-        index, zero, one = n_vectors.type, n_vectors.type(0), n_vectors.type(1)
-        seeds = [builder.load(builder.gep(state_at, [index(w)]), align=4) for w in range(4)]
-        builder.cbranch(builder.icmp_signed(">", n_vectors, zero), loop, after)
-        builder.position_at_end(loop)
-        i = builder.phi(index)
-        s = [builder.phi(WORDS) for _ in range(4)]
-        builder.store(convert(builder, builder.add(s[0], s[3])), builder.gep(target, [i]), align=4)
-        shifted = builder.shl(s[1], constant(9, WORDS))
-        s2, s3 = builder.xor(s[2], s[0]), builder.xor(s[3], s[1])
-        s1, s0 = builder.xor(s[1], s2), builder.xor(s[0], s3)
-        s2 = builder.xor(s2, shifted)
-        s3 = builder.or_(builder.shl(s3, constant(11, WORDS)), builder.lshr(s3, constant(21, WORDS)))
-        following = builder.add(i, one)
-        builder.cbranch(builder.icmp_signed("<", following, n_vectors), loop, after)
-        for phi, first, again in zip([i, *s], [zero, *seeds], [following, s0, s1, s2, s3], strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(again, loop)
-        builder.position_at_end(after)
-        ends = [builder.phi(WORDS) for _ in range(4)]
-        for w, (phi, first, last) in enumerate(zip(ends, seeds, (s0, s1, s2, s3), strict=True)):
-            phi.add_incoming(first, before)
-            phi.add_incoming(last, loop)
-            builder.store(phi, builder.gep(state_at, [index(w)]), align=4)
+        places = [builder.gep(state_at, [n_vectors.type(w)]) for w in range(4)]
+        words = variables(builder, [builder.load(place, align=4) for place in places])
+        with cgutils.for_range(builder, n_vectors) as loop:
+            builder.store(convert(builder, advance_ir(builder, words)), builder.gep(target, [loop.index]), align=4)
+        for variable, place in zip(words, places, strict=True):
+            builder.store(builder.load(variable), place, align=4)
         return context.get_dummy_value()
 
     return emit
@@ -161,7 +157,7 @@ class PatternLaw:
     """The law of the number of samples with each activity pattern in a block of samples.
 
     A pattern is a set of active features, written as the integer Σ 2^i. The most likely pattern takes what the others
-    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law.
+    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law, to 2⁻³².
     """
 
     def __init__(self, feature_density, block_sizes):
@@ -171,11 +167,11 @@ class PatternLaw:
         self.active = active.sum(axis=1)
         self.order = np.argsort(1 - active, axis=1, kind="stable").ravel()
         self.usual = int(np.argmax(probability))
-        others = np.delete(np.arange(2**n), self.usual)
-        rest = probability[others].sum()
-        cut, alias = alias_table(probability[others] if rest > 0 else np.ones(len(others)))
-        self.pattern_cut = np.round(cut * 2.0**32).astype(np.int64)
-        self.patterns = np.stack([others, others[alias]], axis=1).ravel()
+        likely = np.argsort(-probability, kind="stable")
+        self.others = likely[(likely != self.usual) & (probability[likely] > 0)]
+        below = np.cumsum(probability[self.others])
+        rest = below[-1] if below.size else 0.0
+        self.below = np.minimum(np.round(below / max(rest, 1e-300) * 2.0**32), 2.0**32 - 1).astype(np.uint32)
         counts = [alias_table(binomial_law(size, min(rest, 1.0))) for size in block_sizes]
         self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
         self.count_cut = np.concatenate([cut for cut, _ in counts])
@@ -184,8 +180,7 @@ class PatternLaw:
     def arrays(self):
         """Return what kernels take as ``law``."""
         return (
-            self.active, self.order, self.usual, self.pattern_cut, self.patterns, self.count_start, self.count_cut,
-            self.count_alias,
+            self.active, self.order, self.usual, self.others, self.below, self.count_start, self.count_cut, self.count_alias,
         )  # fmt: skip
 
 
@@ -200,27 +195,57 @@ def draw_outcome(words, i, start, stop, cut, alias):
     return outcome
 
 
-@jit
-def draw_block(key, step, block, sizes, law, padded, space):
-    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
+@intrinsic
+def _count_below(typing, words, n_vectors, limit):
+    """Return how many of 16 ``n_vectors`` words lie below a limit."""
 
-    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
-    apart. Values lie sample by sample, or, if ``padded``, feature by feature, each padded to whole vectors.
-    """
-    state, words, values, counts, begin, present = space
-    active, _, usual, pattern_cut, patterns, count_start, count_cut, count_alias = law
+    def emit(context, builder, sig, args):
+        start = pointer(context, builder, sig.args[0], args[0], to=WORDS)
+        limit = splat_ir(builder, args[2], WORDS)
+        (found,) = variables(builder, [constant(0, WORDS)])
+        with cgutils.for_range(builder, args[1]) as loop:
+            word = builder.load(builder.gep(start, [loop.index]), align=4)
+            below = builder.zext(builder.icmp_unsigned("<", word, limit), WORDS)
+            builder.store(builder.add(builder.load(found), below), found)
+        return builder.zext(call_words_ir(builder, "vector.reduce.add", builder.load(found), to=WORD), LONG)
+
+    return types.int64(words, types.intp, types.uint32), emit
+
+
+@jit
+def draw_counts(key, step, block, sizes, law, state, words, counts):
+    """Seed the generators of one block of a minibatch and draw how many of its samples have each pattern."""
+    _, _, usual, others, below, count_start, count_cut, count_alias = law
     seed_state(key, step, block, state)
     fill_words(state, words, 1)
     which = 0 if sizes[block] == sizes[0] else 1
     rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
-    fill_words(state, words, (2 * rest + LANES - 1) // LANES)
-    for pattern in range(active.size):
+    n_vectors = (rest + LANES - 1) // LANES
+    fill_words(state, words, n_vectors)
+    for i in range(rest, n_vectors * LANES):
+        words[i] = 2**32 - 1  # below no limit
+    for pattern in range(counts.size):
         counts[pattern] = 0
-    for i in range(rest):
-        pattern = (uint64(words[2 * i]) * uint64(pattern_cut.size)) >> uint64(32)
-        beyond = uint64(pattern_cut[pattern] - 1 - int64(words[2 * i + 1])) >> uint64(63)  # no branch to mispredict
-        counts[uint64(patterns[uint64(2) * pattern + beyond])] += 1
+    seen = 0
+    for i in range(others.size):  # the likeliest first
+        if seen == rest:
+            break
+        found = _count_below(words, n_vectors, below[i]) if i < others.size - 1 else rest
+        counts[others[i]] = found - seen
+        seen = found
     counts[usual] = sizes[block] - rest
+
+
+@jit
+def draw_block(key, step, block, sizes, law, space):
+    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
+
+    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
+    apart. Values lie feature by feature, each padded to whole vectors.
+    """
+    state, words, values, counts, begin, present = space
+    draw_counts(key, step, block, sizes, law, state, words, counts)
+    active = law[0]
     filled = 0
     n_present = 0
     for pattern in range(1, active.size):
@@ -229,6 +254,6 @@ def draw_block(key, step, block, sizes, law, padded, space):
             present[n_present] = pattern
             begin[n_present] = filled
             n_present += 1
-            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES if padded else count)
-    fill_negated(state, values, (filled + LANES - 1) // LANES)
+            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES)
+    fill_negated(state, values, filled // LANES)
     return n_present

@@ -153,6 +153,7 @@ def of_seed(values, which):
 
 
 def _excess(importance, density, activation, weights, bias, loss, gradient_norm):
+    """Return how far the losses of single models of all cells lie above the bottoms of their basins."""
     n_density, n_importance, m, n = weights.shape
     if n > MOST_SETTLED:
         return gradient_norm**2 / (2 * density[:, None] * loss)
@@ -168,10 +169,12 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
 
 
 def _model(n_hidden, n_features, importance, density, activation):
+    """Return the model of one cell."""
     return ToyModel(n_hidden, [*[1.0] * (n_features - 1), importance], float(density), activation)
 
 
 def _text(values, shape):
+    """Return an array of text."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)

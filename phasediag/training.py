@@ -59,19 +59,23 @@ class TrainingRun:
 
     @cached_property
     def loss(self):
+        """Exact expected loss of each model."""
         return expected_loss(self.model, self.weights, self.bias)
 
     @cached_property
     def loss_curve(self):
+        """Exact expected loss at the recorded steps."""
         return expected_loss(self.model, self.recorded_weights, self.recorded_bias)
 
     @cached_property
     def gradient_norm(self):
+        """Euclidean norm of the exact gradient of the expected loss."""
         _, weights_gradient, bias_gradient = expected_loss_and_gradient(self.model, self.weights, self.bias)
         return np.sqrt((weights_gradient**2).sum(axis=(-2, -1)) + (bias_gradient**2).sum(axis=-1))
 
     @property
     def gap(self):
+        """By how much each loss exceeds the lowest one of the run."""
         return self.loss - self.loss.min()
 
     def minibatch(self, step, index=0):

@@ -1,12 +1,15 @@
-"""Fixtures of tests that run other processes and watch them train."""
+"""Fixtures of tests that run other processes and watch them train, and of tests of the training kernels."""
 
 import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import phasediag
+from phasediag._chunks import Chunk
+from phasediag._streams import stream_key
 from phasediag.cli import main
 
 
@@ -47,3 +50,49 @@ def wait_for():
 def finished_portions():
     """How many portions a store on disk holds; its files appear under their names when they are whole."""
     return lambda store: sum(1 for path in Path(store, "bias", "c").rglob("*") if path.is_file() and path.name == "0")
+
+
+@pytest.fixture(scope="session")
+def make_chunk():
+    """Make chunks of models for the training kernels."""
+
+    def call(n, m, density, batch_size, n_models=3, seed=0, **changes):
+        """Return a chunk of models with random parameters; one SGD step of length 1 by default."""
+        rng = np.random.default_rng(seed)
+        independent = changes.pop("independent", False)
+        settings = dict(
+            importance=rng.uniform(0.5, 1.5, (n_models, n)),
+            density=np.broadcast_to(np.asarray(density, float), n),
+            relu=True,
+            weights=rng.normal(size=(n_models, m, n)).astype(np.float32) / np.sqrt(m),
+            bias=rng.normal(size=(n_models, n)).astype(np.float32) / 10,
+            independent=independent,
+            keys=np.array([stream_key(seed, i) for i in range(n_models if independent else 1)]),
+            batch_size=batch_size,
+            optimizer="sgd",
+            schedule="constant",
+            learning_rate=1.0,
+            weight_decay=0.0,
+            n_steps=1,
+            recorded=(1,),
+        )
+        return Chunk(**{**settings, **changes})
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def reference_gradient():
+    """The plain reference of the training kernels."""
+
+    def call(x, importance, weights, bias, relu):
+        """Return the gradient of the loss averaged over batch and features, from the model's definition."""
+        hidden = x @ weights.T
+        output = hidden @ weights + bias
+        error = importance * ((np.maximum(output, 0) if relu else output) - x)
+        if relu:
+            error = error * (output > 0)
+        error = 2 * error / x.size
+        return hidden.T @ error + (weights @ error.T) @ x, error.sum(axis=0)
+
+    return call
