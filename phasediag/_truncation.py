@@ -5,7 +5,6 @@ import math
 from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
-MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 
 
 @jit(inner=True)
@@ -26,20 +25,21 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
 
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
-    one = two = ratio = 0.0
+    one = two = three = ratio = 0.0
     none = 1.0
     for j in range(a.size):
         y = omega * abs(a[j])
         beta = _envelope(y)
         q = 1.0 - p[j]
         t = p[j] * beta
-        # |E x_j e^{sz}| without j is at most one/(q + t)
+        # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
         ratio = max(ratio, math.sqrt(3.0 * p[j]) * min(0.5, (1.0 + beta) / y) / (q + t))
+        three = q * three + t * two
         two = q * two + t * one
         one = (q + t) * one + t * none
         none *= q
     y = omega * abs(a_i)
-    f = 1.0 - p_i + p_i * _envelope(y)
+    f = p_i * _envelope(y)
     g = h = 1.0
     if y > 0.0:
         g = (1.0 + _envelope(y)) / y
@@ -47,46 +47,46 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     g = p_i * min(0.5, g)
     h = p_i * min(1.0 / 3.0, h)
     root = math.sqrt(scale)
+    idle = (1.0 - p_i) / (omega * omega)
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
-    return 4.0 * (slope / (omega * scale) * two + ((slope + own) * two + slope * ratio * one) / (root * slack))
+    slope_b = idle * three + slope * two
+    return 4.0 * (slope_b / (omega * scale) + (slope_b + own * two + ratio * (idle * two + slope * one)) / (root * slack))
 
 
 @jit(inner=True)
-def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
-    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
+def bound_tails(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
+    """Stages of the sum, one row of ``bounds`` each; their number goes to ``found``.
 
-    They go to ``found``.
+    A row has the last node of the stage, a bound of all terms after it, and a bound of the terms in it, added up.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
-    # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
-    start, growth, last = 8.0, 1.3, 0
-    k = start
-    for last in range(bounds.size):
-        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
+    last, k = 0, 32.0
+    while True:
         bounds[last, 0] = k
-        bounds[last, 1] = bound
-        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
+        bounds[last, 1] = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
+        # from where every |φ| is 2/y on, the terms fall at least as k^−3
+        if step * k * smallest > TURNED and bounds[last, 1] * k < 0.1 * tolerance:
+            rest = 0.5 * k * bounds[last, 1]
             break
-        if k > MOST_SURE and growth < 2.0:
-            found[3] = found[4] = math.inf
-            return
-        if bound * k < 0.02 * tolerance:
-            growth = 8.0
-        k *= growth
-    rest = math.inf
-    if step * bounds[last, 0] * smallest > TURNED:
-        rest = 0.5 * bounds[last, 0] * bounds[last, 1]
-    while last > 0:
-        piece = (bounds[last, 0] - bounds[last - 1, 0] + 1.0) * bounds[last - 1, 1]
-        if rest + piece > tolerance:
+        if last == bounds.shape[0] - 1:
+            rest = math.inf
             break
-        rest += piece
-        last -= 1
-    found[3], found[4] = bounds[last, 0], rest
+        if bounds[last, 1] * k < 0.02 * tolerance:
+            k *= 8.0
+        else:
+            k += 32.0 * max(1.0, math.floor(k / 128.0 + 0.5))
+        last += 1
+    found[4] = last + 1.0
+    for stage in range(last, -1, -1):
+        bounds[stage, 1] = rest
+        if stage > 0:
+            # the terms of a stage are at most the one before it
+            bounds[stage, 2] = (bounds[stage, 0] - bounds[stage - 1, 0]) * bounds[stage - 1, 1]
+            rest += bounds[stage, 2]
 
 
 @jit(inner=True)
