@@ -22,12 +22,12 @@ from ._few_active import add_few_active
 from ._jit import address, call, jit
 from ._pairs import add_pairs
 from ._polynomial import add_polynomial
-from ._series import FEATURE_COLUMNS, SHARED_COLUMNS, add_block, sum_series
-from ._truncation import bound_tails, short_period
+from ._series import FEATURE_COLUMNS, SHARED_COLUMNS, STAGES, add_block, sum_series
+from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, TAILS, SERIES, BLOCK, LOSS = range(8)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(8)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 
@@ -92,9 +92,9 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         if period < reach:
             error = 0.1 * tolerance
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
-        call(kernels[TAILS], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
-        goal = max_nodes, 0.8 * tolerance, scale, slack, period, a_i, p_i, b
-        call(kernels[SERIES], (goal, a, p_a, none_before, bounds, work, shared, recent, slope_a, found, kernels[BLOCK]))
+        call(kernels[NODES], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
+        goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
+        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
         error += found[3]
         nodes = int(found[4])
         if found[3] == math.inf:
@@ -147,8 +147,8 @@ def feature_losses(
         np.empty((6, n)),
         np.empty((n + 1, FEATURE_COLUMNS)),
         np.empty(SHARED_COLUMNS),
-        np.empty((3, n + 2)),
-        np.empty((64, 3)),
+        np.empty((STAGES, n + 4)),
+        np.empty((96, 2)),
         np.empty((n, 3)),
         np.empty(6),
         _kernels(),
@@ -180,9 +180,9 @@ def _kernels():
     kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
-    kernels[TAILS] = address(bound_tails, 0.0, *own, 0.0, 0.0, 0.0, table, row)
-    goal = 1, *[0.0] * 7
-    kernels[SERIES] = address(sum_series, goal, row, row, row, table, table, row, table, row, row, 0)
+    kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
+    goal = 1, *[0.0] * 9
+    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
     kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, row, True, table, row)
     space = table, table, row, table, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)

@@ -5,6 +5,7 @@ import math
 from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
+MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 
 
 @jit(inner=True)
@@ -55,38 +56,40 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
 
 
 @jit(inner=True)
-def bound_tails(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
-    """Stages of the sum, one row of ``bounds`` each; their number goes to ``found``.
+def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
+    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
 
-    A row has the last node of the stage, a bound of all terms after it, and a bound of the terms in it, added up.
+    They go to ``found``.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
-    last, k = 0, 32.0
-    while True:
+    # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
+    start, growth, last = 8.0, 1.3, 0
+    k = start
+    for last in range(bounds.size):
+        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
         bounds[last, 0] = k
-        bounds[last, 1] = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
-        # from where every |φ| is 2/y on, the terms fall at least as k^−3
-        if step * k * smallest > TURNED and bounds[last, 1] * k < 0.1 * tolerance:
-            rest = 0.5 * k * bounds[last, 1]
+        bounds[last, 1] = bound
+        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
-        if last == bounds.shape[0] - 1:
-            rest = math.inf
+        if k > MOST_SURE and growth < 2.0:
+            found[3] = found[4] = math.inf
+            return
+        if bound * k < 0.02 * tolerance:
+            growth = 8.0
+        k *= growth
+    rest = math.inf
+    if step * bounds[last, 0] * smallest > TURNED:
+        rest = 0.5 * bounds[last, 0] * bounds[last, 1]
+    while last > 0:
+        piece = (bounds[last, 0] - bounds[last - 1, 0] + 1.0) * bounds[last - 1, 1]
+        if rest + piece > tolerance:
             break
-        if bounds[last, 1] * k < 0.02 * tolerance:
-            k *= 8.0
-        else:
-            k += 32.0 * max(1.0, math.floor(k / 128.0 + 0.5))
-        last += 1
-    found[4] = last + 1.0
-    for stage in range(last, -1, -1):
-        bounds[stage, 1] = rest
-        if stage > 0:
-            # the terms of a stage are at most the one before it
-            bounds[stage, 2] = (bounds[stage, 0] - bounds[stage - 1, 0]) * bounds[stage - 1, 1]
-            rest += bounds[stage, 2]
+        rest += piece
+        last -= 1
+    found[3], found[4] = bounds[last, 0], rest
 
 
 @jit(inner=True)
