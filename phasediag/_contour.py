@@ -1,15 +1,16 @@
 """Moments of a clipped linear form of many features, by a contour integral (numba kernels).
 
 One output of the model is z⁺ with z = b + Σ_j a_j x_j. Its loss is E x_i² + E[z⁺ (z⁺ − 2 x_i)]. The states with at
-most one active feature besides i are integrated in closed form; on the rest, the measure μ, the contour integral
+most two active features are integrated in closed form; on the rest, the measure μ, the contour integral
 
     E_μ[(z⁺)^r] = (r!/2πi) ∫ M(s) s^{−r−1} ds,
-    M(s) = e^{sb} (q_i + p_i φ(s a_i)) [Π_{j≠i} (q_j + p_j φ(s a_j))]_{≥ 2 active},    φ(w) = (e^w − 1)/w,
+    M(s) = e^{sb} [Π_j (q_j + p_j φ(s a_j))]_{≥ 3 active},    φ(w) = (e^w − 1)/w,
 
 is summed by the trapezoidal rule at s = iω, ω = 2πk/T. Where |z| ≤ T the rule has no aliasing error at all: it is the
 Fourier series of a periodic Bernoulli polynomial, and (z⁺)² = z³/3T + z²/2 + Tz/6 + (1/T) Σ_{k≠0} 2e^{sz}/s³ there;
 z⁺ and 1_{z>0} follow by differentiation. What is left is the mass beyond ±T, bounded after Chernoff, and the truncation
-of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere.
+of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere. With
+r features active the terms fall as k^{−r−1} or faster once every k|a_j| has passed T: few active ones are what takes nodes.
 """
 
 import math
@@ -19,13 +20,16 @@ import numpy as np
 
 from ._few_active import add_few_active
 from ._jit import address, call, jit
+from ._pairs import add_pairs
 from ._polynomial import add_polynomial
-from ._series import COLUMNS, add_block, sum_series
+from ._series import FEATURE_COLUMNS, SHARED_COLUMNS, STAGES, add_block, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(7)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(8)
+# Weights this small move z by nothing that a double could tell.
+NEGLIGIBLE = 1e-150
 
 
 @jit(inner=True)
@@ -36,12 +40,12 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, work, shared, recent, bounds, found, kernels = space
+    compact, work, shared, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
     count = 0
     for j in range(p.size):
-        if j != i and gram[j] != 0.0:
+        if j != i and abs(gram[j]) > NEGLIGIBLE:
             compact[0, count] = gram[j]
             compact[1, count] = p[j]
             count += 1
@@ -72,21 +76,24 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     reach = 1.1 * max(high, -low)
 
     call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
+    if count >= 2 and high > 0.0:
+        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, none_before, work, slope_a, found))
     error = 0.0
     period = 0.0
     nodes = 0
+    own = a_i, p_i, a, p_a
+    rest = none_before, some_but, singles, slope_a, found
     if count >= 2 and low >= 0.0:
         period = reach
-        call(kernels[POLYNOMIAL], (0.0, 1.0, 0.0, a_i, p_i, a, p_a, b, some_but, slope_a, found))
+        call(kernels[POLYNOMIAL], (0.0, 1.0, 0.0, *own, b, *rest))
     elif count >= 2 and high > 0.0:
-        call(kernels[PERIOD], (a_i, p_i, a, p_a, b, reach, variance, scale, slack, 0.1 * tolerance, found))
+        call(kernels[PERIOD], (*own, b, reach, variance, scale, slack, 0.1 * tolerance, found))
         period = found[5]
         if period < reach:
             error = 0.1 * tolerance
-        call(kernels[NODES], (period, a_i, p_i, a, p_a, scale, slack, 0.8 * tolerance, bounds, found))
+        call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
+        call(kernels[NODES], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
         goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
-        c3, c1 = 1.0 / (3.0 * period), period / 6.0
-        call(kernels[POLYNOMIAL], (c3, 0.5, c1, a_i, p_i, a, p_a, b, some_but, slope_a, found))
         call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
         error += found[3]
         nodes = int(found[4])
@@ -99,7 +106,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     for j in range(p.size):
         if j == i:
             slope[j] = found[2]
-        elif gram[j] != 0.0:
+        elif abs(gram[j]) > NEGLIGIBLE:
             slope[j] = slope_a[k]
             k += 1
         else:
@@ -138,10 +145,11 @@ def feature_losses(
     n = weights.shape[1]
     space = (
         np.empty((6, n)),
-        np.empty((n, COLUMNS)),
-        np.empty(COLUMNS),
-        np.empty((3, n + 3)),
+        np.empty((n + 1, FEATURE_COLUMNS)),
+        np.empty(SHARED_COLUMNS),
+        np.empty((STAGES, n + 4)),
         np.empty((96, 2)),
+        np.empty((n, 3)),
         np.empty(6),
         _kernels(),
     )
@@ -158,8 +166,8 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        call(space[6][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
-        found = space[5]
+        call(space[7][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[6]
         loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
@@ -167,15 +175,16 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
 def _kernels():
     row, table = np.empty(1), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(7, np.int64)
+    kernels = np.zeros(8, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
-    kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, row)
+    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
+    kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
     goal = 1, *[0.0] * 9
     kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
-    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, 0.0, row, True, table, row)
-    space = table, table, row, table, table, row, kernels
+    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, row, True, table, row)
+    space = table, table, row, table, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 

@@ -26,20 +26,21 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
 
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
-    one = two = ratio = 0.0
+    one = two = three = ratio = 0.0
     none = 1.0
     for j in range(a.size):
         y = omega * abs(a[j])
         beta = _envelope(y)
         q = 1.0 - p[j]
         t = p[j] * beta
-        # |E x_j e^{sz}| without j is at most one/(q + t)
+        # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
         ratio = max(ratio, math.sqrt(3.0 * p[j]) * min(0.5, (1.0 + beta) / y) / (q + t))
+        three = q * three + t * two
         two = q * two + t * one
         one = (q + t) * one + t * none
         none *= q
     y = omega * abs(a_i)
-    f = 1.0 - p_i + p_i * _envelope(y)
+    f = p_i * _envelope(y)
     g = h = 1.0
     if y > 0.0:
         g = (1.0 + _envelope(y)) / y
@@ -47,9 +48,11 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     g = p_i * min(0.5, g)
     h = p_i * min(1.0 / 3.0, h)
     root = math.sqrt(scale)
+    idle = (1.0 - p_i) / (omega * omega)
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
-    return 4.0 * (slope / (omega * scale) * two + ((slope + own) * two + slope * ratio * one) / (root * slack))
+    slope_b = idle * three + slope * two
+    return 4.0 * (slope_b / (omega * scale) + (slope_b + own * two + ratio * (idle * two + slope * one)) / (root * slack))
 
 
 @jit(inner=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, optimal_bias
+from phasediag.biases import GAP, _search
 from phasediag.loss import evaluate
 
 
@@ -28,7 +29,7 @@ def test_no_bias_on_a_fine_grid_is_better(n, m):
 
 @pytest.mark.parametrize(("n", "m", "density"), [(9, 3, 0.02), (10, 4, 0.3), (12, 3, 1.0), (20, 5, 0.05)])
 def test_no_bias_is_better_with_many_features(n, m, density):
-    """The coarser grid and the contour integral's slopes lead to minima that no bias of a fine grid goes below."""
+    """The contour integral's slopes lead to minima that no bias of a fine grid goes below."""
     rng = np.random.default_rng(n)
     model = ToyModel(m, rng.uniform(0.5, 2, size=n), density)
     weights = rng.normal(size=(m, n)) / np.sqrt(m)
@@ -40,6 +41,42 @@ def test_no_bias_is_better_with_many_features(n, m, density):
     losses = evaluate(model, *model.check_parameters(weights, trial), "auto", 0, tolerance=1e-9)[0]
     at_best = evaluate(model, *model.check_parameters(weights, bias), "auto", 0)[0]
     assert np.all(losses >= at_best * (1 - 1e-8)) and best == pytest.approx(at_best @ model.importance, rel=1e-10)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.2, 0.01])
+@pytest.mark.parametrize("n", [3, 7, 9, 12])
+def test_losses_stay_above_their_bounds(n, density):
+    """Between the points of the search no loss is below the bound there, nor the lowest found by more than the gap."""
+    rng = np.random.default_rng([n, int(100 * density)])
+    m = max(1, n // 3)
+    model = ToyModel(m, np.ones(n), density)
+    for scale in (0.5, 1.0, 2.0):
+        weights = scale * rng.normal(size=(m, n)) / np.sqrt(m)
+        gram = weights.T @ weights
+        bias, losses, _, bound = _search(model, weights, gram, density / 2 - gram @ np.full(n, density / 2))
+        assert np.all(np.diff(bias, axis=0) >= 0)
+        inside = bias[:-1] + rng.uniform(size=bound.shape) * np.diff(bias, axis=0)
+        found = evaluate(model, *model.check_parameters(np.broadcast_to(weights, (len(inside), m, n)), inside), "auto", 0)[0]
+        scatter = 1e-7 * (found + density / 3)  # the losses of the search have 1e-8 of the whole loss
+        assert np.all(found >= bound - scatter)
+        assert np.all(found >= losses.min(axis=0) * (1 - GAP) - GAP * density / 3 - scatter)
+
+
+def test_the_lower_of_two_minima_wins():
+    """Interference of growing density moves the lower of two minima from one side of a barrier to the other."""
+    weights, grid = np.array([[1.3, 1.9]]), np.column_stack([np.linspace(-4.5, 1, 4001)] * 2)
+    sides = []
+    for density in (0.01, 0.03, 0.059, 0.084):
+        model = ToyModel(1, [1, 1], [0.2, density])
+        losses = evaluate(model, *model.check_parameters(np.broadcast_to(weights, (4001, 1, 2)), grid), "auto", 0)[0][:, 0]
+        falls = np.diff(losses) < -1e-13
+        minima = grid[1:-1][falls[:-1] & ~falls[1:], 0]
+        assert minima.size == 2
+        bias = optimal_bias(model, weights)
+        best = evaluate(model, *model.check_parameters(weights, bias), "auto", 0)[0][0]
+        assert np.all(losses >= best * (1 - 1e-13))
+        sides.append(int(np.argmin(np.abs(minima - bias[0]))))
+    assert sides == [1, 1, 1, 0]
 
 
 def test_linear_bias_is_the_mean_residual():

@@ -121,6 +121,44 @@ def test_generic_weights_are_answered(n, m, density):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("tiny", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_one_or_two_tiny_weights_are_answered(tiny):
+    """States with at most two active features are closed forms: what only they resolve is no reason to decline."""
+    model, weights = ToyModel(1, np.ones(12), 0.5), np.zeros((1, 12))
+    for signs in ((1, -tiny, 0), (1, -tiny, -tiny / 10), (1, tiny, -tiny)):
+        weights[0, :3] = signs
+        loss, error = expected_loss_with_error(model, weights, np.zeros(12), method="contour")
+        exact = expected_loss(model, weights, np.zeros(12), method="enumeration")
+        assert abs(loss - exact) <= error + 1e-13 * exact and error <= allowed_error(model, loss, 1e-12)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.02, 1e-3])
+@pytest.mark.parametrize("kind", ["generic", "lattice", "kinks", "equal"])
+def test_gradients_keep_their_tolerance(kind, density):
+    """Slopes in b_i within 1e-10 √scale_i of enumeration, also where corners sit on the kink or terms do not interfere."""
+    rng = np.random.default_rng([int(1e3 * density), len(kind)])
+    for n, m in ((5, 2), (7, 3), (12, 4)):
+        model = ToyModel(m, np.ones(n), density)
+        weights, bias = rng.normal(size=(m, n)) / np.sqrt(m), 0.3 * rng.normal(size=n)
+        if kind == "lattice":
+            # a quarter of the finest step off it: an output at the kink with positive probability has no one slope
+            weights, bias = np.round(2 * weights) / 2, np.full(n, -1 / 16)
+        elif kind == "kinks":
+            gram = weights.T @ weights
+            bias = -np.array([row[rng.choice(n, 3, replace=False)].sum() for row in gram])
+        elif kind == "equal":
+            weights = np.repeat(weights[:, :1], n, axis=1) * np.sign(rng.normal(size=n))
+        _, exact, exact_b = expected_loss_and_gradient(model, weights, bias, method="enumeration")
+        _, found, found_b = expected_loss_and_gradient(model, weights, bias, method="contour")
+        gram = weights.T @ weights
+        mean, variance = bias + gram @ np.full(n, density / 2), np.sum(gram**2, axis=1) * (density / 3 - density**2 / 4)
+        unit = 1e-10 * np.sqrt(density / 3 + variance + np.maximum(mean, 0) ** 2)
+        assert np.all(np.abs(found_b - exact_b) <= unit)
+        # in G_ij the slope of output i errs by at most unit_i √(density/3); W gets those of row and column
+        allowed = np.sqrt(density / 3) * (np.abs(weights) @ (unit[:, None] + unit[None, :]))
+        assert np.all(np.abs(found - exact) <= allowed)
+
+
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9, 1e-13])
 def test_the_error_follows_the_tolerance(tolerance):
     """The declared error is below what was asked for and above the true one."""
@@ -135,12 +173,12 @@ def test_the_error_follows_the_tolerance(tolerance):
 
 
 def test_auto_turns_to_enumeration_where_the_contour_declines():
-    """Twelve features, one of tiny weight: "contour" refuses, "auto" answers for that model and its neighbours."""
+    """Twelve features, three of tiny weights: "contour" refuses, "auto" answers for that model and its neighbours."""
     rng = np.random.default_rng(2)
     model = ToyModel(4, np.ones(12), 0.5)
     weights, bias = rng.normal(size=(3, 4, 12)) / 2, np.zeros(12)
     weights[1] = 0
-    weights[1, 0, :3] = 1, -1e-7, -1e-8
+    weights[1, 0, :4] = 1, -1e-7, -1e-8, -1e-9
     with pytest.raises(ValueError, match=r'with 65536 nodes for these weights, got 1e-12 \(method "enumeration" needs none'):
         expected_loss(model, weights, bias, method="contour")
     loss, error = expected_loss_with_error(model, weights, bias)
@@ -152,10 +190,10 @@ def test_many_features_decline_in_a_sentence():
     """Beyond the reach of enumeration a tolerance that cannot be met is an error, and a looser one an answer."""
     model = ToyModel(1, np.ones(20), 0.5)
     weights = np.zeros((1, 20))
-    weights[0, :3] = 1, -1e-7, -1e-8
+    weights[0, :4] = 1, -1e-7, -1e-8, -1e-9
     with pytest.raises(ValueError, match=r"tolerance must be one that the contour integral can meet .* got 1e-12$"):
         expected_loss(model, weights, np.zeros(20))
-    exact = expected_loss(ToyModel(1, np.ones(3), 0.5), weights[:, :3], np.zeros(3)) + 17 / 6
+    exact = expected_loss(ToyModel(1, np.ones(4), 0.5), weights[:, :4], np.zeros(4)) + 16 / 6
     assert expected_loss(model, weights, np.zeros(20), tolerance=1e-3) == pytest.approx(exact, rel=1e-3)
     with pytest.raises(ValueError, match=r"tolerance must be in \[1e-13, 1\), got 0"):
         expected_loss(model, weights, np.zeros(20), tolerance=0)
