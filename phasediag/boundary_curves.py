@@ -7,7 +7,7 @@ import numpy as np
 from . import _newton
 from ._continuation import crossing, inward_difference
 from .equilibria import State, far, links
-from .minima import invariants
+from .stationary_points import invariants
 
 MERGED = 1e-4
 """Two solutions whose invariants differ by less are one."""

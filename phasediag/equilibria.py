@@ -8,8 +8,8 @@ from . import _newton
 from ._continuation import Box, inward_difference, point
 from .boundaries import beside, nodes
 from .candidates import configurations
-from .minima import invariants, settle
-from .order_parameters import phase_name
+from .phases import phase_name
+from .stationary_points import invariants, settle
 from .theories import TIE_MARK, TIE_TOLERANCE
 
 LOWER = 1e-10

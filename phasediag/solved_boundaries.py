@@ -13,8 +13,8 @@ from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
 from .boundary_curves import MERGED, Crossing, Softening, downhill, locate, softening
 from .equilibria import Solver, State, far, links
-from .minima import invariants
 from .spinodals import find_spinodals
+from .stationary_points import invariants
 
 JUMP = 0.15
 """Lowest minima of neighbouring cells whose invariants differ by less are taken for one that moved, if their phase agrees."""

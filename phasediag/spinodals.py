@@ -6,7 +6,7 @@ from ._continuation import crossing
 from .boundaries import Spinodal
 from .boundary_curves import MERGED
 from .equilibria import far
-from .minima import invariants
+from .stationary_points import invariants
 
 NEARLY_ONE = 0.02
 """Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it and are left out."""

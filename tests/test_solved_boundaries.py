@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 from phasediag import ToyModel, classify, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
-from phasediag.minima import settle
+from phasediag.stationary_points import settle
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
 WEAK_STRONG = (0.5641313653617, 0.5117380321233)  # dropped, weak pair and strong pair
