@@ -14,6 +14,8 @@ from .phases import Phase, classify
 from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct, settle
 
 MOST_ENUMERATED = 10
+ROUNDING = 1e-13
+"""Weights of a minimum below this are exact zeros that rounding has touched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +183,14 @@ def _by_name(n_features, n_hidden):
 
 
 def upright(weights):
-    """Rotate (or reflect) the hidden space so that weights become upper triangular with a nonnegative diagonal."""
-    upper = np.linalg.qr(np.asarray(weights, dtype=float), mode="r")
-    leading = upper[np.arange(len(upper)), np.argmax(np.abs(upper) > 1e-12, axis=1)]
+    """Rotate (or reflect) the hidden space: the first represented feature along the first axis, the next in the plane of two, …
+
+    Features, and components left of rotations, below rounding become exact zeros: of a stationary point they are.
+    """
+    weights = np.asarray(weights, dtype=float)
+    represented = np.linalg.norm(weights, axis=0) > ROUNDING
+    basis, _ = np.linalg.qr(weights[:, represented], mode="complete")
+    upper = basis.T @ weights
+    upper[np.abs(upper) <= ROUNDING] = 0.0
+    leading = upper[np.arange(len(upper)), np.argmax(upper != 0, axis=1)]
     return real_array("weights", upper * np.where(leading < 0, -1.0, 1.0)[:, None] + 0.0)
