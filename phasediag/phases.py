@@ -1,6 +1,7 @@
 """Phases: what a weight matrix does with its features, named by the clusters that interference ties together."""
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -10,8 +11,12 @@ from .order_parameters import directions_of, weight_matrices
 TOLERANCE = 1e-3
 """Norms and cosines below this count as zero when a phase is named."""
 
-_POLYGONS = {3: "triangle", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon"}
-_SQUARE_ANGLE_TOLERANCE = np.pi / 12
+_POLYGONS = {5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon"}
+_SQUARE_TOLERANCE = 1 / 6
+"""Gaps between the directions of a square may differ by this part of a right angle, 15°."""
+_POLYGON_TOLERANCE = 0.6
+"""Those of other polygons, deformed by unequal importances, by this part of the regular gap."""
+_HEIGHT_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,9 @@ def classify(weights, *, tolerance=TOLERANCE):
 
     Notes
     -----
-    A square is two orthogonal antipodal pairs and an octahedron is three (tegum products): they are reported as such.
+    A square is two orthogonal antipodal pairs and an octahedron is three (tegum products): they are reported as such. A
+    simplex is k features in k − 1 dimensions around the origin, however deformed; of other clusters only those are named
+    whose angles are those of the polygon or square antiprism, up to a tolerance, and the others described plainly.
 
     References
     ----------
@@ -214,9 +221,11 @@ def _shape(directions, dimension, tolerance):
         return "aligned pair" if (size, dimension) == (2, 1) else _plain(size, dimension)
     if size == dimension + 1:
         return simplex_name(size)
-    if dimension == 2:
-        return "square" if size == 4 and _is_square(directions) else _POLYGONS.get(size, _plain(size, 2))
-    if (size, dimension) == (8, 3):
+    if dimension == 2 and size == 4:
+        return "square" if _is_polygon(directions, _SQUARE_TOLERANCE) else _plain(size, 2)
+    if dimension == 2 and size in _POLYGONS and _is_polygon(directions, _POLYGON_TOLERANCE):
+        return _POLYGONS[size]
+    if (size, dimension) == (8, 3) and _is_antiprism(directions):
         return "square antiprism"
     return _plain(size, dimension)
 
@@ -236,8 +245,37 @@ def _surrounds_origin(directions, tolerance):
     return distance < tolerance
 
 
-def _is_square(directions):
+def _is_polygon(directions, tolerance):
+    """Whether the gaps between neighbouring directions of a plane are equal up to this part of a gap."""
+    gap = 2 * np.pi / directions.shape[1]
     basis = np.linalg.svd(directions)[0][:, :2]
-    angles = np.sort(np.arctan2(*(basis.T @ directions)))
-    gaps = np.diff(np.append(angles, angles[0] + 2 * np.pi))
-    return bool(np.all(np.abs(gaps - np.pi / 2) < _SQUARE_ANGLE_TOLERANCE))
+    return bool(np.all(np.abs(_gaps(basis.T @ directions) - gap) < tolerance * gap))
+
+
+def _gaps(directions):
+    """Angles between neighbouring directions of a plane."""
+    angles = np.sort(np.arctan2(*directions))
+    return np.diff(np.append(angles, angles[0] + 2 * np.pi))
+
+
+def _is_antiprism(directions):
+    """Whether eight directions are two parallel squares, one turned by 45° against the other.
+
+    Four of them then add up to a vector along the axis: along it they stand on one side, the others on the other, all at one
+    height; around it the two fours alternate.
+    """
+    for chosen in combinations(range(8), 4):
+        axis = np.sum(directions[:, chosen], axis=1)
+        if np.linalg.norm(axis) < 1.0:
+            continue
+        axis = axis / np.linalg.norm(axis)
+        height = axis @ directions
+        upper = height > 0
+        if tuple(np.flatnonzero(upper)) != chosen or np.ptp(np.abs(height)) > _HEIGHT_TOLERANCE:
+            continue
+        around = np.linalg.svd(axis[None])[2][1:] @ directions
+        order = np.argsort(np.arctan2(*around))
+        alternate = np.all(upper[order] != np.roll(upper[order], 1))
+        if alternate and np.all(np.abs(_gaps(around) - np.pi / 4) < _SQUARE_TOLERANCE * np.pi / 2):
+            return True
+    return False
