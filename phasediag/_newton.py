@@ -92,10 +92,11 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
     return store[11][2]
 
 
-def curvature_along(x, direction, m, importance, density, relu, store):
-    """Return the second derivative of the scaled loss at x along ``direction``, rotations not pinned."""
+def pinned_hessian(x, m, importance, density, relu, store):
+    """Return the second derivatives of the scaled loss at x, with unit curvature along rotations."""
     evaluate(x, m, importance, density, relu, 2, store)
-    return direction @ (store[7][0] @ direction)
+    spectrum(x, m, np.ones(x.size, dtype=bool), np.inf, store)
+    return store[7][0].copy()
 
 
 def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
