@@ -8,9 +8,9 @@ from importlib import import_module
 _HOME = {
     # the model, and the order parameters of its weights
     "ToyModel": "model",
-    "classify": "order_parameters",
-    "Phase": "order_parameters",
-    "Cluster": "order_parameters",
+    "classify": "phases",
+    "Phase": "phases",
+    "Cluster": "phases",
     "feature_norm": "order_parameters",
     "interference": "order_parameters",
     "feature_dimensionality": "order_parameters",

@@ -9,7 +9,8 @@ import numpy as np
 from .biases import TOLERANCES
 from .loss import evaluate
 from .minima import Minimum, upright
-from .order_parameters import classify, feature_dimensionality, feature_norm, interference
+from .order_parameters import feature_dimensionality, feature_norm, interference
+from .phases import classify
 
 ALONG = 1e-6  # tolerance of the loss on the way
 SMALL = 0.1  # columns shorter than this may be set to 0

@@ -6,7 +6,7 @@ from scipy.optimize import brentq
 STEPS_ACROSS = 128
 """A curve that crosses the whole diagram is followed in about this many steps."""
 
-SHORTEST_STEP = 1e-7
+SHORTEST_STEP = 1e-4
 """Where a curve cannot be continued, its end is located to this part of a step."""
 
 
@@ -33,8 +33,9 @@ def follow(curve, start, box, sense):
     Parameters
     ----------
     curve : object
-        With value(u), slope(u), accept(u) (u is on the curve and the next point is near), rival(u) (None, or what is lower
-        than the phases that the curve separates) and corner(rival) (a function of u that vanishes where it has the same loss).
+        With value(u), slope(u), exists(u) (whether a point that solves the equation is on the curve), accept(u) (u is on the
+        curve and the next point is near), rival(u) (None, or what is lower than the phases that the curve separates) and
+        corner(rival) (a function of u that vanishes where it has the same loss).
     start : ndarray, shape (2,)
     box : Box
     sense : +1.0 or -1.0
@@ -49,7 +50,8 @@ def follow(curve, start, box, sense):
     tangent = sense * _tangent(curve.slope(here))
     while len(points) < 100 * STEPS_ACROSS:
         there = correct(curve, here + step * tangent)
-        if there is None or not 0.2 * step < np.linalg.norm(there - here) < 2 * step:
+        lost = there is None or not 0.2 * step < np.linalg.norm(there - here) < 2 * step
+        if lost or not (box.outside(there) or curve.exists(there)):
             step /= 2
             if step < SHORTEST_STEP * box.step:
                 return points, "end", None
@@ -84,8 +86,36 @@ def first_step(curve, start, box, sense):
     tangent = _tangent(curve.slope(start))
     if not np.all(np.isfinite(tangent)):
         return None
-    there = correct(curve, start + 0.3 * sense * box.step * tangent)
-    return None if there is None or not 0.1 < np.linalg.norm(there - start) / box.step < 1 else there
+    step = 0.3 * sense * box.step
+    there = correct(curve, start + step * tangent)
+    return None if there is None or not 0.3 < np.linalg.norm(there - start) / abs(step) < 3 else there
+
+
+def intersection(one, other, u):
+    """The point near u at which two curves meet, by Newton's method; None where it fails.
+
+    Both have value(u), slope(u) and move_to(u), which takes their states at u for those that are near.
+    """
+    size = np.inf
+    for _ in range(30):
+        values, slopes = (np.array([f(u) for f in fs]) for fs in ((one.value, other.value), (one.slope, other.slope)))
+        if not np.all(np.isfinite(slopes)) or abs(np.linalg.det(slopes)) < 1e-300:
+            return None
+        move = -np.linalg.solve(slopes, values)
+        move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
+        for _ in range(20):  # shorter where one of them does not exist
+            if np.isfinite(one.value(u + move)) and np.isfinite(other.value(u + move)):
+                break
+            move = move / 2
+        else:
+            return None
+        before, size = size, np.linalg.norm(move)
+        u = u + move
+        one.move_to(u)
+        other.move_to(u)
+        if size < 1e-15 or (size < 1e-10 and size > 0.3 * before):
+            break
+    return u if size < 1e-9 else None
 
 
 def correct(curve, u):
@@ -95,10 +125,11 @@ def correct(curve, u):
         value = curve.value(u)
         if not np.isfinite(value):
             return None
-        slope = curve.slope(u)
-        square = slope @ slope
-        if not np.isfinite(square) or square == 0:
-            return None
+        if size > 1e-5:  # nearer to the curve it hardly changes
+            slope = curve.slope(u)
+            square = slope @ slope
+            if not np.isfinite(square) or square == 0:
+                return None
         move = -value * slope / square
         length = np.linalg.norm(move)
         if length > 1.0 or length > 4 * size:
@@ -209,10 +240,10 @@ def passes(points, start, end):
     return bool(np.any(inside[0] & inside[1]))
 
 
-def inward_difference(value, u, step):
+def inward_difference(value, u, step, axes=(0, 1)):
     """Gradient of value by central differences, one-sided at density 1, beyond which nothing depends on density."""
     slope = np.zeros(2)
-    for axis in (0, 1):
+    for axis in axes:
         forward, backward = np.array(u, dtype=float), np.array(u, dtype=float)
         forward[axis] += step
         backward[axis] -= step

@@ -77,7 +77,7 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
     check_file("output", output, (".npz",))
     from . import _printing
-    from .order_parameters import classify_many
+    from .phases import classify_many
     from .trained_models import TRAINED_TOLERANCE
     from .training import train as trained
 

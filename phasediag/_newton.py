@@ -60,16 +60,26 @@ def evaluate(x, m, importance, density, relu, order, store):
 
 
 def approach(x, m, importance, density, relu, free, store):
-    """Newton's method in place to the stationary point next to x, whatever its kind."""
+    """Newton's method in place to the stationary point next to x, whatever its kind; return the gradient left."""
     importance, density = _control(importance, density)
     values, vectors = store[12:14]
+    left = np.inf
     for _ in range(12):
         evaluate_scaled(x, m, importance, density, relu, 2, store)
         spectrum(x, m, free, 1e-16, store)
-        if store[11][1] <= 1e-16:
+        before, left = left, store[11][1]
+        if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not np.isfinite(left):
             break
         steep = np.abs(values) > 1e-9
         x -= np.where(free, vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0), 0.0)
+    return left
+
+
+def smooth_curvature(x, m, importance, density, relu, free, store):
+    """Return the lowest curvature at a stationary point x without kinks, and its direction."""
+    evaluate(x, m, importance, density, relu, 2, store)
+    spectrum(x, m, np.array(free), -1.0, store)
+    return float(store[12][0]), store[13][:, 0].copy()
 
 
 def lowest_curvature(x, m, importance, density, relu, free, store, direction):
@@ -82,10 +92,11 @@ def lowest_curvature(x, m, importance, density, relu, free, store, direction):
     return store[11][2]
 
 
-def curvature_along(x, direction, m, importance, density, relu, store):
-    """Return the second derivative of the scaled loss at x along ``direction``, rotations not pinned."""
+def pinned_hessian(x, m, importance, density, relu, store):
+    """Return the second derivatives of the scaled loss at x, with unit curvature along rotations."""
     evaluate(x, m, importance, density, relu, 2, store)
-    return direction @ (store[7][0] @ direction)
+    spectrum(x, m, np.ones(x.size, dtype=bool), np.inf, store)
+    return store[7][0].copy()
 
 
 def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):

@@ -6,9 +6,9 @@ from ._arguments import positive_array
 from ._diagram_drawing import plain_ticks
 from .colours import phase_colour
 from .loss import expected_loss
-from .minima import invariants
 from .model import ToyModel
-from .order_parameters import classify_many
+from .phases import classify_many
+from .stationary_points import invariants
 
 _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by less can be one that moved
 

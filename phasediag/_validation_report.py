@@ -3,8 +3,8 @@
 import numpy as np
 
 from .attribution import AGREES, CAUSES, UNEXPLAINED
-from .minima import SAME_LOSS
 from .sampling_tests import LEAST_P_VALUE
+from .stationary_points import SAME_LOSS
 
 MOST_LISTED = 15
 

@@ -34,7 +34,8 @@ class PhaseBoundary:
         The extra feature's norm on the two sides.
     ends : tuple of two str
         How the curve ends at its first and last point: "edge" of the diagram, "triple point", "critical point" (two minima
-        of one phase become one), "order changes" (a first-order boundary becomes continuous), or "closed".
+        of one phase become one), "order changes" (a first-order boundary becomes continuous, at a tricritical point), or
+        "closed".
     """
 
     phases: tuple
@@ -96,6 +97,13 @@ def find_boundaries(diagram):
     Returns
     -------
     (list of PhaseBoundary, list of TriplePoint)
+
+    Notes
+    -----
+    Of a relaxed diagram: between the lowest minima within the patterns of the configurations, followed wherever they exist.
+    A cell of the diagram shows the minimum to which a pattern's frozen weights descend. Where that one ceases, the descent
+    leads to another minimum of the pattern and the sheet of losses jumps: the losses are not equal there, so this is no
+    boundary, and beside it cells may show another phase than the boundaries do. The global theory has no such cells.
     """
     if diagram.theory == "frozen":
         return _frozen_boundaries(diagram)
@@ -141,6 +149,9 @@ class _FrozenPair:
 
     def slope(self, u):
         return inward_difference(self.value, u, 1e-5)
+
+    def exists(self, u):
+        return True
 
     def accept(self, u):
         """Frozen weights do not change."""

@@ -1,73 +1,107 @@
 """The two kinds of boundary curve: two minima cross, or the more symmetric of two phases loses its stability."""
 
-from itertools import combinations
-
 import numpy as np
 
-from . import _newton
-from ._continuation import crossing, inward_difference
-from .equilibria import State, far, links
-from .minima import invariants
+from ._continuation import correct, crossing, inward_difference
+from .equilibria import MOVED
+from .stability import Mode, excess, family, rival, turning_direction
+from .states import far
 
-MERGED = 1e-4
+MERGED = 1e-8
 """Two solutions whose invariants differ by less are one."""
 
 
+HARDLY = 1e-5
+"""Norms and cosines below this are zero in a state at the limit of its stability."""
+
+
 class Crossing:
-    """The curve on which two minima have the same loss."""
+    """The curve on which two minima have the same loss.
+
+    Where they are near each other the difference of their losses is taken within their family, from the symmetric state
+    that either has departed from: as a difference of two losses it would drown in rounding.
+    """
 
     order = "first"
 
-    def __init__(self, solver, one, other):
-        self.solver, self.states, self.trail, self._at, self._pair = solver, [one, other], [], None, None
-        self.phases = (one.phase, other.phase)
+    def __init__(self, one, other):
+        *self.states, self.base = family(one, other)
+        self.solver, self.trail, self._at, self._solved = one.solver, [], None, None
+
+    @property
+    def members(self):
+        """The states that are followed: both, and the base where there is one."""
+        return self.states if self.base is None else [*self.states, self.base]
 
     def solve(self, u):
         """Both minima at u, or None where they are no longer two."""
-        if self._at is None or not np.array_equal(self._at, u):
-            self._at, self._pair = np.array(u), self._solve(u)
-        return self._pair
+        solved = self._solve(u)
+        return None if solved is None else solved[:2]
 
     def _solve(self, u):
-        pair = [self.solver.solve(state, u) for state in self.states]
-        if not all(state.stable for state in pair) or far(*pair) < MERGED:
-            return None
-        if any(far(new, old) > 0.5 for new, old in zip(pair, self.states, strict=True)):
-            return None
-        return pair
+        if self._at is None or not np.array_equal(self._at, u):
+            solve = self.solver.solve if self.base is None else self.solver.stationary
+            self._at, self._solved = np.array(u), [solve(state, u) for state in self.members]
+            moved = max(far(new, old) for new, old in zip(self._solved, self.members, strict=True))
+            done = all(
+                new.converged and new.clusters == old.clusters for new, old in zip(self._solved, self.members, strict=True)
+            )
+            if not done or moved > MOVED or far(*self._solved[:2]) < max(MERGED, 0.1 * far(*self.states)):
+                self._solved = None
+        return self._solved
+
+    def exists(self, u):
+        """Whether both are minima at u."""
+        pair = self.solve(u)
+        return pair is not None and all(state.stable for state in pair)
 
     def value(self, u):
-        pair = self.solve(u)
-        return np.nan if pair is None else (pair[0].loss - pair[1].loss) / (pair[0].loss + pair[1].loss)
+        solved = self._solve(u)
+        return np.nan if solved is None else self._difference(solved, u) / self._scale(solved)
 
     def slope(self, u):
-        pair = self.solve(u)
-        if pair is None:
+        """By the envelope theorem the parameters stay as they are."""
+        solved = self._solve(u)
+        if solved is None:
             return np.full(2, np.nan)
-        one, other = (self.solver.loss_slope(state, u) for state in pair)
-        total = pair[0].loss + pair[1].loss
-        return ((one - other) - (pair[0].loss - pair[1].loss) / total * (one + other)) / total
+        if self.base is None:
+            one, other = (self.solver.loss_slope(state, u) for state in solved)
+            return (one - other) / self._scale(solved)
+        return inward_difference(lambda v: self._difference(solved, v), u, 1e-5) / self._scale(solved)
+
+    def _difference(self, solved, u):
+        if self.base is not None:
+            return excess(solved[2], solved[0], u) - excess(solved[2], solved[1], u)
+        return self.solver.loss_at(solved[0].x, u) - self.solver.loss_at(solved[1].x, u)
+
+    def _scale(self, solved):
+        return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), 1e-300) ** 2)
+
+    def move_to(self, u):
+        """Take the states at u for those that are near."""
+        solved = self._solve(u)
+        if solved is None:
+            return
+        apart = far(*solved[:2])
+        if (self.base is None and apart < 0.05) or (self.base is not None and apart > 0.1):
+            *pair, base = family(*solved[:2])
+            if (base is None) != (self.base is None):
+                solved, self._at = pair if base is None else [*pair, base], None
+        self.base = solved[2] if len(solved) == 3 else None
+        self.states = solved[:2]
 
     def accept(self, u):
-        self.states = self.solve(u) or self.states
+        self.move_to(u)
         self.trail.append((u, self.states))
 
     def rival(self, u):
-        """A lower minimum; or, where one of the two has changed its phase, that side as a softening curve."""
-        pair = self.solve(u) or self.states
-        for new, old in zip(pair, self.states, strict=True):
-            symmetric, broken = sorted((new, old), key=lambda state: links(self.solver, state))
-            if new.phase != old.phase and links(self.solver, symmetric) < links(self.solver, broken):
-                return softening(self.solver, symmetric, broken, u)
-        return self.solver.rival(u, pair)
+        solved = self._solve(u)
+        return None if solved is None else rival(u, solved[:2], solved[2] if len(solved) == 3 else None)
 
-    def corner(self, rival):
-        if isinstance(rival, Softening):
-            return rival.value
-
+    def corner(self, against):
         def difference(u):
-            pair, other = self.solve(u), self.solver.solve(rival, u)
-            if pair is None or not other.stable or any(far(other, state) < MERGED for state in pair):
+            pair, other = self.solve(u), self.solver.descend(against, u)
+            if pair is None or not other.converged or any(far(other, state) < 1e-6 for state in pair):
                 return np.nan
             return (pair[0].loss - other.loss) / (pair[0].loss + other.loss)
 
@@ -75,157 +109,112 @@ class Crossing:
 
 
 class Softening:
-    """The curve on which the more symmetric of two phases loses its stability: its lowest curvature is 0."""
+    """The curve on which a symmetric state loses its stability: the curvature of its soft mode is 0."""
 
     order = "continuous"
 
-    def __init__(self, solver, symmetric, other, free):
-        self.solver, self.states, self.trail, self.free = solver, [symmetric, symmetric], [], free
-        self.phases = (symmetric.phase, other.phase)
+    def __init__(self, symmetric):
+        self.solver, self.trail = symmetric.solver, []
+        exact = self.solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
+        if not np.array_equal(exact.free, symmetric.free):  # where it is flat its zeros are not determined well
+            symmetric = self.solver.stationary(exact, symmetric.u)
+        self.states, self.mode = [symmetric, symmetric], Mode(symmetric)
+
+    def solve(self, u):
+        """The symmetric state at u, twice: the other phase is the same point there."""
+        state = self.solver.stationary(self.states[0], u)
+        return [state, state] if state.converged and far(state, self.states[0]) < MOVED else None
+
+    def exists(self, u):
+        """Whether nothing else is softer."""
+        pair = self.solve(u)
+        return pair is not None and pair[0].curvature > -1e-8
 
     def value(self, u):
-        return self.solver.stationary(self.states[0], u, self.free)[1]
+        pair = self.solve(u)
+        return np.nan if pair is None else self.mode.curvature(pair[0])
 
     def slope(self, u):
         return inward_difference(self.value, u, 1e-5)
 
-    def solve(self, u):
-        """The symmetric phase at u, twice: the other is the same point there."""
-        x, _ = self.solver.stationary(self.states[0], u, self.free)
-        key = invariants(x, self.solver.m, self.solver.classes)
-        state = State(x, self.free, self.phases[0], self.solver.loss_at(x, u), np.nan, key)
-        return [state, state]
+    def move_to(self, u):
+        self.states = self.solve(u) or self.states
+        self.mode.move_to(self.states[0])
 
     def accept(self, u):
-        self.states = self.solve(u)
+        self.move_to(u)
         self.trail.append((u, self.states))
 
     def turning(self, u):
-        """One-sided third derivative of the loss along the softest direction; the order changes where it becomes negative."""
-        return third_derivative(self.solver, self.states[0], u, self.free)
+        """Lowest one-sided third derivative of the loss along soft directions; the order changes where it becomes negative."""
+        return turning_direction(self.solver.stationary(self.states[0], u))[0]
 
     def rival(self, u):
-        if self.turning(u) < -1e-6:
+        if self.turning(u) < -1e-9:
             return "order changes"
-        return self.solver.rival(u, self.solve(u)[:1])
+        return rival(u, self.solve(u)[:1], branching=False)
 
-    def corner(self, rival):
-        if isinstance(rival, str):
+    def corner(self, against):
+        if isinstance(against, str):
             return self.turning
 
         def difference(u):
-            other = self.solver.solve(rival, u)
-            own = self.solve(u)[0].loss
-            return (own - other.loss) / (own + other.loss) if other.stable else np.nan
+            other = self.solver.descend(against, u)
+            own = self.solve(u)
+            if own is None or not other.converged or far(own[0], other) < 1e-6:
+                return np.nan
+            return (own[0].loss - other.loss) / (own[0].loss + other.loss)
 
         return difference
 
 
-def softening(solver, symmetric, broken, u):
-    """The curve on which the phase of ``symmetric`` loses its stability to that of ``broken``.
+class Turning:
+    """The curve on which the third derivative of a symmetric state along its soft mode vanishes."""
 
-    Near it the two hardly differ; the exactly symmetric point is taken from the minima nearby.
-    """
-    exact = [s for s in map(lambda start: solver.solve(start, u), solver.contenders(u)) if s.phase == symmetric.phase]
-    start = min(exact, key=lambda state: (links(solver, state), far(state, symmetric)), default=symmetric)
-    return Softening(solver, start, broken, symmetric.free | broken.free)
+    def __init__(self, softening):
+        self.state, self.mode = softening.states[0], softening.mode
+
+    def value(self, u):
+        state = self.state.solver.stationary(self.state, u)
+        return self.mode.third_derivative(state) if state.converged else np.nan
+
+    def slope(self, u):
+        return inward_difference(self.value, u, 1e-4)
+
+    def move_to(self, u):
+        self.state = self.state.solver.stationary(self.state, u)
 
 
-def locate(solver, start, a, end, b):
-    """Find where the minimum a, lowest at ``start``, gives way to b, lowest at ``end``: (u, curve), or None if it does not."""
-    low, high = 0.0, 1.0
-    first, last = a, b
-    for _ in range(50):
-        middle = start + 0.5 * (low + high) * (end - start)
-        one, other = solver.solve(first, middle), solver.solve(last, middle)
-        if one.stable and other.stable and far(one, other) > MERGED:
-            curve = Crossing(solver, one, other)
-            found = crossing(curve.value, start + low * (end - start), start + high * (end - start))
-            if found is not None:
-                pair = curve.solve(found)
-                if pair is not None:
-                    curve.states = pair
-                    return found, curve
+def located(a, b):
+    """Points at which the minimum a, lowest where it was solved, may give way to b on the way there: a list of (u, curve)."""
+    solver, start, end = a.solver, a.u, b.u
+    found = []
+    for state in (a, b):
+        if state.held:
+            curve = Softening(state)
+            u = crossing(curve.value, start, end)
+            if u is not None:
+                found.append((u, Softening(solver.stationary(state, u))))
+    low, high, first, last = 0.0, 1.0, a, b
+    for _ in range(30):
+        here = [start + t * (end - start) for t in (low, 0.5 * (low + high), high)]
+        one, other = solver.solve(first, here[1]), solver.solve(last, here[1])
+        if one.stable and other.stable and far(one, other) > 1e-6:
+            curve = Crossing(one, other)
+            u = crossing(curve.value, here[0], here[2])
+            u = correct(curve, here[1]) if u is None else u
+            if u is not None and np.linalg.norm(u - here[1]) < 2 * np.linalg.norm(end - start):
+                curve.move_to(u)
+                return [*found, (u, curve)]
             before = one.loss < other.loss
+        elif one.stable != other.stable:
+            before = one.stable
+        elif one.stable:
+            before = far(one, first) < far(one, last)
         else:
-            one = one if one.stable else other
-            if first.phase != last.phase and one.phase in (first.phase, last.phase):
-                before = one.phase == first.phase
-            else:
-                before = far(one, first) < far(one, last)
+            break
         if before:
             low, first = 0.5 * (low + high), one
         else:
-            high, last = 0.5 * (low + high), other if other.stable else one
-    if first.phase == last.phase or links(solver, a) == links(solver, b):
-        return None  # one minimum that moved; its name may change with its shape
-    # near the boundary the broken phase is hardly broken, so take the symmetric one from where it is exact
-    symmetric, broken = sorted((a, b), key=lambda state: links(solver, state))
-    curve = Softening(solver, symmetric, broken, symmetric.free | broken.free)
-    width = np.linalg.norm(end - start)
-    for reach in (1e-6, 1e-4, 1e-2, 0.1, 0.5):
-        ends = (start + t * (end - start) for t in (max(low - reach / width, 0.0), min(high + reach / width, 1.0)))
-        found = crossing(curve.value, *ends)
-        if found is not None:
-            return found, curve
-    return None
-
-
-def third_derivative(solver, state, u, free):
-    """The lowest one-sided third derivative of the scaled loss among the directions in which the curvature vanishes.
-
-    A feature that is not represented may come in against any one of the others, or against several together: at the
-    limit of stability they are equally soft.
-    """
-    importance, density = solver.control(u)
-    x, softest = state.x.copy(), np.empty_like(state.x)
-    _newton.approach(x, solver.m, importance, density, solver.relu, free, solver.store)
-    lowest = _newton.lowest_curvature(x, solver.m, importance, density, solver.relu, free, solver.store, softest)
-
-    def curvature(distance, direction):
-        moved = x + distance * direction
-        return _newton.curvature_along(moved, direction, solver.m, importance, density, solver.relu, solver.store)
-
-    step, thirds = 1e-4, []
-    for direction in (softest, *_entrances(solver, x, u, free)):
-        if curvature(_newton.PROBE, direction) < lowest + 1e-5:
-            values = [curvature(distance, direction) for distance in (_newton.PROBE, step, 2 * step, 3 * step)]
-            thirds.append(np.array([-11.0, 18.0, -9.0, 2.0]) @ values / (6 * step))
-    return min(thirds)
-
-
-def _entrances(solver, x, u, free):
-    """Unit directions in which a feature without weights comes in against one or more others, the rest responding."""
-    weights = x[: solver.m * solver.n].reshape(solver.m, solver.n)
-    norms = np.linalg.norm(weights, axis=0)
-    for i in np.flatnonzero(norms < 1e-9):
-        column = np.zeros((solver.m, solver.n), dtype=bool)
-        column[:, i] = True
-        moving = np.append(column.ravel(), np.zeros(solver.n, dtype=bool)) & free
-        others = np.flatnonzero(norms > 1e-9)
-        for size in range(2, len(others) + 1):
-            for chosen in combinations(others, size):
-                enter = -np.sum(weights[:, chosen] / norms[list(chosen)], axis=1)
-                if np.linalg.norm(enter) > 1e-9 and np.any(moving):
-                    yield _with_response(solver, x, u, free, moving, enter / np.linalg.norm(enter))
-
-
-def _with_response(solver, x, u, free, moving, enter):
-    """The direction ``enter`` of the moving parameters, with the others where they make its curvature lowest."""
-    importance, density = solver.control(u)
-    direction = np.zeros_like(x)
-    direction[moving] = enter[np.flatnonzero(moving) // solver.n]
-    resting = free & ~moving
-    for _ in range(4):
-        _newton.evaluate(x + _newton.PROBE * direction, solver.m, importance, density, solver.relu, 2, solver.store)
-        hessian = solver.store[7][0]
-        force = hessian[np.ix_(resting, moving)] @ direction[moving]
-        direction[resting] = -np.linalg.lstsq(hessian[np.ix_(resting, resting)], force, rcond=1e-9)[0]
-    return direction / np.linalg.norm(direction)
-
-
-def downhill(solver, state, u, free):
-    """Parameters a little off a stationary point along its direction of lowest curvature."""
-    x, direction = state.x.copy(), np.empty_like(state.x)
-    _newton.lowest_curvature(x, solver.m, *solver.control(u), solver.relu, free, solver.store, direction)
-    return x + 1e-3 * direction
+            high, last = 0.5 * (low + high), other
+    return found

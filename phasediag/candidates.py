@@ -7,7 +7,7 @@ import numpy as np
 
 from ._arguments import density_array, one_of, positive_array, sizes
 from .model import ACTIVATIONS
-from .order_parameters import Cluster, phase_of, simplex_name
+from .phases import Cluster, phase_of, simplex_name
 
 MOST_FEATURES = 8
 

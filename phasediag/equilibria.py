@@ -1,33 +1,30 @@
 """Minima carried from point to point: the solver behind the boundaries of the relaxed and global theories."""
 
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
 from . import _newton
+from ._blocks import blocks, separated
 from ._continuation import Box, inward_difference, point
 from .boundaries import beside, nodes
 from .candidates import configurations
-from .minima import invariants, settle
-from .order_parameters import phase_name
+from .states import NO_LINK, State
+from .stationary_points import GRADIENT_TOLERANCE, invariants, settle
 from .theories import TIE_MARK, TIE_TOLERANCE
-
-LOWER = 1e-10
-"""A rival must have a loss lower by this relative amount."""
 
 WINDOW = 2
 """Minima stored in this many rows and columns of cells on each side may be lowest at a point."""
 
+NOTED = 0.2
+"""So are minima met between the cells at points no farther away than this."""
+
 FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
 
-
-class State:
-    """A minimum at some u: flat parameters, which of them are free, and what was solved."""
-
-    def __init__(self, x, free, phase, loss=np.nan, extra_loss=np.nan, key=None, stable=True):
-        self.x, self.free, self.phase = x, free, phase
-        self.loss, self.extra_loss, self.key, self.stable = loss, extra_loss, key, stable
+MOVED = 0.3
+"""A minimum that has gone farther (in invariants) between neighbouring points is taken for another."""
 
 
 class Solver:
@@ -42,6 +39,8 @@ class Solver:
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
         self.u = nodes(diagram.importance, diagram.density)
+        self.noted = []  # minima met between the cells
+        self._contenders = {}
         self.keys = invariants(diagram.minima, self.m, self.classes)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
@@ -53,30 +52,48 @@ class Solver:
         return np.array([*[1.0] * (self.n - 1), importance]), np.full(self.n, density)
 
     def solve(self, state, u):
-        """The minimum that ``state`` becomes at u; unstable when u is far out."""
+        """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
         if not np.all(np.abs(u) < FAR_OUT):
-            return State(state.x, state.free, state.phase, key=state.key, stable=False)
-        importance, density = self.control(u)
-        settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=0.25)[0]
-        return State(
-            settled.x,
-            state.free,
-            phase_name(settled.x[: self.m * self.n].reshape(self.m, self.n)),
-            float(importance @ settled.feature_loss),
-            settled.feature_loss[-1],
-            invariants(settled.x, self.m, self.classes),
-            settled.is_minimum,
-        )
+            return self._failed(state, u)
+        new = self.stationary(state, u)
+        if new.converged and np.max(np.abs(new.key - state.key)) < MOVED and (state.held or new.stable):
+            return new
+        return self.descend(state, u)
 
-    def stationary(self, state, u, free):
-        """The stationary point that ``state`` becomes at u even where it is a saddle, and its lowest curvature there."""
-        x, direction = state.x.copy(), np.empty_like(state.x)
+    def minimum(self, state, u):
+        """The minimum that a state becomes at u; where symmetry keeps it stationary but unstable, it falls to a lower one."""
+        new = self.solve(state, u)
+        if new.stable or not new.held or not new.converged:
+            return new
+        released = State(self, new.x + 1e-3 * new.softest[1], new.frame, new.frame, u)
+        fallen = self.descend(released, u)
+        return self.recognized(fallen.x, new.frame, u) if fallen.converged else fallen
+
+    def stationary(self, state, u):
+        """The stationary point next to a state at u, whatever its kind."""
         if not np.all(np.abs(u) < FAR_OUT):
-            return x, np.nan
+            return self._failed(state, u)
+        x = state.x.copy()
         importance, density = self.control(u)
-        _newton.approach(x, self.m, importance, density, self.relu, free, self.store)
-        curvature = _newton.lowest_curvature(x, self.m, importance, density, self.relu, free, self.store, direction)
-        return x, curvature
+        left = _newton.approach(x, self.m, importance, density, self.relu, state.free, self.store)
+        new = State(self, x, state.frame, state.free, u)
+        new.converged = bool(left <= GRADIENT_TOLERANCE)  # not where it is NaN
+        return new
+
+    def descend(self, state, u, radius=0.25):
+        """The minimum to which a descent from a state leads at u."""
+        importance, density = self.control(u)
+        settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=radius)[
+            0
+        ]
+        new = State(self, settled.x, state.frame, state.free, u)
+        new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
+        return new
+
+    def _failed(self, state, u):
+        new = State(self, state.x, state.frame, state.free, u)
+        new.converged = False
+        return new
 
     def loss_at(self, x, u):
         """The loss of fixed parameters."""
@@ -86,20 +103,24 @@ class Solver:
 
     def loss_slope(self, state, u):
         """Gradient of the minimum's loss in u: by the envelope theorem the parameters stay as they are."""
-        return inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5)
+        by_density = inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5, axes=(1,))[1]
+        return np.array([point(u)[0] * state.extra_loss, by_density])
 
     def lowest(self, cell):
-        """A point in a cell and the minimum with the lowest loss there: at the node, or beside it where several tie."""
+        """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
         diagram = self.diagram
         if self._ties(cell):
-            u = beside(self.u[cell], self.box, diagram)
-            found = [state for state in (self.solve(start, u) for start in self.contenders(u)) if state.stable]
-            return u, min(found, key=lambda state: state.loss)
+            return self.lowest_near(beside(self.u[cell], self.box, diagram))
         x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
-        free = self.all_free
+        frame = self.all_free
         if diagram.theory == "relaxed":
-            free = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
-        return self.u[cell], self.solve(State(x, free, ""), self.u[cell])
+            frame = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
+        return self.recognized(x, frame, self.u[cell])
+
+    def lowest_near(self, u):
+        """The lowest of the minima that those stored near u become there."""
+        found = [state for state in (self.minimum(start, u) for start in self.contenders(u)) if state.stable]
+        return min(found, key=lambda state: state.loss)
 
     def _ties(self, cell):
         """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
@@ -116,29 +137,65 @@ class Solver:
         for axis, x in ((self.diagram.density, u[1]), (self.diagram.importance, u[0])):
             above = int(np.searchsorted(np.log(axis), x))
             windows.append(range(max(above - WINDOW, 0), min(above + WINDOW, axis.size)))
+        place = (*windows, *np.round(u / NOTED * 4).astype(int).tolist(), len(self.noted))
+        if place not in self._contenders:
+            self._contenders = {place: self._contenders_near(u, windows)}  # those of the last place
+        return self._contenders[place]
+
+    def _contenders_near(self, u, windows):
         starts, keys = [], np.empty((0, self.keys.shape[1]))
         for i, j in sorted(product(*windows), key=lambda cell: np.sum((self.u[cell] - u) ** 2)):
             flat = i * self.u.shape[1] + j
             for k in range(*np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])):
                 if not len(keys) or np.min(np.max(np.abs(keys - self.keys[k]), axis=1)) > 0.1:
                     keys = np.vstack([keys, self.keys[k]])
-                    starts.append(State(self.diagram.minima[k], self._free(k), "", key=self.keys[k]))
+                    starts.append(self._stored(k, self.u[i, j]))
+        for state in self.noted:
+            if max(abs(state.u[0] - u[0]), abs(state.u[1] - u[1])) < NOTED:
+                if np.min(np.max(np.abs(keys - state.key), axis=1)) > 0.1:
+                    keys = np.vstack([keys, state.key])
+                    starts.append(state)
         return starts
 
-    def _free(self, k):
-        """Which parameters of the k-th stored minimum may move: all, or those of its pattern."""
-        return self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
+    def _stored(self, k, u):
+        """The k-th stored minimum, solved in the cell at u."""
+        if k not in self._recognized:
+            frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
+            self._recognized[k] = self.recognized(self.diagram.minima[k], frame, u)
+        return self._recognized[k]
 
-    def rival(self, u, states):
-        """The lowest minimum at u when it is lower than all ``states`` and none of them."""
-        best, bound = None, min(state.loss for state in states) * (1 - LOWER)
-        for start in self.contenders(u):
-            if start.key is not None and any(far(start, state) < 0.05 for state in states):
-                continue
-            found = self.solve(start, u)
-            if found.stable and found.loss < bound and all(far(found, s) > 0.02 for s in states):
-                best, bound = found, found.loss
-        return best
+    @cached_property
+    def _recognized(self):
+        return {}
+
+    def recognized(self, x, frame, u, tolerance=NO_LINK):
+        """The state of parameters x at u, with the zeros that its clusters imply made exact and kept.
+
+        Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
+        ``tolerance`` count as zero.
+        """
+        size = self.m * self.n
+        weights, free = x[:size].reshape(self.m, self.n).copy(), frame[:size].reshape(self.m, self.n).copy()
+        for rows, columns in blocks(free):
+            block = weights[np.ix_(rows, columns)]
+            turned, zeros = separated(block, tolerance)
+            weights[np.ix_(rows, columns)] = turned
+            free[np.ix_(rows, columns)] &= ~zeros
+        return State(self, np.append(weights.ravel(), x[size:]), frame, np.append(free.ravel(), frame[size:]), u)
+
+    def symmetrized(self, state, u):
+        """The more symmetric stationary point from which a state has hardly departed, or None."""
+        weights = state.weights
+        norms = np.linalg.norm(weights, axis=0)
+        cosines = np.abs(weights.T @ weights) / np.maximum(np.outer(norms, norms), 1e-300)
+        links = np.append(norms, cosines[np.triu_indices(self.n, 1)])
+        for link in np.sort(links[(links > NO_LINK) & (links < 0.2)]):
+            guess = self.recognized(state.x, state.frame, u, tolerance=1.5 * link)
+            if np.sum(guess.free) < np.sum(state.free):
+                found = self.stationary(guess, u)
+                if found.converged and np.max(np.abs(found.key - state.key)) < MOVED:
+                    return found
+        return None
 
     def _pattern(self, configuration):
         """The parameters that the relaxed theory frees: the block of each cluster, and the biases."""
@@ -148,13 +205,3 @@ class Solver:
             free[row : row + rows, list(group)] = True
             row += rows
         return np.concatenate([free.ravel(), np.ones(self.n, dtype=bool)])
-
-
-def far(one, other):
-    return float(np.max(np.abs(one.key - other.key)))
-
-
-def links(solver, state):
-    """How many norms and products are not 0: the fewer, the more symmetric."""
-    weights = state.x[: solver.m * solver.n].reshape(solver.m, solver.n)
-    return int(np.sum(np.abs(weights.T @ weights) > 1e-12))

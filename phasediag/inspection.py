@@ -6,19 +6,11 @@ import numpy as np
 
 from ._arguments import random_generator, real_number, whole_number
 from ._basin import descend, evaluate_loosely, largest, loss_scale
-from .minima import (
-    MOST_ENUMERATED,
-    SAME_LOSS,
-    SAME_POINT,
-    Minimum,
-    as_minimum,
-    equal_classes,
-    invariants,
-    minimize,
-    settle,
-)
+from .minima import MOST_ENUMERATED, Minimum, as_minimum, equal_classes, minimize
 from .model import ToyModel
-from .order_parameters import Phase, classify, feature_dimensionality, feature_norm, interference
+from .order_parameters import feature_dimensionality, feature_norm, interference
+from .phases import Phase, classify
+from .stationary_points import SAME_LOSS, SAME_POINT, invariants, settle
 from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 

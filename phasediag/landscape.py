@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .minima import Settled, invariants, same_minimum, settle, starting_points
+from .minima import starting_points
 from .model import ToyModel
+from .stationary_points import Settled, invariants, same_minimum, settle
 
 COARSE_SPACING = 8
 """Multistart is done at every so many cells of each axis (and at its ends)."""

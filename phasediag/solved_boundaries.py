@@ -1,245 +1,252 @@
 """Boundaries of the relaxed and global theories: curves on which solved minima cross, or one turns into another.
 
-Minima are carried along as warm starts, never looked up: at every point the two that compete are solved again.
+Minima are carried along as warm starts, never looked up: at every point the two that compete are solved again. A curve is
+followed from wherever it is met first to the junctions at its ends; from there, the other curves that meet in them.
 """
 
 from functools import partial
 
 import numpy as np
-from scipy.optimize import brentq, root
 
 from . import _continuation
 from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
-from .boundary_curves import MERGED, Crossing, Softening, downhill, locate, softening
-from .equilibria import Solver, State, far, links
-from .minima import invariants
+from .boundary_curves import located
+from .equilibria import Solver
+from .junctions import junction
 from .spinodals import find_spinodals
+from .stability import offspring
+from .states import far
+from .stationary_points import invariants
 
 JUMP = 0.15
 """Lowest minima of neighbouring cells whose invariants differ by less are taken for one that moved, if their phase agrees."""
 
-MOST_CURVES = 60
-"""No more curves than this are followed from triple points."""
+FINE = 0.1
+"""Minima are compared at points no farther apart (in the logarithms of importance and density) than about this."""
+
+SAME_JUNCTION = 1e-7
+"""Junctions nearer to each other than this are one."""
+
+NEAR = 0.05
+"""Minima of one shape on curves through one point are the same when their invariants differ by less."""
+
+MOST_CURVES = 200
+"""No more curves than this are followed."""
 
 
 def solved_boundaries(diagram):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
-    solver, corners, traced, branching = Solver(diagram), Corners(), [], []
+    network = _Network(Solver(diagram))
+    for a, b in list(_differing(network.solver)):
+        network.cross(a, b)
+    corners = Corners()
+    for node in network.junctions:
+        if node.kind == "triple point":
+            corners.add(node.u, [state.phase for state in [*node.states, *_turned(node)]])
+    return [trace.boundary() for trace in network.traces], corners.triple_points()
 
-    def cross(start, a, end, b, depth=0):
-        """Follow the boundary that separates the minimum a, lowest at ``start``, from b, lowest at ``end``."""
-        same = [points for curve, points, *_ in traced if set(curve.phases) == {a.phase, b.phase}]
-        if any(_continuation.passes(points, start, end) for points in same):
-            return
-        found = locate(solver, start, a, end, b)
-        if found is None or any(_continuation.distance(points, found[0]) < 0.2 * solver.box.step for points in same):
-            return
-        u, curve = found
-        if any(_on_trail(solver, curve, u, trail) for _, _, trail, _ in traced):
-            return
-        between = curve.rival(u)
-        if between is not None:
-            if depth < 6 and isinstance(between, State):
-                cross(start, a, u, between, depth + 1)
-                cross(u, between, end, b, depth + 1)
-            return
-        trace(u, curve)
 
-    def trace(u, curve):
-        """Follow a curve from its point u to both ends and keep it."""
-        origin = curve.solve(u)
-        trail, ends, met = [(u, origin)], [], []
+class _Network:
+    """The curves followed so far and the junctions in which they meet."""
+
+    def __init__(self, solver):
+        self.solver, self.traces, self.junctions = solver, [], []
+
+    def cross(self, a, b, depth=0):
+        """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
+        if any(trace.separates(a, b) for trace in self.traces):
+            return
+        for u, curve in located(a, b):
+            if not curve.exists(u):
+                continue
+            between = curve.rival(u)
+            if between is None:
+                self.visit(u, curve)
+            elif not isinstance(between, str) and depth < 6:
+                self.cross(a, between, depth + 1)
+                self.cross(between, b, depth + 1)
+
+    def visit(self, u, curve):
+        """Follow a curve from its point u, and the curves that leave the junctions at its ends, unless they are known."""
+        waiting = [(u, curve)]
+        while waiting and len(self.traces) < MOST_CURVES:
+            u, curve = waiting.pop(0)
+            if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
+                continue
+            trace = _Trace(u, curve, self.junctions)
+            if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns:
+                continue
+            self.traces.append(trace)
+            for node in trace.junctions:
+                if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
+                    self.junctions.append(node)
+                    self.solver.noted.extend(state for state in node.states if state.stable)
+                    waiting.extend(node.departures())
+
+
+def _turned(node):
+    """The phase that a symmetric state is about to turn into where a continuous boundary ends."""
+    return offspring(node.states[0]) if len(node.states) == 2 else []
+
+
+class _Trace:
+    """A boundary curve followed to both ends.
+
+    trail: points u with the two states there; ends: why it ends at its first and last point; junctions: where it does.
+    """
+
+    def __init__(self, u, curve, known):
+        self.curve, self.junctions, self.ends = curve, [], []
+        curve.move_to(u)
+        origin, base = curve.states, getattr(curve, "base", None)
+        self.trail = [(u, origin)]
         for sense in (1.0, -1.0):
             curve.states, curve.trail = origin, []
-            more, reason, rival = follow(curve, u, solver.box, sense)
-            if reason == "corner" and more:
-                sharp = _sharpened(solver, curve, rival, more[-1])
-                more = [*(more[:-1] if len(more) > len(curve.trail) else more), sharp]
-            if len(more) > len(curve.trail):  # the last point lies on an edge or a corner
-                curve.trail.append((more[-1], curve.solve(more[-1]) or curve.states))
-            trail = [*trail, *curve.trail] if sense > 0 else [*curve.trail[::-1], *trail]
-            last = more[-1] if more else u
-            if reason == "end":
-                reason = "critical point" if curve.phases[0] == curve.phases[1] else "order changes"
-                rival = _merging(solver, curve, last)
-            tip = _turning_point(solver, curve, rival, last)
-            if tip is not None:
-                reason = "order changes"
-                end = (tip, curve.solve(last) or curve.states)
-                trail = [*trail, end] if sense > 0 else [end, *trail]
-            elif reason == "corner" and isinstance(rival, str):
-                reason = rival
-            elif reason == "corner":
-                reason = "triple point"
-                met.append((last, (*curve.phases, *_phases_of(rival))))
-                branching.extend((last, branch) for branch in _branches(solver, curve, rival, last))
-            ends = [*ends, reason] if sense > 0 else [reason, *ends]
+            if base is not None:
+                curve.base = base
+            more, reason, against = follow(curve, u, curve.solver.box, sense)
+            trail = curve.trail
+            if reason in ("corner", "end"):
+                last = more[-1] if more else u
+                node = junction(curve, last, against) or _at_junction(known, last, curve)
+                reason = node.kind if node else "order changes"
+                if node:
+                    self.junctions.append(node)
+                    trail = [*trail, (node.u, trail[-1][1] if trail else origin)]
+            elif len(more) > len(trail):  # the last point lies on an edge
+                trail = [*trail, (more[-1], curve.solve(more[-1]) or curve.states)]
+            self.trail = [*self.trail, *trail] if sense > 0 else [*trail[::-1], *self.trail]
+            self.ends = [*self.ends, reason] if sense > 0 else [reason, *self.ends]
             if reason == "closed":
-                ends = ["closed", "closed"]
+                self.ends = ["closed", "closed"]
                 break
-        points = [u for u, _ in trail]
-        if all(abs(u[1]) < 1e-6 for u in points):
-            return  # at density 1, x and 1 − x have one law: aligned and antipodal directions tie all along this edge
-        if np.sum(np.linalg.norm(np.diff(points, axis=0), axis=1)) > 1e-3 * solver.box.step:
-            traced.append((curve, points, trail, tuple(ends)))
-            for v, phases in met:
-                corners.add(v, phases)
 
-    for start, one, end, other in _differing(solver):
-        cross(start, one, end, other)
-    for curve, points, _, ends in list(traced):
-        if curve.order == "continuous":
-            for tip, inner, reason in ((points[0], points[1], ends[0]), (points[-1], points[-2], ends[1])):
-                firsts = [end for other, on, *_ in traced if other.order == "first" for end in (on[0], on[-1])]
-                if reason == "order changes" and all(np.linalg.norm(end - tip) > 1e-5 for end in firsts):
-                    beyond = _beyond(solver, curve, tip, inner)
-                    if beyond is not None:
-                        trace(*beyond)
-    while branching and len(traced) < MOST_CURVES:
-        corner, curve = branching.pop(0)
-        origin = curve.states
-        for sense in (1.0, -1.0):
-            curve.states = origin
-            u = _continuation.first_step(curve, corner, solver.box, sense)
-            if u is None or solver.box.outside(u) or curve.rival(u) is not None:
-                continue
-            if not any(_on_trail(solver, curve, u, trail) for _, _, trail, _ in traced):
-                curve.accept(u)
-                trace(u, curve)
-    return [_result(solver, curve, trail, ends) for curve, _, trail, ends in traced], corners.triple_points()
+    @property
+    def points(self):
+        return np.array([u for u, _ in self.trail])
 
+    @property
+    def length(self):
+        return float(np.sum(np.linalg.norm(np.diff(self.points, axis=0), axis=1)))
 
-def _on_trail(solver, curve, u, trail):
-    """Whether a followed curve passes through u with the same two minima."""
-    points = np.array([v for v, _ in trail])
-    if _continuation.distance(points, u) > 0.1 * solver.box.step:
+    @property
+    def returns(self):
+        """Whether it hardly leaves the junction to which it returns: its minima are then not told apart."""
+        return bool(np.linalg.norm(self.points[0] - self.points[-1]) < SAME_JUNCTION and self.ends[0] != "closed")
+
+    @property
+    def along_the_edge(self):
+        """At density 1, x and 1 − x have one law: aligned and antipodal directions tie all along this edge."""
+        return bool(np.all(np.abs(self.points[:, 1]) < 1e-6))
+
+    def passes(self, u, pair):
+        """Whether the curve passes through u with the same two minima."""
+        if _continuation.distance(self.points, u) > 0.1 * self.curve.solver.box.step:
+            return False
+        nearest = self._nearest(u)
+        solved = [self.curve.solver.solve(state, u) for state in nearest]
+        solved = [new if new.clusters == old.clusters else old for new, old in zip(solved, nearest, strict=True)]
+        return any(
+            all(a.shape == b.shape and far(a, b) < NEAR for a, b in zip(pair, known, strict=True))
+            for one in (nearest, solved)
+            for known in (one, one[::-1])
+        )
+
+    def separates(self, a, b):
+        """Whether the curve crosses the way from a to b, and the minima on its sides become a and b there."""
+        if not _continuation.passes(self.points, a.u, b.u):
+            return False
+        near = self._nearest((a.u + b.u) / 2)
+        solve = self.curve.solver.solve
+        for one, other in (near, near[::-1]):
+            if far(solve(one, a.u), a) < 1e-6 and far(solve(other, b.u), b) < 1e-6:
+                return True
         return False
-    nearest = trail[int(np.argmin(np.linalg.norm(points - u, axis=1)))][1]
-    known, pair = [solver.solve(state, u) for state in nearest], curve.solve(u) or curve.states
-    return any(all(far(a, b) < 1e-3 for a, b in zip(pair, order, strict=True)) for order in (known, known[::-1]))
+
+    def _nearest(self, u):
+        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
+
+    def boundary(self):
+        """The curve as a PhaseBoundary."""
+        curve, points, pairs = self.curve, self.points, [pair for _, pair in self.trail]
+        norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in pairs]).T
+        importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
+        if curve.order == "continuous":
+            phases = self._turning_into()
+            return PhaseBoundary(phases, importance, density, "continuous", np.zeros(len(points)), norms, tuple(self.ends))
+        widest = max(pairs, key=lambda pair: far(*pair))
+        phases = tuple(state.phase for state in widest)
+        latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in pairs])
+        spinodals = partial(find_spinodals, self.trail, tuple(self.ends))
+        return PhaseBoundary(phases, importance, density, "first", latent, norms, tuple(self.ends), spinodals)
+
+    def _turning_into(self):
+        """Names of the symmetric phase and of the one that it turns into, beyond the middle of a softening curve."""
+        u, (state, _) = self.trail[len(self.trail) // 2]
+        solver, slope = self.curve.solver, self.curve.slope(u)
+        for reach in (0.3, 0.1, 1.0):
+            beyond = solver.stationary(state, u - reach * solver.box.step * slope / np.linalg.norm(slope))
+            turned = min(offspring(beyond), key=lambda s: s.loss, default=None)
+            if turned is not None and turned.phase != state.phase:
+                return state.phase, turned.phase
+        return state.phase, state.phase
 
 
-def _branches(solver, curve, rival, u):
-    """The curves that can leave a triple point beside the one that led to it."""
-    if curve.order != "first":
-        return []
-    one, other = curve.solve(u) or curve.states
-    if isinstance(rival, State):
-        return [Crossing(solver, side, rival) for side in (one, other)]
-    symmetric = rival.solve(u)[0]
-    soft, hard = sorted((one, other), key=lambda state: far(state, symmetric))
-    branches = [Crossing(solver, symmetric, hard), Crossing(solver, soft, hard), rival]
-    if soft.phase != symmetric.phase and far(soft, symmetric) > MERGED:
-        branches.append(Crossing(solver, symmetric, soft))
-    return branches
-
-
-def _beyond(solver, curve, tip, inner):
-    """Start of the first-order curve that goes on where a continuous one ends, or None: (u, curve).
-
-    Its jump is too small there to be seen between cells.
-    """
-    length = np.linalg.norm(tip - inner)
-    ahead = None if length == 0 else _continuation.correct(curve, tip + 0.25 * solver.box.step * (tip - inner) / length)
-    if ahead is None:
-        return None
-    symmetric = curve.solve(ahead)[0]
-    broken = solver.solve(State(downhill(solver, symmetric, ahead, curve.free), curve.free, ""), ahead)
-    if not broken.stable or far(symmetric, broken) < MERGED:
-        return None
-    crossing_curve = Crossing(solver, symmetric, broken)
-    u = _continuation.correct(crossing_curve, ahead)
-    return None if u is None or solver.box.outside(u) or crossing_curve.rival(u) is not None else (u, crossing_curve)
-
-
-def _sharpened(solver, curve, rival, u):
-    """The triple point near u, at which ``rival`` stopped a first-order curve, solved for all three losses at once.
-
-    Where a side of the curve softens by a (small) jump, the losses are equal a little before the symmetric phase loses its
-    stability, which is where the curve was stopped.
-    """
-    if curve.order != "first" or isinstance(rival, str):
-        return u
-    if isinstance(rival, State):
-        against = curve.corner(rival)
-
-        def equations(v):
-            return np.array([curve.value(v), against(v)])
-    else:
-        symmetric = rival.solve(u)[0]
-        hard = max(curve.states, key=lambda state: far(state, symmetric))
-        soft = solver.solve(State(downhill(solver, symmetric, u, rival.free), rival.free, ""), u)
-        if far(hard, symmetric) < 0.1 or not soft.stable or far(symmetric, soft) < MERGED:
-            return u
-
-        def equations(v):  # the symmetric phase is followed as a stationary point, stable or not
-            own = rival.solve(v)[0].loss
-            return np.array([own / solver.solve(state, v).loss - 1 for state in (hard, soft)]) * [1.0, 1e4]
-
-    solved = root(equations, u, tol=1e-14)
-    close = np.linalg.norm(solved.x - u) < 2 * solver.box.step
-    return solved.x if close and np.max(np.abs(solved.fun)) < 1e-10 else u
-
-
-def _merging(solver, curve, u):
-    """The softening curve that a first-order curve runs into where its two minima, of different phases, become one."""
-    if curve.order != "first" or curve.phases[0] == curve.phases[1]:
-        return None
-    symmetric, broken = sorted(curve.states, key=lambda state: links(solver, state))
-    return softening(solver, symmetric, broken, u)
-
-
-def _turning_point(solver, curve, rival, near):
-    """Where a first-order curve whose two minima merge becomes continuous; None when its end is something else."""
-    merges = isinstance(rival, Softening) and set(rival.phases) <= set(curve.phases) and far(*curve.states) < 0.1
-    if not merges or curve.order != "first":
-        return None
-    base = _continuation.correct(rival, near)
-    if base is None:
-        return None
-    slope = rival.slope(base)
-    along = np.array([-slope[1], slope[0]]) / np.linalg.norm(slope) * solver.box.step
-
-    def turning(t):
-        u = _continuation.correct(rival, base + t * along)
-        return rival.turning(base + t * along if u is None else u)
-
-    for reach in (0.1, 0.5, 2.0):
-        ends = turning(-reach), turning(reach)
-        if np.isfinite(sum(ends)) and np.sign(ends[0]) != np.sign(ends[1]):
-            return _continuation.correct(rival, base + brentq(turning, -reach, reach, xtol=1e-12) * along)
+def _at_junction(known, u, curve):
+    """The known junction at which a curve stops that cannot be solved up to it: both of its minima meet there."""
+    for node in known:
+        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and all(
+            any(a.shape == b.shape and far(a, b) < NEAR for b in node.states) for a in curve.states
+        ):
+            return node
     return None
 
 
-def _phases_of(rival):
-    return rival.phases if isinstance(rival, Softening) else (rival.phase,)
-
-
 def _differing(solver):
-    """Yield (u, lowest minimum, u, lowest minimum) for neighbouring cells between which the lowest minimum may change."""
+    """Yield the lowest minima of neighbouring points between which it may change.
+
+    Neighbouring cells of the diagram; where its steps are long, points between them as well, in the meshes whose corners
+    differ, so that what is found does not depend on the grid.
+    """
     diagram, shape = solver.diagram, solver.u.shape[:2]
     x = np.concatenate([diagram.weights.reshape(*shape, -1), diagram.bias], axis=-1)
     keys = invariants(x, solver.m, solver.classes)
-    for down, right in ((0, 1), (1, 0)):
-        for i, j in np.ndindex(shape[0] - down, shape[1] - right):
-            other = (i + down, j + right)
-            if diagram.phase[i, j] == diagram.phase[other] and np.max(np.abs(keys[i, j] - keys[other])) < JUMP:
-                continue
-            yield (*solver.lowest((i, j)), *solver.lowest(other))
+    known = {}
+
+    def changes(one, other):
+        return diagram.phase[one] != diagram.phase[other] or np.max(np.abs(keys[one] - keys[other])) >= JUMP
+
+    for i, j in np.ndindex(max(shape[0] - 1, 1), max(shape[1] - 1, 1)):
+        far_end = min(i + 1, shape[0] - 1), min(j + 1, shape[1] - 1)
+        corners = [(i, j), (i, far_end[1]), (far_end[0], j), far_end]
+        if not any(changes(corners[0], corner) for corner in corners[1:]):
+            continue
+        down, right = np.ceil(np.abs(solver.u[far_end] - solver.u[i, j])[::-1] / FINE).astype(int)
+        rows = np.linspace(i, far_end[0], max(down, 1) + 1) if shape[0] > 1 else [0.0]
+        columns = np.linspace(j, far_end[1], max(right, 1) + 1) if shape[1] > 1 else [0.0]
+        place = [[(float(row), float(column)) for column in columns] for row in rows]
+        for r, c in np.ndindex(len(rows), len(columns)):
+            for one, other in (((r, c), (r + 1, c)), ((r, c), (r, c + 1))):
+                if other[0] < len(rows) and other[1] < len(columns):
+                    pair = [place[k][l] for k, l in (one, other)]
+                    if tuple(pair) in known:
+                        continue
+                    known[tuple(pair)] = True
+                    a, b = (_lowest_at(solver, *at, known) for at in pair)
+                    if a.phase != b.phase or far(a, b) >= JUMP:
+                        yield a, b
 
 
-def _result(solver, curve, trail, ends):
-    """Turn the points of a curve, each with the two minima solved there, into a PhaseBoundary."""
-    points = np.array([u for u, _ in trail])
-    norms = np.array([[_extra_norm(solver, state) for state in pair] for _, pair in trail]).T
-    latent, spinodals = np.zeros(len(trail)), tuple
-    if curve.order == "first":
-        latent = np.array([abs(one.extra_loss - other.extra_loss) for _, (one, other) in trail])
-        spinodals = partial(find_spinodals, solver, curve, trail)
-    importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
-    return PhaseBoundary(curve.phases, importance, density, curve.order, latent, norms, ends, spinodals)
-
-
-def _extra_norm(solver, state):
-    return np.linalg.norm(state.x[: solver.m * solver.n].reshape(solver.m, solver.n)[:, -1])
+def _lowest_at(solver, row, column, known):
+    """The lowest minimum at a cell, or at a point between cells given by fractions of their indices."""
+    if (row, column) not in known:
+        if row.is_integer() and column.is_integer():
+            known[row, column] = solver.lowest((int(row), int(column)))
+        else:
+            axes = [np.log(axis) for axis in (solver.diagram.importance, solver.diagram.density)]
+            u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
+            u = u + np.where(u < (solver.box.low + solver.box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
+            known[row, column] = solver.lowest_near(u)
+            solver.noted.append(known[row, column])
+    return known[row, column]

@@ -4,76 +4,83 @@ import numpy as np
 
 from ._continuation import crossing
 from .boundaries import Spinodal
-from .boundary_curves import MERGED
-from .equilibria import far
-from .minima import invariants
+from .boundary_curves import Crossing, Softening
+from .states import far
 
-NEARLY_ONE = 0.02
-"""Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it and are left out."""
+NEARLY_ONE = 1e-3
+"""Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
 
 POINTS = 25
 """Points of a boundary from which its spinodals are sought."""
 
+MERGING = ("order changes", "critical point")
+"""Ends of a boundary at which its two minima become one, so that both spinodals end there."""
 
-def find_spinodals(solver, curve, trail):
-    return tuple(_spinodal(solver, curve, trail, side) for side in (0, 1))
+
+def find_spinodals(trail, ends):
+    """Both spinodals of a first-order boundary: trail, its points with the two minima there; ends, why it ends."""
+    return tuple(_spinodal(trail, ends, side) for side in (0, 1))
 
 
-def _spinodal(solver, curve, trail, side):
+def _spinodal(trail, ends, side):
     """Where the minimum on one side of a first-order boundary ends, sought across the boundary from some of its points."""
-    found = []
-    for k in np.unique(np.linspace(0, len(trail) - 1, min(len(trail), POINTS)).round().astype(int)):
+    found, last = [], len(trail) - 1
+    for k in np.unique(np.linspace(0, last, min(len(trail), POINTS)).round().astype(int)):
         u, pair = trail[k]
-        if far(*pair) < NEARLY_ONE:
-            continue
-        curve.states = list(pair)
-        slope = curve.slope(u)
-        if not np.all(np.isfinite(slope)) or not np.any(slope):
-            continue
-        across = slope / np.linalg.norm(slope) * (1.0 if side == 0 else -1.0)  # where the other one is lower
-        end = _limit(solver, u, across, pair[side], pair[1 - side])
-        if end is not None:
-            found.append(end)
+        if (k == 0 and ends[0] in MERGING) or (k == last and ends[-1] in MERGING):
+            found.append(u)
+        elif k not in (0, last) or far(*pair) > 0.05:
+            end = _across(u, pair, side)
+            if end is not None:
+                found.append(end)
     found = np.array(found).reshape(-1, 2)
-    return Spinodal(curve.phases[side], np.exp(found[:, 0]), np.minimum(np.exp(found[:, 1]), 1.0))
+    widest = max((pair for _, pair in trail), key=lambda pair: far(*pair))
+    return Spinodal(widest[side].phase, np.exp(found[:, 0]), np.minimum(np.exp(found[:, 1]), 1.0))
 
 
-def _limit(solver, u, across, own, other):
+def _across(u, pair, side):
+    """The limit of one minimum on the way from a point of the boundary to where the other one is lower."""
+    if far(*pair) < NEARLY_ONE:
+        return None
+    curve = Crossing(*(pair[0].solver.stationary(state, u) for state in pair))
+    slope = curve.slope(u)
+    if not np.all(np.isfinite(slope)) or not np.any(slope):
+        return None
+    # where one minimum is lower value(u) is negative
+    return _limit(u, slope / np.linalg.norm(slope) * (1.0 if side == 0 else -1.0), curve.states[side], far(*pair))
+
+
+def _limit(u, across, own, apart):
     """The point at which the minimum ``own`` ceases on the way from u, or None when it lasts to the edge of the diagram."""
+    solver = own.solver
 
-    def carried(state, rest, v):
-        """What own and the other minimum become at v; None for own where it has ceased."""
-        new = solver.solve(state, v)
-        moved = far(new, state)
-        alive = new.stable and moved < 0.25 and new.phase == state.phase
-        if alive and moved > 0.01:  # it may have fallen into the other one
-            beside = solver.solve(rest, v)
-            alive = not beside.stable or far(new, beside) > MERGED
-            rest = beside if beside.stable else rest
-        return (new if alive else None), rest
+    def carried(state, v):
+        """What the minimum becomes at v, None where it has ceased."""
+        new = solver.stationary(state, v)
+        alive = new.converged and new.stable and new.clusters == state.clusters
+        return new if alive and far(new, state) < min(0.25, 0.5 * apart) else None
 
     # where the two are near each other, so are their spinodals
-    here, step = u, solver.box.step * float(np.clip(2 * far(own, other), 0.02, 2.0))
+    here, step = u, solver.box.step * min(1.0, 5 * apart**2)
     while True:
         there = here + step * across
         if solver.box.outside(there):
             return None
-        new, beside = carried(own, other, there)
+        new = carried(own, there)
         if new is None:
             break
-        here, own, other = there, new, beside
-    # a phase that symmetry keeps stationary ends where its curvature vanishes
-    for reach in (1.0, 2.0, 5.0):  # a little beyond where it was lost: the descent leaves it when it is almost flat
-        exact = crossing(lambda v: solver.stationary(own, v, own.free)[1], here, here + reach * (there - here))
-        if exact is not None:
-            x, _ = solver.stationary(own, exact, own.free)
-            if np.max(np.abs(invariants(x, solver.m, solver.classes) - own.key)) < 0.1:
+        here, own, step = there, new, min(1.5 * step, 2 * solver.box.step)
+    if own.held:
+        soft = Softening(own)
+        for reach in (1.0, 4.0):
+            exact = crossing(soft.value, here, here + reach * (there - here))
+            if exact is not None:
                 return exact
-    for _ in range(36):  # otherwise it meets a saddle
+    for _ in range(45):
         middle = (here + there) / 2
-        new, beside = carried(own, other, middle)
+        new = carried(own, middle)
         if new is None:
             there = middle
         else:
-            here, own, other = middle, new, beside
+            here, own = middle, new
     return here

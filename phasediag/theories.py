@@ -6,8 +6,9 @@ import numpy as np
 
 from .candidates import configurations
 from .landscape import Landscape
-from .minima import settle
-from .order_parameters import classify_many, feature_norm, interference
+from .order_parameters import feature_norm, interference
+from .phases import classify_many
+from .stationary_points import settle
 
 TIE_TOLERANCE = 1e-12
 """Phases whose losses agree to this relative accuracy coexist."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from ._arguments import one_of
 from .loss import expected_loss_and_gradient
-from .minima import settle
 from .model import ToyModel
-from .order_parameters import classify_many, feature_norm, interference
+from .order_parameters import feature_norm, interference
+from .phases import classify_many
+from .stationary_points import settle
 
 TRAINED = "trained"
 """The ``theory`` of a diagram of trained models."""

@@ -5,7 +5,7 @@ import pytest
 
 from phasediag import ToyModel, minimize
 from phasediag.landscape import Landscape
-from phasediag.minima import invariants
+from phasediag.stationary_points import invariants
 
 
 def explored(shape, size=17, **search):

@@ -64,8 +64,7 @@ def test_every_field_keeps_its_promise(shape):
         assert {f.name for f in fields(minimum)} >= {"weights", "bias", "loss", "phase", "configuration", "curvature"}
         assert minimum.weights.shape == (model.n_hidden, model.n_features) and minimum.bias.shape == (model.n_features,)
         assert minimum.loss == pytest.approx(expected_loss(model, minimum.weights, minimum.bias), rel=1e-13)
-        exact_zeros = np.where(np.abs(minimum.weights) < 1e-14, 0, minimum.weights)  # the contour integral wants them exact
-        by_contour = expected_loss(model, exact_zeros, minimum.bias, method="contour")
+        by_contour = expected_loss(model, minimum.weights, minimum.bias, method="contour")
         assert by_contour == pytest.approx(minimum.loss, rel=1e-9)
         assert minimum.loss == pytest.approx(model.importance @ minimum.feature_loss, rel=1e-13)
         assert minimum.phase == classify(minimum.weights)
@@ -90,6 +89,18 @@ def test_minima_are_distinct(shape):
     for i, one in enumerate(keys):
         for other in keys[:i]:
             assert np.max(np.abs(one - other)) > 1e-6
+
+
+@pytest.mark.parametrize("shape", [*SIZES, (5, 3)])
+def test_clusters_share_no_row_of_weights(shape):
+    """Weights of dropped features and products between clusters are exact zeros, entry by entry."""
+    for minimum in minimize(random_model(8, shape), n_starts=8):
+        weights = np.abs(minimum.weights)
+        cluster = np.full(shape[0], -1)
+        for k, members in enumerate(minimum.phase.clusters):
+            cluster[list(members.features)] = k
+        apart = (cluster[:, None] != cluster) | (cluster < 0)
+        assert np.all((weights.T @ weights)[apart] == 0)
 
 
 def test_equal_seeds_give_equal_results():

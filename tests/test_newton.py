@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, _newton, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
-from phasediag.minima import settle
+from phasediag.stationary_points import settle
 
 
 def flat(minimum):

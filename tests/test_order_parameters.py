@@ -107,6 +107,8 @@ GEOMETRY = {
     "extra in tetrahedron": TETRAHEDRON,
     "extra in antipodal pair + 2 antipodal pairs": np.hstack([np.eye(3), -np.eye(3)]),
     "extra in square antiprism": ANTIPRISM,
+    "extra in 8 features in 3 dimensions": np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 0.9])).reshape(3, 8) + 0.1,
+    "extra in 5 features in 2 dimensions": np.array([np.cos(a := np.radians([0, 10, 130, 140, 250])), np.sin(a)]),
     "extra in aligned pair": np.array([[1.0, 0.7]]),
     "extra in 3 features in 1 dimension": np.array([[1.0, -0.5, 0.7]]),
     "extra in 3 features in 2 dimensions": np.array([[1.0, 0.0, 0.7], [0.0, 1.0, 0.7]]),
@@ -144,6 +146,19 @@ def test_phases_of_candidates_are_invariant(which, seed, scale):
     order = [*np.random.default_rng(seed).permutation(configuration.n_features - 1), configuration.n_features - 1]
     rotated = scale * _rotation(configuration.n_hidden, seed) @ configuration.weights[:, order]
     assert classify(rotated) == configuration.phase
+
+
+@pytest.mark.parametrize("height", [0.45, 0.5, 1 / np.sqrt(3), 0.65])
+def test_a_square_antiprism_is_known_at_any_height_and_a_cube_is_not_one(height):
+    """Two squares, one turned by 45°, also where their second moments are isotropic; not one turned by 0° or 20°."""
+    for turn, name in ((45, "square antiprism"), (38, "square antiprism"), (0, "8 features"), (20, "8 features")):
+        squares = [
+            np.vstack([np.sqrt(1 - height**2) * _polygon(4, angle), np.full(4, side * height)])
+            for angle, side in ((0.3, 1), (0.3 + np.radians(turn), -1))
+        ]
+        weights = _rotation(3, turn) @ np.hstack(squares)
+        (cluster,) = classify(weights + 1e-6 * np.random.default_rng(turn).normal(size=weights.shape)).clusters
+        assert cluster.name.startswith(name)
 
 
 def test_clusters_tell_which_features_they_hold():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from phasediag import ToyModel, classify, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
-from phasediag.minima import settle
+from phasediag import ToyModel, classify, configurations, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
+from phasediag.stationary_points import settle
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
-WEAK_STRONG = (0.5641313653617, 0.5117380321233)  # dropped, weak pair and strong pair
-TRICRITICAL = (0.5740419, 0.5202477), (0.8964406, 0.8373196)
+WEAK_STRONG = (0.5641313653477, 0.5117380321176)  # dropped, weak pair and strong pair
+TRICRITICAL = (0.5740419074, 0.5202477368), (0.8964406083, 0.8373195801)
 CENTRE = 0.7064036926732  # density of the triple point of three pairs at importance 1
 
 
@@ -56,19 +56,110 @@ def curves(phases, order):
     return sorted(found, key=lambda b: min(b.importance))
 
 
-def test_topology_of_2_to_1():
-    """Nine curves: four per side of importance 1, where the two sides' minima cross; nothing twice."""
-    count = {}
-    for boundary in diagram().boundaries():
-        key = (frozenset(boundary.phases), boundary.order)
-        count[key] = count.get(key, 0) + 1
-    assert count == {
-        (frozenset({DROPPED, PAIR}), "first"): 2,  # strong pairs at low density, weak ones at high density
-        (frozenset({ALONE, PAIR}), "first"): 2,
-        (frozenset({DROPPED, PAIR}), "continuous"): 1,
-        (frozenset({ALONE, PAIR}), "continuous"): 1,
-        (frozenset({PAIR}), "first"): 3,
-    }
+# Every boundary of 2→1 with importance up to 1: phases, order, and its two ends; the others are their mirror images.
+EDGE = (0.1, 0.1812474468), (0.9888464823, 1.0)  # where the curves leave the paper's plane
+CURVES_2_TO_1 = [
+    (DROPPED, PAIR, "first", EDGE[0], "edge", WEAK_STRONG, "triple point"),
+    (DROPPED, PAIR, "first", WEAK_STRONG, "triple point", TRICRITICAL[0], "order changes"),
+    (DROPPED, PAIR, "continuous", TRICRITICAL[0], "order changes", TRICRITICAL[1], "order changes"),
+    (DROPPED, PAIR, "first", TRICRITICAL[1], "order changes", EDGE[1], "edge"),
+    (PAIR, PAIR, "first", WEAK_STRONG, "triple point", (1.0, CENTRE), "triple point"),
+]
+GRIDS = {
+    "8²": (np.geomspace(0.1, 10, 8), np.geomspace(0.01, 1, 8)),
+    "16²": (np.geomspace(0.1, 10, 16), np.geomspace(0.01, 1, 16)),
+    "23×31": (np.geomspace(0.1, 10, 31), np.geomspace(0.01, 1, 23)),
+    "48²": (np.geomspace(0.1, 10, 48), np.geomspace(0.01, 1, 48)),
+    "through special points": (
+        np.array([0.1, 0.3, WEAK_STRONG[0], TRICRITICAL[0][0], 0.8, TRICRITICAL[1][0], 1.0, 1.3, 1 / WEAK_STRONG[0], 4.0, 10.0]),
+        np.array([0.01, 0.1, 0.3, WEAK_STRONG[1], TRICRITICAL[0][1], 0.6, CENTRE, TRICRITICAL[1][1], 0.95, 1.0]),
+    ),
+}
+
+
+def expected_curves():
+    """The table above with the mirror images, and the line of equal importances."""
+    mirrored = {DROPPED: ALONE, PAIR: PAIR}
+    for one, other, order, first, why_first, last, why_last in CURVES_2_TO_1:
+        yield {one, other}, order, ((*first, why_first), (*last, why_last))
+        ends = (1 / first[0], first[1], why_first), (1 / last[0], last[1], why_last)
+        yield {mirrored[one], mirrored[other]}, order, tuple(sorted(ends))
+    yield {PAIR}, "first", ((1.0, CENTRE, "triple point"), (1.0, 1.0, "edge"))
+
+
+def same_curve(boundary, phases, order, expected):
+    """Whether a boundary has these phases, this order and these ends, to 1e-8."""
+    points = [(boundary.importance[k], boundary.density[k], why) for k, why in zip((0, -1), boundary.ends, strict=True)]
+    return (set(boundary.phases), boundary.order) == (set(phases), order) and any(
+        all(why == reason and near((x, p), end, 1e-8) for (x, p, why), (*end, reason) in zip(points, ends, strict=True))
+        for ends in (expected, expected[::-1])
+    )
+
+
+LONG = [pytest.param(name, marks=pytest.mark.campaign) for name in ("16²", "48²")]
+
+
+@pytest.mark.parametrize("grid", ["8²", "23×31", "through special points", *LONG])
+def test_topology_of_2_to_1_does_not_depend_on_the_grid(grid):
+    """Eleven curves with the same ends to 1e-8 whatever the grid, nothing twice and nothing else."""
+    importance, density = GRIDS[grid]
+    found = phase_diagram(importance=importance, density=density)
+    expected = list(expected_curves())
+    assert len(found.boundaries()) == len(expected) == 11
+    for curve in expected:
+        assert sum(same_curve(boundary, *curve) for boundary in found.boundaries()) == 1, curve
+    points = sorted((point.importance, point.density) for point in found.triple_points())
+    assert np.allclose(points, [WEAK_STRONG, (1.0, CENTRE), (1 / WEAK_STRONG[0], WEAK_STRONG[1])], rtol=0, atol=1e-8)
+
+
+OUT, IN, AWAY, TRIANGLE = (
+    "extra not represented + 2 dedicated",
+    "extra in antipodal pair + dedicated",
+    "extra dedicated + antipodal pair",
+    "extra in triangle",
+)
+WEAK_TRIANGLE = (0.5641507479, 0.5117459168)  # weak and strong pair, weak triangle: 2e-5 away from the point of 2→1
+STRONG = (0.6050968936, 0.5277200054)
+UPPER = (0.9437165330, 0.9044132006)
+AWAY_TURNS = (1.1521911269, 0.8017974039)
+CURVES_3_TO_2 = [
+    (OUT, IN, "first", EDGE[0], "edge", WEAK_STRONG, "triple point"),
+    (OUT, IN, "first", WEAK_STRONG, "triple point", TRICRITICAL[0], "order changes"),
+    (IN, IN, "first", WEAK_STRONG, "triple point", WEAK_TRIANGLE, "triple point"),
+    (IN, TRIANGLE, "first", WEAK_TRIANGLE, "triple point", TRICRITICAL[0], "order changes"),
+    (IN, TRIANGLE, "first", WEAK_TRIANGLE, "triple point", STRONG, "triple point"),
+    (IN, TRIANGLE, "first", STRONG, "triple point", (1.0, 0.5218376591), "triple point"),
+    (OUT, TRIANGLE, "continuous", TRICRITICAL[0], "order changes", TRICRITICAL[1], "order changes"),
+    (OUT, IN, "first", TRICRITICAL[1], "order changes", UPPER, "triple point"),
+    (IN, TRIANGLE, "first", TRICRITICAL[1], "order changes", UPPER, "triple point"),
+    (OUT, TRIANGLE, "first", UPPER, "triple point", (0.9882733804, 1.0), "edge"),
+    (TRIANGLE, TRIANGLE, "first", STRONG, "triple point", (0.8893322824, 0.7170958288), "critical point"),
+    (TRIANGLE, TRIANGLE, "first", (0.9171465648, 0.7464054332), "critical point", (0.9998479932, 1.0), "edge"),
+    (TRIANGLE, TRIANGLE, "first", (1.0003172595, 1.0), "edge", (1.2059999815, 0.7512612028), "triple point"),
+    (AWAY, IN, "first", (1.0, 0.01), "edge", (1.0, 0.5218376591), "triple point"),
+    (AWAY, TRIANGLE, "first", (1.0, 0.5218376591), "triple point", (1.4040607483, CENTRE), "triple point"),
+    (AWAY, AWAY, "first", (1.4040607483, CENTRE), "triple point", (10.0, CENTRE), "edge"),
+    (AWAY, TRIANGLE, "first", (1.2059999815, 0.7512612028), "triple point", (1.4040607483, CENTRE), "triple point"),
+    (AWAY, TRIANGLE, "continuous", AWAY_TURNS, "order changes", (1.2059999815, 0.7512612028), "triple point"),
+    (AWAY, TRIANGLE, "first", (1.0159459787, 1.0), "edge", AWAY_TURNS, "order changes"),
+]
+
+
+@pytest.mark.parametrize(
+    "grid", [pytest.param("8²", marks=pytest.mark.campaign), "16²", pytest.param("48²", marks=pytest.mark.campaign)]
+)
+def test_topology_of_3_to_2_does_not_depend_on_the_grid(grid):
+    """Nineteen curves with the same ends to 1e-8, nothing twice and nothing else; seven triple points."""
+    importance, density = GRIDS[grid]
+    found = phase_diagram(3, 2, importance=importance, density=density)
+    assert len(found.boundaries()) == len(CURVES_3_TO_2)
+    for one, other, order, first, why_first, last, why_last in CURVES_3_TO_2:
+        ends = (*first, why_first), (*last, why_last)
+        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found.boundaries()) == 1, (one, other, ends)
+    corners = {curve[k] for curve in CURVES_3_TO_2 for k in (3, 5) if curve[k + 1] == "triple point"}
+    points = [(point.importance, point.density) for point in found.triple_points()]
+    assert len(points) == len(corners) == 7
+    assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
 
 
 def test_triple_points_of_2_to_1():
@@ -78,11 +169,14 @@ def test_triple_points_of_2_to_1():
     assert len(points) == 3 and np.allclose(points, expected, rtol=1e-8, atol=0)
 
 
-@pytest.mark.parametrize("target", [WEAK_STRONG, (1.0, CENTRE)])
-def test_three_minima_share_the_lowest_loss_at_a_triple_point(target):
+@pytest.mark.parametrize(
+    ("shape", "target"),
+    [((2, 1), WEAK_STRONG), ((2, 1), (1.0, CENTRE)), ((3, 2), STRONG), ((3, 2), UPPER), ((3, 2), (1.4040607483, CENTRE))],
+)
+def test_three_minima_share_the_lowest_loss_at_a_triple_point(shape, target):
     """A fresh multistart there finds three different minima of one loss."""
     importance = target[0] * (1 + 1e-13)  # at exactly 1, mirrored minima would count as one
-    found = [minimum for minimum in minimize(model_at(importance, target[1]), n_starts=100) if minimum.is_global]
+    found = [minimum for minimum in minimize(model_at(importance, target[1], shape), n_starts=100) if minimum.is_global]
     grams = [np.append((m.weights.T @ m.weights).ravel(), m.bias) for m in found]
     assert found[2].loss / found[0].loss - 1 < 1e-10
     assert min(np.max(np.abs(a - b)) for i, a in enumerate(grams) for b in grams[:i]) > 1e-3
@@ -101,10 +195,10 @@ def test_the_order_changes_at_the_tricritical_points():
     """Continuous and first-order curve end at one point."""
     (line,) = curves((DROPPED, PAIR), "continuous")
     for (x, p, name), target in zip(ends(line), TRICRITICAL, strict=True):
-        assert near((x, p), target, 1e-7) and name == "order changes"
-    upper = curves((DROPPED, PAIR), "first")[1]
+        assert near((x, p), target, 1e-8) and name == "order changes"
+    upper = curves((DROPPED, PAIR), "first")[-1]
     (x, p, name), (_, top, edge) = ends(upper)
-    assert near((x, p), TRICRITICAL[1], 1e-7) and name == "order changes" and top == 1 and edge == "edge"
+    assert near((x, p), TRICRITICAL[1], 1e-8) and name == "order changes" and top == 1 and edge == "edge"
 
 
 def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
@@ -137,13 +231,14 @@ def pick(count, boundary):
     return np.unique(np.linspace(1, len(boundary.importance) - 2, count).round().astype(int))
 
 
-@pytest.mark.parametrize("index", range(9))
+@pytest.mark.parametrize("index", range(11))
 def test_the_lowest_minima_cross_on_first_order_boundaries(index):
     """Solved afresh, the two lowest minima have one loss to 1e-10, the phases named, and the latent loss reported."""
     boundaries = diagram().boundaries()
-    if index >= len(boundaries) or boundaries[index].order != "first":
-        return
     boundary = boundaries[index]
+    if boundary.order != "first":
+        assert np.all(boundary.latent_loss == 0)
+        return
     for k in pick(3, boundary):
         importance = boundary.importance[k] * (1 + 1e-13)  # at exactly 1, mirrored minima would count as one
         found = minimize(model_at(importance, boundary.density[k]))
@@ -231,8 +326,8 @@ def test_curves_of_2_to_1_are_their_own_mirror_images():
             one, other = minimize(model_at(x, p))[:2]
             assert other.loss / one.loss - 1 < 1e-9
             checked += 1
-    assert checked == 8
-    left, right = (curves((a, PAIR), "first")[k] for a, k in ((DROPPED, 0), (ALONE, 1)))
+    assert checked == 12
+    left, right = (curves((a, PAIR), "first")[k] for a, k in ((DROPPED, 0), (ALONE, -1)))
     assert near(ends(left)[0][:2], (0.1, ends(right)[1][1]), 1e-10)
     assert near(ends(left)[1][:2], (1 / ends(right)[0][0], ends(right)[0][1]), 1e-8)
 
@@ -245,11 +340,46 @@ def test_equal_importances_separate_the_two_strong_pairs():
     assert set(line[0].ends) == {"triple point", "edge"}
 
 
-def test_relaxed_boundaries_of_2_to_1_are_those_of_the_global_theory_where_the_minima_agree():
-    """The relaxed pair has no weak branch of its own: what it shares with the global diagram is the same curve."""
-    relaxed = [b for b in diagram("relaxed").boundaries() if set(b.phases) == {DROPPED, PAIR} and b.order == "first"]
-    low = min(relaxed, key=lambda b: min(b.density))
-    exact = curves((DROPPED, PAIR), "first")[0]
-    at = np.interp(np.log(low.importance), np.log(exact.importance), np.log(exact.density))
-    common = low.importance < 0.5
-    assert np.any(common) and np.allclose(np.log(low.density)[common], at[common], atol=1e-3)
+def test_spinodals_reach_the_tricritical_points():
+    """Where a first-order boundary becomes continuous, both of its spinodals end, the dropped phase's along its exact limit."""
+    upper = curves((DROPPED, PAIR), "first")[-1]
+    assert len(upper.spinodals) == 2
+    for spinodal in upper.spinodals:
+        k = int(np.argmin(spinodal.density))
+        assert near((spinodal.importance[k], spinodal.density[k]), TRICRITICAL[1], 1e-8)
+        beyond = np.sign(spinodal.importance - stability_limit(spinodal.density))
+        assert spinodal.phase == DROPPED or np.all(beyond[np.arange(beyond.size) != k] < 0)
+
+
+def test_relaxed_boundaries_of_2_to_1_are_those_of_the_global_theory():
+    """The pattern of the antipodal pair frees everything: the relaxed minima, and their boundaries, are the global ones."""
+    found = diagram("relaxed").boundaries()
+    expected = list(expected_curves())
+    assert len(found) == len(expected)
+    for curve in expected:
+        assert sum(same_curve(boundary, *curve) for boundary in found) == 1, curve
+
+
+def test_losses_are_equal_on_relaxed_boundaries_within_their_patterns():
+    """In 4→2 two relaxed minima of one loss, neither free to leave its pattern: solved afresh from both sides."""
+    found = phase_diagram(
+        4, 2, importance=np.geomspace(0.3, 3, 6), density=np.geomspace(0.05, 0.4, 5), theory="relaxed"
+    ).boundaries()
+    assert found
+    for boundary in found:
+        assert boundary.importance.size > 1 and boundary.order in ("first", "continuous")
+        if boundary.order == "first":
+            k = boundary.importance.size // 2
+            model = model_at(boundary.importance[k], boundary.density[k], (4, 2))
+            losses = [
+                relaxed_loss(model, name) for name in set(boundary.phases) if name in {c.name for c in configurations(4, 2)}
+            ]
+            assert max(losses) == pytest.approx(min(losses), rel=1e-9)
+
+
+def relaxed_loss(model, name):
+    """The loss of the configuration ``name`` within its own pattern."""
+    one = phase_diagram(
+        model.n_features, model.n_hidden, importance=[model.importance[-1]], density=[model.density], theory="relaxed"
+    )
+    return one.candidate_loss[one.candidates.index(name), 0, 0]

@@ -1,0 +1,48 @@
+"""Clusters of features in a matrix of weights, and rows of their own for each."""
+
+import numpy as np
+
+
+def blocks(free):
+    """Rows and columns of the blocks of free weights; no two blocks share a row."""
+    waiting = [k for k in range(len(free)) if np.any(free[k])]
+    while waiting:
+        columns = np.flatnonzero(free[waiting[0]])
+        rows = [k for k in waiting if np.array_equal(free[k], free[waiting[0]])]
+        waiting = [k for k in waiting if k not in rows]
+        yield rows, columns
+
+
+def separated(block, tolerance):
+    """Turn a block of weights so that orthogonal clusters share no row: (weights, which of them are zero)."""
+    clusters = clusters_of(block, tolerance)
+    turned, zeros = np.zeros_like(block), np.ones(block.shape, dtype=bool)
+    bases = [np.linalg.svd(block[:, members]) for members in clusters]
+    ranks = [max(int(np.sum(values > tolerance)), 1) for _, values, _ in bases]
+    if (len(clusters) == 1 and len(clusters[0]) == block.shape[1]) or sum(ranks) > len(block):
+        return block, np.zeros(block.shape, dtype=bool)
+    left = list(range(len(block)))
+    for members, (basis, _, _), rank in zip(clusters, bases, ranks, strict=True):
+        own = basis[:, :rank]
+        rows = sorted(left, key=lambda k: -np.sum(own[k] ** 2))[:rank]  # turn as little as possible
+        left = [k for k in left if k not in rows]
+        one, _, other = np.linalg.svd(own[rows].T)
+        turned[np.ix_(rows, members)] = (own @ one @ other).T @ block[:, members]
+        zeros[np.ix_(rows, members)] = False
+    return turned, zeros
+
+
+def clusters_of(weights, tolerance):
+    """Features joined by cosines above ``tolerance``, those of norms above it: a sorted list of sorted lists."""
+    norms = np.sqrt(np.sum(weights**2, axis=0))
+    unit = weights / np.maximum(norms, 1e-300)
+    linked, clusters = np.abs(unit.T @ unit) > tolerance, []
+    waiting = [i for i in range(len(norms)) if norms[i] > tolerance]
+    while waiting:
+        members = [waiting.pop(0)]
+        for i in members:
+            joined = [j for j in waiting if linked[i, j]]
+            members += joined
+            waiting = [j for j in waiting if j not in joined]
+        clusters.append(sorted(members))
+    return clusters

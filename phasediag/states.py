@@ -1,0 +1,96 @@
+"""Stationary points at a point of the plane, followed as such whether or not they are minima."""
+
+from functools import cached_property
+
+import numpy as np
+
+from . import _newton
+from ._blocks import clusters_of
+from .phases import phase_name
+from .stationary_points import has_dead_output, invariants
+
+NO_LINK = 1e-7
+"""Norms and cosines below this are exact zeros that rounding has touched."""
+
+STABLE = -1e-10
+"""Lowest curvature of a minimum at the limit of its stability."""
+
+
+class State:
+    """A stationary point at some u, followed as such whether or not it is a minimum.
+
+    x: flat parameters. frame: those that the theory lets move. free: those that do; the others of the frame are zeros that
+    symmetry keeps stationary, so that the point stays exactly symmetric even where it is unstable.
+    """
+
+    def __init__(self, solver, x, frame, free, u):
+        self.solver, self.x, self.frame, self.free, self.u = solver, x, frame, free, u
+        self.converged = True
+
+    @property
+    def held(self):
+        """Whether zeros are kept that could move."""
+        return bool(np.any(self.frame & ~self.free))
+
+    @property
+    def weights(self):
+        return self.x[: self.solver.m * self.solver.n].reshape(self.solver.m, self.solver.n)
+
+    @cached_property
+    def key(self):
+        return invariants(self.x, self.solver.m, self.solver.classes)
+
+    @cached_property
+    def clusters(self):
+        """The features of each cluster, as far as rounding can tell."""
+        return clusters_of(self.weights, NO_LINK)
+
+    @property
+    def shape(self):
+        """Sizes of the clusters, that with the extra feature first."""
+        extra = self.solver.n - 1
+        return sorted((extra not in members, len(members)) for members in self.clusters)
+
+    @cached_property
+    def phase(self):
+        return phase_name(self.weights)
+
+    @cached_property
+    def _losses(self):
+        importance, density = self.solver.control(self.u)
+        scaled = _newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
+        return scaled * float(importance @ density) / 3, float(self.solver.store[4][0, -1])
+
+    @property
+    def loss(self):
+        return self._losses[0]
+
+    @property
+    def extra_loss(self):
+        return self._losses[1]
+
+    @cached_property
+    def softest(self):
+        """Lowest one-sided curvature within the frame, and its direction."""
+        solver = self.solver
+        importance, density = solver.control(self.u)
+        if np.any(np.abs(self.x[solver.m * solver.n :]) < 1e-9):  # second derivatives jump
+            direction = np.empty_like(self.x)
+            arguments = solver.m, importance, density, solver.relu, self.frame, solver.store, direction
+            return _newton.lowest_curvature(self.x, *arguments), direction
+        return _newton.smooth_curvature(self.x, solver.m, importance, density, solver.relu, self.frame, solver.store)
+
+    @property
+    def curvature(self):
+        return self.softest[0]
+
+    @cached_property
+    def stable(self):
+        """Whether it is a minimum, perhaps at the limit of its stability."""
+        if not self.converged or (self.solver.relu and has_dead_output(self.x, self.solver.m, self.solver.n)):
+            return False
+        return self.curvature > STABLE
+
+
+def far(one, other):
+    return float(np.max(np.abs(one.key - other.key)))
