@@ -20,7 +20,7 @@ def _envelope(y):
     return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
 
 
-@jit(inner=True)
+@jit(inner=True, once=True)
 def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
 
