@@ -33,7 +33,7 @@ def _one_active(a, b, own):
     return loss, slope, slope_u
 
 
-@jit(inner=True)
+@jit(inner=True, once=True)
 def _two_active(a_i, a_j, b):
     """E of z⁺(z⁺ − 2u), of 2(z⁺ − u)1_{z>0} and of that times u and times v; z = a_i u + a_j v + b.
 

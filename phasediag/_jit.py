@@ -5,18 +5,21 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def jit(function=None, *, fastmath=False, inner=False, allocates=None):
+def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=False):
     """Compile a kernel: cached on disk where a cache can be kept, GIL released, IEEE division.
 
     Kernels take arrays and scalars that the public doors have checked; they validate nothing.
     An ``inner`` kernel is called by other kernels alone (a call from Python would crash): it gets no entry from there. One
-    that ``allocates`` nothing (by default the inner ones) counts no references. Both halve the time to compile.
+    that ``allocates`` nothing (by default the inner ones) counts no references. Both halve the time to compile. What is
+    called in one place, ``once``, becomes part of its caller, with its options, and is not compiled apart (its loops may then
+    no longer become vector instructions: measure).
     """
     allocates = not inner if allocates is None else allocates
     if function is None:
-        return lambda decorated: jit(decorated, fastmath=fastmath, inner=inner, allocates=allocates)
+        return lambda decorated: jit(decorated, fastmath=fastmath, inner=inner, allocates=allocates, once=once)
     options = dict(nogil=True, error_model="numpy", fastmath=fastmath)
     options |= dict(no_cfunc_wrapper=True, no_cpython_wrapper=inner, _nrt=allocates)
+    options |= dict(inline="always") if once else {}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package directory nor a user cache is writable

@@ -30,7 +30,7 @@ def _lines(a, c, b, v):
     return width * (z * z + a * twelfth), 2.0 * width * z, 2.0 * width * (z * middle + twelfth)
 
 
-@jit(fastmath=FUSED, inner=True)
+@jit(inner=True, once=True)
 def _pairs_block(row, a_j, b, factor):
     """Add the states in which j and one feature of the block are active.
 
@@ -78,7 +78,7 @@ def _lane_sum(row, at):
     return row[at]
 
 
-@jit(inner=True)
+@jit(fastmath=FUSED, inner=True)
 def add_pairs(q_i, a, p, b, none_before, work, slope, found):
     """Add loss, slope in b to ``found`` and the slopes in a_j to ``slope``: feature i inactive, exactly two others active.
 

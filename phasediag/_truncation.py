@@ -20,7 +20,7 @@ def _envelope(y):
     return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
 
 
-@jit(inner=True)
+@jit(inner=True, once=True)
 def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
 
@@ -102,11 +102,11 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, fo
     for j in range(a.size):
         least = min(least, p[j])
     root = math.sqrt(scale)
-    factor = reach * (reach + 2.0) / scale + 2.0 * (reach + 1.0) * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
-    goal = math.log(factor / tolerance)
+    slopes = 2.0 * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
+    goal = math.log((reach * (reach + 2.0) / scale + (reach + 1.0) * slopes) / tolerance)
     best = reach
     rate = math.sqrt(2.0 * max(goal, 1.0) / variance)
-    for _ in range(8):
+    for _ in range(16):
         up = math.exp(rate * b)
         down = 1.0 / up
         for j in range(-1, a.size):
@@ -119,10 +119,13 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, fo
             else:
                 up *= 1.0 + density * x * (0.5 + x / 5.9)
                 down *= 1.0 + density * x * (-0.5 + x / 5.9)
-        period = (math.log(up + down) + goal) / rate
+        mass = math.log(up + down)
+        period = (mass + goal) / rate
+        if period < reach:  # the bound holds all the more with the powers of a period between this one and the true one
+            period = (mass + math.log((period * (period + 2.0) / scale + (period + 1.0) * slopes) / tolerance)) / rate
         if period * rate >= 3.0 and period < best:
             best = period
         elif best < reach:
             break
-        rate *= 0.65
+        rate *= 0.8
     found[5] = best

@@ -52,9 +52,10 @@ def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
     error of the loss stays below 1e-13 for weights of any size. Its cost about doubles with every feature.
 
     "contour" evaluates a contour integral of the moment generating function by the trapezoidal rule, in
-    O(n_features² × nodes). It takes as many nodes as the tolerance needs, up to 65 536 for an output: some tens where many
-    features are active, thousands at low density or where the weights are of very different sizes. Where those do not do,
-    which happens when an output rests on a few tiny weights, it declines.
+    O(n_features² × nodes); the states with at most two active features are closed forms. It takes as many nodes as the
+    tolerance needs, up to 65 536 for an output: some tens where many features are active, hundreds at low density, thousands
+    where weights are of very different sizes. Where those do not do, which happens when an output rests on three or more
+    tiny weights, it declines.
 
     "auto" is enumeration for up to 10 features, about where their costs for loss and gradient cross, and the contour
     integral for more; up to 14 features enumeration answers where the contour integral declines.
@@ -88,7 +89,7 @@ def expected_loss_with_error(model, weights, bias, method="auto", *, tolerance=T
     Notes
     -----
     By enumeration the error is 1e-13 of the loss. By the contour integral it is a bound on what lies outside the period,
-    plus either a bound on the terms left out of the sum or twice what they are estimated to be from the settling of the
+    plus either a bound on the terms left out of the sum or three times what they are estimated to be from the settling of the
     sum, plus rounding.
     """
     weights, bias = model.check_parameters(weights, bias)
