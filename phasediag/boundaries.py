@@ -105,7 +105,7 @@ def find_boundaries(diagram):
     leads to another minimum of the pattern and the sheet of losses jumps: the losses are not equal there, so this is no
     boundary, and beside it cells may show another phase than the boundaries do. The global theory has no such cells.
     """
-    if diagram.theory == "frozen":
+    if diagram.theory == "frozen" or diagram.activation == "linear":  # whose lowest minima are frozen configurations
         return _frozen_boundaries(diagram)
     from .solved_boundaries import solved_boundaries
 
@@ -204,10 +204,10 @@ def _frozen_boundaries(diagram):
         if len(points) > 1:
             curves.append((curve, points, tuple(ends)))
 
-    lowest = np.argmin(diagram.candidate_loss, axis=0)
-    losses = _FrozenPair(table, 0, 0).losses
+    sheets = np.array([c.expected_loss(diagram.importance, diagram.density[:, None]) for c in table])
+    lowest, losses = np.argmin(sheets, axis=0), _FrozenPair(table, 0, 0).losses
     u = nodes(diagram.importance, diagram.density)
-    for cell in zip(*np.nonzero(np.sum(diagram.candidate_loss <= diagram.loss * (1 + _TIE), axis=0) > 1), strict=True):
+    for cell in zip(*np.nonzero(np.sum(sheets <= np.min(sheets, axis=0) * (1 + _TIE), axis=0) > 1), strict=True):
         u[cell] = beside(u[cell], box, diagram)
         lowest[cell] = np.argmin(losses(u[cell]))
     for down, right in ((0, 1), (1, 0)):

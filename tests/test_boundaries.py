@@ -159,8 +159,9 @@ def test_curves_are_followed_in_order_and_densely(shape):
 
 def test_linear_boundary_stands_at_importance_one():
     """Without the ReLU the only boundary is importance = 1, from edge to edge, and nothing meets."""
-    for shape in ((2, 1), (4, 2), (5, 4)):
-        diagram = phase_diagram(*shape, activation="linear", theory="frozen")
+    axes = {"importance": np.geomspace(0.1, 10, 8), "density": np.geomspace(0.01, 1, 7)}
+    for shape, theory in [((2, 1), "frozen"), ((4, 2), "frozen"), ((5, 4), "frozen"), ((2, 1), "global"), ((4, 2), "relaxed")]:
+        diagram = phase_diagram(*shape, activation="linear", theory=theory, **axes)
         (curve,) = diagram.boundaries()
         assert np.allclose(curve.importance, 1, rtol=1e-13)
         assert sorted([curve.density[0], curve.density[-1]]) == pytest.approx([0.01, 1.0], rel=1e-12)
