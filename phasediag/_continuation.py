@@ -141,7 +141,10 @@ def correct(curve, u):
 
 
 def crossing(value, start, end):
-    """The point between start and end where value changes sign, or None; an end at which it vanishes is the point."""
+    """The point between start and end where value changes sign, or None; an end at which it vanishes is the point.
+
+    None, too, where the value ceases to exist in between.
+    """
 
     def along(t):
         return value(start + t * (end - start))
@@ -153,7 +156,10 @@ def crossing(value, start, end):
         return start if abs(first) <= abs(last) else end
     if np.sign(first) == np.sign(last):
         return None
-    return start + brentq(along, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (end - start)
+    try:
+        return start + brentq(along, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps) * (end - start)
+    except ValueError:  # the value is NaN
+        return None
 
 
 def _edge(curve, inside, outside, box):
