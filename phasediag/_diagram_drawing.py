@@ -35,7 +35,7 @@ STYLES = {
 _CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
 
 
-def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True, window=None):
+def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None):
     """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
 
     Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
@@ -49,6 +49,8 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     look : {"phase", "norm-interference"}
         "phase": one colour for each phase, named in the legend; "norm-interference": the paper's two-dimensional colour of
         the extra feature (see ``draw_colour_key``).
+    curves : bool
+        Follow the boundaries and draw them as curves; otherwise the diagram is drawn cell by cell, as trained ones always are.
     spinodals : bool
         Draw dotted (in the look "phase" in the phase's colour) how far each phase is a minimum beyond its boundary.
     legend : bool
@@ -69,10 +71,11 @@ def draw_phase_diagram(diagram, ax, *, look="phase", spinodals=True, legend=True
     """
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
-    solved = diagram.theory != TRAINED
-    artists = {"regions": (_draw_regions if solved else _draw_cells)(diagram, ax, look, window)}
-    artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if solved else {name: [] for name in _CURVES}
-    title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'theory' if solved else 'models'}"
+    trained = diagram.theory == TRAINED
+    curves = curves and not trained
+    artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window)}
+    artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if curves else {name: [] for name in _CURVES}
+    title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
     paper_axes(ax, window, title)
     artists["legend"] = None
     if legend and look == "phase":

@@ -29,7 +29,7 @@ def draw_causes(validation, ax):
     """
     exact, causes = validation.agreements["global"].theory, validation.attribution.of_cells("cause")
     colours = np.array([CAUSE_COLOURS[cause] for cause in causes.ravel()]).reshape(*causes.shape, 3)
-    artists = {"cells": ax.pcolormesh(*cell_edges(exact), colours, rasterized=True)} | draw_boundaries(exact, ax)
+    artists = {"cells": ax.pcolormesh(*cell_edges(exact), colours, rasterized=True)} | _exact_boundaries(validation, ax)
     paper_axes(ax, whole(exact), "why the trained phase differs")
     found = [cause for cause in CAUSES if np.any(causes == cause)]
     handles = [
@@ -56,7 +56,7 @@ def draw_excess_loss(validation, ax):
     exact = validation.agreements["global"].theory
     excess = np.clip(validation.attribution.of_cells("excess"), LEAST_EXCESS, 1)
     mesh = ax.pcolormesh(*cell_edges(exact), excess, norm=LogNorm(LEAST_EXCESS, 1), cmap="cividis", rasterized=True)
-    artists = {"cells": mesh} | draw_boundaries(exact, ax)
+    artists = {"cells": mesh} | _exact_boundaries(validation, ax)
     paper_axes(ax, whole(exact), "trained loss above the global minimum")
     return artists
 
@@ -157,23 +157,30 @@ def draw_panels(validation, figure, *, look):
     by_phase = look == "phase"
     *panels, last = figure.subplots(1, 4 - by_phase, width_ratios=(3, 3, 3) if by_phase else (3, 3, 3, 1))
     for ax, (name, diagram) in zip([*panels, last][:3], diagrams.items(), strict=True):
-        artists[name] = draw_phase_diagram(diagram, ax, look=look, spinodals=False, legend=False)
+        curves = exact.curves or name == "frozen"
+        artists[name] = draw_phase_diagram(diagram, ax, look=look, curves=curves, spinodals=False, legend=False)
         model = f"{diagram.n_features} → {diagram.n_hidden}"
         ax.set_title(
             {
                 "frozen": f"{model}, frozen weights\ntrained models agree in {_shares(frozen)}",
                 "global": f"{model}, exact: all weights and biases\ntrained models agree in {_shares(exact)}",
-                "trained": f"{model}, trained models\nwith the exact boundaries",
+                "trained": f"{model}, trained models" + "\nwith the exact boundaries" * exact.curves,
             }[name],
             fontsize="medium",
         )
-    artists["trained"] |= draw_boundaries(exact.theory, ax, look=look)
+    artists["trained"] |= _exact_boundaries(validation, ax, look=look)
     if not by_phase:
         draw_colour_key(last)
     else:
         handles = phase_handles(list(diagrams.values()))
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
     return artists
+
+
+def _exact_boundaries(validation, ax, **options):
+    """Draw the global theory's boundaries if they were followed; return the artists."""
+    exact = validation.agreements["global"]
+    return draw_boundaries(exact.theory, ax, **options) if exact.curves else {}
 
 
 def _shares(one):

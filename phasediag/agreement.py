@@ -22,12 +22,15 @@ class Agreement:
         Whether the phase of the lowest trained loss is the theory's (one of them where several coexist).
     away : ndarray of bool, shape (n_density, n_importance)
         Cells away from the theory's boundaries by one cell: all eight neighbours have the theory's phase of the cell.
+    curves : bool
+        Whether the theory's boundaries are to be followed as curves.
     """
 
     theory: PhaseDiagram
     trained: PhaseDiagram
     agrees: np.ndarray
     away: np.ndarray
+    curves: bool
 
     @property
     def share(self):
@@ -44,8 +47,10 @@ class Agreement:
         """Distance of each piece of the trained boundary from the theory's curves, in decades, shape (n_pieces,).
 
         A piece lies midway, in the logarithms of importance and density, between neighbouring cells whose trained phases differ.
-        Empty when either diagram has one phase only.
+        Empty when either diagram has one phase only, and without curves.
         """
+        if not self.curves:
+            return np.empty(0)
         pieces = _between_cells(self.trained)
         curves = [np.log10([b.importance, b.density]).T for b in self.theory.boundaries() if b.phases[0] != b.phases[1]]
         if not len(pieces) or not curves:
@@ -53,12 +58,12 @@ class Agreement:
         return np.min([_distance(pieces, curve) for curve in curves], axis=0)
 
 
-def agreement(trained, theory):
+def agreement(trained, theory, *, curves=True):
     """Compare a trained diagram with a theory's on the same grid; return an Agreement."""
     _, phase = np.unique(theory.phase.astype(str), return_inverse=True)
     phase = phase.reshape(theory.phase.shape)
     away = (minimum_filter(phase, 3, mode="nearest") == phase) & (minimum_filter(-phase, 3, mode="nearest") == -phase)
-    return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away)
+    return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away, curves)
 
 
 def _between_cells(diagram):

@@ -82,7 +82,9 @@ class PhaseDiagram:
         """Return the curves between the phases, a list of PhaseBoundary.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
-        until they leave the diagram or meet a third phase; each point solves the equation to rounding.
+        until they leave the diagram or meet a third phase; each point solves the equation to rounding. In the relaxed theory
+        they are where the lowest minima within the patterns have equal losses: where a pattern's minimum ends its sheet jumps,
+        and that jump is not a curve.
 
         Raises
         ------

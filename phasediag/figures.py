@@ -110,7 +110,7 @@ def paper_figure(diagrams):
     return figure
 
 
-def comparison_figure(rows, *, spinodals=True):
+def comparison_figure(rows):
     """Compose a figure that sets the frozen and the global diagram of each model side by side.
 
     The global one also close up, around the points where its boundaries meet, with the columns of W, and coloured by norm
@@ -120,7 +120,6 @@ def comparison_figure(rows, *, spinodals=True):
     ----------
     rows : sequence of (PhaseDiagram, PhaseDiagram)
         The frozen and the global diagram of each model.
-    spinodals : bool
 
     Returns
     -------
@@ -131,10 +130,9 @@ def comparison_figure(rows, *, spinodals=True):
     for part, (simple, exact) in zip(parts, rows, strict=True):
         *panels, key = part.subplots(1, 5, width_ratios=(3, 3, 3, 3, 1))
         drawings = [
-            draw_phase_diagram(diagram, ax, spinodals=spinodals, legend=False)
-            for diagram, ax in zip((simple, exact), panels[:2], strict=True)
+            draw_phase_diagram(diagram, ax, legend=False) for diagram, ax in zip((simple, exact), panels[:2], strict=True)
         ]
-        drawings.append(draw_phase_diagram(exact, panels[2], spinodals=spinodals, legend=False, window=_close_up(exact)))
+        drawings.append(draw_phase_diagram(exact, panels[2], legend=False, window=_close_up(exact)))
         panels[2].set_title(f"{exact.n_features} → {exact.n_hidden}, close-up with columns of W")
         draw_columns_on_diagram(exact, panels[2])
         draw_phase_diagram(exact, panels[3], look="norm-interference", spinodals=False)

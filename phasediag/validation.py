@@ -76,6 +76,7 @@ def validate(
     seed=0,
     n_threads=2,
     store=None,
+    curves=True,
     progress=False,
 ):
     """Train models over a grid and hold them, and samples of inputs, against the frozen, the relaxed and the global theory.
@@ -93,6 +94,9 @@ def validate(
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
         Samples in each comparison of an exact loss, as many for each set of active features (at least 50 for each).
+    curves : bool
+        Follow the boundaries of the relaxed and global theories, for their distance from the trained ones and for drawings:
+        the longest part on small grids. Without, drawings show cells.
     progress : bool
         Show progress bars on standard error.
 
@@ -133,17 +137,17 @@ def validate(
         store=store,
         progress=progress,
     )
-    return validate_trained(trained, n_samples=n_samples, n_threads=n_threads, progress=progress)
+    return validate_trained(trained, n_samples=n_samples, n_threads=n_threads, curves=curves, progress=progress)
 
 
-def validate_trained(trained, *, n_samples=20_000, n_threads=2, progress=False):
+def validate_trained(trained, *, n_samples=20_000, n_threads=2, curves=True, progress=False):
     """Hold a diagram of trained models against the theories, as `validate` does after training it.
 
     Parameters
     ----------
     trained : PhaseDiagram
         From `trained_phase_diagram`, with at most 8 features.
-    n_samples, n_threads, progress
+    n_samples, n_threads, curves, progress
         As in `validate`.
 
     Returns
@@ -164,7 +168,9 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=2, progress=False):
         for theory in THEORIES
     }
     exact = diagrams["global"]
-    agreements = {theory: agreement(trained, diagram) for theory, diagram in diagrams.items()}
+    agreements = {
+        theory: agreement(trained, diagram, curves=curves or theory == "frozen") for theory, diagram in diagrams.items()
+    }
     with tqdm(total=4, disable=not progress, unit="stage", desc="sampling losses") as bar:
         generator = np.random.default_rng((trained.trained.options["seed"], SAMPLES))
         tests = (

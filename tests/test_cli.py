@@ -94,10 +94,10 @@ def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
     monkeypatch.setattr("phasediag._paper_commands.MODELS", ((2, 1),))
     folder = tmp_path / "new" / "folder"
     code, out, err = run("paper", "--quick", "--output", folder)
-    assert code == 0 and err.count("wrote") == 5
-    for name in ("frozen.png", "paper.png", "paper-colours.png", "exact.png"):
+    assert code == 0 and err.count("wrote") == 4
+    for name in ("frozen.png", "paper.png", "paper-colours.png"):
         assert (folder / name).read_bytes().startswith(SIGNATURES[".png"])
-    for words in ("2 → 1, frozen theory", "2 → 1, global theory", "with the exact one in 100.00 %", "total time"):
+    for words in ("2 → 1, frozen theory", "with the exact one in 100.00 %", "total time"):
         assert words in out
     report = (folder / "report.txt").read_text(encoding="utf-8")
     assert "12 × 12 cells" in report and "no contradiction" in report

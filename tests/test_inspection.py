@@ -62,7 +62,9 @@ def test_trained_models_are_told_apart(trained):
         assert found.phase.name == found.nearest.phase.name and found.nearest.curvature > 0.01
         own = next(m for m in minima if m.phase.name == found.phase.name)
         assert found.nearest.loss == pytest.approx(own.loss, rel=1e-12) and found.metastable == (not own.is_global)
-        assert found.gap == pytest.approx(loss - minima[0].loss, rel=1e-9) and found.excess == loss / own.loss - 1
+        assert found.gap == pytest.approx(loss - minima[0].loss, rel=1e-9) and found.excess == pytest.approx(
+            loss / own.loss - 1, rel=1e-9
+        )
         assert [m.loss for m in found.minima] == pytest.approx([m.loss for m in minima], rel=1e-12)
         assert any(m is found.nearest for m in found.minima) and found.nearest.is_global != found.metastable
         metastable.add(found.metastable)
