@@ -19,6 +19,7 @@ AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES = (
     "unexplained",
 )
 AT_ONCE = 256
+"""Descents that a thread takes at a time."""
 
 
 @dataclass(frozen=True, eq=False)
