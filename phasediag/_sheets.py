@@ -6,7 +6,7 @@ from ._arguments import positive_array
 from ._diagram_drawing import plain_ticks
 from .colours import phase_colour
 from .loss import expected_loss
-from .model import ToyModel
+from .model import cell_model
 from .phases import classify_many
 from .stationary_points import invariants
 
@@ -100,7 +100,7 @@ def _sheets(diagram, cells):
         row, column = np.unravel_index(cell, diagram.loss.shape)
         x = diagram.minima[diagram.minima_cell == cell]
         weights, bias = x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
-        model = ToyModel(m, [*[1.0] * (n - 1), diagram.importance[column]], diagram.density[row], diagram.activation)
+        model = cell_model(n, m, diagram.importance[column], diagram.density[row], diagram.activation)
         excess = expected_loss(model, weights, bias) / diagram.loss[row, column] - 1
         keys = invariants(x, m, (tuple(range(n - 1)), (n - 1,)))
         names = [phase.name for phase in classify_many(weights)]

@@ -10,7 +10,7 @@ from .minima import MOST_ENUMERATED, Minimum, as_minimum, equal_classes, minimiz
 from .model import ToyModel
 from .order_parameters import feature_dimensionality, feature_norm, interference
 from .phases import Phase, classify
-from .stationary_points import SAME_LOSS, SAME_POINT, invariants, settle
+from .stationary_points import SAME_LOSS, SAME_POINT, highest_output, invariants, settle
 from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 
@@ -174,12 +174,11 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
 def dead_outputs(model, weights, bias):
     """Return the features whose output is 0 for every input and stays so under small changes, a tuple of int.
 
-    What can be added up does not exceed 0. Where weights and bias of an output are all 0, a rising bias switches it on at once.
+    Where weights and bias of an output are all 0, a rising bias switches it on at once.
     """
     if model.activation == "linear":
         return ()
-    most = np.maximum(weights.T @ weights, 0.0).sum(axis=1) + bias
-    return tuple(np.flatnonzero((most <= 0) & (bias < 0)).tolist())
+    return tuple(np.flatnonzero((highest_output(weights, bias) <= 0) & (bias < 0)).tolist())
 
 
 def turned(weights, towards):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .minima import starting_points
-from .model import ToyModel
+from .model import cell_model
 from .stationary_points import Settled, invariants, same_minimum, settle
 
 COARSE_SPACING = 8
@@ -123,11 +123,14 @@ class Landscape:
         )
         return [(int(i), int(j)) for i in rows for j in columns]
 
+    def _model(self, cell):
+        i, j = cell
+        return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
+
     def _multistart(self, cells, n_starts, seed, pool):
         tasks = []
         for i, j in cells:
-            importance = [*[1.0] * (self.n_features - 1), self.importance[j]]
-            model = ToyModel(self.n_hidden, importance, self.density[i], self.activation)
+            model = self._model((i, j))
             generator = np.random.default_rng([seed, i, j])
             tasks += [((i, j), x) for x in starting_points(model, n_starts, generator)]
         self._learn(tasks, pool, radius=0.5)
@@ -167,9 +170,7 @@ class Landscape:
 
     def _keep_lowest(self, cell):
         """Give a cell in which no descent has converged the lowest point that the configurations lead to; it says so."""
-        importance = [*[1.0] * (self.n_features - 1), self.importance[cell[1]]]
-        model = ToyModel(self.n_hidden, importance, self.density[cell[0]], self.activation)
-        starts = starting_points(model, 1, np.random.default_rng([0, *cell]))
+        starts = starting_points(self._model(cell), 1, np.random.default_rng([0, *cell]))
         controls = self.control([cell] * len(starts))
         settled = settle(starts, self.n_hidden, *controls, relu=self.activation == "relu")
         self.evaluations += sum(point.n_evaluations for point in settled)

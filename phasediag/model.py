@@ -147,6 +147,11 @@ class ToyModel:
         return np.where(active, generator.random(shape), 0.0)
 
 
+def cell_model(n_features, n_hidden, importance, density, activation):
+    """Return the ToyModel of a diagram's cell: the last feature has this importance, the others 1."""
+    return ToyModel(n_hidden, [*[1.0] * (n_features - 1), importance], float(density), activation)
+
+
 def _frozen(array):
     array = array.copy()
     array.setflags(write=False)

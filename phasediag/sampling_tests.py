@@ -8,7 +8,7 @@ from scipy import stats
 
 from .candidates import configurations
 from .loss import expected_loss
-from .trained_models import cell_model
+from .model import cell_model
 
 MOST_POINTS = 24
 """Rows and columns of a diagram at which losses are sampled."""
@@ -108,5 +108,5 @@ def _points(diagram):
     for i in rows:
         for k in columns:
             density, importance = diagram.density[i], diagram.importance[k]
-            model = cell_model(diagram.n_hidden, diagram.n_features, importance, density, diagram.activation)
+            model = cell_model(diagram.n_features, diagram.n_hidden, importance, density, diagram.activation)
             yield importance, density, model, (i, k)

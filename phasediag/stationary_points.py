@@ -137,8 +137,12 @@ def same_minimum(point, key, other, other_key, *, flat=False):
 
 
 def has_dead_output(x, n_hidden, n_features):
-    """Whether some output is 0 for every input: what positive products and the bias can add up to stays below 0."""
+    """Whether some output is 0 for every input."""
     weights = x[..., : n_hidden * n_features].reshape(*x.shape[:-1], n_hidden, n_features)
+    return np.any(highest_output(weights, x[..., n_hidden * n_features :]) <= 0.0, axis=-1)
+
+
+def highest_output(weights, bias):
+    """What positive products and the bias add up to, the most that WᵀW x + b reaches: shape (…, n_features)."""
     gram = np.swapaxes(weights, -1, -2) @ weights
-    most = np.sum(np.maximum(gram, 0.0), axis=-1) + x[..., n_hidden * n_features :]
-    return np.any(most <= 0.0, axis=-1)
+    return np.sum(np.maximum(gram, 0.0), axis=-1) + bias

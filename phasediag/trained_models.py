@@ -8,7 +8,7 @@ import numpy as np
 
 from ._arguments import one_of
 from .loss import expected_loss_and_gradient
-from .model import ToyModel
+from .model import cell_model
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 from .stationary_points import settle
@@ -96,7 +96,7 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
     phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
     loss, gradient_norm = np.empty(grid), np.empty(grid)
     for i, x in np.ndindex(grid[:2]):
-        model = cell_model(n_hidden, n, importance[x], density[i], activation)
+        model = cell_model(n, n_hidden, importance[x], density[i], activation)
         loss[i, x], *gradient = expected_loss_and_gradient(model, weights[i, x], bias[i, x])
         gradient_norm[i, x] = np.sqrt(sum((part**2).reshape(grid[2], -1).sum(axis=1) for part in gradient))
     best = np.argmin(loss, axis=-1)[..., None]
@@ -167,12 +167,6 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
     )
     bottom = (control.reshape(-1, n) * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
-
-
-def cell_model(n_hidden, n_features, importance, density, activation):
-    """Return the ToyModel of a diagram's cell: the last feature has this importance, the others 1."""
-    """Return the model of one cell."""
-    return ToyModel(n_hidden, [*[1.0] * (n_features - 1), importance], float(density), activation)
 
 
 def _text(values, shape):
