@@ -1,5 +1,6 @@
 """Checks of arguments at the public doors: every error names the argument, its domain and the value."""
 
+import os
 from numbers import Integral
 
 import numpy as np
@@ -82,6 +83,31 @@ def whole_number(name, value, least, most=None):
     return int(value)
 
 
+def as_rate(name, value, least):
+    """Return a finite float: positive if ``least`` is None, else ≥ ``least``."""
+    domain = "positive and finite" if least is None else f"finite and ≥ {least}"
+    array = real_array(name, value, domain, lambda x: x > 0 if least is None else x >= least)
+    if array.ndim:
+        raise ValueError(f"{name} must be a number, got shape {array.shape}")
+    return float(array)
+
+
+def as_flag(name, value):
+    """Return a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def as_seed(seed):
+    """Return an int that stands for a seed."""
+    if seed is None:
+        return np.random.SeedSequence().entropy
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    return whole_number("seed", seed, 0)
+
+
 def one_of(name, value, choices):
     """Return ``value`` when it is among ``choices``, or raise ``ValueError``."""
     if not isinstance(value, str) or value not in choices:
@@ -97,6 +123,20 @@ def sizes(n_features, n_hidden, most_features=None):
     if n_hidden >= n_features:
         raise ValueError(f"n_hidden must be less than n_features ({n_features}), got {n_hidden}")
     return n_features, n_hidden
+
+
+def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_models"):
+    """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
+    needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 200 * n_steps
+    try:
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: let the allocation itself fail
+        return
+    if needed > available:
+        raise ValueError(
+            f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
+            f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
+        )
 
 
 def _short(value):

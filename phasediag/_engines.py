@@ -72,7 +72,7 @@ class Patterns(_Trainer):
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
-        self.patterns = _pattern_law(tuple(chunk.density), tuple(np.unique(self.sizes)[::-1]))
+        self.patterns = _pattern_law(tuple(chunk.density), tuple(sorted(set(self.sizes), reverse=True)))
         set_up = self._set_up_independent if self.independent else self._set_up_shared
         set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
         sums = n * (n + 1) * LANES

@@ -31,14 +31,13 @@ COUNT, FIRST_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE = range(6)
 def workspace(n_features, order, relu):
     """Arrays that `clipped_moments` works in."""
     components, pieces = first_component(n_features, order), 2 ** (n_features - 1) + 1 if relu else 1
-    kind = np.full((components, 2), -1)  # derivatives in t; offspring of the u-weighted average, from the first
-    kind[:, 0] = 0
-    if order == 1:
-        kind[1] = 1, 0
-    if order == 2:
-        kind[1], kind[2] = (1, 0), (2, 1)
-        for k in range(n_features):
-            kind[first_component(k, 2) + 1] = 1, 2 + k
+    # by order and component: derivatives in t; offspring of the u-weighted average, from the first
+    kinds = np.full((order + 1, components, 2), -1)
+    kinds[:, :, 0] = 0
+    kinds[1:, 1:2] = 1, 0
+    for k in range(n_features):
+        kinds[2:, 2:3] = 2, 1
+        kinds[2:, first_component(k, 2) + 1 : first_component(k, 2) + 2] = 1, 2 + k
     return (
         np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
         np.empty((2, pieces + 1)),  # their knots
@@ -46,7 +45,7 @@ def workspace(n_features, order, relu):
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
         np.empty((11, n_features + 12)),  # rows of coefficients
-        kind,
+        kinds,
         legendre(n_features + 1),
         _kernels().copy() if n_features > 3 else np.zeros(6, np.int64),  # up to three features need none
     )
@@ -55,7 +54,7 @@ def workspace(n_features, order, relu):
 @cache
 def _kernels():
     kernels, rows, others, pieces = np.zeros(6, np.int64), np.empty((1, 1)), np.empty((4, 1)), np.empty((1, 1, 1, 1))
-    work = pieces, rows, pieces[0], pieces[0], rows, rows, np.empty((1, 1), np.int64), pieces[0], kernels
+    work = pieces, rows, pieces[0], pieces[0], rows, rows, np.empty((1, 1, 1), np.int64), pieces[0], kernels
     own = 0.0, 0.0, 0.0
     kernels[FIRST_PIECES] = address(first_pieces, pieces[0], rows[0], 0.0, 0.0, 0, *own, others, rows[0], kernels)
     kernels[LINEAR] = address(linear_moments, 0.0, *own, others, 0, True, 0, rows[0], work)
@@ -71,8 +70,8 @@ def _average_over(pieces, knots, here, order, others, k, work):
 
     The low and the high end of the window walk through the source, each holding what is left of its piece.
     """
-    _, _, table, rest, used, rows, kind, nodes, kernels = work
-    n = kernels[COUNT]
+    _, _, table, rest, used, rows, kinds, nodes, kernels = work
+    n, kind = kernels[COUNT], kinds[order]
     source, x, out, x_out, lo, hi = pieces[here], knots[here], pieces[1 - here], knots[1 - here], others[2, k], others[3, k]
     n_components, degree = first_component(k, order), k + 2
     weight, density = others[0, k - 1], others[1, k - 1]
@@ -212,7 +211,7 @@ def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
     Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``others``: in its first two rows the weights and
     densities of the k other features with nonzero weight, by falling size (rows three and four are working space).
     """
-    pieces, knots, _, _, _, rows, kind, _, kernels = work
+    pieces, knots, _, _, _, rows, kinds, _, kernels = work
     below = above = 0.0
     others[2, k] = others[3, k] = b
     for l in range(k - 1, -1, -1):
@@ -232,7 +231,7 @@ def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
             call(kernels[AVERAGE_OVER], (pieces, knots, here, order, others, l, work))
             here = 1 - here
         if k > 0:
-            _average_at(pieces[here], knots[here], kernels[COUNT], order, others, k, kind, out)
+            _average_at(pieces[here], knots[here], kernels[COUNT], order, others, k, kinds[order], out)
             return
     for c in range(first_component(k + 1, order)):
         out[c] = pieces[0, 0, c, 0]

@@ -16,7 +16,6 @@ from llvmlite import ir
 from numba import types, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic
-from scipy.special import betaln, xlog1py, xlogy
 
 from ._jit import jit
 from ._vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
@@ -147,9 +146,12 @@ def alias_table(probability):
 
 
 def binomial_law(size, probability):
-    """Return the probabilities of 0, …, ``size`` successes."""
-    k = np.arange(size + 1)
-    law = np.exp(xlogy(k, probability) + xlog1py(size - k, -probability) - betaln(size - k + 1, k + 1) - np.log(size + 1))
+    """Return the probabilities of 0, …, ``size`` successes, from their ratios to the likeliest number's."""
+    mode = min(int((size + 1) * probability), size)
+    k, law = np.arange(size), np.ones(size + 1)
+    success, failure = (size - k) * probability, (k + 1) * (1 - probability)
+    law[mode + 1 :] = np.cumprod(success[mode:] / failure[mode:])
+    law[:mode] = np.cumprod((failure[:mode] / success[:mode])[::-1])[::-1]
     return law / law.sum()
 
 

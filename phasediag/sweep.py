@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from ._arguments import density_array
+from ._arguments import as_seed, density_array
 from .loss import expected_loss
 from .model import ToyModel
 from .order_parameters import dimensions_per_feature, feature_dimensionality, feature_norm, interference
 from .trained_models import TRAINED_TOLERANCE
-from .training import as_seed, train
+from .training import train
 
 PAPER_DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Of the figure in "Demonstrating Superposition"."""

@@ -5,14 +5,25 @@ from contextlib import closing
 import numpy as np
 from tqdm import tqdm
 
-from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, whole_number
+from ._arguments import (
+    as_flag,
+    as_rate,
+    as_seed,
+    check_memory,
+    density_array,
+    grid_axis,
+    one_of,
+    positive_array,
+    sizes,
+    whole_number,
+)
 from ._chunks import completed
 from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._portions import divide, train_portion
 from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
-from .training import WEIGHT_DECAY, as_flag, as_rate, as_seed, check_convergent, check_memory
+from .training import WEIGHT_DECAY, check_convergent
 
 
 def trained_phase_diagram(

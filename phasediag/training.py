@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
 
 import numpy as np
-from tqdm import tqdm
 
-from ._arguments import one_of, real_array, whole_number
+from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, whole_number
 from ._chunks import Chunk, engine, run_chunks, split
 from ._descent import descend
 from ._optimizers import OPTIMIZERS, SCHEDULES
@@ -185,18 +185,12 @@ def train(
     if gradient == "minibatch" or batch_size is not None:
         options["batch_size"] = whole_number("batch_size", batch_size, 1, 2**30)
     n_threads = os.cpu_count() if n_threads is None else whole_number("n_threads", n_threads, 1)
-    recorded = tuple(int(s) for s in np.unique(np.rint(np.geomspace(1, n_steps, N_RECORDED - 1))))
+    recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))
     check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
     weights, bias = starting_points(model, options)
     chunk = _chunk(model, options, weights, bias, recorded)
     task = partial(descend, model) if gradient == "population" else Chunk.train
-    with tqdm(total=options["n_models"] * n_steps, disable=not progress, unit="step", unit_scale=True, desc="training") as bar:
-        lock = Lock()
-
-        def advanced(count):
-            with lock:
-                bar.update(count)
-
+    with _progress_bar(options["n_models"] * n_steps, progress) as advanced:
         results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
     recorded_weights, recorded_bias = (
         np.concatenate([first[None], np.concatenate(later, axis=1)])
@@ -212,6 +206,24 @@ def train(
         recorded_weights=recorded_weights,
         recorded_bias=recorded_bias,
     )
+
+
+@contextmanager
+def _progress_bar(total, shown):
+    """Give a function that is told, by any thread, how many steps were taken."""
+    if not shown:
+        yield lambda count: None
+        return
+    from tqdm import tqdm  # not imported for runs without a bar: it takes longer than many of them
+
+    lock = Lock()
+    with tqdm(total=total, unit="step", unit_scale=True, desc="training") as bar:
+
+        def advanced(count):
+            with lock:
+                bar.update(count)
+
+        yield advanced
 
 
 def starting_points(model, options):
@@ -262,42 +274,3 @@ def _models(name, value, shape):
     if array.ndim > len(shape) or (array.ndim == len(shape) and array.shape[0] != shape[0]):
         raise ValueError(f"{name} must have shape {shape[1:]} or {shape}, got {array.shape}")
     return np.broadcast_to(array, shape)
-
-
-def as_rate(name, value, least):
-    """Return a finite float: positive if ``least`` is None, else ≥ ``least``."""
-    domain = "positive and finite" if least is None else f"finite and ≥ {least}"
-    array = real_array(name, value, domain, lambda x: x > 0 if least is None else x >= least)
-    if array.ndim:
-        raise ValueError(f"{name} must be a number, got shape {array.shape}")
-    return float(array)
-
-
-def as_flag(name, value):
-    """Return a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def as_seed(seed):
-    """Return an int that stands for a seed."""
-    if seed is None:
-        return np.random.SeedSequence().entropy
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(2**63))
-    return whole_number("seed", seed, 0)
-
-
-def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_models"):
-    """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
-    needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 200 * n_steps
-    try:
-        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system: let the allocation itself fail
-        return
-    if needed > available:
-        raise ValueError(
-            f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
-            f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
-        )

@@ -151,3 +151,19 @@ def test_parameters_that_are_not_free_stay():
     assert np.array_equal(end.x[~free], x[0, ~free]) and not np.array_equal(end.x[free], x[0, free])
     assert np.max(np.abs(scaled_gradient(model, end.x)[free])) < 1e-11
     assert np.max(np.abs(scaled_gradient(model, end.x)[~free])) > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (4, 2), (5, 2), (6, 3)])
+def test_derivatives_are_the_same_whatever_their_highest_order(shape):
+    """Loss and gradient from a store for second derivatives do not depend on how many are asked for."""
+    n, m = shape
+    model, x = ToyModel(m, np.linspace(1.0, 0.5, n), 0.4), np.random.default_rng(n).normal(size=(m + 1) * n) * 0.6
+    scale = model.importance @ model.feature_density / 3
+    loss, *gradient = expected_loss_and_gradient(model, x[: m * n].reshape(m, n), x[m * n :])
+    expected = np.concatenate([part.ravel() for part in gradient]) / scale
+    store = _newton.store(m, n)
+    for order in (0, 1, 2):
+        value = _newton.evaluate(x, m, model.importance, model.feature_density, True, order, store)
+        assert value == pytest.approx(loss / scale, rel=1e-13)
+        if order > 0:
+            assert np.allclose(_newton.gradient_of(store), expected, rtol=0, atol=1e-13)
