@@ -22,6 +22,8 @@ def real_array(name, value, domain="finite", inside=None, shape=None):
         Shape that the trailing axes must have.
     """
     try:
+        if np.iscomplexobj(value):
+            raise TypeError
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be real numbers ({domain}), got {_short(value)}") from None

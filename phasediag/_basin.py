@@ -6,8 +6,7 @@ small columns are set to 0, and held there, when that lowers the loss.
 
 import numpy as np
 
-from .biases import TOLERANCES
-from .loss import evaluate
+from ._evaluation import evaluate, evaluate_loosely
 from .minima import Minimum, upright
 from .order_parameters import feature_dimensionality, feature_norm, interference
 from .phases import classify
@@ -18,15 +17,6 @@ FIRST_STEP = 0.1  # length of the first step, which L-BFGS takes as its unit
 MOST_ROUNDS = 4
 # No closer: there products of orthogonal features become as tiny as small columns do.
 OPTIONS = {"maxiter": 2000, "maxfun": 3000, "maxcor": 30, "ftol": 1e-8, "gtol": 1e-8}
-
-
-def evaluate_loosely(model, weights, bias):
-    """Return losses of the features, gradients in weights and bias, and the error, to the best tolerance that can be met."""
-    for tolerance in TOLERANCES:
-        losses, *gradient, _, error = evaluate(model, weights, bias, "auto", 1, tolerance=tolerance, strict=False)
-        if not np.isnan(losses).any():
-            return losses, *gradient, error
-    raise ValueError(f"weights must let the contour integral meet a tolerance of {TOLERANCES[-1]:g}, got some that do not")
 
 
 def loss_scale(model):
@@ -48,7 +38,7 @@ def descend(model, weights, bias):
         if finished and not shortened:
             break
     weights = upright(weights)
-    losses, *gradient, _ = evaluate_loosely(model, weights, bias)
+    losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
     return Minimum(
         weights=weights,
         bias=bias,

@@ -98,7 +98,7 @@ def engine(chunk):
 
 def split(chunk, n_workers):
     """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
-    n_models, kind = len(chunk.weights), engine(chunk)
+    n_models, kind = len(chunk.weights), Patterns if chunk.batch_size is None else engine(chunk)
     unit = LANES if kind is Patterns else 1
     size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
     return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]

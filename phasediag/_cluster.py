@@ -26,6 +26,8 @@ def cluster_executor(address, *, timeout=10):
         from distributed import Client
     except ImportError:
         raise ValueError('scheduler needs the package distributed: install "phasediag[cluster]"') from None
+    if not isinstance(address, str) or "://" not in address:
+        raise ValueError(f"scheduler must be the address of a running dask scheduler, tcp://HOST:PORT, got {address!r}")
     try:
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from ._evaluation import TOLERANCES, evaluate_loosely
 from ._optimizers import step_scalars
-from .loss import expected_loss_and_gradient
+
+DIVERGED = 1e8  # no minimum has weights or biases of this size
+# Of more than 10 features. Where one fades out the contour integral may decline the first.
+ACCURACY = TOLERANCES[1:]
 
 
 def take_step(adam, scalars, gradient, parameters, first, second):
@@ -27,9 +31,10 @@ def descend(model, chunk, stopped=lambda: False, advanced=lambda count: None):
     for step, scalars in enumerate(step_scalars(*rates), start=1):
         if stopped():
             return None
-        if not np.all(np.isfinite(parameters)):
-            break  # diverged: the caller says so
-        _, weights_gradient, bias_gradient = expected_loss_and_gradient(model, parameters[:, :m], parameters[:, m])
+        if not np.all(np.abs(parameters) < DIVERGED):
+            break  # the caller says so
+        weights, bias = parameters[:, :m], parameters[:, m]
+        _, weights_gradient, bias_gradient, _, _ = evaluate_loosely(model, weights, bias, 1, ACCURACY)
         gradient = np.concatenate([weights_gradient, bias_gradient[:, None]], axis=1) / n
         advanced(n_models)
         parameters, first, second = take_step(adam, scalars, gradient, parameters, first, second)

@@ -12,7 +12,7 @@ from ._options import (
     json_option,
     optimizer_options,
     point_options,
-    size_options,
+    sizes_up_to,
 )
 from ._terminal import PICTURES, check_file, say_on_terminal
 
@@ -24,7 +24,7 @@ Examples
   phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
   phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json"""
 )
-@size_options
+@sizes_up_to("2 to 10")
 @point_options
 @activation_option
 @click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts, beside the structured ones.")
@@ -63,7 +63,7 @@ Examples
   phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
   phasediag train --gradient population --schedule cosine --json"""
 )
-@size_options
+@sizes_up_to("2 or more")
 @point_options
 @activation_option
 @click.option("--n-models", type=int, default=10, show_default=True, help="Models, from different starting points.")

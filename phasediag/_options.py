@@ -58,10 +58,18 @@ def _several(*options):
 
 activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-size_options = _several(
-    click.option("--n-features", type=int, default=2, show_default=True, help="Features, 2 to 8."),
-    click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
-)
+
+
+def sizes_up_to(domain):
+    """The two sizes of a model, with the domain of the first in words."""
+    return _several(
+        click.option("--n-features", type=int, default=2, show_default=True, help=f"Features, {domain}."),
+        click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
+    )
+
+
+size_options = sizes_up_to("2 to 8")
+grid_sizes = sizes_up_to("2 to 8; of trained models 2 or more")
 importance_option = click.option(
     "--importance",
     type=Numbers(),
@@ -100,7 +108,7 @@ search_options = _several(
     ),
 )
 grid_options = _several(
-    size_options,
+    grid_sizes,
     click.option(
         "--theory",
         default="global",

@@ -6,11 +6,14 @@ one density and one replicate and is replaced as a whole, so that a killed run l
 
 import json
 from pathlib import Path
+from shutil import rmtree
+from uuid import uuid4
 
 import numpy as np
 
 AXES = ("density", "replicate", "importance")
 VERSION = 2  # of the bits that a run ends with: older stores cannot be gone on with
+DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for what is no array or is cut short
 
 
 class Store:
@@ -37,7 +40,7 @@ class Store:
             import zarr
         except ImportError:
             raise ValueError('store needs the package zarr: install "phasediag[store]"') from None
-        self.path = Path(path)
+        self.path = _folder(path)
         facts = {"phasediag": VERSION, **options}
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
             self._group = self._open(zarr)
@@ -47,7 +50,10 @@ class Store:
 
     def finished(self):
         """Return (weights, bias, done) of all models so far: NaN, and False in ``done``, where there are none yet."""
-        weights, bias = (self._group[name][...] for name in ("weights", "bias"))
+        try:
+            weights, bias = (self._group[name][...] for name in ("weights", "bias"))
+        except DAMAGE as error:
+            raise ValueError(f"store must hold the models of a run, got a damaged one, {str(self.path)!r} ({error})") from None
         return weights, bias, ~np.isnan(bias).any(axis=-1)  # biases are written last
 
     def write(self, portion, weights, bias):
@@ -58,11 +64,22 @@ class Store:
 
     def _create(self, zarr, importance, density, shape, facts):
         """Make the store and open it."""
-        fresh = self.path.with_name(self.path.name + ".new")
+        fresh = self.path.with_name(f"{self.path.name}.{uuid4().hex}")
         try:
-            group = zarr.open_group(fresh, mode="w")
+            fresh.mkdir(parents=True)
         except OSError as error:
             raise ValueError(f"store must be a folder that can be made, got {str(self.path)!r} ({error.strerror})") from None
+        try:
+            self._fill(zarr.open_group(fresh, mode="w"), importance, density, shape, facts)
+            fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
+        except BaseException:
+            rmtree(fresh)
+            raise
+        return zarr.open_group(self.path, mode="r+")
+
+    @staticmethod
+    def _fill(group, importance, density, shape, facts):
+        """Make the arrays."""
         for name, values in (("density", density), ("importance", importance)):
             group.create_array(name, data=values, chunks=values.shape, dimension_names=(name,))
         for name, axes in (("weights", ("hidden", "feature")), ("bias", ("feature",))):
@@ -71,14 +88,12 @@ class Store:
                 name, shape=full, chunks=(1, 1, *full[2:]), dtype="float32", fill_value=np.nan, dimension_names=(*AXES, *axes)
             )
         group.attrs.update(facts)
-        fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
-        return zarr.open_group(self.path, mode="r+")
 
     def _open(self, zarr):
         """Open a store that exists."""
         try:
             return zarr.open_group(self.path, mode="r+")
-        except (OSError, KeyError, ValueError):
+        except DAMAGE:
             raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}") from None
 
     def _check(self, facts, importance, density):
@@ -90,5 +105,24 @@ class Store:
             if found.get(name) != values:
                 raise ValueError(f"store must belong to a run with {name} {values}, got one with {found.get(name)}")
         for name, values in (("importance", importance), ("density", density)):
-            if not np.array_equal(self._group[name][...], values):
+            if name not in self._group or not np.array_equal(self._group[name][...], values):
                 raise ValueError(f"store must belong to a run with the same {name}, got another grid in {str(self.path)!r}")
+
+
+def stored_seed(path):
+    """Return the seed of the run that began a store; None where there is no store yet."""
+    try:
+        return json.loads((_folder(path) / "zarr.json").read_text())["attributes"]["seed"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _folder(path):
+    """Return a path that has a name."""
+    try:
+        path = Path(path)
+    except TypeError:
+        raise ValueError(f"store must be the path of a folder, got {path!r:.60}") from None
+    if not path.name:
+        raise ValueError(f"store must be a folder of its own, got {str(path)!r}")
+    return path

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from ._arguments import real_array
-from .loss import evaluate
+from ._evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
 
 # No bias has a loss lower than what the search finds by more than this share of it and a thousandth of E x_i² …
 GAP = 1e-6
 # … unless it hides in an interval of this share of the range, and so many intervals are halved at once.
-NARROWEST, HALVED = 2.0**-40, 8
-# For more features than enumeration treats: accuracy on the grid, at the minima, and worse ones where that cannot be had.
-GRID_TOLERANCES, TOLERANCES = (1e-8, 1e-5, 1e-2), (1e-12, 1e-9, 1e-6, 1e-3)
+NARROWEST, HALVED = 2.0**-40, 64
+# Cells of the range in which the law of z is bounded, fewer where there are many outputs; and what rounding may do to it.
+MOST_CELLS, CELLS_IN_ALL, LAW_ROUNDING = 1024, 2**22, 1e-15
+GRID_TOLERANCES = (1e-8, 1e-5, 1e-2)  # for more features than enumeration treats: accuracy enough for the search
 MOST_STEPS = 80
 TIE = 1e-14
 ROUNDING = 2.0**-51
@@ -44,7 +44,8 @@ def optimal_bias(model, weights):
     slopes), and the lowest minimum wins. Among equally low ones (1e-14 relative) the bias of smallest size is returned. The
     half-line b ≤ −Σ_j (WᵀW)⁺_ij, where the output is off and the loss constant, is never optimal.
     """
-    weights = real_array("weights", weights, shape=(model.n_hidden, model.n_features))
+    weights = model.check_weights(weights)
+    weights = np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights)
     gram = np.swapaxes(weights, -1, -2) @ weights
     p = model.feature_density
     linear = p / 2 - gram @ (p / 2)
@@ -75,14 +76,7 @@ def _loss_and_slope(model, weights, bias, tolerances):
     """Losses of the outputs and their slopes for biases (…, *leading axes of weights, n_features)."""
     shape = (*bias.shape[:-1], *weights.shape[-2:])
     all_weights = np.broadcast_to(weights, shape)
-    losses, _, slope, _, _ = evaluate(model, all_weights, bias, "auto", 1, tolerance=tolerances[0], strict=False)
-    for tolerance in tolerances[1:]:
-        short = np.isnan(losses).any(axis=-1)
-        if short.any():
-            again = evaluate(model, all_weights[short], bias[short], "auto", 1, tolerance=tolerance, strict=False)
-            losses[short], slope[short] = again[0], again[2]
-    if np.isnan(losses).any():
-        raise ValueError(f"weights must let the contour integral meet a tolerance of {TOLERANCES[-1]:g}, got some that do not")
+    losses, _, slope, _, _ = evaluate_loosely(model, all_weights, bias, 1, tolerances)
     return losses, slope / model.importance
 
 
@@ -115,13 +109,13 @@ def _search(model, weights, gram, linear):
     density = model.feature_density
     off, on = -np.maximum(gram, 0).sum(axis=-1), -np.minimum(gram, 0).sum(axis=-1)
     last = np.maximum(on, linear) + np.abs(linear) + 1.0  # right of ``on`` the loss is quadratic about ``linear``
-    some = 1 - np.prod(np.where(gram > 0, 1 - density, 1.0), axis=-1)  # without any such feature z ≤ b
+    exceeds = _exceeding(gram, density)
     bias = np.stack([off, np.zeros(off.shape), last])
     losses, slope = _loss_and_slope(model, weights, bias, GRID_TOLERANCES)
     while True:
         low, rise, width = losses[:-1], np.diff(losses, axis=0), np.diff(bias, axis=0)
         # between two points the loss is at least low + t rise − bend t (1 − t), 0 ≤ t ≤ 1
-        bend = np.where(bias[1:] <= 0, some, 1.0) * width**2
+        bend = exceeds(-bias[1:]) * width**2
         t = np.clip(0.5 - np.divide(rise, 2 * bend, out=np.zeros(rise.shape), where=bend > 0), 0, 1)
         bound, best = low + t * rise - bend * t * (1 - t), losses.min(axis=0)
         below = (bound < best - GAP * (best + 1e-3 * density / 3)) & (width > NARROWEST * (last - off))
@@ -134,3 +128,36 @@ def _search(model, weights, gram, linear):
         bias, losses, slope = (np.concatenate(pair) for pair in zip((bias, losses, slope), found, strict=True))
         order = np.argsort(bias, axis=0, kind="stable")
         bias, losses, slope = (np.take_along_axis(x, order, axis=0) for x in (bias, losses, slope))
+
+
+def _exceeding(gram, density):
+    """Bounds from above of the probabilities that the sums Σ_j gram_ij x_j exceed thresholds, as a function of these.
+
+    Every term is rounded up to whole cells: a feature's uniform law to one over the cells that it reaches.
+    """
+    span = np.abs(gram).sum(axis=-1)
+    n_cells = max(64, min(MOST_CELLS, CELLS_IN_ALL // max(span.size, 1)))
+    cell = np.where(span > 0, span / n_cells, 1.0)
+    reach = np.where(gram > 0, np.ceil(gram / cell[..., None]), np.floor(-gram / cell[..., None])).astype(int)
+    law = np.zeros((n_cells + 1, *span.shape))
+    law[0] = 1.0  # of the sum in cells, negative terms counted from their lowest value
+    place = np.arange(n_cells + 1).reshape(-1, *[1] * span.ndim)
+    for j in range(gram.shape[-1]):
+        cells = reach[..., j]
+        below = np.concatenate([np.zeros_like(law[:1]), np.cumsum(law, axis=0)])  # in less than so many cells
+        moved = place - cells
+        shifted = np.take_along_axis(below, np.maximum(moved, 0), 0)
+        active = (below[:-1] - shifted) / np.maximum(cells, 1)
+        inactive = np.where(moved < 0, 0.0, np.take_along_axis(law, np.maximum(moved, 0), 0))
+        inactive = np.where(gram[..., j] > 0, law, inactive)
+        law = np.where(cells > 0, np.maximum((1 - density[j]) * inactive + density[j] * active, 0.0), law)
+        law[-1] += np.maximum(1 - law.sum(axis=0), 0.0)
+    above = np.concatenate([np.cumsum(law[::-1], axis=0)[::-1], np.zeros_like(law[:1])])[1:] + LAW_ROUNDING
+    lowest = np.where(gram > 0, 0, reach).sum(axis=-1)
+
+    def exceeds(threshold):
+        cells = np.floor(lowest + threshold / cell)
+        found = np.take_along_axis(above, np.clip(cells, 0, n_cells).astype(int), 0)
+        return np.where(cells < 0, 1.0, found)
+
+    return exceeds

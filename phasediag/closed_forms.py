@@ -176,7 +176,7 @@ def compile_loss(expression, parameters):
     expression : sympy expression
         Real arithmetic in the parameters, e.g. from `symbolic_expected_loss` or `ClosedForm.gradient`.
     parameters : sequence of sympy symbols
-        Every free symbol of the expression, in the order in which the function takes them; at most 31.
+        Every free symbol of the expression, in the order in which the function takes them; at most 63.
 
     Returns
     -------

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._arguments import random_generator, real_number, whole_number
-from ._basin import descend, evaluate_loosely, largest, loss_scale
+from ._basin import descend, largest, loss_scale
+from ._evaluation import evaluate_loosely
 from .minima import MOST_ENUMERATED, Minimum, as_minimum, equal_classes, minimize
 from .model import ToyModel
 from .order_parameters import feature_dimensionality, feature_norm, interference
@@ -144,7 +145,7 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
         raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     phase = classify(weights, tolerance=tolerance)
-    losses, *gradient, error = evaluate_loosely(model, weights, bias)
+    losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
     few = model.n_features <= MOST_ENUMERATED
     minima = minimize(model, n_starts=n_starts, seed=seed) if few else None
     nearest = _settled(model, weights, bias) if few else descend(model, weights, bias)

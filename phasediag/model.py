@@ -7,6 +7,7 @@ import numpy as np
 from ._arguments import density_array, one_of, positive_array, random_generator, real_array, whole_number
 
 ACTIVATIONS = ("relu", "linear")
+LARGEST_WEIGHT, LARGEST_BIAS = 1e30, 1e70  # so that no moment of what they make overflows
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +97,22 @@ class ToyModel:
         Raises
         ------
         ValueError
-            When a trailing shape differs, an entry is not finite, or the leading axes do not broadcast.
+            When a trailing shape differs, an entry is not finite or too large (1e30 and 1e70 in size), or the leading axes do
+            not broadcast.
         """
-        weights = real_array("weights", weights, shape=(self.n_hidden, self.n_features))
-        bias = real_array("bias", bias, shape=(self.n_features,))
+        weights = self.check_weights(weights)
+        domain = f"finite and smaller than {LARGEST_BIAS:g} in size"
+        bias = real_array("bias", bias, domain, lambda x: np.abs(x) < LARGEST_BIAS, shape=(self.n_features,))
         try:
             lead = np.broadcast_shapes(weights.shape[:-2], bias.shape[:-1])
         except ValueError:
             raise ValueError(f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast") from None
         return np.broadcast_to(weights, lead + weights.shape[-2:]), np.broadcast_to(bias, lead + bias.shape[-1:])
+
+    def check_weights(self, weights):
+        """Return weights as a float64 array; as `check_parameters`."""
+        domain, shape = f"finite and smaller than {LARGEST_WEIGHT:g} in size", (self.n_hidden, self.n_features)
+        return real_array("weights", weights, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
 
     def reconstruct(self, x, weights, bias):
         """Return the model's output x' for inputs x.

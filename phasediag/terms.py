@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .loss import evaluate, expected_loss
+from ._evaluation import evaluate
+from .loss import expected_loss
 from .model import ToyModel
 
 # The split by number of active features visits every set of them.

@@ -23,7 +23,7 @@ from ._portions import divide, train_portion
 from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
-from .training import WEIGHT_DECAY, check_convergent
+from .training import WEIGHT_DECAY, check_convergent, check_importance
 
 
 def trained_phase_diagram(
@@ -74,8 +74,9 @@ def trained_phase_diagram(
         equal only up to rotations). "best": the model with the lowest loss alone. Either way ``loss``, ``weights``, ``bias``,
         ``phase`` and ``extra`` are those of the model with the lowest loss, and ``trained`` has all of them.
     seed : None, int or numpy.random.Generator
-        Decides starting points and minibatches. The same seed gives the same bits for any executor, number of threads and
-        interruption; a cell's models do not depend on the rest of the grid, nor the first ones on their number.
+        Decides starting points and minibatches; None draws one, or takes that of the store. The same seed gives the same
+        bits for any executor, number of threads and interruption; a cell's models do not depend on the rest of the grid, nor
+        the first ones on their number.
     n_threads : int
         Number of threads when there is no executor.
     executor : concurrent.futures.Executor, optional
@@ -131,6 +132,9 @@ def trained_phase_diagram(
     paper_importance, paper_density = default_axes()
     importance = paper_importance if importance is None else grid_axis("importance", importance, positive_array)
     density = paper_density if density is None else grid_axis("density", density, density_array)
+    check_importance(importance)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
     n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), whole_number("n_threads", n_threads, 1)
     options = {
         "n_steps": whole_number("n_steps", n_steps, 1, 2**40),
@@ -140,7 +144,7 @@ def trained_phase_diagram(
         "schedule": one_of("schedule", schedule, SCHEDULES),
         "weight_decay": as_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
         "independent": as_flag("independent", independent),
-        "seed": as_seed(seed),
+        "seed": as_seed(_stored_seed(store) if seed is None else seed),
     }
     check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
     portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
@@ -153,6 +157,15 @@ def trained_phase_diagram(
         reduction, {"n_seeds": n_seeds, "reduction": reduction, **options},
     )  # fmt: skip
     return PhaseDiagram(n_features, n_hidden, activation, TRAINED, importance, density, **diagram_fields(models))
+
+
+def _stored_seed(path):
+    """Return the seed of the run that began the store, so that a run without a seed of its own can go on; None without one."""
+    if path is None:
+        return None
+    from ._store import stored_seed
+
+    return stored_seed(path)
 
 
 def _open(path, *arguments):
@@ -176,7 +189,8 @@ def _train(portions, shape, store, n_threads, executor, progress):
     with bar, closing(work):
         for k, (own_weights, own_bias) in work:
             portion, place = portions[missing[k]], places[missing[k]]
-            check_convergent(portion.options["learning_rate"], own_weights, own_bias)
+            where = f" at density {portion.density:g}, importance {portion.importance[0]:g} to {portion.importance[-1]:g}"
+            check_convergent(portion.options, own_weights, own_bias, where)
             bar.update(int(np.count_nonzero(~done[place])))
             weights[place], bias[place] = own_weights, own_bias
             if store is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ._arguments import one_of
-from .loss import expected_loss_and_gradient
+from ._evaluation import evaluate_loosely
 from .model import cell_model
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
@@ -97,7 +97,9 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
     loss, gradient_norm = np.empty(grid), np.empty(grid)
     for i, x in np.ndindex(grid[:2]):
         model = cell_model(n, n_hidden, importance[x], density[i], activation)
-        loss[i, x], *gradient = expected_loss_and_gradient(model, weights[i, x], bias[i, x])
+        parameters = model.check_parameters(weights[i, x], bias[i, x])
+        losses, *gradient, _, _ = evaluate_loosely(model, *parameters, 1)
+        loss[i, x] = losses @ model.importance
         gradient_norm[i, x] = np.sqrt(sum((part**2).reshape(grid[2], -1).sum(axis=1) for part in gradient))
     best = np.argmin(loss, axis=-1)[..., None]
     kept = np.zeros(grid, dtype=bool)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, optimal_bias
-from phasediag.biases import GAP, _search
-from phasediag.loss import evaluate
+from phasediag._evaluation import evaluate
+from phasediag.biases import GAP, _exceeding, _search
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (6, 2)])
@@ -114,3 +114,33 @@ def test_bad_weights_are_named():
     with pytest.raises(ValueError, match="weights must be finite"):
         optimal_bias(model, [[np.nan, 1]])
     assert optimal_bias(model, np.empty((0, 1, 2))).shape == (0, 2)
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_the_law_of_the_sums_is_bounded_from_above(n):
+    """Sampled sums exceed no threshold more often than the bound says, which is close."""
+    rng = np.random.default_rng(n)
+    gram, density = rng.normal(size=(n, n)) * rng.choice([0.3, 1, 3], size=(n, n)), rng.uniform(0.01, 1, size=n)
+    x = rng.random((40_000, n)) * (rng.random((40_000, n)) < density)
+    low, high = np.minimum(gram, 0).sum(axis=1), np.maximum(gram, 0).sum(axis=1)
+    threshold = low + np.linspace(-0.1, 1, 23)[:, None] * (high - low)
+    bound, found = _exceeding(gram, density)(threshold), np.mean(x @ gram.T > threshold[:, None], axis=1)
+    scatter = 5 * np.sqrt(np.maximum(bound, 1e-4) / 40_000)
+    assert np.all(found <= bound + scatter) and np.all(bound <= found + scatter + 0.05)
+    assert np.all(bound[0] == 1) and np.all(bound[-1] <= 0.01)
+
+
+@pytest.mark.parametrize(
+    ("density", "scale"), [((0.1, 0.1, 1e-6), 2), ((0.01, 0.01, 0.01), 30), ((0.01, 0.01, 1e-4), 5), ((1e-3, 1e-3, 1e-3), 100)]
+)
+def test_rare_features_with_large_weights_need_few_points(density, scale):
+    """The search ends after a few hundred points although rare events reach far, and no bias of a grid is better."""
+    model, weights = ToyModel(1, [1, 1, 1], density), scale * np.array([[1, -1.2, -1.5]])
+    gram = weights.T @ weights
+    p = model.feature_density
+    assert len(_search(model, weights, gram, p / 2 - gram @ (p / 2))[0]) < 500
+    reach = np.abs(gram).sum(axis=1)
+    trial = np.concatenate([np.linspace(-reach, reach, 2001), np.linspace(-1, 1, 2001)[:, None] * np.ones(3)])
+    losses = evaluate(model, *model.check_parameters(weights, trial), "auto", 0)[0]
+    best = evaluate(model, *model.check_parameters(weights, optimal_bias(model, weights)), "auto", 0)[0]
+    assert np.all(losses >= best * (1 - 1e-9))

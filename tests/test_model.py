@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasediag import ToyModel
+from phasediag import (
+    ToyModel,
+    expected_loss,
+    expected_loss_and_gradient,
+    inspect,
+    loss_terms,
+    optimal_bias,
+)
 
 
 def test_reconstruct_is_the_definition_written_out():
@@ -80,13 +87,33 @@ def test_bad_arguments_are_named(change, message):
         ToyModel(**{**dict(n_hidden=1, importance=[1, 1], density=0.5), **change})
 
 
+@pytest.mark.parametrize("n", [2, 5, 12])
+def test_weights_too_large_for_any_moment_are_refused(n):
+    """Where moments would overflow every door says so, instead of returning NaN."""
+    model, weights = ToyModel(1, np.ones(n), 0.5), np.full((1, n), 1e155)
+    for door in (expected_loss, expected_loss_and_gradient, loss_terms, inspect):
+        with pytest.raises(ValueError, match=r"weights must be finite and smaller than 1e\+30 in size, got 1e\+155"):
+            door(model, weights, np.zeros(n))
+    with pytest.raises(ValueError, match="weights must be finite and smaller"):
+        optimal_bias(model, weights)
+    with pytest.raises(ValueError, match=r"bias must be finite and smaller than 1e\+70 in size, got -1e\+200"):
+        expected_loss(model, np.ones((1, n)), np.full(n, -1e200))
+    assert np.isfinite(expected_loss(model, 0.9e30 * np.eye(1, n), np.zeros(n)))
+
+
+def test_complex_numbers_are_refused():
+    """Numbers with an imaginary part are named, not cut."""
+    with pytest.raises(ValueError, match="weights must be real numbers"):
+        expected_loss(ToyModel(1, [1, 1], 0.5), np.ones((1, 2)) * 1j, np.zeros(2))
+
+
 def test_bad_parameters_are_named():
     """Weights and biases of wrong shape or with NaN are refused."""
     model = ToyModel(n_hidden=1, importance=[1, 1], density=0.5)
     for weights, bias, message in [
         (np.ones((2, 2)), np.zeros(2), "weights must have shape"),
         (np.ones((1, 2)), np.zeros(3), "bias must have shape"),
-        (np.full((1, 2), np.nan), np.zeros(2), "weights must be finite, got nan"),
+        (np.full((1, 2), np.nan), np.zeros(2), "weights must be finite and .*, got nan"),
         (np.ones((3, 1, 2)), np.zeros((4, 2)), "leading axes"),
     ]:
         with pytest.raises(ValueError, match=message):

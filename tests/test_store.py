@@ -1,5 +1,6 @@
 """The store of a long training: readable at any time, and a killed run goes on with the same bits."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,3 +135,42 @@ def test_a_store_needs_zarr(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(ValueError, match=r'install "phasediag\[store\]"'):
         Store(tmp_path / "new", IMPORTANCE, DENSITY, (5, 6, 4, 1, 2), {})
+
+
+def test_other_folders_nearby_are_left_alone(tmp_path):
+    """A store touches its own folder only, and leaves nothing else behind."""
+    neighbours = [tmp_path / name for name in ("runs.new", "runs.partial", "runs.zarr")]
+    for neighbour in neighbours:
+        neighbour.mkdir()
+        (neighbour / "kept").write_text("precious")
+    trained_phase_diagram(2, 1, **SMALL, store=tmp_path / "runs")
+    assert all((neighbour / "kept").read_text() == "precious" for neighbour in neighbours)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "runs.new", "runs.partial", "runs.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [(".", "a folder of its own, got '.'"), ("", "a folder of"), (3, "path of a folder")]
+)
+def test_a_store_is_a_folder_with_a_name(path, message):
+    """What is no path, or a path without a name, is refused in a sentence."""
+    with pytest.raises(ValueError, match=f"store must be .*{message}"):
+        trained_phase_diagram(2, 1, **SMALL, store=path)
+
+
+def test_damaged_stores_are_named(tmp_path):
+    """A missing array and a file cut short are told from a store that can be gone on with."""
+    trained_phase_diagram(2, 1, **SMALL, store=tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    shutil.rmtree(tmp_path / "one" / "bias")
+    chunk = next(path for path in (tmp_path / "two" / "bias").rglob("*") if path.is_file() and path.name != "zarr.json")
+    chunk.write_bytes(b"cut")
+    for name in ("one", "two"):
+        with pytest.raises(ValueError, match=f"store must hold the models of a run, got a damaged one, .*{name}"):
+            trained_phase_diagram(2, 1, **SMALL, store=tmp_path / name)
+
+
+def test_a_run_without_a_seed_goes_on_with_the_store_s(tmp_path):
+    """The seed drawn for None is the store's: the same call ends with the same bits."""
+    options = {**SMALL, "seed": None}
+    first, again = (trained_phase_diagram(2, 1, **options, store=tmp_path / "store") for _ in range(2))
+    assert same(first, again) and not same(first, trained_phase_diagram(2, 1, **options))

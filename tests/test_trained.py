@@ -230,6 +230,8 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(reduction="median"), 'reduction must be one of "paper", "best", got'),
         (dict(seed=-1), "seed must be a whole number ≥ 0, got -1"),
         (dict(n_threads=0), "n_threads must be a whole number ≥ 1, got 0"),
+        (dict(executor="x"), "executor must be a concurrent.futures.Executor, got 'x'"),
+        (dict(importance=[1, 1e39]), r"importance must be at most 1e\+15 for training, got 1e\+39"),
         (dict(n_seeds=10**12), "n_seeds and n_steps must fit in memory"),
     ],
 )

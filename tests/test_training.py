@@ -165,7 +165,7 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(n_threads=0), "n_threads must be a whole number ≥ 1, got 0"),
         (dict(initial_weights=np.ones((3, 2))), r"initial_weights must have shape \(…, 2, 3\)"),
         (dict(initial_weights=np.ones((4, 2, 3))), r"initial_weights must have shape \(2, 3\) or \(5, 2, 3\)"),
-        (dict(initial_weights=np.full((2, 3), np.inf)), "initial_weights must be finite, got inf"),
+        (dict(initial_weights=np.full((2, 3), np.inf)), "initial_weights must be finite and .*, got inf"),
         (dict(initial_bias=np.ones((2, 5, 3))), r"initial_bias must have shape \(3,\) or \(5, 3\)"),
         (dict(n_models=10**12), "n_models and n_steps must fit in memory"),
         (dict(n_steps=10**12), "n_models and n_steps must fit in memory"),
@@ -198,3 +198,44 @@ def test_features_of_equal_kind_may_be_exchanged(seed, order):
     one = train(toy, initial_weights=weights, **options)
     two = train(toy, initial_weights=weights[:, order], **options)
     assert np.allclose(one.weights[..., order], two.weights, rtol=0, atol=1e-9)
+
+
+def test_the_population_s_gradient_trains_many_features():
+    """Beyond 10 features, where a fading feature makes the contour integral decline, the descent goes on and goes down."""
+    model = ToyModel(4, 0.5 ** np.arange(12), 0.4)
+    run = train(model, n_models=1, n_steps=150, learning_rate=0.03, gradient="population", seed=0)
+    assert np.all(np.diff(run.loss_curve[::4, 0]) < 0) and run.gradient_norm < 0.05
+    assert run.loss[0] == pytest.approx(expected_loss(model, run.weights[0], run.bias[0], "enumeration"), rel=1e-3)
+
+
+def test_the_population_s_gradient_needs_no_batch_size():
+    """Whatever the number of features, 9 included, from which minibatches come from other engines."""
+    for n in (8, 9):
+        run = train(ToyModel(2, np.ones(n), 0.5), n_models=2, n_steps=2, gradient="population", seed=0)
+        assert run.options["batch_size"] is None and np.all(np.isfinite(run.loss))
+
+
+def test_a_diverging_population_run_names_the_learning_rate():
+    """Many features, too: their parameters leave the domain of the contour integral on the way to infinity."""
+    model = ToyModel(4, np.ones(16), 0.5)
+    with pytest.raises(ValueError, match=r"learning_rate must be small enough .* with 100, 1 of 1 models diverged"):
+        train(model, n_models=1, n_steps=50, learning_rate=100, optimizer="sgd", gradient="population", seed=0)
+
+
+def test_what_single_precision_does_not_hold_is_refused():
+    """Importances and starting points whose gradients overflow are named, and a weight decay that drives models apart."""
+    fine = dict(n_models=1, n_steps=3, batch_size=4, seed=0)
+    with pytest.raises(ValueError, match=r"importance must be at most 1e\+15 for training, got 1e\+39"):
+        train(ToyModel(1, [1, 1e39], 0.5), **fine)
+    with pytest.raises(ValueError, match=r"initial_weights must be finite and at most 1e\+06 in size, got 1e\+30"):
+        train(ToyModel(1, [1, 1], 0.5), initial_weights=[[1e30, 1]], **fine)
+    with pytest.raises(ValueError, match=r"with 0.001 and weight_decay 1e\+300, 1 of 1 models diverged"):
+        train(ToyModel(1, [1, 1], 0.5), weight_decay=1e300, **fine)
+
+
+def test_a_run_keeps_its_own_starting_points():
+    """What the caller does to his array afterwards does not change what the run says it began with."""
+    weights = np.ones((1, 2))
+    run = train(ToyModel(1, [1, 1], 0.5), n_models=1, n_steps=3, batch_size=4, seed=0, initial_weights=weights)
+    weights[:] = 0.5
+    assert np.array_equal(train(run.model, **run.options).weights, run.weights)
