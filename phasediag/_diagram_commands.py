@@ -15,6 +15,7 @@ TRAINED_OPTIONS = (
     "learning_rate",
     "optimizer",
     "schedule",
+    "weight_decay",
     "independent",
     "reduction",
     "store",

@@ -126,6 +126,7 @@ optimizer_options = _several(
     click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of the loss averaged over features."),
     click.option("--optimizer", default="adamw", show_default=True, help='"adamw", "adam" or "sgd".'),
     click.option("--schedule", default="constant", show_default=True, help='"constant", "linear" or "cosine".'),
+    click.option("--weight-decay", type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
     click.option("--independent", is_flag=True, help="Minibatches of its own for every model."),
 )
 trained_options = _several(

@@ -71,6 +71,7 @@ def validate(
     learning_rate=1e-3,
     optimizer="adamw",
     schedule="constant",
+    weight_decay=None,
     independent=False,
     n_samples=20_000,
     seed=0,
@@ -90,7 +91,7 @@ def validate(
     importance, density : array_like, optional
         Axes of the grid as in `phase_diagram`; default 32 logarithmic steps over the paper's ranges.
     activation : {"relu", "linear"}
-    n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, independent, seed, n_threads, store
+    n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed, n_threads, store
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
         Samples in each comparison of an exact loss, as many for each set of active features (at least 50 for each).
@@ -131,6 +132,7 @@ def validate(
         learning_rate=learning_rate,
         optimizer=optimizer,
         schedule=schedule,
+        weight_decay=weight_decay,
         independent=independent,
         seed=seed,
         n_threads=n_threads,
