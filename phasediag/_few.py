@@ -13,12 +13,12 @@ NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
 
 
 @jit(inner=True)
-def few_moments(b, own, residual, own_p, others, k, relu, order, out):
+def few_moments(b, own, residual, own_p, a, p, k, relu, order, out):
     """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
-    a1 = others[0, 0] if k > 0 else 0.0
-    p1 = others[1, 0] if k > 0 else 0.0
-    a2 = others[0, 1] if k > 1 else 0.0
-    p2 = others[1, 1] if k > 1 else 0.0
+    a1 = a[0] if k > 0 else 0.0
+    p1 = p[0] if k > 0 else 0.0
+    a2 = a[1] if k > 1 else 0.0
+    p2 = p[1] if k > 1 else 0.0
     size1, size2, r, own_mean_square = abs(a1), abs(a2), residual, own_p / 3.0
     ratio = size2 / size1 if k > 0 else 0.0
     per_own = 1.0 / own if own > 0.0 else 0.0
