@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ._enumeration import NEGLIGIBLE
+from ._few import SEGMENTS
 from ._jit import address, call, jit
 
 LANES = 32  # a constant, so that the compiler knows the rows apart
@@ -24,21 +25,6 @@ WEIGHT_1, WEIGHT_2, FIRST_1, FIRST_2, WIDTH_1, WIDTH_2 = (LANES * row for row in
 START_1, END_1, END_2, B_0, B_1, B_2, C_0, C_1, C_2, PER_OWN = (LANES * row for row in range(19, 29))
 SWAPPED = LANES * 29
 ROWS = 30
-
-# Segments in the order of `_few`. Constants: where z begins, as multiples of min(a_1, 0), max(a_1, 0), min(a_2, 0) and
-# max(a_2, 0), and where it ends; share as e_1 + s_1 p_1, e_2 + s_2 p_2 and a linear function of ratio = |a_2/a_1|; the
-# density at z; the densities weighted with u_1 (each power a linear function of ratio but for z²) and u_2; what can fall.
-SEGMENTS = np.array(
-    [
-        [0, 0, 0, 0, 0, 0, 0, 0, 1, -1, 1, -1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, -1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 1, 0, 0, 0, 0, 1, 1, -1, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1],
-        [1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0.5, 0, 0, 0.5, 1, 1],
-        [1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, -1, 1, 0, 0, 0.5, 1, -1, 0, 0.5, 0, 0, 1, 1],
-        [0, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, -1, 1, -0.5, -1, 1, -0.5, 0.5, 0, -0.5, 1, 1],
-    ],
-    dtype=np.float64,
-)
 
 
 @jit(fastmath=FUSED, inner=True)
