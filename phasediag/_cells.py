@@ -205,7 +205,7 @@ def _sum_line(typing, moments, at_moments):
     return types.void(moments, at_moments), emit
 
 
-@jit
+@jit(allocates=False)
 def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
     """Draw one block of a minibatch; return the numbers of patterns present with few and with many samples.
 

@@ -1,13 +1,44 @@
 """The one policy under which every kernel is compiled."""
 
+import gc
+import operator
+from contextlib import contextmanager
+
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
 # What a kernel compiled for them indexes for a tenth of what indexing an array costs numba and LLVM at compile time.
 DOUBLES, INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
+
+# Numba asks up to a dozen rules for arrays, strings and dates what a product of two numbers is, three times for each one in a
+# kernel. Its answers for numbers are remembered, and asked for first: a tenth of the time to compile.
+NUMBERS = {types.float64, types.int64}
+OPERATORS = "add sub mul truediv iadd isub imul itruediv lt le gt ge eq ne neg".split()
+
+
+def _remember(function):
+    """Register a rule that repeats what numba's other rules answered first."""
+    known = {}
+
+    @infer_global(function)
+    class _Known(AbstractTemplate):
+        metadata = {"target": "cpu"}  # noqa: RUF012  what is of the processor goes before what is general
+
+        def generic(self, args, kws):
+            if kws or not NUMBERS.issuperset(args):
+                return None
+            if args not in known:
+                known[args] = None  # when it asks the others, this rule is asked too
+                known[args] = self.context.resolve_function_type(function, args, kws)
+            return known[args]
+
+
+for _name in OPERATORS:
+    _remember(getattr(operator, _name))
 
 
 def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=False):
@@ -40,6 +71,18 @@ def elementwise(function, n_arguments):
     return numba.vectorize([numba.float64(*[numba.float64] * n_arguments)])(outer["outer"])
 
 
+@contextmanager
+def _no_collection():
+    """Put off the search for garbage: numba makes millions of objects and keeps them, a fifth of its time went to the search."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def address(function, *arguments):
     """Compile ``function`` for ``arguments`` (examples or their types; nothing is returned), return its address for `call`.
 
@@ -47,7 +90,8 @@ def address(function, *arguments):
     address a large kernel is compiled once.
     """
     types_ = tuple(x if isinstance(x, types.Type) else numba.typeof(x) for x in arguments)
-    function.compile(types_)
+    with _no_collection():
+        function.compile(types_)
     compiled = function.overloads[types_]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 

@@ -135,7 +135,7 @@ def routines(n, m, relu, adam, independent):
     return tuple(one.address for one in made)
 
 
-@jit
+@jit(allocates=False)
 def train_shared(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
@@ -176,7 +176,7 @@ def train_shared(
                     )  # fmt: skip
 
 
-@jit
+@jit(allocates=False)
 def train_independent(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
