@@ -10,7 +10,7 @@ import numpy as np
 
 from ._enumeration import NEGLIGIBLE
 from ._few import SEGMENTS
-from ._jit import address, call, jit
+from ._jit import DOUBLES, address, call, jit, offset, pointer
 
 LANES = 32  # a constant, so that the compiler knows the rows apart
 THIRD = 1.0 / 3.0
@@ -110,7 +110,7 @@ def lane_moments(s, n_segments):
     for k in range(LOSS, SLOPE_2 + LANES):
         s[k] = 0.0
     for segment in range(n_segments):
-        c = SEGMENTS[segment]
+        c = offset(pointer(SEGMENTS), SEGMENTS.shape[1] * segment)
         _cut(s, c)
         if segment == 0:
             _add_middle(s, 0.5, 1.0, 1.0, 0.0)
@@ -194,9 +194,9 @@ def _pull_back(w, one, two, out):
 
 
 @jit(allocates=False)
-def few_features(weights, bias, importance, density, order, losses, weights_gradient, bias_gradient, s, block, kernel):
-    """As `enumeration` for two or three features, ReLU and order ≤ 1; ``s``, ``block``, ``kernel`` from `lane_space`."""
-    n_models, m, n = weights.shape
+def few_features(weights, bias, importance, density, order, losses, weights_gradient, bias_gradient, rows, block, kernel):
+    """As `enumeration` for two or three features, ReLU and order ≤ 1; ``rows``, ``block``, ``kernel`` from `lane_space`."""
+    (n_models, m, n), s = weights.shape, pointer(rows)
     # rows of the block: weights, then for every feature bias, density, importance and 1 − G_ii; G; slopes; gradient
     given = m * n
     gram = given + 4 * n
@@ -246,5 +246,5 @@ def few_features(weights, bias, importance, density, order, losses, weights_grad
 
 def lane_space(n_hidden, n_features):
     """The last arguments of `few_features`; each thread needs its own."""
-    s, n = np.zeros(ROWS * LANES), n_features
-    return s, np.zeros((2 * n_hidden * n + 2 * n * n + 4 * n + 3, LANES)), address(lane_moments, s, 6)
+    rows, n = np.zeros(ROWS * LANES), n_features
+    return rows, np.zeros((2 * n_hidden * n + 2 * n * n + 4 * n + 3, LANES)), address(lane_moments, DOUBLES, 6)
