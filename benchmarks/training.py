@@ -2,6 +2,7 @@
 
     python benchmarks/training.py              samples per second, ratio, fraction of the FMA peak
     python benchmarks/training.py --equality   distribution of final losses from the same starting points
+    python benchmarks/training.py --start      seconds until a new process has trained models and knows their losses
 
 A sample is one input seen by one model, all-zero inputs included. PyTorch runs eagerly, all instances in one batched
 einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of instances at which it is fastest.
@@ -10,6 +11,9 @@ einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of in
 import argparse
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -47,6 +51,27 @@ def pytorch(model, weights, bias, n_steps):
         loss.backward()
         optimizer.step()
     return weight.detach().numpy().transpose(0, 2, 1).astype(float), offset.detach().numpy().astype(float)
+
+
+SHORT_RUN = """
+import numpy as np
+from phasediag import ToyModel, train
+train(ToyModel({m}, np.ones({n}), 0.5), n_models=32, n_steps=10, batch_size=1024, seed=0).loss
+"""
+
+
+def starts():
+    """Print how long the first and the later processes take, with an empty cache of compiled kernels at first."""
+    print(f"{'n, m':>7} {'cold (s)':>9} {'warm (s)':>9}")
+    for n, m in SIZES:
+        with tempfile.TemporaryDirectory() as cache:
+            seconds = []
+            for _ in range(4):
+                begin = time.perf_counter()
+                environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+                subprocess.run([sys.executable, "-c", SHORT_RUN.format(n=n, m=m)], env=environment, check=True)
+                seconds.append(time.perf_counter() - begin)
+        print(f"{f'{n}, {m}':>7} {seconds[0]:>9.1f} {min(seconds[1:]):>9.2f}", flush=True)
 
 
 def start(model, n_models, seed):
@@ -177,6 +202,7 @@ def equality(n_models, n_steps):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--equality", action="store_true", help="compare distributions of losses instead of speeds")
+    parser.add_argument("--start", action="store_true", help="measure cold and warm starts instead of speeds")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement")
     parser.add_argument("--models", type=int, default=256)
@@ -184,5 +210,7 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     if chosen.equality:
         equality(chosen.models, chosen.steps)
+    elif chosen.start:
+        starts()
     else:
         speed(chosen.rounds, chosen.seconds)

@@ -205,17 +205,18 @@ def _sum_line(typing, moments, at_moments):
     return types.void(moments, at_moments), emit
 
 
-@jit
+@jit(allocates=False)
 def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
-    """Draw one block of a minibatch; return the numbers of patterns present with few and with many samples.
+    """Draw one block of a minibatch.
 
-    Fills the arrays of ``space``. The empty pattern apart, ``few`` lists the patterns that are not sorted; their negated values
+    Fills the arrays of ``space``, the last one with the numbers of patterns present with few and with many samples. The empty
+    pattern apart, ``few`` lists the patterns that are not sorted; their negated values
     stand at the beginning of ``values``, sample by sample. ``patterns`` has a row of FIELDS numbers for each of the
     others: its integer, its number k of active features, that of its cells, and where its moments, corners and cells begin.
     A cell's numbers are its rounds and where its values begin; its j-th sample's k negated values lie there at distances of
     LANES, the next sample k LANES further on.
     """
-    state, words, counts, values, moments, few, patterns, cells, held = space
+    state, words, counts, values, moments, few, patterns, cells, held, found = space
     start, _, lattice = geometry
     draw_counts(key, step, block, sizes, law, state, words, counts)
     active = law[0]
@@ -264,4 +265,4 @@ def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
             )  # fmt: skip
             filled += most * k * LANES
             known += (k + 1) * (k + 2) // 2 * LANES
-    return n_few, n_sorted
+    found[0], found[1] = n_few, n_sorted

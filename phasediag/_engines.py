@@ -6,6 +6,7 @@ import numpy as np
 
 from ._cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from ._entries import mixed, singles
+from ._jit import address
 from ._optimizers import mover, step_scalars
 from ._products import outer, product
 from ._sgd import routines, train_independent, train_shared
@@ -74,11 +75,11 @@ class Patterns(_Trainer):
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
         self.patterns = _pattern_law(tuple(chunk.density), tuple(sorted(set(self.sizes), reverse=True)))
+        self.routines = routines(n, m, chunk.relu, self.adam, self.independent)
         set_up = self._set_up_independent if self.independent else self._set_up_shared
         set_up(n, int(self.sizes[0]), aligned(STATE, np.uint32), aligned(2 * self.sizes[0] + LANES, np.uint32))
         sums = n * (n + 1) * LANES
         self.work = (aligned(sums), aligned(n_vectors * sums), aligned(sums))
-        self.routines = routines(n, m, chunk.relu, self.adam, self.independent)
 
     def _set_up_independent(self, n, block, state, words):
         """Allocate the samples of one model."""
@@ -94,8 +95,9 @@ class Patterns(_Trainer):
         values = aligned(n * LANES * (block + 1 + ROUND * groups))
         moments = aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups)
         tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
-        held = aligned(2**MOST_LEVELS, np.int32)
-        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held)
+        held, found = aligned(2**MOST_LEVELS, np.int32), np.zeros(2, np.int64)
+        self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held, found)
+        self.routines += (address(draw_cells, self.keys[0], 0, 0, self.sizes, *self.law, self.space),)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
@@ -118,8 +120,8 @@ class Patterns(_Trainer):
 
     def _show_shared(self, step, block, model):
         """Yield (features, negated samples) of each pattern of a block, cell by cell."""
-        n_few, n_sorted = draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
-        _, _, counts, values, _, few, patterns, cells, _ = self.space
+        draw_cells(self.keys[0], step, block, self.sizes, *self.law, self.space)
+        _, _, counts, values, _, few, patterns, cells, _, (n_few, n_sorted) = self.space
         filled = 0
         for pattern in few[:n_few]:
             size = self.patterns[0][pattern] * counts[pattern]

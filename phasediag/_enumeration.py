@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 
 from ._few import few_moments
-from ._jit import address, call, jit
-from ._moments import clipped_moments, linear_moments, workspace
+from ._jit import address, call, jit, offset, pointer
+from ._moments import FEW, OUTPUT, clipped_moments, linear_moments, pointers, workspace
 from ._pieces import first_component
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
@@ -62,6 +62,8 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
     """
     gram, slope, others, place, out, curvature, chain, kernels = scratch
     n_models, m, n = weights.shape
+    space, a, found = pointers(work, order), pointer(others), pointer(out)
+    p = offset(a, n + 1)
     for model in range(n_models):
         for i in range(n):
             for j in range(i + 1):
@@ -75,9 +77,9 @@ def enumeration(weights, bias, importance, density, relu, order, losses, weights
             k = _order(gram, i, density, model, others, place)
             b, own, own_p, weight = bias[model, i], gram[i, i], density[model, i], importance[model, i]
             if k <= 2:
-                call(kernels[0], (b, own, residual, own_p, others, k, relu, order, out))
+                call(kernels[0], (b, own, residual, own_p, a, p, k, relu, order, found))
             else:
-                call(kernels[1], (b, own, residual, own_p, others, k, relu, order, out, work))
+                call(kernels[1], (b, own, residual, own_p, a, p, k, relu, order, found, n, space))
             losses[model, i] = out[0]
             if order > 0:
                 # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
@@ -152,18 +154,19 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n + 1, n + 1)),  # second derivatives of one output
         np.empty((n + 1, n_hidden * n + n)),
     )
-    kernels = np.array([_address(few_moments), 0, _address(_add_curvature)])
-    if n > 3:  # what three features do not need is not compiled for them
+    # what three features, or first derivatives, do not need is not compiled for them
+    kernels = np.array([_address(few_moments), 0, 0])
+    if n > 3:
         kernels[1] = _address(clipped_moments if relu else linear_moments)
+    if order > 1:
+        kernels[2] = _address(_add_curvature)
     return work, (*scratch, kernels)
 
 
 @cache
 def _address(function):
     """These functions are compiled apart from the loop over models."""
-    others, out, place = np.empty((4, 3)), np.empty(15), np.empty(1, np.int64)
     if function is _add_curvature:
-        cube = np.empty((1, 1, 1))
-        return address(function, cube, cube, 0, 0, 0.0, others, 0, place, out, others, others)
-    shared = 0.0, 0.0, 0.0, 0.0, others, 0, True, 0, out
-    return address(function, *shared) if function is few_moments else address(function, *shared, workspace(4, 0, True))
+        others, cube = np.empty((4, 3)), np.empty((1, 1, 1))
+        return address(function, cube, cube, 0, 0, 0.0, others, 0, np.empty(1, np.int64), np.empty(15), others, others)
+    return address(function, *(FEW if function is few_moments else OUTPUT))

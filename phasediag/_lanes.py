@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 from ._enumeration import NEGLIGIBLE
-from ._jit import address, call, jit
+from ._few import SEGMENTS
+from ._jit import DOUBLES, address, call, jit, offset, pointer
 
 LANES = 32  # a constant, so that the compiler knows the rows apart
 THIRD = 1.0 / 3.0
@@ -24,21 +25,6 @@ WEIGHT_1, WEIGHT_2, FIRST_1, FIRST_2, WIDTH_1, WIDTH_2 = (LANES * row for row in
 START_1, END_1, END_2, B_0, B_1, B_2, C_0, C_1, C_2, PER_OWN = (LANES * row for row in range(19, 29))
 SWAPPED = LANES * 29
 ROWS = 30
-
-# Segments in the order of `_few`. Constants: where z begins, as multiples of min(a_1, 0), max(a_1, 0), min(a_2, 0) and
-# max(a_2, 0), and where it ends; share as e_1 + s_1 p_1, e_2 + s_2 p_2 and a linear function of ratio = |a_2/a_1|; the
-# density at z; the densities weighted with u_1 (each power a linear function of ratio but for z²) and u_2; what can fall.
-SEGMENTS = np.array(
-    [
-        [0, 0, 0, 0, 0, 0, 0, 0, 1, -1, 1, -1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, -1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 1, 0, 0, 0, 0, 1, 1, -1, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1],
-        [1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0.5, 0, 0, 0.5, 1, 1],
-        [1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, -1, 1, 0, 0, 0.5, 1, -1, 0, 0.5, 0, 0, 1, 1],
-        [0, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, -1, 1, -0.5, -1, 1, -0.5, 0.5, 0, -0.5, 1, 1],
-    ],
-    dtype=np.float64,
-)
 
 
 @jit(fastmath=FUSED, inner=True)
@@ -124,7 +110,7 @@ def lane_moments(s, n_segments):
     for k in range(LOSS, SLOPE_2 + LANES):
         s[k] = 0.0
     for segment in range(n_segments):
-        c = SEGMENTS[segment]
+        c = offset(pointer(SEGMENTS), SEGMENTS.shape[1] * segment)
         _cut(s, c)
         if segment == 0:
             _add_middle(s, 0.5, 1.0, 1.0, 0.0)
@@ -208,9 +194,9 @@ def _pull_back(w, one, two, out):
 
 
 @jit(allocates=False)
-def few_features(weights, bias, importance, density, order, losses, weights_gradient, bias_gradient, s, block, kernel):
-    """As `enumeration` for two or three features, ReLU and order ≤ 1; ``s``, ``block``, ``kernel`` from `lane_space`."""
-    n_models, m, n = weights.shape
+def few_features(weights, bias, importance, density, order, losses, weights_gradient, bias_gradient, rows, block, kernel):
+    """As `enumeration` for two or three features, ReLU and order ≤ 1; ``rows``, ``block``, ``kernel`` from `lane_space`."""
+    (n_models, m, n), s = weights.shape, pointer(rows)
     # rows of the block: weights, then for every feature bias, density, importance and 1 − G_ii; G; slopes; gradient
     given = m * n
     gram = given + 4 * n
@@ -260,5 +246,5 @@ def few_features(weights, bias, importance, density, order, losses, weights_grad
 
 def lane_space(n_hidden, n_features):
     """The last arguments of `few_features`; each thread needs its own."""
-    s, n = np.zeros(ROWS * LANES), n_features
-    return s, np.zeros((2 * n_hidden * n + 2 * n * n + 4 * n + 3, LANES)), address(lane_moments, s, 6)
+    rows, n = np.zeros(ROWS * LANES), n_features
+    return rows, np.zeros((2 * n_hidden * n + 2 * n * n + 4 * n + 3, LANES)), address(lane_moments, DOUBLES, 6)

@@ -15,10 +15,11 @@ Derivatives are further functions under the same operator: ∂/∂a_j is p_j ∫
 from functools import cache
 
 import numpy as np
+from numba import types
 
-from ._jit import address, call, jit
+from ._jit import DOUBLES, INTEGERS, address, call, jit, offset, pointer
 from ._pieces import constant_piece, first_component, first_pieces, fraction, moments, quadratic_piece, split
-from ._window import average, average_inside, legendre, stretch
+from ._window import HIGH, PART, REST, RESULT, ROW, ROWS, average, average_inside, legendre, stretch
 
 # Two knots closer than this times |a_j| are one knot: f is smooth on the scale |a_j| once feature j is averaged over.
 SAME_KNOT = 2.0**-50
@@ -27,9 +28,14 @@ SAME_KNOT = 2.0**-50
 # callers.
 COUNT, FIRST_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE = range(6)
 
+# Types of the arguments of what computes one output: by `_few.few_moments`, and here, in the arrays of `pointers`.
+FEW = (0.0, 0.0, 0.0, 0.0, DOUBLES, DOUBLES, 0, True, 0, DOUBLES)
+SPACE = types.Tuple([DOUBLES] * 8 + [INTEGERS, DOUBLES, INTEGERS])
+OUTPUT = (*FEW, 0, SPACE)
+
 
 def workspace(n_features, order, relu):
-    """Arrays that `clipped_moments` works in."""
+    """Arrays that `clipped_moments` works in, for derivatives up to ``order``."""
     components, pieces = first_component(n_features, order), 2 ** (n_features - 1) + 1 if relu else 1
     # by order and component: derivatives in t; offspring of the u-weighted average, from the first
     kinds = np.full((order + 1, components, 2), -1)
@@ -44,41 +50,60 @@ def workspace(n_features, order, relu):
         np.empty((pieces, components, 3)),  # moments of the pieces
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
-        np.empty((11, n_features + 12)),  # rows of coefficients
+        np.empty(ROWS * ROW),  # rows of coefficients
         kinds,
         legendre(n_features + 1),
         _kernels().copy() if n_features > 3 else np.zeros(6, np.int64),  # up to three features need none
     )
 
 
+@jit(inner=True)
+def pointers(work, order):
+    """The arrays of a workspace as kernels take them: the two levels of pieces and of knots apart, one order's kinds."""
+    pieces, knots, table, rest, used, rows, kinds, nodes, kernels = work
+    return (
+        pointer(pieces),
+        offset(pointer(pieces), pieces.size // 2),
+        pointer(knots),
+        offset(pointer(knots), knots.size // 2),
+        pointer(table),
+        pointer(rest),
+        pointer(used),
+        pointer(rows),
+        offset(pointer(kinds), 2 * kinds.shape[1] * order),
+        pointer(nodes),
+        pointer(kernels),
+    )
+
+
 @cache
 def _kernels():
-    kernels, rows, others, pieces = np.zeros(6, np.int64), np.empty((1, 1)), np.empty((4, 1)), np.empty((1, 1, 1, 1))
-    work = pieces, rows, pieces[0], pieces[0], rows, rows, np.empty((1, 1, 1), np.int64), pieces[0], kernels
-    own = 0.0, 0.0, 0.0
-    kernels[FIRST_PIECES] = address(first_pieces, pieces[0], rows[0], 0.0, 0.0, 0, *own, others, rows[0], kernels)
-    kernels[LINEAR] = address(linear_moments, 0.0, *own, others, 0, True, 0, rows[0], work)
-    kernels[AVERAGE] = address(average, rows, 0, 0.0, 0.0, 0.0, 0.0, 0.0, True, 0)
-    kernels[AVERAGE_INSIDE] = address(average_inside, rows, rows[0], 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, True, 0, pieces[0])
-    kernels[AVERAGE_OVER] = address(_average_over, pieces, rows, 0, 0, others, 0, work)
+    kernels, n, x = np.zeros(6, np.int64), 0, 0.0
+    kernels[FIRST_PIECES] = address(first_pieces, DOUBLES, n, n, DOUBLES, x, x, n, x, x, x, DOUBLES, INTEGERS)
+    kernels[LINEAR] = address(linear_moments, *OUTPUT)
+    kernels[AVERAGE] = address(average, DOUBLES, n, x, x, x, x, x, True, n)
+    kernels[AVERAGE_INSIDE] = address(average_inside, DOUBLES, DOUBLES, x, x, x, x, x, n, x, True, n, DOUBLES, n)
+    kernels[AVERAGE_OVER] = address(_average_over, *[DOUBLES] * 4, n, x, x, x, x, n, n, SPACE)
     return kernels
 
 
 @jit(inner=True)
-def _average_over(pieces, knots, here, order, others, k, work):
+def _average_over(source, x, out, x_out, order, weight, density, lo, hi, k, n_features, space):
     """Average over feature k: from the pieces counted to those on the reach of the remaining features, counted again.
 
     The low and the high end of the window walk through the source, each holding what is left of its piece.
     """
-    _, _, table, rest, used, rows, kinds, nodes, kernels = work
-    n, kind = kernels[COUNT], kinds[order]
-    source, x, out, x_out, lo, hi = pieces[here], knots[here], pieces[1 - here], knots[1 - here], others[2, k], others[3, k]
-    n_components, degree = first_component(k, order), k + 2
-    weight, density = others[0, k - 1], others[1, k - 1]
+    _, _, _, _, table, rest, used, rows, kind, nodes, kernels = space
+    n, n_components, degree, width = kernels[COUNT], first_component(k, order), k + 2, n_features + 4
+    stride = first_component(n_features, order)  # components of a piece
     size, down, up, falling = abs(weight), min(weight, 0.0), max(weight, 0.0), weight < 0.0
+    upper = offset(rest, stride * width)  # what is left at the high end
+    row_low, row_high, row_rest, row_part = rows, offset(rows, HIGH), offset(rows, REST), offset(rows, PART)
     for piece in range(1, n - 1):
         for c in range(n_components):
-            table[piece, c, 0], table[piece, c, 1], table[piece, c, 2] = moments(source[piece, c], degree - kind[c, 0])
+            at = piece * stride + c
+            m0, m1, m2 = moments(offset(source, at * width), degree - kind[2 * c])
+            table[3 * at], table[3 * at + 1], table[3 * at + 2] = m0, m1, m2
     at_a, at_b, start_a, start_b, s, n_out = 0, 0, x[0], lo + up, lo, 0
     while at_b < n - 1 and x[at_b + 1] <= start_b:
         at_b += 1
@@ -91,16 +116,19 @@ def _average_over(pieces, knots, here, order, others, k, work):
         if fresh_a or fresh_b:
             xb, yb = fraction(start_b, passed, x[at_b + 1])
             for c in range(n_components):
-                d = degree - kind[c, 0]
+                d, line = degree - kind[2 * c], c * width
                 if fresh_a:
+                    at = at_a * stride * width + line
                     for i in range(d + 1):
-                        rest[0, c, i] = source[at_a, c, i]
+                        rest[line + i] = source[at + i]
                 if fresh_b:
+                    at = at_b * stride * width + line
                     for i in range(d + 1):
-                        rest[1, c, i] = source[at_b, c, i]
-                    split(rest[1, c], rows[1], xb, yb, d)
-                    m0, m1, m2 = moments(rows[1], d)
-                    used[c, 0], used[c, 1], used[c, 2] = stretch(0.0, max(passed - start_b, 0.0) / size, m0, m1, m2)
+                        upper[line + i] = source[at + i]
+                    split(offset(upper, line), row_high, xb, yb, d)
+                    m0, m1, m2 = moments(row_high, d)
+                    m0, m1, m2 = stretch(0.0, max(passed - start_b, 0.0) / size, m0, m1, m2)
+                    used[3 * c], used[3 * c + 1], used[3 * c + 2] = m0, m1, m2
             start_b = max(start_b, passed)
             fresh_a = fresh_b = False
         if e > s + SAME_KNOT * size or (e == hi and n_out == 0):
@@ -112,48 +140,51 @@ def _average_over(pieces, knots, here, order, others, k, work):
             xb, yb = fraction(start_b, hi1, x[at_b + 1])
             xm, ym = fraction(lo1, hi0, x[at_a + 1])
             for c in range(n_components):
-                d = degree - kind[c, 0]
-                births = 0 if kind[c, 1] < 0 else 2 if kind[c, 0] == 2 else 1
+                d, offspring = degree - kind[2 * c], kind[2 * c + 1]
+                births = 0 if offspring < 0 else 2 if kind[2 * c] == 2 else 1
+                low, high = offset(rest, c * width), offset(upper, c * width)
                 if inside:
-                    inside_arguments = start_a, x[at_a + 1], s + down, lo1, size, d, density, falling, births, nodes
-                    call(kernels[AVERAGE_INSIDE], (rows, rest[0, c], *inside_arguments))
-                split(rest[0, c], rows[0], xa, ya, d)
-                split(rest[1, c], rows[1], xb, yb, d)
+                    end = x[at_a + 1]
+                    most = n_features + 1
+                    inside_arguments = start_a, end, s + down, lo1, size, d, density, falling, births, nodes, most
+                    call(kernels[AVERAGE_INSIDE], (rows, low, *inside_arguments))
+                split(low, row_low, xa, ya, d)
+                split(high, row_high, xb, yb, d)
                 if not inside:
                     if at_a == at_b:
                         for i in range(d + 1):
-                            rows[5, i] = rest[0, c, i]
-                        split(rows[5], rows[6], xm, ym, d)
-                        m0, m1, m2 = moments(rows[6], d)
+                            row_rest[i] = low[i]
+                        split(row_rest, row_part, xm, ym, d)
+                        m0, m1, m2 = moments(row_part, d)
                     else:
                         whole = max(x[at_a + 1] - lo1, 0.0) / size
-                        n0, n1, n2 = moments(rest[0, c], d)
+                        n0, n1, n2 = moments(low, d)
                         m0, m1, m2 = stretch(0.0, whole, n0, n1, n2)
                         for piece in range(at_a + 1, at_b + 1):
-                            offset = (x[piece] - lo1) / size
+                            gap = (x[piece] - lo1) / size
                             if piece < at_b:
                                 length = (x[piece + 1] - x[piece]) / size
-                                n0, n1, n2 = table[piece, c, 0], table[piece, c, 1], table[piece, c, 2]
-                                n0, n1, n2 = stretch(offset, length, n0, n1, n2)
+                                at = 3 * (piece * stride + c)
+                                n0, n1, n2 = stretch(gap, length, table[at], table[at + 1], table[at + 2])
                             else:
                                 length = max(hi0 - x[piece], 0.0) / size
-                                n0, n1, n2 = used[c, 0], used[c, 1], used[c, 2]
-                                n1, n2 = offset * n0 + n1, offset * offset * n0 + 2.0 * offset * n1 + n2
+                                n0, n1, n2 = used[3 * c], used[3 * c + 1], used[3 * c + 2]
+                                n1, n2 = gap * n0 + n1, gap * gap * n0 + 2.0 * gap * n1 + n2
                             whole, m0, m1, m2 = whole + length, m0 + n0, m1 + n1, m2 + n2
-                        if whole > 0.0:
-                            m0, m1, m2 = m0 / whole, m1 / whole**2, m2 / whole**3
-                        else:
-                            m0, m1, m2 = rest[0, c, 0], rest[0, c, 0] / 2.0, rest[0, c, 0] / 3.0
-                    n0, n1, n2 = moments(rows[1], d)
+                        m0, m1, m2 = _mean(whole, m0, m1, m2, low[0])
+                    n0, n1, n2 = moments(row_high, d)
                     n0, n1, n2 = stretch((hi0 - x[at_b]) / size, (hi1 - hi0) / size, n0, n1, n2)
-                    used[c, 0], used[c, 1], used[c, 2] = used[c, 0] + n0, used[c, 1] + n1, used[c, 2] + n2
+                    used[3 * c] += n0
+                    used[3 * c + 1] += n1
+                    used[3 * c + 2] += n2
                     call(kernels[AVERAGE], (rows, d, density, share, m0, m1, m2, falling, births))
                 for birth in range(births + 1):
-                    child = c
+                    child, at = c, RESULT + birth * ROW
                     if birth > 0:
-                        child = first_component(k, order) + (kind[c, 1] if birth == 1 else 2 + k)
+                        child = n_components + (offspring if birth == 1 else 2 + k)
+                    target = offset(out, (n_out * stride + child) * width)
                     for i in range(d + 2 + birth):
-                        out[n_out, child, i] = rows[2 + birth, i]
+                        target[i] = rows[at + i]
             start_a, start_b, s = lo1, hi1, e
             n_out += 1
         if e == hi:
@@ -169,69 +200,79 @@ def _average_over(pieces, knots, here, order, others, k, work):
 
 
 @jit(inner=True)
-def _average_at(source, x, n, order, others, k, kind, out):
+def _mean(whole, m0, m1, m2, value):
+    """Moments as fractions of a window of length ``whole``; those of a constant ``value`` where it is a point."""
+    if whole > 0.0:
+        return m0 / whole, m1 / (whole * whole), m2 / (whole * whole * whole)
+    return value, value / 2.0, value / 3.0
+
+
+@jit(inner=True)
+def _average_at(source, x, n, order, weight, density, k, n_features, kind, out):
     """Average over the last feature k, at the one point b whose window is the whole of [x_0, x_n]."""
-    degree, size = k + 2, abs(others[0, k - 1])
-    density, falling, first = others[1, k - 1], others[0, k - 1] < 0.0, first_component(k, order)
+    degree, size, falling, first = k + 2, abs(weight), weight < 0.0, first_component(k, order)
+    stride, width = first_component(n_features, order), n_features + 4
     for c in range(first):
-        d = degree - kind[c, 0]
-        births = 0 if kind[c, 1] < 0 else 2 if kind[c, 0] == 2 else 1
+        d, offspring = degree - kind[2 * c], kind[2 * c + 1]
+        births = 0 if offspring < 0 else 2 if kind[2 * c] == 2 else 1
         whole = m0 = m1 = m2 = 0.0
         for piece in range(n):
-            length, offset = (x[piece + 1] - x[piece]) / size, (x[piece] - x[0]) / size
-            n0, n1, n2 = moments(source[piece, c], d)
-            n0, n1, n2 = stretch(offset, length, n0, n1, n2)
+            length, gap = (x[piece + 1] - x[piece]) / size, (x[piece] - x[0]) / size
+            n0, n1, n2 = moments(offset(source, (piece * stride + c) * width), d)
+            n0, n1, n2 = stretch(gap, length, n0, n1, n2)
             whole, m0, m1, m2 = whole + length, m0 + n0, m1 + n1, m2 + n2
-        if whole > 0.0:
-            m0, m1, m2 = m0 / whole, m1 / whole**2, m2 / whole**3
-        else:
-            m0, m1, m2 = source[0, c, 0], source[0, c, 0] / 2.0, source[0, c, 0] / 3.0
+        m0, m1, m2 = _mean(whole, m0, m1, m2, source[c * width])
         if falling:
             m1, m2 = m0 - m1, m0 - 2.0 * m1 + m2
-        out[c] = (1.0 - density) * (source[n - 1, c, d] if falling else source[0, c, 0]) + density * m0
+        point = source[((n - 1) * stride + c) * width + d] if falling else source[c * width]
+        out[c] = (1.0 - density) * point + density * m0
         if births > 0:
-            out[first + kind[c, 1]] = density * m1
+            out[first + offspring] = density * m1
         if births > 1:
             out[first + 2 + k] = density * m2
 
 
 @jit(inner=True)
-def linear_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+def linear_moments(b, own, residual, own_p, a, p, k, relu, order, out, n_features, space):
     """As `clipped_moments` without the clipping, ``relu`` being False."""
-    c = work[0][0, 0]
-    quadratic_piece(c, b, b, k + 2, order, residual, own_p, others, k)
+    pieces, _, _, _, _, _, _, _, _, _, _ = space
+    width = n_features + 4
+    quadratic_piece(pieces, width, b, b, k + 2, order, residual, own_p, a, p, k)
     for component in range(first_component(k + 1, order)):
-        out[component] = c[component, 0]
+        out[component] = pieces[component * width]
 
 
 @jit(inner=True)
-def clipped_moments(b, own, residual, own_p, others, k, relu, order, out, work):
+def clipped_moments(b, own, residual, own_p, a, p, k, relu, order, out, n_features, space):
     """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
 
-    Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``others``: in its first two rows the weights and
-    densities of the k other features with nonzero weight, by falling size (rows three and four are working space).
+    Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``a``, ``p``: weights and densities of the k other
+    features with nonzero weight, by falling size, n_features + 1 places each, and room for as much twice more.
     """
-    pieces, knots, _, _, _, rows, kinds, _, kernels = work
+    here, there, x, x_there, _, _, _, rows, kind, _, kernels = space
+    low, high = offset(a, 2 * (n_features + 1)), offset(a, 3 * (n_features + 1))
+    width = n_features + 4
     below = above = 0.0
-    others[2, k] = others[3, k] = b
+    low[k] = high[k] = b
     for l in range(k - 1, -1, -1):
-        below += min(others[0, l], 0.0)
-        above += max(others[0, l], 0.0)
-        others[2, l], others[3, l] = b + below, b + above
-    here, lo, hi = np.int64(0), others[2, 0], others[3, 0]
+        below += min(a[l], 0.0)
+        above += max(a[l], 0.0)
+        low[l], high[l] = b + below, b + above
+    lo, hi = low[0], high[0]
     if not relu or lo >= 0.0:
-        call(kernels[LINEAR], (b, own, residual, own_p, others, k, relu, order, out, work))
+        call(kernels[LINEAR], (b, own, residual, own_p, a, p, k, relu, order, out, n_features, space))
         return
     if hi < -own:
-        constant_piece(pieces[0, 0], k + 2, order, own_p, k)
+        constant_piece(here, width, k + 2, order, own_p, k)
     else:
-        first = pieces[0], knots[0], lo, hi, order, own, residual, own_p, others, rows[0], kernels
-        call(kernels[FIRST_PIECES], first)
+        size = first_component(n_features, order) * width
+        call(kernels[FIRST_PIECES], (here, size, width, x, lo, hi, order, own, residual, own_p, rows, kernels))
         for l in range(1, k):
-            call(kernels[AVERAGE_OVER], (pieces, knots, here, order, others, l, work))
-            here = 1 - here
+            one = order, a[l - 1], p[l - 1], low[l], high[l], l, n_features, space
+            call(kernels[AVERAGE_OVER], (here, x, there, x_there, *one))
+            here, there, x, x_there = there, here, x_there, x
         if k > 0:
-            _average_at(pieces[here], knots[here], kernels[COUNT], order, others, k, kinds[order], out)
+            _average_at(here, x, kernels[COUNT], order, a[k - 1], p[k - 1], k, n_features, kind, out)
             return
     for c in range(first_component(k + 1, order)):
-        out[c] = pieces[0, 0, c, 0]
+        out[c] = here[c * width]

@@ -11,7 +11,7 @@ order: f, f', then ∂f/∂a_k for k = 0 (the own weight a_i), 1, 2, …. Second
 
 import numpy as np
 
-from ._jit import jit
+from ._jit import jit, offset
 
 
 @jit
@@ -60,58 +60,63 @@ def fraction(start, x, end):
 
 
 @jit(inner=True)
-def quadratic_piece(c, s, e, degree, order, residual, own_p, others, processed):
+def quadratic_piece(c, width, s, e, degree, order, residual, own_p, a, p, processed):
     """Coefficients on [s, e] where z > 0 throughout: E (x_i − z)² = (mean − t)² + variance.
 
-    ``others``: weights and densities already averaged over; with all of them and s = e = b: the linear model's loss.
+    ``a``, ``p``: weights and densities already averaged over; with all of them and s = e = b: the linear model's loss.
     """
-    a, p = others[0], others[1]
     own_variance = own_p * (4.0 - 3.0 * own_p) / 12.0
     mean, variance = 0.5 * own_p * residual, residual * residual * own_variance
     for j in range(processed):
         mean -= 0.5 * p[j] * a[j]
         variance += a[j] * a[j] * (p[j] * (4.0 - 3.0 * p[j]) / 12.0)
-    ss, se, ee = (mean - s) ** 2 + variance, (mean - s) * (mean - e) + variance, (mean - e) ** 2 + variance
+    left, right = mean - s, mean - e
+    ss, se, ee = left * left + variance, left * right + variance, right * right + variance
     for i in range(degree + 1):
         k = degree - i
-        c[0, i] = (k * (k - 1) * ss + 2 * k * i * se + i * (i - 1) * ee) / (degree * (degree - 1))
+        c[i] = (k * (k - 1) * ss + 2 * k * i * se + i * (i - 1) * ee) / (degree * (degree - 1))
     if order == 0:
         return
     for i in range(degree):
         k = degree - 1 - i
-        c[1, i] = 2.0 * (k * (s - mean) + i * (e - mean)) / (degree - 1)
+        c[width + i] = 2.0 * (k * (s - mean) + i * (e - mean)) / (degree - 1)
     for k in range(processed + 1):
-        mean_k = -0.5 * own_p if k == 0 else -0.5 * p[k - 1]
-        variance_k = -2.0 * residual * own_variance if k == 0 else 2.0 * a[k - 1] * (p[k - 1] * (4.0 - 3.0 * p[k - 1]) / 12.0)
-        first = first_component(k, order)
+        if k == 0:
+            mean_k, variance_k, curvature = -0.5 * own_p, -2.0 * residual * own_variance, own_variance
+        else:
+            curvature = p[k - 1] * (4.0 - 3.0 * p[k - 1]) / 12.0
+            mean_k, variance_k = -0.5 * p[k - 1], 2.0 * a[k - 1] * curvature
+        at = first_component(k, order) * width
         for i in range(degree + 1):
             t_minus_mean = ((degree - i) * (s - mean) + i * (e - mean)) / degree
-            c[first, i] = variance_k - 2.0 * t_minus_mean * mean_k
+            c[at + i] = variance_k - 2.0 * t_minus_mean * mean_k
         if order == 2:
+            at += width
             for i in range(degree):
-                c[first + 1, i] = -2.0 * mean_k
+                c[at + i] = -2.0 * mean_k
             for l in range(k + 1):
-                mean_l = -0.5 * own_p if l == 0 else -0.5 * p[l - 1]
-                value = 2.0 * mean_k * mean_l
+                at += width
+                value = 2.0 * mean_k * (-0.5 * (own_p if l == 0 else p[l - 1]))
                 if l == k:
-                    value += 2.0 * (own_variance if k == 0 else p[k - 1] * (4.0 - 3.0 * p[k - 1]) / 12.0)
+                    value += 2.0 * curvature
                 for i in range(degree + 1):
-                    c[first + 2 + l, i] = value
+                    c[at + i] = value
     if order == 2:
         for i in range(degree - 1):
-            c[2, i] = 2.0
+            c[2 * width + i] = 2.0
 
 
 @jit(inner=True)
-def constant_piece(c, degree, order, own_p, processed):
+def constant_piece(c, width, degree, order, own_p, processed):
     """Coefficients where z ≤ 0 throughout: E x_i²."""
     for component in range(first_component(processed + 1, order)):
+        value = own_p / 3.0 if component == 0 else 0.0
         for i in range(degree + 1):
-            c[component, i] = own_p / 3.0 if component == 0 else 0.0
+            c[component * width + i] = value
 
 
 @jit(inner=True)
-def cubic_piece(c, s, e, order, own, residual, own_p, row):
+def cubic_piece(c, width, s, e, order, own, residual, own_p, row):
     """Coefficients on [s, e] within [−a_i, 0]: with v = −t/a_i and r = 1 − a_i,
 
     g/p_i = (1−v)³ r²/3 + (1−v)² v r + (1−v) v² + v³/3, which is its Bernstein form in v; derivatives in the same form.
@@ -143,26 +148,26 @@ def cubic_piece(c, s, e, order, own, residual, own_p, row):
                 x, y = (x1, y1) if level < i else (x0, y0)
                 for m in range(degree - level):
                     row[8 + m] = y * row[8 + m] + x * row[8 + m + 1]
-            c[component, i] = own_p * row[8]
+            c[component * width + i] = own_p * row[8]
 
 
 @jit(inner=True)
-def first_pieces(out, x, lo, hi, order, own, residual, own_p, others, row, count):
-    """Pieces of g on [lo, hi], left of −a_i, up to 0, and right of 0; their number goes to ``count``."""
-    s, degree, processed = lo, np.int64(3), np.int64(0)
+def first_pieces(out, size, width, x, lo, hi, order, own, residual, own_p, row, count):
+    """Pieces of g on [lo, hi], left of −a_i, up to 0, and right of 0, ``size`` entries each; their number goes to ``count``."""
+    s, degree, none = lo, np.int64(3), np.int64(0)
     n = np.int64(0)
     if s < -own:
         x[0], s = s, min(hi, -own)
-        constant_piece(out[0], degree, order, own_p, processed)
+        constant_piece(out, width, degree, order, own_p, none)
         n += 1
     if s < 0.0 and (s < hi or n == 0):
         x[n], e = s, min(hi, 0.0)
-        cubic_piece(out[n], s, e, order, own, residual, own_p, row)
+        cubic_piece(offset(out, n * size), width, s, e, order, own, residual, own_p, row)
         s = e
         n += 1
     if s < hi or n == 0:
         x[n] = s
-        quadratic_piece(out[n], s, hi, degree, order, residual, own_p, others, processed)
+        quadratic_piece(offset(out, n * size), width, s, hi, degree, order, residual, own_p, row, row, none)
         n += 1
     x[n] = hi
     count[0] = n

@@ -18,8 +18,7 @@ from numba import float32, types
 from numba.extending import intrinsic
 
 from ._cell_sums import adder
-from ._cells import draw_cells
-from ._jit import jit
+from ._jit import call, jit
 from ._optimizers import N_SCALARS, move_at_ir, scalars_ir
 from ._sample_sums import accumulator
 from ._streams import draw_block
@@ -130,30 +129,31 @@ def finisher(n, m, adam):
 
 
 def routines(n, m, relu, adam, independent):
-    """Return the addresses that the kernels below take."""
+    """Return the addresses of routines that the kernels below take."""
     made = (beginner(n, m, relu), accumulator(n, relu, independent), adder(n, relu), finisher(n, m, adam))
     return tuple(one.address for one in made)
 
 
-@jit
+@jit(allocates=False)
 def train_shared(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):
     """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
 
     parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2);
-    average: 2/(B n).
+    average: 2/(B n); routines: those of `routines` and the address of `draw_cells`.
     """
-    begin, accumulate, add, finish = routines
+    begin, accumulate, add, finish, draw = routines
     rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
     law, levels, geometry = law
     active, orders = law[0], law[1]
-    _, _, counts, values, moments, few, patterns, cells, _ = space
+    _, _, counts, values, moments, few, patterns, cells, _, found = space
     forms, sums, _ = work
     at_forms = address(forms, 0)
     for step in range(start, stop):
         for block in range(sizes.size):
-            n_few, n_sorted = draw_cells(keys[0], step, block, sizes, law, levels, geometry, space)
+            call(draw, (keys[0], step, block, sizes, law, levels, geometry, space))
+            n_few, n_sorted = found[0], found[1]
             for v in range(parameters.size // rows):
                 at_parameters, at_sums = address(parameters, v * rows), address(sums, v * row_sums)
                 invoke(begin, counts[0], block, at_parameters, at_forms, at_sums)
@@ -176,7 +176,7 @@ def train_shared(
                     )  # fmt: skip
 
 
-@jit
+@jit(allocates=False)
 def train_independent(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
 ):

@@ -22,7 +22,7 @@ TILE = 512  # samples of a tile
 STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
 
 
-@jit
+@jit(allocates=False)
 def draw_tile(key, step, tile, law, state, x, at):
     """Draw a tile of a minibatch from entry ``at`` of ``x`` on: features by samples, rows of STRIDE."""
     most, scale = law
@@ -57,7 +57,7 @@ def errors():
     return routine(subtract, *"nnffnnfff")
 
 
-@jit
+@jit(allocates=False)
 def train_dense(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars,
     state, x, buffers,

@@ -20,7 +20,7 @@ from ._vectors import LANES, address, fma, invoke, load, routine, splat, store, 
 BLOCK = 1024  # samples drawn together
 
 
-@jit
+@jit(allocates=False)
 def draw_sparse(key, step, block, n_samples, law, previous, space):
     """Draw a block of a minibatch as lists of active features; return (samples with several, with none, entries).
 
@@ -121,7 +121,7 @@ def weigher():
     return routine(weigh, "n", "n", types.float32, *"fff")
 
 
-@jit
+@jit(allocates=False)
 def train_sparse(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars,
     space, work,

@@ -186,7 +186,7 @@ class PatternLaw:
         )  # fmt: skip
 
 
-@jit
+@jit(allocates=False)
 def draw_outcome(words, i, start, stop, cut, alias):
     """Draw from the alias table in entries start … stop − 1, using the i-th pair of words."""
     bits = (uint64(words[2 * i]) << uint64(32)) | uint64(words[2 * i + 1])
@@ -214,7 +214,7 @@ def _count_below(typing, words, n_vectors, limit):
     return types.int64(words, types.intp, types.uint32), emit
 
 
-@jit
+@jit(allocates=False)
 def draw_counts(key, step, block, sizes, law, state, words, counts):
     """Seed the generators of one block of a minibatch and draw how many of its samples have each pattern."""
     _, _, usual, others, below, count_start, count_cut, count_alias = law
@@ -238,7 +238,7 @@ def draw_counts(key, step, block, sizes, law, state, words, counts):
     counts[usual] = sizes[block] - rest
 
 
-@jit
+@jit(allocates=False)
 def draw_block(key, step, block, sizes, law, space):
     """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
 

@@ -191,7 +191,13 @@ def upright(weights):
     """
     weights = np.asarray(weights, dtype=float)
     represented = np.linalg.norm(weights, axis=0) > ROUNDING
-    basis, _ = np.linalg.qr(weights[:, represented], mode="complete")
+    axes, independent = np.zeros((0, len(weights))), []
+    for i in np.flatnonzero(represented):  # one antipodal to another gives no direction of its own, but its rounding's
+        rest = weights[:, i] - axes.T @ (axes @ weights[:, i])
+        if len(axes) < len(weights) and np.linalg.norm(rest) > ROUNDING:
+            axes = np.vstack([axes, rest / np.linalg.norm(rest)])
+            independent.append(i)
+    basis, _ = np.linalg.qr(weights[:, independent], mode="complete")
     upper = basis.T @ weights
     upper[np.abs(upper) <= ROUNDING] = 0.0
     leading = upper[np.arange(len(upper)), np.argmax(upper != 0, axis=1)]

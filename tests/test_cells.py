@@ -20,8 +20,8 @@ from phasediag._vectors import WORDS, load, lookup_ir, pointer, store, vector
 
 def draw(trainer, step=0, block=0):
     """Return one block's patterns that are sorted: (k, samples of each cell, moments of each cell, lower corners, widths)."""
-    _, n_sorted = draw_cells(trainer.keys[0], step, block, trainer.sizes, *trainer.law, trainer.space)
-    _, _, counts, values, moments, _, patterns, cells, _ = trainer.space
+    draw_cells(trainer.keys[0], step, block, trainer.sizes, *trainer.law, trainer.space)
+    _, _, counts, values, moments, _, patterns, cells, _, (_, n_sorted) = trainer.space
     found = []
     for pattern, k, n_cells, known, _, first in patterns[: n_sorted * FIELDS].reshape(-1, FIELDS):
         if k == 1:  # n_cells is the number of rows, first where they begin

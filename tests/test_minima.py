@@ -18,6 +18,7 @@ from phasediag import (
     interference,
     minimize,
 )
+from phasediag.minima import upright
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 
@@ -214,3 +215,12 @@ def test_a_bad_seed_is_named(seed):
     """A seed that makes no generator is refused by name."""
     with pytest.raises(ValueError, match="seed must be"):
         minimize(ToyModel(1, [1, 1], 0.5), seed=seed)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-17, 1e-16, -3e-17])
+def test_pairs_leave_the_axes_to_other_features(noise):
+    """Turned upright, an antipodal pair and a dedicated feature keep to axes of their own, whatever the rounding."""
+    weights = np.array([[1.0, -1.0 + noise, noise, 0.0], [noise, 2 * noise, 0.6, -0.8], [-noise, noise, 0.8, 0.6]])
+    expected = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    assert np.allclose(upright(weights), expected, rtol=0, atol=1e-15)
+    assert np.array_equal(upright(weights) == 0, expected == 0)
