@@ -22,7 +22,8 @@ from ._few_active import add_few_active
 from ._jit import address, call, jit
 from ._pairs import add_pairs
 from ._polynomial import add_polynomial
-from ._series import FEATURE_COLUMNS, SHARED_COLUMNS, STAGES, add_block, sum_series
+from ._series import STAGES, SUMS, add_block, sum_series
+from ._transforms import ROW
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
@@ -40,15 +41,20 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, work, shared, recent, bounds, singles, found, kernels = space
+    compact, table, work, sums, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
-    count = 0
+    count, last = 0, -1
     for j in range(p.size):
         if j != i and abs(gram[j]) > NEGLIGIBLE:
             compact[0, count] = gram[j]
             compact[1, count] = p[j]
+            if last < 0 or p[j] > compact[1, last]:
+                last = count
             count += 1
+    if count > 0:  # the series wants the feature most likely active last
+        for row in range(2):
+            compact[row, last], compact[row, count - 1] = compact[row, count - 1], compact[row, last]
     a, p_a, none_before, none_but = compact[0, :count], compact[1, :count], compact[2, :count], compact[3, :count]
     some_but, slope_a = compact[4, :count], compact[5, :count]
     none, some, two = 1.0, 0.0, 0.0  # probabilities of none, at least one, at least two active
@@ -77,7 +83,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
     if count >= 2 and high > 0.0:
-        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, none_before, work, slope_a, found))
+        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, none_before, table, slope_a, found))
     error = 0.0
     period = 0.0
     nodes = 0
@@ -94,7 +100,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
         call(kernels[NODES], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
         goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
-        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
+        call(kernels[SERIES], (goal, a, p_a, work, sums, recent, slope_a, found, kernels[BLOCK]))
         error += found[3]
         nodes = int(found[4])
         if found[3] == math.inf:
@@ -102,6 +108,8 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
     rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
+    if count > 0:
+        slope_a[last], slope_a[count - 1] = slope_a[count - 1], slope_a[last]
     k = 0
     for j in range(p.size):
         if j == i:
@@ -145,8 +153,9 @@ def feature_losses(
     n = weights.shape[1]
     space = (
         np.empty((6, n)),
-        np.empty((n + 1, FEATURE_COLUMNS)),
-        np.empty(SHARED_COLUMNS),
+        np.empty((n // 16 + 1, 96)),
+        np.empty((n + 1) * ROW),
+        np.empty(SUMS),
         np.empty((STAGES, n + 4)),
         np.empty((96, 2)),
         np.empty((n, 3)),
@@ -166,8 +175,8 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        call(space[7][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
-        found = space[6]
+        call(space[8][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[7]
         loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
@@ -182,9 +191,9 @@ def _kernels():
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
     goal = 1, *[0.0] * 9
-    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
-    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, row, True, table, row)
-    space = table, table, row, table, table, table, row, kernels
+    kernels[SERIES] = address(sum_series, goal, row, row, row, row, table, row, row, 0)
+    kernels[BLOCK] = address(add_block, 0.0, 0.0, True, True, 0.0, 1, row, row)
+    space = table, table, row, row, table, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 
