@@ -156,7 +156,7 @@ def feature_losses(
         np.empty((n // 16 + 1, 96)),
         np.empty((n + 1) * ROW),
         np.empty(SUMS),
-        np.empty((STAGES, n + 4)),
+        np.empty((STAGES, 2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
         np.empty(6),

@@ -64,15 +64,16 @@ def store(typing, array, offset, value):
     return types.void(array, types.intp, doubles), emit
 
 
+def _splat(builder, value):
+    """Emit a vector whose lanes all equal a scalar."""
+    one = builder.insert_element(ir.Constant(DOUBLES, ir.Undefined), value, WORD(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES))
+
+
 @intrinsic
 def splat(typing, value):
     """Return a vector whose lanes all equal a scalar."""
-
-    def emit(context, builder, sig, args):
-        one = builder.insert_element(ir.Constant(DOUBLES, ir.Undefined), args[0], WORD(0))
-        return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES))
-
-    return doubles(types.float64), emit
+    return doubles(types.float64), lambda context, builder, sig, args: _splat(builder, args[0])
 
 
 def _fma(builder, a, b, c):
@@ -114,6 +115,20 @@ def complex_product(typing, a_re, a_im, b_re, b_im):
         return cgutils.pack_array(builder, (re, _fma(builder, a_re, b_im, builder.fmul(a_im, b_re))))
 
     return types.UniTuple(doubles, 2)(*[doubles] * 4), emit
+
+
+@intrinsic
+def polynomial(typing, x, *coefficients):
+    """Return c₀ + c₁x + c₂x² + … of scalar coefficients."""
+
+    def emit(context, builder, sig, args):
+        coefficients = [_splat(builder, value) for value in cgutils.unpack_tuple(builder, args[1])]
+        value = coefficients.pop()
+        for coefficient in reversed(coefficients):
+            value = _fma(builder, value, args[0], coefficient)
+        return value
+
+    return doubles(doubles, types.StarArgTuple(coefficients)), emit
 
 
 @intrinsic

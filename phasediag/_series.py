@@ -4,17 +4,14 @@ import math
 
 from ._doubles import LANES, complex_fma, complex_product, load, splat, store, total
 from ._jit import call, jit
-from ._transforms import ALL_IM, ALL_RE, G_IM, G_RE, OFFSET, ROW, SLOPE, T_IM, T_RE, next_phase, own_transform, start_row, transform
+from ._transforms import ALL_IM, ALL_RE, G_IM, G_RE, LANE_NUMBERS, OFFSET, ROW, SLOPE_IM, SLOPE_RE, T_IM, T_RE, next_phase, own_transform, start_row, transform
 
-NODES = 32
 STAGES = 5  # how many stages back the sums are watched for having settled
-# On the estimated tail: with 2.5 slopes exceeded it in 6 of 27 000 random and adversarial outputs, by up to 1.2, with 3 in
-# 2 of 56 000, by up to 1.1; losses never came near it.
-CAUTION = 3.0
+CAUTION = 1.25  # on the estimated tail
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
-LOSS, SLOPE_B, SLOPE_I, LANE = (LANES * slot for slot in range(4))
-SUMS = 4 * LANES
+LOSS_RE, LOSS_IM, SLOPE_B_RE, SLOPE_B_IM, SLOPE_I_RE, SLOPE_I_IM = (LANES * slot for slot in range(6))
+SUMS = 6 * LANES
 
 
 @jit(inner=True)
@@ -24,7 +21,7 @@ def add_block(first, unit, few, slopes, p_i, n, work, sums):
     Where states with few active features are taken out (``few``), all products are relative to the probability that none is.
     """
     zero, one = splat(0.0), splat(1.0)
-    inverse = splat(unit) / (splat(first) + load(sums, LANE))
+    inverse = splat(unit) / (splat(first) + load(LANE_NUMBERS, 0))
     # over the features so far: exactly one active, and at least one, two, three
     only_re = only_im = one_re = one_im = two_re = two_im = three_re = three_im = zero
     for j in range(n):
@@ -56,9 +53,13 @@ def add_block(first, unit, few, slopes, p_i, n, work, sums):
     own_re, own_im = complex_product(turn_re, turn_im, -(g_re * inverse + h_im), h_re - g_im * inverse)
     re, im = complex_product(v_re, v_im, two_re, two_im)
     re, im = complex_fma(idle_re, idle_im, three_re, three_im, re, im)
-    store(sums, LOSS, im * inverse + load(sums, LOSS))
-    store(sums, SLOPE_B, load(sums, SLOPE_B) + re)
-    store(sums, SLOPE_I, load(sums, SLOPE_I) + (own_re * two_re - own_im * two_im))
+    store(sums, LOSS_RE, load(sums, LOSS_RE) + im * inverse)
+    store(sums, LOSS_IM, load(sums, LOSS_IM) - re * inverse)
+    store(sums, SLOPE_B_RE, load(sums, SLOPE_B_RE) + re)
+    store(sums, SLOPE_B_IM, load(sums, SLOPE_B_IM) + im)
+    re, im = complex_fma(own_re, own_im, two_re, two_im, load(sums, SLOPE_I_RE), load(sums, SLOPE_I_IM))
+    store(sums, SLOPE_I_RE, re)
+    store(sums, SLOPE_I_IM, im)
     if not slopes:
         return
     # the slope in a_j: over all states but j's of the other features, without those with none and, i inactive, one active
@@ -72,8 +73,10 @@ def add_block(first, unit, few, slopes, p_i, n, work, sums):
         t_re, t_im = load(work, at + T_RE), load(work, at + T_IM)
         re, im = complex_fma(load(work, at + ALL_RE), load(work, at + ALL_IM), v_re, v_im, none_re, none_im)
         re, im = complex_fma(t_re, t_im, only_re_j, only_im_j, re, im)
-        slope = load(work, at + SLOPE) + re * load(work, at + G_RE)
-        store(work, at + SLOPE, slope - im * load(work, at + G_IM))
+        slope_re, slope_im = load(work, at + SLOPE_RE), load(work, at + SLOPE_IM)
+        re, im = complex_fma(re, im, load(work, at + G_RE), load(work, at + G_IM), slope_re, slope_im)
+        store(work, at + SLOPE_RE, re)
+        store(work, at + SLOPE_IM, im)
         v_re, v_im = complex_fma(t_re, t_im, v_re, v_im, v_re, v_im)
         if few and j == n - 1:
             only_re_j, only_im_j = idle_re, idle_im
@@ -119,12 +122,45 @@ def _unit(j, n, p, p_i, scale, root):
 
 
 @jit(inner=True)
+def _take_sum(sums, at, new, j):
+    """Move a complex sum, lanes added up, to entries 2j and 2j + 1 of ``new``; return its real part."""
+    re = total(load(sums, at))
+    new[2 * j], new[2 * j + 1] = re, total(load(sums, at + LANES))
+    store(sums, at, splat(0.0))
+    store(sums, at + LANES, splat(0.0))
+    return re
+
+
+@jit(inner=True, once=True)
+def _tail(recent, stage, power, end, p, p_i, scale, root, enough):
+    """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``."""
+    n = p.size
+    for back in range(STAGES):
+        row = recent[(stage - back) % STAGES]
+        row[2 * n + 7] = 1.0 / ((end / row[2 * n + 6]) ** power - 1.0) ** 2
+    error = 0.0
+    for turn in range(n, 2 * n + 3):
+        j = turn if turn < n + 3 else turn - (n + 3)
+        re = im = most = 0.0
+        for back in range(STAGES):
+            row = recent[(stage - back) % STAGES]
+            re += row[2 * j]
+            im += row[2 * j + 1]
+            most = max(most, (re * re + im * im) * row[2 * n + 7])
+        error = max(error, CAUTION * math.sqrt(most) / _unit(j, n, p, p_i, scale, root))
+        if error > enough:
+            break
+    return error
+
+
+@jit(inner=True)
 def sum_series(goal, a, p, work, sums, recent, slope, found, kernel):
     """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
     ``goal`` is (most nodes, sure nodes, error after them, tolerance, scale, slack, period, a_i, p_i, b). The sums end
     after the sure nodes, or with an infinite error at the most nodes, or where they have settled: what follows is estimated
     from what each of the last one to five stages (of an eighth) together have added, as if that fell by the slowest power.
+    The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
     The last feature must be the one most likely active. ``kernel`` is the address of `add_block`.
     """
     most, sure, rest, tolerance, scale, slack, period, a_i, p_i, b = goal
@@ -138,52 +174,33 @@ def sum_series(goal, a, p, work, sums, recent, slope, found, kernel):
         start_row(work, j * ROW, p[j] / max(1.0 - p[j], SURELY) if few else p[j], a[j], 0.0 if few else p[j], unit * a[j])
     start_row(work, n * ROW, p_i, a_i, 0.0, unit * a_i)
     start_row(work, (n + 1) * ROW, 2.0 / period * (none if few else 1.0), 1.0, 0.0, unit * b)
-    for m in range(LANES):
-        sums[LOSS + m] = sums[SLOPE_B + m] = sums[SLOPE_I + m] = 0.0
-        sums[LANE + m] = m
+    sums[:] = 0.0
     root = math.sqrt(scale) * slack
     smallest = _three_smallest(a)
     stage = 0
-    first, end = 1.0, NODES * 1.0  # floats: a literal whole number would be compiled a second time
+    first, end = 1.0, LANES * 1.0  # floats: a literal whole number would be compiled a second time
     while True:
         new = recent[stage % STAGES]
-        new[n + 3] = first - 1.0
-        while first <= end and first <= sure and first + NODES - 1 <= most:
-            for _ in range(NODES // LANES):
-                call(kernel, (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
-                first += LANES
-        # the sums of the lanes, which start again from zero
-        for j in range(n + 3):
-            if j < n:
-                new[j] = total(load(work, j * ROW + SLOPE))
-                store(work, j * ROW + SLOPE, splat(0.0))
-                slope[j] += new[j]
-            else:
-                new[j] = total(load(sums, (j - n) * LANES))
-                store(sums, (j - n) * LANES, splat(0.0))
-                found[j - n] += new[j]
+        new[2 * n + 6] = first - 1.0
+        while first <= end and first <= sure and first + LANES - 1 <= most:
+            call(kernel, (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
+            first += LANES
+        for j in range(n):
+            slope[j] += _take_sum(work, j * ROW + SLOPE_RE, new, j)
+        for j in range(3):
+            found[j] += _take_sum(sums, 2 * LANES * j, new, n + j)
         found[4] = first - 1
         if first > sure:
             found[3] = rest
             return
         if stage >= STAGES:
-            power = _slowest_power(2.0 * math.pi / period * recent[(stage + 1) % STAGES, n + 3], a_i, smallest)
-            for back in range(STAGES):
-                row = recent[(stage - back) % STAGES]
-                row[n + 4] = 1.0 / ((end / row[n + 3]) ** power - 1.0)
-            error = 0.0
-            for j in range(n + 3):
-                moved = most_moved = 0.0
-                for back in range(STAGES):
-                    row = recent[(stage - back) % STAGES]
-                    moved += row[j]
-                    most_moved = max(most_moved, abs(moved) * row[n + 4])
-                error = max(error, CAUTION * most_moved / _unit(j, n, p, p_i, scale, root))
+            power = _slowest_power(unit * recent[(stage + 1) % STAGES, 2 * n + 6], a_i, smallest)
+            error = _tail(recent, stage, power, end, p, p_i, scale, root, tolerance)
             if error <= tolerance:
                 found[3] = error
                 return
-        if first + NODES - 1 > most:
+        if first + LANES - 1 > most:
             found[3] = math.inf
             return
         stage += 1
-        end += NODES * max(1.0, math.floor(end / (8 * NODES) + 0.5))
+        end += LANES * max(1.0, math.floor(end / (8 * LANES) + 0.5))

@@ -2,16 +2,18 @@
 
 import math
 
-from ._doubles import LANES, complex_product, load, splat, store
+import numpy as np
+
+from ._doubles import LANES, complex_product, load, polynomial, splat, store
 from ._jit import jit
 
-FUSED = {"contract"}  # a·b + c may be one rounding
+LANE_NUMBERS = np.arange(float(LANES))
 # Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ, less an offset; g = ρ φ'; the product
-# of the factors 1 + t over the features before; sum of the slope. Scalars: w, ρ, 1/a, the offset, the angle from node to node
+# of the factors 1 + t over the features before; sum of the slope (and its imaginary part). Scalars: w, ρ, 1/a, the offset, the angle from node to node
 # and the phase from block to block.
-PHASE_RE, PHASE_IM, T_RE, T_IM, G_RE, G_IM, ALL_RE, ALL_IM, SLOPE = (LANES * slot for slot in range(9))
-WEIGHT, RATIO, INVERSE, OFFSET, ANGLE, STEP_RE, STEP_IM = range(9 * LANES, 9 * LANES + 7)
-ROW = 10 * LANES
+PHASE_RE, PHASE_IM, T_RE, T_IM, G_RE, G_IM, ALL_RE, ALL_IM, SLOPE_RE, SLOPE_IM = (LANES * slot for slot in range(10))
+WEIGHT, RATIO, INVERSE, OFFSET, ANGLE, STEP_RE, STEP_IM = range(10 * LANES, 10 * LANES + 7)
+ROW = 11 * LANES
 H_RE, H_IM = ALL_RE, ALL_IM  # ρ φ'' of the output's own feature
 
 
@@ -30,7 +32,7 @@ def start_row(work, at, ratio, a, offset, angle):
         c, s = (c - s) * (c + s), 2.0 * c * s
         size *= 2
     work[at + STEP_RE], work[at + STEP_IM] = c, s
-    for m in range(at + SLOPE, at + SLOPE + LANES):
+    for m in range(at + SLOPE_RE, at + SLOPE_IM + LANES):
         work[m] = 0.0
 
 
@@ -44,29 +46,27 @@ def next_phase(work, at):
     return c, s
 
 
-@jit(fastmath=FUSED, inner=True)
+@jit(inner=True)
 def _fill_small(work, at, first, second):
     """Fill t, g and, for a ``second`` derivative, h where |y| < 1: moments 0, 1, 2 of e^{iyu} over a uniform u."""
-    ratio = work[at + RATIO]
-    for m in range(LANES):
-        x = 0.5 * work[at + ANGLE] * (first + m)
-        v = x * x
-        # E cos xV = sinc x, E (V/x) sin xV = j₁(x)/x and E V² cos xV over V = 2u − 1; then e^{iyu} = e^{ix} e^{ixV}
-        sinc = v * (-1 / 5040 + v * (1 / 362880 + v * (-1 / 39916800 + v / 6227020800)))
-        sinc = 1.0 + v * (-1 / 6 + v * (1 / 120 + sinc))
-        j1 = v * (-1 / 45360 + v * (1 / 3991680 + v * (-1 / 518918400 + v / 93405312000)))
-        j1 = 1 / 3 + v * (-1 / 30 + v * (1 / 840 + j1))
-        c, s = sinc - v * j1, x * sinc
-        half = 0.5 * x * j1
-        work[at + T_RE + m] = ratio * c * sinc
-        work[at + T_IM + m] = ratio * s * sinc
-        work[at + G_RE + m] = ratio * (0.5 * c * sinc - s * half)
-        work[at + G_IM + m] = ratio * (0.5 * s * sinc + c * half)
-        if second:
-            even = v * (-1 / 6480 + v * (1 / 443520 + v * (-1 / 47174400 + v / 7185024000)))
-            even = 0.25 * (sinc + 1 / 3 + v * (-1 / 10 + v * (1 / 168 + even)))
-            work[at + H_RE + m] = ratio * (c * even - s * half)
-            work[at + H_IM + m] = ratio * (s * even + c * half)
+    x = splat(0.5 * work[at + ANGLE]) * (splat(first) + load(LANE_NUMBERS, 0))
+    v = x * x
+    # E cos xV = sinc x, E (V/x) sin xV = j₁(x)/x and E V² cos xV over V = 2u − 1; then e^{iyu} = e^{ix} e^{ixV}
+    sinc = polynomial(v, 1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
+    j1 = polynomial(v, 1 / 3, -1 / 30, 1 / 840, -1 / 45360, 1 / 3991680, -1 / 518918400, 1 / 93405312000)
+    c, s = sinc - v * j1, x * sinc
+    half = splat(0.5) * (x * j1)
+    ratio = splat(work[at + RATIO])
+    store(work, at + T_RE, ratio * (c * sinc))
+    store(work, at + T_IM, ratio * (s * sinc))
+    middle = splat(0.5) * sinc
+    store(work, at + G_RE, ratio * (c * middle - s * half))
+    store(work, at + G_IM, ratio * (s * middle + c * half))
+    if second:
+        even = polynomial(v, 1 / 3, -1 / 10, 1 / 168, -1 / 6480, 1 / 443520, -1 / 47174400, 1 / 7185024000)
+        even = splat(0.25) * (sinc + even)
+        store(work, at + H_RE, ratio * (c * even - s * half))
+        store(work, at + H_IM, ratio * (s * even + c * half))
 
 
 @jit(inner=True, once=True)

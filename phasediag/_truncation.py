@@ -96,16 +96,16 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
 def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, found):
     """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error, to ``found``.
 
-    There the series differ from the powers of z by at most T^r (|z|/T)^{r+1} ≤ T^r e^{λ(|z| − T)} for λT ≥ 3.
+    At |z| = T + x the series of z⁺^r, r = 0, 1, 2, are off by at most x^r (1 + x/T): by r = 2, and so by differentiation below
+    it, P(z + T) − P(z) = (z + T)². With λT ≥ 3 that is at most c_r (eλ)^−r e^{λx}, c = 1.13, 1.5, 7.4.
     """
     least = p_i
     for j in range(a.size):
         least = min(least, p[j])
     root = math.sqrt(scale)
     slopes = 2.0 * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
-    goal = math.log((reach * (reach + 2.0) / scale + (reach + 1.0) * slopes) / tolerance)
     best = reach
-    rate = math.sqrt(2.0 * max(goal, 1.0) / variance)
+    rate = math.sqrt(2.0 * max(-math.log(tolerance), 1.0) / variance)
     for _ in range(16):
         up = math.exp(rate * b)
         down = 1.0 / up
@@ -119,10 +119,9 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, fo
             else:
                 up *= 1.0 + density * x * (0.5 + x / 5.9)
                 down *= 1.0 + density * x * (-0.5 + x / 5.9)
-        mass = math.log(up + down)
-        period = (mass + goal) / rate
-        if period < reach:  # the bound holds all the more with the powers of a period between this one and the true one
-            period = (mass + math.log((period * (period + 2.0) / scale + (period + 1.0) * slopes) / tolerance)) / rate
+        unit = 1.0 / (math.e * rate)
+        off = (7.4 * unit + 3.0) * unit / scale + (1.5 * unit + 1.13) * slopes  # the loss is of z⁺(z⁺ − 2x_i)
+        period = (math.log(up + down) + math.log(off / tolerance)) / rate
         if period * rate >= 3.0 and period < best:
             best = period
         elif best < reach:
