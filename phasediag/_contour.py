@@ -20,10 +20,11 @@ import numpy as np
 
 from ._few_active import add_few_active
 from ._jit import address, call, jit
+from ._nodes import add_nodes
 from ._pairs import add_pairs
 from ._polynomial import add_polynomial
-from ._series import STAGES, SUMS, add_block, sum_series
-from ._transforms import ROW
+from ._rows import ROW
+from ._series import STAGES, SUMS, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
@@ -192,7 +193,7 @@ def _kernels():
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
     goal = 1, *[0.0] * 9
     kernels[SERIES] = address(sum_series, goal, row, row, row, row, table, row, row, 0)
-    kernels[BLOCK] = address(add_block, 0.0, 0.0, True, True, 0.0, 1, row, row)
+    kernels[BLOCK] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     space = table, table, row, row, table, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
