@@ -23,13 +23,13 @@ from ._jit import address, call, jit
 from ._nodes import add_nodes
 from ._pairs import add_pairs
 from ._polynomial import add_polynomial
-from ._rows import ROW
-from ._series import STAGES, SUMS, sum_series
+from ._rows import NARROW_ROW, ROW
+from ._series import NARROW_SUMS, STAGES, SUMS, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(8)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, TERMS, NARROW_TERMS, LOSS = range(9)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 
@@ -42,7 +42,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, table, work, sums, recent, bounds, singles, found, kernels = space
+    compact, table, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
     count, last = 0, -1
@@ -99,9 +99,13 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         if period < reach:
             error = 0.1 * tolerance
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
-        call(kernels[NODES], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
-        goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
-        call(kernels[SERIES], (goal, a, p_a, work, sums, recent, slope_a, found, kernels[BLOCK]))
+        call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, found))
+        goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
+        fine = found[5]
+        space = work, narrow, sums, narrow_sums, recent
+        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[TERMS], kernels[NARROW_TERMS]))
+        if found[4] > fine:
+            error += 0.1 * tolerance
         error += found[3]
         nodes = int(found[4])
         if found[3] == math.inf:
@@ -156,7 +160,9 @@ def feature_losses(
         np.empty((6, n)),
         np.empty((n // 16 + 1, 96)),
         np.empty((n + 1) * ROW),
+        np.empty((n + 1) * NARROW_ROW, np.float32),
         np.empty(SUMS),
+        np.empty(NARROW_SUMS, np.float32),
         np.empty((STAGES, 2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
@@ -176,25 +182,27 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        call(space[8][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
-        found = space[7]
+        call(space[10][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[9]
         loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
 @cache
 def _kernels():
-    row, table = np.empty(1), np.empty((1, 1))
+    row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(8, np.int64)
+    kernels = np.zeros(9, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
     kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
-    goal = 1, *[0.0] * 9
-    kernels[SERIES] = address(sum_series, goal, row, row, row, row, table, row, row, 0)
-    kernels[BLOCK] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
-    space = table, table, row, row, table, table, table, row, kernels
+    goal = 1, *[0.0] * 10
+    series = row, narrow, row, narrow, table
+    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, 0, 0)
+    kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
+    kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
+    space = table, table, *series, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 

@@ -11,14 +11,15 @@ RE, IM = PHASE * DOUBLES, (PHASE + 1) * DOUBLES
 
 
 @jit(inner=True)
-def start_row(work, at, ratio, a, offset, angle, first):
+def start_row(work, at, weight, ratio, a, offset, angle, first):
     """Prepare a row of doubles for the nodes from ``first`` on; ``angle`` is that between two nodes."""
     numbers = at + NUMBERS
-    weight = ratio / a
     work[numbers + WEIGHT], work[numbers + RATIO], work[numbers + INVERSE] = weight, ratio, 1.0 / a
     work[numbers + OFFSET], work[numbers + ANGLE] = offset, angle
-    work[at + RE], work[at + IM] = weight * math.cos(first * angle), weight * math.sin(first * angle)
     c, s = math.cos(angle), math.sin(angle)
+    work[at + RE], work[at + IM] = weight * c, weight * s
+    if first > 1.0:
+        work[at + RE], work[at + IM] = weight * math.cos(first * angle), weight * math.sin(first * angle)
     size = 1
     while size < DOUBLES:
         for m in range(at, at + size):

@@ -3,14 +3,16 @@
 import math
 
 from ._jit import call, jit
-from ._nodes import DOUBLES, SLOPE, VECTORS, take
-from ._rows import ROW, start_row
+from ._nodes import DOUBLES, SINGLES, SLOPE, take
+from ._rows import NARROW_ROW, ROW, narrow_row, start_row
 
 STAGES = 5  # how many stages back the sums are watched for having settled
 CAUTION = 1.25  # on the estimated tail
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
-SUMS = 6 * DOUBLES
+NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
+REFRESH = 512.0  # nodes after which phases in single precision are computed afresh
+SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
 
 
 @jit(inner=True, once=True)
@@ -73,44 +75,67 @@ def _tail(recent, stage, power, end, p, p_i, scale, root, enough):
 
 
 @jit(inner=True)
-def sum_series(goal, a, p, work, sums, recent, slope, found, kernel):
+def _start(first, unit, few, none, period, a_i, p_i, b, a, p, work):
+    """Prepare the rows for the nodes from ``first`` on."""
+    n = a.size
+    for j in range(n):
+        ratio = p[j] / max(1.0 - p[j], SURELY) if few else p[j]
+        start_row(work, j * ROW, ratio / a[j], ratio, a[j], 0.0 if few else ratio, unit * a[j], first)
+    start_row(work, n * ROW, p_i / a_i, p_i, a_i, 0.0, unit * a_i, first)
+    start_row(work, (n + 1) * ROW, 2.0 / period * (none if few else 1.0), 0.0, b, 0.0, unit * b, first)
+
+
+@jit(inner=True)
+def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found, kernel, narrow_kernel):
     """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
-    ``goal`` is (most nodes, sure nodes, error after them, tolerance, scale, slack, period, a_i, p_i, b). The sums end
-    after the sure nodes, or with an infinite error at the most nodes, or where they have settled: what follows is estimated
-    from what each of the last one to five stages (of an eighth) together have added, as if that fell by the slowest power.
-    The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
-    The last feature must be the one most likely active. ``kernel`` is the address of `add_nodes`.
+    ``goal`` is (most nodes, sure nodes, error after them, nodes in double precision, tolerance, scale, slack, period, a_i, p_i,
+    b). The sums end after the sure nodes, or with an infinite error at the most nodes, or where they have settled: what follows
+    is estimated from what each of the last one to five stages (of an eighth) together have added, as if that fell by the slowest
+    power. The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
+    The last feature must be the one most likely active. The kernels are the addresses of `add_nodes`.
     """
-    most, sure, rest, tolerance, scale, slack, period, a_i, p_i, b = goal
+    most, sure, rest, fine, tolerance, scale, slack, period, a_i, p_i, b = goal
     n = a.size
     none = 1.0
     for j in range(n):
         none *= max(1.0 - p[j], SURELY)
     few = none > SCARCE
+    if none < NARROW_SCARCE:
+        fine = math.inf
     unit = 2.0 * math.pi / period
-    for j in range(n):
-        ratio, offset = (p[j] / max(1.0 - p[j], SURELY), 0.0) if few else (p[j], p[j])
-        start_row(work, j * ROW, ratio, a[j], offset, unit * a[j], 1.0)
-    start_row(work, n * ROW, p_i, a_i, 0.0, unit * a_i, 1.0)
-    start_row(work, (n + 1) * ROW, 2.0 / period * (none if few else 1.0), 1.0, 0.0, unit * b, 1.0)
+    _start(1.0, unit, few, none, period, a_i, p_i, b, a, p, work)
     sums[:] = 0.0
+    narrow_sums[:] = 0.0
     root = math.sqrt(scale) * slack
     smallest = _three_smallest(a)
-    stage = 0
-    first, end = 1.0, DOUBLES * 1.0  # floats: a literal whole number would be compiled a second time
+    stage, lanes, slopes = 0, DOUBLES, slack < math.inf
+    first, end, turned = 1.0, DOUBLES * 1.0, 1.0  # floats: a literal whole number would be compiled a second time
     while True:
         new = recent[stage % STAGES]
         new[2 * n + 6] = first - 1.0
-        while first <= end and first <= sure and first + DOUBLES - 1 <= most:
-            call(kernel, (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
-            first += DOUBLES
-        for j in range(n):
-            new[2 * j], new[2 * j + 1] = take(work, j * ROW + SLOPE * DOUBLES)
-            slope[j] += new[2 * j]
-        for j in range(3):
-            new[2 * (n + j)], new[2 * (n + j) + 1] = take(sums, 2 * DOUBLES * j)
-            found[j] += new[2 * (n + j)]
+        if first > fine and (lanes == DOUBLES or first > turned + REFRESH):
+            if lanes == SINGLES:
+                _start(first, unit, few, none, period, a_i, p_i, b, a, p, work)
+            for j in range(n + 2):
+                narrow_row(work, j * ROW, narrow, j * NARROW_ROW)
+            lanes, turned = SINGLES, first
+        while first <= end and first <= sure and first + lanes - 1 <= most:
+            if lanes == DOUBLES:
+                call(kernel, (first, 1.0 / unit, few, slopes, p_i, n, work, sums))
+            else:
+                call(narrow_kernel, (first, 1.0 / unit, few, slopes, p_i, n, narrow, narrow_sums))
+            first += lanes
+        for j in range(n + 3):
+            if lanes == DOUBLES:
+                re, im = take(work, j * ROW + SLOPE * DOUBLES) if j < n else take(sums, 2 * DOUBLES * (j - n))
+            else:
+                re, im = take(narrow, j * NARROW_ROW + SLOPE * SINGLES) if j < n else take(narrow_sums, 2 * SINGLES * (j - n))
+            new[2 * j], new[2 * j + 1] = re, im
+            if j < n:
+                slope[j] += re
+            else:
+                found[j - n] += re
         found[4] = first - 1
         if first > sure:
             found[3] = rest
@@ -121,8 +146,8 @@ def sum_series(goal, a, p, work, sums, recent, slope, found, kernel):
             if error <= tolerance:
                 found[3] = error
                 return
-        if first + DOUBLES - 1 > most:
+        if first + lanes - 1 > most:
             found[3] = math.inf
             return
         stage += 1
-        end += DOUBLES * max(1.0, math.floor(end / (8 * DOUBLES) + 0.5))
+        end += lanes * max(1.0, math.floor(end / (8 * lanes) + 0.5))

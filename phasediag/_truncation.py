@@ -6,6 +6,7 @@ from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
+SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
 
 
 @jit(inner=True)
@@ -22,7 +23,7 @@ def _envelope(y):
 
 @jit(inner=True, once=True)
 def _term_bound(omega, a_i, p_i, a, p, scale, slack):
-    """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
+    """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
 
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
@@ -52,30 +53,37 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
     slope_b = idle * three + slope * two
-    return 4.0 * (slope_b / (omega * scale) + (slope_b + own * two + ratio * (idle * two + slope * one)) / (root * slack))
+    common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
+    ratio /= root * slack
+    return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * (none + one))
 
 
 @jit(inner=True)
 def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
     """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
 
-    They go to ``found``.
+    Then from which node on single precision errs by less than an eighth of the tolerance, and that bound. They go to
+    ``found``.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
+    found[3] = found[4] = found[5] = math.inf
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
     start, growth, last = 8.0, 1.3, 0
     k = start
     for last in range(bounds.size):
-        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
+        bound, whole = _term_bound(step * k, a_i, p_i, a, p, scale, slack)
+        bound /= period
         bounds[last, 0] = k
         bounds[last, 1] = bound
+        if found[5] == math.inf and SINGLE * whole / period * math.sqrt(k) < 0.125 * tolerance:
+            found[5] = k
         if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
-        if k > MOST_SURE and growth < 2.0:
-            found[3] = found[4] = math.inf
+        # also where it would have to fall faster than it does where few features are active
+        if (k > MOST_SURE or found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6) and growth < 2.0:
             return
         if bound * k < 0.02 * tolerance:
             growth = 8.0
@@ -90,6 +98,8 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
         rest += piece
         last -= 1
     found[3], found[4] = bounds[last, 0], rest
+    if bounds[last, 0] < 4.0 * found[5]:
+        found[5] = math.inf
 
 
 @jit(inner=True)
