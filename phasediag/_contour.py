@@ -24,12 +24,12 @@ from ._nodes import add_nodes
 from ._pairs import add_pairs
 from ._polynomial import add_polynomial
 from ._rows import NARROW_ROW, ROW
-from ._series import NARROW_SUMS, STAGES, SUMS, sum_series
+from ._series import NARROW_SUMS, STAGES, SUMS, start, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, TERMS, NARROW_TERMS, LOSS = range(9)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 
@@ -103,7 +103,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
         fine = found[5]
         space = work, narrow, sums, narrow_sums, recent
-        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[TERMS], kernels[NARROW_TERMS]))
+        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[START:]))
         if found[4] > fine:
             error += 0.1 * tolerance
         error += found[3]
@@ -163,7 +163,7 @@ def feature_losses(
         np.empty((n + 1) * NARROW_ROW, np.float32),
         np.empty(SUMS),
         np.empty(NARROW_SUMS, np.float32),
-        np.empty((STAGES, 2 * n + 8)),
+        np.empty(STAGES * (2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
         np.empty(6),
@@ -191,15 +191,16 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
 def _kernels():
     row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(9, np.int64)
+    kernels = np.zeros(10, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
     kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
     goal = 1, *[0.0] * 10
-    series = row, narrow, row, narrow, table
-    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, 0, 0)
+    series = row, narrow, row, narrow, row
+    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
+    kernels[START] = address(start, 1.0, 1, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
     kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
     space = table, table, *series, table, table, row, kernels

@@ -6,7 +6,7 @@ from ._jit import call, jit
 from ._nodes import DOUBLES, SINGLES, SLOPE, take
 from ._rows import NARROW_ROW, ROW, narrow_row, start_row
 
-STAGES = 5  # how many stages back the sums are watched for having settled
+STAGES = 4  # how many stages back the sums are watched for having settled
 CAUTION = 1.25  # on the estimated tail
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
@@ -53,21 +53,20 @@ def _unit(j, n, p, p_i, scale, root):
 
 
 @jit(inner=True, once=True)
-def _tail(recent, stage, power, end, p, p_i, scale, root, enough):
+def _tail(recent, size, stage, power, end, p, p_i, scale, root, enough):
     """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``."""
     n = p.size
-    for back in range(STAGES):
-        row = recent[(stage - back) % STAGES]
-        row[2 * n + 7] = 1.0 / ((end / row[2 * n + 6]) ** power - 1.0) ** 2
+    for at in range(0, STAGES * size, size):
+        recent[at + 2 * n + 7] = 1.0 / ((end / recent[at + 2 * n + 6]) ** power - 1.0) ** 2
     error = 0.0
     for turn in range(n, 2 * n + 3):
         j = turn if turn < n + 3 else turn - (n + 3)
         re = im = most = 0.0
         for back in range(STAGES):
-            row = recent[(stage - back) % STAGES]
-            re += row[2 * j]
-            im += row[2 * j + 1]
-            most = max(most, (re * re + im * im) * row[2 * n + 7])
+            at = (stage - back) % STAGES * size
+            re += recent[at + 2 * j]
+            im += recent[at + 2 * j + 1]
+            most = max(most, (re * re + im * im) * recent[at + 2 * n + 7])
         error = max(error, CAUTION * math.sqrt(most) / _unit(j, n, p, p_i, scale, root))
         if error > enough:
             break
@@ -75,25 +74,34 @@ def _tail(recent, stage, power, end, p, p_i, scale, root, enough):
 
 
 @jit(inner=True)
-def _start(first, unit, few, none, period, a_i, p_i, b, a, p, work):
-    """Prepare the rows for the nodes from ``first`` on."""
+def start(first, lanes, unit, few, weight, a_i, p_i, b, a, p, work, narrow):
+    """Prepare the rows for the nodes from ``first`` on; ``weight`` is that of the terms."""
     n = a.size
-    for j in range(n):
-        ratio = p[j] / max(1.0 - p[j], SURELY) if few else p[j]
-        start_row(work, j * ROW, ratio / a[j], ratio, a[j], 0.0 if few else ratio, unit * a[j], first)
-    start_row(work, n * ROW, p_i / a_i, p_i, a_i, 0.0, unit * a_i, first)
-    start_row(work, (n + 1) * ROW, 2.0 / period * (none if few else 1.0), 0.0, b, 0.0, unit * b, first)
+    for j in range(n + 2):
+        own, ratio, offset = b, 0.0, 0.0
+        if j < n:
+            own, ratio = a[j], p[j]
+            if few:
+                ratio /= max(1.0 - p[j], SURELY)
+            else:
+                offset = ratio
+        elif j == n:
+            own, ratio = a_i, p_i
+        start_row(work, j * ROW, weight if j > n else ratio / own, ratio, own, offset, unit * own, first)
+        if lanes == SINGLES:
+            narrow_row(work, j * ROW, narrow, j * NARROW_ROW)
 
 
 @jit(inner=True)
-def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found, kernel, narrow_kernel):
+def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found, kernels):
     """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
     ``goal`` is (most nodes, sure nodes, error after them, nodes in double precision, tolerance, scale, slack, period, a_i, p_i,
     b). The sums end after the sure nodes, or with an infinite error at the most nodes, or where they have settled: what follows
-    is estimated from what each of the last one to five stages (of an eighth) together have added, as if that fell by the slowest
+    is estimated from what each of the last one to four stages (of a sixth) together have added, as if that fell by the slowest
     power. The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
-    The last feature must be the one most likely active. The kernels are the addresses of `add_nodes`.
+    The last feature must be the one most likely active. The kernels are the addresses of `start` and, for double and single
+    precision, `add_nodes`.
     """
     most, sure, rest, fine, tolerance, scale, slack, period, a_i, p_i, b = goal
     n = a.size
@@ -103,35 +111,34 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
     few = none > SCARCE
     if none < NARROW_SCARCE:
         fine = math.inf
-    unit = 2.0 * math.pi / period
-    _start(1.0, unit, few, none, period, a_i, p_i, b, a, p, work)
-    sums[:] = 0.0
-    narrow_sums[:] = 0.0
-    root = math.sqrt(scale) * slack
+    for m in range(SUMS):
+        sums[m] = 0.0
+    for m in range(NARROW_SUMS):
+        narrow_sums[m] = 0.0
+    unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
     smallest = _three_smallest(a)
-    stage, lanes, slopes = 0, DOUBLES, slack < math.inf
-    first, end, turned = 1.0, DOUBLES * 1.0, 1.0  # floats: a literal whole number would be compiled a second time
+    stage, lanes, size = 0, DOUBLES, 2 * n + 8
+    first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
     while True:
-        new = recent[stage % STAGES]
-        new[2 * n + 6] = first - 1.0
-        if first > fine and (lanes == DOUBLES or first > turned + REFRESH):
-            if lanes == SINGLES:
-                _start(first, unit, few, none, period, a_i, p_i, b, a, p, work)
-            for j in range(n + 2):
-                narrow_row(work, j * ROW, narrow, j * NARROW_ROW)
-            lanes, turned = SINGLES, first
+        new = stage % STAGES * size
+        recent[new + 2 * n + 6] = first - 1.0
+        if first > fine:
+            lanes = SINGLES
+        if turned == 0.0 or lanes == SINGLES and (turned < fine or first > turned + REFRESH):
+            call(kernels[0], (first, lanes, unit, few, weight, a_i, p_i, b, a, p, work, narrow))
+            turned = first
         while first <= end and first <= sure and first + lanes - 1 <= most:
             if lanes == DOUBLES:
-                call(kernel, (first, 1.0 / unit, few, slopes, p_i, n, work, sums))
+                call(kernels[1], (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
             else:
-                call(narrow_kernel, (first, 1.0 / unit, few, slopes, p_i, n, narrow, narrow_sums))
+                call(kernels[2], (first, 1.0 / unit, few, slack < math.inf, p_i, n, narrow, narrow_sums))
             first += lanes
         for j in range(n + 3):
             if lanes == DOUBLES:
                 re, im = take(work, j * ROW + SLOPE * DOUBLES) if j < n else take(sums, 2 * DOUBLES * (j - n))
             else:
                 re, im = take(narrow, j * NARROW_ROW + SLOPE * SINGLES) if j < n else take(narrow_sums, 2 * SINGLES * (j - n))
-            new[2 * j], new[2 * j + 1] = re, im
+            recent[new + 2 * j], recent[new + 2 * j + 1] = re, im
             if j < n:
                 slope[j] += re
             else:
@@ -141,8 +148,8 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             found[3] = rest
             return
         if stage >= STAGES:
-            power = _slowest_power(unit * recent[(stage + 1) % STAGES, 2 * n + 6], a_i, smallest)
-            error = _tail(recent, stage, power, end, p, p_i, scale, root, tolerance)
+            power = _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
+            error = _tail(recent, size, stage, power, end, p, p_i, scale, root, tolerance)
             if error <= tolerance:
                 found[3] = error
                 return
@@ -150,4 +157,4 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             found[3] = math.inf
             return
         stage += 1
-        end += lanes * max(1.0, math.floor(end / (8 * lanes) + 0.5))
+        end += lanes * max(1.0, math.floor(end / (6 * lanes) + 0.5))
