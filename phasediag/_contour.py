@@ -18,10 +18,11 @@ from functools import cache
 
 import numpy as np
 
+from ._emission import DOUBLES
 from ._few_active import add_few_active
 from ._jit import address, call, jit
 from ._nodes import add_nodes
-from ._pairs import add_pairs
+from ._pairs import PAIRS_ROW, TOTALS, add_pairs
 from ._polynomial import add_polynomial
 from ._rows import NARROW_ROW, ROW
 from ._series import NARROW_SUMS, STAGES, SUMS, start, sum_series
@@ -42,7 +43,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, table, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
+    compact, pairs, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
     count, last = 0, -1
@@ -84,7 +85,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
     if count >= 2 and high > 0.0:
-        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, none_before, table, slope_a, found))
+        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, pairs, slope_a, found))
     error = 0.0
     period = 0.0
     nodes = 0
@@ -158,7 +159,7 @@ def feature_losses(
     n = weights.shape[1]
     space = (
         np.empty((6, n)),
-        np.empty((n // 16 + 1, 96)),
+        np.empty(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW),
         np.empty((n + 1) * ROW),
         np.empty((n + 1) * NARROW_ROW, np.float32),
         np.empty(SUMS),
@@ -193,7 +194,7 @@ def _kernels():
     own = 0.0, 0.0, row, row
     kernels = np.zeros(10, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
-    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
+    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
@@ -203,7 +204,7 @@ def _kernels():
     kernels[START] = address(start, 1.0, 1, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
     kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
-    space = table, table, *series, table, table, row, kernels
+    space = table, row, *series, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 

@@ -11,8 +11,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._emission import Lanes
 from ._jit import jit
-from ._vectors import LONG, WORD
+from ._vectors import LONG
 
 BYTES = 64
 # Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; g = ρ φ'(iy); the
@@ -22,101 +23,23 @@ PHASE, T, G, ALL, SLOPE = range(0, 10, 2)  # vectors; imaginary parts follow
 H = ALL  # ρ φ''(iy) of the output's own feature
 VECTORS = 11
 WEIGHT, RATIO, INVERSE, OFFSET, ANGLE, STEP_RE, STEP_IM = range(7)
-DOUBLES, SINGLES = 8, 16  # lanes
 LOSS, SLOPE_B, SLOPE_I = range(0, 6, 2)  # vectors of the sums
 
 
-class _Lanes:
-    """Emission of arithmetic on vectors of one kind of numbers; complex numbers are pairs."""
+def _number(lanes, row, name):
+    """Emit a number of a row."""
+    return lanes.builder.load(lanes.builder.gep(row, [LONG((VECTORS - 1) * lanes.count + name)]))
 
-    def __init__(self, builder, double):
-        self.builder, self.number = builder, ir.DoubleType() if double else ir.FloatType()
-        self.count = DOUBLES if double else SINGLES
-        self.kind = ir.VectorType(self.number, self.count)
-        self.suffix = f"v{self.count}f{64 if double else 32}"
-        self.zero = self.constant(0.0)
 
-    def constant(self, value):
-        return ir.Constant(self.kind, [value] * self.count)
-
-    def splat(self, value):
-        """A vector with equal lanes from a number of either size."""
-        if value.type != self.number:
-            value = self.builder.fptrunc(value, self.number)
-        one = self.builder.insert_element(ir.Constant(self.kind, ir.Undefined), value, WORD(0))
-        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, self.count), [0] * self.count))
-
-    def fma(self, a, b, c):
-        kind = ir.FunctionType(self.kind, [self.kind] * 3)
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix}"), [a, b, c])
-
-    def mul(self, a, b):
-        return self.builder.fmul(a, b)
-
-    def add(self, a, b):
-        """The sum of two complex numbers."""
-        return tuple(self.builder.fadd(x, y) for x, y in zip(a, b, strict=True))
-
-    def neg(self, a):
-        return tuple(self.builder.fneg(x) for x in a)
-
-    def scale(self, a, by):
-        """A complex number times a real one."""
-        return tuple(self.builder.fmul(x, by) for x in a)
-
-    def product(self, a, b, plus=None):
-        """a b, or a b + ``plus``."""
-        c = plus or (None, None)
-        re = self.fma(a[0], b[0], c[0]) if plus else self.mul(a[0], b[0])
-        im = self.fma(a[0], b[1], c[1]) if plus else self.mul(a[0], b[1])
-        return self.fma(self.builder.fneg(a[1]), b[1], re), self.fma(a[1], b[0], im)
-
-    def polynomial(self, x, *coefficients):
-        value = self.constant(coefficients[-1])
-        for coefficient in reversed(coefficients[:-1]):
-            value = self.fma(value, x, self.constant(coefficient))
-        return value
-
-    # memory: rows of vectors and numbers
-
-    def address(self, base, vector):
-        """The address of a vector of a row."""
-        place = self.builder.gep(base, [LONG(vector * self.count)])
-        return self.builder.bitcast(place, self.kind.as_pointer())
-
-    def load(self, base, vector):
-        """A complex vector of a row."""
-        return tuple(self.builder.load(self.address(base, vector + part), align=8) for part in (0, 1))
-
-    def store(self, base, vector, value):
-        for part in (0, 1):
-            self.builder.store(value[part], self.address(base, vector + part), align=8)
-
-    def number_at(self, base, name):
-        """A number of a row."""
-        return self.builder.load(self.builder.gep(base, [LONG((VECTORS - 1) * self.count + name)]))
-
-    def spread(self, base, name):
-        return self.splat(self.number_at(base, name))
-
-    def variable(self, value):
-        """A complex variable, which the compiler keeps in registers."""
-        made = tuple(cgutils.alloca_once(self.builder, self.kind) for _ in value)
-        self.set(made, value)
-        return made
-
-    def get(self, variable):
-        return tuple(self.builder.load(part) for part in variable)
-
-    def set(self, variable, value):
-        for part, entry in zip(value, variable, strict=True):
-            self.builder.store(part, entry)
+def _spread(lanes, row, name):
+    """Emit a number of a row as a vector."""
+    return lanes.splat(_number(lanes, row, name))
 
 
 def _next_phase(lanes, row):
     """Emit the phase of these nodes, times the weight; store the one of the next."""
     phase = lanes.load(row, PHASE)
-    step = lanes.spread(row, STEP_RE), lanes.spread(row, STEP_IM)
+    step = _spread(lanes, row, STEP_RE), _spread(lanes, row, STEP_IM)
     lanes.store(row, PHASE, lanes.product(phase, step))
     return phase
 
@@ -129,11 +52,11 @@ def _transform(lanes, row, nodes, inverse, last, own=False):
     """
     builder = lanes.builder
     phase = _next_phase(lanes, row)
-    angle = lanes.number_at(row, ANGLE)
+    angle = _number(lanes, row, ANGLE)
     reach = builder.fmul(angle, last)
     one = ir.Constant(reach.type, 1.0)
     small = builder.and_(builder.fcmp_ordered("<", reach, one), builder.fcmp_ordered(">", reach, builder.fneg(one)))
-    ratio, t = lanes.spread(row, RATIO), lanes.variable((lanes.zero, lanes.zero))
+    ratio, t = _spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
     with builder.if_else(small, likely=False) as (then, otherwise):
         with then:
             x = lanes.mul(lanes.splat(builder.fmul(angle, ir.Constant(angle.type, 0.5))), nodes)
@@ -154,8 +77,8 @@ def _transform(lanes, row, nodes, inverse, last, own=False):
                 lanes.store(row, H, lanes.product(turn, (square, slope)))
         with otherwise:
             c, s = lanes.scale(phase, inverse)
-            weight = lanes.mul(lanes.spread(row, WEIGHT), inverse)
-            h = lanes.mul(lanes.spread(row, INVERSE), inverse)
+            weight = lanes.mul(_spread(lanes, row, WEIGHT), inverse)
+            h = lanes.mul(_spread(lanes, row, INVERSE), inverse)
             im = builder.fsub(weight, c)
             g = lanes.fma(builder.fneg(im), h, s), lanes.fma(s, h, builder.fneg(c))
             lanes.set(t, (s, im))
@@ -190,7 +113,7 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
         t = _transform(lanes, row, nodes, inverse, last)
         with builder.if_then(builder.icmp_signed("<", loop.index, end)):
             lanes.set(only, lanes.add(lanes.get(only), t))
-        t = builder.fsub(t[0], lanes.spread(row, OFFSET)), t[1]
+        t = builder.fsub(t[0], _spread(lanes, row, OFFSET)), t[1]
         a1, a2 = lanes.get(once), lanes.get(twice)
         every = builder.fadd(a1[0], one), a1[1]
         lanes.store(row, T, t)
@@ -240,7 +163,7 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
 def _terms(typing, first, unit, few, slopes, p_i, n, work, sums):
     def emit(context, builder, sig, args):
         *numbers, n, work, sums = args
-        lanes = _Lanes(builder, sig.args[6].dtype == types.float64)
+        lanes = Lanes(builder, sig.args[6].dtype == types.float64)
         work, sums = (context.make_array(sig.args[k])(context, builder, args[k]).data for k in (6, 7))
         _emit_terms(lanes, *numbers, n, work, sums)
         return context.get_dummy_value()
@@ -253,14 +176,10 @@ def take(typing, array, at):
     """Return real and imaginary part of a complex sum, lanes added up in one fixed order, and set the sum to zero."""
 
     def emit(context, builder, sig, args):
-        lanes = _Lanes(builder, sig.args[0].dtype == types.float64)
+        lanes = Lanes(builder, sig.args[0].dtype == types.float64)
         base = builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
-        wide = ir.VectorType(ir.DoubleType(), lanes.count)
-        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType(), wide])
-        add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{lanes.count}f64")
-        parts = [part if part.type == wide else builder.fpext(part, wide) for part in lanes.load(base, 0)]
+        sums = [lanes.total(part) for part in lanes.load(base, 0)]
         lanes.store(base, 0, (lanes.zero, lanes.zero))
-        sums = [builder.call(add, [ir.Constant(ir.DoubleType(), 0.0), part], fastmath=("reassoc",)) for part in parts]
         return cgutils.pack_array(builder, sums)
 
     return types.UniTuple(types.float64, 2)(array, types.intp), emit

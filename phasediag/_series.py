@@ -2,8 +2,9 @@
 
 import math
 
+from ._emission import DOUBLES, SINGLES
 from ._jit import call, jit
-from ._nodes import DOUBLES, SINGLES, SLOPE, take
+from ._nodes import SLOPE, take
 from ._rows import NARROW_ROW, ROW, narrow_row, start_row
 
 STAGES = 4  # how many stages back the sums are watched for having settled
