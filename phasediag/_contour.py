@@ -11,6 +11,7 @@ Fourier series of a periodic Bernoulli polynomial, and (z⁺)² = z³/3T + z²/2
 z⁺ and 1_{z>0} follow by differentiation. What is left is the mass beyond ±T, bounded after Chernoff, and the truncation
 of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere. With
 r features active the terms fall as k^{−r−1} or faster once every k|a_j| has passed T: few active ones are what takes nodes.
+The far ones are so small that single precision does.
 """
 
 import math
@@ -201,7 +202,7 @@ def _kernels():
     goal = 1, *[0.0] * 10
     series = row, narrow, row, narrow, row
     kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
-    kernels[START] = address(start, 1.0, 1, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
+    kernels[START] = address(start, 1.0, 1, True, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
     kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
     space = table, row, *series, table, table, row, kernels

@@ -70,9 +70,7 @@ def _transform(lanes, row, nodes, inverse, last, own=False):
             lanes.set(t, lanes.scale(turn, sinc))
             lanes.store(row, G, lanes.product(turn, (lanes.mul(half, sinc), slope)))
             if own:
-                even = lanes.polynomial(
-                    v, 1 / 3, -1 / 10, 1 / 168, -1 / 6480, 1 / 443520, -1 / 47174400, 1 / 7185024000
-                )
+                even = lanes.polynomial(v, 1 / 3, -1 / 10, 1 / 168, -1 / 6480, 1 / 443520, -1 / 47174400, 1 / 7185024000)
                 square = lanes.mul(lanes.constant(0.25), builder.fadd(sinc, even))
                 lanes.store(row, H, lanes.product(turn, (square, slope)))
         with otherwise:

@@ -12,7 +12,7 @@ CAUTION = 1.25  # on the estimated tail
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
 NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
-REFRESH = 512.0  # nodes after which phases in single precision are computed afresh
+REFRESH = 2048.0  # nodes after which phases in single precision are computed afresh
 SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
 
 
@@ -75,8 +75,11 @@ def _tail(recent, size, stage, power, end, p, p_i, scale, root, enough):
 
 
 @jit(inner=True)
-def start(first, lanes, unit, few, weight, a_i, p_i, b, a, p, work, narrow):
-    """Prepare the rows for the nodes from ``first`` on; ``weight`` is that of the terms."""
+def start(first, lanes, fresh, unit, few, weight, a_i, p_i, b, a, p, work, narrow):
+    """Prepare the rows for the nodes from ``first`` on; ``weight`` is that of the terms.
+
+    Those of single precision from those of double precision, which need not be ``fresh`` when they have got that far.
+    """
     n = a.size
     for j in range(n + 2):
         own, ratio, offset = b, 0.0, 0.0
@@ -88,7 +91,8 @@ def start(first, lanes, unit, few, weight, a_i, p_i, b, a, p, work, narrow):
                 offset = ratio
         elif j == n:
             own, ratio = a_i, p_i
-        start_row(work, j * ROW, weight if j > n else ratio / own, ratio, own, offset, unit * own, first)
+        if fresh:
+            start_row(work, j * ROW, weight if j > n else ratio / own, ratio, own, offset, unit * own, first)
         if lanes == SINGLES:
             narrow_row(work, j * ROW, narrow, j * NARROW_ROW)
 
@@ -123,10 +127,11 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
     while True:
         new = stage % STAGES * size
         recent[new + 2 * n + 6] = first - 1.0
-        if first > fine:
+        narrowed = first > fine and lanes == DOUBLES
+        if narrowed:
             lanes = SINGLES
-        if turned == 0.0 or lanes == SINGLES and (turned < fine or first > turned + REFRESH):
-            call(kernels[0], (first, lanes, unit, few, weight, a_i, p_i, b, a, p, work, narrow))
+        if narrowed or turned == 0.0 or (lanes == SINGLES and first > turned + REFRESH):
+            call(kernels[0], (first, lanes, not narrowed, unit, few, weight, a_i, p_i, b, a, p, work, narrow))
             turned = first
         while first <= end and first <= sure and first + lanes - 1 <= most:
             if lanes == DOUBLES:

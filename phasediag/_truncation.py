@@ -83,7 +83,7 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
         if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
         # also where it would have to fall faster than it does where few features are active
-        if (k > MOST_SURE or found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6) and growth < 2.0:
+        if (k > MOST_SURE or (found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6)) and growth < 2.0:
             return
         if bound * k < 0.02 * tolerance:
             growth = 8.0
