@@ -6,6 +6,7 @@ from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
+FAR = 1e5  # many times the tolerance: far from where the nodes end
 SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
 
 
@@ -87,7 +88,7 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
             return
         if bound * k < 0.02 * tolerance:
             growth = 8.0
-        k *= growth
+        k *= 1.6 if bound * k > FAR * tolerance else growth
     rest = math.inf
     if step * bounds[last, 0] * smallest > TURNED:
         rest = 0.5 * bounds[last, 0] * bounds[last, 1]
