@@ -11,6 +11,7 @@ Fourier series of a periodic Bernoulli polynomial, and (z⁺)² = z³/3T + z²/2
 z⁺ and 1_{z>0} follow by differentiation. What is left is the mass beyond ±T, bounded after Chernoff, and the truncation
 of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere. With
 r features active the terms fall as k^{−r−1} or faster once every k|a_j| has passed T: few active ones are what takes nodes.
+The far ones are so small that single precision does.
 """
 
 import math
@@ -18,16 +19,19 @@ from functools import cache
 
 import numpy as np
 
+from ._emission import DOUBLES
 from ._few_active import add_few_active
 from ._jit import address, call, jit
-from ._pairs import add_pairs
+from ._nodes import add_nodes
+from ._pairs import PAIRS_ROW, TOTALS, add_pairs
 from ._polynomial import add_polynomial
-from ._series import FEATURE_COLUMNS, SHARED_COLUMNS, STAGES, add_block, sum_series
+from ._rows import NARROW_ROW, ROW
+from ._series import NARROW_SUMS, STAGES, SUMS, start, sum_series
 from ._truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, BLOCK, LOSS = range(8)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 
@@ -40,15 +44,20 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
-    compact, work, shared, recent, bounds, singles, found, kernels = space
+    compact, pairs, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
-    count = 0
+    count, last = 0, -1
     for j in range(p.size):
         if j != i and abs(gram[j]) > NEGLIGIBLE:
             compact[0, count] = gram[j]
             compact[1, count] = p[j]
+            if last < 0 or p[j] > compact[1, last]:
+                last = count
             count += 1
+    if count > 0:  # the series wants the feature most likely active last
+        for row in range(2):
+            compact[row, last], compact[row, count - 1] = compact[row, count - 1], compact[row, last]
     a, p_a, none_before, none_but = compact[0, :count], compact[1, :count], compact[2, :count], compact[3, :count]
     some_but, slope_a = compact[4, :count], compact[5, :count]
     none, some, two = 1.0, 0.0, 0.0  # probabilities of none, at least one, at least two active
@@ -77,7 +86,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
     if count >= 2 and high > 0.0:
-        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, none_before, work, slope_a, found))
+        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, pairs, slope_a, found))
     error = 0.0
     period = 0.0
     nodes = 0
@@ -92,9 +101,13 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         if period < reach:
             error = 0.1 * tolerance
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
-        call(kernels[NODES], (period, *own, scale, slack, 0.8 * tolerance, bounds, found))
-        goal = max_nodes, found[3], found[4], 0.8 * tolerance, scale, slack, period, a_i, p_i, b
-        call(kernels[SERIES], (goal, a, p_a, none_before, work, shared, recent, slope_a, found, kernels[BLOCK]))
+        call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, found))
+        goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
+        fine = found[5]
+        space = work, narrow, sums, narrow_sums, recent
+        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[START:]))
+        if found[4] > fine:
+            error += 0.1 * tolerance
         error += found[3]
         nodes = int(found[4])
         if found[3] == math.inf:
@@ -102,6 +115,8 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
     rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
+    if count > 0:
+        slope_a[last], slope_a[count - 1] = slope_a[count - 1], slope_a[last]
     k = 0
     for j in range(p.size):
         if j == i:
@@ -145,9 +160,12 @@ def feature_losses(
     n = weights.shape[1]
     space = (
         np.empty((6, n)),
-        np.empty((n + 1, FEATURE_COLUMNS)),
-        np.empty(SHARED_COLUMNS),
-        np.empty((STAGES, n + 4)),
+        np.empty(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW),
+        np.empty((n + 1) * ROW),
+        np.empty((n + 1) * NARROW_ROW, np.float32),
+        np.empty(SUMS),
+        np.empty(NARROW_SUMS, np.float32),
+        np.empty(STAGES * (2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
         np.empty(6),
@@ -166,25 +184,28 @@ def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
-        call(space[7][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
-        found = space[6]
+        call(space[10][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
+        found = space[9]
         loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
 
 
 @cache
 def _kernels():
-    row, table = np.empty(1), np.empty((1, 1))
+    row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(8, np.int64)
+    kernels = np.zeros(10, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
-    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, table, row, row)
+    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
-    goal = 1, *[0.0] * 9
-    kernels[SERIES] = address(sum_series, goal, row, row, row, table, row, table, row, row, 0)
-    kernels[BLOCK] = address(add_block, 0.0, 0.0, *own, row, True, table, row)
-    space = table, table, row, table, table, table, row, kernels
+    goal = 1, *[0.0] * 10
+    series = row, narrow, row, narrow, row
+    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
+    kernels[START] = address(start, 1.0, 1, True, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
+    kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
+    kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
+    space = table, row, *series, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels
 

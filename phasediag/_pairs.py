@@ -1,114 +1,144 @@
-"""Loss and slopes of one output with exactly two active features, neither its own, in closed form (numba kernels)."""
+"""Loss and slopes of one output with exactly two active features, neither its own, in closed form (emitted code).
+
+z = au + cv + b over the unit square; mirroring u and v makes a and c positive, and a is to be the larger. The integral over
+u is that of z² where z > 0 at u = 0 (``full``), and from the kink on where that lies inside (``part``); both are cubic at most
+in v, and positive: nothing cancels, however small the weights.
+"""
 
 import math
 
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._emission import DOUBLES, Lanes
 from ._jit import jit
+from ._vectors import LONG
 
-PAIR_LANES = 16  # features k in one block: the loops over them vectorize
-FUSED = {"contract"}  # a·b + c may be one rounding
-GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3, the highest degree below
-# Workspace: one row per block of features k (a_k first). The slopes in a_j are for the feature j at hand
-WEIGHT, LOSS, SLOPE_B, SLOPE_J, SLOPE_K = (PAIR_LANES * slot for slot in range(1, 6))
-
-
-@jit(fastmath=FUSED, inner=True)
-def _limit(x):
-    """The nearest number in [0, 1]."""
-    x = x if x > 0.0 else 0.0
-    return x if x < 1.0 else 1.0
+GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3
+SURELY = 1e-17  # probability of being inactive below which none is told from it
+# Workspace: vectors of loss and slope in b, then one row for every eight features k: a_k, 1/|a_k|, p_k/q_k, slope
+TOTALS = 2 * DOUBLES
+WEIGHT, INVERSE, RATIO, SLOPE = range(4)
+PAIRS_ROW = 4 * DOUBLES
 
 
-@jit(fastmath=FUSED, inner=True)
-def _lines(a, c, b, v):
-    """Integrals over u in [0, 1] of (z⁺)², 2z⁺ and 2z⁺u, z = a u + c v + b: z⁺ is a line between 0, its zero and 1."""
-    w = c * v + b
-    zero = _limit(-w / a)
-    width = 1.0 - zero if a > 0.0 else zero
-    middle = 0.5 * (zero + 1.0) if a > 0.0 else 0.5 * zero
-    z = a * middle + w
-    twelfth = a * width * width * (1.0 / 12.0)
-    return width * (z * z + a * twelfth), 2.0 * width * z, 2.0 * width * (z * middle + twelfth)
+def _segment(lanes, left, right):
+    """Emit the weight and the two Gauss nodes of a segment."""
+    builder = lanes.builder
+    width, middle = builder.fsub(right, left), builder.fmul(builder.fadd(left, right), lanes.constant(0.5))
+    shift = lanes.constant(GAUSS)
+    nodes = lanes.fma(builder.fneg(width), shift, middle), lanes.fma(width, shift, middle)
+    return builder.fmul(width, lanes.constant(0.5)), nodes
 
 
-@jit(inner=True, once=True)
-def _pairs_block(row, a_j, b, factor):
-    """Add the states in which j and one feature of the block are active.
+def _pair(lanes, a, c, inverse_a, inverse_c, b):
+    """Emit the integrals of (z⁺)², 2z⁺, 2z⁺u and 2z⁺v over the unit square, a ≥ c > 0."""
+    mul, add, fma = lanes.builder.fmul, lanes.builder.fadd, lanes.fma
 
-    The inner integral runs over the variable with the larger coefficient, whose zero then moves with a slope of at most
-    one; the outer one is split where that zero passes a corner, so that every piece is a cubic (no cancellation).
-    """
-    for m in range(PAIR_LANES):
-        a_k = row[m]
-        swap = abs(a_j) > abs(a_k)
-        a = a_j if swap else a_k
-        c = a_k if swap else a_j
-        first, second = _limit(-b / c), _limit(-(b + a) / c)
-        low = first if first < second else second
-        high = second if first < second else first
-        loss = slope = inner = outer = 0.0
-        for left, right in ((0.0, low), (low, high), (high, 1.0)):
-            half, middle = 0.5 * (right - left), 0.5 * (right + left)
-            v = middle - 2.0 * GAUSS * half
-            one, one_b, one_u = _lines(a, c, b, v)
-            loss += half * one
-            slope += half * one_b
-            inner += half * one_u
-            outer += half * one_b * v
-            v = middle + 2.0 * GAUSS * half
-            one, one_b, one_u = _lines(a, c, b, v)
-            loss += half * one
-            slope += half * one_b
-            inner += half * one_u
-            outer += half * one_b * v
-        weight = factor * row[WEIGHT + m]
-        row[LOSS + m] += weight * loss
-        row[SLOPE_B + m] += weight * slope
-        row[SLOPE_J + m] = weight * (inner if swap else outer)
-        row[SLOPE_K + m] += weight * (outer if swap else inner)
+    def crossing(z):  # of v, where z + cv = 0
+        return lanes.clip(mul(lanes.builder.fneg(z), inverse_c))
+
+    top, kink = add(a, b), crossing(b)
+    third = lanes.constant(1 / 3)
+    sums = [[lanes.zero] * 4]
+
+    def add_node(weight, v, loss, slope, inner):
+        values = loss, slope, inner, mul(slope, v)
+        sums[0] = [fma(weight, value, entry) for value, entry in zip(values, sums[0], strict=True)]
+
+    weight, nodes = _segment(lanes, crossing(top), kink)  # part
+    for v in nodes:
+        z = fma(c, v, top)
+        length = mul(z, inverse_a)  # of the u where z > 0
+        slope = mul(z, length)
+        inner = fma(mul(slope, length), lanes.builder.fneg(third), slope)
+        add_node(weight, v, mul(mul(slope, z), third), slope, inner)
+    weight, nodes = _segment(lanes, kink, lanes.constant(1.0))  # full
+    half, sixth = fma(a, lanes.constant(0.5), b), mul(a, lanes.constant(1 / 6))
+    twelfth = mul(mul(a, sixth), lanes.constant(0.5))
+    for v in nodes:
+        z = fma(c, v, half)
+        add_node(weight, v, fma(z, z, twelfth), add(z, z), add(z, sixth))
+    return sums[0]
+
+
+def _emit_row(lanes, a_j, b, factor, row, end, totals):
+    """Emit the pairs of feature j with the features of all blocks; return the slope in a_j."""
+    builder = lanes.builder
+    zero = ir.Constant(lanes.number, 0.0)
+    negative_j = builder.fcmp_ordered("<", a_j, zero)
+    size_j = builder.select(negative_j, builder.fneg(a_j), a_j)
+    low = lanes.splat(builder.fadd(b, builder.select(negative_j, a_j, zero)))
+    inverse_j = lanes.splat(builder.fdiv(ir.Constant(lanes.number, 1.0), size_j))
+    size_j = lanes.splat(size_j)
+    sums = lanes.variable(lanes.load(totals, 0))
+    own = lanes.variable((lanes.zero,))
+    with cgutils.for_range(builder, end) as loop:
+        block = builder.gep(row, [builder.mul(loop.index, LONG(PAIRS_ROW))])
+        (a_k, inverse_k), (ratio, slope_k) = lanes.load(block, WEIGHT), lanes.load(block, RATIO)
+        negative_k = builder.fcmp_ordered("<", a_k, lanes.zero)
+        size_k = builder.select(negative_k, builder.fneg(a_k), a_k)
+        least = builder.fadd(low, builder.select(negative_k, a_k, lanes.zero))
+        larger = builder.fcmp_ordered(">", size_j, size_k)
+        first, second = (size_j, inverse_j), (size_k, inverse_k)
+        (a, inverse_a), (c, inverse_c) = (
+            [builder.select(larger, x, y) for x, y in zip(one, other, strict=True)]
+            for one, other in ((first, second), (second, first))
+        )
+        loss, slope_b, inner, outer = _pair(lanes, a, c, inverse_a, inverse_c, least)
+        by_j, by_k = builder.select(larger, inner, outer), builder.select(larger, outer, inner)
+        # back from the mirror
+        by_j = builder.select(negative_j, builder.fsub(slope_b, by_j), by_j)
+        by_k = builder.select(negative_k, builder.fsub(slope_b, by_k), by_k)
+        weight = builder.fmul(lanes.splat(factor), ratio)
+        lanes.set(sums, [lanes.fma(weight, x, y) for x, y in zip((loss, slope_b), lanes.get(sums), strict=True)])
+        lanes.set(own, [lanes.fma(weight, by_j, lanes.get(own)[0])])
+        lanes.store(block, RATIO, (ratio, lanes.fma(weight, by_k, slope_k)))
+    lanes.store(totals, 0, lanes.get(sums))
+    return lanes.total(lanes.get(own)[0])
+
+
+@intrinsic
+def _add_row(typing, a_j, b, factor, work, start, end):
+    """Add the pairs of feature j and the features of the blocks start … end − 1; return the slope in a_j."""
+
+    def emit(context, builder, sig, args):
+        a_j, b, factor, work, start, end = args
+        totals = context.make_array(sig.args[3])(context, builder, work).data
+        row = builder.gep(totals, [builder.add(builder.mul(start, LONG(PAIRS_ROW)), LONG(TOTALS))])
+        return _emit_row(Lanes(builder, True), a_j, b, factor, row, builder.sub(end, start), totals)
+
+    return types.float64(a_j, b, factor, work, start, end), emit
 
 
 @jit(inner=True)
-def _lane_sum(row, at):
-    """The sum of the lanes, which are lost."""
-    size = PAIR_LANES // 2
-    while size > 0:
-        for m in range(size):
-            row[at + m] += row[at + size + m]
-        size //= 2
-    return row[at]
-
-
-@jit(fastmath=FUSED, inner=True)
-def add_pairs(q_i, a, p, b, none_before, work, slope, found):
+def add_pairs(q_i, a, p, b, work, slope, found):
     """Add loss, slope in b to ``found`` and the slopes in a_j to ``slope``: feature i inactive, exactly two others active.
 
-    ``q_i`` is the probability that i is inactive, ``none_before[j]`` that all before j are; ``work`` has a row for every
-    sixteen features.
+    ``q_i`` is the probability that i is inactive; ``work`` has room for the totals and a row for every eight features.
     """
     n = a.size
-    n_blocks = (n + PAIR_LANES - 1) // PAIR_LANES
-    for block in range(n_blocks):
-        for m in range(6 * PAIR_LANES):
-            work[block, m] = 0.0
-        for m in range(PAIR_LANES):
-            k = block * PAIR_LANES + m
-            work[block, m] = a[k] if k < n else 1.0
-    after = 1.0
-    for j in range(n - 2, -1, -1):
-        # the weight of k: p_k, and none active between j and k nor after k
-        q = 1.0 - p[j + 1]
-        for block in range((j + 1) // PAIR_LANES, n_blocks):
-            for m in range(PAIR_LANES):
-                work[block, WEIGHT + m] *= q
-        work[(j + 1) // PAIR_LANES, WEIGHT + (j + 1) % PAIR_LANES] = p[j + 1] * after
-        after *= q
-        factor = q_i * p[j] * none_before[j]
-        if factor > 0.0:
-            for block in range((j + 1) // PAIR_LANES, n_blocks):
-                _pairs_block(work[block], a[j], b, factor)
-                slope[j] += _lane_sum(work[block], SLOPE_J)
-    for k in range(1, n):
-        slope[k] += work[k // PAIR_LANES, SLOPE_K + k % PAIR_LANES]
-    for block in range(n_blocks):
-        found[0] += _lane_sum(work[block], LOSS)
-        found[1] += _lane_sum(work[block], SLOPE_B)
+    n_blocks = (n + DOUBLES - 1) // DOUBLES
+    for at in range(TOTALS + n_blocks * PAIRS_ROW):
+        work[at] = 0.0
+    none = q_i
+    for k in range(n_blocks * DOUBLES):
+        at = TOTALS + k // DOUBLES * PAIRS_ROW + k % DOUBLES
+        weight = a[k] if k < n else 1.0
+        work[at + WEIGHT * DOUBLES], work[at + INVERSE * DOUBLES] = weight, 1.0 / abs(weight)
+        if k < n:
+            none *= max(1.0 - p[k], SURELY)
+    if none == 0.0:
+        return
+    for j in range(n - 1, -1, -1):
+        ratio = p[j] / max(1.0 - p[j], SURELY)
+        slope[j] += _add_row(a[j], b, none * ratio, work, (j + 1) // DOUBLES, n_blocks)
+        # from now on a partner of those before
+        work[TOTALS + j // DOUBLES * PAIRS_ROW + RATIO * DOUBLES + j % DOUBLES] = ratio
+    for k in range(n):
+        slope[k] += work[TOTALS + k // DOUBLES * PAIRS_ROW + SLOPE * DOUBLES + k % DOUBLES]
+    for m in range(DOUBLES):
+        found[0] += work[m]
+        found[1] += work[DOUBLES + m]

@@ -6,6 +6,8 @@ from ._jit import jit
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
+FAR = 1e5  # many times the tolerance: far from where the nodes end
+SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
 
 
 @jit(inner=True)
@@ -22,7 +24,7 @@ def _envelope(y):
 
 @jit(inner=True, once=True)
 def _term_bound(omega, a_i, p_i, a, p, scale, slack):
-    """Bound of the terms of all sums at one frequency, relative to their tolerances, valid for all higher ones.
+    """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
 
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
@@ -52,34 +54,41 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
     slope_b = idle * three + slope * two
-    return 4.0 * (slope_b / (omega * scale) + (slope_b + own * two + ratio * (idle * two + slope * one)) / (root * slack))
+    common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
+    ratio /= root * slack
+    return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * (none + one))
 
 
 @jit(inner=True)
 def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
     """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
 
-    They go to ``found``.
+    Then from which node on single precision errs by less than an eighth of the tolerance, and that bound. They go to
+    ``found``.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
+    found[3] = found[4] = found[5] = math.inf
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
     start, growth, last = 8.0, 1.3, 0
     k = start
     for last in range(bounds.size):
-        bound = _term_bound(step * k, a_i, p_i, a, p, scale, slack) / period
+        bound, whole = _term_bound(step * k, a_i, p_i, a, p, scale, slack)
+        bound /= period
         bounds[last, 0] = k
         bounds[last, 1] = bound
+        if found[5] == math.inf and SINGLE * whole / period * math.sqrt(k) < 0.125 * tolerance:
+            found[5] = k
         if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
             break
-        if k > MOST_SURE and growth < 2.0:
-            found[3] = found[4] = math.inf
+        # also where it would have to fall faster than it does where few features are active
+        if (k > MOST_SURE or (found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6)) and growth < 2.0:
             return
         if bound * k < 0.02 * tolerance:
             growth = 8.0
-        k *= growth
+        k *= 1.6 if bound * k > FAR * tolerance else growth
     rest = math.inf
     if step * bounds[last, 0] * smallest > TURNED:
         rest = 0.5 * bounds[last, 0] * bounds[last, 1]
@@ -90,22 +99,24 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
         rest += piece
         last -= 1
     found[3], found[4] = bounds[last, 0], rest
+    if bounds[last, 0] < 4.0 * found[5]:
+        found[5] = math.inf
 
 
 @jit(inner=True)
 def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, found):
     """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error, to ``found``.
 
-    There the series differ from the powers of z by at most T^r (|z|/T)^{r+1} ≤ T^r e^{λ(|z| − T)} for λT ≥ 3.
+    At |z| = T + x the series of z⁺^r, r = 0, 1, 2, are off by at most x^r (1 + x/T): by r = 2, and so by differentiation below
+    it, P(z + T) − P(z) = (z + T)². With λT ≥ 3 that is at most c_r (eλ)^−r e^{λx}, c = 1.13, 1.5, 7.4.
     """
     least = p_i
     for j in range(a.size):
         least = min(least, p[j])
     root = math.sqrt(scale)
     slopes = 2.0 * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
-    goal = math.log((reach * (reach + 2.0) / scale + (reach + 1.0) * slopes) / tolerance)
     best = reach
-    rate = math.sqrt(2.0 * max(goal, 1.0) / variance)
+    rate = math.sqrt(2.0 * max(-math.log(tolerance), 1.0) / variance)
     for _ in range(16):
         up = math.exp(rate * b)
         down = 1.0 / up
@@ -119,10 +130,9 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, fo
             else:
                 up *= 1.0 + density * x * (0.5 + x / 5.9)
                 down *= 1.0 + density * x * (-0.5 + x / 5.9)
-        mass = math.log(up + down)
-        period = (mass + goal) / rate
-        if period < reach:  # the bound holds all the more with the powers of a period between this one and the true one
-            period = (mass + math.log((period * (period + 2.0) / scale + (period + 1.0) * slopes) / tolerance)) / rate
+        unit = 1.0 / (math.e * rate)
+        off = (7.4 * unit + 3.0) * unit / scale + (1.5 * unit + 1.13) * slopes  # the loss is of z⁺(z⁺ − 2x_i)
+        period = (math.log(up + down) + math.log(off / tolerance)) / rate
         if period * rate >= 3.0 and period < best:
             best = period
         elif best < reach:

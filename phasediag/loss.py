@@ -77,7 +77,7 @@ def expected_loss_with_error(model, weights, bias, method="auto", *, tolerance=T
     Notes
     -----
     By enumeration the error is 1e-13 of the loss. By the contour integral it is a bound on what lies outside the period,
-    plus either a bound on the terms left out of the sum or three times what they are estimated to be from the settling of the
+    plus either a bound on the terms left out of the sum or 1¼ times what they are estimated to be from the settling of the
     sum, plus rounding.
     """
     weights, bias = model.check_parameters(weights, bias)
