@@ -34,13 +34,15 @@ EPSILON = 2.0**-52
 FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
+# Columns of W are orthogonal when the cosine between them is what rounding leaves of 0.
+ORTHOGONAL = 4.0 * EPSILON
 
 
 @jit(inner=True)
 def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
 
-    The four numbers go to entries 0, 1, 3 and 4 of ``found`` in ``space``.
+    The four numbers go to entries 0, 1, 3 and 4 of ``found`` in ``space``, the scale of the loss to entry 5.
 
     The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
     """
@@ -87,6 +89,8 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
     if count >= 2 and high > 0.0:
         call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, pairs, slope_a, found))
+    if count == 0 and abs(a_i) <= NEGLIGIBLE and b == 0.0:  # about to be switched on by a rising bias
+        found[1], found[2] = -p_i, -2.0 / 3.0 * p_i
     error = 0.0
     period = 0.0
     nodes = 0
@@ -127,7 +131,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         else:
             slope[j] = 0.5 * p[j] * found[1]
     found[0] += second
-    found[3], found[4] = error * scale + rounding, nodes
+    found[3], found[4], found[5] = error * scale + rounding, nodes, scale
 
 
 def feature_losses(
@@ -172,21 +176,33 @@ def feature_losses(
         _kernels(),
     )
     slack = float(slope_tolerance) / float(tolerance)
-    filled = loss, slope, slope_b, error, nodes, np.empty(n), space
+    filled = loss, slope, slope_b, error, nodes, np.empty(n), np.empty(n), space
     _rows(weights, bias, density, int(start), int(stop), float(tolerance), slack, int(max_nodes), *filled)
 
 
 @jit(allocates=False)
-def _rows(weights, bias, density, start, stop, tolerance, slack, max_nodes, loss, slope, slope_b, error, nodes, gram, space):
+def _rows(
+    weights, bias, density, start, stop, tolerance, slack, max_nodes, loss, slope, slope_b, error, nodes, length, gram, space
+):
     m, n = weights.shape
+    for j in range(n):
+        length[j] = 0.0
+        for k in range(m):
+            length[j] += weights[k, j] * weights[k, j]
+        length[j] = math.sqrt(length[j])
     for i in range(start, stop):
+        orthogonal = 0.0
         for j in range(n):
             gram[j] = 0.0
             for k in range(m):
                 gram[j] += weights[k, i] * weights[k, j]
+            if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
+                orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
+                gram[j] = 0.0
         call(space[10][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
         found = space[9]
-        loss[i], slope_b[i], error[i], nodes[i] = found[0], found[1], found[3], int(found[4])
+        loss[i], slope_b[i], nodes[i] = found[0], found[1], int(found[4])
+        error[i] = found[3] + 2.0 * math.sqrt(found[5]) * orthogonal
 
 
 @cache

@@ -8,6 +8,7 @@ MOST_NODES = 2**16
 SLOPES = 100.0  # the slopes, whose series converge slowly, may err by so many times the tolerance, of their own scale
 # At first no output is asked for less than this share of the tolerance, although the loss may be small beside the outputs.
 LEAST_SHARE = 0.02
+MOST_ROUNDS = 3  # a rough loss says too little of what is allowed
 
 
 def integrate(weights, bias, importance, density, order, tolerance, losses, weights_gradient, bias_gradient, error):
@@ -30,11 +31,13 @@ def integrate(weights, bias, importance, density, order, tolerance, losses, weig
     for k in range(len(bias)):
         one = slice(k, k + 1)
         inputs, outputs = (weights[one], bias[one], importance[one], density[one]), (weights_gradient[one], bias_gradient[one])
-        contour_loss_gradient(*inputs, tolerance * share[k], slope_tolerance, MOST_NODES, losses[one], *outputs, error[one])
-        allowed = tolerance * max(nothing[k], importance[k] @ losses[k])
-        if error[k] > allowed and 0.8 * allowed < tolerance * share[k] * scale[k]:
-            contour_loss_gradient(
-                *inputs, 0.8 * allowed / scale[k], slope_tolerance, MOST_NODES, losses[one], *outputs, error[one]
-            )
+        asked = tolerance * share[k]
+        for _ in range(MOST_ROUNDS):
+            contour_loss_gradient(*inputs, asked, slope_tolerance, MOST_NODES, losses[one], *outputs, error[one])
+            allowed = tolerance * max(nothing[k], importance[k] @ losses[k] - error[k])
+            needed = 0.8 * allowed / scale[k]
+            if error[k] <= allowed or error[k] == np.inf or needed >= asked:
+                break
+            asked = needed
         declined[k] = not error[k] <= allowed
     return declined

@@ -172,6 +172,72 @@ def test_the_error_follows_the_tolerance(tolerance):
     assert np.all(least == 1e-13 * exact)
 
 
+@pytest.mark.parametrize("method", ["enumeration", "contour"])
+@pytest.mark.parametrize("weights", [[[1, 0.5, 0]], [[0, 0, 0]], [[0, 0, 1]]])
+def test_outputs_about_to_switch_on_have_the_slopes_of_a_rising_bias(weights, method):
+    """Where an output's weights and bias are all 0, both engines give the derivative for a rising bias."""
+    model, weights = ToyModel(1, [1, 2, 3], [0.5, 0.1, 1.0]), np.array(weights, dtype=float)
+    _, _, by_bias = expected_loss_and_gradient(model, weights, np.zeros(3), method=method)
+    at_zero = expected_loss(model, weights, np.zeros(3), method=method)
+    for i in np.flatnonzero(weights[0] == 0):
+        risen = expected_loss(model, weights, 1e-7 * np.eye(3)[i], method=method)
+        assert by_bias[i] == pytest.approx((risen - at_zero) / 1e-7, abs=1e-6)
+        assert by_bias[i] == pytest.approx(-model.importance[i] * model.feature_density[i], rel=1e-12)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.01])
+@pytest.mark.parametrize("n", [12, 40])
+def test_orthogonal_columns_may_be_turned(n, density):
+    """Antipodal pairs along the axes or rotated, where products that vanish leave rounding: one loss, one gradient."""
+    weights = np.kron(np.eye(n // 2), [[1.0, -1.0]])
+    turn = np.linalg.qr(np.random.default_rng(n).normal(size=(n // 2, n // 2)))[0]
+    model, bias = ToyModel(n // 2, np.ones(n), density), np.full(n, -0.05)
+    loss, gradient, by_bias = expected_loss_and_gradient(model, weights, bias, method="contour")
+    turned, turned_gradient, turned_by_bias = expected_loss_and_gradient(model, turn @ weights, bias, method="contour")
+    assert turned == pytest.approx(loss, rel=1e-12)
+    assert np.allclose(turn.T @ turned_gradient, gradient, rtol=0, atol=1e-14)
+    assert np.allclose(turned_by_bias, by_bias, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-3])
+def test_a_rough_loss_allows_no_more_than_the_loss_itself(tolerance):
+    """The error allowed is taken from the loss that is returned, not from a rougher one before it."""
+    model = ToyModel(1, [46.977, 0.205, 0.733, 0.015, 1.669, 6.047, 0.065], 0.2862)
+    weights = [[242.124, 0.1522, 0.0006, 0.1219, -0.0418, 0.0001, 0.0697]]
+    bias = [-58661.06, -36.863, -0.156, -29.534, 0.003, 0, -16.894]
+    exact = expected_loss(model, weights, bias, method="enumeration")
+    try:
+        found = expected_loss(model, weights, bias, method="contour", tolerance=tolerance)
+    except ValueError:
+        return
+    assert abs(found - exact) <= allowed_error(model, exact, tolerance)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("block", range(10))
+def test_campaign_the_contour_keeps_every_declared_error(block):
+    """Ten thousand random and adversarial models of 3 to 8 features: losses within the declared error, gradients within 1e-10."""
+    rng, answered = np.random.default_rng([7, block]), 0
+    for _ in range(1000):
+        n = int(rng.integers(3, 9))
+        m = int(rng.integers(1, n))
+        weights, bias = rng.normal(size=(m, n)), rng.normal(size=n) * rng.choice([0, 0.1, 1])
+        weights *= rng.choice([1e-6, 1, 1, 1, 30]) * 10 ** (rng.uniform(-3, 1, size=n) * rng.choice([0, 0, 1]))
+        if rng.random() < 0.2:
+            weights = np.round(2 * weights) / 2
+        density = rng.choice([1, 0.5, 0.1, 0.01, 1e-4, 1e-6]) if rng.random() < 0.7 else 10 ** rng.uniform(-6, 0, size=n)
+        model = ToyModel(m, 10 ** rng.uniform(-1, 1, size=n), density)
+        tolerance = float(rng.choice([1e-12, 1e-12, 1e-9, 1e-6, 1e-3]))
+        exact = expected_loss(model, weights, bias, method="enumeration")
+        try:
+            loss, error = expected_loss_with_error(model, weights, bias, method="contour", tolerance=tolerance)
+        except ValueError:
+            continue
+        answered += 1
+        assert abs(loss - exact) <= error + 1e-13 * exact and error <= allowed_error(model, loss, tolerance)
+    assert answered > 800
+
+
 def test_auto_turns_to_enumeration_where_the_contour_declines():
     """Twelve features, three of tiny weights: "contour" refuses, "auto" answers for that model and its neighbours."""
     rng = np.random.default_rng(2)
