@@ -118,6 +118,7 @@ class Softening:
         exact = self.solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
         if not np.array_equal(exact.free, symmetric.free):  # where it is flat its zeros are not determined well
             symmetric = self.solver.stationary(exact, symmetric.u)
+        symmetric = symmetric.within(symmetric.softest_frame)
         self.states, self.mode = [symmetric, symmetric], Mode(symmetric)
 
     def solve(self, u):

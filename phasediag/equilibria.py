@@ -8,6 +8,7 @@ import numpy as np
 from . import _newton
 from ._blocks import blocks, separated
 from ._continuation import Box, inward_difference, point
+from ._frames import frames_around
 from .boundaries import beside, nodes
 from .candidates import configurations
 from .states import NO_LINK, State
@@ -44,8 +45,8 @@ class Solver:
         self.keys = invariants(diagram.minima, self.m, self.classes)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
-            table = configurations(self.n, self.m, activation=diagram.activation)
-            self.patterns = [self._pattern(c) for c in table]
+            self.table = configurations(self.n, self.m, activation=diagram.activation)
+            self.patterns = [self._pattern(c) for c in self.table]
 
     def control(self, u):
         importance, density = point(u)
@@ -65,7 +66,7 @@ class Solver:
         new = self.solve(state, u)
         if new.stable or not new.held or not new.converged:
             return new
-        released = State(self, new.x + 1e-3 * new.softest[1], new.frame, new.frame, u)
+        released = State(self, new.x + 1e-3 * new.softest[1], (new.softest_frame,), new.softest_frame, u)
         fallen = self.descend(released, u)
         return self.recognized(fallen.x, new.frame, u) if fallen.converged else fallen
 
@@ -76,7 +77,7 @@ class Solver:
         x = state.x.copy()
         importance, density = self.control(u)
         left = _newton.approach(x, self.m, importance, density, self.relu, state.free, self.store)
-        new = State(self, x, state.frame, state.free, u)
+        new = State(self, x, state.frames, state.free, u)
         new.converged = bool(left <= GRADIENT_TOLERANCE)  # not where it is NaN
         return new
 
@@ -86,12 +87,12 @@ class Solver:
         settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=radius)[
             0
         ]
-        new = State(self, settled.x, state.frame, state.free, u)
+        new = State(self, settled.x, state.frames, state.free, u)
         new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
         return new
 
     def _failed(self, state, u):
-        new = State(self, state.x, state.frame, state.free, u)
+        new = State(self, state.x, state.frames, state.free, u)
         new.converged = False
         return new
 
@@ -181,7 +182,8 @@ class Solver:
             turned, zeros = separated(block, tolerance)
             weights[np.ix_(rows, columns)] = turned
             free[np.ix_(rows, columns)] &= ~zeros
-        return State(self, np.append(weights.ravel(), x[size:]), frame, np.append(free.ravel(), frame[size:]), u)
+        frames = (frame,) if self.patterns is None else frames_around(free, self.table)
+        return State(self, np.append(weights.ravel(), x[size:]), frames, np.append(free.ravel(), frame[size:]), u)
 
     def symmetrized(self, state, u):
         """The more symmetric stationary point from which a state has hardly departed, or None."""

@@ -45,7 +45,7 @@ def breaking_curvature(state, direction=None):
     """
     solver = state.solver
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
-    direction = state.softest[1] if direction is None else direction
+    direction = state._softest_within(state.frame)[1] if direction is None else direction
     length = np.linalg.norm(direction[moving])
     if length < 1e-6:
         return np.nan, direction
@@ -177,11 +177,12 @@ def turning_direction(state):
 def offspring(state):
     """The minima next to a held state in which its symmetry is broken."""
     solver, found = state.solver, []
-    for curvature, _, direction in soft_directions(state):
+    soft = [(view.frame, *found) for view in state.views for found in soft_directions(view)]
+    for frame, curvature, _, direction in soft:
         if curvature > SOFT:
             continue
         for distance in np.geomspace(1e-5, 0.2, 20):
-            start = State(solver, state.x + distance * direction, state.frame, state.frame, state.u)
+            start = State(solver, state.x + distance * direction, (frame,), frame, state.u)
             near = solver.stationary(start, state.u)
             if not near.converged or not 10 * NO_LINK**1.5 < far(near, state) < MOVED:
                 continue
