@@ -59,20 +59,15 @@ def evaluate(x, m, importance, density, relu, order, store):
     return store[11][0]
 
 
-def approach(x, m, importance, density, relu, free, store):
-    """Newton's method in place to the stationary point next to x, whatever its kind; return the gradient left."""
-    importance, density = _control(importance, density)
-    values, vectors = store[12:14]
-    left = np.inf
-    for _ in range(12):
-        evaluate_scaled(x, m, importance, density, relu, 2, store)
-        spectrum(x, m, free, 1e-16, store)
-        before, left = left, store[11][1]
-        if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not np.isfinite(left):
-            break
-        steep = np.abs(values) > 1e-9
-        x -= np.where(free, vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0), 0.0)
-    return left
+def approach(points, m, importance, density, relu, free, store):
+    """Newton's method in place from each row of ``points`` to the stationary point next to it, whatever its kind.
+
+    importance, density: (n,). free: which parameters may move, a row for each point. Returns, for each, the largest scaled
+    gradient entry left, the scaled loss and the last feature's own loss: an array of shape (n_points, 3).
+    """
+    result = np.empty((len(points), 3))
+    _approach(points, m, *_control(importance, density), relu, np.array(free), store, result)
+    return result
 
 
 def smooth_curvature(x, m, importance, density, relu, free, store):
@@ -178,6 +173,29 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
             if change < 1e-8:
                 break
     numbers[2] = lowest
+
+
+@jit(allocates=False)
+def _approach(points, m, importance, density, relu, free, store, result):
+    losses, gradient, numbers, values, vectors, kernels = store[4], store[8], store[11], store[12], store[13], store[15]
+    size = points.shape[1]
+    for row in range(points.shape[0]):
+        x, moves, left = points[row], free[row], np.inf
+        for _iteration in range(12):
+            call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
+            call(kernels[SPECTRUM], (x, m, moves, 1e-16, store))
+            before, left = left, numbers[1] if numbers[0] < np.inf else np.inf
+            result[row, 0], result[row, 1], result[row, 2] = left, numbers[0], losses[0, losses.shape[1] - 1]
+            if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not left < np.inf:
+                break
+            for k in range(size):
+                if abs(values[k]) > 1e-9:
+                    along = 0.0
+                    for i in range(size):
+                        along += vectors[i, k] * gradient[i]
+                    for i in range(size):
+                        if moves[i]:
+                            x[i] -= vectors[i, k] * along / values[k]
 
 
 @jit(allocates=False)

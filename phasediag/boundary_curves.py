@@ -3,9 +3,8 @@
 import numpy as np
 
 from ._continuation import correct, crossing, inward_difference
-from .equilibria import MOVED
 from .stability import Mode, excess, family, rival, turning_direction
-from .states import far
+from .states import MOVED, far
 
 MERGED = 1e-8
 """Two solutions whose invariants differ by less are one."""

@@ -11,7 +11,7 @@ import numpy as np
 from . import _continuation
 from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
-from .boundary_curves import located
+from .boundary_curves import Softening, located
 from .equilibria import Solver
 from .junctions import junction
 from .spinodals import find_spinodals
@@ -81,7 +81,9 @@ class _Network:
             for node in trace.junctions:
                 if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
                     self.junctions.append(node)
-                    self.solver.noted.extend(state for state in node.states if state.stable)
+                    for state in node.states:
+                        if state.stable:
+                            self.solver.contenders.note(state)
                     waiting.extend(node.departures())
 
 
@@ -184,9 +186,11 @@ class _Trace:
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a softening curve."""
         u, (state, _) = self.trail[len(self.trail) // 2]
-        solver, slope = self.curve.solver, self.curve.slope(u)
+        solver, slope = self.curve.solver, Softening(state).slope(u)
         for reach in (0.3, 0.1, 1.0):
             beyond = solver.stationary(state, u - reach * solver.box.step * slope / np.linalg.norm(slope))
+            if not beyond.converged:
+                continue
             turned = min(offspring(beyond), key=lambda s: s.loss, default=None)
             if turned is not None and turned.phase != state.phase:
                 return state.phase, turned.phase
@@ -248,5 +252,5 @@ def _lowest_at(solver, row, column, known):
             u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
             u = u + np.where(u < (solver.box.low + solver.box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
             known[row, column] = solver.lowest_near(u)
-            solver.noted.append(known[row, column])
+            solver.contenders.note(known[row, column])
     return known[row, column]

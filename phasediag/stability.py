@@ -5,8 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from . import _newton
-from .equilibria import MOVED
-from .states import NO_LINK, State, far
+from .states import MOVED, NO_LINK, State, far
 
 STEP = 2e-4
 """Distance of the points from which one-sided second and third derivatives are extrapolated."""
@@ -239,16 +238,7 @@ def rival(u, states, base=None, *, branching=True):
     """
     solver = states[0].solver
     lowest = min(state.loss for state in states)
-    best, bound = None, lowest * (1 - LOWER)
-    for start in solver.contenders(u):
-        if any(far(start, state) < 1e-3 for state in states):
-            continue
-        found = solver.stationary(start, u)
-        if found.converged and found.loss > 1.1 * bound and far(found, start) < MOVED:
-            continue  # even if it is a saddle, what lies below is another's
-        found = solver.minimum(start, u)
-        if found.loss < bound and found.stable:
-            best, bound = found, found.loss
+    best = solver.contenders.lowest(u, lowest * (1 - LOWER), states)
     if best is not None or not branching:
         return best
     for parent in [base] if base is not None else [state for state in states if state.held and state.curvature < 1e-3]:

@@ -15,6 +15,9 @@ NO_LINK = 1e-7
 STABLE = -1e-10
 """Lowest curvature of a minimum at the limit of its stability."""
 
+MOVED = 0.3
+"""A stationary point that has gone farther (in invariants) between neighbouring points is taken for another."""
+
 
 class State:
     """A stationary point at some u, followed as such whether or not it is a minimum.
@@ -72,18 +75,24 @@ class State:
         return phase_name(self.weights)
 
     @cached_property
-    def _losses(self):
+    def losses(self):
+        """The loss, and the extra feature's own."""
         importance, density = self.solver.control(self.u)
         scaled = _newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
         return scaled * float(importance @ density) / 3, float(self.solver.store[4][0, -1])
 
     @property
     def loss(self):
-        return self._losses[0]
+        return self.losses[0]
+
+    @cached_property
+    def tangent(self):
+        """Logarithm of the loss, and its slope in u."""
+        return np.log(self.loss), self.solver.loss_slope(self, self.u) / self.loss
 
     @property
     def extra_loss(self):
-        return self._losses[1]
+        return self.losses[1]
 
     @cached_property
     def _softest(self):
