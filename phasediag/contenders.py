@@ -21,7 +21,8 @@ APART = 0.1
 """Of minima stored near a point whose invariants differ by less only the nearest is tried."""
 
 AGAIN = 0.1
-"""A minimum carried this far away from a point is solved from where it is stored, when that is nearer."""
+"""A minimum carried this far away from a point is solved from where it is stored, when that is nearer; where it does not exist, a
+descent from it is not made twice at points nearer to each other."""
 
 FAR_ABOVE = 1.1
 """A stationary point of a loss higher by this factor is no rival; nor, if it is a saddle, what lies below: that is another's."""
@@ -36,7 +37,7 @@ class Contenders:
     def __init__(self, solver):
         self.solver, self._noted, self._stored = solver, [], {}
         self._logs = np.log(solver.diagram.density), np.log(solver.diagram.importance)
-        self._place, self._starts = None, []
+        self._place, self._tracks, self._cells = None, [], {}
 
     def note(self, state):
         """Let a minimum met between the cells contend near by."""
@@ -56,12 +57,14 @@ class Contenders:
                 waiting.remove(track)
                 if new.converged and far(new, track.state) < MOVED:
                     found = self._arrived(track, new, u, bound, met)
-                elif track.began:
-                    found = self.solver.descend(track.state, u)
-                else:
+                elif not track.began:
                     track.begin()
                     waiting.append(track)
                     continue
+                elif track.left is not None and _distance(track.left, u) < AGAIN:
+                    continue
+                else:
+                    found, track.left = self.solver.descend(track.state, u), u
                 if found is not None and found.loss < bound and found.stable:
                     best, bound = found, found.loss
 
@@ -81,39 +84,57 @@ class Contenders:
         return self.solver.fallen(new, u) if new.held else self.solver.descend(before, u)
 
     def _near(self, u):
-        """Starts for all minima that may be lowest near u."""
+        """The tracks of all minima that may be lowest near u."""
         windows = []
         for logs, x in zip(self._logs, u[::-1], strict=True):
             above = int(np.searchsorted(logs, x))
-            windows.append(range(max(above - WINDOW, 0), min(above + WINDOW, logs.size)))
+            windows.append((max(above - WINDOW, 0), min(above + WINDOW, logs.size)))
         place = (*windows, *np.round(u / NOTED * 4).astype(int).tolist(), len(self._noted))
         if place != self._place:
-            self._place, self._starts = place, self._gathered(u, windows)
-        return self._starts
+            tracks, keys = self._in_cells(*windows)
+            self._place, self._tracks = place, [*tracks, *self._between(u, keys)]
+        return self._tracks
 
-    def _gathered(self, u, windows):
-        solver, starts, keys = self.solver, [], np.empty((0, self.solver.keys.shape[1]))
-        for i, j in sorted(product(*windows), key=lambda cell: np.sum((solver.u[cell] - u) ** 2)):
+    def _in_cells(self, rows, columns):
+        """Tracks of the minima stored in some cells, and their invariants: of those alike the one nearest to the middle."""
+        if (rows, columns) in self._cells:
+            return self._cells[rows, columns]
+        solver, tracks, keys = self.solver, [], []
+        cells = list(product(range(*rows), range(*columns)))
+        middle = np.mean([solver.u[cell] for cell in cells], axis=0)
+        for i, j in sorted(cells, key=lambda cell: np.sum((solver.u[cell] - middle) ** 2)):
             flat = i * solver.u.shape[1] + j
             for k in range(*np.searchsorted(solver.diagram.minima_cell, [flat, flat + 1])):
-                if not len(keys) or np.min(np.max(np.abs(keys - solver.keys[k]), axis=1)) > APART:
-                    keys = np.vstack([keys, solver.keys[k]])
+                if not keys or np.min(np.max(np.abs(np.array(keys) - solver.keys[k]), axis=1)) > APART:
+                    keys.append(solver.keys[k])
                     if k not in self._stored:
                         self._stored[k] = _Track(solver.stored(k))
-                    starts.append(self._stored[k])
-        for start in self._noted:
-            if max(abs(start.origin.u[0] - u[0]), abs(start.origin.u[1] - u[1])) < NOTED:
-                if np.min(np.max(np.abs(keys - start.origin.key), axis=1)) > APART:
-                    keys = np.vstack([keys, start.origin.key])
-                    starts.append(start)
-        return starts
+                    tracks.append(self._stored[k])
+        self._cells[rows, columns] = tracks, keys
+        return tracks, keys
+
+    def _between(self, u, keys):
+        """Tracks of the minima noted near u that are unlike those with these invariants and each other."""
+        if not self._noted:
+            return []
+        points = np.array([track.origin.u for track in self._noted])
+        keys, tracks = list(keys), []
+        for k in np.flatnonzero(np.max(np.abs(points - u), axis=1) < NOTED):
+            key = self._noted[k].origin.key
+            if np.min(np.max(np.abs(np.array(keys) - key), axis=1)) > APART:
+                keys.append(key)
+                tracks.append(self._noted[k])
+        return tracks
 
 
 class _Track:
-    """A stored minimum carried from point to point, as long as it is told apart; ``stable`` when it was found to be a minimum."""
+    """A stored minimum carried from point to point, as long as it is told apart.
+
+    stable: whether it was found to be a minimum. left: where it does not exist and a descent from it was made.
+    """
 
     def __init__(self, origin):
-        self.origin = origin
+        self.origin, self.left = origin, None
         self.begin()
 
     def begin(self):
