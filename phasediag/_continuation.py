@@ -27,7 +27,7 @@ def point(u):
     return float(np.exp(u[0])), float(min(np.exp(u[1]), 1.0))
 
 
-def follow(curve, start, box, sense):
+def follow(curve, start, box, sense, corner=None):
     """Follow a curve from a point on it.
 
     Parameters
@@ -40,6 +40,9 @@ def follow(curve, start, box, sense):
     box : Box
     sense : +1.0 or -1.0
         The direction.
+    corner : callable, optional
+        corner(curve, rival, here, there) solves for the point between two others where a rival becomes lower; None where it
+        fails. Default: bisection, which is what is left where it fails.
 
     Returns
     -------
@@ -66,9 +69,10 @@ def follow(curve, start, box, sense):
             return (points if edge is None else [*points, edge]), "edge", None
         rival = curve.rival(there)
         if rival is not None:
-            corner = _corner(curve, curve.corner(rival), here, there)
-            if corner is not None:
-                return [*points, corner], "corner", rival
+            met = None if corner is None else corner(curve, rival, here, there)
+            met = _corner(curve, curve.corner(rival), here, there) if met is None else met
+            if met is not None:
+                return [*points, met], "corner", rival
             longest = step = step / 2  # the rival cannot be compared all the way: come closer
             if step < SHORTEST_STEP * box.step:
                 return points, "corner", rival

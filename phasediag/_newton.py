@@ -70,6 +70,13 @@ def approach(points, m, importance, density, relu, free, store):
     return result
 
 
+def derivatives_beside(x, direction, step, m, importance, density, relu, store):
+    """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side."""
+    second, third = np.empty((2, x.size, x.size))
+    _derivatives_beside(x, direction, step, m, *_control(importance, density), relu, store, second, third)
+    return second, third
+
+
 def smooth_curvature(x, m, importance, density, relu, free, store):
     """Return the lowest curvature at a stationary point x without kinks, and its direction."""
     evaluate(x, m, importance, density, relu, 2, store)
@@ -196,6 +203,26 @@ def _approach(points, m, importance, density, relu, free, store, result):
                     for i in range(size):
                         if moves[i]:
                             x[i] -= vectors[i, k] * along / values[k]
+
+
+@jit(allocates=False)
+def _derivatives_beside(x, direction, step, m, importance, density, relu, store, second, third):
+    hessian, moved, kernels = store[7][0], store[14][3], store[15]
+    size = x.size
+    for i in range(size):
+        for j in range(size):
+            second[i, j] = third[i, j] = 0.0
+    for k in range(1, 5):
+        for i in range(size):
+            moved[i] = x[i] + k * step * direction[i]
+        call(kernels[EVALUATE], (moved, m, importance, density, relu, 2, store))
+        # extrapolated to x: exact for polynomials of third degree
+        value = 4.0 if k == 1 else -6.0 if k == 2 else 4.0 if k == 3 else -1.0
+        slope = -13.0 / 3.0 if k == 1 else 9.5 if k == 2 else -7.0 if k == 3 else 11.0 / 6.0
+        for i in range(size):
+            for j in range(size):
+                second[i, j] += value * hessian[i, j]
+                third[i, j] += slope / step * hessian[i, j]
 
 
 @jit(allocates=False)

@@ -49,6 +49,17 @@ def junction(curve, u, against):
     return found
 
 
+def junction_between(curve, against, here, there):
+    """The point between two points of a curve at which it meets ``against`` in a junction; None when there is none."""
+    node = junction(curve, there, against)
+    if node is None:
+        return None
+    along = there - here
+    part = (node.u - here) @ along / (along @ along)
+    aside = np.linalg.norm(node.u - here - part * along) / np.linalg.norm(along)
+    return node.u if 0 <= part <= 1 and aside < 0.2 else None
+
+
 def _triple(one, other, third, u):
     """Three minima of one loss; the third is replaced while there is a lower one."""
     for _ in range(4):
@@ -88,9 +99,8 @@ def _ceasing(curve, u):
     solver = curve.solver
     pair = curve.solve(u) or curve.states
     if far(*pair) < 0.2:
-        bases = [curve.base, *(state for state in pair if state.held), *(solver.symmetrized(state, u) for state in pair)]
-        for base in bases:
-            found = base and _tricritical(base, u)
+        for base in _bases(curve, pair, u):
+            found = _tricritical(base, u)
             if found and np.linalg.norm(found.u - u) < solver.box.step:
                 return found
         u = _cusp(pair[0], u)
@@ -102,6 +112,17 @@ def _ceasing(curve, u):
             if found and np.linalg.norm(found.u - u) < solver.box.step:
                 return found
     return None
+
+
+def _bases(curve, pair, u):
+    """Symmetric states that both minima may turn into together: hardly farther away than they are apart, the most symmetric first.
+
+    Near the end of a curve a minimum can itself be about to turn into a more symmetric state.
+    """
+    solver, apart = curve.solver, far(*pair)
+    bases = [curve.base, *(state for state in pair if state.held), *(solver.symmetrized(state, u) for state in pair)]
+    bases = [base for base in bases if base is not None and min(far(base, state) for state in pair) < 5 * apart]
+    return sorted(bases, key=lambda base: np.sum(base.free))
 
 
 def _cusp(state, u):

@@ -13,7 +13,7 @@ from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
 from .boundary_curves import Softening, located
 from .equilibria import Solver
-from .junctions import junction
+from .junctions import junction, junction_between
 from .spinodals import find_spinodals
 from .stability import offspring
 from .states import far
@@ -107,7 +107,7 @@ class _Trace:
             curve.states, curve.trail = origin, []
             if base is not None:
                 curve.base = base
-            more, reason, against = follow(curve, u, curve.solver.box, sense)
+            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between)
             trail = curve.trail
             if reason in ("corner", "end"):
                 last = more[-1] if more else u

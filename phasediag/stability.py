@@ -23,19 +23,6 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 
-def derivatives_along(solver, x, direction, u):
-    """Second derivatives at x on the side of ``direction``, and their derivative along it, from four points on that side."""
-    importance, density = solver.control(u)
-    hessians = []
-    for k in (1, 2, 3, 4):
-        moved = x + k * STEP * direction
-        _newton.evaluate(moved, solver.m, importance, density, solver.relu, 2, solver.store)
-        hessians.append(solver.store[7][0].copy())
-    second = np.tensordot([4.0, -6.0, 4.0, -1.0], hessians, axes=1)
-    third = np.tensordot([-13 / 3, 19 / 2, -7.0, 11 / 6], hessians, axes=1) / STEP
-    return second, third
-
-
 def breaking_curvature(state, direction=None):
     """Lowest one-sided curvature of the directions that break a held state's symmetry, and its direction.
 
@@ -86,17 +73,17 @@ def soft_directions(state):
 
 def derivatives_of(state, enter):
     """Curvature, third derivative and direction of ``enter``, a direction of held zeros, with the response of the others."""
-    direction = enter.copy()
+    solver, direction = state.solver, enter.copy()
+    control = solver.control(state.u)
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
     for _ in range(20):
-        second, third = derivatives_along(state.solver, state.x, direction, state.u)
-        force = second[np.ix_(resting, moving)] @ enter[moving]
-        response = -np.linalg.lstsq(second[np.ix_(resting, resting)], force, rcond=1e-9)[0]
+        second, third = _newton.derivatives_beside(state.x, direction, STEP, solver.m, *control, solver.relu, solver.store)
+        rest = second[resting]
+        response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=1e-9)[0]
         change = np.max(np.abs(response - direction[resting]), initial=0.0)
         direction[resting] = response
-        if change < 1e-13:
+        if change < 1e-12:
             break
-    second, third = derivatives_along(state.solver, state.x, direction, state.u)
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
