@@ -115,7 +115,7 @@ def _ceasing(curve, u):
 
 
 def _bases(curve, pair, u):
-    """Symmetric states that both minima may turn into together: hardly farther away than they are apart, the most symmetric first.
+    """Symmetric states that both minima may turn into: hardly farther away than they are apart, the most symmetric first.
 
     Near the end of a curve a minimum can itself be about to turn into a more symmetric state.
     """
