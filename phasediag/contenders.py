@@ -51,7 +51,7 @@ class Contenders:
         while True:
             batch = sorted((track for track in waiting if track.least(u) < np.log(bound)), key=lambda track: track.continued(u))
             if not batch:
-                return best
+                return best and self.solver.exact(best)
             batch = batch if np.isfinite(bound) else batch[:1]  # the loss of the first may spare the others
             for track, new in zip(batch, self.solver.stationary_points([track.state for track in batch], u), strict=True):
                 waiting.remove(track)

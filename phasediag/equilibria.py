@@ -59,8 +59,7 @@ class Solver:
         if new.stable or not new.held or not new.converged:
             return new
         released = State(self, new.x + 1e-3 * new.softest[1], (new.softest_frame,), new.softest_frame, u)
-        fallen = self.descend(released, u)
-        return self.recognized(fallen.x, new.frame, u) if fallen.converged else fallen
+        return self.descend(released, u)
 
     def stationary(self, state, u):
         """The stationary point next to a state at u, whatever its kind."""
@@ -83,10 +82,8 @@ class Solver:
 
     def descend(self, state, u, radius=0.25):
         """The minimum to which a descent from a state leads at u."""
-        importance, density = self.control(u)
-        settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=radius)[
-            0
-        ]
+        control = (part[None] for part in self.control(u))
+        (settled,) = settle(state.x[None], self.m, *control, relu=self.relu, free=state.free, radius=radius)
         new = State(self, settled.x, state.frames, state.free, u)
         new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
         return new
@@ -136,14 +133,19 @@ class Solver:
         frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
         return self.recognized(self.diagram.minima[k], frame, self.u.reshape(-1, 2)[self.diagram.minima_cell[k]])
 
-    def recognized(self, x, frame, u, tolerance=NO_LINK):
+    def exact(self, state):
+        """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""
+        found = self.recognized(state.x, state.frame, state.u, free=state.free)
+        return state if np.array_equal(found.free, state.free) else found
+
+    def recognized(self, x, frame, u, tolerance=NO_LINK, free=None):
         """The state of parameters x at u, with the zeros that its clusters imply made exact and kept.
 
         Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
-        ``tolerance`` count as zero.
+        ``tolerance`` count as zero. ``free``: the parameters that are not zero for certain, default the frame.
         """
-        size = self.m * self.n
-        weights, free = x[:size].reshape(self.m, self.n).copy(), frame[:size].reshape(self.m, self.n).copy()
+        size, free = self.m * self.n, frame if free is None else free
+        weights, free = x[:size].reshape(self.m, self.n).copy(), free[:size].reshape(self.m, self.n).copy()
         for rows, columns in blocks(free):
             block = weights[np.ix_(rows, columns)]
             turned, zeros = separated(block, tolerance)
