@@ -39,8 +39,10 @@ class Crossing:
 
     def _solve(self, u):
         if self._at is None or not np.array_equal(self._at, u):
-            solve = self.solver.solve if self.base is None else self.solver.stationary
-            self._at, self._solved = np.array(u), [solve(state, u) for state in self.members]
+            new = self.solver.stationary_points(self.members, u)
+            if self.base is None:
+                new = [self.solver.settled(old, found, u) for old, found in zip(self.states, new, strict=True)]
+            self._at, self._solved = np.array(u), new
             moved = max(far(new, old) for new, old in zip(self._solved, self.members, strict=True))
             done = all(
                 new.converged and new.clusters == old.clusters for new, old in zip(self._solved, self.members, strict=True)

@@ -42,9 +42,9 @@ class Solver:
 
     def solve(self, state, u):
         """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
-        return self._solved(state, self.stationary(state, u), u)
+        return self.settled(state, self.stationary(state, u), u)
 
-    def _solved(self, state, new, u):
+    def settled(self, state, new, u):
         """``new``, the stationary point next to a state at u, unless it is another's; then where a descent leads."""
         if new.converged and far(new, state) < MOVED and (state.held or new.stable):
             return new

@@ -50,14 +50,32 @@ def junction(curve, u, against):
 
 
 def junction_between(curve, against, here, there):
-    """The point between two points of a curve at which it meets ``against`` in a junction; None when there is none."""
+    """The junction between two points of a curve at which it meets ``against``; None when there is none."""
     node = junction(curve, there, against)
     if node is None:
         return None
     along = there - here
     part = (node.u - here) @ along / (along @ along)
     aside = np.linalg.norm(node.u - here - part * along) / np.linalg.norm(along)
-    return node.u if 0 <= part <= 1 and aside < 0.2 else None
+    return node if 0 <= part <= 1 and aside < 0.2 else None
+
+
+def junction_ahead(curve, here, reach, tangent):
+    """The junction no farther away than ``reach`` in which a curve ends that has been followed to ``here``, or None.
+
+    On the way to it the curve has to exist and nothing may lie lower.
+    """
+    node = junction(curve, here, None)
+    if node is None:
+        return None
+    away = node.u - here
+    if not 0 < np.linalg.norm(away) < reach or away @ tangent < 0.9 * np.linalg.norm(away):
+        return None
+    for part in (0.5, 0.9, 0.99, 0.999):
+        there = correct(curve, here + part * away)
+        if there is None or not curve.exists(there) or curve.rival(there) is not None:
+            return None
+    return node
 
 
 def _triple(one, other, third, u):

@@ -13,7 +13,7 @@ from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
 from .boundary_curves import Softening, located
 from .equilibria import Solver
-from .junctions import junction, junction_between
+from .junctions import Junction, junction, junction_ahead, junction_between
 from .spinodals import find_spinodals
 from .stability import offspring
 from .states import far
@@ -107,11 +107,15 @@ class _Trace:
             curve.states, curve.trail = origin, []
             if base is not None:
                 curve.base = base
-            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between)
+            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between, junction_ahead)
             trail = curve.trail
             if reason in ("corner", "end"):
                 last = more[-1] if more else u
-                node = junction(curve, last, against) or _at_junction(known, last, curve)
+                node = (
+                    against
+                    if isinstance(against, Junction)
+                    else junction(curve, last, against) or _at_junction(known, last, curve)
+                )
                 reason = node.kind if node else "order changes"
                 if node:
                     self.junctions.append(node)

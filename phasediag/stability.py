@@ -167,10 +167,13 @@ def offspring(state):
     for frame, curvature, _, direction in soft:
         if curvature > SOFT:
             continue
-        for distance in np.geomspace(1e-5, 0.2, 20):
-            start = State(solver, state.x + distance * direction, (frame,), frame, state.u)
-            near = solver.stationary(start, state.u)
+        starts = [
+            State(solver, state.x + distance * direction, (frame,), frame, state.u) for distance in np.geomspace(1e-5, 0.2, 20)
+        ]
+        for near in solver.stationary_points(starts, state.u):
             if not near.converged or not 10 * NO_LINK**1.5 < far(near, state) < MOVED:
+                continue
+            if any(far(near, other) < 1e-3 * far(other, state) for other in found):
                 continue
             near = solver.stationary(solver.recognized(near.x, near.frame, state.u), state.u)
             known = any(far(near, other) < 1e-3 * far(other, state) for other in found)
