@@ -116,7 +116,7 @@ class _Trace:
                     if isinstance(against, Junction)
                     else junction(curve, last, against) or _at_junction(known, last, curve)
                 )
-                reason = node.kind if node else "order changes"
+                reason = node.kind if node else "unresolved"
                 if node:
                     self.junctions.append(node)
                     trail = [*trail, (node.u, trail[-1][1] if trail else origin)]
@@ -202,10 +202,10 @@ class _Trace:
 
 
 def _at_junction(known, u, curve):
-    """The known junction at which a curve stops that cannot be solved up to it: both of its minima meet there."""
+    """The known junction at which a curve stops that cannot be solved up to it: one of its minima meets others there."""
     for node in known:
-        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and all(
-            any(a.shape == b.shape and far(a, b) < NEAR for b in node.states) for a in curve.states
+        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and any(
+            a.shape == b.shape and far(a, b) < NEAR for a in curve.states for b in node.states
         ):
             return node
     return None
