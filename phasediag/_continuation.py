@@ -47,8 +47,9 @@ def follow(curve, start, box, sense, between=None, ahead=None):
         between(curve, rival, here, there) solves for the junction, an object with a point u, that lies between two points of
         the curve where a rival becomes lower; None where it fails. Default, and what is left where it fails: bisection.
     ahead : callable, optional
-        ahead(curve, here, reach, tangent) solves for the junction in which the curve ends no farther away than ``reach``;
-        None where it fails. Default, and what is left where it fails: shorter and shorter steps.
+        ahead(curve, here, reach, tangent) solves for the junction in which the curve ends no farther away than ``reach``, an
+        object with a point u and points on the ``way`` there; None where it fails. Default, and what is left where it
+        fails: shorter and shorter steps.
 
     Returns
     -------
@@ -65,7 +66,9 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             near = NEAR_END / 2 < step / box.step <= NEAR_END  # once
             node = ahead(curve, here, 2 * step, tangent) if near and ahead is not None else None
             if node is not None:
-                return [*points, node.u], "end", node
+                for there in node.way:
+                    curve.accept(there)
+                return [*points, *node.way, node.u], "end", node
             step /= 2
             if step < SHORTEST_STEP * box.step:
                 return points, "end", None

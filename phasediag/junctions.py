@@ -22,7 +22,7 @@ class Junction:
     """
 
     def __init__(self, kind, u, states):
-        self.kind, self.u, self.states = kind, u, states
+        self.kind, self.u, self.states, self.way = kind, u, states, []
 
     def departures(self):
         """Yield (u, curve) for the curves that may leave here, u on the curve near by."""
@@ -63,7 +63,7 @@ def junction_between(curve, against, here, there):
 def junction_ahead(curve, here, reach, tangent):
     """The junction no farther away than ``reach`` in which a curve ends that has been followed to ``here``, or None.
 
-    On the way to it the curve has to exist and nothing may lie lower.
+    On the way to it, at points that it remembers, the curve has to exist and nothing may lie lower.
     """
     node = junction(curve, here, None)
     if node is None:
@@ -75,6 +75,7 @@ def junction_ahead(curve, here, reach, tangent):
         there = correct(curve, here + part * away)
         if there is None or not curve.exists(there) or curve.rival(there) is not None:
             return None
+        node.way.append(there)
     return node
 
 

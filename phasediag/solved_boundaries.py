@@ -119,7 +119,7 @@ class _Trace:
                 reason = node.kind if node else "unresolved"
                 if node:
                     self.junctions.append(node)
-                    trail = [*trail, (node.u, trail[-1][1] if trail else origin)]
+                    trail = [*trail, (node.u, curve.solve(node.u) or (trail[-1][1] if trail else origin))]
             elif len(more) > len(trail):  # the last point lies on an edge
                 trail = [*trail, (more[-1], curve.solve(more[-1]) or curve.states)]
             self.trail = [*self.trail, *trail] if sense > 0 else [*trail[::-1], *self.trail]
