@@ -9,6 +9,9 @@ STEPS_ACROSS = 128
 SHORTEST_STEP = 1e-4
 """Where a curve cannot be continued, its end is located to this part of a step."""
 
+NEAR_END = 0.1
+"""Where a curve cannot be continued by this part of a step, the junction in which it may end is sought."""
+
 
 class Box:
     """The rectangle of the diagram in u, and the length of a full step in it."""
@@ -27,7 +30,7 @@ def point(u):
     return float(np.exp(u[0])), float(min(np.exp(u[1]), 1.0))
 
 
-def follow(curve, start, box, sense):
+def follow(curve, start, box, sense, between=None, ahead=None):
     """Follow a curve from a point on it.
 
     Parameters
@@ -40,11 +43,19 @@ def follow(curve, start, box, sense):
     box : Box
     sense : +1.0 or -1.0
         The direction.
+    between : callable, optional
+        between(curve, rival, here, there) solves for the junction, an object with a point u, that lies between two points of
+        the curve where a rival becomes lower; None where it fails. Default, and what is left where it fails: bisection.
+    ahead : callable, optional
+        ahead(curve, here, reach, tangent) solves for the junction in which the curve ends no farther away than ``reach``, an
+        object with a point u and points on the ``way`` there; None where it fails. Default, and what is left where it
+        fails: shorter and shorter steps.
 
     Returns
     -------
-    (list of ndarray, str, rival)
-        The points after ``start``; why it ended: "edge", "corner" (with the rival), "closed" or "end".
+    (list of ndarray, str, object)
+        The points after ``start``; why it ended: "edge", "corner", "closed" or "end"; the junction where that was solved,
+        otherwise the rival of a corner.
     """
     points, here, step, longest = [], start, box.step, box.step
     tangent = sense * _tangent(curve.slope(here))
@@ -52,6 +63,12 @@ def follow(curve, start, box, sense):
         there = correct(curve, here + step * tangent)
         lost = there is None or not 0.2 * step < np.linalg.norm(there - here) < 2 * step
         if lost or not (box.outside(there) or curve.exists(there)):
+            near = NEAR_END / 2 < step / box.step <= NEAR_END  # once
+            node = ahead(curve, here, 2 * step, tangent) if near and ahead is not None else None
+            if node is not None:
+                for there in node.way:
+                    curve.accept(there)
+                return [*points, *node.way, node.u], "end", node
             step /= 2
             if step < SHORTEST_STEP * box.step:
                 return points, "end", None
@@ -66,6 +83,9 @@ def follow(curve, start, box, sense):
             return (points if edge is None else [*points, edge]), "edge", None
         rival = curve.rival(there)
         if rival is not None:
+            node = None if between is None else between(curve, rival, here, there)
+            if node is not None:
+                return [*points, node.u], "corner", node
             corner = _corner(curve, curve.corner(rival), here, there)
             if corner is not None:
                 return [*points, corner], "corner", rival

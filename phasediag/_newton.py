@@ -59,20 +59,22 @@ def evaluate(x, m, importance, density, relu, order, store):
     return store[11][0]
 
 
-def approach(x, m, importance, density, relu, free, store):
-    """Newton's method in place to the stationary point next to x, whatever its kind; return the gradient left."""
-    importance, density = _control(importance, density)
-    values, vectors = store[12:14]
-    left = np.inf
-    for _ in range(12):
-        evaluate_scaled(x, m, importance, density, relu, 2, store)
-        spectrum(x, m, free, 1e-16, store)
-        before, left = left, store[11][1]
-        if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not np.isfinite(left):
-            break
-        steep = np.abs(values) > 1e-9
-        x -= np.where(free, vectors @ np.where(steep, (vectors.T @ gradient_of(store)) / np.where(steep, values, 1.0), 0.0), 0.0)
-    return left
+def approach(points, m, importance, density, relu, free, store):
+    """Newton's method in place from each row of ``points`` to the stationary point next to it, whatever its kind.
+
+    importance, density: (n,). free: which parameters may move, a row for each point. Returns, for each, the largest scaled
+    gradient entry left, the scaled loss and the last feature's own loss: an array of shape (n_points, 3).
+    """
+    result = np.empty((len(points), 3))
+    _approach(points, m, *_control(importance, density), relu, np.array(free), store, result)
+    return result
+
+
+def derivatives_beside(x, direction, step, m, importance, density, relu, store):
+    """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side."""
+    second, third = np.empty((2, x.size, x.size))
+    _derivatives_beside(x, direction, step, m, *_control(importance, density), relu, store, second, third)
+    return second, third
 
 
 def smooth_curvature(x, m, importance, density, relu, free, store):
@@ -178,6 +180,49 @@ def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
             if change < 1e-8:
                 break
     numbers[2] = lowest
+
+
+@jit(allocates=False)
+def _approach(points, m, importance, density, relu, free, store, result):
+    losses, gradient, numbers, values, vectors, kernels = store[4], store[8], store[11], store[12], store[13], store[15]
+    size = points.shape[1]
+    for row in range(points.shape[0]):
+        x, moves, left = points[row], free[row], np.inf
+        for _iteration in range(12):
+            call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
+            call(kernels[SPECTRUM], (x, m, moves, 1e-16, store))
+            before, left = left, numbers[1] if numbers[0] < np.inf else np.inf
+            result[row, 0], result[row, 1], result[row, 2] = left, numbers[0], losses[0, losses.shape[1] - 1]
+            if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not left < np.inf:
+                break
+            for k in range(size):
+                if abs(values[k]) > 1e-9:
+                    along = 0.0
+                    for i in range(size):
+                        along += vectors[i, k] * gradient[i]
+                    for i in range(size):
+                        if moves[i]:
+                            x[i] -= vectors[i, k] * along / values[k]
+
+
+@jit(allocates=False)
+def _derivatives_beside(x, direction, step, m, importance, density, relu, store, second, third):
+    hessian, moved, kernels = store[7][0], store[14][3], store[15]
+    size = x.size
+    for i in range(size):
+        for j in range(size):
+            second[i, j] = third[i, j] = 0.0
+    for k in range(1, 5):
+        for i in range(size):
+            moved[i] = x[i] + k * step * direction[i]
+        call(kernels[EVALUATE], (moved, m, importance, density, relu, 2, store))
+        # extrapolated to x: exact for polynomials of third degree
+        value = 4.0 if k == 1 else -6.0 if k == 2 else 4.0 if k == 3 else -1.0
+        slope = -13.0 / 3.0 if k == 1 else 9.5 if k == 2 else -7.0 if k == 3 else 11.0 / 6.0
+        for i in range(size):
+            for j in range(size):
+                second[i, j] += value * hessian[i, j]
+                third[i, j] += slope / step * hessian[i, j]
 
 
 @jit(allocates=False)

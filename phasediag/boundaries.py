@@ -34,8 +34,8 @@ class PhaseBoundary:
         The extra feature's norm on the two sides.
     ends : tuple of two str
         How the curve ends at its first and last point: "edge" of the diagram, "triple point", "critical point" (two minima
-        of one phase become one), "order changes" (a first-order boundary becomes continuous, at a tricritical point), or
-        "closed".
+        of one phase become one), "order changes" (a first-order boundary becomes continuous, at a tricritical point),
+        "closed", or "unresolved" (it could not be followed farther, nor a junction be solved there).
     """
 
     phases: tuple

@@ -3,9 +3,8 @@
 import numpy as np
 
 from ._continuation import correct, crossing, inward_difference
-from .equilibria import MOVED
 from .stability import Mode, excess, family, rival, turning_direction
-from .states import far
+from .states import MOVED, far
 
 MERGED = 1e-8
 """Two solutions whose invariants differ by less are one."""
@@ -40,8 +39,10 @@ class Crossing:
 
     def _solve(self, u):
         if self._at is None or not np.array_equal(self._at, u):
-            solve = self.solver.solve if self.base is None else self.solver.stationary
-            self._at, self._solved = np.array(u), [solve(state, u) for state in self.members]
+            new = self.solver.stationary_points(self.members, u)
+            if self.base is None:
+                new = [self.solver.settled(old, found, u) for old, found in zip(self.states, new, strict=True)]
+            self._at, self._solved = np.array(u), new
             moved = max(far(new, old) for new, old in zip(self._solved, self.members, strict=True))
             done = all(
                 new.converged and new.clusters == old.clusters for new, old in zip(self._solved, self.members, strict=True)
@@ -118,6 +119,7 @@ class Softening:
         exact = self.solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
         if not np.array_equal(exact.free, symmetric.free):  # where it is flat its zeros are not determined well
             symmetric = self.solver.stationary(exact, symmetric.u)
+        symmetric = symmetric.within(symmetric.softest_frame)
         self.states, self.mode = [symmetric, symmetric], Mode(symmetric)
 
     def solve(self, u):

@@ -1,30 +1,20 @@
 """Minima carried from point to point: the solver behind the boundaries of the relaxed and global theories."""
 
-from functools import cached_property
-from itertools import product
-
 import numpy as np
 
 from . import _newton
 from ._blocks import blocks, separated
 from ._continuation import Box, inward_difference, point
+from ._frames import frames_around
 from .boundaries import beside, nodes
 from .candidates import configurations
-from .states import NO_LINK, State
+from .contenders import Contenders
+from .states import MOVED, NO_LINK, State, far
 from .stationary_points import GRADIENT_TOLERANCE, invariants, settle
 from .theories import TIE_MARK, TIE_TOLERANCE
 
-WINDOW = 2
-"""Minima stored in this many rows and columns of cells on each side may be lowest at a point."""
-
-NOTED = 0.2
-"""So are minima met between the cells at points no farther away than this."""
-
 FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
-
-MOVED = 0.3
-"""A minimum that has gone farther (in invariants) between neighbouring points is taken for another."""
 
 
 class Solver:
@@ -39,13 +29,12 @@ class Solver:
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
         self.u = nodes(diagram.importance, diagram.density)
-        self.noted = []  # minima met between the cells
-        self._contenders = {}
         self.keys = invariants(diagram.minima, self.m, self.classes)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
-            table = configurations(self.n, self.m, activation=diagram.activation)
-            self.patterns = [self._pattern(c) for c in table]
+            self.table = configurations(self.n, self.m, activation=diagram.activation)
+            self.patterns = [self._pattern(c) for c in self.table]
+        self.contenders = Contenders(self)
 
     def control(self, u):
         importance, density = point(u)
@@ -53,45 +42,54 @@ class Solver:
 
     def solve(self, state, u):
         """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
-        if not np.all(np.abs(u) < FAR_OUT):
-            return self._failed(state, u)
-        new = self.stationary(state, u)
-        if new.converged and np.max(np.abs(new.key - state.key)) < MOVED and (state.held or new.stable):
+        return self.settled(state, self.stationary(state, u), u)
+
+    def settled(self, state, new, u):
+        """``new``, the stationary point next to a state at u, unless it is another's; then where a descent leads."""
+        if new.converged and far(new, state) < MOVED and (state.held or new.stable):
             return new
-        return self.descend(state, u)
+        return self.descend(state, u) if np.all(np.abs(u) < FAR_OUT) else new
 
     def minimum(self, state, u):
         """The minimum that a state becomes at u; where symmetry keeps it stationary but unstable, it falls to a lower one."""
-        new = self.solve(state, u)
+        return self.fallen(self.solve(state, u), u)
+
+    def fallen(self, new, u):
+        """The minimum to which a stationary point falls that symmetry keeps, but unstable; any other stays."""
         if new.stable or not new.held or not new.converged:
             return new
-        released = State(self, new.x + 1e-3 * new.softest[1], new.frame, new.frame, u)
-        fallen = self.descend(released, u)
-        return self.recognized(fallen.x, new.frame, u) if fallen.converged else fallen
+        released = State(self, new.x + 1e-3 * new.softest[1], (new.softest_frame,), new.softest_frame, u)
+        return self.descend(released, u)
 
     def stationary(self, state, u):
         """The stationary point next to a state at u, whatever its kind."""
-        if not np.all(np.abs(u) < FAR_OUT):
-            return self._failed(state, u)
-        x = state.x.copy()
+        return self.stationary_points([state], u)[0]
+
+    def stationary_points(self, states, u):
+        """The stationary points next to some states at u, whatever their kinds, in the same order."""
+        if not states or not np.all(np.abs(u) < FAR_OUT):
+            return [self._failed(state, u) for state in states]
         importance, density = self.control(u)
-        left = _newton.approach(x, self.m, importance, density, self.relu, state.free, self.store)
-        new = State(self, x, state.frame, state.free, u)
-        new.converged = bool(left <= GRADIENT_TOLERANCE)  # not where it is NaN
-        return new
+        x, free = np.array([state.x for state in states]), np.array([state.free for state in states])
+        numbers = _newton.approach(x, self.m, importance, density, self.relu, free, self.store)
+        scale, found = float(importance @ density) / 3, []
+        for state, row, (left, loss, extra_loss) in zip(states, x, numbers.tolist(), strict=True):
+            new = State(self, row, state.frames, state.free, u)
+            new.converged = left <= GRADIENT_TOLERANCE  # not where it is NaN
+            new.losses = loss * scale, extra_loss
+            found.append(new)
+        return found
 
     def descend(self, state, u, radius=0.25):
         """The minimum to which a descent from a state leads at u."""
-        importance, density = self.control(u)
-        settled = settle(state.x[None], self.m, importance[None], density[None], relu=self.relu, free=state.free, radius=radius)[
-            0
-        ]
-        new = State(self, settled.x, state.frame, state.free, u)
+        control = (part[None] for part in self.control(u))
+        (settled,) = settle(state.x[None], self.m, *control, relu=self.relu, free=state.free, radius=radius)
+        new = State(self, settled.x, state.frames, state.free, u)
         new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
         return new
 
     def _failed(self, state, u):
-        new = State(self, state.x, state.frame, state.free, u)
+        new = State(self, state.x, state.frames, state.free, u)
         new.converged = False
         return new
 
@@ -119,8 +117,7 @@ class Solver:
 
     def lowest_near(self, u):
         """The lowest of the minima that those stored near u become there."""
-        found = [state for state in (self.minimum(start, u) for start in self.contenders(u)) if state.stable]
-        return min(found, key=lambda state: state.loss)
+        return self.contenders.lowest(u)
 
     def _ties(self, cell):
         """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
@@ -131,57 +128,31 @@ class Solver:
         losses = [self.loss_at(x, self.u[cell]) for x in self.diagram.minima[first:last]]
         return np.sum(np.array(losses) <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)) > 1
 
-    def contenders(self, u):
-        """Starts for all minima that may be lowest near u."""
-        windows = []
-        for axis, x in ((self.diagram.density, u[1]), (self.diagram.importance, u[0])):
-            above = int(np.searchsorted(np.log(axis), x))
-            windows.append(range(max(above - WINDOW, 0), min(above + WINDOW, axis.size)))
-        place = (*windows, *np.round(u / NOTED * 4).astype(int).tolist(), len(self.noted))
-        if place not in self._contenders:
-            self._contenders = {place: self._contenders_near(u, windows)}  # those of the last place
-        return self._contenders[place]
+    def stored(self, k):
+        """The k-th minimum stored in the diagram, in its cell."""
+        frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
+        return self.recognized(self.diagram.minima[k], frame, self.u.reshape(-1, 2)[self.diagram.minima_cell[k]])
 
-    def _contenders_near(self, u, windows):
-        starts, keys = [], np.empty((0, self.keys.shape[1]))
-        for i, j in sorted(product(*windows), key=lambda cell: np.sum((self.u[cell] - u) ** 2)):
-            flat = i * self.u.shape[1] + j
-            for k in range(*np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])):
-                if not len(keys) or np.min(np.max(np.abs(keys - self.keys[k]), axis=1)) > 0.1:
-                    keys = np.vstack([keys, self.keys[k]])
-                    starts.append(self._stored(k, self.u[i, j]))
-        for state in self.noted:
-            if max(abs(state.u[0] - u[0]), abs(state.u[1] - u[1])) < NOTED:
-                if np.min(np.max(np.abs(keys - state.key), axis=1)) > 0.1:
-                    keys = np.vstack([keys, state.key])
-                    starts.append(state)
-        return starts
+    def exact(self, state):
+        """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""
+        found = self.recognized(state.x, state.frame, state.u, free=state.free)
+        return state if np.array_equal(found.free, state.free) else found
 
-    def _stored(self, k, u):
-        """The k-th stored minimum, solved in the cell at u."""
-        if k not in self._recognized:
-            frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
-            self._recognized[k] = self.recognized(self.diagram.minima[k], frame, u)
-        return self._recognized[k]
-
-    @cached_property
-    def _recognized(self):
-        return {}
-
-    def recognized(self, x, frame, u, tolerance=NO_LINK):
+    def recognized(self, x, frame, u, tolerance=NO_LINK, free=None):
         """The state of parameters x at u, with the zeros that its clusters imply made exact and kept.
 
         Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
-        ``tolerance`` count as zero.
+        ``tolerance`` count as zero. ``free``: the parameters that are not zero for certain, default the frame.
         """
-        size = self.m * self.n
-        weights, free = x[:size].reshape(self.m, self.n).copy(), frame[:size].reshape(self.m, self.n).copy()
+        size, free = self.m * self.n, frame if free is None else free
+        weights, free = x[:size].reshape(self.m, self.n).copy(), free[:size].reshape(self.m, self.n).copy()
         for rows, columns in blocks(free):
             block = weights[np.ix_(rows, columns)]
             turned, zeros = separated(block, tolerance)
             weights[np.ix_(rows, columns)] = turned
             free[np.ix_(rows, columns)] &= ~zeros
-        return State(self, np.append(weights.ravel(), x[size:]), frame, np.append(free.ravel(), frame[size:]), u)
+        frames = (frame,) if self.patterns is None else frames_around(free, self.table)
+        return State(self, np.append(weights.ravel(), x[size:]), frames, np.append(free.ravel(), frame[size:]), u)
 
     def symmetrized(self, state, u):
         """The more symmetric stationary point from which a state has hardly departed, or None."""

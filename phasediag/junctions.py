@@ -22,7 +22,7 @@ class Junction:
     """
 
     def __init__(self, kind, u, states):
-        self.kind, self.u, self.states = kind, u, states
+        self.kind, self.u, self.states, self.way = kind, u, states, []
 
     def departures(self):
         """Yield (u, curve) for the curves that may leave here, u on the curve near by."""
@@ -47,6 +47,36 @@ def junction(curve, u, against):
     if not found or np.linalg.norm(found.u - u) > REACH * solver.box.step:
         return None
     return found
+
+
+def junction_between(curve, against, here, there):
+    """The junction between two points of a curve at which it meets ``against``; None when there is none."""
+    node = junction(curve, there, against)
+    if node is None:
+        return None
+    along = there - here
+    part = (node.u - here) @ along / (along @ along)
+    aside = np.linalg.norm(node.u - here - part * along) / np.linalg.norm(along)
+    return node if 0 <= part <= 1 and aside < 0.2 else None
+
+
+def junction_ahead(curve, here, reach, tangent):
+    """The junction no farther away than ``reach`` in which a curve ends that has been followed to ``here``, or None.
+
+    On the way to it, at points that it remembers, the curve has to exist and nothing may lie lower.
+    """
+    node = junction(curve, here, None)
+    if node is None:
+        return None
+    away = node.u - here
+    if not 0 < np.linalg.norm(away) < reach or away @ tangent < 0.9 * np.linalg.norm(away):
+        return None
+    for part in (0.5, 0.9, 0.99, 0.999):
+        there = correct(curve, here + part * away)
+        if there is None or not curve.exists(there) or curve.rival(there) is not None:
+            return None
+        node.way.append(there)
+    return node
 
 
 def _triple(one, other, third, u):
@@ -88,9 +118,8 @@ def _ceasing(curve, u):
     solver = curve.solver
     pair = curve.solve(u) or curve.states
     if far(*pair) < 0.2:
-        bases = [curve.base, *(state for state in pair if state.held), *(solver.symmetrized(state, u) for state in pair)]
-        for base in bases:
-            found = base and _tricritical(base, u)
+        for base in _bases(curve, pair, u):
+            found = _tricritical(base, u)
             if found and np.linalg.norm(found.u - u) < solver.box.step:
                 return found
         u = _cusp(pair[0], u)
@@ -102,6 +131,17 @@ def _ceasing(curve, u):
             if found and np.linalg.norm(found.u - u) < solver.box.step:
                 return found
     return None
+
+
+def _bases(curve, pair, u):
+    """Symmetric states that both minima may turn into: hardly farther away than they are apart, the most symmetric first.
+
+    Near the end of a curve a minimum can itself be about to turn into a more symmetric state.
+    """
+    solver, apart = curve.solver, far(*pair)
+    bases = [curve.base, *(state for state in pair if state.held), *(solver.symmetrized(state, u) for state in pair)]
+    bases = [base for base in bases if base is not None and min(far(base, state) for state in pair) < 5 * apart]
+    return sorted(bases, key=lambda base: np.sum(base.free))
 
 
 def _cusp(state, u):

@@ -11,9 +11,9 @@ import numpy as np
 from . import _continuation
 from ._continuation import follow
 from .boundaries import Corners, PhaseBoundary
-from .boundary_curves import located
+from .boundary_curves import Softening, located
 from .equilibria import Solver
-from .junctions import junction
+from .junctions import Junction, junction, junction_ahead, junction_between
 from .spinodals import find_spinodals
 from .stability import offspring
 from .states import far
@@ -81,7 +81,9 @@ class _Network:
             for node in trace.junctions:
                 if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
                     self.junctions.append(node)
-                    self.solver.noted.extend(state for state in node.states if state.stable)
+                    for state in node.states:
+                        if state.stable:
+                            self.solver.contenders.note(state)
                     waiting.extend(node.departures())
 
 
@@ -105,15 +107,19 @@ class _Trace:
             curve.states, curve.trail = origin, []
             if base is not None:
                 curve.base = base
-            more, reason, against = follow(curve, u, curve.solver.box, sense)
+            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between, junction_ahead)
             trail = curve.trail
             if reason in ("corner", "end"):
                 last = more[-1] if more else u
-                node = junction(curve, last, against) or _at_junction(known, last, curve)
-                reason = node.kind if node else "order changes"
+                node = (
+                    against
+                    if isinstance(against, Junction)
+                    else junction(curve, last, against) or _at_junction(known, last, curve)
+                )
+                reason = node.kind if node else "unresolved"
                 if node:
                     self.junctions.append(node)
-                    trail = [*trail, (node.u, trail[-1][1] if trail else origin)]
+                    trail = [*trail, (node.u, curve.solve(node.u) or (trail[-1][1] if trail else origin))]
             elif len(more) > len(trail):  # the last point lies on an edge
                 trail = [*trail, (more[-1], curve.solve(more[-1]) or curve.states)]
             self.trail = [*self.trail, *trail] if sense > 0 else [*trail[::-1], *self.trail]
@@ -184,9 +190,11 @@ class _Trace:
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a softening curve."""
         u, (state, _) = self.trail[len(self.trail) // 2]
-        solver, slope = self.curve.solver, self.curve.slope(u)
+        solver, slope = self.curve.solver, Softening(state).slope(u)
         for reach in (0.3, 0.1, 1.0):
             beyond = solver.stationary(state, u - reach * solver.box.step * slope / np.linalg.norm(slope))
+            if not beyond.converged:
+                continue
             turned = min(offspring(beyond), key=lambda s: s.loss, default=None)
             if turned is not None and turned.phase != state.phase:
                 return state.phase, turned.phase
@@ -194,10 +202,10 @@ class _Trace:
 
 
 def _at_junction(known, u, curve):
-    """The known junction at which a curve stops that cannot be solved up to it: both of its minima meet there."""
+    """The known junction at which a curve stops that cannot be solved up to it: one of its minima meets others there."""
     for node in known:
-        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and all(
-            any(a.shape == b.shape and far(a, b) < NEAR for b in node.states) for a in curve.states
+        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and any(
+            a.shape == b.shape and far(a, b) < NEAR for a in curve.states for b in node.states
         ):
             return node
     return None
@@ -248,5 +256,5 @@ def _lowest_at(solver, row, column, known):
             u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
             u = u + np.where(u < (solver.box.low + solver.box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
             known[row, column] = solver.lowest_near(u)
-            solver.noted.append(known[row, column])
+            solver.contenders.note(known[row, column])
     return known[row, column]

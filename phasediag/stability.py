@@ -5,8 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from . import _newton
-from .equilibria import MOVED
-from .states import NO_LINK, State, far
+from .states import MOVED, NO_LINK, State, far
 
 STEP = 2e-4
 """Distance of the points from which one-sided second and third derivatives are extrapolated."""
@@ -24,19 +23,6 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 
-def derivatives_along(solver, x, direction, u):
-    """Second derivatives at x on the side of ``direction``, and their derivative along it, from four points on that side."""
-    importance, density = solver.control(u)
-    hessians = []
-    for k in (1, 2, 3, 4):
-        moved = x + k * STEP * direction
-        _newton.evaluate(moved, solver.m, importance, density, solver.relu, 2, solver.store)
-        hessians.append(solver.store[7][0].copy())
-    second = np.tensordot([4.0, -6.0, 4.0, -1.0], hessians, axes=1)
-    third = np.tensordot([-13 / 3, 19 / 2, -7.0, 11 / 6], hessians, axes=1) / STEP
-    return second, third
-
-
 def breaking_curvature(state, direction=None):
     """Lowest one-sided curvature of the directions that break a held state's symmetry, and its direction.
 
@@ -45,7 +31,7 @@ def breaking_curvature(state, direction=None):
     """
     solver = state.solver
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
-    direction = state.softest[1] if direction is None else direction
+    direction = state._softest_within(state.frame)[1] if direction is None else direction
     length = np.linalg.norm(direction[moving])
     if length < 1e-6:
         return np.nan, direction
@@ -87,17 +73,17 @@ def soft_directions(state):
 
 def derivatives_of(state, enter):
     """Curvature, third derivative and direction of ``enter``, a direction of held zeros, with the response of the others."""
-    direction = enter.copy()
+    solver, direction = state.solver, enter.copy()
+    control = solver.control(state.u)
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
     for _ in range(20):
-        second, third = derivatives_along(state.solver, state.x, direction, state.u)
-        force = second[np.ix_(resting, moving)] @ enter[moving]
-        response = -np.linalg.lstsq(second[np.ix_(resting, resting)], force, rcond=1e-9)[0]
+        second, third = _newton.derivatives_beside(state.x, direction, STEP, solver.m, *control, solver.relu, solver.store)
+        rest = second[resting]
+        response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=1e-9)[0]
         change = np.max(np.abs(response - direction[resting]), initial=0.0)
         direction[resting] = response
-        if change < 1e-13:
+        if change < 1e-12:
             break
-    second, third = derivatives_along(state.solver, state.x, direction, state.u)
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
@@ -177,13 +163,17 @@ def turning_direction(state):
 def offspring(state):
     """The minima next to a held state in which its symmetry is broken."""
     solver, found = state.solver, []
-    for curvature, _, direction in soft_directions(state):
+    soft = [(view.frame, *found) for view in state.views for found in soft_directions(view)]
+    for frame, curvature, _, direction in soft:
         if curvature > SOFT:
             continue
-        for distance in np.geomspace(1e-5, 0.2, 20):
-            start = State(solver, state.x + distance * direction, state.frame, state.frame, state.u)
-            near = solver.stationary(start, state.u)
+        starts = [
+            State(solver, state.x + distance * direction, (frame,), frame, state.u) for distance in np.geomspace(1e-5, 0.2, 20)
+        ]
+        for near in solver.stationary_points(starts, state.u):
             if not near.converged or not 10 * NO_LINK**1.5 < far(near, state) < MOVED:
+                continue
+            if any(far(near, other) < 1e-3 * far(other, state) for other in found):
                 continue
             near = solver.stationary(solver.recognized(near.x, near.frame, state.u), state.u)
             known = any(far(near, other) < 1e-3 * far(other, state) for other in found)
@@ -238,16 +228,7 @@ def rival(u, states, base=None, *, branching=True):
     """
     solver = states[0].solver
     lowest = min(state.loss for state in states)
-    best, bound = None, lowest * (1 - LOWER)
-    for start in solver.contenders(u):
-        if any(far(start, state) < 1e-3 for state in states):
-            continue
-        found = solver.stationary(start, u)
-        if found.converged and found.loss > 1.1 * bound and far(found, start) < MOVED:
-            continue  # even if it is a saddle, what lies below is another's
-        found = solver.minimum(start, u)
-        if found.loss < bound and found.stable:
-            best, bound = found, found.loss
+    best = solver.contenders.lowest(u, lowest * (1 - LOWER), states)
     if best is not None or not branching:
         return best
     for parent in [base] if base is not None else [state for state in states if state.held and state.curvature < 1e-3]:

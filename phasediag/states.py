@@ -15,22 +15,41 @@ NO_LINK = 1e-7
 STABLE = -1e-10
 """Lowest curvature of a minimum at the limit of its stability."""
 
+MOVED = 0.3
+"""A stationary point that has gone farther (in invariants) between neighbouring points is taken for another."""
+
 
 class State:
     """A stationary point at some u, followed as such whether or not it is a minimum.
 
-    x: flat parameters. frame: those that the theory lets move. free: those that do; the others of the frame are zeros that
-    symmetry keeps stationary, so that the point stays exactly symmetric even where it is unstable.
+    x: flat parameters. frames: those that the theory lets move, together; in the relaxed theory every pattern around the
+    point is a frame of its own. free: those that do move; the others of the frames are zeros that symmetry keeps stationary,
+    so that the point stays exactly symmetric even where it is unstable.
     """
 
-    def __init__(self, solver, x, frame, free, u):
-        self.solver, self.x, self.frame, self.free, self.u = solver, x, frame, free, u
+    def __init__(self, solver, x, frames, free, u):
+        self.solver, self.x, self.frames, self.free, self.u = solver, x, frames, free, u
         self.converged = True
 
     @property
     def held(self):
         """Whether zeros are kept that could move."""
-        return bool(np.any(self.frame & ~self.free))
+        return any(np.any(frame & ~self.free) for frame in self.frames)
+
+    @property
+    def frame(self):
+        """The first of the frames: the one in force where only one can be."""
+        return self.frames[0]
+
+    @property
+    def views(self):
+        """The state with each of its frames in force."""
+        return [self] if len(self.frames) == 1 else [self.within(frame) for frame in self.frames]
+
+    def within(self, frame):
+        """The state with one of its frames in force."""
+        others = (other for other in self.frames if other is not frame)
+        return self if frame is self.frame else State(self.solver, self.x, (frame, *others), self.free, self.u)
 
     @property
     def weights(self):
@@ -56,29 +75,48 @@ class State:
         return phase_name(self.weights)
 
     @cached_property
-    def _losses(self):
+    def losses(self):
+        """The loss, and the extra feature's own."""
         importance, density = self.solver.control(self.u)
         scaled = _newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
         return scaled * float(importance @ density) / 3, float(self.solver.store[4][0, -1])
 
     @property
     def loss(self):
-        return self._losses[0]
+        return self.losses[0]
+
+    @cached_property
+    def tangent(self):
+        """Logarithm of the loss, and its slope in u."""
+        return np.log(self.loss), self.solver.loss_slope(self, self.u) / self.loss
 
     @property
     def extra_loss(self):
-        return self._losses[1]
+        return self.losses[1]
 
     @cached_property
-    def softest(self):
-        """Lowest one-sided curvature within the frame, and its direction."""
+    def _softest(self):
+        """Lowest one-sided curvature within any frame, its direction, and the frame."""
+        return min(((*self._softest_within(frame), frame) for frame in self.frames), key=lambda found: found[0])
+
+    def _softest_within(self, frame):
         solver = self.solver
         importance, density = solver.control(self.u)
         if np.any(np.abs(self.x[solver.m * solver.n :]) < 1e-9):  # second derivatives jump
             direction = np.empty_like(self.x)
-            arguments = solver.m, importance, density, solver.relu, self.frame, solver.store, direction
+            arguments = solver.m, importance, density, solver.relu, frame, solver.store, direction
             return _newton.lowest_curvature(self.x, *arguments), direction
-        return _newton.smooth_curvature(self.x, solver.m, importance, density, solver.relu, self.frame, solver.store)
+        return _newton.smooth_curvature(self.x, solver.m, importance, density, solver.relu, frame, solver.store)
+
+    @property
+    def softest(self):
+        """Lowest one-sided curvature within the frames, and its direction."""
+        return self._softest[:2]
+
+    @property
+    def softest_frame(self):
+        """The frame in which it is softest."""
+        return self._softest[2]
 
     @property
     def curvature(self):

@@ -98,18 +98,26 @@ def invariants(x, n_hidden, classes):
     lead, n = x.shape[:-1], x.shape[-1] // (n_hidden + 1)
     weights = x[..., : n_hidden * n].reshape(*lead, n_hidden, n)
     numbers = np.concatenate([(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1)
-    return np.concatenate([np.sort(numbers[..., orbit], axis=-1) for orbit in _orbits(n, classes)], axis=-1)
+    rows, kept = _orbits(n, classes)
+    padded = np.concatenate([numbers, np.full((*lead, 1), np.inf)], axis=-1)
+    return np.sort(padded[..., rows], axis=-1)[..., kept]
 
 
 @lru_cache(maxsize=256)
 def _orbits(n, classes):
-    """Index sets into (WᵀW flattened, biases) whose entries permutations within the classes exchange."""
+    """Index sets into (WᵀW flattened, biases) whose entries permutations within the classes exchange.
+
+    As rows of one array, filled up with the index of an added infinite entry, and the mask of the others.
+    """
     orbits = []
     for k, members in enumerate(classes):
         orbits += [[i * n + i for i in members], [n * n + i for i in members]]
         orbits.append([i * n + j for i in members for j in members if i < j])
         orbits += [[i * n + j for i in members for j in others] for others in classes[k + 1 :]]
-    return [np.array(orbit) for orbit in orbits if orbit]
+    orbits = [orbit for orbit in orbits if orbit]
+    longest = max(len(orbit) for orbit in orbits)
+    rows = np.array([orbit + [n * n + n] * (longest - len(orbit)) for orbit in orbits])
+    return rows, rows < n * n + n
 
 
 def distinct(settled, n_hidden, classes, *, flat=False):

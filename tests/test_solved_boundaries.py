@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from phasediag import ToyModel, classify, configurations, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
+from phasediag import (
+    ToyModel,
+    classify,
+    configurations,
+    contenders,
+    expected_loss,
+    expected_loss_and_gradient,
+    minimize,
+    phase_diagram,
+)
+from phasediag._frames import frames_around
+from phasediag.contenders import Contenders
+from phasediag.equilibria import Solver
+from phasediag.states import far
 from phasediag.stationary_points import settle
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
@@ -145,13 +158,22 @@ CURVES_3_TO_2 = [
 ]
 
 
+def long(*case):
+    """A case that only a campaign tries."""
+    return pytest.param(*case, marks=pytest.mark.campaign)
+
+
 @pytest.mark.parametrize(
-    "grid", [pytest.param("8²", marks=pytest.mark.campaign), "16²", pytest.param("48²", marks=pytest.mark.campaign)]
+    ("theory", "size"),
+    [("global", 16), ("relaxed", 25), *(long(theory, size) for theory in ("global", "relaxed") for size in (8, 12, 31, 48))],
 )
-def test_topology_of_3_to_2_does_not_depend_on_the_grid(grid):
-    """Nineteen curves with the same ends to 1e-8, nothing twice and nothing else; seven triple points."""
-    importance, density = GRIDS[grid]
-    found = phase_diagram(3, 2, importance=importance, density=density)
+def test_topology_of_3_to_2_does_not_depend_on_the_grid(theory, size):
+    """Nineteen curves with the same ends to 1e-8, nothing twice and nothing else; seven triple points.
+
+    The relaxed theory has the same ones: the pattern of the triangle frees everything.
+    """
+    axes = {"importance": np.geomspace(0.1, 10, size), "density": np.geomspace(0.01, 1, size)}
+    found = phase_diagram(3, 2, theory=theory, **axes)
     assert len(found.boundaries()) == len(CURVES_3_TO_2)
     for one, other, order, first, why_first, last, why_last in CURVES_3_TO_2:
         ends = (*first, why_first), (*last, why_last)
@@ -160,6 +182,57 @@ def test_topology_of_3_to_2_does_not_depend_on_the_grid(grid):
     points = [(point.importance, point.density) for point in found.triple_points()]
     assert len(points) == len(corners) == 7
     assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
+
+
+def test_every_pattern_around_a_state_is_a_frame_of_it():
+    """Of 4→2, with the configurations' groups written out by hand; a frame contains what is free and no frame another."""
+    table = configurations(4, 2)
+    pair_and_dedicated = np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool)
+    frames = [frame[:8].reshape(2, 4) for frame in frames_around(pair_and_dedicated, table)]
+    expected = [[[1, 1, 1, 0], [1, 1, 1, 0]], [[1, 1, 0, 0], [0, 0, 1, 1]]]
+    assert sorted(frame.astype(int).tolist() for frame in frames) == sorted(expected)
+    for shape in [(2, 1), (3, 2), (4, 3)]:  # as many dimensions as a simplex has
+        (frame,) = frames_around(np.eye(shape[1], shape[0], dtype=bool), configurations(*shape))
+        assert np.all(frame)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2)])
+def test_no_contender_is_left_out_that_could_be_lowest(shape, monkeypatch):
+    """At random points the lowest minimum is the same when every contender is solved, whatever its slope says."""
+    solver = Solver(diagram(shape=shape))
+    start, generator = np.log([0.7, 0.6]), np.random.default_rng(0)
+    points = start + np.cumsum(generator.normal(0, 0.05, (60, 2)), axis=0)
+    points = np.clip(points, solver.box.low, solver.box.high)
+    carried = [solver.contenders.lowest(u) for u in points]
+    monkeypatch.setattr(contenders, "_bend", lambda one, other: np.inf)
+    for u, state in zip(points, carried, strict=True):
+        afresh = Contenders(solver).lowest(u)
+        assert state.loss == pytest.approx(afresh.loss, rel=1e-13) and state.phase == afresh.phase
+
+
+def test_a_minimum_loss_bends_no_more_than_contenders_allow():
+    """Half of the allowance holds the loss of a dropped feature, exactly σ², and of the other minima of 3→2 as solved afresh."""
+    for p in np.linspace(0.05, 1.0, 40):
+        for back in (0.01, 0.1, 0.3):
+            one, other = np.log([1.0, p]), np.log([1.0, p * np.exp(-back)])
+            loss, lower = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
+            tangent = np.log(loss) - back * (1 / 3 - p / 2) / (1 / 3 - p / 4)
+            assert np.log(lower) > tangent - contenders._bend(one, other) / 2 - 1e-12
+    solver, generator = Solver(diagram(shape=(3, 2))), np.random.default_rng(1)
+    for k in generator.choice(len(solver.diagram.minima), 60, replace=False):
+        state = solver.stored(int(k))
+        if not state.stable:
+            continue
+        here, u = state, state.u
+        step = generator.normal(size=2)
+        for _ in range(10):
+            u = np.minimum(u + 0.01 * step / np.linalg.norm(step), [np.inf, 0.0])
+            new = solver.stationary(here, u)
+            if not new.converged or far(new, here) > 0.05 or not new.stable:
+                break
+            here = new
+            value, slope = state.tangent
+            assert np.log(here.loss) > value + slope @ (u - state.u) - contenders._bend(state.u, u) / 2 - 1e-12
 
 
 def test_triple_points_of_2_to_1():
