@@ -65,6 +65,7 @@ def _limit(u, across, own, apart):
 
     # where the two are near each other, so are their spinodals
     here, step, longest = u, solver.box.step * min(1.0, 5 * apart**2), 2 * solver.box.step
+    failed = False
     while step > RESOLUTION:
         room = _room(solver.box, here, across)
         if room < RESOLUTION:
@@ -73,13 +74,21 @@ def _limit(u, across, own, apart):
         there = here + step * across
         new = carried(own, there)
         if new is not None:
-            here, own, step = there, new, min(1.5 * step, longest)
+            before, here, own = own, there, new
+            step = min(1.5 * step, longest, _remaining(before, own, step) if failed else np.inf)
             continue
         exact = _softens(own, here, there) if own.held else None
         if exact is not None:
             return exact
-        step = longest = step / 2  # it may only have been too far away: come nearer and try again
+        # it may only have been too far away: come nearer and try again
+        failed, step, longest = True, step / 2, step / 2
     return here
+
+
+def _remaining(before, own, step):
+    """Most of the way left to a fold, where the square of the curvature falls linearly to 0; infinite where it does not fall."""
+    fall = before.curvature**2 - own.curvature**2
+    return 0.8 * step * own.curvature**2 / fall if fall > 0 else np.inf
 
 
 def _room(box, here, across):

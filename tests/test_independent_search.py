@@ -14,6 +14,8 @@ SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 LOWER = 1e-9  # relative
 STARTS = 320  # ten times the random starts of minimize
 POLISHED = 6
+SAME_END = 1e-2  # rough ends whose products W_i·W_j and biases differ by less are one
+SAME_LOSS = 1e-8  # relative: both searches have found the lowest minimum
 NODES = 512
 
 
@@ -38,6 +40,13 @@ def _objective(model, method):
     return evaluate
 
 
+def _look(x, m, n):
+    """Lengths, angles and biases in order of size: what rotations and permutations of the features leave as it is."""
+    weights = x[: m * n].reshape(m, n)
+    products = (weights.T @ weights)[np.triu_indices(n)]
+    return np.concatenate([np.sort(products), np.sort(x[m * n :])])
+
+
 def lowest_loss(model, n_starts, generator):
     """The lowest expected loss that L-BFGS-B reaches from random starts.
 
@@ -54,9 +63,10 @@ def lowest_loss(model, n_starts, generator):
     rough.sort(key=lambda end: end.fun)
     tried, lowest = [], np.inf
     for end in rough:
-        if any(abs(end.fun - other) < 1e-4 * other for other in tried):
+        look = _look(end.x, m, n)
+        if any(np.max(np.abs(look - other)) < SAME_END for other in tried):
             continue
-        tried.append(end.fun)
+        tried.append(look)
         options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
         x = scipy_minimize(exact, end.x, jac=True, method="L-BFGS-B", options=options).x
         lowest = min(lowest, expected_loss(model, x[: m * n].reshape(m, n), x[m * n :]))
@@ -91,7 +101,7 @@ def test_no_other_search_finds_a_lower_loss(shape):
     """At a few control points another optimizer on another engine finds nothing lower, and mostly the same."""
     found = excess(shape, 3, n_starts=20)
     assert np.max(found) < LOWER
-    assert np.sum(np.abs(found) < 1e-8) >= 2
+    assert np.sum(np.abs(found) < SAME_LOSS) >= 2
 
 
 @pytest.mark.campaign
@@ -99,8 +109,10 @@ def test_no_other_search_finds_a_lower_loss(shape):
 def test_no_other_search_finds_a_lower_loss_anywhere(shape):
     """At sixty control points of each size no independent start finds a loss lower by more than 1e-9 relative."""
     found = excess(shape, 60)
-    print(f"{shape}: largest excess {found.max():.1e}, the same within 1e-8 at {np.sum(np.abs(found) < 1e-8)} of {found.size}")
+    same = np.sum(np.abs(found) < SAME_LOSS)
+    print(f"{shape}: largest excess {found.max():.1e}, the same within {SAME_LOSS} at {same} of {found.size}")
     assert np.max(found) < LOWER
+    assert same >= 0.95 * found.size  # a search that finds nothing would say nothing
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2)])
