@@ -3,6 +3,8 @@
 The sample that runs with the suite takes a few control points; ``pytest -m campaign`` takes some hundreds.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
@@ -60,19 +62,23 @@ def lowest_loss(model, n_starts, generator):
         weights = generator.normal(size=(m, n)) * generator.uniform(0, 1.5, size=n)
         start = np.concatenate([weights.ravel(), generator.normal(size=n) * 0.3])
         rough.append(scipy_minimize(fast, start, jac=True, method="L-BFGS-B", options={"maxiter": 60, "ftol": 1e-7}))
-    rough.sort(key=lambda end: end.fun)
-    tried, lowest = [], np.inf
-    for end in rough:
-        look = _look(end.x, m, n)
-        if any(np.max(np.abs(look - other)) < SAME_END for other in tried):
-            continue
-        tried.append(look)
+    lowest = np.inf
+    for end in distinct(rough, m, n)[:POLISHED]:
         options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
         x = scipy_minimize(exact, end.x, jac=True, method="L-BFGS-B", options=options).x
         lowest = min(lowest, expected_loss(model, x[: m * n].reshape(m, n), x[m * n :]))
-        if len(tried) == POLISHED:
-            break
     return lowest
+
+
+def distinct(rough, m, n):
+    """Rough ends, the lowest first, each look once."""
+    kept, looks = [], []
+    for end in sorted(rough, key=lambda end: end.fun):
+        look = _look(end.x, m, n)
+        if not any(np.max(np.abs(look - other)) < SAME_END for other in looks):
+            kept.append(end)
+            looks.append(look)
+    return kept
 
 
 def control_points(shape, count):
@@ -94,6 +100,13 @@ def excess(shape, count, n_starts=STARTS):
     for model, generator in control_points(shape, count):
         found.append(minimize(model)[0].loss / lowest_loss(model, n_starts, generator) - 1)
     return np.array(found)
+
+
+def test_rough_ends_are_told_apart_by_what_they_are():
+    """Two different ends with nearly one loss are both kept, mirror images of one of them are not."""
+    one, other = np.array([1.0, -1.0, 0.1, 0.1]), np.array([1.0, -0.2, 0.1, 0.2])
+    rough = [SimpleNamespace(x=x, fun=f) for x, f in ((one, 1 + 1e-6), (other, 1.0), (one * [-1, -1, 1, 1], 1 + 2e-6))]
+    assert [end.fun for end in distinct(rough, 1, 2)] == [1.0, 1 + 1e-6]
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2)])
