@@ -50,7 +50,7 @@ def draw_columns(weights, ax, *, labels=True):
     absent = np.linalg.norm(weights, axis=0) < _ABSENT
     reach = max(1.0, np.linalg.norm(weights, axis=0).max())
     frame = _line_frame if n_hidden == 1 else _circle_frame
-    margin = (1.35 if labels else 1.1) + (0.35 if n_hidden > 1 and absent.any() else 0.0)
+    margin = (1.35 if labels else 1.1) + (0.4 if n_hidden > 1 and absent.any() else 0.0)
     origins, tips = frame(weights, ax, reach, absent, margin)
     colours = [*[ORDINARY_COLOUR] * (n_features - 1), EXTRA_COLOUR]
     artists = []
@@ -137,7 +137,7 @@ def _circle_frame(weights, ax, reach, absent, margin):
     origins = np.zeros((n_features, 2))
     count = np.count_nonzero(absent)
     origins[absent, 0] = (np.arange(count) - (count - 1) / 2) * min(0.3, 2.4 / max(count, 1)) * reach
-    origins[absent, 1] = -1.3 * reach
+    origins[absent, 1] = (0.4 - margin) * reach
     return origins, tips
 
 
