@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._arguments import positive_array, real_array
+from ._labels import draw_labels
 from .colours import EXTRA_COLOUR, ORDINARY_COLOUR
 
 _VIEW = np.array([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91]])  # rows: what points right and up, seen from one fixed place
@@ -49,21 +50,18 @@ def draw_columns(weights, ax, *, labels=True):
     absent = np.linalg.norm(weights, axis=0) < _ABSENT
     reach = max(1.0, np.linalg.norm(weights, axis=0).max())
     frame = _line_frame if n_hidden == 1 else _circle_frame
-    origins, tips = frame(weights, ax, reach, absent, 1.35 if labels else 1.1)
+    margin = (1.35 if labels else 1.1) + (0.4 if n_hidden > 1 and absent.any() else 0.0)
+    origins, tips = frame(weights, ax, reach, absent, margin)
+    colours = [*[ORDINARY_COLOUR] * (n_features - 1), EXTRA_COLOUR]
     artists = []
-    for i, name in enumerate(names):
-        colour = EXTRA_COLOUR if i == n_features - 1 else ORDINARY_COLOUR
+    for i, colour in enumerate(colours):
         if absent[i]:
             artists += ax.plot(*origins[i], "o", markersize=4.5, markerfacecolor="white", markeredgecolor=colour, zorder=3)
-            shift = np.array([0.0, 9.0])
         else:
             style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
             artists.append(ax.annotate("", tips[i], origins[i], arrowprops=style, zorder=3))
-            along = (tips[i] - origins[i]) / max(np.linalg.norm(tips[i] - origins[i]), 1e-12)
-            shift = (9.0 if len(name) == 1 else 14.0 if abs(along[0]) > 0.5 else 9.0) * along
-        if labels:
-            options = {"color": colour, "fontsize": "x-small", "ha": "center", "va": "center"}
-            ax.annotate(name, origins[i] if absent[i] else tips[i], shift, textcoords="offset points", **options)
+    if labels:
+        draw_labels(ax, names, origins, np.where(absent[:, None], origins, tips), colours)
     return artists
 
 
@@ -138,8 +136,8 @@ def _circle_frame(weights, ax, reach, absent, margin):
     tips = weights.T if len(weights) == 2 else (_VIEW @ weights).T
     origins = np.zeros((n_features, 2))
     count = np.count_nonzero(absent)
-    origins[absent, 0] = (np.arange(count) - (count - 1) / 2) * 0.3 * reach
-    origins[absent, 1] = -0.75 * reach
+    origins[absent, 0] = (np.arange(count) - (count - 1) / 2) * min(0.3, 2.4 / max(count, 1)) * reach
+    origins[absent, 1] = (0.4 - margin) * reach
     return origins, tips
 
 

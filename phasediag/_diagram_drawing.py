@@ -14,7 +14,7 @@ from .trained_models import TRAINED
 STYLES = {
     "first": {"linestyle": "-", "linewidth": 1.4, "label": "first order: two minima cross"},
     "continuous": {"linestyle": (0, (4, 1.6)), "linewidth": 1.4, "label": "continuous: one becomes the other"},
-    "spinodal": {"linestyle": (0, (1, 1.5)), "linewidth": 1.1, "label": "spinodal: a phase (its colour) ends"},
+    "spinodal": {"linestyle": (0, (1, 2)), "linewidth": 1.1, "label": "spinodal: a phase (its colour) ends"},
     "triple point": {"linestyle": "", "marker": "o", "markersize": 3.8, "label": "triple point"},
     "order changes": {
         "linestyle": "",
@@ -52,7 +52,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     curves : bool
         Follow the boundaries and draw them as curves; otherwise the diagram is drawn cell by cell, as trained ones always are.
     spinodals : bool
-        Draw dotted (in the look "phase" in the phase's colour) how far each phase is a minimum beyond its boundary.
+        Draw dotted (in the look "phase" on the phase's colour) how far each phase is a minimum beyond its boundary.
     legend : bool
         Name the phases and the kinds of lines and points beside the diagram; only in the look "phase".
     window : ((float, float), (float, float)), optional
@@ -94,7 +94,7 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
         Not a trained one, which has no curves.
     ax : matplotlib.axes.Axes
     look : {"phase", "norm-interference"}
-        Spinodals have the colours of phases, or are white.
+        Spinodals are dotted on the colours of phases, or on white.
     spinodals : bool
         Draw them too.
 
@@ -188,7 +188,7 @@ def plain_ticks(axis, low, high):
 
 
 def _draw_spinodal(spinodal, ax, look):
-    """Draw a spinodal in the colour of its phase, over a dark line that sets it off; a gap where it leaves the diagram."""
+    """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground; with gaps."""
     if spinodal.importance.size < 2:
         return []
     place = np.log([spinodal.importance, spinodal.density])
@@ -197,8 +197,8 @@ def _draw_spinodal(spinodal, ax, look):
     importance, density = (np.insert(np.exp(x), gaps, np.nan) for x in place)
     style = {name: value for name, value in STYLES["spinodal"].items() if name != "label"}
     colour = phase_colour(spinodal.phase) if look == "phase" else "white"
-    under = ax.plot(importance, density, color="black", linewidth=1.8, alpha=0.4, zorder=2.0)
-    return under + ax.plot(importance, density, color=colour, zorder=2.1, **style)
+    under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
+    return under + ax.plot(importance, density, color="black", zorder=2.1, **style)
 
 
 def style_handles(drawings):
@@ -209,10 +209,7 @@ def style_handles(drawings):
         found |= {STYLES["spinodal"]["label"]} if artists["spinodals"] else set()
         points = artists["triple_points"] + artists["order_changes"] + artists["critical_points"]
         found |= {line.get_label() for line in points if line.get_xdata().size}
-    colours = {"spinodal": "0.35"}
-    return [
-        Line2D([], [], color=colours.get(kind, "black"), **style) for kind, style in STYLES.items() if style["label"] in found
-    ]
+    return [Line2D([], [], color="black", **style) for style in STYLES.values() if style["label"] in found]
 
 
 def phase_handles(diagrams):

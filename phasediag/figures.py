@@ -172,16 +172,21 @@ def minima_figure(minima):
     -------
     matplotlib.figure.Figure
     """
-    columns = min(len(minima), 4)
-    rows = -(-len(minima) // columns)
-    figure = Figure(figsize=(3.2 * columns, 3.7 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, minimum in zip(panels, minima, strict=False):
-        draw_columns(minimum.weights, ax)
+    titles = []
+    for minimum in minima:
         above = minimum.loss / minima[0].loss - 1
         where = "lowest" if minimum.is_global else f"metastable, {100 * above:.3g} % above"
         name = minimum.phase.name.replace(" + ", "\n+ ")
-        ax.set_title(f"{name}\nloss {minimum.loss:.8g}\n{where}", fontsize="small")
+        titles.append(f"{name}\nloss {minimum.loss:.8g}\n{where}")
+    columns = min(len(minima), 4)
+    rows = -(-len(minima) // columns)
+    lines = max(title.count("\n") + 1 for title in titles)
+    figure = Figure(figsize=(3.2 * columns, (3.2 + 0.15 * lines) * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, minimum, title in zip(panels, minima, titles, strict=False):
+        draw_columns(minimum.weights, ax)
+        ax.set_anchor("N")  # the layout makes room for a title above a panel only where the panel begins at the top
+        ax.set_title(title, fontsize="small")
     for ax in panels[len(minima) :]:
         ax.set_axis_off()
     return figure

@@ -16,7 +16,8 @@ def feature_norm(weights):
     -------
     ndarray, shape (…, n_features)
     """
-    return np.linalg.norm(weight_matrices(weights), axis=-2)
+    scaled, power = _scaled(weight_matrices(weights))
+    return np.ldexp(np.linalg.norm(scaled, axis=-2), power[..., 0, :])
 
 
 def interference(weights):
@@ -86,5 +87,12 @@ def weight_matrices(weights):
 
 
 def directions_of(weights):
-    norm = np.linalg.norm(weights, axis=-2, keepdims=True)
-    return np.divide(weights, norm, out=np.zeros_like(weights), where=norm > 0)
+    scaled, _ = _scaled(weights)
+    norm = np.linalg.norm(scaled, axis=-2, keepdims=True)
+    return np.divide(scaled, norm, out=np.zeros_like(scaled), where=norm > 0)
+
+
+def _scaled(weights):
+    """Columns divided by powers of two, so that no square overflows or vanishes and nothing is rounded, and the exponents."""
+    power = np.frexp(np.abs(weights).max(axis=-2, keepdims=True, initial=0.0))[1]
+    return np.ldexp(weights, -power), power

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from ._arguments import real_array
-from .order_parameters import directions_of, weight_matrices
+from .order_parameters import directions_of, feature_norm, weight_matrices
 
 TOLERANCE = 1e-3
 """Norms and cosines below this count as zero when a phase is named."""
@@ -87,20 +87,21 @@ def classify(weights, *, tolerance=TOLERANCE):
     Notes
     -----
     A square is two orthogonal antipodal pairs and an octahedron is three (tegum products): they are reported as such. A
-    simplex is k features in k − 1 dimensions around the origin, however deformed; of other clusters only those are named
-    whose angles are those of the polygon or square antiprism, up to a tolerance, and the others described plainly.
+    simplex is k features in k − 1 dimensions with the origin inside, however deformed: the coefficients of Σ c_i Ŵ_i = 0 are
+    above ``tolerance`` × the largest. Of other clusters only those are named whose angles are those of the polygon or square
+    antiprism, up to a tolerance, and the others described plainly.
 
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition", on tegum products.
     """
     weights = weight_matrices(weights)
-    if weights.ndim != 2:
-        raise ValueError(f"weights must have shape (n_hidden, n_features), got {weights.shape}")
+    if weights.ndim != 2 or not weights.shape[1]:
+        raise ValueError(f"weights must have shape (n_hidden, n_features) with at least one feature, got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
     n_features = weights.shape[1]
     directions = directions_of(weights)
-    represented = np.flatnonzero(np.linalg.norm(weights, axis=0) > tolerance)
+    represented = np.flatnonzero(feature_norm(weights) > tolerance)
     linked = np.abs(directions.T @ directions) > tolerance
     clusters = []
     waiting = set(represented.tolist())
@@ -136,6 +137,7 @@ def phase_name(weights):
     return _phase(weights, TOLERANCE).name
 
 
+_SQUARES = 1e100  # squares of larger weights overflow
 _SETTLED = {}  # the phase of each pattern met so far, None where the pattern does not settle it
 
 
@@ -145,6 +147,8 @@ def _phase(weights, tolerance):
     That settles the phase where at most one cluster has more than two features and that one has only negative cosines and
     one dimension less than features (then its directions surround the origin).
     """
+    if np.abs(weights).max(initial=0.0) > _SQUARES:
+        return classify(weights, tolerance=tolerance)
     gram = weights.T @ weights
     norm = np.sqrt(gram.diagonal())
     represented = norm > tolerance
@@ -217,10 +221,10 @@ def _shape(directions, dimension, tolerance):
     size = directions.shape[1]
     if size == 1:
         return "dedicated"
-    if not _surrounds_origin(directions, tolerance):
-        return "aligned pair" if (size, dimension) == (2, 1) else _plain(size, dimension)
     if size == dimension + 1:
-        return simplex_name(size)
+        if _surrounds_origin(directions, tolerance):
+            return simplex_name(size)
+        return "aligned pair" if size == 2 else _plain(size, dimension)
     if dimension == 2 and size == 4:
         return "square" if _is_polygon(directions, _SQUARE_TOLERANCE) else _plain(size, 2)
     if dimension == 2 and size in _POLYGONS and _is_polygon(directions, _POLYGON_TOLERANCE):
@@ -235,14 +239,13 @@ def _plain(size, dimension):
 
 
 def _surrounds_origin(directions, tolerance):
-    """Whether 0 lies in the convex hull of the directions, so that they oppose each other rather than align."""
-    from scipy.optimize import nnls
+    """Whether 0 lies inside the simplex of the directions, not on its boundary, so that every one opposes the others.
 
-    size = directions.shape[1]
-    target = np.zeros(directions.shape[0] + 1)
-    target[-1] = 1.0
-    _, distance = nnls(np.vstack([directions, np.ones(size)]), target)
-    return distance < tolerance
+    Their one linear relation then has positive coefficients.
+    """
+    relation = np.linalg.svd(directions)[2][-1]
+    relation = relation * np.sign(relation.sum())
+    return bool(relation.min() > tolerance * relation.max() > 0)
 
 
 def _is_polygon(directions, tolerance):

@@ -13,6 +13,9 @@ NEARLY_ONE = 1e-3
 POINTS = 25
 """Points of a boundary from which its spinodals are sought."""
 
+RESOLUTION = 1e-12
+"""An end is where a minimum cannot be carried on even by a step as short as this."""
+
 MERGING = ("order changes", "critical point")
 """Ends of a boundary at which its two minima become one, so that both spinodals end there."""
 
@@ -61,26 +64,44 @@ def _limit(u, across, own, apart):
         return new if alive and far(new, state) < min(0.25, 0.5 * apart) else None
 
     # where the two are near each other, so are their spinodals
-    here, step = u, solver.box.step * min(1.0, 5 * apart**2)
-    while True:
-        there = here + step * across
-        if solver.box.outside(there):
+    here, step, longest = u, solver.box.step * min(1.0, 5 * apart**2), 2 * solver.box.step
+    failed = False
+    while step > RESOLUTION:
+        room = _room(solver.box, here, across)
+        if room < RESOLUTION:
             return None
+        step = min(step, room)
+        there = here + step * across
         new = carried(own, there)
-        if new is None:
-            break
-        here, own, step = there, new, min(1.5 * step, 2 * solver.box.step)
-    if own.held:
-        soft = Softening(own)
-        for reach in (1.0, 4.0):
-            exact = crossing(soft.value, here, here + reach * (there - here))
-            if exact is not None:
-                return exact
-    for _ in range(45):
-        middle = (here + there) / 2
-        new = carried(own, middle)
-        if new is None:
-            there = middle
-        else:
-            here, own = middle, new
+        if new is not None:
+            before, here, own = own, there, new
+            step = min(1.5 * step, longest, _remaining(before, own, step) if failed else np.inf)
+            continue
+        exact = _softens(own, here, there) if own.held else None
+        if exact is not None:
+            return exact
+        # it may only have been too far away: come nearer and try again
+        failed, step, longest = True, step / 2, step / 2
     return here
+
+
+def _remaining(before, own, step):
+    """Most of the way left to a fold, where the square of the curvature falls linearly to 0; infinite where it does not fall."""
+    fall = before.curvature**2 - own.curvature**2
+    return 0.8 * step * own.curvature**2 / fall if fall > 0 else np.inf
+
+
+def _room(box, here, across):
+    """How far it is to the edge of the diagram."""
+    room = np.where(across > 0, box.high - here, here - box.low)
+    return float(np.min(room[across != 0] / np.abs(across[across != 0])))
+
+
+def _softens(own, here, there):
+    """Where a symmetric state loses its stability between here and there, or a little beyond."""
+    soft = Softening(own)
+    for reach in (1.0, 4.0):
+        exact = crossing(soft.value, here, here + reach * (there - here))
+        if exact is not None:
+            return exact
+    return None

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from phasediag import ToyModel, configurations, frozen_boundaries, loss_terms, phase_diagram, sweep_density, thomson
+from phasediag import ToyModel, configurations, frozen_boundaries, loss_terms, minimize, phase_diagram, sweep_density, thomson
 from phasediag.colours import norm_interference_colour, phase_colour
 from phasediag.figures import (
     demonstration_figure,
@@ -22,6 +22,7 @@ from phasediag.figures import (
     draw_phase_diagram,
     geometry_figure,
     loss_terms_figure,
+    minima_figure,
     paper_figure,
     thomson_figure,
 )
@@ -184,6 +185,39 @@ def _terms(activation):
     return loss_terms(ToyModel(2, np.ones(5), 0.1, activation), weights, np.zeros(5))
 
 
+def _sheets(diagram):
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    draw_loss_sheets(diagram, figure.subplots())
+    return figure
+
+
+def _check_texts(figure):
+    _image(figure)
+    outside = set()  # tick labels beyond the limits exist but are not drawn
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = axis.get_view_interval()
+        outside |= {tick.label1 for tick in axis.get_major_ticks() if not low * 0.999 <= tick.get_loc() <= high * 1.001}
+    boxes = [
+        (text.get_text(), text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text() and text not in outside
+    ]
+    for text, box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text
+    for (one, first), (other, second) in combinations(boxes, 2):
+        assert not _overlap(first, second), (one, other)
+    within = {text.get_text() for ax in figure.axes for text in ax.texts}  # labels of arrows
+    panels = [ax.get_window_extent() for ax in figure.axes]
+    for text, box in boxes:
+        assert text in within or not any(_overlap(box, panel) for panel in panels), text
+    for ax in figure.axes:
+        marks = [np.linspace(a.xyann, a.xy, 200) for a in ax.texts if a.arrow_patch is not None]
+        marks += [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
+        for text in (text for text in ax.texts if text.get_text()):
+            box = text.get_window_extent()
+            assert not any(box.count_contains(ax.transData.transform(mark)) for mark in marks), text
+
+
 def _overlap(one, other):
     return min(one.x1, other.x1) - max(one.x0, other.x0) > 0.5 and min(one.y1, other.y1) - max(one.y0, other.y0) > 0.5
 
@@ -199,29 +233,31 @@ def _overlap(one, other):
         lambda: geometry_figure(_sweep("relu")),
         lambda: loss_terms_figure({"a ReLU model": _terms("relu"), "a linear model": _terms("linear")}),
         lambda: thomson_figure({f"{n} → {m}": {e: thomson(n, m, energy=e)[0] for e in ENERGIES} for n, m in ((3, 2), (7, 3))}),
+        lambda: minima_figure(minimize(ToyModel(2, [1.0, 1.0, 1.0], 0.6), n_starts=8)),
+        lambda: minima_figure(minimize(ToyModel(2, [1.0, 1.0, 1.0, 1.0, 0.7], 0.5), n_starts=16)),
+        lambda: minima_figure(minimize(ToyModel(3, [1.0] * 5, 0.1), n_starts=8)),
+        lambda: minima_figure(minimize(ToyModel(1, [1.0, 1.0], 0.5), n_starts=8)),
+        lambda: _sheets(phase_diagram(3, 2, importance=[1.0], density=np.geomspace(0.5, 0.7, 5))),
     ],
-    ids=["2-1", "6-3", "norm-interference", "paper", "demonstration", "geometry", "terms", "thomson"],
+    ids=[
+        "2-1",
+        "6-3",
+        "norm-interference",
+        "paper",
+        "demonstration",
+        "geometry",
+        "terms",
+        "thomson",
+        "minima of 3-2",
+        "minima of 5-2",
+        "minima of 5-3",
+        "minima of 2-1",
+        "loss sheets",
+    ],
 )
 def test_no_text_overlaps_or_is_cut_off(make):
-    """Bounding boxes of all visible texts, of other panels and of the page, as rendered."""
-    figure = make()
-    _image(figure)
-    outside = set()  # tick labels beyond the limits exist but are not drawn
-    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
-        low, high = axis.get_view_interval()
-        outside |= {tick.label1 for tick in axis.get_major_ticks() if not low * 0.999 <= tick.get_loc() <= high * 1.001}
-    boxes = [
-        (text.get_text(), text.get_window_extent())
-        for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text() and text not in outside
-    ]
-    for text, box in boxes:
-        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text
-    for (one, first), (other, second) in combinations(boxes, 2):
-        assert not _overlap(first, second), (one, other)
-    panels = [ax.get_window_extent() for ax in figure.axes]
-    for text, box in boxes:
-        assert not any(_overlap(box, panel) for panel in panels), text
+    """Bounding boxes of all visible texts, of other panels and of the page, as rendered; of arrows and dots that they name."""
+    _check_texts(make())
 
 
 @pytest.mark.parametrize(
@@ -274,11 +310,20 @@ def test_lines_tell_the_order(exact):
         assert (line.get_linestyle() == "-") == (boundary.order == "first")
     (changes,) = artists["order_changes"]
     assert len(changes.get_xdata()) == sum(end == "order changes" for b in exact.boundaries() for end in b.ends)
-    coloured = {to_rgb(line.get_color()) for line in artists["spinodals"][1::2]}
-    assert coloured == {phase_colour(s.phase) for b in exact.boundaries() for s in b.spinodals if s.importance.size > 1}
+    coloured = {to_rgb(line.get_color()) for line in artists["spinodals"][::2]}
+    assert {line.get_linestyle() for line in artists["spinodals"][1::2]} == {"--"} and coloured == {
+        phase_colour(s.phase) for b in exact.boundaries() for s in b.spinodals if s.importance.size > 1
+    }
     plain = draw_phase_diagram(exact, Figure().subplots(), look="norm-interference")
-    assert {to_rgb(line.get_color()) for line in plain["spinodals"][1::2]} == {(1.0, 1.0, 1.0)}
+    assert {to_rgb(line.get_color()) for line in plain["spinodals"][::2]} == {(1.0, 1.0, 1.0)}
     assert draw_phase_diagram(exact, Figure().subplots(), spinodals=False)["spinodals"] == []
+
+
+def test_no_text_overlaps_on_an_exact_diagram(exact):
+    """The same of a global diagram with spinodals and the columns of W upon it."""
+    figure = diagram_figure(exact)
+    draw_columns_on_diagram(exact, figure.axes[0])
+    _check_texts(figure)
 
 
 def test_fields_vary_within_a_phase(exact):
@@ -295,7 +340,11 @@ def test_columns_are_drawn_where_they_point():
     weights = np.array([[1.0, 0.0, -0.5], [0.0, 0.0, 0.8]])
     first, absent, extra = draw_columns(weights, Figure().subplots())
     assert first.xy == pytest.approx((1, 0)) and extra.xy == pytest.approx((-0.5, 0.8))
-    assert absent.get_marker() == "o" and extra.arrow_patch.get_edgecolor() != first.arrow_patch.get_edgecolor()
+    assert (
+        absent.get_marker() == "o"
+        and absent.get_ydata()[0] < -1
+        and extra.arrow_patch.get_edgecolor() != first.arrow_patch.get_edgecolor()
+    )
     (image,) = draw_columns(np.eye(4, 5), Figure().subplots())
     assert np.array_equal(image.get_array(), np.diag([1, 1, 1, 1, 0]))
     assert len(draw_columns([[1.0, -0.6]], Figure().subplots())) == 2

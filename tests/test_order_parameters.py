@@ -1,11 +1,14 @@
 """Order parameters against their definitions, symmetries, and phases of named geometry."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import classify, configurations, dimensions_per_feature, feature_dimensionality, feature_norm, interference
+from phasediag.phases import classify_many
 
 
 def _polygon(size, start=0.0):
@@ -173,6 +176,42 @@ def test_clusters_tell_which_features_they_hold():
     assert classify(np.eye(2)).extra == "dedicated" and classify([[1.0, 0.0]]).extra == "not_represented"
 
 
+@pytest.mark.parametrize(
+    ("weights", "tolerance"),
+    [
+        ([[1.0, -1.0, 0.7], [0.0, 0.0, 0.7]], 1e-3),
+        ([[1.0, -1.0, 0.15], [0.0, 0.0, 1.0]], 0.1),
+        ([[1.0, 0.15, -1.0], [0.0, 1.0, 0.0]], 0.1),
+    ],
+)
+def test_a_triangle_has_the_origin_inside(weights, tolerance):
+    """Columns of a closed half-plane, two of them opposite, are none; bent apart beyond the tolerance they are one."""
+    assert classify(weights, tolerance=tolerance).name == "extra in 3 features in 2 dimensions"
+    assert classify_many(np.array([weights]), tolerance=tolerance)[0] == classify(weights, tolerance=tolerance)
+    bent = np.array(weights)
+    bent[1, np.abs(bent[0]) == 1] -= 2 * tolerance
+    assert classify(bent, tolerance=tolerance).name == "extra in triangle"
+    bent[1, np.abs(bent[0]) == 1] += 4 * tolerance
+    assert classify(bent, tolerance=tolerance).name == "extra in 3 features in 2 dimensions"
+
+
+def test_a_simplex_has_the_origin_inside():
+    """A tetrahedron with one vertex moved into the plane of a triangle around the origin is none."""
+    flat = np.array([[1.0, -0.5, -0.5, 0.4], [0.0, 0.8, -0.8, 0.0], [0.0, 0.0, 0.0, 0.9]])
+    assert classify(flat).name == "extra in 4 features in 3 dimensions"
+    flat[2, :3] = -0.1
+    assert classify(flat).name == "extra in tetrahedron"
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e200, 1e308])
+def test_huge_weights_keep_their_phase(scale):
+    """No square overflows: norms and phases are those of weights of any other size."""
+    for name in ("extra in antipodal pair", "extra in triangle", "extra in tetrahedron"):
+        weights = GEOMETRY[name] * scale
+        assert classify(weights).name == name == classify_many(weights[None])[0].name
+        assert np.allclose(feature_norm(weights) / scale, feature_norm(GEOMETRY[name]), rtol=1e-14)
+
+
 def test_features_below_the_tolerance_are_not_represented():
     """The phase changes at norm = tolerance and at |cosine| = tolerance, and nowhere near by."""
     for factor, extra in ((0.9, "not_represented"), (1.1, "dedicated")):
@@ -209,6 +248,9 @@ def test_bad_weights_are_named(function, weights):
 
 
 def test_classify_takes_one_matrix():
-    """A stack of matrices is refused with its shape."""
-    with pytest.raises(ValueError, match=r"weights must have shape \(n_hidden, n_features\), got \(3, 1, 2\)"):
-        classify(np.ones((3, 1, 2)))
+    """A stack of matrices and one without features are refused with their shapes."""
+    for shape in ((3, 1, 2), (2, 0)):
+        with pytest.raises(
+            ValueError, match=rf"weights must have shape \(n_hidden, n_features\) .*, got {re.escape(str(shape))}"
+        ):
+            classify(np.ones(shape))
