@@ -32,13 +32,13 @@ for density, kind in expected.items():
     print(f"density {density:7}: {', '.join(shape(found))}; norms {found.feature_norm.round(3)}")
     assert shape(found) == kind or (shape(found) == FIVE and np.sum(found.feature_norm > 0.5) == kind)
 
-for one, other, low, high, known in (
-    (PENTAGON, PAIRS, 0.2245, 0.2253, 0.2248754494),
-    (PAIRS, TRIANGLE, 0.644, 0.6446, 0.6442403645),
-    (3, 2, 0.92, 0.921, 0.9207202799),
+for one, other, low, high, known, near in (
+    (PENTAGON, PAIRS, 0.2245, 0.2253, 0.2248754494, 1e-9),
+    (PAIRS, TRIANGLE, 0.644, 0.6446, 0.6442403645, 1e-9),
+    (3, 2, 0.92, 0.921, 0.9207202799, 1e-8),
 ):
     density = brentq(lambda p: lowest(p, one).loss - lowest(p, other).loss, low, high, xtol=1e-11)  # noqa: B023
     sides = [lowest(density, kind) for kind in (one, other)]
     print(f"{' | '.join(', '.join(shape(side)) for side in sides)} at density {density:.10f}, loss {sides[0].loss:.10f}")
     print(f"    curvatures {sides[0].curvature:.6f} and {sides[1].curvature:.6f}: both are minima there")
-    assert abs(density - known) < 1e-8 and min(side.curvature for side in sides) > 1e-5
+    assert abs(density - known) < near and min(side.curvature for side in sides) > 1e-5
