@@ -6,6 +6,9 @@ from scipy.optimize import brentq
 STEPS_ACROSS = 128
 """A curve that crosses the whole diagram is followed in about this many steps."""
 
+LEAST_STEP = 4e-3
+"""A full step is no shorter: curves are smooth at this scale, and nearer points would be told apart by rounding alone."""
+
 SHORTEST_STEP = 1e-4
 """Where a curve cannot be continued, its end is located to this part of a step."""
 
@@ -19,7 +22,7 @@ class Box:
     def __init__(self, importance, density):
         self.low = np.log([importance[0], density[0]])
         self.high = np.log([importance[-1], density[-1]])
-        self.step = max(float(np.max(self.high - self.low)), 1e-3) / STEPS_ACROSS
+        self.step = max(float(np.max(self.high - self.low)) / STEPS_ACROSS, LEAST_STEP)
 
     def outside(self, u):
         return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))

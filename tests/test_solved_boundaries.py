@@ -456,3 +456,30 @@ def relaxed_loss(model, name):
         model.n_features, model.n_hidden, importance=[model.importance[-1]], density=[model.density], theory="relaxed"
     )
     return one.candidate_loss[one.candidates.index(name), 0, 0]
+
+
+# A point in the plane, the model, and what is within one per cent of it: curves, triple points, tricritical ends.
+CLOSE_UPS = [
+    (WEAK_STRONG, (2, 1), 3, [WEAK_STRONG], 0),
+    ((1.0, CENTRE), (2, 1), 3, [(1.0, CENTRE)], 0),
+    (WEAK_STRONG, (3, 2), 5, [WEAK_STRONG, WEAK_TRIANGLE], 0),
+    (STRONG, (3, 2), 3, [STRONG], 0),
+    (UPPER, (3, 2), 3, [UPPER], 0),
+    ((1.2059999815, 0.7512612028), (3, 2), 3, [(1.2059999815, 0.7512612028)], 0),
+    (TRICRITICAL[0], (2, 1), 2, [], 2),
+    (TRICRITICAL[1], (2, 1), 2, [], 2),
+]
+
+
+@pytest.mark.parametrize(("point", "shape", "n_curves", "triple_points", "n_tricritical"), CLOSE_UPS)
+def test_close_ups_show_what_the_whole_plane_shows(point, shape, n_curves, triple_points, n_tricritical):
+    """However small the window: the curves that cross it, ending in the same points, and nothing made of rounding."""
+    around = np.linspace(0.994, 1.006, 4) if n_tricritical else np.linspace(0.99, 1.01, 5)
+    found = phase_diagram(*shape, importance=point[0] * around, density=point[1] * around)
+    curves = found.boundaries()
+    assert len(curves) == n_curves and all(b.importance.size < 60 for b in curves)
+    places = sorted((place.importance, place.density) for place in found.triple_points())
+    assert np.shape(places) == np.shape(triple_points) and np.allclose(places, triple_points, rtol=0, atol=1e-8)
+    ends = [(b.importance[k], b.density[k]) for b in curves for k in (0, -1) if b.ends[k] == "order changes"]
+    assert len(ends) == n_tricritical and all(near(end, point, 1e-8) for end in ends)
+    assert {why for b in curves for why in b.ends} <= {"edge", "triple point", "order changes"}
