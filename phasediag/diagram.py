@@ -13,6 +13,8 @@ from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed
 from .trained_models import GRIDS, TRAINED, TrainedModels
 
 THEORIES = ("frozen", "relaxed", "global")
+MOST_IMPORTANCE = 1e9
+"""Beyond this importance, or below its inverse, the lesser features are lost in the rounding of the loss that is minimized."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +209,8 @@ def phase_diagram(
     n_hidden : int
         From 1 to n_features − 1.
     importance : array_like, optional
-        Axis of relative importances of the extra feature, increasing and positive; default the paper's, 0.1 … 10.
+        Axis of relative importances of the extra feature, increasing and positive; default the paper's, 0.1 … 10. For the
+        relaxed and global theories from 1e-9 to 1e9: beyond, the lesser features are lost in rounding.
     density : array_like, optional
         Axis of densities, increasing, in (0, 1]; default the paper's, 0.01 … 1.
     theory : {"frozen", "relaxed", "global"}
@@ -239,6 +242,13 @@ def phase_diagram(
         When an argument is outside its domain, or ``checkpoint`` is given for another theory, cannot be written, or is not a
         file of the same search.
 
+    Notes
+    -----
+    The minima are those of a search: many starts at every eighth cell of each axis, few in the others, every branch followed
+    from cell to cell. No search is a proof. In 295 random cells of 3→2, 4→2, 4→3 and 5→2, 80 to 150 more random starts found no
+    lower loss, and one of 699 minima that the diagram lacked, metastable at thirty times the lowest loss. What is missed exists
+    in a pocket of few cells or is reached from few starts: a larger ``n_starts`` makes it rarer.
+
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change".
@@ -255,6 +265,10 @@ def phase_diagram(
         "n_threads": whole_number("n_threads", n_threads, 1),
     }
     model = (n_features, n_hidden, importance, density, activation)
+    beyond = importance[(importance > MOST_IMPORTANCE) | (importance < 1 / MOST_IMPORTANCE)]
+    if theory != "frozen" and beyond.size:
+        domain = f"from {1 / MOST_IMPORTANCE:g} to {MOST_IMPORTANCE:g}"
+        raise ValueError(f"importance must be {domain} for the {theory} theory, got {beyond[0]:g}")
     if checkpoint is not None:
         if theory != "global":
             raise ValueError(f"checkpoint must not be given for the {theory} theory, got {str(checkpoint)!r}")

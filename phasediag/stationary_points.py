@@ -14,6 +14,8 @@ SAME_LOSS = 1e-9
 """Relative difference of losses up to which two minima can be the same."""
 SAME_POINT = 1e-5
 """Difference of invariants (norms², biases, products) up to which two minima can be the same."""
+MOST_REACH = 1e-2
+"""Where rounding leaves more than this undetermined, two minima count as two."""
 
 GRADIENT_TOLERANCE = 1e-11
 """A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
@@ -150,10 +152,16 @@ def distinct(settled, n_hidden, classes, *, flat=False):
 
 
 def same_minimum(point, key, other, other_key, *, flat=False):
-    """Whether two settled points with these invariants are one minimum; a flat valley counts as one."""
-    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss:
+    """Whether two settled points with these invariants are one minimum; a flat valley counts as one.
+
+    Where the lowest curvature is small, as for very unequal importances or very small densities, the gradients that rounding
+    has left allow points, and losses, farther from those of the minimum.
+    """
+    steep, soft = point.gradient_norm + other.gradient_norm, max(min(point.curvature, other.curvature), 0.0)
+    reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
+    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
         return False
-    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT
+    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
 
 
 def has_dead_output(x, n_hidden, n_features):
