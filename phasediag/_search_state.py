@@ -11,7 +11,7 @@ import numpy as np
 from ._array_files import read_arrays, replace_arrays
 from .stationary_points import Settled, invariants, same_minimum
 
-_ARRAYS = ("grid", "options", "cells", "counts", "x", "numbers", "feature_loss", "frontier", "coarse", "evaluations")
+_ARRAYS = ("grid", "options", "cells", "counts", "x", "numbers", "feature_loss", "frontier", "waiting", "evaluations")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +24,15 @@ class SearchState:
         The minima known in a cell, and their invariants.
     frontier : tuple of ((int, int), int)
         The minima, by cell and number, that have not been carried to the neighbouring cells.
-    coarse : tuple of (int, int)
-        The cells that wait for their multistart.
+    waiting : tuple of (int, int)
+        The cells that have not had their starts.
     evaluations : int
     """
 
     cells: dict = field(default_factory=dict)
     keys: dict = field(default_factory=dict)
     frontier: tuple = ()
-    coarse: tuple = ()
+    waiting: tuple = ()
     evaluations: int = 0
 
     def after(self, found, *, flat, **changes):
@@ -52,7 +52,7 @@ class SearchState:
         """The state with each cell's minima in order; ``lowest``: (cell, Settled, key) of cells that have none."""
         cells = self.cells | {cell: (point,) for cell, point, _ in lowest}
         keys = self.keys | {cell: (key,) for cell, _, key in lowest}
-        order = {cell: np.argsort([point.scaled_loss for point in points], kind="stable") for cell, points in cells.items()}
+        order = {cell: sorted(range(len(points)), key=lambda k: points[k].scaled_loss) for cell, points in cells.items()}
         cells = {cell: tuple(points[k] for k in order[cell]) for cell, points in cells.items()}
         keys = {cell: tuple(keys[cell][k] for k in order[cell]) for cell in cells}
         return replace(self, cells=cells, keys=keys, evaluations=self.evaluations + sum(p.n_evaluations for _, p, _ in lowest))
@@ -70,7 +70,7 @@ class SearchState:
             numbers=np.array([point.numbers for point in flat]),
             feature_loss=np.array([point.feature_loss for point in flat]),
             frontier=np.array([(*cell, k) for cell, k in self.frontier], dtype=int).reshape(-1, 3),
-            coarse=np.array(self.coarse, dtype=int).reshape(-1, 2),
+            waiting=np.array(self.waiting, dtype=int).reshape(-1, 2),
             evaluations=self.evaluations,
         )
 
@@ -93,4 +93,4 @@ class SearchState:
             cells[cell] = tuple(points[start:end])
             keys[cell] = tuple(invariants(file["x"][start:end], n_hidden, classes))
         frontier = tuple(((i, j), k) for i, j, k in file["frontier"].tolist())
-        return cls(cells, keys, frontier, tuple(map(tuple, file["coarse"].tolist())), int(file["evaluations"]))
+        return cls(cells, keys, frontier, tuple(map(tuple, file["waiting"].tolist())), int(file["evaluations"]))

@@ -1,8 +1,9 @@
-"""All local minima over a grid of control parameters: multistart at coarse points, then every branch followed cell by cell.
+"""The local minima over a grid of control parameters: many starts, then every branch followed cell by cell.
 
-A wave carries each newly found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of
-that cell, one already known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which
-is then carried on in turn). The waves end when no cell learns anything new.
+Coarse points have many starts, every other cell a few, for pockets that no coarse point lies in. A wave carries each newly
+found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of that cell, one already
+known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which is then carried on in
+turn). The waves end when no cell learns anything new.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +15,23 @@ import numpy as np
 
 from ._array_files import check_writable
 from ._search_state import SearchState
-from .minima import starting_points
+from .minima import random_starts, starting_points
 from .model import cell_model
 from .stationary_points import invariants, settle
 
 COARSE_SPACING = 8
-"""Multistart is done at every so many cells of each axis (and at its ends)."""
+"""There are many starts at every so many cells of each axis (and at its ends)."""
+FEWER = 12
+"""Other cells have fewer random starts by this factor."""
 
 _KNOWN = 0.05  # a warm start this near (in invariants) to a minimum already known in the cell is not tried
 _COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
+_FEW_AT_ONCE = 512  # starts in the others between two such looks
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
 _CHUNK = 32  # starts in one call of the kernel; the result does not depend on it
-_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # narrow pockets lie aslant
 
 
 @dataclass(eq=False)
@@ -79,7 +83,7 @@ class Landscape:
         Parameters
         ----------
         n_starts : int
-            Random starts at each coarse point.
+            Random starts at each coarse point; at every other cell a twelfth of them (rounded up).
         seed : int
         n_threads : int
             The result does not depend on it.
@@ -96,15 +100,15 @@ class Landscape:
         if checkpoint is not None and Path(checkpoint).exists():
             self._state = SearchState.load(checkpoint, *identity, self.n_hidden, self.classes)
         elif not self.cells:
-            self._state = SearchState(coarse=self._coarse_cells())
+            self._state = SearchState(waiting=self._order())
         if progress:
             progress(len(self.cells))
         saved = monotonic()
         with ThreadPoolExecutor(n_threads) as pool:
             try:
-                while self._state.coarse or self._state.frontier:
+                while self._state.waiting or self._state.frontier:
                     before = len(self.cells)
-                    self._state = self._multistart(n_starts, seed, pool) if self._state.coarse else self._wave(pool)
+                    self._state = self._multistart(n_starts, seed, pool) if self._state.waiting else self._wave(pool)
                     if progress:
                         progress(len(self.cells) - before)
                     if checkpoint is not None and monotonic() - saved > SAVED_EVERY:
@@ -128,30 +132,39 @@ class Landscape:
         i, j = cell
         return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
 
+    def _order(self):
+        """All cells in the order of their multistarts, the coarse ones first."""
+        coarse = self._coarse_cells()
+        return (*coarse, *sorted(set(np.ndindex(self.density.size, self.importance.size)) - set(coarse)))
+
     def _multistart(self, n_starts, seed, pool):
-        """The state after descents from many starts in the next coarse cells."""
-        coarse = self._state.coarse
-        tasks = []
-        for i, j in coarse[:_COARSE_AT_ONCE]:
-            starts = starting_points(self._model((i, j)), n_starts, np.random.default_rng([seed, i, j]))
-            tasks += [((i, j), x) for x in starts]
-        found = self._settled(tasks, pool, radius=0.5)
-        return self._state.after(found, flat=self.activation == "linear", coarse=coarse[_COARSE_AT_ONCE:])
+        """The state after descents from many starts in the next coarse cells or, after these, from few in the next cells."""
+        waiting, few = self._state.waiting, -(-n_starts // FEWER)
+        now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
+        if now:
+            generators = [np.random.default_rng([seed, *cell]) for cell in now]
+            starts = [starting_points(self._model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
+        else:
+            now = waiting[: max(_FEW_AT_ONCE // few, 1)]
+            density = np.repeat(self.control(now)[1], few, axis=0)
+            starts = random_starts(self.n_hidden, density, np.random.default_rng([seed, *now[0]])).reshape(len(now), few, -1)
+        found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
+        return self._state.after(found, flat=self.activation == "linear", waiting=waiting[len(now) :])
 
     def _wave(self, pool):
         """The state after every minimum of the frontier was carried to the neighbours that do not know it."""
-        tasks, proposed = [], {}
+        tasks, known = [], {}
         for (i, j), k in self._state.frontier:
-            key, x = self._state.keys[i, j][k], self.cells[i, j][k].x
+            key, x = self._state.keys[i, j][k].tolist(), self.cells[i, j][k].x
             for down, right in _NEIGHBOURS:
                 cell = (i + down, j + right)
                 if not (0 <= cell[0] < self.density.size and 0 <= cell[1] < self.importance.size):
                     continue
-                known = [*self._state.keys.get(cell, ()), *proposed.setdefault(cell, [])]
-                if known and np.min(np.max(np.abs(np.array(known) - key), axis=1)) < _KNOWN:
-                    continue
-                proposed[cell].append(key)
-                tasks.append((cell, x))
+                if cell not in known:  # and what is on its way there
+                    known[cell] = [other.tolist() for other in self._state.keys.get(cell, ())]
+                if not any(_near(key, other) for other in known[cell]):
+                    known[cell].append(key)
+                    tasks.append((cell, x))
         found = self._settled(tasks, pool, radius=0.25)
         return self._state.after(found, flat=self.activation == "linear", frontier=())
 
@@ -173,3 +186,8 @@ class Landscape:
         settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
         return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)
+
+
+def _near(key, other):
+    """Whether two lists of invariants differ by less than what makes a warm start worth a try."""
+    return all(abs(a - b) < _KNOWN for a, b in zip(key, other, strict=True))

@@ -235,8 +235,8 @@ def test_a_search_killed_between_saves_goes_on_from_the_last(tmp_path, monkeypat
     monkeypatch.setattr(SearchState, "save", keep)
     global_grid(*arguments, n_starts=4, checkpoint=tmp_path / "search.npz")
     monkeypatch.undo()
-    assert len(kept) > 8
-    for path in kept[::3]:
+    assert len(kept) > 5
+    for path in kept[:-1]:
         assert_same_bits(whole, global_grid(*arguments, n_starts=4, checkpoint=path))
 
 
