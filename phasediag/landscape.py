@@ -21,10 +21,10 @@ from .stationary_points import invariants, settle
 
 COARSE_SPACING = 8
 """There are many starts at every so many cells of each axis (and at its ends)."""
-FEWER = 12
+FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
-_KNOWN = 0.05  # a warm start this near (in invariants) to a minimum already known in the cell is not tried
+_KNOWN = 0.01  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
 _COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
 _FEW_AT_ONCE = 512  # starts in the others between two such looks
 SAVED_EVERY = 30.0
@@ -83,7 +83,7 @@ class Landscape:
         Parameters
         ----------
         n_starts : int
-            Random starts at each coarse point; at every other cell a twelfth of them (rounded up).
+            Random starts at each coarse point; at every other cell a twenty-fourth of them (rounded up).
         seed : int
         n_threads : int
             The result does not depend on it.
