@@ -24,7 +24,7 @@ COARSE_SPACING = 8
 FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
-_KNOWN = 0.01  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
+_KNOWN = 0.025  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
 _COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
 _FEW_AT_ONCE = 512  # starts in the others between two such looks
 SAVED_EVERY = 30.0
