@@ -34,7 +34,7 @@ def _new_store(m, n):
     work, scratch = workspaces(m, n, 2)
     bias, importance, density, losses, bias_gradient = (np.empty((1, n)) for _ in range(5))
     weights, weights_gradient = np.empty((1, m, n)), np.empty((1, m, n))
-    hessian, gradient, numbers = np.empty((1, size, size)), np.empty(size), np.empty(3)
+    hessian, gradient, numbers = np.empty((1, size, size)), np.empty(size), np.zeros(4)
     outputs = (losses, weights_gradient, bias_gradient, hessian)
     working = np.empty(size), np.empty((size, size)), np.zeros((LINES + 4 + 2 * n * n, size))
     kernels = np.zeros(5, np.int64)
@@ -104,8 +104,8 @@ def pinned_hessian(x, m, importance, density, relu, store):
 def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
     """Descend from each row of ``points`` in place; a saddle is left downhill along its lowest curvature.
 
-    importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature, steps,
-    then each feature's own loss.
+    importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature,
+    evaluations, then each feature's own loss.
     """
     limits = int(max_steps), float(radius), float(tolerance)
     _settle(points, m, *_control(importance, density), relu, np.array(free), *limits, store, result)
@@ -232,6 +232,7 @@ def _settle(points, m, importance, density, relu, free, max_steps, radius, toler
     n = importance.shape[1]
     for row in range(points.shape[0]):
         x, controls, densities, steps, loss, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0, 0.0
+        numbers[3] = 0.0
         for _attempt in range(6):
             call(
                 kernels[DESCEND],
@@ -273,6 +274,6 @@ def _settle(points, m, importance, density, relu, free, max_steps, radius, toler
             if not lower:
                 break
         call(kernels[EVALUATE], (x, m, controls, densities, relu, 0, store))
-        result[row, 0], result[row, 1], result[row, 2], result[row, 3] = numbers[0], norm, curvature, steps
+        result[row, 0], result[row, 1], result[row, 2], result[row, 3] = numbers[0], norm, curvature, numbers[3]
         for i in range(n):
             result[row, 4 + i] = losses[0, i]

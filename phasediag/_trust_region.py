@@ -39,6 +39,7 @@ def evaluate_scaled(x, m, importance, density, relu, order, store):
             for j in range(x.size):
                 hessian[0, i, j] /= scale
     numbers[0] = loss / scale
+    numbers[3] += 1.0  # evaluations
 
 
 @jit

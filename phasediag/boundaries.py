@@ -74,12 +74,14 @@ class Spinodal:
 
 @dataclass(frozen=True)
 class TriplePoint:
-    """A point at which three (or more) phases have the same lowest loss.
+    """A point at which three (or more) minima have the same lowest loss.
 
     Attributes
     ----------
     importance, density : float
     phases : tuple of str
+        The phases of the minima, each once: fewer than three where minima of one phase meet, or where one of two minima is just
+        turning into the other phase.
     """
 
     importance: float
@@ -101,9 +103,6 @@ def find_boundaries(diagram):
     Notes
     -----
     Of a relaxed diagram: between the lowest minima within the patterns of the configurations, followed wherever they exist.
-    A cell of the diagram shows the minimum to which a pattern's frozen weights descend. Where that one ceases, the descent
-    leads to another minimum of the pattern and the sheet of losses jumps: the losses are not equal there, so this is no
-    boundary, and beside it cells may show another phase than the boundaries do. The global theory has no such cells.
     """
     if diagram.theory == "frozen" or diagram.activation == "linear":  # whose lowest minima are frozen configurations
         return _frozen_boundaries(diagram)

@@ -1,26 +1,37 @@
-"""All local minima over a grid of control parameters: multistart at coarse points, then every branch followed cell by cell.
+"""The local minima over a grid of control parameters: many starts, then every branch followed cell by cell.
 
-A wave carries each newly found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of
-that cell, one already known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which
-is then carried on in turn). The waves end when no cell learns anything new.
+Coarse points have many starts, every other cell a few, for pockets that no coarse point lies in. A wave carries each newly
+found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of that cell, one already
+known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which is then carried on in
+turn). The waves end when no cell learns anything new.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
-from .minima import starting_points
+from ._array_files import check_writable
+from ._search_state import SearchState
+from .minima import random_starts, starting_points
 from .model import cell_model
-from .stationary_points import Settled, invariants, same_minimum, settle
+from .stationary_points import invariants, settle
 
 COARSE_SPACING = 8
-"""Multistart is done at every so many cells of each axis (and at its ends)."""
+"""There are many starts at every so many cells of each axis (and at its ends)."""
+FEWER = 24
+"""Other cells have fewer random starts by this factor."""
 
-_KNOWN = 0.05  # a warm start this near (in invariants) to a minimum already known in the cell is not tried
+_KNOWN = 0.025  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
+_COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
+_FEW_AT_ONCE = 512  # starts in the others between two such looks
+SAVED_EVERY = 30.0
+"""Seconds between two saves of a search that has a checkpoint."""
+
 _CHUNK = 32  # starts in one call of the kernel; the result does not depend on it
-_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # narrow pockets lie aslant
 
 
 @dataclass(eq=False)
@@ -33,10 +44,10 @@ class Landscape:
     importance, density : ndarray
         The axes; only the extra (last) feature has another importance than 1.
     activation : str
-    cells : dict of (int, int) → list of Settled
+    cells : dict of (int, int) → tuple of Settled
         The minima known in cell (density index, importance index), lowest first once the search is over.
     evaluations : int
-        How often loss, gradient and Hessian were computed together.
+        How often a kernel computed the loss, all but once in a descent together with gradient and Hessian.
     """
 
     n_features: int
@@ -44,11 +55,15 @@ class Landscape:
     importance: np.ndarray
     density: np.ndarray
     activation: str = "relu"
-    cells: dict = field(default_factory=dict)
-    evaluations: int = 0
-    _keys: dict = field(default_factory=dict)
-    _frontier: list = field(default_factory=list)
-    _coarse: list = field(default_factory=list)
+    _state: SearchState = field(default_factory=SearchState)
+
+    @property
+    def cells(self):
+        return self._state.cells
+
+    @property
+    def evaluations(self):
+        return self._state.evaluations
 
     @property
     def classes(self):
@@ -68,7 +83,7 @@ class Landscape:
         Parameters
         ----------
         n_starts : int
-            Random starts at each coarse point.
+            Random starts at each coarse point; at every other cell a twenty-fourth of them (rounded up).
         seed : int
         n_threads : int
             The result does not depend on it.
@@ -78,42 +93,32 @@ class Landscape:
             An .npz file that receives the state every half minute and when the search is interrupted, and from which a
             search over the same grid goes on.
         """
-        from time import monotonic
-
+        if checkpoint is not None:
+            check_writable("checkpoint", checkpoint)
+        grid = np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density])
+        identity = grid, (f"n_starts={n_starts}", f"seed={seed}")
         if checkpoint is not None and Path(checkpoint).exists():
-            self._restore(checkpoint)
+            self._state = SearchState.load(checkpoint, *identity, self.n_hidden, self.classes)
         elif not self.cells:
-            self._coarse = self._coarse_cells()
+            self._state = SearchState(waiting=self._order())
         if progress:
             progress(len(self.cells))
         saved = monotonic()
         with ThreadPoolExecutor(n_threads) as pool:
             try:
-                while self._coarse or self._frontier:
+                while self._state.waiting or self._state.frontier:
                     before = len(self.cells)
-                    if self._coarse:
-                        self._multistart(self._coarse[:8], n_starts, seed, pool)
-                        self._coarse = self._coarse[8:]
-                    else:
-                        self._wave(pool)
+                    self._state = self._multistart(n_starts, seed, pool) if self._state.waiting else self._wave(pool)
                     if progress:
                         progress(len(self.cells) - before)
-                    if checkpoint is not None and monotonic() - saved > 30:
-                        self._save(checkpoint)
+                    if checkpoint is not None and monotonic() - saved > SAVED_EVERY:
+                        self._state.save(checkpoint, *identity)
                         saved = monotonic()
-            except KeyboardInterrupt:
+                empty = [cell for cell in np.ndindex(self.density.size, self.importance.size) if cell not in self.cells]
+                self._state = self._state.sorted([self._lowest(cell) for cell in empty])
+            finally:
                 if checkpoint is not None:
-                    self._save(checkpoint)
-                raise
-        for cell in np.ndindex(self.density.size, self.importance.size):
-            if not self.cells.get(cell):
-                self._keep_lowest(cell)
-        for cell, points in self.cells.items():
-            order = sorted(range(len(points)), key=lambda k: points[k].scaled_loss)
-            self.cells[cell] = [points[k] for k in order]
-            self._keys[cell] = [self._keys[cell][k] for k in order]
-        if checkpoint is not None:
-            self._save(checkpoint)
+                    self._state.save(checkpoint, *identity)
         return self
 
     def _coarse_cells(self):
@@ -121,104 +126,68 @@ class Landscape:
             np.unique(np.linspace(0, size - 1, max(2, -(-size // COARSE_SPACING) + 1)).round().astype(int))
             for size in (self.density.size, self.importance.size)
         )
-        return [(int(i), int(j)) for i in rows for j in columns]
+        return tuple((int(i), int(j)) for i in rows for j in columns)
 
     def _model(self, cell):
         i, j = cell
         return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
 
-    def _multistart(self, cells, n_starts, seed, pool):
-        tasks = []
-        for i, j in cells:
-            model = self._model((i, j))
-            generator = np.random.default_rng([seed, i, j])
-            tasks += [((i, j), x) for x in starting_points(model, n_starts, generator)]
-        self._learn(tasks, pool, radius=0.5)
+    def _order(self):
+        """All cells in the order of their multistarts, the coarse ones first."""
+        coarse = self._coarse_cells()
+        return (*coarse, *sorted(set(np.ndindex(self.density.size, self.importance.size)) - set(coarse)))
+
+    def _multistart(self, n_starts, seed, pool):
+        """The state after descents from many starts in the next coarse cells or, after these, from few in the next cells."""
+        waiting, few = self._state.waiting, -(-n_starts // FEWER)
+        now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
+        if now:
+            generators = [np.random.default_rng([seed, *cell]) for cell in now]
+            starts = [starting_points(self._model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
+        else:
+            now = waiting[: max(_FEW_AT_ONCE // few, 1)]
+            density = np.repeat(self.control(now)[1], few, axis=0)
+            starts = random_starts(self.n_hidden, density, np.random.default_rng([seed, *now[0]])).reshape(len(now), few, -1)
+        found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
+        return self._state.after(found, flat=self.activation == "linear", waiting=waiting[len(now) :])
 
     def _wave(self, pool):
-        """Carry every minimum of the frontier to the neighbours that do not know it."""
-        tasks, proposed = [], {}
-        for (i, j), k in self._frontier:
-            key, x = self._keys[i, j][k], self.cells[i, j][k].x
+        """The state after every minimum of the frontier was carried to the neighbours that do not know it."""
+        tasks, known = [], {}
+        for (i, j), k in self._state.frontier:
+            key, x = self._state.keys[i, j][k].tolist(), self.cells[i, j][k].x
             for down, right in _NEIGHBOURS:
                 cell = (i + down, j + right)
                 if not (0 <= cell[0] < self.density.size and 0 <= cell[1] < self.importance.size):
                     continue
-                known = self._keys.get(cell, []) + proposed.setdefault(cell, [])
-                if known and np.min(np.max(np.abs(np.array(known) - key), axis=1)) < _KNOWN:
-                    continue
-                proposed[cell].append(key)
-                tasks.append((cell, x))
-        self._frontier = []
-        self._learn(tasks, pool, radius=0.25)
+                if cell not in known:  # and what is on its way there
+                    known[cell] = [other.tolist() for other in self._state.keys.get(cell, ())]
+                if not any(_near(key, other) for other in known[cell]):
+                    known[cell].append(key)
+                    tasks.append((cell, x))
+        found = self._settled(tasks, pool, radius=0.25)
+        return self._state.after(found, flat=self.activation == "linear", frontier=())
 
-    def _learn(self, tasks, pool, radius):
-        """Descend from each (cell, x) and add what is new to the cell and to the frontier."""
+    def _settled(self, tasks, pool, radius):
+        """Descend from each (cell, x): a list of (cell, Settled, invariants), all of them or, on an interrupt, none."""
         chunks = [tasks[k : k + _CHUNK] for k in range(0, len(tasks), _CHUNK)]
 
         def solve(chunk):
-            importance, density = self.control([cell for cell, _ in chunk])
+            cells = [cell for cell, _ in chunk]
             relu = self.activation == "relu"
-            return settle(np.array([x for _, x in chunk]), self.n_hidden, importance, density, relu=relu, radius=radius)
+            points = settle(np.array([x for _, x in chunk]), self.n_hidden, *self.control(cells), relu=relu, radius=radius)
+            return zip(cells, points, invariants(np.array([p.x for p in points]), self.n_hidden, self.classes), strict=True)
 
-        for chunk, settled in zip(chunks, pool.map(solve, chunks), strict=True):
-            keys = invariants(np.array([point.x for point in settled]), self.n_hidden, self.classes)
-            for (cell, _), point, key in zip(chunk, settled, keys, strict=True):
-                self.evaluations += point.n_evaluations
-                if point.is_minimum:
-                    self._add(cell, point, key)
+        return [one for chunk in pool.map(solve, chunks) for one in chunk]
 
-    def _keep_lowest(self, cell):
-        """Give a cell in which no descent has converged the lowest point that the configurations lead to; it says so."""
+    def _lowest(self, cell):
+        """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
         starts = starting_points(self._model(cell), 1, np.random.default_rng([0, *cell]))
-        controls = self.control([cell] * len(starts))
-        settled = settle(starts, self.n_hidden, *controls, relu=self.activation == "relu")
-        self.evaluations += sum(point.n_evaluations for point in settled)
+        settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
-        self.cells[cell] = [lowest]
-        self._keys[cell] = [invariants(lowest.x, self.n_hidden, self.classes)]
+        return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)
 
-    def _add(self, cell, point, key):
-        points, keys = self.cells.setdefault(cell, []), self._keys.setdefault(cell, [])
-        flat = self.activation == "linear"
-        if any(same_minimum(point, key, *other, flat=flat) for other in zip(points, keys, strict=True)):
-            return
-        points.append(point)
-        keys.append(key)
-        self._frontier.append((cell, len(points) - 1))
 
-    def _save(self, path):
-        cells = list(self.cells)
-        flat = [point for cell in cells for point in self.cells[cell]]
-        frontier = [(*cell, k) for cell, k in self._frontier]
-        temporary = Path(path).with_suffix(".partial.npz")
-        np.savez(
-            temporary,
-            grid=np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density]),
-            cells=np.array(cells).reshape(-1, 2),
-            counts=np.array([len(self.cells[cell]) for cell in cells], dtype=int),
-            x=np.array([point.x for point in flat]),
-            numbers=np.array([point.numbers for point in flat]),
-            feature_loss=np.array([point.feature_loss for point in flat]),
-            frontier=np.array(frontier, dtype=int).reshape(-1, 3),
-            coarse=np.array(self._coarse, dtype=int).reshape(-1, 2),
-            evaluations=self.evaluations,
-        )
-        temporary.replace(path)
-
-    def _restore(self, path):
-        with np.load(path, allow_pickle=False) as file:
-            grid = np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density])
-            if "grid" not in file or not np.array_equal(file["grid"], grid):
-                raise ValueError(f"checkpoint must come from a search over the same grid, got {str(path)!r}")
-            numbers = zip(file["x"], file["numbers"].tolist(), file["feature_loss"], strict=True)
-            points = [Settled(x, *four, int(count), bool(dead), losses) for x, (*four, count, dead), losses in numbers]
-            ends = np.cumsum(file["counts"])
-            for cell, start, end in zip(file["cells"].tolist(), ends - file["counts"], ends, strict=True):
-                self.cells[tuple(cell)] = points[start:end]
-                self._keys[tuple(cell)] = list(
-                    invariants(np.array([p.x for p in points[start:end]]), self.n_hidden, self.classes)
-                )
-            self._frontier = [((i, j), k) for i, j, k in file["frontier"].tolist()]
-            self._coarse = [tuple(cell) for cell in file["coarse"].tolist()]
-            self.evaluations = int(file["evaluations"])
+def _near(key, other):
+    """Whether two lists of invariants differ by less than what makes a warm start worth a try."""
+    return all(abs(a - b) < _KNOWN for a, b in zip(key, other, strict=True))

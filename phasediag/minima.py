@@ -16,6 +16,8 @@ from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOS
 MOST_ENUMERATED = 10
 ROUNDING = 1e-13
 """Weights of a minimum below this are exact zeros that rounding has touched."""
+PARALLEL = 1e-7
+"""A column departs from the span of others by more than this part of its length, or it lies in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +119,19 @@ def starting_points(model, n_starts, generator):
         starts.append(np.concatenate([weights.ravel(), bias]))
         for size in (0.03, 0.3):
             starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
-    for _ in range(n_starts):
-        weights = generator.normal(size=(m, n)) * generator.uniform(0.3, 1.3) / np.sqrt(m)
-        mean_residual = density / 2 - (weights.T @ weights) @ (density / 2)
-        starts.append(np.concatenate([weights.ravel(), mean_residual * generator.uniform(size=n)]))
+    starts += [random_starts(m, density[None], generator)[0] for _ in range(n_starts)]
     return np.array(starts)
+
+
+def random_starts(n_hidden, density, generator):
+    """Return random flat starts at models with these densities, shape (n_starts, n_features), a row for each."""
+    n_starts, n_features = density.shape
+    weights = generator.normal(size=(n_starts, n_hidden, n_features))
+    weights = weights * generator.uniform(0.3, 1.3, size=(n_starts, 1, 1)) / np.sqrt(n_hidden)
+    mean = density[:, :, None] / 2
+    residual = (mean - (np.swapaxes(weights, 1, 2) @ weights) @ mean)[:, :, 0]
+    bias = residual * generator.uniform(size=density.shape)
+    return np.concatenate([weights.reshape(n_starts, -1), bias], axis=1)
 
 
 def _configuration_weights(model, generator):
@@ -191,14 +201,19 @@ def upright(weights):
     """
     weights = np.asarray(weights, dtype=float)
     represented = np.linalg.norm(weights, axis=0) > ROUNDING
-    axes, independent = np.zeros((0, len(weights))), []
-    for i in np.flatnonzero(represented):  # one antipodal to another gives no direction of its own, but its rounding's
-        rest = weights[:, i] - axes.T @ (axes @ weights[:, i])
-        if len(axes) < len(weights) and np.linalg.norm(rest) > ROUNDING:
-            axes = np.vstack([axes, rest / np.linalg.norm(rest)])
-            independent.append(i)
-    basis, _ = np.linalg.qr(weights[:, independent], mode="complete")
+    leading = _independent(weights[:, represented])  # a column along earlier ones has no direction of its own left but rounding
+    basis, _ = np.linalg.qr(leading, mode="complete")
     upper = basis.T @ weights
     upper[np.abs(upper) <= ROUNDING] = 0.0
     leading = upper[np.arange(len(upper)), np.argmax(upper != 0, axis=1)]
     return real_array("weights", upper * np.where(leading < 0, -1.0, 1.0)[:, None] + 0.0)
+
+
+def _independent(columns):
+    """The columns that do not lie in the span of those before them."""
+    kept = columns[:, :0]
+    for column in columns.T:
+        across = column - kept @ np.linalg.lstsq(kept, column, rcond=None)[0]
+        if np.linalg.norm(across) > PARALLEL * np.linalg.norm(column):
+            kept = np.column_stack([kept, column])
+    return kept

@@ -14,6 +14,8 @@ SAME_LOSS = 1e-9
 """Relative difference of losses up to which two minima can be the same."""
 SAME_POINT = 1e-5
 """Difference of invariants (norms², biases, products) up to which two minima can be the same."""
+MOST_REACH = 1e-2
+"""Where rounding leaves more than this undetermined, two minima count as two."""
 
 GRADIENT_TOLERANCE = 1e-11
 """A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
@@ -25,7 +27,8 @@ CURVATURE_TOLERANCE = 1e-6
 class Settled:
     """A stationary point in flat form: what the solvers hand to each other.
 
-    x holds the weights row by row, then the biases; losses are divided by Σ_i I_i E x_i², feature_loss is not.
+    x holds the weights row by row, then the biases; losses are divided by Σ_i I_i E x_i², feature_loss is not. n_evaluations
+    counts every call of the kernel: of each step, for the curvature at the end and, of the loss alone, the last.
     """
 
     x: np.ndarray
@@ -61,22 +64,41 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
     x = np.array(points, dtype=np.float64, ndmin=2)
     n_features = importance.shape[1]
     free = np.ones(x.shape[1], dtype=bool) if free is None else free
-    result = np.empty((len(x), 4 + n_features))
-    _newton.settle(
-        x,
-        n_hidden,
-        np.ascontiguousarray(importance),
-        np.ascontiguousarray(density),
-        relu,
-        free,
-        max_steps,
-        radius,
-        1e-15,
-        _newton.store(n_hidden, n_features),
-        result,
-    )
+    controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
+    limits = max_steps, radius, 1e-15
+    try:
+        result = _descended(x, n_hidden, *controls, relu, free, limits)
+    except np.linalg.LinAlgError:  # second derivatives that are not numbers at some row: the others must not suffer
+        x = np.array(points, dtype=np.float64, ndmin=2)
+        result = np.concatenate(
+            [
+                _descended_alone(x[k : k + 1], n_hidden, *(control[k : k + 1] for control in controls), relu, free, limits)
+                for k in range(len(x))
+            ]
+        )
     dead = has_dead_output(x, n_hidden, n_features) & relu
     return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
+
+
+def _descended(x, n_hidden, importance, density, relu, free, limits):
+    """Descend in place; returns scaled loss, gradient, curvature, evaluations and feature losses of each row."""
+    n_features = importance.shape[1]
+    result = np.empty((len(x), 4 + n_features))
+    store = _newton.store(n_hidden, n_features)
+    _newton.settle(x, n_hidden, importance, density, relu, free, *limits, store, result)
+    return result
+
+
+def _descended_alone(x, n_hidden, importance, density, relu, free, limits):
+    """As `_descended` of one row; where that fails, the row stays where it was and has not converged."""
+    start = x.copy()
+    try:
+        return _descended(x, n_hidden, importance, density, relu, free, limits)
+    except np.linalg.LinAlgError:
+        x[:] = start
+        store = _newton.store(n_hidden, importance.shape[1])
+        loss = _newton.evaluate(x[0], n_hidden, importance[0], density[0], relu, 0, store)
+        return np.concatenate([[loss, np.inf, np.nan, 1], store[4][0]])[None]
 
 
 def invariants(x, n_hidden, classes):
@@ -138,10 +160,16 @@ def distinct(settled, n_hidden, classes, *, flat=False):
 
 
 def same_minimum(point, key, other, other_key, *, flat=False):
-    """Whether two settled points with these invariants are one minimum; a flat valley counts as one."""
-    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss:
+    """Whether two settled points with these invariants are one minimum; a flat valley counts as one.
+
+    Where the lowest curvature is small, as for very unequal importances or very small densities, the gradients that rounding
+    has left allow points, and losses, farther from those of the minimum.
+    """
+    steep, soft = point.gradient_norm + other.gradient_norm, max(min(point.curvature, other.curvature), 0.0)
+    reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
+    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
         return False
-    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT
+    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
 
 
 def has_dead_output(x, n_hidden, n_features):

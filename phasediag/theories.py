@@ -8,7 +8,6 @@ from .candidates import configurations
 from .landscape import Landscape
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
-from .stationary_points import settle
 
 TIE_TOLERANCE = 1e-12
 """Phases whose losses agree to this relative accuracy coexist."""
@@ -39,25 +38,26 @@ def frozen_grid(n_features, n_hidden, importance, density, activation):
     }
 
 
-def relaxed_grid(n_features, n_hidden, importance, density, activation):
-    """Fields of the relaxed diagram: each configuration descends from its frozen weights within its own pattern.
+def relaxed_grid(n_features, n_hidden, importance, density, activation, **search):
+    """Fields of the relaxed diagram: the lowest minima within the patterns of the configurations compete.
 
-    Clusters are orthogonal, so each is a small model of its own; only the extra feature's depends on importance.
+    Clusters are orthogonal, so each is a small model of its own, all of whose weights and biases are free: its lowest minimum is
+    that of a search as for the global theory. Only the extra feature's depends on importance. ``search`` as in Landscape.explore.
     """
     table = configurations(n_features, n_hidden, activation=activation)
     shape = (len(table), density.size, importance.size)
     losses, converged = np.zeros(shape), np.ones(shape, dtype=bool)
     weights, bias = np.zeros((*shape, n_hidden, n_features)), np.zeros((*shape, n_features))
-    relu = activation == "relu"
 
     @cache
     def cluster(size, with_extra):
-        """Settled points of a cluster on the grid (or its density axis): loss, weights, bias, converged."""
+        """Lowest minima of a cluster on the grid (or its density axis): loss, weights, bias, converged."""
         importances = importance if with_extra else np.ones(1)
-        control = np.ones((density.size, importances.size, size))
-        control[..., -1] = importances
-        densities = np.broadcast_to(density[:, None, None], control.shape)
-        return _settle_simplex(size, control, densities, relu)
+        if size == 1:
+            lead = density.size, importances.size
+            return np.zeros(lead), np.ones((*lead, 1, 1)), np.zeros((*lead, 1)), np.ones(lead, dtype=bool)
+        landscape = Landscape(size, size - 1, importances, density, activation)
+        return _lowest_minima(landscape.explore(**search))
 
     for k, configuration in enumerate(table):
         row = 0
@@ -92,20 +92,22 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation):
     }
 
 
-def _settle_simplex(size, importance, density, relu):
-    """Descend from the frozen simplex of ``size`` features at each control point (arrays (…, size))."""
-    lead, n_hidden = importance.shape[:-1], max(size - 1, 1)
-    if size == 1:
-        return np.zeros(lead), np.ones((*lead, 1, 1)), np.zeros((*lead, 1)), np.ones(lead, dtype=bool)
-    simplex = configurations(size, n_hidden)[-1].weights
-    start = np.concatenate([simplex.ravel(), np.zeros(size)])
-    importance, density = importance.reshape(-1, size), np.ascontiguousarray(density).reshape(-1, size)
-    points = settle(np.tile(start, (len(importance), 1)), n_hidden, importance, density, relu=relu, radius=0.1)
+def relaxed_cells(n_features, n_hidden, importance, density, activation):
+    """How many cells the searches behind a relaxed diagram have, those of all its clusters together."""
+    table = configurations(n_features, n_hidden, activation=activation)
+    clusters = {(len(group), n_features - 1 in group) for c in table for group in c.groups if len(group) > 1}
+    return sum(density.size * (importance.size if with_extra else 1) for _, with_extra in clusters)
+
+
+def _lowest_minima(landscape):
+    """Loss, weights, bias and whether it has converged of the lowest minimum of each cell of a landscape."""
+    shape, m, n = (landscape.density.size, landscape.importance.size), landscape.n_hidden, landscape.n_features
+    cells = list(np.ndindex(shape))
+    points = [landscape.cells[cell][0] for cell in cells]
     x = np.array([point.x for point in points])
-    loss = np.sum(importance * np.array([point.feature_loss for point in points]), axis=1)
-    weights = x[:, : n_hidden * size].reshape(*lead, n_hidden, size)
-    done = np.array([point.is_minimum for point in points]).reshape(lead)
-    return loss.reshape(lead), weights, x[:, n_hidden * size :].reshape(*lead, size), done
+    loss = np.sum(landscape.control(cells)[0] * np.array([point.feature_loss for point in points]), axis=1)
+    done = np.array([point.is_minimum for point in points])
+    return loss.reshape(shape), x[:, : m * n].reshape(*shape, m, n), x[:, m * n :].reshape(*shape, n), done.reshape(shape)
 
 
 def global_grid(n_features, n_hidden, importance, density, activation, **search):

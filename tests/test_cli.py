@@ -189,16 +189,16 @@ def test_stopping_says_how_to_go_on(run, tmp_path, monkeypatch, options, message
 
 
 def test_a_stopped_search_goes_on(run, tmp_path, monkeypatch):
-    """Interrupted after some waves and called again with its checkpoint, the search gives the uninterrupted result."""
+    """Interrupted after a wave and called again with its checkpoint, the search gives the uninterrupted result."""
     from phasediag.landscape import Landscape
 
     waves, wave = [], Landscape._wave
 
     def stopping(self, pool):
         waves.append(1)
-        if len(waves) == 3:
+        if len(waves) == 2:
             raise KeyboardInterrupt
-        wave(self, pool)
+        return wave(self, pool)
 
     search = ("diagram", *WINDOW, "--n-starts", 4, "--checkpoint", tmp_path / "state.npz", "--json")
     monkeypatch.setattr(Landscape, "_wave", stopping)

@@ -219,6 +219,11 @@ def test_axis_values_outside_their_domains_are_named(value):
         (dict(importance=[2.0, 1.0]), "importance must be strictly increasing"),
         (dict(importance=[-1.0, 1.0]), "importance must be positive and finite, got -1.0"),
         (dict(importance=[1.0, np.nan]), "importance must be positive and finite, got nan"),
+        (
+            dict(importance=[1.0, 1e150], theory="global"),
+            r"importance must be from 1e-09 to 1e\+09 for the global theory, got 1e\+150",
+        ),
+        (dict(importance=[1e-10], theory="relaxed"), "importance must be from 1e-09 to .* for the relaxed theory, got 1e-10"),
         (dict(importance=[1.0, np.inf]), "importance must be positive and finite, got inf"),
         (dict(importance="abc"), "importance must be real numbers"),
         (dict(importance=[1j]), "importance must be real numbers"),

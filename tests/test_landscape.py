@@ -47,6 +47,28 @@ def test_cells_between_coarse_points_know_what_a_multistart_finds():
         assert landscape.cells[i, j][0].scaled_loss == pytest.approx(lowest, rel=1e-12)
 
 
+def test_pockets_of_few_cells_are_found():
+    """Metastable minima of 3→2 that exist in a strip one cell wide, aslant and away from every coarse point, are known there."""
+    landscape = explored((3, 2), 40)
+    for i, j in ((37, 20), (35, 22), (33, 23)):
+        model = ToyModel(2, [1, 1, landscape.importance[j]], landscape.density[i])
+        losses = np.array([point.scaled_loss for point in landscape.cells[i, j]])
+        found = np.array([minimum.loss for minimum in minimize(model, n_starts=48)]) / (
+            model.importance.sum() * model.density / 3
+        )
+        assert len(found) > 2 and np.all(np.min(np.abs(losses[:, None] / found - 1), axis=0) < 1e-11)
+
+
+def test_two_minima_near_each_other_are_both_known():
+    """Near a tricritical point of 3→2 the triangle and the pair that it grows from differ little, and the lower one is there."""
+    landscape = Landscape(3, 2, np.linspace(1.43, 1.46, 31), np.array([0.659])).explore()
+    found = minimize(ToyModel(2, [1, 1, landscape.importance[16]], 0.659))
+    known = landscape.cells[0, 16]
+    assert len(known) == len(found) == 3
+    for point, minimum in zip(known, found, strict=True):
+        assert point.scaled_loss * 3.446 * 0.659 / 3 == pytest.approx(minimum.loss, rel=1e-12)
+
+
 def test_progress_counts_every_cell_once():
     """The numbers handed to the callback add up to the number of cells."""
     calls = []

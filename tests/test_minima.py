@@ -19,6 +19,7 @@ from phasediag import (
     minimize,
 )
 from phasediag.minima import upright
+from phasediag.stationary_points import settle
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 
@@ -90,6 +91,24 @@ def test_minima_are_distinct(shape):
     for i, one in enumerate(keys):
         for other in keys[:i]:
             assert np.max(np.abs(one - other)) > 1e-6
+
+
+def test_a_soft_minimum_is_found_once():
+    """2→1 at importance 1e9 and density 1e-12: rounding leaves the first weight undetermined beyond four digits, and that is no
+    reason to report the antipodal pair thirteen times."""
+    found = minimize(ToyModel(1, [1.0, 1e9], 1e-12))
+    assert [minimum.phase.name for minimum in found] == ["extra in antipodal pair"]
+    assert found[0].loss == pytest.approx((1 + 1e9) * 1e-24 / 6, rel=1e-3, abs=0)  # the frozen pair's (1 + I) p²/6
+
+
+def test_orthogonal_pairs_stand_upright_in_rows_of_their_own():
+    """However the hidden space of two antipodal pairs and a dedicated feature is turned, each cluster gets one row."""
+    generator, weights = np.random.default_rng(1), np.zeros((3, 5))
+    weights[0, :2], weights[1, 2:4], weights[2, 4] = (1.0, -1.1), (0.9, -1.2), 1.0
+    for _ in range(20):
+        turned = np.linalg.qr(generator.normal(size=(3, 3)))[0] @ weights
+        assert np.array_equal(upright(turned) != 0, weights != 0)
+        assert np.allclose(upright(turned), weights, atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [*SIZES, (5, 3)])
@@ -193,6 +212,22 @@ def test_triangle_wins_in_3_to_2():
     found = minimize(ToyModel(2, [1.0, 1.0, 1.0], 0.6))
     assert found[0].phase.name == "extra in triangle" and found[0].configuration.name == "extra in triangle"
     assert found[0].loss == pytest.approx(0.09397930679, rel=1e-9)
+
+
+def test_importances_beyond_rounding_do_not_raise():
+    """With an importance of 1e150 second derivatives overflow on the way; what is returned is finite."""
+    for minimum in minimize(ToyModel(2, [1.0, 1.0, 1.0, 1.0, 1e150], 0.5), n_starts=4):
+        assert np.isfinite(minimum.loss)
+
+
+def test_a_descent_that_fails_leaves_the_others_alone():
+    """Of several descents in one call those from numbers end where they end alone; the one from NaN has not converged."""
+    starts = np.random.default_rng(0).normal(size=(5, 9))
+    control = np.tile([1.0, 1.0, 0.4], (5, 1)), np.full((5, 3), 0.3)
+    alone = settle(starts, 2, *control)
+    starts[2, 0] = np.nan
+    for k, (one, other) in enumerate(zip(settle(starts, 2, *control), alone, strict=True)):
+        assert not one.is_minimum if k == 2 else np.array_equal(one.x, other.x) and one.numbers == other.numbers
 
 
 @pytest.mark.parametrize(
