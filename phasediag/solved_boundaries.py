@@ -111,11 +111,7 @@ class _Trace:
             trail = curve.trail
             if reason in ("corner", "end"):
                 last = more[-1] if more else u
-                node = (
-                    against
-                    if isinstance(against, Junction)
-                    else junction(curve, last, against) or _at_junction(known, last, curve)
-                )
+                node = against if isinstance(against, Junction) else _end(curve, last, against, known)
                 reason = node.kind if node else "unresolved"
                 if node:
                     self.junctions.append(node)
@@ -199,6 +195,12 @@ class _Trace:
             if turned is not None and turned.phase != state.phase:
                 return state.phase, turned.phase
         return state.phase, state.phase
+
+
+def _end(curve, u, against, known):
+    """The junction at which a curve ends that stops at u: the nearer one of the one solved for and a known one; or None."""
+    found = junction(curve, u, against), _at_junction(known, u, curve)
+    return min((node for node in found if node), key=lambda node: np.linalg.norm(node.u - u), default=None)
 
 
 def _at_junction(known, u, curve):
