@@ -120,7 +120,7 @@ def test_pictures_are_written(run, path, tmp_path, ending):
         (["w.npz", "--density", "0.1", "--bias", "b.txt"], 'bias must be "zero", "optimal" or a .npy file'),
         (["square.npz", "--density", "0.1"], "n_hidden must be less than n_features (3), got 3"),
         (["wide.npz", "--density", "0.1"], "bias must have shape (…, 5), got (2,)"),
-        (["nan.npz", "--density", "0.1"], "weights must be finite, got nan"),
+        (["nan.npz", "--density", "0.1"], "weights must be finite and smaller than 1e+30 in size, got nan"),
         (["cut.npz", "--density", "0.1"], "weights must be in a file that can be read, got 'cut.npz'"),
     ],
 )
