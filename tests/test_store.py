@@ -21,7 +21,7 @@ LONG = """
 import numpy as np
 from phasediag import trained_phase_diagram
 axes = dict(importance=np.geomspace(0.1, 10, 4), density=np.geomspace(0.3, 1, 5))
-trained_phase_diagram(2, 1, **axes, n_seeds=6, n_steps=4000, seed=3, store={path!r})
+trained_phase_diagram(2, 1, **axes, n_seeds=6, n_steps=60_000, seed=3, store={path!r})
 """
 
 
@@ -86,7 +86,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, environment, wait_for
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    options = dict(importance=IMPORTANCE, density=DENSITY, n_seeds=6, n_steps=4000, seed=3)
+    options = dict(importance=IMPORTANCE, density=DENSITY, n_seeds=6, n_steps=60_000, seed=3)
     before = zarr.open_group(path, mode="r")["bias"][...]
     done = ~np.isnan(before).any(axis=-1)
     assert 3 * 4 <= done.sum() < done.size

@@ -72,8 +72,8 @@ def test_trained_diagram_reaches_every_option(run, tmp_path):
 def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, wait_for, finished_portions):
     """SIGINT: exit code 130, one line that says how to go on, finished models kept; then the bits of an unbroken run."""
     store, path = tmp_path / "store", tmp_path / "trained.npz"
-    command = [sys.executable, "-m", "phasediag", "diagram", "--theory", "trained", *AXES, "--n-seeds", "6", "--n-steps", "24000",
-               "--store", str(store), "--output", str(path)]  # fmt: skip
+    command = [sys.executable, "-m", "phasediag", "diagram", "--theory", "trained", *AXES, "--n-seeds", "6",
+               "--n-steps", "200000", "--store", str(store), "--output", str(path)]  # fmt: skip
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: finished_portions(store) >= 3, process)
@@ -88,7 +88,7 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environm
     assert 3 <= kept < 30 and not path.exists()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, 1) and finished_portions(store) == 30
-    expected = trained_phase_diagram(2, 1, **GRID, n_seeds=6, n_steps=24_000)
+    expected = trained_phase_diagram(2, 1, **GRID, n_seeds=6, n_steps=200_000)
     assert np.array_equal(PhaseDiagram.load(path).trained.weights, expected.trained.weights)
 
 
