@@ -15,7 +15,6 @@ from ._emission import Lanes
 from ._jit import jit
 from ._vectors import LONG
 
-BYTES = 64
 # Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; g = ρ φ'(iy); the
 # product of the factors 1 + t over the features before; the sum of the slope. Then numbers: w, ρ, 1/a, the offset, the angle
 # from node to node and the phase from block to block.

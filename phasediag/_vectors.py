@@ -173,12 +173,6 @@ def fma(typing, a, b, c):
 
 
 @intrinsic
-def square_root(typing, a):
-    """Return the square root of each lane."""
-    return vector(vector), lambda context, builder, sig, args: call_ir(builder, "sqrt", *args)
-
-
-@intrinsic
 def where_positive(typing, a, b):
     """Return ``b`` in the lanes where ``a`` is positive, 0 elsewhere."""
 
