@@ -20,8 +20,8 @@ import time
 import numpy as np
 
 from phasediag import ToyModel, expected_loss_and_gradient
-from phasediag._enumeration import enumeration, workspaces
-from phasediag._lanes import few_features, lane_space
+from phasediag._loss.enumeration import enumeration, workspaces
+from phasediag._loss.lanes import few_features, lane_space
 
 SIZES = [(2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (7, 3), (8, 4), (9, 4), (10, 5), (11, 5), (12, 6)]
 AGAINST = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
 from phasediag import ToyModel, expected_loss_and_gradient
-from phasediag.landscape import Landscape
+from phasediag._minimizing.landscape import Landscape
 from phasediag.minima import starting_points
 
 SHAPES = [

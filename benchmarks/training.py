@@ -24,7 +24,7 @@ from numba import njit
 from scipy.stats import ks_2samp
 
 from phasediag import ToyModel, expected_loss, train
-from phasediag._vectors import fma, load, store
+from phasediag._compiling.vectors import fma, load, store
 
 SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
 DENSITIES = [1.0, 0.1, 0.01]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ._minimizing.stationary_points import SAME_LOSS
 from .attribution import AGREES, CAUSES, UNEXPLAINED
 from .sampling_tests import LEAST_P_VALUE
-from .stationary_points import SAME_LOSS
 
 MOST_LISTED = 15
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._minimizing.stationary_points import SAME_LOSS, settle
 from .phases import classify_many
-from .stationary_points import SAME_LOSS, settle
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
+from ._loss.evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
 
 # No bias has a loss lower than what the search finds by more than this share of it and a thousandth of E x_i² …
 GAP = 1e-6

@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from ._diagram_commands import boundary, diagram
-from ._model_commands import inspect, minimize, train
-from ._paper_commands import paper, validate
-from ._terminal import Stopped
+from ._commands.diagram import boundary, diagram
+from ._commands.model import inspect, minimize, train
+from ._commands.paper import paper, validate
+from ._commands.terminal import Stopped
 
 
 @click.group(

@@ -7,7 +7,7 @@ import numpy as np
 import sympy
 
 from ._arguments import positive_array, real_array, real_number
-from ._jit import elementwise
+from ._compiling.jit import elementwise
 from .candidates import Configuration
 from .symbolic import DENSITY, IMPORTANCE, symbolic_expected_loss
 

@@ -99,7 +99,7 @@ class PhaseDiagram:
 
     @cached_property
     def _curves(self):
-        from .boundaries import find_boundaries
+        from ._boundaries import find_boundaries
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')

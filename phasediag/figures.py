@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._columns import draw_columns, draw_columns_on_diagram
-from ._diagram_drawing import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
-from ._inspection_drawing import inspection_figure
-from ._regions import whole
-from ._sheets import draw_loss_sheets
-from ._sphere_drawing import draw_directions, draw_products, thomson_figure
-from ._sweep_drawing import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
-from ._terms_drawing import draw_loss_terms, loss_terms_figure
-from ._validation_drawing import agreement_figure, draw_causes, draw_excess_loss, draw_panels, draw_z_scores, validation_figure
+from ._drawing.columns import draw_columns, draw_columns_on_diagram
+from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
+from ._drawing.inspection import inspection_figure
+from ._drawing.regions import whole
+from ._drawing.sheets import draw_loss_sheets
+from ._drawing.sphere import draw_directions, draw_products, thomson_figure
+from ._drawing.sweep import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
+from ._drawing.terms import draw_loss_terms, loss_terms_figure
+from ._drawing.validation import agreement_figure, draw_causes, draw_excess_loss, draw_panels, draw_z_scores, validation_figure
 
 __all__ = [
     "agreement_figure",

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._arguments import random_generator, real_number, whole_number
-from ._basin import descend, largest, loss_scale
-from ._evaluation import evaluate_loosely
+from ._loss.evaluation import evaluate_loosely
+from ._minimizing.basin import descend, largest, loss_scale
+from ._minimizing.stationary_points import SAME_LOSS, SAME_POINT, highest_output, invariants, settle
 from .minima import MOST_ENUMERATED, Minimum, as_minimum, equal_classes, minimize
 from .model import ToyModel
 from .order_parameters import feature_dimensionality, feature_norm, interference
 from .phases import Phase, classify
-from .stationary_points import SAME_LOSS, SAME_POINT, highest_output, invariants, settle
 from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 

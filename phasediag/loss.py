@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._arguments import random_generator, whole_number
-from ._evaluation import TOLERANCE, evaluate
+from ._loss.evaluation import TOLERANCE, evaluate
 
 SAMPLES_AT_ONCE = 65536
 

@@ -5,13 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import _newton
 from ._arguments import random_generator, real_array, whole_number
+from ._minimizing import newton
+from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct, settle
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
 from .order_parameters import feature_dimensionality, feature_norm, interference
 from .phases import Phase, classify
-from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct, settle
 
 MOST_ENUMERATED = 10
 ROUNDING = 1e-13
@@ -99,7 +99,7 @@ def minimize(model, *, n_starts=32, seed=0):
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
     n_starts = whole_number("n_starts", n_starts, 1)
     starts = starting_points(model, n_starts, random_generator(seed))
-    store = _newton.store(model.n_hidden, model.n_features)
+    store = newton.store(model.n_hidden, model.n_features)
     points = np.array([_descend_with_scipy(model, start, store) for start in starts])
     control = np.broadcast_to(model.importance, (len(points), model.n_features))
     density = np.broadcast_to(model.feature_density, control.shape)
@@ -154,8 +154,8 @@ def _descend_with_scipy(model, start, store):
     from scipy.optimize import minimize as scipy_minimize
 
     def scaled(x):
-        loss = _newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store)
-        return loss, _newton.gradient_of(store).copy()
+        loss = newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store)
+        return loss, newton.gradient_of(store).copy()
 
     return scipy_minimize(scaled, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}).x
 

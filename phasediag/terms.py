@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._evaluation import evaluate
+from ._loss.evaluation import evaluate
 from .loss import expected_loss
 from .model import ToyModel
 

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
+from ._minimizing.landscape import Landscape
 from .candidates import configurations
-from .landscape import Landscape
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 

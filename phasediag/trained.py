@@ -17,9 +17,9 @@ from ._arguments import (
     sizes,
     whole_number,
 )
-from ._chunks import completed
-from ._optimizers import OPTIMIZERS, SCHEDULES
-from ._portions import divide, train_portion
+from ._training.chunks import completed
+from ._training.optimizers import OPTIMIZERS, SCHEDULES
+from ._training.portions import divide, train_portion
 from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
@@ -163,14 +163,14 @@ def _stored_seed(path):
     """Return the seed of the run that began the store, so that a run without a seed of its own can go on; None without one."""
     if path is None:
         return None
-    from ._store import stored_seed
+    from ._training.store import stored_seed
 
     return stored_seed(path)
 
 
 def _open(path, *arguments):
     """Open the store; zarr is loaded only here."""
-    from ._store import Store
+    from ._training.store import Store
 
     return Store(path, *arguments)
 

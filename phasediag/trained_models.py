@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ._arguments import one_of
-from ._evaluation import evaluate_loosely
+from ._loss.evaluation import evaluate_loosely
+from ._minimizing.stationary_points import settle
 from .model import cell_model
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
-from .stationary_points import settle
 
 TRAINED = "trained"
 """The ``theory`` of a diagram of trained models."""

@@ -10,11 +10,11 @@ from threading import Lock
 import numpy as np
 
 from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, whole_number
-from ._chunks import Chunk, engine, run_chunks, split
-from ._descent import descend
-from ._evaluation import evaluate_loosely, loosely_expected_loss
-from ._optimizers import OPTIMIZERS, SCHEDULES
-from ._streams import stream_key
+from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
+from ._training.chunks import Chunk, engine, run_chunks, split
+from ._training.descent import descend
+from ._training.optimizers import OPTIMIZERS, SCHEDULES
+from ._training.streams import stream_key
 from .model import ToyModel
 
 GRADIENTS = ("minibatch", "population")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import phasediag
-from phasediag._chunks import Chunk
-from phasediag._streams import stream_key
+from phasediag._training.chunks import Chunk
+from phasediag._training.streams import stream_key
 from phasediag.cli import main
 
 

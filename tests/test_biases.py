@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, optimal_bias
-from phasediag._evaluation import evaluate
+from phasediag._loss.evaluation import evaluate
 from phasediag.biases import GAP, _exceeding, _search
 
 

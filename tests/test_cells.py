@@ -13,9 +13,9 @@ from numba.extending import intrinsic
 from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient
-from phasediag._cells import FIELDS, LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
-from phasediag._engines import Patterns
-from phasediag._vectors import WORDS, load, lookup_ir, pointer, store, vector
+from phasediag._compiling.vectors import WORDS, load, lookup_ir, pointer, store, vector
+from phasediag._training.cells import FIELDS, LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
+from phasediag._training.engines import Patterns
 
 
 def draw(trainer, step=0, block=0):

@@ -90,8 +90,8 @@ SMALL_PAPER = {"count": 12, "n_seeds": 6, "n_steps": 3000}
 
 def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
     """`phasediag paper` makes the folder, draws every figure, writes the report and prints the agreement."""
-    monkeypatch.setattr("phasediag._paper_commands.QUICK", SMALL_PAPER)
-    monkeypatch.setattr("phasediag._paper_commands.MODELS", ((2, 1),))
+    monkeypatch.setattr("phasediag._commands.paper.QUICK", SMALL_PAPER)
+    monkeypatch.setattr("phasediag._commands.paper.MODELS", ((2, 1),))
     folder = tmp_path / "new" / "folder"
     code, out, err = run("paper", "--quick", "--output", folder)
     assert code == 0 and err.count("wrote") == 4
@@ -105,8 +105,8 @@ def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
 
 def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
     """--keep-models stores the trained models, and a second run trains nothing."""
-    monkeypatch.setattr("phasediag._paper_commands.QUICK", SMALL_PAPER | {"count": 3, "n_steps": 10})
-    monkeypatch.setattr("phasediag._paper_commands.MODELS", ((2, 1),))
+    monkeypatch.setattr("phasediag._commands.paper.QUICK", SMALL_PAPER | {"count": 3, "n_steps": 10})
+    monkeypatch.setattr("phasediag._commands.paper.MODELS", ((2, 1),))
     options = ("paper", "--quick", "--keep-models", "--output", tmp_path)
     run(*options)
     report = (tmp_path / "report.txt").read_text(encoding="utf-8")
@@ -190,7 +190,7 @@ def test_stopping_says_how_to_go_on(run, tmp_path, monkeypatch, options, message
 
 def test_a_stopped_search_goes_on(run, tmp_path, monkeypatch):
     """Interrupted after a wave and called again with its checkpoint, the search gives the uninterrupted result."""
-    from phasediag.landscape import Landscape
+    from phasediag._minimizing.landscape import Landscape
 
     waves, wave = [], Landscape._wave
 

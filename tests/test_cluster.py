@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phasediag import trained_phase_diagram
-from phasediag._cluster import cluster_executor
+from phasediag._training.cluster import cluster_executor
 
 SMALL = dict(importance=np.geomspace(0.1, 10, 4), density=np.geomspace(0.3, 1, 5), n_seeds=6, seed=3)
 

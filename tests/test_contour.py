@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel
-from phasediag._contour import contour_loss_gradient, feature_losses
+from phasediag._loss.contour import contour_loss_gradient, feature_losses
 
 TOLERANCE, SLOPE_TOLERANCE = 1e-12, 1e-10
 

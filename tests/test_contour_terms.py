@@ -6,11 +6,11 @@ import numba
 import numpy as np
 import pytest
 
-from phasediag._contour import START, _kernels
-from phasediag._emission import DOUBLES, SINGLES
-from phasediag._jit import call
-from phasediag._nodes import SLOPE
-from phasediag._rows import NARROW_ROW, ROW
+from phasediag._compiling.emission import DOUBLES, SINGLES
+from phasediag._compiling.jit import call
+from phasediag._loss.contour import START, _kernels
+from phasediag._loss.nodes import SLOPE
+from phasediag._loss.rows import NARROW_ROW, ROW
 
 
 @numba.njit

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
 
-import phasediag._contour_batch as loss_module
+import phasediag._loss.contour_batch as loss_module
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, minimize, phase_diagram
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]

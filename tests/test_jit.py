@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba.core.registry import cpu_target
 
-from phasediag._jit import DOUBLES, NUMBERS, OPERATORS, address, call, jit, offset, pointer, zeros
+from phasediag._compiling.jit import DOUBLES, NUMBERS, OPERATORS, address, call, jit, offset, pointer, zeros
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, minimize
-from phasediag.landscape import Landscape
-from phasediag.stationary_points import invariants
+from phasediag._minimizing.landscape import Landscape
+from phasediag._minimizing.stationary_points import invariants
 
 
 def explored(shape, size=17, **search):

@@ -18,8 +18,8 @@ from phasediag import (
     interference,
     minimize,
 )
+from phasediag._minimizing.stationary_points import settle
 from phasediag.minima import upright
-from phasediag.stationary_points import settle
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 

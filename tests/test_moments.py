@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian
-from phasediag._evaluation import evaluate
+from phasediag._loss.evaluation import evaluate
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The oracle: E (x_i − z⁺)² from signed sums over the vertices of cubes. Weights and biases are dyadic rationals, so with a

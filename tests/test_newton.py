@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numba import njit
 
-from phasediag import ToyModel, _newton, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
-from phasediag._jit import address
-from phasediag._trust_region import EVALUATE, evaluate_scaled
-from phasediag.stationary_points import settle
+from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
+from phasediag._compiling.jit import address
+from phasediag._minimizing import newton
+from phasediag._minimizing.stationary_points import settle
+from phasediag._minimizing.trust_region import EVALUATE, evaluate_scaled
 
 
 def flat(minimum):
@@ -91,11 +92,11 @@ def test_some_direction_curves_as_little_as_reported(shape, importance, density)
     """Second differences along the direction found equal the reported curvature, which is therefore not too low."""
     n, m = shape
     model = ToyModel(m, [*[1.0] * (n - 1), importance], density)
-    store, free = _newton.store(m, n), np.ones((m + 1) * n, dtype=bool)
+    store, free = newton.store(m, n), np.ones((m + 1) * n, dtype=bool)
     control = np.array(model.importance), np.array(model.feature_density)
     for minimum in minimize(model, n_starts=8):
         direction = np.empty((m + 1) * n)
-        curvature = _newton.lowest_curvature(flat(minimum), m, *control, True, free, store, direction)
+        curvature = newton.lowest_curvature(flat(minimum), m, *control, True, free, store, direction)
         assert np.linalg.norm(direction) == pytest.approx(1.0, rel=1e-12)
         assert one_sided_curvatures(model, minimum, direction[None])[0] == pytest.approx(curvature, abs=1e-5)
         assert curvature == pytest.approx(minimum.curvature, rel=1e-6, abs=1e-9)
@@ -164,12 +165,12 @@ def test_derivatives_are_the_same_whatever_their_highest_order(shape):
     scale = model.importance @ model.feature_density / 3
     loss, *gradient = expected_loss_and_gradient(model, x[: m * n].reshape(m, n), x[m * n :])
     expected = np.concatenate([part.ravel() for part in gradient]) / scale
-    store = _newton.store(m, n)
+    store = newton.store(m, n)
     for order in (0, 1, 2):
-        value = _newton.evaluate(x, m, model.importance, model.feature_density, True, order, store)
+        value = newton.evaluate(x, m, model.importance, model.feature_density, True, order, store)
         assert value == pytest.approx(loss / scale, rel=1e-13)
         if order > 0:
-            assert np.allclose(_newton.gradient_of(store), expected, rtol=0, atol=1e-13)
+            assert np.allclose(newton.gradient_of(store), expected, rtol=0, atol=1e-13)
 
 
 @njit
@@ -182,7 +183,7 @@ def counting(x, m, importance, density, relu, order, store):
 def test_every_evaluation_is_counted():
     """Descents report each call of the kernel: the first and the last, those of steps and those of curvatures at a kink."""
     n, m, size = 3, 2, 12
-    store = list(_newton._new_store(m, n))
+    store = list(newton._new_store(m, n))
     store[11] = np.zeros(5)
     store = tuple(store)
     x, control = (
@@ -196,7 +197,7 @@ def test_every_evaluation_is_counted():
     for row in range(size):
         before = store[11][4]
         one = slice(row, row + 1)
-        _newton.settle(x[one], m, control[0][one], control[1][one], True, free, 400, 0.5, 1e-15, store, result[one])
+        newton.settle(x[one], m, control[0][one], control[1][one], True, free, 400, 0.5, 1e-15, store, result[one])
         called.append(store[11][4] - before)
     assert result[:, 3].tolist() == called and called[0] > 8 and min(called) >= 3
     end = settle(x[1:], m, control[0][1:], control[1][1:])  # from where they ended: no step, but a look at the curvature

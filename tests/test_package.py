@@ -30,8 +30,9 @@ def test_no_public_name_is_a_submodule():
     """A loaded submodule would replace a public function of the same name."""
     modules = {module.name for module in pkgutil.iter_modules(phasediag.__path__)}
     assert modules and not modules & set(phasediag.__all__)
-    for module in modules - {"__main__"}:
-        importlib.import_module(f"phasediag.{module}")
+    for module in pkgutil.walk_packages(phasediag.__path__, "phasediag."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     assert all(callable(getattr(phasediag, name)) for name in phasediag.__all__)
 
 

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient
-from phasediag._chunks import engine, split
-from phasediag._engines import Dense, Patterns, Sparse
-from phasediag._streams import PatternLaw, alias_table, binomial_law
+from phasediag._training.chunks import engine, split
+from phasediag._training.engines import Dense, Patterns, Sparse
+from phasediag._training.streams import PatternLaw, alias_table, binomial_law
 
 # (engine, n_features, n_hidden, density, batch_size): every engine, ragged sizes, and batches of more than one block
 CASES = [

@@ -16,11 +16,11 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._frames import frames_around
-from phasediag.contenders import Contenders
-from phasediag.equilibria import Solver
-from phasediag.states import far
-from phasediag.stationary_points import settle
+from phasediag._boundaries.contenders import Contenders
+from phasediag._boundaries.equilibria import Solver
+from phasediag._boundaries.frames import frames_around
+from phasediag._boundaries.states import far
+from phasediag._minimizing.stationary_points import settle
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
 WEAK_STRONG = (0.5641313653477, 0.5117380321176)  # dropped, weak pair and strong pair

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from phasediag import thomson
-from phasediag._sphere_drawing import turned
+from phasediag._drawing.sphere import turned
 from phasediag.figures import draw_directions, draw_products, thomson_figure
 
 CUBE = np.array(list(product([-1.0, 1.0], repeat=3))).T

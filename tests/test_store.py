@@ -11,7 +11,7 @@ import xarray
 import zarr
 
 from phasediag import trained_phase_diagram
-from phasediag._store import Store
+from phasediag._training.store import Store
 
 IMPORTANCE, DENSITY = np.geomspace(0.1, 10, 4), np.geomspace(0.3, 1, 5)
 OPTIONS = dict(n_seeds=6, n_steps=40, batch_size=64, seed=3)

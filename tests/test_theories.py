@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from phasediag import PhaseDiagram, ToyModel, configurations, expected_loss, landscape, minimize, phase_diagram, stationary_points
-from phasediag._search_state import SearchState
-from phasediag.landscape import Landscape
+from phasediag._minimizing.landscape import Landscape
+from phasediag._minimizing.search_state import SearchState
 from phasediag.theories import global_grid, landscape_fields
 
 SQUARE = 17

@@ -21,7 +21,7 @@ from phasediag import (
     minimize,
     trained_phase_diagram,
 )
-from phasediag import _portions as portions
+from phasediag._training import portions
 from phasediag.figures import diagram_figure, draw_phase_diagram
 
 IMPORTANCE, DENSITY = np.geomspace(0.1, 10, 5), np.array([0.05, 0.3, 1.0])

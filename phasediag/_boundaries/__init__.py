@@ -1,0 +1,25 @@
+"""Boundary curves: continuation, the states that are followed, and the junctions at which curves meet."""
+
+
+def find_boundaries(diagram):
+    """Find the boundaries and triple points of a phase diagram.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+
+    Returns
+    -------
+    (list of PhaseBoundary, list of TriplePoint)
+
+    Notes
+    -----
+    Of a relaxed diagram: between the lowest minima within the patterns of the configurations, followed wherever they exist.
+    """
+    if diagram.theory == "frozen" or diagram.activation == "linear":  # whose lowest minima are frozen configurations
+        from .frozen import frozen_boundaries
+
+        return frozen_boundaries(diagram)
+    from .solved import solved_boundaries
+
+    return solved_boundaries(diagram)

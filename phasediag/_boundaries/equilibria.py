@@ -1,0 +1,178 @@
+"""Minima carried from point to point: the solver behind the boundaries of the relaxed and global theories."""
+
+import numpy as np
+
+from .._minimizing import newton
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, invariants, settle
+from ..candidates import configurations
+from ..theories import TIE_MARK, TIE_TOLERANCE
+from .blocks import blocks, separated
+from .contenders import Contenders
+from .continuation import Box, inward_difference, point
+from .frames import frames_around
+from .grid import beside, nodes
+from .states import MOVED, NO_LINK, State, far
+
+FAR_OUT = 30.0
+"""Nothing is solved where the logarithm of importance or density is larger than this in size."""
+
+
+class Solver:
+    """Solves for minima of one diagram's model anywhere in the plane."""
+
+    def __init__(self, diagram):
+        self.diagram = diagram
+        self.n, self.m = diagram.n_features, diagram.n_hidden
+        self.relu = diagram.activation == "relu"
+        self.classes = (tuple(range(self.n - 1)), (self.n - 1,))
+        self.store = newton.store(self.m, self.n)
+        self.box = Box(diagram.importance, diagram.density)
+        self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
+        self.u = nodes(diagram.importance, diagram.density)
+        self.keys = invariants(diagram.minima, self.m, self.classes)
+        self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
+        if diagram.theory == "relaxed":
+            self.table = configurations(self.n, self.m, activation=diagram.activation)
+            self.patterns = [self._pattern(c) for c in self.table]
+        self.contenders = Contenders(self)
+
+    def control(self, u):
+        importance, density = point(u)
+        return np.array([*[1.0] * (self.n - 1), importance]), np.full(self.n, density)
+
+    def solve(self, state, u):
+        """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
+        return self.settled(state, self.stationary(state, u), u)
+
+    def settled(self, state, new, u):
+        """``new``, the stationary point next to a state at u, unless it is another's; then where a descent leads."""
+        if new.converged and far(new, state) < MOVED and (state.held or new.stable):
+            return new
+        return self.descend(state, u) if np.all(np.abs(u) < FAR_OUT) else new
+
+    def minimum(self, state, u):
+        """The minimum that a state becomes at u; where symmetry keeps it stationary but unstable, it falls to a lower one."""
+        return self.fallen(self.solve(state, u), u)
+
+    def fallen(self, new, u):
+        """The minimum to which a stationary point falls that symmetry keeps, but unstable; any other stays."""
+        if new.stable or not new.held or not new.converged:
+            return new
+        released = State(self, new.x + 1e-3 * new.softest[1], (new.softest_frame,), new.softest_frame, u)
+        return self.descend(released, u)
+
+    def stationary(self, state, u):
+        """The stationary point next to a state at u, whatever its kind."""
+        return self.stationary_points([state], u)[0]
+
+    def stationary_points(self, states, u):
+        """The stationary points next to some states at u, whatever their kinds, in the same order."""
+        if not states or not np.all(np.abs(u) < FAR_OUT):
+            return [self._failed(state, u) for state in states]
+        importance, density = self.control(u)
+        x, free = np.array([state.x for state in states]), np.array([state.free for state in states])
+        numbers = newton.approach(x, self.m, importance, density, self.relu, free, self.store)
+        scale, found = float(importance @ density) / 3, []
+        for state, row, (left, loss, extra_loss) in zip(states, x, numbers.tolist(), strict=True):
+            new = State(self, row, state.frames, state.free, u)
+            new.converged = left <= GRADIENT_TOLERANCE  # not where it is NaN
+            new.losses = loss * scale, extra_loss
+            found.append(new)
+        return found
+
+    def descend(self, state, u, radius=0.25):
+        """The minimum to which a descent from a state leads at u."""
+        control = (part[None] for part in self.control(u))
+        (settled,) = settle(state.x[None], self.m, *control, relu=self.relu, free=state.free, radius=radius)
+        new = State(self, settled.x, state.frames, state.free, u)
+        new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
+        return new
+
+    def _failed(self, state, u):
+        new = State(self, state.x, state.frames, state.free, u)
+        new.converged = False
+        return new
+
+    def loss_at(self, x, u):
+        """The loss of fixed parameters."""
+        importance, density = self.control(u)
+        scaled = newton.evaluate(x, self.m, importance, density, self.relu, 0, self.store)
+        return scaled * float(importance @ density) / 3
+
+    def loss_slope(self, state, u):
+        """Gradient of the minimum's loss in u: by the envelope theorem the parameters stay as they are."""
+        by_density = inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5, axes=(1,))[1]
+        return np.array([point(u)[0] * state.extra_loss, by_density])
+
+    def lowest(self, cell):
+        """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
+        diagram = self.diagram
+        if self._ties(cell):
+            return self.lowest_near(beside(self.u[cell], self.box, diagram))
+        x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
+        frame = self.all_free
+        if diagram.theory == "relaxed":
+            frame = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
+        return self.recognized(x, frame, self.u[cell])
+
+    def lowest_near(self, u):
+        """The lowest of the minima that those stored near u become there."""
+        return self.contenders.lowest(u)
+
+    def _ties(self, cell):
+        """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
+        if TIE_MARK in self.diagram.phase[cell]:
+            return True
+        flat = np.ravel_multi_index(cell, self.u.shape[:2])
+        first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
+        losses = [self.loss_at(x, self.u[cell]) for x in self.diagram.minima[first:last]]
+        return np.sum(np.array(losses) <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)) > 1
+
+    def stored(self, k):
+        """The k-th minimum stored in the diagram, in its cell."""
+        frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
+        return self.recognized(self.diagram.minima[k], frame, self.u.reshape(-1, 2)[self.diagram.minima_cell[k]])
+
+    def exact(self, state):
+        """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""
+        found = self.recognized(state.x, state.frame, state.u, free=state.free)
+        return state if np.array_equal(found.free, state.free) else found
+
+    def recognized(self, x, frame, u, tolerance=NO_LINK, free=None):
+        """The state of parameters x at u, with the zeros that its clusters imply made exact and kept.
+
+        Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
+        ``tolerance`` count as zero. ``free``: the parameters that are not zero for certain, default the frame.
+        """
+        size, free = self.m * self.n, frame if free is None else free
+        weights, free = x[:size].reshape(self.m, self.n).copy(), free[:size].reshape(self.m, self.n).copy()
+        for rows, columns in blocks(free):
+            block = weights[np.ix_(rows, columns)]
+            turned, zeros = separated(block, tolerance)
+            weights[np.ix_(rows, columns)] = turned
+            free[np.ix_(rows, columns)] &= ~zeros
+        frames = (frame,) if self.patterns is None else frames_around(free, self.table)
+        return State(self, np.append(weights.ravel(), x[size:]), frames, np.append(free.ravel(), frame[size:]), u)
+
+    def symmetrized(self, state, u):
+        """The more symmetric stationary point from which a state has hardly departed, or None."""
+        weights = state.weights
+        norms = np.linalg.norm(weights, axis=0)
+        cosines = np.abs(weights.T @ weights) / np.maximum(np.outer(norms, norms), 1e-300)
+        links = np.append(norms, cosines[np.triu_indices(self.n, 1)])
+        for link in np.sort(links[(links > NO_LINK) & (links < 0.2)]):
+            guess = self.recognized(state.x, state.frame, u, tolerance=1.5 * link)
+            if np.sum(guess.free) < np.sum(state.free):
+                found = self.stationary(guess, u)
+                if found.converged and np.max(np.abs(found.key - state.key)) < MOVED:
+                    return found
+        return None
+
+    def _pattern(self, configuration):
+        """The parameters that the relaxed theory frees: the block of each cluster, and the biases."""
+        free, row = np.zeros((self.m, self.n), dtype=bool), 0
+        for group in sorted(configuration.groups):
+            rows = max(len(group) - 1, 1)
+            free[row : row + rows, list(group)] = True
+            row += rows
+        return np.concatenate([free.ravel(), np.ones(self.n, dtype=bool)])

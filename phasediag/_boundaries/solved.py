@@ -1,0 +1,263 @@
+"""Boundaries of the relaxed and global theories: curves on which solved minima cross, or one turns into another.
+
+Minima are carried along as warm starts, never looked up: at every point the two that compete are solved again. A curve is
+followed from wherever it is met first to the junctions at its ends; from there, the other curves that meet in them.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from .._minimizing.stationary_points import invariants
+from ..boundaries import PhaseBoundary
+from . import continuation
+from .continuation import follow
+from .curves import Softening, located
+from .equilibria import Solver
+from .grid import Corners
+from .junctions import Junction, junction, junction_ahead, junction_between
+from .spinodals import find_spinodals
+from .stability import offspring
+from .states import far
+
+JUMP = 0.15
+"""Lowest minima of neighbouring cells whose invariants differ by less are taken for one that moved, if their phase agrees."""
+
+FINE = 0.1
+"""Minima are compared at points no farther apart (in the logarithms of importance and density) than about this."""
+
+SAME_JUNCTION = 1e-7
+"""Junctions nearer to each other than this are one."""
+
+NEAR = 0.05
+"""Minima of one shape on curves through one point are the same when their invariants differ by less."""
+
+MOST_CURVES = 200
+"""No more curves than this are followed."""
+
+
+def solved_boundaries(diagram):
+    """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
+    network = _Network(Solver(diagram))
+    for a, b in list(_differing(network.solver)):
+        network.cross(a, b)
+    corners = Corners()
+    for node in network.junctions:
+        if node.kind == "triple point":
+            corners.add(node.u, [state.phase for state in [*node.states, *_turned(node)]])
+    return [trace.boundary() for trace in network.traces], corners.triple_points()
+
+
+class _Network:
+    """The curves followed so far and the junctions in which they meet."""
+
+    def __init__(self, solver):
+        self.solver, self.traces, self.junctions = solver, [], []
+
+    def cross(self, a, b, depth=0):
+        """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
+        if any(trace.separates(a, b) for trace in self.traces):
+            return
+        for u, curve in located(a, b):
+            if not curve.exists(u):
+                continue
+            between = curve.rival(u)
+            if between is None:
+                self.visit(u, curve)
+            elif not isinstance(between, str) and depth < 6:
+                self.cross(a, between, depth + 1)
+                self.cross(between, b, depth + 1)
+
+    def visit(self, u, curve):
+        """Follow a curve from its point u, and the curves that leave the junctions at its ends, unless they are known."""
+        waiting = [(u, curve)]
+        while waiting and len(self.traces) < MOST_CURVES:
+            u, curve = waiting.pop(0)
+            if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
+                continue
+            trace = _Trace(u, curve, self.junctions)
+            if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns:
+                continue
+            self.traces.append(trace)
+            for node in trace.junctions:
+                if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
+                    self.junctions.append(node)
+                    for state in node.states:
+                        if state.stable:
+                            self.solver.contenders.note(state)
+                    waiting.extend(node.departures())
+
+
+def _turned(node):
+    """The phase that a symmetric state is about to turn into where a continuous boundary ends."""
+    return offspring(node.states[0]) if len(node.states) == 2 else []
+
+
+class _Trace:
+    """A boundary curve followed to both ends.
+
+    trail: points u with the two states there; ends: why it ends at its first and last point; junctions: where it does.
+    """
+
+    def __init__(self, u, curve, known):
+        self.curve, self.junctions, self.ends = curve, [], []
+        curve.move_to(u)
+        origin, base = curve.states, getattr(curve, "base", None)
+        self.trail = [(u, origin)]
+        for sense in (1.0, -1.0):
+            curve.states, curve.trail = origin, []
+            if base is not None:
+                curve.base = base
+            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between, junction_ahead)
+            trail = curve.trail
+            if reason in ("corner", "end"):
+                last = more[-1] if more else u
+                node = against if isinstance(against, Junction) else _end(curve, last, against, known)
+                reason = node.kind if node else "unresolved"
+                if node:
+                    self.junctions.append(node)
+                    trail = [*trail, (node.u, curve.solve(node.u) or (trail[-1][1] if trail else origin))]
+            elif len(more) > len(trail):  # the last point lies on an edge
+                trail = [*trail, (more[-1], curve.solve(more[-1]) or curve.states)]
+            self.trail = [*self.trail, *trail] if sense > 0 else [*trail[::-1], *self.trail]
+            self.ends = [*self.ends, reason] if sense > 0 else [reason, *self.ends]
+            if reason == "closed":
+                self.ends = ["closed", "closed"]
+                break
+
+    @property
+    def points(self):
+        return np.array([u for u, _ in self.trail])
+
+    @property
+    def length(self):
+        return float(np.sum(np.linalg.norm(np.diff(self.points, axis=0), axis=1)))
+
+    @property
+    def returns(self):
+        """Whether it hardly leaves the junction to which it returns: its minima are then not told apart."""
+        return bool(np.linalg.norm(self.points[0] - self.points[-1]) < SAME_JUNCTION and self.ends[0] != "closed")
+
+    @property
+    def along_the_edge(self):
+        """At density 1, x and 1 − x have one law: aligned and antipodal directions tie all along this edge."""
+        return bool(np.all(np.abs(self.points[:, 1]) < 1e-6))
+
+    def passes(self, u, pair):
+        """Whether the curve passes through u with the same two minima."""
+        if continuation.distance(self.points, u) > 0.1 * self.curve.solver.box.step:
+            return False
+        nearest = self._nearest(u)
+        solved = [self.curve.solver.solve(state, u) for state in nearest]
+        solved = [new if new.clusters == old.clusters else old for new, old in zip(solved, nearest, strict=True)]
+        return any(
+            all(a.shape == b.shape and far(a, b) < NEAR for a, b in zip(pair, known, strict=True))
+            for one in (nearest, solved)
+            for known in (one, one[::-1])
+        )
+
+    def separates(self, a, b):
+        """Whether the curve crosses the way from a to b, and the minima on its sides become a and b there."""
+        if not continuation.passes(self.points, a.u, b.u):
+            return False
+        near = self._nearest((a.u + b.u) / 2)
+        solve = self.curve.solver.solve
+        for one, other in (near, near[::-1]):
+            if far(solve(one, a.u), a) < 1e-6 and far(solve(other, b.u), b) < 1e-6:
+                return True
+        return False
+
+    def _nearest(self, u):
+        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
+
+    def boundary(self):
+        """The curve as a PhaseBoundary."""
+        curve, points, pairs = self.curve, self.points, [pair for _, pair in self.trail]
+        norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in pairs]).T
+        importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
+        if curve.order == "continuous":
+            phases = self._turning_into()
+            return PhaseBoundary(phases, importance, density, "continuous", np.zeros(len(points)), norms, tuple(self.ends))
+        widest = max(pairs, key=lambda pair: far(*pair))
+        phases = tuple(state.phase for state in widest)
+        latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in pairs])
+        spinodals = partial(find_spinodals, self.trail, tuple(self.ends))
+        return PhaseBoundary(phases, importance, density, "first", latent, norms, tuple(self.ends), spinodals)
+
+    def _turning_into(self):
+        """Names of the symmetric phase and of the one that it turns into, beyond the middle of a softening curve."""
+        u, (state, _) = self.trail[len(self.trail) // 2]
+        solver, slope = self.curve.solver, Softening(state).slope(u)
+        for reach in (0.3, 0.1, 1.0):
+            beyond = solver.stationary(state, u - reach * solver.box.step * slope / np.linalg.norm(slope))
+            if not beyond.converged:
+                continue
+            turned = min(offspring(beyond), key=lambda s: s.loss, default=None)
+            if turned is not None and turned.phase != state.phase:
+                return state.phase, turned.phase
+        return state.phase, state.phase
+
+
+def _end(curve, u, against, known):
+    """The junction at which a curve ends that stops at u: the nearer one of the one solved for and a known one; or None."""
+    found = junction(curve, u, against), _at_junction(known, u, curve)
+    return min((node for node in found if node), key=lambda node: np.linalg.norm(node.u - u), default=None)
+
+
+def _at_junction(known, u, curve):
+    """The known junction at which a curve stops that cannot be solved up to it: one of its minima meets others there."""
+    for node in known:
+        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and any(
+            a.shape == b.shape and far(a, b) < NEAR for a in curve.states for b in node.states
+        ):
+            return node
+    return None
+
+
+def _differing(solver):
+    """Yield the lowest minima of neighbouring points between which it may change.
+
+    Neighbouring cells of the diagram; where its steps are long, points between them as well, in the meshes whose corners
+    differ, so that what is found does not depend on the grid.
+    """
+    diagram, shape = solver.diagram, solver.u.shape[:2]
+    x = np.concatenate([diagram.weights.reshape(*shape, -1), diagram.bias], axis=-1)
+    keys = invariants(x, solver.m, solver.classes)
+    known = {}
+
+    def changes(one, other):
+        return diagram.phase[one] != diagram.phase[other] or np.max(np.abs(keys[one] - keys[other])) >= JUMP
+
+    for i, j in np.ndindex(max(shape[0] - 1, 1), max(shape[1] - 1, 1)):
+        far_end = min(i + 1, shape[0] - 1), min(j + 1, shape[1] - 1)
+        corners = [(i, j), (i, far_end[1]), (far_end[0], j), far_end]
+        if not any(changes(corners[0], corner) for corner in corners[1:]):
+            continue
+        down, right = np.ceil(np.abs(solver.u[far_end] - solver.u[i, j])[::-1] / FINE).astype(int)
+        rows = np.linspace(i, far_end[0], max(down, 1) + 1) if shape[0] > 1 else [0.0]
+        columns = np.linspace(j, far_end[1], max(right, 1) + 1) if shape[1] > 1 else [0.0]
+        place = [[(float(row), float(column)) for column in columns] for row in rows]
+        for r, c in np.ndindex(len(rows), len(columns)):
+            for one, other in (((r, c), (r + 1, c)), ((r, c), (r, c + 1))):
+                if other[0] < len(rows) and other[1] < len(columns):
+                    pair = [place[k][l] for k, l in (one, other)]
+                    if tuple(pair) in known:
+                        continue
+                    known[tuple(pair)] = True
+                    a, b = (_lowest_at(solver, *at, known) for at in pair)
+                    if a.phase != b.phase or far(a, b) >= JUMP:
+                        yield a, b
+
+
+def _lowest_at(solver, row, column, known):
+    """The lowest minimum at a cell, or at a point between cells given by fractions of their indices."""
+    if (row, column) not in known:
+        if row.is_integer() and column.is_integer():
+            known[row, column] = solver.lowest((int(row), int(column)))
+        else:
+            axes = [np.log(axis) for axis in (solver.diagram.importance, solver.diagram.density)]
+            u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
+            u = u + np.where(u < (solver.box.low + solver.box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
+            known[row, column] = solver.lowest_near(u)
+            solver.contenders.note(known[row, column])
+    return known[row, column]

@@ -1,0 +1,134 @@
+"""Stationary points at a point of the plane, followed as such whether or not they are minima."""
+
+from functools import cached_property
+
+import numpy as np
+
+from .._minimizing import newton
+from .._minimizing.stationary_points import has_dead_output, invariants
+from ..phases import phase_name
+from .blocks import clusters_of
+
+NO_LINK = 1e-7
+"""Norms and cosines below this are exact zeros that rounding has touched."""
+
+STABLE = -1e-10
+"""Lowest curvature of a minimum at the limit of its stability."""
+
+MOVED = 0.3
+"""A stationary point that has gone farther (in invariants) between neighbouring points is taken for another."""
+
+
+class State:
+    """A stationary point at some u, followed as such whether or not it is a minimum.
+
+    x: flat parameters. frames: those that the theory lets move, together; in the relaxed theory every pattern around the
+    point is a frame of its own. free: those that do move; the others of the frames are zeros that symmetry keeps stationary,
+    so that the point stays exactly symmetric even where it is unstable.
+    """
+
+    def __init__(self, solver, x, frames, free, u):
+        self.solver, self.x, self.frames, self.free, self.u = solver, x, frames, free, u
+        self.converged = True
+
+    @property
+    def held(self):
+        """Whether zeros are kept that could move."""
+        return any(np.any(frame & ~self.free) for frame in self.frames)
+
+    @property
+    def frame(self):
+        """The first of the frames: the one in force where only one can be."""
+        return self.frames[0]
+
+    @property
+    def views(self):
+        """The state with each of its frames in force."""
+        return [self] if len(self.frames) == 1 else [self.within(frame) for frame in self.frames]
+
+    def within(self, frame):
+        """The state with one of its frames in force."""
+        others = (other for other in self.frames if other is not frame)
+        return self if frame is self.frame else State(self.solver, self.x, (frame, *others), self.free, self.u)
+
+    @property
+    def weights(self):
+        return self.x[: self.solver.m * self.solver.n].reshape(self.solver.m, self.solver.n)
+
+    @cached_property
+    def key(self):
+        return invariants(self.x, self.solver.m, self.solver.classes)
+
+    @cached_property
+    def clusters(self):
+        """The features of each cluster, as far as rounding can tell."""
+        return clusters_of(self.weights, NO_LINK)
+
+    @property
+    def shape(self):
+        """Sizes of the clusters, that with the extra feature first."""
+        extra = self.solver.n - 1
+        return sorted((extra not in members, len(members)) for members in self.clusters)
+
+    @cached_property
+    def phase(self):
+        return phase_name(self.weights)
+
+    @cached_property
+    def losses(self):
+        """The loss, and the extra feature's own."""
+        importance, density = self.solver.control(self.u)
+        scaled = newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
+        return scaled * float(importance @ density) / 3, float(self.solver.store[4][0, -1])
+
+    @property
+    def loss(self):
+        return self.losses[0]
+
+    @cached_property
+    def tangent(self):
+        """Logarithm of the loss, and its slope in u."""
+        return np.log(self.loss), self.solver.loss_slope(self, self.u) / self.loss
+
+    @property
+    def extra_loss(self):
+        return self.losses[1]
+
+    @cached_property
+    def _softest(self):
+        """Lowest one-sided curvature within any frame, its direction, and the frame."""
+        return min(((*self._softest_within(frame), frame) for frame in self.frames), key=lambda found: found[0])
+
+    def _softest_within(self, frame):
+        solver = self.solver
+        importance, density = solver.control(self.u)
+        if np.any(np.abs(self.x[solver.m * solver.n :]) < 1e-9):  # second derivatives jump
+            direction = np.empty_like(self.x)
+            arguments = solver.m, importance, density, solver.relu, frame, solver.store, direction
+            return newton.lowest_curvature(self.x, *arguments), direction
+        return newton.smooth_curvature(self.x, solver.m, importance, density, solver.relu, frame, solver.store)
+
+    @property
+    def softest(self):
+        """Lowest one-sided curvature within the frames, and its direction."""
+        return self._softest[:2]
+
+    @property
+    def softest_frame(self):
+        """The frame in which it is softest."""
+        return self._softest[2]
+
+    @property
+    def curvature(self):
+        return self.softest[0]
+
+    @cached_property
+    def stable(self):
+        """Whether it is a minimum, perhaps at the limit of its stability."""
+        if not self.converged or (self.solver.relu and has_dead_output(self.x, self.solver.m, self.solver.n)):
+            return False
+        return self.curvature > STABLE
+
+
+def far(one, other):
+    return float(np.max(np.abs(one.key - other.key)))

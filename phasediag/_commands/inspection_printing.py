@@ -1,0 +1,139 @@
+"""What "phasediag inspect" prints: an Inspection as tables a person can read, and as plain facts for JSON."""
+
+import click
+import numpy as np
+
+from ..inspection import SETTLED
+from ..minima import MOST_ENUMERATED
+from .printing import minimum_facts
+
+MOST_ROWS = 20
+ARRAYS = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
+NUMBERS = ("tolerance", "loss", "loss_error", "gradient_norm", "excess", "converged", "metastable", "gap", "distance")
+
+
+def inspection_facts(result):
+    """An inspection as plain lists and numbers; what is unknown is null."""
+    model, terms = result.model, result.terms
+    facts = {name: getattr(model, name) for name in ("n_features", "n_hidden", "activation")}
+    facts |= {"importance": model.importance.tolist(), "density": model.feature_density.tolist()}
+    facts |= {"phase": result.phase.name, "extra": result.phase.extra}
+    facts |= {name: getattr(result, name) for name in NUMBERS}
+    facts |= {name: getattr(result, name).tolist() for name in ARRAYS}
+    facts |= {"dead_outputs": result.dead_outputs, "plateau": result.plateau}
+    facts["terms"] = {name: getattr(terms, name).tolist() for name in ("benefit", "interference", "bias_part")}
+    facts["terms"]["by_active"] = None if terms.by_active is None else terms.by_active.tolist()
+    facts["nearest"] = _minimum(result.nearest)
+    facts["minima"] = None if result.minima is None else [_minimum(minimum) for minimum in result.minima]
+    return facts
+
+
+def _minimum(minimum):
+    facts = minimum_facts(minimum)
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in facts.items()}
+
+
+def print_inspection(result, source):
+    """Print an inspection: what was read, the verdict, the features, and the minima."""
+    model = result.model
+    importance, density = (_short(x) for x in (model.importance, np.atleast_1d(model.density)))
+    click.echo(source)
+    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
+    click.echo(f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)")
+    mean = f"divided by {model.n_features} features: {result.loss / model.n_features:.6g}"
+    click.echo(f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})")
+    click.echo(f"gradient  {result.gradient_norm:.1e}")
+    for k, line in enumerate(verdict(result)):
+        click.echo(f"{'verdict' if k == 0 else '':<10}{line}")
+    _print_features(result)
+    _print_minima(result)
+
+
+def verdict(result):
+    """Return in sentences whether the weights have converged, to what, and what is the matter with them."""
+    above = f"{_percent(result.excess)} above the bottom of their basin"
+    if result.nearest.gradient_norm > SETTLED:
+        above = f"more than {above}, which the descent has not reached"
+    sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above}"]
+    if result.minima is None:
+        sentences.append(
+            f"whether that bottom is the global minimum is not known: that is searched for up to {MOST_ENUMERATED} features"
+        )
+    elif not result.minima:
+        sentences.append("no minimum was found")
+    elif result.metastable:
+        lowest = result.minima[0]
+        what = "METASTABLE: that bottom is" if any(m is result.nearest for m in result.minima) else "no minimum: the descent ends"
+        sentences.append(f"{what} {_percent(result.nearest.loss / lowest.loss - 1)} above the global minimum")
+        sentences.append(f"global minimum: {lowest.phase.name}")
+        sentences.append(f"gap to it: {result.gap:.4g}, {_percent(result.gap / lowest.loss)}")
+    else:
+        sentences.append("that bottom is the global minimum")
+    for where, dead in (("", result.dead_outputs), (" where the descent ends", result.plateau)):
+        if dead and (not where or dead != result.dead_outputs):
+            names = ", ".join(_name(i, result.model.n_features) for i in dead)
+            sentences.append(
+                f"DEAD OUTPUTS{where}: {names}; 0 for every input: no gradient reaches them, a plateau and no minimum"
+            )
+    return sentences
+
+
+def _print_features(result):
+    model, terms, weighted = result.model, result.terms, result.model.importance * result.feature_loss
+    _print_rows(
+        model.n_features,
+        ("norm", "interference", "dimensions", "bias", "own loss"),
+        [result.feature_norm, result.interference, result.feature_dimensionality, result.bias, result.feature_loss],
+        ".5f",
+    )
+    parts = {"in all": weighted, "benefit": terms.benefit, "interference": terms.interference, "bias": terms.bias_part}
+    meaning = "by feature"
+    if model.activation == "relu":
+        parts["2+ active"] = weighted - terms.benefit - terms.interference - terms.bias_part
+        meaning = "by output; only it active: benefit, only another: interference, none: bias, two or more"
+    click.echo(f"\nshares of the loss in per cent, {meaning}")
+    shares = [100 * np.append(part, part.sum()) / result.loss for part in parts.values()]
+    _print_rows(model.n_features, parts, shares, ".2f")
+    click.echo(f"{'sum':<8}" + "".join(f"{share[-1]:14.2f}" for share in shares))
+
+
+def _print_rows(n_features, heads, columns, form):
+    """Print a table with a row for each feature."""
+    click.echo(f"\n{'feature':<8}" + "".join(f"{head:>14}" for head in heads))
+    for i in range(min(n_features, MOST_ROWS)):
+        numbers = (format(round(column[i], 8) + 0.0, form) for column in columns)
+        click.echo(f"{_name(i, n_features):<8}" + "".join(f"{number:>14}" for number in numbers))
+    if n_features > MOST_ROWS:
+        click.echo(f"… and {n_features - MOST_ROWS} more")
+
+
+def _print_minima(result):
+    nearest = result.nearest
+    click.echo(f"\nnearest minimum  {nearest.phase.name}")
+    curvature = "unknown" if np.isnan(nearest.curvature) else f"{nearest.curvature:.4g}"
+    click.echo(f"   loss {nearest.loss:.12g}, at distance {result.distance:.3g}")
+    click.echo(f"   gradient {nearest.gradient_norm:.1e}, lowest curvature {curvature}")
+    if result.minima is None:
+        return
+    plural = "minimum" if len(result.minima) == 1 else "minima"
+    click.echo(f"\n{len(result.minima)} local {plural} found, lowest first")
+    for k, minimum in enumerate(result.minima, start=1):
+        higher = _percent(minimum.loss / result.minima[0].loss - 1)
+        mark = "  <- nearest" if minimum is nearest else ""
+        click.echo(f"{k:3d}.  {minimum.loss:14.10g}  {'+' + higher:>10}  {minimum.phase.name}{mark}")
+
+
+def _name(i, n_features):
+    return "extra" if i == n_features - 1 else str(i + 1)
+
+
+def _percent(share):
+    return f"{100 * share:.3g} %"
+
+
+def _short(values):
+    """Numbers as text; a long list is cut."""
+    if np.ptp(values) == 0 and len(values) > 8:
+        return f"{values[0]:g} each"
+    texts = [f"{x:g}" for x in values]
+    return ", ".join(texts if len(texts) <= MOST_ROWS else [*texts[:3], "…", texts[-1]])

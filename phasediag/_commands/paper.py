@@ -1,0 +1,171 @@
+"""The commands that set theory and training side by side: "paper" and "validate"."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from .options import activation_option, axis_options, json_option, optimizer_options, size_options, store_option
+from .terminal import PICTURES, Stopped, check_file, say_on_terminal
+
+FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
+
+MODELS = ((2, 1), (3, 2))
+
+FULL = {"count": 100, "n_seeds": 10, "n_steps": 10_000}
+QUICK = {"count": 24, "n_seeds": 10, "n_steps": 5000}
+"""Points on each axis and training of the two settings of "paper"."""
+
+
+@click.command(
+    epilog="""\b
+Examples
+  phasediag paper --quick
+  phasediag paper --output figures"""
+)
+@click.option("--output", type=click.Path(), default="phasediag-paper", show_default=True, help="Folder for figures and report.")
+@click.option("--quick", is_flag=True, help="A coarse grid, short training, no boundary curves.")
+@click.option("--keep-models", is_flag=True, help="Write trained models to the folder as they come: a stopped run goes on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the training.")
+@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+def paper(output, quick, keep_models, seed, n_threads):
+    """Draw the phase diagrams of "Superposition as a Phase Change" (Elhage et al. 2022) for 2→1 and 3→2.
+
+    Computes the frozen and the exact diagrams, trains models over the same grid by the paper's protocol (100 × 100 cells, ten
+    models in each; with --quick 24 × 24 cells, half the steps, and cells instead of curves) and compares them. Writes paper.png,
+    the three side by side with their agreement; paper-colours.png, the same in the paper's colours; frozen.png and, not with
+    --quick, exact.png, the theories alone; report.txt, the full comparison with a cause for every difference.
+    """
+    started = time.perf_counter()
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"output must be a folder that can be made, got {output!r} ({error.strerror})") from None
+    for name in (*FIGURES, "report.txt"):
+        check_file("output", folder / name, (*PICTURES, ".txt"))
+    from ..diagram import phase_diagram
+    from ..figures import agreement_figure, comparison_figure, paper_figure
+    from . import printing
+
+    frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
+    _save(paper_figure(frozen), folder / "frozen.png")
+    setting = dict(QUICK if quick else FULL)
+    count = setting.pop("count")
+    validations = [
+        _validated(
+            n_features=diagram.n_features,
+            n_hidden=diagram.n_hidden,
+            importance=_steps(0.1, 10, count),
+            density=_steps(0.01, 1, count),
+            store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
+            seed=seed,
+            n_threads=n_threads,
+            curves=not quick,
+            **setting,
+        )
+        for diagram in frozen
+    ]
+    for validation in validations:
+        for agreement in validation.agreements.values():
+            if agreement.curves and agreement.theory.theory != "relaxed":
+                printing.print_diagram(agreement.theory)
+                click.echo()
+    _save(agreement_figure(validations), folder / "paper.png")
+    _save(agreement_figure(validations, look="norm-interference"), folder / "paper-colours.png")
+    if not quick:
+        say_on_terminal("looking for spinodals …")
+        exact = [validation.agreements["global"].theory for validation in validations]
+        _save(comparison_figure(list(zip(frozen, exact, strict=True))), folder / "exact.png")
+    (folder / "report.txt").write_text("\n\n\n".join(v.text() for v in validations) + "\n", encoding="utf-8")
+    click.echo(f"wrote {folder / 'report.txt'}", err=True)
+    for validation in validations:
+        shares = {theory: 100 * one.share_away for theory, one in validation.agreements.items()}
+        click.echo(
+            f"{validation.trained.n_features} → {validation.trained.n_hidden}: of the cells away from boundaries trained models "
+            f"agree with the frozen theory in {shares['frozen']:.2f} %, with the exact one in {shares['global']:.2f} %"
+        )
+    click.echo(f"total time {time.perf_counter() - started:.0f} s")
+    return _status(validations)
+
+
+@click.command(
+    epilog="""\b
+Examples
+  phasediag validate
+  phasediag validate --n-features 3 --n-hidden 2 --output report.png
+  phasediag validate --importance 0.1:10:100 --density 0.01:1:100 --store 2to1.zarr --output report.txt
+  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json"""
+)
+@size_options
+@activation_option
+@axis_options("0.1:10:32", "0.01:1:32")
+@click.option("--n-seeds", type=int, default=10, show_default=True, help="Models trained in each cell.")
+@optimizer_options
+@store_option
+@click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the exact boundaries, which takes a while.")
+@click.option("--n-samples", type=int, default=20_000, show_default=True, help="Samples that check each exact loss.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of training and samples.")
+@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@click.option("--output", type=click.Path(), help="The report as a picture (.png, .svg, .pdf), text (.txt) or data (.json).")
+@json_option
+def validate(output, as_json, **options):
+    """Hold trained models and samples against the theories; name the cause of every difference.
+
+    Trains models over a grid by the paper's protocol, compares exact losses with sampled ones, trained phases with the frozen,
+    the relaxed and the global theory, and finds out why models differ: they are in a metastable minimum, have not
+    converged, or differ within noise. Exit status 1 when samples contradict exact losses or a difference has no cause.
+    """
+    check_file("output", output, (*PICTURES, ".txt", ".json"))
+    from . import printing
+
+    validation = _validated(**options)
+    if as_json:
+        printing.print_json(validation.facts())
+    else:
+        click.echo(validation.text())
+    if output:
+        ending = Path(output).suffix
+        if ending == ".txt":
+            Path(output).write_text(validation.text() + "\n", encoding="utf-8")
+        elif ending == ".json":
+            Path(output).write_text(printing.as_json(validation.facts()) + "\n", encoding="utf-8")
+        else:
+            from ..figures import validation_figure
+
+            validation_figure(validation).savefig(output, dpi=110)
+        click.echo(f"wrote {output}", err=True)
+    return _status([validation])
+
+
+def _validated(*, store=None, **options):
+    """Train and compare, with progress on a terminal; Ctrl-C says how to go on."""
+    from ..validation import validate as validation_of
+
+    try:
+        return validation_of(store=store, progress=sys.stderr.isatty(), **options)
+    except KeyboardInterrupt:
+        if store is None:
+            raise Stopped from None
+        raise Stopped(f"; the same command goes on from {store}") from None
+
+
+def _status(validations):
+    """The exit status, with a line on standard error for what makes it 1."""
+    for validation in validations:
+        if not validation.consistent:
+            model = f"{validation.trained.n_features} → {validation.trained.n_hidden}"
+            click.echo(f"phasediag: {model}: something is unexplained, see the report", err=True)
+    return int(not all(validation.consistent for validation in validations))
+
+
+def _steps(low, high, count):
+    import numpy as np
+
+    return np.geomspace(low, high, count)
+
+
+def _save(figure, path):
+    figure.savefig(path, dpi=100)
+    click.echo(f"wrote {path}", err=True)

@@ -1,0 +1,106 @@
+"""Emission of arithmetic on vectors, real or complex, for the kernels of the contour engine.
+
+Left to numba's front end, every operation takes its time to compile, and vectors stay in registers only by luck.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from .vectors import LONG, WORD
+
+DOUBLES, SINGLES = 8, 16  # lanes
+
+
+class Lanes:
+    """Emission of arithmetic on vectors of one kind of numbers; complex numbers are pairs."""
+
+    def __init__(self, builder, double):
+        self.builder, self.number = builder, ir.DoubleType() if double else ir.FloatType()
+        self.count = DOUBLES if double else SINGLES
+        self.kind = ir.VectorType(self.number, self.count)
+        self.suffix = f"v{self.count}f{64 if double else 32}"
+        self.zero = self.constant(0.0)
+
+    def constant(self, value):
+        return ir.Constant(self.kind, [value] * self.count)
+
+    def splat(self, value):
+        """A vector with equal lanes from a number of either size."""
+        if value.type != self.number:
+            value = self.builder.fptrunc(value, self.number)
+        one = self.builder.insert_element(ir.Constant(self.kind, ir.Undefined), value, WORD(0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, self.count), [0] * self.count))
+
+    def fma(self, a, b, c):
+        kind = ir.FunctionType(self.kind, [self.kind] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix}"), [a, b, c])
+
+    def mul(self, a, b):
+        return self.builder.fmul(a, b)
+
+    def add(self, a, b):
+        """The sum of two complex numbers."""
+        return tuple(self.builder.fadd(x, y) for x, y in zip(a, b, strict=True))
+
+    def neg(self, a):
+        return tuple(self.builder.fneg(x) for x in a)
+
+    def scale(self, a, by):
+        """A complex number times a real one."""
+        return tuple(self.builder.fmul(x, by) for x in a)
+
+    def product(self, a, b, plus=None):
+        """a b, or a b + ``plus``."""
+        c = plus or (None, None)
+        re = self.fma(a[0], b[0], c[0]) if plus else self.mul(a[0], b[0])
+        im = self.fma(a[0], b[1], c[1]) if plus else self.mul(a[0], b[1])
+        return self.fma(self.builder.fneg(a[1]), b[1], re), self.fma(a[1], b[0], im)
+
+    def clip(self, x):
+        """The nearest number in [0, 1]."""
+        one = self.constant(1.0)
+        x = self.builder.select(self.builder.fcmp_ordered(">", x, self.zero), x, self.zero)
+        return self.builder.select(self.builder.fcmp_ordered("<", x, one), x, one)
+
+    def total(self, value):
+        """The sum of the lanes as a double, in one fixed order."""
+        wide, number = ir.VectorType(ir.DoubleType(), self.count), ir.DoubleType()
+        if value.type != wide:
+            value = self.builder.fpext(value, wide)
+        kind = ir.FunctionType(number, [number, wide])
+        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.v{self.count}f64")
+        return self.builder.call(add, [ir.Constant(number, 0.0), value], fastmath=("reassoc",))
+
+    def polynomial(self, x, *coefficients):
+        value = self.constant(coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            value = self.fma(value, x, self.constant(coefficient))
+        return value
+
+    # memory: rows of vectors and numbers
+
+    def address(self, base, vector):
+        """The address of a vector of a row."""
+        place = self.builder.gep(base, [LONG(vector * self.count)])
+        return self.builder.bitcast(place, self.kind.as_pointer())
+
+    def load(self, base, vector):
+        """A complex vector, or two vectors, of a row."""
+        return tuple(self.builder.load(self.address(base, vector + part), align=8) for part in (0, 1))
+
+    def store(self, base, vector, value):
+        for part in (0, 1):
+            self.builder.store(value[part], self.address(base, vector + part), align=8)
+
+    def variable(self, value):
+        """A complex variable, which the compiler keeps in registers."""
+        made = tuple(cgutils.alloca_once(self.builder, self.kind) for _ in value)
+        self.set(made, value)
+        return made
+
+    def get(self, variable):
+        return tuple(self.builder.load(part) for part in variable)
+
+    def set(self, variable, value):
+        for part, entry in zip(value, variable, strict=True):
+            self.builder.store(part, entry)

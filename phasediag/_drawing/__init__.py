@@ -1,0 +1,1 @@
+"""What `phasediag.figures` draws with, one module for each kind of result."""

@@ -1,0 +1,169 @@
+"""Drawings of the columns of W: the directions in which features are stored."""
+
+import numpy as np
+
+from .._arguments import positive_array, real_array
+from ..colours import EXTRA_COLOUR, ORDINARY_COLOUR
+from .labels import draw_labels
+
+_VIEW = np.array([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91]])  # rows: what points right and up, seen from one fixed place
+_ABSENT = 1e-3  # norms below this are drawn as dots
+
+
+def draw_columns(weights, ax, *, labels=True):
+    """Draw the columns of a weight matrix as arrows from the origin, the extra feature's in a colour of its own.
+
+    Two hidden dimensions are drawn as they are, beside the unit circle; three as seen from a fixed place, beside the unit
+    sphere. In one dimension each feature has a line of its own, since they would cover each other. With more than three, no
+    drawing shows the angles: the matrix of products W_i·W_j is shown. A feature that is not represented is an open dot.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_hidden, n_features)
+        The last feature is the extra one.
+    ax : matplotlib.axes.Axes
+    labels : bool
+        Write the features' numbers at the tips.
+
+    Returns
+    -------
+    list of matplotlib artists
+        One for each feature: arrow (Annotation) or dot (Line2D); for more than three dimensions one image.
+
+    Raises
+    ------
+    ValueError
+        When weights are not one finite matrix.
+    """
+    weights = real_array("weights", weights)
+    if weights.ndim != 2:
+        raise ValueError(f"weights must have shape (n_hidden, n_features), got {weights.shape}")
+    n_hidden, n_features = weights.shape
+    names = [*map(str, range(1, n_features)), "extra"]
+    ax.set_aspect("equal")
+    if n_hidden > 3:
+        return [_draw_products(weights, ax, names)]
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.patch.set_visible(False)
+    ax.spines[:].set_visible(False)
+    absent = np.linalg.norm(weights, axis=0) < _ABSENT
+    reach = max(1.0, np.linalg.norm(weights, axis=0).max())
+    frame = _line_frame if n_hidden == 1 else _circle_frame
+    margin = (1.35 if labels else 1.1) + (0.4 if n_hidden > 1 and absent.any() else 0.0)
+    origins, tips = frame(weights, ax, reach, absent, margin)
+    colours = [*[ORDINARY_COLOUR] * (n_features - 1), EXTRA_COLOUR]
+    artists = []
+    for i, colour in enumerate(colours):
+        if absent[i]:
+            artists += ax.plot(*origins[i], "o", markersize=4.5, markerfacecolor="white", markeredgecolor=colour, zorder=3)
+        else:
+            style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
+            artists.append(ax.annotate("", tips[i], origins[i], arrowprops=style, zorder=3))
+    if labels:
+        draw_labels(ax, names, origins, np.where(absent[:, None], origins, tips), colours)
+    return artists
+
+
+def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
+    """Draw the columns of the lowest minimum at points of a diagram, each in a small round panel on top of it.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        Already drawn on ``ax``.
+    ax : matplotlib.axes.Axes
+    points : sequence of (importance, density), optional
+        The nearest cells are taken. Default: one point in every region that is wide enough, as far from its boundary
+        curves as possible.
+    size : float
+        Width of a panel as a share of the width of ``ax``.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One inset for each point.
+
+    Raises
+    ------
+    ValueError
+        When a point is not two positive numbers.
+    """
+    from matplotlib.patches import Circle
+
+    panels = []
+    for importance, density in _middles(diagram, ax, size) if points is None else _points(points):
+        row = int(np.argmin(np.abs(np.log(diagram.density / density))))
+        column = int(np.argmin(np.abs(np.log(diagram.importance / importance))))
+        place = (diagram.importance[column], diagram.density[row])
+        x, y = ax.transAxes.inverted().transform(ax.transData.transform(place))
+        panel = ax.inset_axes([x - size / 2, y - size / 2, size, size], zorder=5)
+        draw_columns(diagram.weights[row, column], panel, labels=False)
+        radius = panel.get_xlim()[1]
+        panel.add_patch(
+            Circle((0, 0), radius, facecolor="white", edgecolor="black", linewidth=0.6, alpha=0.9, zorder=-1, clip_on=False)
+        )
+        panels.append(panel)
+    return panels
+
+
+def _points(points):
+    points = positive_array("points", points)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points must have shape (n_points, 2), got {points.shape}")
+    return points
+
+
+def _line_frame(weights, ax, reach, absent, margin):
+    """Ticks at −1, 0 and 1, and a line for each feature from the top down: (origins, tips), each (n_features, 2)."""
+    n_features = weights.shape[1]
+    height = np.linspace(0.25, -0.25, n_features) * n_features / 2 * reach
+    edge = height[0] + 0.2 * reach
+    for x in (-1, 0, 1):
+        ax.plot([x, x], [-edge, edge], color="0.7", linewidth=0.8, linestyle=":" if x else "-", zorder=0)
+    ax.set_xlim(-margin * reach, margin * reach)
+    ax.set_ylim(-margin * reach, margin * reach)
+    return np.column_stack([np.zeros(n_features), height]), np.column_stack([weights[0], height])
+
+
+def _circle_frame(weights, ax, reach, absent, margin):
+    """The unit circle, and a row below it for features that are not represented: (origins, tips), each (n_features, 2)."""
+    n_features = weights.shape[1]
+    turn = np.linspace(0, 2 * np.pi, 181)
+    ax.plot(np.cos(turn), np.sin(turn), color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    ax.set_xlim(-margin * reach, margin * reach)
+    ax.set_ylim(-margin * reach, margin * reach)
+    tips = weights.T if len(weights) == 2 else (_VIEW @ weights).T
+    origins = np.zeros((n_features, 2))
+    count = np.count_nonzero(absent)
+    origins[absent, 0] = (np.arange(count) - (count - 1) / 2) * min(0.3, 2.4 / max(count, 1)) * reach
+    origins[absent, 1] = (0.4 - margin) * reach
+    return origins, tips
+
+
+def _draw_products(weights, ax, names):
+    products = weights.T @ weights
+    image = ax.imshow(products, cmap="RdBu", vmin=-1, vmax=1)
+    ax.set_xticks(range(len(names)), names, fontsize="x-small")
+    ax.set_yticks(range(len(names)), names, fontsize="x-small")
+    for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):
+        ticks[-1].set_color(EXTRA_COLOUR)
+    return image
+
+
+def _middles(diagram, ax, size):
+    """For each region the cell that is farthest from its boundary and from the edges of the diagram, where a panel fits."""
+    from scipy.ndimage import distance_transform_edt
+
+    from .regions import FINENESS, enclosed, pixel_edges
+
+    window = tuple(sorted(ax.get_xlim())), tuple(sorted(ax.get_ylim()))
+    number, _ = enclosed(diagram, window)
+    importance, density = pixel_edges(window)
+    found = []
+    for region in np.unique(number):
+        depth = distance_transform_edt(np.pad(number == region, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(np.argmax(depth), depth.shape)
+        if depth[row, column] > 0.6 * size * FINENESS:
+            found.append((importance[column], density[row]))
+    return found

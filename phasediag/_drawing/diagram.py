@@ -1,0 +1,236 @@
+"""Drawing of a phase diagram: regions, boundary curves, spinodals, special points and what names them."""
+
+import matplotlib.patches
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from .._arguments import one_of
+from ..colours import LOOKS, norm_interference_colour, phase_colour
+from ..theories import TIE_MARK
+from ..trained_models import TRAINED
+from .regions import cell_edges, enclosed, pixel_edges, spread, whole
+
+STYLES = {
+    "first": {"linestyle": "-", "linewidth": 1.4, "label": "first order: two minima cross"},
+    "continuous": {"linestyle": (0, (4, 1.6)), "linewidth": 1.4, "label": "continuous: one becomes the other"},
+    "spinodal": {"linestyle": (0, (1, 2)), "linewidth": 1.1, "label": "spinodal: a phase (its colour) ends"},
+    "triple point": {"linestyle": "", "marker": "o", "markersize": 3.8, "label": "triple point"},
+    "order changes": {
+        "linestyle": "",
+        "marker": "D",
+        "markersize": 3.8,
+        "markerfacecolor": "white",
+        "label": "the order changes",
+    },
+    "critical point": {
+        "linestyle": "",
+        "marker": "o",
+        "markersize": 3.8,
+        "markerfacecolor": "white",
+        "label": "critical point: two minima of a phase merge",
+    },
+}
+
+_CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
+
+
+def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None):
+    """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
+
+    Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
+    the other. Trained diagrams have none: they are drawn cell by cell, in the look "phase" that of the seed with the lowest
+    exact loss, in the look "norm-interference" what their reduction keeps.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+    ax : matplotlib.axes.Axes
+    look : {"phase", "norm-interference"}
+        "phase": one colour for each phase, named in the legend; "norm-interference": the paper's two-dimensional colour of
+        the extra feature (see ``draw_colour_key``).
+    curves : bool
+        Follow the boundaries and draw them as curves; otherwise the diagram is drawn cell by cell, as trained ones always are.
+    spinodals : bool
+        Draw dotted (in the look "phase" on the phase's colour) how far each phase is a minimum beyond its boundary.
+    legend : bool
+        Name the phases and the kinds of lines and points beside the diagram; only in the look "phase".
+    window : ((float, float), (float, float)), optional
+        Lowest and highest importance, lowest and highest density to show; default the whole diagram.
+
+    Returns
+    -------
+    dict
+        Artists: "regions" (QuadMesh), "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes",
+        "critical_points" (a line each), "legend" (or None).
+
+    Raises
+    ------
+    ValueError
+        When ``look`` is unknown.
+    """
+    one_of("look", look, LOOKS)
+    window = whole(diagram) if window is None else window
+    trained = diagram.theory == TRAINED
+    curves = curves and not trained
+    artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window)}
+    artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if curves else {name: [] for name in _CURVES}
+    title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
+    paper_axes(ax, window, title)
+    artists["legend"] = None
+    if legend and look == "phase":
+        handles = [*phase_handles([diagram]), *style_handles([artists])]
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+        artists["legend"] = ax.legend(handles=handles, fontsize="small", frameon=False, **place)
+    return artists
+
+
+def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
+    """Draw the boundary curves of a theory's diagram and the points where they meet or change, over anything with its axes.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        Not a trained one, which has no curves.
+    ax : matplotlib.axes.Axes
+    look : {"phase", "norm-interference"}
+        Spinodals are dotted on the colours of phases, or on white.
+    spinodals : bool
+        Draw them too.
+
+    Returns
+    -------
+    dict
+        Artists: "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes", "critical_points" (a line
+        each).
+    """
+    artists = {"boundaries": [], "spinodals": []}
+    ends = {"order changes": [], "critical point": []}
+    for boundary in diagram.boundaries():
+        place = boundary.importance, boundary.density
+        artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
+        for k, end in zip((0, -1), boundary.ends, strict=False):
+            if end in ends:
+                ends[end].append((place[0][k], place[1][k]))
+        for spinodal in boundary.spinodals if spinodals else ():
+            artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
+    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()]
+    for kind, points in ends.items():
+        points = np.reshape(points, (-1, 2))
+        options = {"color": "black", "zorder": 3, **STYLES[kind]}
+        artists[kind.replace(" ", "_") + "s" * (kind[-1] == "t")] = ax.plot(*points.T, **options)
+    return artists
+
+
+def draw_colour_key(ax):
+    """Draw the key of the "norm-interference" look.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
+    norm, share = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65), indexing="ij")
+    image = ax.imshow(norm_interference_colour(norm, share), origin="lower", extent=(0, 1, 0, 1), aspect="equal")
+    ax.set_xticks([0, 1], ["0", "≥ 1"])
+    ax.set_yticks([0, 1], ["0", "≥ 1"])
+    ax.set_xlabel("interference\n$\\Sigma_{j\\neq i}(\\hat{W}_i\\cdot W_j)^2$", fontsize="small")
+    ax.set_ylabel("norm $\\|W_i\\|$", fontsize="small")
+    ax.set_title("extra feature", fontsize="small")
+    return image
+
+
+def _draw_regions(diagram, ax, look, window):
+    """Fill the regions that the boundary curves enclose: by phase, or by order parameters that vary within them."""
+    regions = enclosed(diagram, window)
+    if look == "phase":
+        names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
+        tied = np.char.find(names, TIE_MARK) >= 0  # such a cell lies on a boundary
+        which = np.ma.array(which.reshape(diagram.phase.shape), mask=tied[which].reshape(diagram.phase.shape))
+        colours = np.array([phase_colour(name) for name in names])[spread(diagram, window, regions, which, smooth=False)]
+    else:
+        fields = (spread(diagram, window, regions, x, smooth=True) for x in (diagram.feature_norm, diagram.interference))
+        colours = norm_interference_colour(*fields)
+    return ax.pcolormesh(*pixel_edges(window), colours, shading="flat", rasterized=True)
+
+
+def _draw_cells(diagram, ax, look, window):
+    """Fill every cell of a diagram."""
+    if look == "phase":
+        names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
+        colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
+    else:
+        colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
+    return ax.pcolormesh(*cell_edges(diagram), colours, shading="flat", rasterized=True)
+
+
+def paper_axes(ax, window, title):
+    """Make the axes the paper's: logarithmic, named, with plain numbers."""
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(*window[0])
+    ax.set_ylim(*window[1])
+    for axis, ends in zip((ax.xaxis, ax.yaxis), window, strict=True):
+        plain_ticks(axis, *ends)
+    ax.set_xlabel("relative importance of the extra feature")
+    ax.set_ylabel("feature density (1 − sparsity)")
+    ax.set_title(title)
+
+
+def plain_ticks(axis, low, high):
+    """Label a logarithmic axis with plain numbers: powers of ten, and 2 and 5 times them on short axes."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1,) if high > 30 * low else (1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_spinodal(spinodal, ax, look):
+    """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground; with gaps."""
+    if spinodal.importance.size < 2:
+        return []
+    place = np.log([spinodal.importance, spinodal.density])
+    steps = np.linalg.norm(np.diff(place), axis=0)
+    gaps = np.flatnonzero(steps > 6 * np.median(steps) + 1e-3) + 1
+    importance, density = (np.insert(np.exp(x), gaps, np.nan) for x in place)
+    style = {name: value for name, value in STYLES["spinodal"].items() if name != "label"}
+    colour = phase_colour(spinodal.phase) if look == "phase" else "white"
+    under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
+    return under + ax.plot(importance, density, color="black", zorder=2.1, **style)
+
+
+def style_handles(drawings):
+    """A handle for each kind of line and point among the artists of ``draw_phase_diagram``."""
+    found = set()
+    for artists in drawings:
+        found |= {line.get_label() for line in artists["boundaries"]}
+        found |= {STYLES["spinodal"]["label"]} if artists["spinodals"] else set()
+        points = artists["triple_points"] + artists["order_changes"] + artists["critical_points"]
+        found |= {line.get_label() for line in points if line.get_xdata().size}
+    return [Line2D([], [], color="black", **style) for style in STYLES.values() if style["label"] in found]
+
+
+def phase_handles(diagrams):
+    """A patch for each phase that is lowest somewhere, with its pattern where the frozen theory has one."""
+    patterns = _patterns(diagrams[0])
+    names = {name.split(TIE_MARK)[0] for diagram in diagrams for name in np.unique(diagram.phase.astype(str)).tolist()}
+    handles = []
+    for name in _in_order_of_role(names):
+        label = f"{patterns[name]}\n{name}" if name in patterns else name
+        handles.append(matplotlib.patches.Patch(facecolor=phase_colour(name), edgecolor="black", linewidth=0.6, label=label))
+    return handles
+
+
+def _patterns(diagram):
+    from ..candidates import MOST_FEATURES, configurations
+
+    if diagram.n_features > MOST_FEATURES:
+        return {}
+    return {c.name: c.pattern for c in configurations(diagram.n_features, diagram.n_hidden)}
+
+
+def _in_order_of_role(names):
+    rank = {"extra not": 0, "extra ded": 1, "extra in ": 2}
+    return sorted(names, key=lambda name: (rank[name[:9]], name))

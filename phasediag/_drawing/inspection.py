@@ -1,0 +1,51 @@
+"""Drawing of an Inspection: the columns of W of the given weights beside those of the minima they are near or miss."""
+
+from matplotlib.figure import Figure
+
+from ..inspection import turned
+from .columns import draw_columns
+
+MOST_UPRIGHT = 16
+"""Of more features the numbers below a matrix of products are turned."""
+
+
+def inspection_figure(inspection):
+    """Compose a figure of the columns of W: as given, at the nearest minimum and, if that is another, at the lowest.
+
+    The minima are rotated towards the given weights.
+
+    Parameters
+    ----------
+    inspection : Inspection
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    nearest, lowest = inspection.nearest, inspection.minima[0] if inspection.metastable else None
+    panels = [("given weights", inspection), ("nearest minimum", nearest)]
+    panels += [("global minimum", lowest)] if lowest is not None else []
+    titles = []
+    for name, one in panels:
+        above = f"\n{100 * (one.loss / lowest.loss - 1):.3g} % above the global" if lowest not in (None, one) else ""
+        titles.append("\n".join([name, *_packed(one.phase.name.split(" + ")), f"loss {one.loss:.8g}{above}"]))
+    width = min(max(3.6, 0.24 * inspection.model.n_features), 9.0)
+    height = width + 0.24 * max(title.count("\n") + 2 for title in titles)
+    figure = Figure(figsize=(width * len(panels), height), layout="constrained")
+    for ax, (_, one), title in zip(figure.subplots(1, len(panels)), panels, titles, strict=True):
+        draw_columns(turned(one.weights, inspection.weights), ax)
+        ax.set_title(title, fontsize="small")
+        if inspection.model.n_features > MOST_UPRIGHT:
+            ax.tick_params(axis="x", labelrotation=90)
+    return figure
+
+
+def _packed(parts, width=34):
+    """Parts of a phase's name on as few lines as their length allows."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 3 <= width:
+            lines[-1] += f" + {part}"
+        else:
+            lines.append(f"+ {part}")
+    return lines

@@ -1,0 +1,43 @@
+"""The contour engine on a batch of models: a tolerance for the whole loss becomes tolerances of the outputs."""
+
+import numpy as np
+
+from .contour import contour_loss_gradient
+
+MOST_NODES = 2**16
+SLOPES = 100.0  # the slopes, whose series converge slowly, may err by so many times the tolerance, of their own scale
+# At first no output is asked for less than this share of the tolerance, although the loss may be small beside the outputs.
+LEAST_SHARE = 0.02
+MOST_ROUNDS = 3  # a rough loss says too little of what is allowed
+
+
+def integrate(weights, bias, importance, density, order, tolerance, losses, weights_gradient, bias_gradient, error):
+    """Fill losses of the outputs, gradient and error of the whole loss; return which models cannot meet the tolerance.
+
+    The tolerance is relative to max(Σ_i importance_i E x_i², loss). Arrays have the models along the first axis; order 0
+    leaves the gradients alone.
+    """
+    if order == 0:
+        weights_gradient, bias_gradient = np.empty(weights.shape), np.empty(bias.shape)
+    gram = np.swapaxes(weights, 1, 2) @ weights
+    mean = bias + (gram @ (density / 2)[..., None])[..., 0]
+    variance = (gram**2 @ (density / 3 - density**2 / 4)[..., None])[..., 0]
+    nothing = np.sum(importance * density, axis=1) / 3  # the loss of x' = 0
+    # the unit of the kernel's tolerance: what it bounds the terms by
+    scale = nothing + np.sum(importance * (variance + np.maximum(mean, 0) ** 2), axis=1)
+    share = np.maximum(nothing / scale, LEAST_SHARE)
+    slope_tolerance = SLOPES * tolerance if order else np.inf
+    declined = np.zeros(len(bias), dtype=bool)
+    for k in range(len(bias)):
+        one = slice(k, k + 1)
+        inputs, outputs = (weights[one], bias[one], importance[one], density[one]), (weights_gradient[one], bias_gradient[one])
+        asked = tolerance * share[k]
+        for _ in range(MOST_ROUNDS):
+            contour_loss_gradient(*inputs, asked, slope_tolerance, MOST_NODES, losses[one], *outputs, error[one])
+            allowed = tolerance * max(nothing[k], importance[k] @ losses[k] - error[k])
+            needed = 0.8 * allowed / scale[k]
+            if error[k] <= allowed or error[k] == np.inf or needed >= asked:
+                break
+            asked = needed
+        declined[k] = not error[k] <= allowed
+    return declined

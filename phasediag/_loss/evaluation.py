@@ -1,0 +1,119 @@
+"""Which engine computes the expected loss, on how many threads, and to which tolerance."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .._arguments import one_of, real_number
+from .contour_batch import MOST_NODES, integrate
+from .enumeration import enumeration, workspaces
+from .lanes import few_features, lane_space
+
+METHODS = ("auto", "enumeration", "contour")
+# Enumeration keeps up to 2^(n−1) pieces per output: the most features it treats, and the most that "auto" gives to it.
+MOST_ENUMERATED = 14
+MOST_ENUMERATED_BY_DEFAULT = 10
+# Relative error of the loss by enumeration, never exceeded by ten thousand adversarial cases in exact arithmetic.
+ENUMERATION_ERROR = 1e-13
+TOLERANCE = 1e-12
+# Worse ones, for callers that rather have a less exact loss than none.
+TOLERANCES = (TOLERANCE, 1e-9, 1e-6, 1e-3)
+# Weights this small count as 0, which no double can tell in the loss: their products lose their digits before they vanish.
+NEGLIGIBLE = 1e-100
+
+
+def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOLERANCE, strict=True):
+    """Return losses per feature (without importance), weights' and bias' gradient, Hessian and error of the expected loss.
+
+    ``weights`` and ``bias`` come from `ToyModel.check_parameters`; ``order`` is 0, 1 or 2: how many derivatives are
+    wanted, the others are None. ``density``, shape (…, n_features), replaces the model's; here 0 is allowed. Unless
+    ``strict``, models that cannot meet the tolerance are left with a larger error, or NaN losses, instead of an exception.
+    """
+    one_of("method", method, METHODS)
+    lowest = ENUMERATION_ERROR
+    tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
+    n, m, lead = model.n_features, model.n_hidden, bias.shape[:-1]
+    relu = model.activation == "relu"
+    by_contour = relu and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
+    if relu and not by_contour and n > MOST_ENUMERATED:
+        raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {n} features")
+    batch, size = int(np.prod(lead)), m * n + n
+    densities = model.feature_density if density is None else density
+    # copies: one layout, writable, so that the kernel is compiled once
+    inputs = (
+        np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights).reshape(batch, m, n),
+        np.array(bias, order="C").reshape(batch, n),
+        np.array(np.broadcast_to(model.importance, (batch, n)), order="C"),
+        np.array(np.broadcast_to(densities, bias.shape), order="C").reshape(batch, n),
+    )
+    outputs = (
+        np.empty((batch, n)),
+        np.empty((batch if order > 0 else 0, m, n)),
+        np.empty((batch if order > 0 else 0, n)),
+        np.empty((batch if order > 1 else 0, size, size)),
+    )
+    error, declined = np.zeros(batch), np.zeros(batch, dtype=bool)
+
+    def enumerate_(part):
+        if relu and n <= 3 and order < 2:
+            few_features(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]), *lane_space(m, n))
+        else:
+            arguments = *(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu)
+            enumeration(*arguments)
+        error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
+
+    def run(part):
+        if not by_contour:
+            enumerate_(part)
+            return
+        arguments = *(x[part] for x in inputs), order, tolerance, *(x[part] for x in outputs[:3]), error[part]
+        declined[part] = integrate(*arguments)
+        if method == "auto" and n <= MOST_ENUMERATED:
+            for k in np.flatnonzero(declined[part]) + (part.start or 0):
+                enumerate_(slice(k, k + 1))
+                declined[k] = False
+
+    # every model is computed by itself: the result does not depend on the number of threads
+    n_threads = min(os.cpu_count() or 1, batch * 4 ** min(n, 8) // 2**16)
+    if n_threads < 2:
+        run(slice(None))
+    else:
+        step = -(-batch // (4 * n_threads))
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(run, (slice(start, start + step) for start in range(0, batch, step))))
+    if strict and declined.any():
+        raise ValueError(
+            f"tolerance must be one that the contour integral can meet with {MOST_NODES} nodes for these weights, got "
+            f"{tolerance:g}" + (' (method "enumeration" needs none)' if n <= MOST_ENUMERATED else "")
+        )
+    shapes = bias.shape, weights.shape, bias.shape, (*lead, size, size)
+    orders = zip(outputs, shapes, (0, 1, 1, 2), strict=True)
+    return *(x.reshape(shape) if wanted <= order else None for x, shape, wanted in orders), error.reshape(lead)
+
+
+def evaluate_loosely(model, weights, bias, order, tolerances=TOLERANCES):
+    """As `evaluate`, every model to the first of the tolerances that the contour integral can meet for it.
+
+    Raises
+    ------
+    ValueError
+        When it cannot meet the last one.
+    """
+    results = evaluate(model, weights, bias, "auto", order, tolerance=tolerances[0], strict=False)
+    for tolerance in tolerances[1:]:
+        declined = np.isnan(results[0]).any(axis=-1)
+        if not declined.any():
+            break
+        again = evaluate(model, weights[declined], bias[declined], "auto", order, tolerance=tolerance, strict=False)
+        for result, better in zip(results, again, strict=True):
+            if result is not None:
+                result[declined] = better
+    if np.isnan(results[0]).any():
+        raise ValueError(f"weights must let the contour integral meet a tolerance of {tolerances[-1]:g}, got some that do not")
+    return results
+
+
+def loosely_expected_loss(model, weights, bias):
+    """The expected loss as an ndarray over the leading axes, each to the first of `TOLERANCES` that can be met."""
+    return evaluate_loosely(model, *model.check_parameters(weights, bias), 0)[0] @ model.importance

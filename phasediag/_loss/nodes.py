@@ -1,0 +1,191 @@
+"""The terms of the contour at one vector of nodes, for the loss of one output and its slopes (emitted code).
+
+The nodes are the lanes of vectors, eight of float64 or sixteen of float32, which stay in registers over all features.
+
+With t_j = ρ_j φ(iωa_j), φ(w) = (e^w − 1)/w, the sums over the states with at least one, two, three active features are a
+ladder: A₁ += t_j (1 + A₁), A₂ += t_j A₁, A₃ += t_j A₂ (each with what was). Its steps lose no digits where few are active.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.emission import Lanes
+from .._compiling.jit import jit
+from .._compiling.vectors import LONG
+
+# Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; g = ρ φ'(iy); the
+# product of the factors 1 + t over the features before; the sum of the slope. Then numbers: w, ρ, 1/a, the offset, the angle
+# from node to node and the phase from block to block.
+PHASE, T, G, ALL, SLOPE = range(0, 10, 2)  # vectors; imaginary parts follow
+H = ALL  # ρ φ''(iy) of the output's own feature
+VECTORS = 11
+WEIGHT, RATIO, INVERSE, OFFSET, ANGLE, STEP_RE, STEP_IM = range(7)
+LOSS, SLOPE_B, SLOPE_I = range(0, 6, 2)  # vectors of the sums
+
+
+def _number(lanes, row, name):
+    """Emit a number of a row."""
+    return lanes.builder.load(lanes.builder.gep(row, [LONG((VECTORS - 1) * lanes.count + name)]))
+
+
+def _spread(lanes, row, name):
+    """Emit a number of a row as a vector."""
+    return lanes.splat(_number(lanes, row, name))
+
+
+def _next_phase(lanes, row):
+    """Emit the phase of these nodes, times the weight; store the one of the next."""
+    phase = lanes.load(row, PHASE)
+    step = _spread(lanes, row, STEP_RE), _spread(lanes, row, STEP_IM)
+    lanes.store(row, PHASE, lanes.product(phase, step))
+    return phase
+
+
+def _transform(lanes, row, nodes, inverse, last, own=False):
+    """Emit t; store g and, for the output's ``own`` feature, h.
+
+    φ(iy) = (e^{iy} − 1)/iy, φ' = (e^{iy} − φ)/iy, φ'' = (e^{iy} − 2φ')/iy; for |y| < 1 from the moments 0, 1, 2 of e^{iyu} over
+    a uniform u.
+    """
+    builder = lanes.builder
+    phase = _next_phase(lanes, row)
+    angle = _number(lanes, row, ANGLE)
+    reach = builder.fmul(angle, last)
+    one = ir.Constant(reach.type, 1.0)
+    small = builder.and_(builder.fcmp_ordered("<", reach, one), builder.fcmp_ordered(">", reach, builder.fneg(one)))
+    ratio, t = _spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
+    with builder.if_else(small, likely=False) as (then, otherwise):
+        with then:
+            x = lanes.mul(lanes.splat(builder.fmul(angle, ir.Constant(angle.type, 0.5))), nodes)
+            v = lanes.mul(x, x)
+            # E cos xV = sinc x, E (V/x) sin xV = j₁(x)/x and E V² cos xV over V = 2u − 1; then e^{iyu} = e^{ix} e^{ixV}
+            sinc = lanes.polynomial(v, 1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
+            j1 = lanes.polynomial(v, 1 / 3, -1 / 30, 1 / 840, -1 / 45360, 1 / 3991680, -1 / 518918400, 1 / 93405312000)
+            half = lanes.constant(0.5)
+            turn = lanes.scale((builder.fsub(sinc, lanes.mul(v, j1)), lanes.mul(x, sinc)), ratio)  # ρ e^{ix}
+            slope = lanes.mul(half, lanes.mul(x, j1))
+            lanes.set(t, lanes.scale(turn, sinc))
+            lanes.store(row, G, lanes.product(turn, (lanes.mul(half, sinc), slope)))
+            if own:
+                even = lanes.polynomial(v, 1 / 3, -1 / 10, 1 / 168, -1 / 6480, 1 / 443520, -1 / 47174400, 1 / 7185024000)
+                square = lanes.mul(lanes.constant(0.25), builder.fadd(sinc, even))
+                lanes.store(row, H, lanes.product(turn, (square, slope)))
+        with otherwise:
+            c, s = lanes.scale(phase, inverse)
+            weight = lanes.mul(_spread(lanes, row, WEIGHT), inverse)
+            h = lanes.mul(_spread(lanes, row, INVERSE), inverse)
+            im = builder.fsub(weight, c)
+            g = lanes.fma(builder.fneg(im), h, s), lanes.fma(s, h, builder.fneg(c))
+            lanes.set(t, (s, im))
+            lanes.store(row, G, g)
+            if own:  # ρ e^{iy} = ρ + iy t
+                h = builder.fneg(h)
+                double = lanes.scale(g, lanes.constant(2.0))
+                rest = builder.fsub(ratio, double[0])
+                lanes.store(row, H, (lanes.fma(double[1], h, s), lanes.fma(rest, h, im)))
+    return lanes.get(t)
+
+
+def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
+    """Emit the terms; see `add_nodes`."""
+    builder = lanes.builder
+    one = lanes.constant(1.0)
+    nodes = builder.fadd(lanes.splat(first), ir.Constant(lanes.kind, [float(m) for m in range(lanes.count)]))
+    inverse = builder.fdiv(lanes.splat(unit), nodes)  # 1/ω
+    last = builder.fadd(first, ir.Constant(first.type, float(lanes.count)))
+    if last.type != lanes.number:
+        last = builder.fptrunc(last, lanes.number)
+    row_size = LONG(VECTORS * lanes.count)
+
+    def row_at(j):
+        return builder.gep(work, [builder.mul(j, row_size)])
+
+    end = builder.sub(n, LONG(1))
+    zero = lanes.zero, lanes.zero
+    only, once, twice, thrice = (lanes.variable(zero) for _ in range(4))
+    with cgutils.for_range(builder, n) as loop:
+        row = row_at(loop.index)
+        t = _transform(lanes, row, nodes, inverse, last)
+        with builder.if_then(builder.icmp_signed("<", loop.index, end)):
+            lanes.set(only, lanes.add(lanes.get(only), t))
+        t = builder.fsub(t[0], _spread(lanes, row, OFFSET)), t[1]
+        a1, a2 = lanes.get(once), lanes.get(twice)
+        every = builder.fadd(a1[0], one), a1[1]
+        lanes.store(row, T, t)
+        lanes.store(row, ALL, every)
+        lanes.set(thrice, lanes.product(t, a2, lanes.get(thrice)))
+        lanes.set(twice, lanes.product(t, a1, a2))
+        lanes.set(once, lanes.product(t, every, a1))
+    a1 = lanes.get(once)
+    with builder.if_then(builder.not_(few)):
+        for variable in (twice, thrice):
+            lanes.set(variable, (builder.fadd(a1[0], one), a1[1]))
+    two, three = lanes.get(twice), lanes.get(thrice)
+    own = row_at(n)
+    f, g, h = _transform(lanes, own, nodes, inverse, last, own=True), lanes.load(own, G), lanes.load(own, H)
+    # at s = iω, with i inactive 2q/s², active 2f/s² − 2g/s and for a_i 2g/s² − 2h/s, each times e^{sb}
+    turn = lanes.scale(_next_phase(lanes, row_at(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
+    idle = lanes.scale(turn, lanes.mul(lanes.splat(builder.fsub(p_i, ir.Constant(p_i.type, 1.0))), inverse))
+
+    def over(x, y):  # i y/ω − x/ω², less a factor 1/ω
+        return builder.fneg(lanes.fma(x[0], inverse, y[1])), lanes.fma(builder.fneg(x[1]), inverse, y[0])
+
+    active = lanes.product(turn, over(f, g))
+    slope_b = lanes.product(idle, three, lanes.product(active, two))
+    loss = lanes.scale((slope_b[1], builder.fneg(slope_b[0])), inverse)
+    slope_i = lanes.product(lanes.product(turn, over(g, h)), two)
+    for place, value in ((LOSS, loss), (SLOPE_B, slope_b), (SLOPE_I, slope_i)):
+        lanes.store(sums, place, lanes.add(lanes.load(sums, place), value))
+    with builder.if_then(slopes):
+        # over all states but j's of the other features, without those with none and, i inactive, with one active
+        after = lanes.variable(lanes.add(active, idle))
+        none, single = lanes.variable(zero), lanes.variable(zero)
+        with builder.if_then(few):
+            lanes.set(none, lanes.neg(lanes.product(idle, lanes.get(only), lanes.get(after))))
+        with cgutils.for_range(builder, n) as loop:
+            row = row_at(builder.sub(end, loop.index))
+            t, v = lanes.load(row, T), lanes.get(after)
+            rest = lanes.product(lanes.load(row, ALL), v, lanes.get(none))
+            rest = lanes.product(t, lanes.get(single), rest)
+            lanes.store(row, SLOPE, lanes.product(rest, lanes.load(row, G), lanes.load(row, SLOPE)))
+            lanes.set(after, lanes.product(t, v, v))
+            with builder.if_then(builder.and_(few, builder.icmp_signed("==", loop.index, LONG(0))), likely=False):
+                lanes.set(single, idle)
+                lanes.set(none, lanes.add(lanes.get(none), lanes.neg(lanes.product(idle, t))))
+
+
+@intrinsic
+def _terms(typing, first, unit, few, slopes, p_i, n, work, sums):
+    def emit(context, builder, sig, args):
+        *numbers, n, work, sums = args
+        lanes = Lanes(builder, sig.args[6].dtype == types.float64)
+        work, sums = (context.make_array(sig.args[k])(context, builder, args[k]).data for k in (6, 7))
+        _emit_terms(lanes, *numbers, n, work, sums)
+        return context.get_dummy_value()
+
+    return types.void(first, unit, few, slopes, p_i, n, work, sums), emit
+
+
+@intrinsic
+def take(typing, array, at):
+    """Return real and imaginary part of a complex sum, lanes added up in one fixed order, and set the sum to zero."""
+
+    def emit(context, builder, sig, args):
+        lanes = Lanes(builder, sig.args[0].dtype == types.float64)
+        base = builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        sums = [lanes.total(part) for part in lanes.load(base, 0)]
+        lanes.store(base, 0, (lanes.zero, lanes.zero))
+        return cgutils.pack_array(builder, sums)
+
+    return types.UniTuple(types.float64, 2)(array, types.intp), emit
+
+
+@jit(inner=True)
+def add_nodes(first, unit, few, slopes, p_i, n, work, sums):
+    """Add the terms of the nodes from ``first`` on to the sums, lane by lane; 1/ω = ``unit``/k at node k.
+
+    Where states with few active features are taken out (``few``), all products are relative to the probability that none is.
+    """
+    _terms(first, unit, few, slopes, p_i, n, work, sums)

@@ -1,0 +1,141 @@
+"""How far the contour series must be summed, and over which period: bounds known before the sum (numba kernels)."""
+
+import math
+
+from .._compiling.jit import jit
+
+TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
+MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
+FAR = 1e5  # many times the tolerance: far from where the nodes end
+SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
+
+
+@jit(inner=True)
+def _envelope(y):
+    """The supremum over y' ≥ y of |φ(iy')| = |sinc(y'/2)|, from above."""
+    x = 0.5 * y
+    if x > 4.602:
+        return 1.0 / x
+    x *= x
+    if x > 7.0:
+        return 0.2173
+    return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
+
+
+@jit(inner=True, once=True)
+def _term_bound(omega, a_i, p_i, a, p, scale, slack):
+    """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
+
+    The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
+    """
+    one = two = three = ratio = 0.0
+    none = 1.0
+    for j in range(a.size):
+        y = omega * abs(a[j])
+        beta = _envelope(y)
+        q = 1.0 - p[j]
+        t = p[j] * beta
+        # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
+        ratio = max(ratio, math.sqrt(3.0 * p[j]) * min(0.5, (1.0 + beta) / y) / (q + t))
+        three = q * three + t * two
+        two = q * two + t * one
+        one = (q + t) * one + t * none
+        none *= q
+    y = omega * abs(a_i)
+    f = p_i * _envelope(y)
+    g = h = 1.0
+    if y > 0.0:
+        g = (1.0 + _envelope(y)) / y
+        h = (1.0 + 2.0 * min(0.5, g)) / y
+    g = p_i * min(0.5, g)
+    h = p_i * min(1.0 / 3.0, h)
+    root = math.sqrt(scale)
+    idle = (1.0 - p_i) / (omega * omega)
+    slope = (f / omega + g) / omega
+    own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
+    slope_b = idle * three + slope * two
+    common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
+    ratio /= root * slack
+    return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * (none + one))
+
+
+@jit(inner=True)
+def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
+    """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
+
+    Then from which node on single precision errs by less than an eighth of the tolerance, and that bound. They go to
+    ``found``.
+    """
+    smallest = math.inf
+    for j in range(a.size):
+        smallest = min(smallest, abs(a[j]))
+    step = 2.0 * math.pi / period
+    found[3] = found[4] = found[5] = math.inf
+    # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
+    start, growth, last = 8.0, 1.3, 0
+    k = start
+    for last in range(bounds.size):
+        bound, whole = _term_bound(step * k, a_i, p_i, a, p, scale, slack)
+        bound /= period
+        bounds[last, 0] = k
+        bounds[last, 1] = bound
+        if found[5] == math.inf and SINGLE * whole / period * math.sqrt(k) < 0.125 * tolerance:
+            found[5] = k
+        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
+            break
+        # also where it would have to fall faster than it does where few features are active
+        if (k > MOST_SURE or (found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6)) and growth < 2.0:
+            return
+        if bound * k < 0.02 * tolerance:
+            growth = 8.0
+        k *= 1.6 if bound * k > FAR * tolerance else growth
+    rest = math.inf
+    if step * bounds[last, 0] * smallest > TURNED:
+        rest = 0.5 * bounds[last, 0] * bounds[last, 1]
+    while last > 0:
+        piece = (bounds[last, 0] - bounds[last - 1, 0] + 1.0) * bounds[last - 1, 1]
+        if rest + piece > tolerance:
+            break
+        rest += piece
+        last -= 1
+    found[3], found[4] = bounds[last, 0], rest
+    if bounds[last, 0] < 4.0 * found[5]:
+        found[5] = math.inf
+
+
+@jit(inner=True)
+def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, found):
+    """A period T ≤ reach such that the mass with |z| > T adds at most ``tolerance`` to every relative error, to ``found``.
+
+    At |z| = T + x the series of z⁺^r, r = 0, 1, 2, are off by at most x^r (1 + x/T): by r = 2, and so by differentiation below
+    it, P(z + T) − P(z) = (z + T)². With λT ≥ 3 that is at most c_r (eλ)^−r e^{λx}, c = 1.13, 1.5, 7.4.
+    """
+    least = p_i
+    for j in range(a.size):
+        least = min(least, p[j])
+    root = math.sqrt(scale)
+    slopes = 2.0 * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
+    best = reach
+    rate = math.sqrt(2.0 * max(-math.log(tolerance), 1.0) / variance)
+    for _ in range(16):
+        up = math.exp(rate * b)
+        down = 1.0 / up
+        for j in range(-1, a.size):
+            weight, density = (a_i, p_i) if j < 0 else (a[j], p[j])
+            x = rate * weight
+            if abs(x) > 1e-3:
+                grown = math.exp(x)
+                up *= 1.0 - density + density * (grown - 1.0) / x
+                down *= 1.0 - density + density * (1.0 - 1.0 / grown) / x
+            else:
+                up *= 1.0 + density * x * (0.5 + x / 5.9)
+                down *= 1.0 + density * x * (-0.5 + x / 5.9)
+        unit = 1.0 / (math.e * rate)
+        off = (7.4 * unit + 3.0) * unit / scale + (1.5 * unit + 1.13) * slopes  # the loss is of z⁺(z⁺ − 2x_i)
+        period = (math.log(up + down) + math.log(off / tolerance)) / rate
+        if period * rate >= 3.0 and period < best:
+            best = period
+        elif best < reach:
+            break
+        rate *= 0.8
+    found[5] = best

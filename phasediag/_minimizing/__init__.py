@@ -1,0 +1,1 @@
+"""Descent on the exact loss to its stationary points, at one point and over a grid."""

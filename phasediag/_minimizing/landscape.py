@@ -1,0 +1,193 @@
+"""The local minima over a grid of control parameters: many starts, then every branch followed cell by cell.
+
+Coarse points have many starts, every other cell a few, for pockets that no coarse point lies in. A wave carries each newly
+found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of that cell, one already
+known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which is then carried on in
+turn). The waves end when no cell learns anything new.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from .._array_files import check_writable
+from ..minima import random_starts, starting_points
+from ..model import cell_model
+from .search_state import SearchState
+from .stationary_points import invariants, settle
+
+COARSE_SPACING = 8
+"""There are many starts at every so many cells of each axis (and at its ends)."""
+FEWER = 24
+"""Other cells have fewer random starts by this factor."""
+
+_KNOWN = 0.025  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
+_COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
+_FEW_AT_ONCE = 512  # starts in the others between two such looks
+SAVED_EVERY = 30.0
+"""Seconds between two saves of a search that has a checkpoint."""
+
+_CHUNK = 32  # starts in one call of the kernel; the result does not depend on it
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # narrow pockets lie aslant
+
+
+@dataclass(eq=False)
+class Landscape:
+    """The minima of each cell of a grid.
+
+    Attributes
+    ----------
+    n_features, n_hidden : int
+    importance, density : ndarray
+        The axes; only the extra (last) feature has another importance than 1.
+    activation : str
+    cells : dict of (int, int) → tuple of Settled
+        The minima known in cell (density index, importance index), lowest first once the search is over.
+    evaluations : int
+        How often a kernel computed the loss, all but once in a descent together with gradient and Hessian.
+    """
+
+    n_features: int
+    n_hidden: int
+    importance: np.ndarray
+    density: np.ndarray
+    activation: str = "relu"
+    _state: SearchState = field(default_factory=SearchState)
+
+    @property
+    def cells(self):
+        return self._state.cells
+
+    @property
+    def evaluations(self):
+        return self._state.evaluations
+
+    @property
+    def classes(self):
+        """The features that can be exchanged: all but the extra one."""
+        return (tuple(range(self.n_features - 1)), (self.n_features - 1,))
+
+    def control(self, cells):
+        """Importance and density of every feature at the cells, two arrays of shape (n_cells, n_features)."""
+        rows, columns = np.array(cells).T
+        importance = np.ones((len(cells), self.n_features))
+        importance[:, -1] = self.importance[columns]
+        return importance, np.repeat(self.density[rows][:, None], self.n_features, axis=1)
+
+    def explore(self, *, n_starts=24, seed=0, n_threads=2, progress=None, checkpoint=None):
+        """Search until no cell learns of a new minimum.
+
+        Parameters
+        ----------
+        n_starts : int
+            Random starts at each coarse point; at every other cell a twenty-fourth of them (rounded up).
+        seed : int
+        n_threads : int
+            The result does not depend on it.
+        progress : callable, optional
+            Called with the number of cells that newly have a minimum.
+        checkpoint : path, optional
+            An .npz file that receives the state every half minute and when the search is interrupted, and from which a
+            search over the same grid goes on.
+        """
+        if checkpoint is not None:
+            check_writable("checkpoint", checkpoint)
+        grid = np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density])
+        identity = grid, (f"n_starts={n_starts}", f"seed={seed}")
+        if checkpoint is not None and Path(checkpoint).exists():
+            self._state = SearchState.load(checkpoint, *identity, self.n_hidden, self.classes)
+        elif not self.cells:
+            self._state = SearchState(waiting=self._order())
+        if progress:
+            progress(len(self.cells))
+        saved = monotonic()
+        with ThreadPoolExecutor(n_threads) as pool:
+            try:
+                while self._state.waiting or self._state.frontier:
+                    before = len(self.cells)
+                    self._state = self._multistart(n_starts, seed, pool) if self._state.waiting else self._wave(pool)
+                    if progress:
+                        progress(len(self.cells) - before)
+                    if checkpoint is not None and monotonic() - saved > SAVED_EVERY:
+                        self._state.save(checkpoint, *identity)
+                        saved = monotonic()
+                empty = [cell for cell in np.ndindex(self.density.size, self.importance.size) if cell not in self.cells]
+                self._state = self._state.sorted([self._lowest(cell) for cell in empty])
+            finally:
+                if checkpoint is not None:
+                    self._state.save(checkpoint, *identity)
+        return self
+
+    def _coarse_cells(self):
+        rows, columns = (
+            np.unique(np.linspace(0, size - 1, max(2, -(-size // COARSE_SPACING) + 1)).round().astype(int))
+            for size in (self.density.size, self.importance.size)
+        )
+        return tuple((int(i), int(j)) for i in rows for j in columns)
+
+    def _model(self, cell):
+        i, j = cell
+        return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
+
+    def _order(self):
+        """All cells in the order of their multistarts, the coarse ones first."""
+        coarse = self._coarse_cells()
+        return (*coarse, *sorted(set(np.ndindex(self.density.size, self.importance.size)) - set(coarse)))
+
+    def _multistart(self, n_starts, seed, pool):
+        """The state after descents from many starts in the next coarse cells or, after these, from few in the next cells."""
+        waiting, few = self._state.waiting, -(-n_starts // FEWER)
+        now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
+        if now:
+            generators = [np.random.default_rng([seed, *cell]) for cell in now]
+            starts = [starting_points(self._model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
+        else:
+            now = waiting[: max(_FEW_AT_ONCE // few, 1)]
+            density = np.repeat(self.control(now)[1], few, axis=0)
+            starts = random_starts(self.n_hidden, density, np.random.default_rng([seed, *now[0]])).reshape(len(now), few, -1)
+        found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
+        return self._state.after(found, flat=self.activation == "linear", waiting=waiting[len(now) :])
+
+    def _wave(self, pool):
+        """The state after every minimum of the frontier was carried to the neighbours that do not know it."""
+        tasks, known = [], {}
+        for (i, j), k in self._state.frontier:
+            key, x = self._state.keys[i, j][k].tolist(), self.cells[i, j][k].x
+            for down, right in _NEIGHBOURS:
+                cell = (i + down, j + right)
+                if not (0 <= cell[0] < self.density.size and 0 <= cell[1] < self.importance.size):
+                    continue
+                if cell not in known:  # and what is on its way there
+                    known[cell] = [other.tolist() for other in self._state.keys.get(cell, ())]
+                if not any(_near(key, other) for other in known[cell]):
+                    known[cell].append(key)
+                    tasks.append((cell, x))
+        found = self._settled(tasks, pool, radius=0.25)
+        return self._state.after(found, flat=self.activation == "linear", frontier=())
+
+    def _settled(self, tasks, pool, radius):
+        """Descend from each (cell, x): a list of (cell, Settled, invariants), all of them or, on an interrupt, none."""
+        chunks = [tasks[k : k + _CHUNK] for k in range(0, len(tasks), _CHUNK)]
+
+        def solve(chunk):
+            cells = [cell for cell, _ in chunk]
+            relu = self.activation == "relu"
+            points = settle(np.array([x for _, x in chunk]), self.n_hidden, *self.control(cells), relu=relu, radius=radius)
+            return zip(cells, points, invariants(np.array([p.x for p in points]), self.n_hidden, self.classes), strict=True)
+
+        return [one for chunk in pool.map(solve, chunks) for one in chunk]
+
+    def _lowest(self, cell):
+        """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
+        starts = starting_points(self._model(cell), 1, np.random.default_rng([0, *cell]))
+        settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
+        lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
+        return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)
+
+
+def _near(key, other):
+    """Whether two lists of invariants differ by less than what makes a warm start worth a try."""
+    return all(abs(a - b) < _KNOWN for a, b in zip(key, other, strict=True))

@@ -1,0 +1,184 @@
+"""Stationary points of the exact expected loss in flat form: settling into them, and telling whether two are one.
+
+Parameters are flat: weights row by row, then biases; losses are divided by Σ_i I_i E x_i².
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from . import newton
+
+SAME_LOSS = 1e-9
+"""Relative difference of losses up to which two minima can be the same."""
+SAME_POINT = 1e-5
+"""Difference of invariants (norms², biases, products) up to which two minima can be the same."""
+MOST_REACH = 1e-2
+"""Where rounding leaves more than this undetermined, two minima count as two."""
+
+GRADIENT_TOLERANCE = 1e-11
+"""A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+CURVATURE_TOLERANCE = 1e-6
+"""One-sided curvatures of that scaled loss down to minus this still count as a minimum."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A stationary point in flat form: what the solvers hand to each other.
+
+    x holds the weights row by row, then the biases; losses are divided by Σ_i I_i E x_i², feature_loss is not. n_evaluations
+    counts every call of the kernel: of each step, for the curvature at the end and, of the loss alone, the last.
+    """
+
+    x: np.ndarray
+    scaled_loss: float
+    gradient_norm: float
+    curvature: float
+    n_evaluations: int
+    is_dead: bool
+    feature_loss: np.ndarray
+
+    @property
+    def is_minimum(self):
+        """Whether the gradient has rounding size, no curvature is negative and no output is 0 for every input."""
+        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE and not self.is_dead
+
+    @property
+    def numbers(self):
+        """The five numbers between x and feature_loss."""
+        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead
+
+
+def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_steps=400, radius=0.5):
+    """Descend from every row of ``points`` and return the list of Settled, in the same order.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_points, (n_hidden + 1) n_features)
+        Weights row by row, then biases; not changed.
+    importance, density : ndarray, shape (n_points, n_features)
+    free : ndarray of bool, optional
+        Which parameters may move; default all.
+    """
+    x = np.array(points, dtype=np.float64, ndmin=2)
+    n_features = importance.shape[1]
+    free = np.ones(x.shape[1], dtype=bool) if free is None else free
+    controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
+    limits = max_steps, radius, 1e-15
+    try:
+        result = _descended(x, n_hidden, *controls, relu, free, limits)
+    except np.linalg.LinAlgError:  # second derivatives that are not numbers at some row: the others must not suffer
+        x = np.array(points, dtype=np.float64, ndmin=2)
+        result = np.concatenate(
+            [
+                _descended_alone(x[k : k + 1], n_hidden, *(control[k : k + 1] for control in controls), relu, free, limits)
+                for k in range(len(x))
+            ]
+        )
+    dead = has_dead_output(x, n_hidden, n_features) & relu
+    return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
+
+
+def _descended(x, n_hidden, importance, density, relu, free, limits):
+    """Descend in place; returns scaled loss, gradient, curvature, evaluations and feature losses of each row."""
+    n_features = importance.shape[1]
+    result = np.empty((len(x), 4 + n_features))
+    store = newton.store(n_hidden, n_features)
+    newton.settle(x, n_hidden, importance, density, relu, free, *limits, store, result)
+    return result
+
+
+def _descended_alone(x, n_hidden, importance, density, relu, free, limits):
+    """As `_descended` of one row; where that fails, the row stays where it was and has not converged."""
+    start = x.copy()
+    try:
+        return _descended(x, n_hidden, importance, density, relu, free, limits)
+    except np.linalg.LinAlgError:
+        x[:] = start
+        store = newton.store(n_hidden, importance.shape[1])
+        loss = newton.evaluate(x[0], n_hidden, importance[0], density[0], relu, 0, store)
+        return np.concatenate([[loss, np.inf, np.nan, 1], store[4][0]])[None]
+
+
+def invariants(x, n_hidden, classes):
+    """Return numbers that rotations, and permutations within each class of features, leave as they are.
+
+    Sorted norms², biases and products W_i·W_j within and between classes; continuous in x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (…, (n_hidden + 1) n_features)
+    n_hidden : int
+    classes : tuple of tuple of int
+        Features that may be exchanged.
+
+    Returns
+    -------
+    ndarray, shape (…, n_invariants)
+    """
+    lead, n = x.shape[:-1], x.shape[-1] // (n_hidden + 1)
+    weights = x[..., : n_hidden * n].reshape(*lead, n_hidden, n)
+    numbers = np.concatenate([(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1)
+    rows, kept = _orbits(n, classes)
+    padded = np.concatenate([numbers, np.full((*lead, 1), np.inf)], axis=-1)
+    return np.sort(padded[..., rows], axis=-1)[..., kept]
+
+
+@lru_cache(maxsize=256)
+def _orbits(n, classes):
+    """Index sets into (WᵀW flattened, biases) whose entries permutations within the classes exchange.
+
+    As rows of one array, filled up with the index of an added infinite entry, and the mask of the others.
+    """
+    orbits = []
+    for k, members in enumerate(classes):
+        orbits += [[i * n + i for i in members], [n * n + i for i in members]]
+        orbits.append([i * n + j for i in members for j in members if i < j])
+        orbits += [[i * n + j for i in members for j in others] for others in classes[k + 1 :]]
+    orbits = [orbit for orbit in orbits if orbit]
+    longest = max(len(orbit) for orbit in orbits)
+    rows = np.array([orbit + [n * n + n] * (longest - len(orbit)) for orbit in orbits])
+    return rows, rows < n * n + n
+
+
+def distinct(settled, n_hidden, classes, *, flat=False):
+    """Return the distinct minima among settled points, lowest first.
+
+    ``flat``: the minima lie in valleys of equal loss (as those of the linear model do), of which one point is kept: the one
+    that came first.
+    """
+    kept, keys = [], []
+    for point in sorted(settled, key=lambda point: float(f"{point.scaled_loss:.11e}")):
+        if not point.is_minimum:
+            continue
+        key = invariants(point.x, n_hidden, classes)
+        if not any(same_minimum(point, key, *other, flat=flat) for other in zip(kept, keys, strict=True)):
+            kept.append(point)
+            keys.append(key)
+    return kept
+
+
+def same_minimum(point, key, other, other_key, *, flat=False):
+    """Whether two settled points with these invariants are one minimum; a flat valley counts as one.
+
+    Where the lowest curvature is small, as for very unequal importances or very small densities, the gradients that rounding
+    has left allow points, and losses, farther from those of the minimum.
+    """
+    steep, soft = point.gradient_norm + other.gradient_norm, max(min(point.curvature, other.curvature), 0.0)
+    reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
+    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
+        return False
+    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
+
+
+def has_dead_output(x, n_hidden, n_features):
+    """Whether some output is 0 for every input."""
+    weights = x[..., : n_hidden * n_features].reshape(*x.shape[:-1], n_hidden, n_features)
+    return np.any(highest_output(weights, x[..., n_hidden * n_features :]) <= 0.0, axis=-1)
+
+
+def highest_output(weights, bias):
+    """What positive products and the bias add up to, the most that WᵀW x + b reaches: shape (…, n_features)."""
+    gram = np.swapaxes(weights, -1, -2) @ weights
+    return np.sum(np.maximum(gram, 0.0), axis=-1) + bias

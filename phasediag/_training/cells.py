@@ -1,0 +1,268 @@
+"""Minibatches sorted into cells.
+
+The samples with the same k active features are points of the unit cube [0, 1]^k. The cube is halved along one feature
+after the other until a cell holds some ten of them: the number in either half of a cell is binomial with probability ½, the
+number of ones among as many random bits, and within its cell a sample is uniform. That is the law of samples drawn one by
+one, which nobody has to sort. Cells know the moments of their samples, so that an output that is active on all of a cell,
+or on nothing of it, need not look at the samples.
+"""
+
+from functools import cache
+from itertools import combinations_with_replacement
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.jit import jit
+from .._compiling.vectors import (
+    FLOATS,
+    LANES,
+    LONG,
+    WORD,
+    WORDS,
+    at,
+    call_ir,
+    call_words_ir,
+    constant,
+    load_ir,
+    pointer,
+    splat_ir,
+    store_ir,
+    switch,
+    variables,
+)
+from .streams import advance_ir, draw_counts, fill_negated
+
+ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
+MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
+LEAST, PER_CELL = 192, 24  # samples of a pattern from which on it is sorted; least samples of a cell, about
+LINE_LEAST, LINE_LEVELS = 16, 4  # the same for one active feature; as many cells as lanes
+FIELDS = 6  # numbers that describe a pattern that is sorted
+
+
+def n_moments(k):
+    """Return the number of moments of order 0 to 2 of k features."""
+    return (k + 1) * (k + 2) // 2
+
+
+@cache
+def n_levels(n, most):
+    """Return how often the cube of k active features is halved for a number of samples, −1 where cells do not pay.
+
+    The shape is (n + 1, most + 1), for k up to n and up to ``most`` samples.
+    """
+    levels = np.full((n + 1, most + 1), -1)
+    levels[1, LINE_LEAST:] = LINE_LEVELS
+    count = np.arange(LEAST, most + 1)
+    levels[2 : MOST_ACTIVE + 1, LEAST:] = np.minimum(MOST_LEVELS, np.log2(count / PER_CELL).astype(int))
+    return levels
+
+
+@cache
+def geometry():
+    """Return (start, corners, lattice): where the cells of k features and so many halvings begin in tables of their corners.
+
+    ``start`` has shape (MOST_ACTIVE + 1, MOST_LEVELS + 1, 2). In ``corners`` lie the k widths of a cell, then the k
+    coordinates of each cell's lower corner; in ``lattice`` the same corners in units of 2⁻²⁴, feature by feature.
+    """
+    start = np.zeros((MOST_ACTIVE + 1, MOST_LEVELS + 1, 2), np.int64)
+    corners, lattice = [np.zeros(0)], [np.zeros(0, np.int32)]
+    for k in range(1, MOST_ACTIVE + 1):
+        for levels in range(MOST_LEVELS + 1):
+            start[k, levels] = sum(map(len, corners)), sum(map(len, lattice))
+            place, width = np.zeros((2**levels, k)), np.ones(k)
+            for level in range(levels):
+                width[level % k] /= 2
+                place[:, level % k] += (np.arange(2**levels) >> (levels - 1 - level) & 1) * width[level % k]
+            corners += [width, place.ravel()]
+            padded = np.zeros((k, max(LANES, 2**levels)), np.int32)
+            padded[:, : 2**levels] = place.T * 2.0**24
+            lattice.append(padded.ravel())
+    return start, np.concatenate(corners).astype(np.float32), np.concatenate(lattice)
+
+
+def _most_ir(builder, words):
+    """Emit the largest lane of a vector of words, as a long."""
+    return builder.zext(call_words_ir(builder, "vector.reduce.umax", words, to=WORD), LONG)
+
+
+@intrinsic
+def _halve(typing, state, held, count, levels):
+    """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
+
+    def emit(context, builder, sig, args):
+        states = pointer(context, builder, sig.args[0], args[0], to=WORDS)
+        states = [at(builder, states, LONG(w)) for w in range(4)]
+        held = pointer(context, builder, sig.args[1], args[1], to=WORDS)
+        words = variables(builder, [builder.load(place, align=4) for place in states])
+        one, full = constant(1, WORDS), constant(32, WORDS)
+        whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
+        builder.store(whole, held, align=4)
+        with cgutils.for_range(builder, args[3]) as level:
+            n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
+            with cgutils.for_range(builder, n_vectors) as loop:
+                v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
+                counts = builder.load(at(builder, held, v), align=4)
+                ones, left = variables(builder, [constant(0, WORDS), counts])
+                n_rounds = builder.lshr(builder.add(_most_ir(builder, counts), LONG(31)), LONG(5))
+                with cgutils.for_range(builder, n_rounds):  # as many random bits as samples, in words of 32
+                    bits, rest = advance_ir(builder, words), builder.load(left)
+                    short = builder.icmp_unsigned("<", rest, full)
+                    low = builder.sub(builder.shl(one, builder.and_(rest, constant(31, WORDS))), one)
+                    kept = builder.select(short, builder.and_(bits, low), bits)
+                    builder.store(builder.add(builder.load(ones), call_words_ir(builder, "ctpop", kept)), ones)
+                    builder.store(builder.select(short, constant(0, WORDS), builder.sub(rest, full)), left)
+                lower = builder.load(ones)
+                upper = builder.sub(counts, lower)
+                for half in range(2):
+                    lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
+                    mixed = builder.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes))
+                    builder.store(mixed, at(builder, held, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
+        for variable, place in zip(words, states, strict=True):
+            builder.store(builder.load(variable), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(state, held, types.int64, types.int64), emit
+
+
+@intrinsic
+def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, multiple, values, place, moments, known):
+    """Draw the samples of sixteen cells, one per lane, and return how many: rows of k vectors, NaN beyond a cell's number.
+
+    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y. The number of rows is a ``multiple``.
+    """
+    whole = types.int64
+    sig = whole(state, whole, whole, held, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+
+    def emit(context, builder, sig, args):
+        state, k, levels, counts, first, lattice, lattice_at, row, multiple, values, at_values, moments, at_moments = args
+        kinds = sig.args
+        state = pointer(context, builder, kinds[0], state, to=WORDS)
+        inside = builder.load(pointer(context, builder, kinds[3], counts, first, to=WORDS), align=4)
+        lattice = pointer(context, builder, kinds[5], lattice, lattice_at, to=WORD)
+        values = pointer(context, builder, kinds[9], values, at_values)
+        moments = pointer(context, builder, kinds[11], moments, at_moments)
+        states = [at(builder, state, LONG(i)) for i in range(4)]
+        rounds = builder.udiv(builder.sub(builder.add(_most_ir(builder, inside), multiple), LONG(1)), multiple)
+        n_samples = builder.mul(rounds, multiple)
+
+        def block(k):
+            words = variables(builder, [builder.load(place, align=4) for place in states])
+            corner, shift = [], []
+            for f in range(k):
+                place = builder.bitcast(at(builder, lattice, builder.mul(row, LONG(f))), WORDS.as_pointer())
+                corner.append(builder.load(place, align=4))
+                halved = builder.sdiv(builder.add(levels, LONG(k - 1 - f)), LONG(k))  # how often along this feature
+                shift.append(splat_ir(builder, builder.trunc(builder.add(halved, LONG(8)), WORD), WORDS))
+            totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
+            with cgutils.for_range(builder, n_samples) as loop:
+                index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
+                there = builder.icmp_signed("<", index, inside)
+                y = []
+                for f in range(k):
+                    fresh = builder.lshr(advance_ir(builder, words), shift[f])
+                    whole = builder.sitofp(builder.add(corner[f], fresh), FLOATS)
+                    value = builder.fmul(whole, constant(-(2.0**-24)))
+                    target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, LONG(k)), LONG(f)), LONG(LANES)))
+                    store_ir(builder, builder.select(there, value, constant(float("nan"))), target)
+                    y.append(builder.select(there, value, constant(0.0)))
+                for f in range(k):
+                    builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
+                for variable, (a, b) in zip(totals[k:], combinations_with_replacement(range(k), 2), strict=True):
+                    builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
+            for variable, place in zip(words, states, strict=True):
+                builder.store(builder.load(variable), place, align=4)
+            store_ir(builder, builder.sitofp(inside, FLOATS), moments)
+            for q, variable in enumerate(totals):
+                store_ir(builder, builder.load(variable), at(builder, moments, LONG((q + 1) * LANES)))
+
+        switch(builder, k, range(1, MOST_ACTIVE + 1), block)
+        return n_samples
+
+    return sig, emit
+
+
+@intrinsic
+def _sum_line(typing, moments, at_moments):
+    """Replace the three moments of sixteen cells by their sums over the cells below, and those over the cells above."""
+
+    def emit(context, builder, sig, args):
+        place = pointer(context, builder, sig.args[0], *args)
+        cells = [load_ir(builder, at(builder, place, LONG(q * LANES))) for q in range(3)]
+        for way, start in ((1, 0), (-1, 3)):
+            for q, value in enumerate(cells):
+                for distance in (1, 1, 2, 4, 8):  # the first one leaves out the cell itself
+                    lanes = [lane - way * distance for lane in range(LANES)]
+                    lanes = [lane if 0 <= lane < LANES else LANES for lane in lanes]  # 0 from beyond the ends
+                    moved = builder.shuffle_vector(value, constant(0.0), ir.Constant(WORDS, lanes))
+                    value = moved if value is cells[q] else builder.fadd(value, moved)
+                store_ir(builder, value, at(builder, place, LONG((start + q) * LANES)))
+        return context.get_dummy_value()
+
+    return types.void(moments, at_moments), emit
+
+
+@jit(allocates=False)
+def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
+    """Draw one block of a minibatch.
+
+    Fills the arrays of ``space``, the last one with the numbers of patterns present with few and with many samples. The empty
+    pattern apart, ``few`` lists the patterns that are not sorted; their negated values
+    stand at the beginning of ``values``, sample by sample. ``patterns`` has a row of FIELDS numbers for each of the
+    others: its integer, its number k of active features, that of its cells, and where its moments, corners and cells begin.
+    A cell's numbers are its rounds and where its values begin; its j-th sample's k negated values lie there at distances of
+    LANES, the next sample k LANES further on.
+    """
+    state, words, counts, values, moments, few, patterns, cells, held, found = space
+    start, _, lattice = geometry
+    draw_counts(key, step, block, sizes, law, state, words, counts)
+    active = law[0]
+    n_few = n_sorted = filled = known = listed = 0
+    for pattern in range(1, active.size):
+        count = counts[pattern]
+        if count:
+            if levels_of[active[pattern], count] < 0:
+                few[n_few] = pattern
+                n_few += 1
+                filled += active[pattern] * count
+            else:
+                patterns[n_sorted * FIELDS] = pattern
+                n_sorted += 1
+    n_vectors = (filled + LANES - 1) // LANES
+    fill_negated(state, values, n_vectors)
+    filled = n_vectors * LANES
+    for i in range(n_sorted):
+        pattern = patterns[i * FIELDS]
+        k, count = active[pattern], counts[pattern]
+        levels = levels_of[k, count]
+        n_cells = 1 << levels
+        at_corners, at_lattice = start[k, levels, 0], start[k, levels, 1]
+        patterns[i * FIELDS + 1] = k
+        patterns[i * FIELDS + 2] = n_cells
+        patterns[i * FIELDS + 3] = known
+        patterns[i * FIELDS + 4] = at_corners
+        patterns[i * FIELDS + 5] = listed
+        _halve(state, held, count, levels)
+        if k == 1:
+            most = _fill_cells(state, k, levels, held, 0, lattice, at_lattice, n_cells, 1, values, filled, moments, known)
+            _sum_line(moments, known)
+            patterns[i * FIELDS + 2] = most
+            patterns[i * FIELDS + 5] = filled
+            filled += most * LANES
+            known += 6 * LANES
+            continue
+        for first in range(0, n_cells, LANES):
+            for cell in range(first, min(first + LANES, n_cells)):
+                cells[listed] = (held[cell] + ROUND - 1) // ROUND
+                cells[listed + 1] = filled + cell - first
+                listed += 2
+            most = _fill_cells(
+                state, k, levels, held, first, lattice, at_lattice + first, max(n_cells, LANES), ROUND, values, filled,
+                moments, known,
+            )  # fmt: skip
+            filled += most * k * LANES
+            known += (k + 1) * (k + 2) // 2 * LANES
+    found[0], found[1] = n_few, n_sorted

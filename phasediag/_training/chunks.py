@@ -1,0 +1,132 @@
+"""Chunks of models that are trained together.
+
+A chunk says everything about its training in plain arrays and numbers, so that it can be sent to another process; what
+comes back does not depend on how models were divided into chunks.
+"""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from threading import Event
+
+import numpy as np
+
+from .._compiling.vectors import LANES
+from .engines import Dense, Patterns, Sparse
+
+MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
+MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64}  # models of one chunk
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Models of one size, input law and optimizer, their starting points and their streams.
+
+    Attributes
+    ----------
+    importance : ndarray, shape (n_models, n_features)
+    density : ndarray, shape (n_features,)
+    relu : bool
+    weights : ndarray, shape (n_models, n_hidden, n_features)
+    bias : ndarray, shape (n_models, n_features)
+    independent : bool
+        Whether each model has its own minibatches; otherwise all models see the same.
+    keys : ndarray of uint64, shape (n_models, 2) if independent, else (1, 2)
+        Keys of the streams of minibatches.
+    batch_size : int
+    optimizer, schedule, learning_rate, weight_decay, n_steps
+        Arguments of `step_scalars`.
+    recorded : tuple of int
+        Numbers of steps after which the parameters are recorded.
+    """
+
+    importance: np.ndarray
+    density: np.ndarray
+    relu: bool
+    weights: np.ndarray
+    bias: np.ndarray
+    independent: bool
+    keys: np.ndarray
+    batch_size: int
+    optimizer: str
+    schedule: str
+    learning_rate: float
+    weight_decay: float
+    n_steps: int
+    recorded: tuple
+
+    def part(self, start, stop):
+        """Return the chunk of models start … stop − 1."""
+        keys = self.keys[start:stop] if self.independent else self.keys
+        return replace(
+            self, importance=self.importance[start:stop], weights=self.weights[start:stop], bias=self.bias[start:stop],
+            keys=keys,
+        )  # fmt: skip
+
+    def train(self, stopped=lambda: False, advanced=lambda count: None):
+        """Train and return (weights, bias) with a leading axis of ``recorded``, float32.
+
+        ``stopped`` is asked now and then; when it answers true, None is returned. ``advanced`` is told how many steps of how
+        many models, multiplied, were taken since it was told last.
+        """
+        trainer = engine(self)(self)
+        weights = np.empty((len(self.recorded), *self.weights.shape), np.float32)
+        bias = np.empty((len(self.recorded), *self.bias.shape), np.float32)
+        done = 0
+        for i, stop in enumerate(self.recorded):
+            while done < stop:
+                if stopped():
+                    return None
+                ahead = min(stop, done + trainer.stride)
+                trainer.advance(done, ahead)
+                advanced(len(self.weights) * (ahead - done))
+                done = ahead
+            weights[i], bias[i] = trainer.current()
+        return weights, bias
+
+
+def engine(chunk):
+    """Return the engine that suits a chunk, from rough counts of cycles per sample; divisions into chunks don't matter."""
+    m, n = chunk.weights.shape[1:]
+    if n <= MOST_PATTERN_FEATURES:
+        return Patterns
+    active, vectors, independent = chunk.density.sum(), -(-n // LANES), chunk.independent
+    step = (n * m * vectors * LANES / 8 + 1.5 * n**2) / chunk.batch_size
+    sparse = active * (10 + 4 * vectors + 45 * independent) + step
+    dense = 5 * m * n / LANES * 1.2 + n / 3
+    return Sparse if sparse < dense else Dense
+
+
+def split(chunk, n_workers):
+    """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
+    n_models, kind = len(chunk.weights), Patterns if chunk.batch_size is None else engine(chunk)
+    unit = LANES if kind is Patterns else 1
+    size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
+    return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]
+
+
+def run_chunks(task, chunks, n_threads):
+    """Return ``task(chunk, stopped)`` of all chunks, in order, on a pool of threads; an interrupt stops them soon."""
+    results = dict(completed(task, chunks, n_threads=n_threads))
+    return [results[i] for i in range(len(chunks))]
+
+
+def completed(task, items, *, n_threads=1, executor=None):
+    """Yield (i, task(items[i])) of all items as they are done.
+
+    On the executor given, or on a pool of threads of its own, where ``task`` gets as second argument a function that answers
+    whether the work was interrupted. What has not begun when the consumer stops or is interrupted is not begun.
+    """
+    interrupted = Event()
+    pool, further = (ThreadPoolExecutor(n_threads), (interrupted.is_set,)) if executor is None else (executor, ())
+    futures = {}
+    try:
+        for i, item in enumerate(items):
+            futures[pool.submit(task, item, *further)] = i
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        interrupted.set()
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown()

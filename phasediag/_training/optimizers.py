@@ -1,0 +1,94 @@
+"""PyTorch's SGD, Adam and AdamW, written out: the scalars of every step, and one step of many parameters."""
+
+from functools import cache
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.vectors import LANES, LONG, at, call_ir, constant, load_ir, routine, splat_ir, store_ir
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("constant", "linear", "cosine")
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+N_SCALARS = 7
+
+
+def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
+    """Return the scalars of every step, shape (n_steps, 7).
+
+    With g the gradient, t = 1, 2, … the step and η_t its learning rate, Adam keeps
+    μ ← β₁ μ + (1 − β₁) g and ν ← β₂ ν + (1 − β₂) g² and moves a parameter θ to
+
+        shrink θ − size μ / (scale √ν + ε),    size = η_t / (1 − β₁ᵗ),    scale = 1/√(1 − β₂ᵗ).
+
+    AdamW has shrink = 1 − η_t λ; Adam and SGD have shrink = 1 and add coupled θ = λ θ to g; SGD moves by η_t g.
+    Schedules multiply the learning rate of step t by 1, 1 − (t − 1)/n_steps or ½ (1 + cos(π (t − 1)/n_steps)).
+
+    References
+    ----------
+    Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
+    """
+    done = np.arange(n_steps) / n_steps
+    factor = {"constant": np.ones(n_steps), "linear": 1 - done, "cosine": 0.5 * (1 + np.cos(np.pi * done))}[schedule]
+    rate, t = learning_rate * factor, np.arange(1, n_steps + 1)
+    scalars = np.zeros((n_steps, N_SCALARS))
+    scalars[:, 0] = rate if optimizer == "sgd" else rate / (1 - BETAS[0] ** t)
+    scalars[:, 1] = 1 / np.sqrt(1 - BETAS[1] ** t)
+    scalars[:, 2] = 1 - rate * weight_decay if optimizer == "adamw" else 1.0
+    scalars[:, 3] = 0.0 if optimizer == "adamw" else weight_decay
+    scalars[:, 4:6] = BETAS
+    scalars[:, 6] = EPSILON
+    return scalars
+
+
+def move_ir(builder, adam, scalars, slope, old, mean, square):
+    """Emit one step of a vector of parameters along their gradient; return parameters and moments after it.
+
+    ``scalars`` are vectors of those of `step_scalars`; for SGD ``adam`` is False and the moments stay as they are.
+    """
+    size, scale, shrink, coupled, keep_first, keep_second, epsilon = scalars
+    slope = call_ir(builder, "fma", coupled, old, slope)
+    if adam:
+        new_first, new_second = (builder.fsub(constant(1.0), keep) for keep in (keep_first, keep_second))
+        mean = call_ir(builder, "fma", new_first, builder.fsub(slope, mean), mean)
+        square = call_ir(builder, "fma", builder.fmul(new_second, slope), slope, builder.fmul(keep_second, square))
+        slope = builder.fdiv(mean, call_ir(builder, "fma", call_ir(builder, "sqrt", square), scale, epsilon))
+    return builder.fsub(builder.fmul(shrink, old), builder.fmul(size, slope)), mean, square
+
+
+def scalars_ir(builder, scalars):
+    """Emit vectors of the scalars of a step from their address."""
+    return [splat_ir(builder, builder.load(at(builder, scalars, LONG(i)))) for i in range(N_SCALARS)]
+
+
+def move_at_ir(builder, adam, scalars, slope, *places):
+    """Emit one step of the parameters and moments at three addresses."""
+    moved = move_ir(builder, adam, scalars, slope, *(load_ir(builder, place) for place in places))
+    for value, place in list(zip(moved, places, strict=True))[: 3 if adam else 1]:
+        store_ir(builder, value, place)
+
+
+@intrinsic(prefer_literal=True)
+def _move(typing, adam, scalars, gradient, parameters, first, second, n_vectors):
+    """Move vectors of parameters, one after another."""
+
+    def emit(context, builder, sig, args):
+        scalars = scalars_ir(builder, args[1])
+        with cgutils.for_range(builder, args[6]) as loop:
+            places = [at(builder, array, builder.mul(loop.index, LONG(LANES))) for array in args[2:6]]
+            move_at_ir(builder, sig.args[0].literal_value, scalars, load_ir(builder, places[0]), *places[1:])
+        return context.get_dummy_value()
+
+    return types.void(adam, scalars, gradient, parameters, first, second, n_vectors), emit
+
+
+@cache
+def mover(adam):
+    """Return the routine that moves ``n_vectors`` vectors of parameters along their gradient, by Adam or by SGD."""
+
+    def move(scalars, gradient, parameters, first, second, n_vectors):
+        _move(adam, scalars, gradient, parameters, first, second, n_vectors)
+
+    return routine(move, *"fffffn")

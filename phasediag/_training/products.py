@@ -1,0 +1,131 @@
+"""Routines for matrices of float32 in blocks that stay in registers, lanes along rows.
+
+Each is compiled once, by itself, and called by address, so that the kernels around them compile quickly.
+"""
+
+from functools import cache
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.vectors import LANES, at, call_ir, constant, load_ir, routine, splat_ir, store_ir, switch, variables
+
+ROWS, COLUMNS = 6, 4  # a block of `product`: rows × vectors
+SIDE = 5  # a block of `outer`: rows × columns
+
+
+@intrinsic
+def _multiply(typing, rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth):
+    """Write one block of a product: its sums stay in registers over the whole depth."""
+
+    def emit(context, builder, sig, args):
+        rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth = args
+        out, a, b = at(builder, out, out_at), at(builder, a, a_at), at(builder, b, b_at)
+        number = rows.type
+
+        def block(case):
+            n_rows, n_columns = divmod(case, COLUMNS + 1)
+            sums = [variables(builder, [constant(0.0)] * n_columns) for _ in range(n_rows)]
+            with cgutils.for_range(builder, depth) as loop:
+                right = at(builder, b, builder.mul(loop.index, b_row))
+                left = at(builder, a, builder.mul(loop.index, a_step))
+                vectors = [load_ir(builder, at(builder, right, number(q * LANES))) for q in range(n_columns)]
+                for r, row in enumerate(sums):
+                    value = splat_ir(builder, builder.load(at(builder, left, builder.mul(a_row, number(r)))))
+                    for entry, vector in zip(row, vectors, strict=True):
+                        builder.store(call_ir(builder, "fma", value, vector, builder.load(entry)), entry)
+            for r, row in enumerate(sums):
+                for q, entry in enumerate(row):
+                    target = at(builder, out, builder.mul(out_row, number(r)), number(q * LANES))
+                    store_ir(builder, builder.load(entry), target)
+
+        cases = [r * (COLUMNS + 1) + c for r in range(1, ROWS + 1) for c in range(1, COLUMNS + 1)]
+        switch(builder, builder.add(builder.mul(rows, number(COLUMNS + 1)), columns), cases, block)
+        return context.get_dummy_value()
+
+    return types.void(*sig_args(13, rows, {2: out, 5: a, 9: b})), emit
+
+
+def sig_args(count, whole, others):
+    """Return ``count`` argument types: ``whole`` except where ``others`` says."""
+    return [others.get(i, whole) for i in range(count)]
+
+
+@cache
+def product():
+    """Return the routine out[r, q] = Σ_d a[r, d] b[d, q] for n_rows rows r and n_vectors vectors q.
+
+    ``_row`` is the distance of a matrix's rows, ``a_step`` that of a's columns.
+    """
+
+    def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows, n_vectors):
+        down, across = (n_rows + ROWS - 1) // ROWS, (n_vectors + COLUMNS - 1) // COLUMNS
+        for part in range(across):
+            q, q_stop = part * n_vectors // across, (part + 1) * n_vectors // across
+            for block in range(down):
+                r, r_stop = block * n_rows // down, (block + 1) * n_rows // down
+                _multiply(
+                    r_stop - r, q_stop - q, out, r * out_row + q * LANES, out_row, a, r * a_row, a_row, a_step, b,
+                    q * LANES, b_row, depth,
+                )  # fmt: skip
+
+    return routine(multiply, *"fnfnnfnnnn")
+
+
+@intrinsic
+def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors):
+    """Add one block of two outer products summed over samples, lanes being samples."""
+
+    def emit(context, builder, sig, args):
+        rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors = args
+        number = rows.type
+        sums = at(builder, sums, place)
+        pairs = [(at(builder, a, left_at), at(builder, b, right_at)) for a, b in ((h, e), (d, x))]
+
+        def block(case):
+            n_rows, n_columns = divmod(case, SIDE + 1)
+            places = [
+                [at(builder, sums, builder.mul(row, number(r)), number(c * LANES)) for c in range(n_columns)]
+                for r in range(n_rows)
+            ]
+            entries = [variables(builder, [load_ir(builder, a) for a in line]) for line in places]
+            with cgutils.for_range(builder, n_vectors) as loop:
+                sample = builder.mul(loop.index, number(LANES))
+                for left, right in pairs:
+                    starts = [at(builder, left, builder.mul(stride, number(r)), sample) for r in range(n_rows)]
+                    lefts = [load_ir(builder, start) for start in starts]
+                    for c in range(n_columns):
+                        value = load_ir(builder, at(builder, right, builder.mul(stride, number(c)), sample))
+                        for factor, line in zip(lefts, entries, strict=True):
+                            builder.store(call_ir(builder, "fma", factor, value, builder.load(line[c])), line[c])
+            for line, targets in zip(entries, places, strict=True):
+                for entry, target in zip(line, targets, strict=True):
+                    store_ir(builder, builder.load(entry), target)
+
+        cases = [r * (SIDE + 1) + c for r in range(1, SIDE + 1) for c in range(1, SIDE + 1)]
+        switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)
+        return context.get_dummy_value()
+
+    return types.void(*sig_args(13, rows, {2: sums, 5: h, 6: d, 8: e, 9: x})), emit
+
+
+@cache
+def outer():
+    """Return the routine that adds Σ_v h[k, v] e[i, v] + d[k, v] x[i, v] to the vectors sums[k, i], k < m and i < n.
+
+    The matrices have rows of ``stride`` entries, ``n_vectors`` vectors of them filled.
+    """
+
+    def add(sums, h, d, e, x, m, n, stride, n_vectors):
+        down, across = (m + SIDE - 1) // SIDE, (n + SIDE - 1) // SIDE
+        for block in range(down):
+            k, k_stop = block * m // down, (block + 1) * m // down
+            for part in range(across):
+                i, i_stop = part * n // across, (part + 1) * n // across
+                _add_outer(
+                    k_stop - k, i_stop - i, sums, (k * n + i) * LANES, n * LANES, h, d, k * stride, e, x, i * stride,
+                    stride, n_vectors,
+                )  # fmt: skip
+
+    return routine(add, *"fffffnnnn")
