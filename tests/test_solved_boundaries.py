@@ -10,12 +10,12 @@ from phasediag import (
     ToyModel,
     classify,
     configurations,
-    contenders,
     expected_loss,
     expected_loss_and_gradient,
     minimize,
     phase_diagram,
 )
+from phasediag._boundaries import contenders
 from phasediag._boundaries.contenders import Contenders
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.frames import frames_around
@@ -300,8 +300,10 @@ def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
 
 
 def pick(count, boundary):
-    """Some inner points of a boundary."""
-    return np.unique(np.linspace(1, len(boundary.importance) - 2, count).round().astype(int))
+    """Some inner points of a boundary, spread over its length: at its ends minima can be too near to each other to be told apart."""
+    u = np.log([boundary.importance, boundary.density])
+    along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(u, axis=1), axis=0)))
+    return np.unique(np.searchsorted(along, along[-1] * np.linspace(0.1, 0.9, count)).clip(1, len(along) - 2))
 
 
 @pytest.mark.parametrize("index", range(11))

@@ -6,7 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from phasediag import PhaseDiagram, ToyModel, configurations, expected_loss, landscape, minimize, phase_diagram, stationary_points
+from phasediag import PhaseDiagram, ToyModel, configurations, expected_loss, minimize, phase_diagram
+from phasediag._minimizing import landscape, stationary_points
 from phasediag._minimizing.landscape import Landscape
 from phasediag._minimizing.search_state import SearchState
 from phasediag.theories import global_grid, landscape_fields

@@ -1,5 +1,8 @@
 """The minima that may be lowest at a point: those stored near it, carried along from where they were solved last.
 
+Stored are those of the diagram's cells, those met between the cells, and those of a lattice of points of its own, searched
+when something near them is asked for: so that what is found does not depend on the diagram's grid.
+
 By the envelope theorem the slope of a minimum's loss is known where it has been solved. A contender whose loss, continued
 along it, stays above that of the lowest minimum by more than it can bend is not solved again.
 """
@@ -17,8 +20,14 @@ WINDOW = 2
 NOTED = 0.2
 """So are minima met between the cells at points no farther away than this."""
 
+LATTICE = 0.2
+"""Spacing of the lattice, in the logarithms of importance and density."""
+
+STARTS = 16
+"""Random starts at each of its points, beside the configurations and perturbations of them."""
+
 APART = 0.1
-"""Of minima stored near a point whose invariants differ by less only the nearest is tried."""
+"""Minima stored at different places near a point whose invariants differ by less are taken for one, and the nearest is tried."""
 
 AGAIN = 0.1
 """A minimum carried this far away from a point is solved from where it is stored, when that is nearer; where it does not exist, a
@@ -35,7 +44,7 @@ class Contenders:
     """The minima stored in the cells of a diagram and those noted between them, with what they have become."""
 
     def __init__(self, solver):
-        self.solver, self._noted, self._stored = solver, [], {}
+        self.solver, self._noted, self._stored, self._searched = solver, [], {}, set()
         self._logs = np.log(solver.diagram.density), np.log(solver.diagram.importance)
         self._place, self._tracks, self._cells = None, [], {}
 
@@ -85,6 +94,7 @@ class Contenders:
 
     def _near(self, u):
         """The tracks of all minima that may be lowest near u."""
+        self._search_around(u)
         windows = []
         for logs, x in zip(self._logs, u[::-1], strict=True):
             above = int(np.searchsorted(logs, x))
@@ -95,36 +105,64 @@ class Contenders:
             self._place, self._tracks = place, [*tracks, *self._between(u, keys)]
         return self._tracks
 
+    def _search_around(self, u):
+        """Note the minima of the points of the lattice around u that have not been searched."""
+        below, above = (bound(np.minimum(u / LATTICE, (np.inf, 0.0))).astype(int).tolist() for bound in (np.floor, np.ceil))
+        for at in product(*({low, high} for low, high in zip(below, above, strict=True))):
+            if at not in self._searched:
+                self._searched.add(at)
+                for state in self.solver.search(LATTICE * np.array(at), STARTS):
+                    self.note(state)
+
     def _in_cells(self, rows, columns):
         """Tracks of the minima stored in some cells, and their invariants: of those alike the one nearest to the middle."""
         if (rows, columns) in self._cells:
             return self._cells[rows, columns]
-        solver, tracks, keys = self.solver, [], []
+        solver, tracks, keys = self.solver, [], np.empty((0, self.solver.keys.shape[1]))
         cells = list(product(range(*rows), range(*columns)))
         middle = np.mean([solver.u[cell] for cell in cells], axis=0)
         for i, j in sorted(cells, key=lambda cell: np.sum((solver.u[cell] - middle) ** 2)):
             flat = i * solver.u.shape[1] + j
-            for k in range(*np.searchsorted(solver.diagram.minima_cell, [flat, flat + 1])):
-                if not keys or np.min(np.max(np.abs(np.array(keys) - solver.keys[k]), axis=1)) > APART:
-                    keys.append(solver.keys[k])
-                    if k not in self._stored:
-                        self._stored[k] = _Track(solver.stored(k))
-                    tracks.append(self._stored[k])
+            place = np.arange(*np.searchsorted(solver.diagram.minima_cell, [flat, flat + 1]))
+            new = place[_unlike(solver.keys[place], keys)]
+            keys = np.concatenate([keys, solver.keys[new]])
+            for k in new:
+                if k not in self._stored:
+                    self._stored[k] = _Track(solver.stored(k))
+                tracks.append(self._stored[k])
         self._cells[rows, columns] = tracks, keys
         return tracks, keys
 
     def _between(self, u, keys):
-        """Tracks of the minima noted near u that are unlike those with these invariants and each other."""
+        """Tracks of the minima noted near u that are unlike those with these invariants and those noted elsewhere."""
         if not self._noted:
             return []
-        points = np.array([track.origin.u for track in self._noted])
-        keys, tracks = list(keys), []
-        for k in np.flatnonzero(np.max(np.abs(points - u), axis=1) < NOTED):
-            key = self._noted[k].origin.key
-            if np.min(np.max(np.abs(np.array(keys) - key), axis=1)) > APART:
-                keys.append(key)
-                tracks.append(self._noted[k])
+        points, tracks = np.array([track.origin.u for track in self._noted]), []
+        away = np.max(np.abs(points - u), axis=1)
+        near = np.flatnonzero(away < NOTED)
+        for place in np.unique(points[near], axis=0):
+            members = [self._noted[k] for k in near if np.array_equal(points[k], place)]
+            own = np.array([track.origin.key for track in members])
+            new = _unlike(own, keys)
+            keys = np.concatenate([keys, own[new]])
+            tracks += [members[k] for k in new]
         return tracks
+
+
+def _unlike(own, keys):
+    """Which of the minima of one place, with invariants ``own``, are not among those of other places with invariants ``keys``.
+
+    They differ from each other, so that each of the others can be but one of them.
+    """
+    if not len(own) or not len(keys):
+        return np.arange(len(own))
+    apart = np.max(np.abs(own[:, None] - keys[None]), axis=2)
+    left = set(range(len(own)))
+    while np.min(apart) < APART:
+        one, other = np.unravel_index(np.argmin(apart), apart.shape)
+        apart[one], apart[:, other] = np.inf, np.inf
+        left.discard(int(one))
+    return np.array(sorted(left), dtype=int)
 
 
 class _Track:

@@ -155,6 +155,8 @@ def correct(curve, u):
                 return None
         move = -value * slope / square
         length = np.linalg.norm(move)
+        if size < 1e-11 and length > 0.3 * size:  # rounding is all that is left
+            break
         if length > 1.0 or length > 4 * size:
             return None
         u, size = u + move, length

@@ -10,6 +10,9 @@ MERGED = 1e-8
 """Two solutions whose invariants differ by less are one."""
 
 
+SAME_WAY = 1e-6
+"""A minimum followed to a point and back differs by less from what it was."""
+
 HARDLY = 1e-5
 """Norms and cosines below this are zero in a state at the limit of its stability."""
 
@@ -52,9 +55,19 @@ class Crossing:
         return self._solved
 
     def exists(self, u):
-        """Whether both are minima at u."""
+        """Whether both are minima at u, and the same ones as before: the way back leads to where they came from."""
         pair = self.solve(u)
-        return pair is not None and all(state.stable for state in pair)
+        return pair is not None and all(state.stable for state in pair) and (self.base is not None or self._reversible(pair))
+
+    def _reversible(self, pair):
+        """Whether both minima become again what they were; a minimum that one of them becomes instead contends from now on."""
+        for new, old in zip(pair, self.states, strict=True):
+            back = self.solver.stationary(new, old.u)
+            if not back.converged or far(back, old) > SAME_WAY:
+                if back.converged and back.stable and far(back, old) < MOVED:
+                    self.solver.contenders.note(back)
+                return False
+        return True
 
     def value(self, u):
         solved = self._solve(u)
@@ -148,7 +161,7 @@ class Softening:
         self.trail.append((u, self.states))
 
     def turning(self, u):
-        """Lowest one-sided third derivative of the loss along soft directions; the order changes where it becomes negative."""
+        """The lowest derivative along soft directions that decides the order, which changes where it becomes negative."""
         return turning_direction(self.solver.stationary(self.states[0], u))[0]
 
     def rival(self, u):
@@ -171,14 +184,14 @@ class Softening:
 
 
 class Turning:
-    """The curve on which the third derivative of a symmetric state along its soft mode vanishes."""
+    """The curve on which the third (or fourth) derivative of a symmetric state along its soft mode vanishes."""
 
     def __init__(self, softening):
         self.state, self.mode = softening.states[0], softening.mode
 
     def value(self, u):
         state = self.state.solver.stationary(self.state, u)
-        return self.mode.third_derivative(state) if state.converged else np.nan
+        return self.mode.turning(state) if state.converged else np.nan
 
     def slope(self, u):
         return inward_difference(self.value, u, 1e-4)

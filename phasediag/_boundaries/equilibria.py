@@ -3,8 +3,10 @@
 import numpy as np
 
 from .._minimizing import newton
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, invariants, settle
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, invariants, settle
 from ..candidates import configurations
+from ..minima import starting_points
+from ..model import cell_model
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .blocks import blocks, separated
 from .contenders import Contenders
@@ -12,6 +14,9 @@ from .continuation import Box, inward_difference, point
 from .frames import frames_around
 from .grid import beside, nodes
 from .states import MOVED, NO_LINK, State, far
+
+SEED = 0
+"""Of the random starts of a search: the same at every point."""
 
 FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
@@ -87,6 +92,19 @@ class Solver:
         new = State(self, settled.x, state.frames, state.free, u)
         new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
         return new
+
+    def search(self, u, n_starts):
+        """The minima found at u from starts of their own, lowest first."""
+        model = cell_model(self.n, self.m, *point(u), self.diagram.activation)
+        starts = starting_points(model, n_starts, np.random.default_rng(SEED))
+        found, known = [], set()
+        for frame in [self.all_free] if self.patterns is None else self.patterns:
+            if frame.tobytes() not in known:
+                known.add(frame.tobytes())
+                control = (np.repeat(part[None], len(starts), axis=0) for part in self.control(u))
+                settled = settle(starts * frame, self.m, *control, relu=self.relu, free=frame)
+                found += [self.recognized(one.x, frame, u) for one in distinct(settled, self.m, self.classes)]
+        return sorted(found, key=lambda state: state.loss)
 
     def _failed(self, state, u):
         new = State(self, state.x, state.frames, state.free, u)

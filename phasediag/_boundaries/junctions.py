@@ -125,11 +125,11 @@ def _ceasing(curve, u):
         u = _cusp(pair[0], u)
         return None if u is None else Junction("critical point", u, [])
     for state, other in (pair, pair[::-1]):
-        symmetric = state if state.held else solver.symmetrized(state, u)
-        if symmetric is not None and far(symmetric, state) < 0.05 and abs(symmetric.curvature) < 0.05:
-            found = _meeting(symmetric, other, u)
-            if found and np.linalg.norm(found.u - u) < solver.box.step:
-                return found
+        for symmetric in (state if state.held else None, solver.symmetrized(state, u)):
+            if symmetric is not None and far(symmetric, state) < 0.05 and abs(symmetric.curvature) < 0.05:
+                found = _meeting(symmetric, other, u)
+                if found and np.linalg.norm(found.u - u) < solver.box.step:
+                    return found
     return None
 
 

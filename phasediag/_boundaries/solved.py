@@ -4,6 +4,7 @@ Minima are carried along as warm starts, never looked up: at every point the two
 followed from wherever it is met first to the junctions at its ends; from there, the other curves that meet in them.
 """
 
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -12,12 +13,12 @@ from .._minimizing.stationary_points import invariants
 from ..boundaries import PhaseBoundary
 from . import continuation
 from .continuation import follow
-from .curves import Softening, located
+from .curves import Crossing, Softening, located
 from .equilibria import Solver
 from .grid import Corners
 from .junctions import Junction, junction, junction_ahead, junction_between
 from .spinodals import find_spinodals
-from .stability import offspring
+from .stability import TINY, offspring, rival
 from .states import far
 
 JUMP = 0.15
@@ -32,6 +33,18 @@ SAME_JUNCTION = 1e-7
 NEAR = 0.05
 """Minima of one shape on curves through one point are the same when their invariants differ by less."""
 
+RING = 0.25
+"""What else leaves a junction is sought on a circle of this many full steps around it,"""
+DIRECTIONS = 16
+"""between so many points,"""
+RING_JUMP = 0.05
+"""whose lowest minima differ in their phase or by more than this in their invariants."""
+
+LOOKED_AT = 3
+"""Whether what a curve separates is the lowest is looked at again in so many of its points,"""
+ASIDE = 1e-3
+"""this part of a full step beside it."""
+
 MOST_CURVES = 200
 """No more curves than this are followed."""
 
@@ -41,6 +54,7 @@ def solved_boundaries(diagram):
     network = _Network(Solver(diagram))
     for a, b in list(_differing(network.solver)):
         network.cross(a, b)
+    network.close()
     corners = Corners()
     for node in network.junctions:
         if node.kind == "triple point":
@@ -76,7 +90,7 @@ class _Network:
             if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
                 continue
             trace = _Trace(u, curve, self.junctions)
-            if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns:
+            if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns or trace.hollow:
                 continue
             self.traces.append(trace)
             for node in trace.junctions:
@@ -86,6 +100,35 @@ class _Network:
                         if state.stable:
                             self.solver.contenders.note(state)
                     waiting.extend(node.departures())
+
+    def close(self):
+        """Follow what else leaves the junctions, and end curves that stopped short of a junction known by now in it.
+
+        Curves on which something lies lower that was not known when they were followed give way to what does.
+        """
+        for node in self.junctions:  # grows meanwhile
+            for a, b in _around(node, self.solver):
+                self.cross(a, b)
+        for trace in list(self.traces):
+            contested, good = trace.contested()
+            if contested:
+                self.traces.remove(trace)
+                for u, curve in good:
+                    self.visit(u, curve)
+                for a, b in contested:
+                    self.cross(a, b)
+        for trace in self.traces:
+            trace.end_at(self.junctions)
+
+
+def _around(node, solver):
+    """Yield the lowest minima of neighbouring points on a circle around a junction between which it may change."""
+    angles = 2 * np.pi * (np.arange(DIRECTIONS) + 0.123) / DIRECTIONS
+    ring = [node.u + RING * solver.box.step * np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
+    states = [solver.lowest_near(u) if not solver.box.outside(u) else None for u in ring]
+    for a, b in zip(states, [*states[1:], states[0]], strict=True):
+        if a is not None and b is not None and (a.phase != b.phase or far(a, b) > RING_JUMP):
+            yield a, b
 
 
 def _turned(node):
@@ -102,28 +145,64 @@ class _Trace:
     def __init__(self, u, curve, known):
         self.curve, self.junctions, self.ends = curve, [], []
         curve.move_to(u)
-        origin, base = curve.states, getattr(curve, "base", None)
-        self.trail = [(u, origin)]
+        self.trail = [(u, curve.states)]
         for sense in (1.0, -1.0):
-            curve.states, curve.trail = origin, []
-            if base is not None:
-                curve.base = base
-            more, reason, against = follow(curve, u, curve.solver.box, sense, junction_between, junction_ahead)
-            trail = curve.trail
+            way = copy(curve)
+            way.trail = []
+            more, reason, against = follow(way, u, way.solver.box, sense, junction_between, junction_ahead)
+            trail = way.trail
             if reason in ("corner", "end"):
                 last = more[-1] if more else u
-                node = against if isinstance(against, Junction) else _end(curve, last, against, known)
+                node = against if isinstance(against, Junction) else _end(way, last, against, known)
                 reason = node.kind if node else "unresolved"
                 if node:
                     self.junctions.append(node)
-                    trail = [*trail, (node.u, curve.solve(node.u) or (trail[-1][1] if trail else origin))]
+                    trail = [*trail, (node.u, way.solve(node.u) or (trail[-1][1] if trail else self.trail[0][1]))]
             elif len(more) > len(trail):  # the last point lies on an edge
-                trail = [*trail, (more[-1], curve.solve(more[-1]) or curve.states)]
+                trail = [*trail, (more[-1], way.solve(more[-1]) or way.states)]
             self.trail = [*self.trail, *trail] if sense > 0 else [*trail[::-1], *self.trail]
             self.ends = [*self.ends, reason] if sense > 0 else [reason, *self.ends]
             if reason == "closed":
                 self.ends = ["closed", "closed"]
                 break
+
+    def contested(self):
+        """Where something lies lower than its two minima, on it or on either side, and where nothing does.
+
+        Looked at in some places: a list of pairs of the lowest minima on the two sides, and one of (u, curve).
+        """
+        pairs, good = [], []
+        if self.curve.order == "continuous" or self.ends[0] == "closed":
+            return pairs, good
+        inner = self.trail[1:-1] or self.trail
+        for k in np.unique(np.linspace(0, len(inner) - 1, LOOKED_AT).round().astype(int)):
+            u, states = inner[k]
+            curve = Crossing(*(state.solver.stationary(state, u) for state in states))
+            slope = curve.slope(u)
+            if not np.all(np.isfinite(slope)) or not np.any(slope) or not curve.exists(u):
+                continue
+            aside = ASIDE * curve.solver.box.step * slope / np.linalg.norm(slope)
+            if any(curve.solver.box.outside(there) for there in (u - aside, u + aside)):
+                continue
+            known = [[curve.solver.stationary(state, there) for state in curve.states] for there in (u - aside, u + aside)]
+            lowest = [
+                rival(there, both) or min(both, key=lambda state: state.loss)
+                for there, both in zip((u - aside, u + aside), known, strict=True)
+            ]
+            if all(any(far(state, own) < 1e-9 for own in both) for state, both in zip(lowest, known, strict=True)):
+                good.append((u, curve))
+            else:
+                pairs.append(tuple(lowest))
+        return pairs, good
+
+    def end_at(self, known):
+        """End in a known junction where it stopped just short of it."""
+        for side in (0, -1):
+            if self.ends[side] == "unresolved":
+                u, states = self.trail[side]
+                node = _at_junction(known, u, states, self.curve.solver.box)
+                if node is not None:
+                    self.ends[side], self.trail[side] = node.kind, (node.u, states)
 
     @property
     def points(self):
@@ -137,6 +216,11 @@ class _Trace:
     def returns(self):
         """Whether it hardly leaves the junction to which it returns: its minima are then not told apart."""
         return bool(np.linalg.norm(self.points[0] - self.points[-1]) < SAME_JUNCTION and self.ends[0] != "closed")
+
+    @property
+    def hollow(self):
+        """Whether its two minima are nowhere told apart: one is about to turn into the other, continuously."""
+        return self.curve.order == "first" and all(far(*pair) < TINY for _, pair in self.trail)
 
     @property
     def along_the_edge(self):
@@ -200,15 +284,15 @@ class _Trace:
 
 def _end(curve, u, against, known):
     """The junction at which a curve ends that stops at u: the nearer one of the one solved for and a known one; or None."""
-    found = junction(curve, u, against), _at_junction(known, u, curve)
+    found = junction(curve, u, against), _at_junction(known, u, curve.states, curve.solver.box)
     return min((node for node in found if node), key=lambda node: np.linalg.norm(node.u - u), default=None)
 
 
-def _at_junction(known, u, curve):
+def _at_junction(known, u, states, box):
     """The known junction at which a curve stops that cannot be solved up to it: one of its minima meets others there."""
     for node in known:
-        if np.linalg.norm(node.u - u) < 1e-3 * curve.solver.box.step and any(
-            a.shape == b.shape and far(a, b) < NEAR for a in curve.states for b in node.states
+        if np.linalg.norm(node.u - u) < 1e-3 * box.step and any(
+            a.shape == b.shape and far(a, b) < NEAR for a in states for b in node.states
         ):
             return node
     return None

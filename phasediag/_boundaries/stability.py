@@ -10,6 +10,15 @@ from .states import MOVED, NO_LINK, State, far
 STEP = 2e-4
 """Distance of the points from which one-sided second and third derivatives are extrapolated."""
 
+EQUALLY = 1e-7
+"""Directions whose curvatures differ by less are equally soft."""
+
+NO_THIRD = 1e-7
+"""Third derivatives below this are 0 by symmetry."""
+
+FOURTH_STEP = 3e-3
+"""Amplitudes of a mode from which its fourth derivative is taken are this and its multiples."""
+
 SOFT = 1e-2
 """A direction with a lower curvature may lead to a minimum nearby."""
 
@@ -123,6 +132,7 @@ class Mode:
 
     def __init__(self, state):
         self.direction = turning_direction(state)[1]
+        self.two_sided = self.direction is not None and is_two_sided(state, self.direction)
         self.enters = self.direction is not None and any(
             np.allclose(enter, _moving(state, self.direction)) for enter in entrances(state)
         )
@@ -130,7 +140,11 @@ class Mode:
     def curvature(self, state):
         return self._derivatives(state)[0]
 
-    def third_derivative(self, state):
+    def turning(self, state):
+        """What becomes negative where the order changes: the third derivative or, where symmetry makes it 0, the fourth."""
+        if self.two_sided:
+            direction = breaking_curvature(state, self.direction)[1]
+            return fourth_derivative(state, derivatives_of(state, _moving(state, direction))[2])
         return self._derivatives(state)[1]
 
     def move_to(self, state):
@@ -151,13 +165,47 @@ def _moving(state, direction):
 def turning_direction(state):
     """The lowest third derivative among the directions that are equally soft, and its direction; NaN where there is none.
 
-    The order changes where it becomes negative.
+    The order changes where it becomes negative. Of a direction that is as soft as its opposite, third derivatives are opposite;
+    where they are 0 by symmetry, the fourth derivative counts.
     """
     directions = soft_directions(state)
     if not directions:
         return np.nan, None  # its symmetry does not break
     lowest = min(curvature for curvature, _, _ in directions)
-    return min((found[1:] for found in directions if found[0] < lowest + 1e-5), key=lambda found: found[0])
+    third, direction = min((found[1:] for found in directions if found[0] < lowest + EQUALLY), key=lambda found: found[0])
+    return (fourth_derivative(state, direction) if is_two_sided(state, direction) else third), direction
+
+
+def is_two_sided(state, direction):
+    """Whether a direction and its opposite are alike: equally soft, both without a third derivative."""
+    (curvature, third, _), (opposite, _, _) = (derivatives_of(state, _moving(state, way)) for way in (direction, -direction))
+    return abs(third) < NO_THIRD and abs(curvature - opposite) < NO_THIRD
+
+
+def fourth_derivative(state, direction):
+    """Fourth derivative of the loss along a two-sided soft direction, the other parameters at their best.
+
+    From its slopes at three amplitudes, odd functions of them: a κ + a³ q/6 + a⁵ s/120.
+    """
+    amplitudes = FOURTH_STEP * np.arange(1, 4)
+    slopes = [_reduced_slope(state, direction, amplitude) for amplitude in amplitudes]
+    return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
+
+
+def _reduced_slope(state, direction, amplitude):
+    """Derivative of the loss in the amplitude of a mode to which the other parameters respond."""
+    solver, x = state.solver, state.x + amplitude * direction
+    control, frame = solver.control(state.u), np.flatnonzero(state.frame)
+    mode = _moving(state, direction)[frame]
+    across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
+    for _ in range(20):
+        hessian = newton.pinned_hessian(x, solver.m, *control, solver.relu, solver.store)[np.ix_(frame, frame)]
+        gradient = newton.gradient_of(solver.store)[frame].copy()
+        response = across @ np.linalg.lstsq(across.T @ hessian @ across, -across.T @ gradient, rcond=1e-9)[0]
+        x[frame] += response
+        if np.max(np.abs(response)) < 1e-13:
+            break
+    return float(mode @ gradient / (mode @ mode))
 
 
 def offspring(state):
