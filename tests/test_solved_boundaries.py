@@ -300,7 +300,7 @@ def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
 
 
 def pick(count, boundary):
-    """Some inner points of a boundary, spread over its length: at its ends minima can be too near to each other to be told apart."""
+    """Some inner points of a boundary, spread over its length: at its ends minima can be too near to be told apart."""
     u = np.log([boundary.importance, boundary.density])
     along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(u, axis=1), axis=0)))
     return np.unique(np.searchsorted(along, along[-1] * np.linspace(0.1, 0.9, count)).clip(1, len(along) - 2))

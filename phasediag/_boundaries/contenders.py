@@ -44,13 +44,15 @@ class Contenders:
     """The minima stored in the cells of a diagram and those noted between them, with what they have become."""
 
     def __init__(self, solver):
-        self.solver, self._noted, self._stored, self._searched = solver, [], {}, set()
+        self.solver, self._noted, self._stored, self._searched = solver, {}, {}, set()
+        self._count = 0
         self._logs = np.log(solver.diagram.density), np.log(solver.diagram.importance)
         self._place, self._tracks, self._cells = None, [], {}
 
     def note(self, state):
         """Let a minimum met between the cells contend near by."""
-        self._noted.append(_Track(state))
+        self._noted.setdefault(tuple(state.u.tolist()), []).append(_Track(state))
+        self._count += 1
 
     def lowest(self, u, bound=np.inf, known=()):
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: states at u, not to be met again."""
@@ -99,7 +101,7 @@ class Contenders:
         for logs, x in zip(self._logs, u[::-1], strict=True):
             above = int(np.searchsorted(logs, x))
             windows.append((max(above - WINDOW, 0), min(above + WINDOW, logs.size)))
-        place = (*windows, *np.round(u / NOTED * 4).astype(int).tolist(), len(self._noted))
+        place = (*windows, *np.round(u / NOTED * 4).astype(int).tolist(), self._count)
         if place != self._place:
             tracks, keys = self._in_cells(*windows)
             self._place, self._tracks = place, [*tracks, *self._between(u, keys)]
@@ -137,11 +139,9 @@ class Contenders:
         """Tracks of the minima noted near u that are unlike those with these invariants and those noted elsewhere."""
         if not self._noted:
             return []
-        points, tracks = np.array([track.origin.u for track in self._noted]), []
-        away = np.max(np.abs(points - u), axis=1)
-        near = np.flatnonzero(away < NOTED)
-        for place in np.unique(points[near], axis=0):
-            members = [self._noted[k] for k in near if np.array_equal(points[k], place)]
+        places, tracks = list(self._noted), []
+        for k in np.flatnonzero(np.max(np.abs(np.array(places) - u), axis=1) < NOTED):
+            members = self._noted[places[k]]
             own = np.array([track.origin.key for track in members])
             new = _unlike(own, keys)
             keys = np.concatenate([keys, own[new]])
