@@ -11,6 +11,8 @@ STAGES = 4  # how many stages back the sums are watched for having settled
 # On the estimated tail. Of 21 000 random and adversarial outputs none erred by more than 0.73 of its tolerance in a slope, or by
 # more than 0.29 of the declared error in the loss.
 CAUTION = 1.25
+# The slopes are watched up to so many nodes, and again once loss and common slopes have come so near, in tolerances.
+EARLY, NEAR = 96.0, 100.0
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
 NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
@@ -56,14 +58,19 @@ def _unit(j, n, p, p_i, scale, root):
 
 
 @jit(inner=True, once=True)
-def _tail(recent, size, stage, power, end, p, p_i, scale, root, enough):
-    """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``."""
+def _tail(recent, size, stage, power, end, p, p_i, scale, root, common, enough):
+    """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``.
+
+    Of the sums that all features have in ``common``, or of the slopes in a_j. What the longest window has added counts as if all
+    that follows had one sign; what shorter ones have, which tell of signs that change, as if they went on doing so.
+    """
     n = p.size
-    for at in range(0, STAGES * size, size):
-        recent[at + 2 * n + 7] = 1.0 / ((end / recent[at + 2 * n + 6]) ** power - 1.0) ** 2
+    for back in range(STAGES):
+        at = (stage - back) % STAGES * size
+        growth = (end / recent[at + 2 * n + 6]) ** power
+        recent[at + 2 * n + 7] = 1.0 / ((growth - 1.0) * (growth + (1.0 if back < STAGES - 1 else -1.0)))
     error = 0.0
-    for turn in range(n, 2 * n + 3):
-        j = turn if turn < n + 3 else turn - (n + 3)
+    for j in range(n if common else 0, n + 3 if common else n):
         re = im = most = 0.0
         for back in range(STAGES):
             at = (stage - back) % STAGES * size
@@ -124,8 +131,9 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
         narrow_sums[m] = 0.0
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
     smallest = _three_smallest(a)
-    stage, lanes, size = 0, DOUBLES, 2 * n + 8
+    stage, lanes, size, watched = 0, DOUBLES, 2 * n + 8, 0
     first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
+    last_watched = EARLY
     while True:
         new = stage % STAGES * size
         recent[new + 2 * n + 6] = first - 1.0
@@ -141,7 +149,10 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             else:
                 call(kernels[2], (first, 1.0 / unit, few, slack < math.inf, p_i, n, narrow, narrow_sums))
             first += lanes
-        for j in range(n + 3):
+        watches = first - 1.0 <= last_watched
+        ends = first > sure or first + lanes - 1 > most
+        watched = watched + 1 if watches else 0
+        for j in range(0 if watches or ends or (lanes == DOUBLES and first > fine) else n, n + 3):
             if lanes == DOUBLES:
                 re, im = take(work, j * ROW + SLOPE * DOUBLES) if j < n else take(sums, 2 * DOUBLES * (j - n))
             else:
@@ -157,11 +168,16 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             return
         if stage >= STAGES:
             power = _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
-            error = _tail(recent, size, stage, power, end, p, p_i, scale, root, tolerance)
-            if error <= tolerance:
+            error = 0.0
+            for common in (True, False):
+                if error <= tolerance:
+                    error = max(error, _tail(recent, size, stage, power, end, p, p_i, scale, root, common, NEAR * tolerance))
+                if common and error <= NEAR * tolerance:
+                    last_watched = math.inf
+            if error <= tolerance and watched > STAGES:
                 found[3] = error
                 return
-        if first + lanes - 1 > most:
+        if ends:
             found[3] = math.inf
             return
         stage += 1
