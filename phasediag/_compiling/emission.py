@@ -64,12 +64,10 @@ class Lanes:
 
     def total(self, value):
         """The sum of the lanes as a double, in one fixed order."""
-        wide, number = ir.VectorType(ir.DoubleType(), self.count), ir.DoubleType()
-        if value.type != wide:
-            value = self.builder.fpext(value, wide)
-        kind = ir.FunctionType(number, [number, wide])
-        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.v{self.count}f64")
-        return self.builder.call(add, [ir.Constant(number, 0.0), value], fastmath=("reassoc",))
+        kind = ir.FunctionType(self.number, [self.number, self.kind])
+        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.{self.suffix}")
+        found = self.builder.call(add, [ir.Constant(self.number, 0.0), value], fastmath=("reassoc",))
+        return found if self.number == ir.DoubleType() else self.builder.fpext(found, ir.DoubleType())
 
     def polynomial(self, x, *coefficients):
         value = self.constant(coefficients[-1])

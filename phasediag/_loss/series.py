@@ -8,9 +8,10 @@ from .nodes import SLOPE, take
 from .rows import NARROW_ROW, ROW, narrow_row, start_row
 
 STAGES = 4  # how many stages back the sums are watched for having settled
-# On the estimated tail. Of 21 000 random and adversarial outputs none erred by more than 0.73 of its tolerance in a slope, or by
-# more than 0.29 of the declared error in the loss.
+# On the estimated tail. Of 950 random and adversarial outputs of 3 to 80 features none erred by more than 0.85 of its tolerance
+# in a slope, or by more than 0.58 of it in the loss.
 CAUTION = 1.25
+MANY, APART = 12, 1.02  # features, and the ratio of weights, from which on terms of the smallest weights are of many phases
 # The slopes are watched up to so many nodes, and again once loss and common slopes have come so near, in tolerances.
 EARLY, NEAR = 96.0, 100.0
 SURELY = 1e-17  # probability of being inactive below which none is told from it
@@ -21,18 +22,20 @@ SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
 
 
 @jit(inner=True, once=True)
-def _three_smallest(a):
-    """The three smallest |a_j|; infinite where there are no three."""
-    low = middle = high = math.inf
+def _four_smallest(a):
+    """The four smallest |a_j| in order; infinite where there are no four."""
+    first = second = third = fourth = math.inf
     for j in range(a.size):
         size = abs(a[j])
-        if size < low:
-            low, middle, high = size, low, middle
-        elif size < middle:
-            middle, high = size, middle
-        elif size < high:
-            high = size
-    return low, middle, high
+        if size < first:
+            first, second, third, fourth = size, first, second, third
+        elif size < second:
+            second, third, fourth = size, second, third
+        elif size < third:
+            third, fourth = size, third
+        elif size < fourth:
+            fourth = size
+    return first, second, third, fourth
 
 
 @jit(inner=True, once=True)
@@ -45,6 +48,17 @@ def _slowest_power(omega, a_i, smallest):
     if smallest[2] < math.inf:
         three = omega * smallest[2] / (2.0 + omega * smallest[2])
     return one + two + min(own, 1.0 + three)
+
+
+@jit(inner=True, once=True)
+def _many_phases(smallest, n):
+    """Whether the slowest terms have so many phases that their sums fall by a power faster than those of one phase (measured)."""
+    return (
+        n >= MANY
+        and smallest[1] > APART * smallest[0]
+        and smallest[2] > APART * smallest[1]
+        and smallest[3] > APART * smallest[2]
+    )
 
 
 @jit(inner=True, once=True)
@@ -130,7 +144,8 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
     for m in range(NARROW_SUMS):
         narrow_sums[m] = 0.0
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
-    smallest = _three_smallest(a)
+    smallest = _four_smallest(a)
+    faster = 1.0 if _many_phases(smallest, n) else 0.0
     stage, lanes, size, watched = 0, DOUBLES, 2 * n + 8, 0
     first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
     last_watched = EARLY
@@ -167,7 +182,7 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             found[3] = rest
             return
         if stage >= STAGES:
-            power = _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
+            power = faster + _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
             error = 0.0
             for common in (True, False):
                 if error <= tolerance:
