@@ -193,10 +193,11 @@ def _rows(
         length[j] = math.sqrt(length[j])
     for i in range(start, stop):
         orthogonal = 0.0
-        for j in range(n):
-            gram[j] = 0.0
-            for k in range(m):
+        gram[:] = 0.0
+        for k in range(m):
+            for j in range(n):
                 gram[j] += weights[k, i] * weights[k, j]
+        for j in range(n):
             if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
                 orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
                 gram[j] = 0.0
