@@ -8,8 +8,8 @@ from .nodes import SLOPE, take
 from .rows import NARROW_ROW, ROW, narrow_row, start_row
 
 STAGES = 4  # how many stages back the sums are watched for having settled
-# On the estimated tail. Of 950 random and adversarial outputs of 3 to 80 features none erred by more than 0.85 of its tolerance
-# in a slope, or by more than 0.58 of it in the loss.
+# On the estimated tail. Of 950 random and adversarial outputs of 3 to 80 features, summed much further by a copy of this rule in
+# complex double precision, none erred by more than 0.85 of its tolerance in a slope, or by more than 0.58 of it in the loss.
 CAUTION = 1.25
 MANY, APART = 12, 1.02  # features, and the ratio of weights, from which on terms of the smallest weights are of many phases
 # The slopes are watched up to so many nodes, and again once loss and common slopes have come so near, in tolerances.
