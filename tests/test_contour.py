@@ -287,6 +287,32 @@ def test_sparse_models_take_some_hundreds_of_nodes(n, m, density):
     assert np.all(fine_error < error)
 
 
+@pytest.mark.parametrize("kind", ["generic", "kinks", "equal", "small and equal", "jitter"])
+@pytest.mark.parametrize("density", [0.3, 0.05, 0.005])
+def test_many_features_end_their_sums_within_the_tolerance(kind, density):
+    """Where the many phases of many features shorten the sums, ten times finer ones differ by no more than was declared."""
+    rng = np.random.default_rng([len(kind), int(1e4 * density)])
+    for n, m in ((14, 4), (24, 6), (40, 8)):
+        weights, bias = rng.normal(size=(m, n)) / np.sqrt(m), 0.1 * rng.normal(size=n)
+        if kind == "kinks":
+            bias = -np.array([row[rng.choice(n, 2, replace=False)].sum() for row in weights.T @ weights])
+        elif kind != "generic":
+            weights[:, 5:] = weights[:, 5:6] * np.sign(rng.normal(size=n - 5))
+            weights[:, :5] *= 0.1 if kind == "small and equal" else 1.0
+            weights *= 1 + (0.05 if kind == "jitter" else 0.0) * rng.normal(size=n)
+        span, p = (0, 8), np.full(n, density)
+        loss, slope, slope_b, error, nodes = (x[:8] for x in rows(weights, bias, p, span=span))
+        fine = rows(weights, bias, p, tolerance=1e-13, slope_tolerance=1e-12, max_nodes=1 << 18, span=span)
+        fine_loss, fine_slope, fine_slope_b, fine_error, fine_nodes = (x[:8] for x in fine)
+        answered = np.isfinite(fine_loss)
+        assert answered.sum() >= 4 and np.all(fine_nodes >= nodes)
+        gram = np.array([gram_row(weights, i) for i in range(8)])
+        unit = SLOPE_TOLERANCE * np.sqrt([scale_of(i, gram[i], bias[i], p) for i in range(8)])
+        assert np.all((np.abs(loss - fine_loss) <= error + fine_error)[answered])
+        assert np.all((np.abs(slope_b - fine_slope_b) <= unit)[answered])
+        assert np.all((np.abs(slope - fine_slope) <= unit[:, None] * np.sqrt(p / 3))[answered])
+
+
 def test_outputs_that_are_never_or_always_active_need_no_nodes():
     """A bias beyond the reach of z gives E x² or the linear loss in closed form; a zero column only its bias."""
     rng = np.random.default_rng(4)

@@ -22,6 +22,7 @@ class Lanes:
         self.zero = self.constant(0.0)
 
     def constant(self, value):
+        """A vector with equal lanes that is known when the code is emitted."""
         return ir.Constant(self.kind, [value] * self.count)
 
     def splat(self, value):
@@ -32,10 +33,12 @@ class Lanes:
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, self.count), [0] * self.count))
 
     def fma(self, a, b, c):
+        """a b + c of real vectors, rounded once."""
         kind = ir.FunctionType(self.kind, [self.kind] * 3)
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix}"), [a, b, c])
 
     def mul(self, a, b):
+        """The product of real vectors."""
         return self.builder.fmul(a, b)
 
     def add(self, a, b):
@@ -43,6 +46,7 @@ class Lanes:
         return tuple(self.builder.fadd(x, y) for x, y in zip(a, b, strict=True))
 
     def neg(self, a):
+        """The negative of a complex number."""
         return tuple(self.builder.fneg(x) for x in a)
 
     def scale(self, a, by):
@@ -64,14 +68,13 @@ class Lanes:
 
     def total(self, value):
         """The sum of the lanes as a double, in one fixed order."""
-        wide, number = ir.VectorType(ir.DoubleType(), self.count), ir.DoubleType()
-        if value.type != wide:
-            value = self.builder.fpext(value, wide)
-        kind = ir.FunctionType(number, [number, wide])
-        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.v{self.count}f64")
-        return self.builder.call(add, [ir.Constant(number, 0.0), value], fastmath=("reassoc",))
+        kind = ir.FunctionType(self.number, [self.number, self.kind])
+        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.{self.suffix}")
+        found = self.builder.call(add, [ir.Constant(self.number, 0.0), value], fastmath=("reassoc",))
+        return found if self.number == ir.DoubleType() else self.builder.fpext(found, ir.DoubleType())
 
     def polynomial(self, x, *coefficients):
+        """The polynomial in a real vector, constant coefficient first, by Horner's rule."""
         value = self.constant(coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):
             value = self.fma(value, x, self.constant(coefficient))
@@ -89,6 +92,7 @@ class Lanes:
         return tuple(self.builder.load(self.address(base, vector + part), align=8) for part in (0, 1))
 
     def store(self, base, vector, value):
+        """Write a complex vector, or two vectors, to a row."""
         for part in (0, 1):
             self.builder.store(value[part], self.address(base, vector + part), align=8)
 
@@ -99,8 +103,10 @@ class Lanes:
         return made
 
     def get(self, variable):
+        """The value of a variable."""
         return tuple(self.builder.load(part) for part in variable)
 
     def set(self, variable, value):
+        """Give a variable a new value."""
         for part, entry in zip(value, variable, strict=True):
             self.builder.store(part, entry)

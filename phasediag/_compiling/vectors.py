@@ -8,6 +8,7 @@ every run.
 
 import operator
 
+import numpy as np
 from llvmlite import ir
 from numba import cfunc, types
 from numba.core import cgutils
@@ -17,6 +18,14 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 LANES = 16
 FLOAT, WORD, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, WORDS, FLAGS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, ir.IntType(1)))
+
+
+def aligned(size, dtype=np.float32):
+    """Return a zero array that starts on a cache line, as whole vectors should."""
+    n_bytes = size * np.dtype(dtype).itemsize
+    raw = np.zeros(n_bytes + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n_bytes].view(dtype)
 
 
 class VectorType(types.Type):

@@ -21,6 +21,7 @@ import numpy as np
 
 from .._compiling.emission import DOUBLES
 from .._compiling.jit import address, call, jit
+from .._compiling.vectors import aligned
 from .few_active import add_few_active
 from .nodes import add_nodes
 from .pairs import PAIRS_ROW, TOTALS, add_pairs
@@ -164,11 +165,11 @@ def feature_losses(
     n = weights.shape[1]
     space = (
         np.empty((6, n)),
-        np.empty(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW),
-        np.empty((n + 1) * ROW),
-        np.empty((n + 1) * NARROW_ROW, np.float32),
-        np.empty(SUMS),
-        np.empty(NARROW_SUMS, np.float32),
+        aligned(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW, np.float64),
+        aligned((n + 1) * ROW, np.float64),
+        aligned((n + 1) * NARROW_ROW),
+        aligned(SUMS, np.float64),
+        aligned(NARROW_SUMS),
         np.empty(STAGES * (2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
@@ -192,10 +193,11 @@ def _rows(
         length[j] = math.sqrt(length[j])
     for i in range(start, stop):
         orthogonal = 0.0
-        for j in range(n):
-            gram[j] = 0.0
-            for k in range(m):
+        gram[:] = 0.0
+        for k in range(m):
+            for j in range(n):
                 gram[j] += weights[k, i] * weights[k, j]
+        for j in range(n):
             if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
                 orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
                 gram[j] = 0.0

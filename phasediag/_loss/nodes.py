@@ -158,6 +158,8 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
 
 @intrinsic
 def _terms(typing, first, unit, few, slopes, p_i, n, work, sums):
+    """As `add_nodes`, in the precision of ``work``."""
+
     def emit(context, builder, sig, args):
         *numbers, n, work, sums = args
         lanes = Lanes(builder, sig.args[6].dtype == types.float64)

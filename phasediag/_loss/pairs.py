@@ -37,7 +37,8 @@ def _pair(lanes, a, c, inverse_a, inverse_c, b):
     """Emit the integrals of (z⁺)², 2z⁺, 2z⁺u and 2z⁺v over the unit square, a ≥ c > 0."""
     mul, add, fma = lanes.builder.fmul, lanes.builder.fadd, lanes.fma
 
-    def crossing(z):  # of v, where z + cv = 0
+    def crossing(z):
+        """Emit the v in [0, 1] next to where z + cv = 0."""
         return lanes.clip(mul(lanes.builder.fneg(z), inverse_c))
 
     top, kink = add(a, b), crossing(b)
@@ -45,6 +46,7 @@ def _pair(lanes, a, c, inverse_a, inverse_c, b):
     sums = [[lanes.zero] * 4]
 
     def add_node(weight, v, loss, slope, inner):
+        """Emit the addition of one Gauss node: the integrals over u at v, ``inner`` that of 2z⁺u."""
         values = loss, slope, inner, mul(slope, v)
         sums[0] = [fma(weight, value, entry) for value, entry in zip(values, sums[0], strict=True)]
 

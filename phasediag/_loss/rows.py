@@ -1,10 +1,13 @@
-"""The workspace of the contour series: one row per feature, prepared for the first nodes (numba kernels)."""
+"""The workspace of the contour series: one row per feature, prepared for the first nodes (numba kernels).
+
+The sums of the slopes are zero to begin with, and again whenever `take` has taken them.
+"""
 
 import math
 
 from .._compiling.emission import DOUBLES, SINGLES
 from .._compiling.jit import jit
-from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, SLOPE, STEP_IM, STEP_RE, VECTORS, WEIGHT
+from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, STEP_IM, STEP_RE, VECTORS, WEIGHT
 
 ROW, NARROW_ROW = VECTORS * DOUBLES, VECTORS * SINGLES
 NUMBERS, NARROW_NUMBERS = ROW - DOUBLES, NARROW_ROW - SINGLES
@@ -29,8 +32,6 @@ def start_row(work, at, weight, ratio, a, offset, angle, first):
         c, s = (c - s) * (c + s), 2.0 * c * s
         size *= 2
     work[numbers + STEP_RE], work[numbers + STEP_IM] = c, s
-    for m in range(at + SLOPE * DOUBLES, at + (SLOPE + 2) * DOUBLES):
-        work[m] = 0.0
 
 
 @jit(inner=True)
@@ -46,5 +47,3 @@ def narrow_row(work, at, narrow, to):
         narrow[to + PHASE * SINGLES + DOUBLES + m] = c * x - s * y
         narrow[to + (PHASE + 1) * SINGLES + DOUBLES + m] = s * x + c * y
     narrow[here + STEP_RE], narrow[here + STEP_IM] = (c - s) * (c + s), 2.0 * c * s
-    for m in range(to + SLOPE * SINGLES, to + (SLOPE + 2) * SINGLES):
-        narrow[m] = 0.0

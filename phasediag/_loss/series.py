@@ -8,9 +8,12 @@ from .nodes import SLOPE, take
 from .rows import NARROW_ROW, ROW, narrow_row, start_row
 
 STAGES = 4  # how many stages back the sums are watched for having settled
-# On the estimated tail. Of 21 000 random and adversarial outputs none erred by more than 0.73 of its tolerance in a slope, or by
-# more than 0.29 of the declared error in the loss.
+# On the estimated tail. Of 950 random and adversarial outputs of 3 to 80 features, summed much further by a copy of this rule in
+# complex double precision, none erred by more than 0.85 of its tolerance in a slope, or by more than 0.58 of it in the loss.
 CAUTION = 1.25
+MANY, APART = 12, 1.02  # features, and the ratio of weights, from which on terms of the smallest weights are of many phases
+# The slopes are watched up to so many nodes, and again once loss and common slopes have come so near, in tolerances.
+EARLY, NEAR = 96.0, 100.0
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
 NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
@@ -19,18 +22,20 @@ SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
 
 
 @jit(inner=True, once=True)
-def _three_smallest(a):
-    """The three smallest |a_j|; infinite where there are no three."""
-    low = middle = high = math.inf
+def _four_smallest(a):
+    """The four smallest |a_j| in order; infinite where there are no four."""
+    first = second = third = fourth = math.inf
     for j in range(a.size):
         size = abs(a[j])
-        if size < low:
-            low, middle, high = size, low, middle
-        elif size < middle:
-            middle, high = size, middle
-        elif size < high:
-            high = size
-    return low, middle, high
+        if size < first:
+            first, second, third, fourth = size, first, second, third
+        elif size < second:
+            second, third, fourth = size, second, third
+        elif size < third:
+            third, fourth = size, third
+        elif size < fourth:
+            fourth = size
+    return first, second, third, fourth
 
 
 @jit(inner=True, once=True)
@@ -46,6 +51,17 @@ def _slowest_power(omega, a_i, smallest):
 
 
 @jit(inner=True, once=True)
+def _many_phases(smallest, n):
+    """Whether the slowest terms have so many phases that their sums fall by a power faster than those of one phase (measured)."""
+    return (
+        n >= MANY
+        and smallest[1] > APART * smallest[0]
+        and smallest[2] > APART * smallest[1]
+        and smallest[3] > APART * smallest[2]
+    )
+
+
+@jit(inner=True, once=True)
 def _unit(j, n, p, p_i, scale, root):
     """What a sum counts relative to: the slopes in a_j, then loss, slope in b and slope in a_i."""
     if j == n:
@@ -56,14 +72,19 @@ def _unit(j, n, p, p_i, scale, root):
 
 
 @jit(inner=True, once=True)
-def _tail(recent, size, stage, power, end, p, p_i, scale, root, enough):
-    """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``."""
+def _tail(recent, size, stage, power, end, p, p_i, scale, root, common, enough):
+    """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``.
+
+    Of the sums that all features have in ``common``, or of the slopes in a_j. What the longest window has added counts as if all
+    that follows had one sign; what shorter ones have, which tell of signs that change, as if they went on doing so.
+    """
     n = p.size
-    for at in range(0, STAGES * size, size):
-        recent[at + 2 * n + 7] = 1.0 / ((end / recent[at + 2 * n + 6]) ** power - 1.0) ** 2
+    for back in range(STAGES):
+        at = (stage - back) % STAGES * size
+        growth = (end / recent[at + 2 * n + 6]) ** power
+        recent[at + 2 * n + 7] = 1.0 / ((growth - 1.0) * (growth + (1.0 if back < STAGES - 1 else -1.0)))
     error = 0.0
-    for turn in range(n, 2 * n + 3):
-        j = turn if turn < n + 3 else turn - (n + 3)
+    for j in range(n if common else 0, n + 3 if common else n):
         re = im = most = 0.0
         for back in range(STAGES):
             at = (stage - back) % STAGES * size
@@ -123,9 +144,11 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
     for m in range(NARROW_SUMS):
         narrow_sums[m] = 0.0
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
-    smallest = _three_smallest(a)
-    stage, lanes, size = 0, DOUBLES, 2 * n + 8
+    smallest = _four_smallest(a)
+    faster = 1.0 if _many_phases(smallest, n) else 0.0
+    stage, lanes, size, watched = 0, DOUBLES, 2 * n + 8, 0
     first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
+    last_watched = EARLY
     while True:
         new = stage % STAGES * size
         recent[new + 2 * n + 6] = first - 1.0
@@ -141,7 +164,10 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             else:
                 call(kernels[2], (first, 1.0 / unit, few, slack < math.inf, p_i, n, narrow, narrow_sums))
             first += lanes
-        for j in range(n + 3):
+        watches = first - 1.0 <= last_watched
+        ends = first > sure or first + lanes - 1 > most
+        watched = watched + 1 if watches else 0
+        for j in range(0 if watches or ends or (lanes == DOUBLES and first > fine) else n, n + 3):
             if lanes == DOUBLES:
                 re, im = take(work, j * ROW + SLOPE * DOUBLES) if j < n else take(sums, 2 * DOUBLES * (j - n))
             else:
@@ -156,12 +182,17 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found
             found[3] = rest
             return
         if stage >= STAGES:
-            power = _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
-            error = _tail(recent, size, stage, power, end, p, p_i, scale, root, tolerance)
-            if error <= tolerance:
+            power = faster + _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
+            error = 0.0
+            for common in (True, False):
+                if error <= tolerance:
+                    error = max(error, _tail(recent, size, stage, power, end, p, p_i, scale, root, common, NEAR * tolerance))
+                if common and error <= NEAR * tolerance:
+                    last_watched = math.inf
+            if error <= tolerance and watched > STAGES:
                 found[3] = error
                 return
-        if first + lanes - 1 > most:
+        if ends:
             found[3] = math.inf
             return
         stage += 1

@@ -7,19 +7,16 @@ from .._compiling.jit import jit
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
 FAR = 1e5  # many times the tolerance: far from where the nodes end
+MOST_GROWTH, RARE_GROWTH = 0.45, 1.8  # the largest exponent of a feature's e^{λx}: of the digits asked for, and of log 1/p_j
 SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
 
 
 @jit(inner=True)
-def _envelope(y):
-    """The supremum over y' ≥ y of |φ(iy')| = |sinc(y'/2)|, from above."""
-    x = 0.5 * y
-    if x > 4.602:
-        return 1.0 / x
-    x *= x
-    if x > 7.0:
-        return 0.2173
-    return max(0.2173, 1.0 + x * (-1.0 / 6.0 + x * (1.0 / 120.0 + x * (-1.0 / 5040.0 + x / 362880.0))))
+def _envelope(x, inverse):
+    """The supremum over x' ≥ x of |φ(2ix')| = |sinc x'|, from above; without branches, which no processor would foresee."""
+    v = min(x * x, 7.0)
+    series = 1.0 + v * (-1.0 / 6.0 + v * (1.0 / 120.0 + v * (-1.0 / 5040.0 + v * (1.0 / 362880.0))))
+    return min(inverse, max(0.2173, series))
 
 
 @jit(inner=True, once=True)
@@ -28,24 +25,33 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
 
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
     """
-    one = two = three = ratio = 0.0
-    none = 1.0
+    one = two = three = largest = 0.0
+    none = lowest = 1.0
+    half = 0.5 * omega
     for j in range(a.size):
-        y = omega * abs(a[j])
-        beta = _envelope(y)
+        x = half * abs(a[j])
+        inverse = 1.0 / x  # a second division would take as long as all the rest
+        beta = _envelope(x, inverse)
         q = 1.0 - p[j]
         t = p[j] * beta
+        either = q + t
         # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
-        ratio = max(ratio, math.sqrt(3.0 * p[j]) * min(0.5, (1.0 + beta) / y) / (q + t))
+        moment = min(1.0, (1.0 + beta) * inverse)
+        moment *= moment * p[j]
+        square = either * either
+        if moment * lowest > largest * square:
+            largest, lowest = moment, square
         three = q * three + t * two
         two = q * two + t * one
-        one = (q + t) * one + t * none
+        one = either * one + t * none
         none *= q
+    ratio = math.sqrt(0.75 * largest / lowest)
     y = omega * abs(a_i)
-    f = p_i * _envelope(y)
+    beta = _envelope(0.5 * y, 2.0 / y)
+    f = p_i * beta
     g = h = 1.0
     if y > 0.0:
-        g = (1.0 + _envelope(y)) / y
+        g = (1.0 + beta) / y
         h = (1.0 + 2.0 * min(0.5, g)) / y
     g = p_i * min(0.5, g)
     h = p_i * min(1.0 / 3.0, h)
@@ -116,7 +122,13 @@ def short_period(a_i, p_i, a, p, b, reach, variance, scale, slack, tolerance, fo
     root = math.sqrt(scale)
     slopes = 2.0 * (1.0 + 1.0 / math.sqrt(least / 3.0)) / (root * slack)
     best = reach
-    rate = math.sqrt(2.0 * max(-math.log(tolerance), 1.0) / variance)
+    digits = max(-math.log(tolerance), 1.0)
+    rate = math.sqrt(2.0 * digits / variance)
+    # The best rate is at most that of a normal law, and lower where features are rare: not much above this.
+    for j in range(-1, a.size):
+        weight, density = (a_i, p_i) if j < 0 else (a[j], p[j])
+        if rate * abs(weight) > MOST_GROWTH * digits:
+            rate = min(rate, (MOST_GROWTH * digits - RARE_GROWTH * math.log(density)) / abs(weight))
     for _ in range(16):
         up = math.exp(rate * b)
         down = 1.0 / up

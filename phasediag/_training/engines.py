@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from .._compiling.jit import address
-from .._compiling.vectors import LANES
+from .._compiling.vectors import LANES, aligned
 from .cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
 from .entries import mixed, singles
 from .optimizers import mover, step_scalars
@@ -17,14 +17,6 @@ from .streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
 
 PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
-
-
-def aligned(size, dtype=np.float32):
-    """Return a zero array that starts on a cache line, as whole vectors should."""
-    n_bytes = size * np.dtype(dtype).itemsize
-    raw = np.zeros(n_bytes + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + n_bytes].view(dtype)
 
 
 def blocks(batch_size, most):
