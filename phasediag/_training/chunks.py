@@ -11,10 +11,11 @@ from threading import Event
 import numpy as np
 
 from .._compiling.vectors import LANES
-from .engines import Dense, Patterns, Sparse
+from .engines import Batched, Dense, Patterns, Sparse
 
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
-MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64}  # models of one chunk
+SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
+MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64, Batched: 64}  # models of one chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +94,13 @@ def engine(chunk):
     step = (n * m * vectors * LANES / 8 + 1.5 * n**2) / chunk.batch_size
     sparse = active * (10 + 4 * vectors + 45 * independent) + step
     dense = 5 * m * n / LANES * 1.2 + n / 3
-    return Sparse if sparse < dense else Dense
+    return (Sparse if independent else Batched) if sparse < dense else Dense
 
 
 def split(chunk, n_workers):
     """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
     n_models, kind = len(chunk.weights), Patterns if chunk.batch_size is None else engine(chunk)
-    unit = LANES if kind is Patterns else 1
+    unit = LANES if kind in SIDE_BY_SIDE else 1
     size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
     return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]
 

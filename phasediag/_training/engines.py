@@ -6,14 +6,17 @@ import numpy as np
 
 from .._compiling.jit import address
 from .._compiling.vectors import LANES
+from . import batched
 from .cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
-from .entries import mixed, singles
+from .entries import adder
+from .lists import BITS, BLOCK, draw_lists
 from .optimizers import mover, step_scalars
 from .products import outer, product
 from .sgd import routines, train_independent, train_shared
+from .sgd_batched import block_width, train_batched
 from .sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
-from .sgd_sparse import BLOCK, draw_sparse, preparer, train_sparse, weigher
-from .streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
+from .sgd_sparse import preparer, train_sparse, weigher
+from .streams import STATE, PatternLaw, draw_block
 
 PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
@@ -31,6 +34,26 @@ def blocks(batch_size, most):
     """Return the sizes of the fewest blocks of at most ``most`` samples, the larger ones first."""
     count = -(-batch_size // most)
     return np.array([batch_size // count + (i < batch_size % count) for i in range(count)])
+
+
+def in_lanes(rows):
+    """Return one row per model as vectors of sixteen models, padded by models of zeros."""
+    n_models, size = rows.shape
+    padded = np.zeros((-(-n_models // LANES) * LANES, size))
+    padded[:n_models] = rows
+    array = aligned(padded.size)
+    array[:] = padded.reshape(-1, LANES, size).transpose(0, 2, 1).ravel()
+    return array
+
+
+def out_of_lanes(array, n_models, size):
+    """Return one row of ``size`` numbers per model from vectors of sixteen models."""
+    return array.reshape(-1, size, LANES).transpose(0, 2, 1).reshape(-1, size)[:n_models]
+
+
+def word_limits(density):
+    """Return up to which random word of 32 bits a feature of each density is active."""
+    return (np.clip(np.rint(density * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
 
 
 @lru_cache(maxsize=8)
@@ -66,11 +89,13 @@ class _Trainer:
 class Patterns(_Trainer):
     """Few features: patterns of activity are counted, lanes are models that share samples or samples of one model."""
 
+    drawer = None  # the address of `draw_cells`, for types of arguments that are always the same and take a millisecond to find
+
     def set_up(self):
         """Lay models out in vectors of sixteen; unused lanes hold models at rest."""
         chunk, n, m = self.chunk, self.n, self.m
-        self.parameters = self._in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
-        self.importance = self._in_lanes(chunk.importance)
+        self.parameters = in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
+        self.importance = in_lanes(chunk.importance)
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
@@ -97,7 +122,9 @@ class Patterns(_Trainer):
         tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
         held, found = aligned(2**MOST_LEVELS, np.int32), np.zeros(2, np.int64)
         self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held, found)
-        self.routines += (address(draw_cells, self.keys[0], 0, 0, self.sizes, *self.law, self.space),)
+        if Patterns.drawer is None:
+            Patterns.drawer = address(draw_cells, self.keys[0], 0, 0, self.sizes, *self.law, self.space)
+        self.routines += (Patterns.drawer,)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
@@ -141,14 +168,6 @@ class Patterns(_Trainer):
         """Return the active features of a pattern."""
         return np.flatnonzero(pattern >> np.arange(self.n) & 1)
 
-    def _in_lanes(self, rows):
-        """Return one row per model as vectors of sixteen models, padded by zeros."""
-        padded = np.zeros((-(-self.n_models // LANES) * LANES, rows.shape[1]))
-        padded[: self.n_models] = rows
-        array = aligned(padded.size)
-        array[:] = padded.reshape(-1, LANES, rows.shape[1]).transpose(0, 2, 1).ravel()
-        return array
-
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
@@ -159,7 +178,7 @@ class Patterns(_Trainer):
     def current(self):
         """Return the models' weights and biases."""
         size = (self.m + 1) * self.n
-        rows = self.parameters.reshape(-1, size, LANES).transpose(0, 2, 1).reshape(-1, size)[: self.n_models]
+        rows = out_of_lanes(self.parameters, self.n_models, size)
         return rows[:, : -self.n].reshape(self.n_models, self.m, self.n), rows[:, -self.n :]
 
 
@@ -191,7 +210,7 @@ class Dense(_Rows):
         n, m = self.n, self.m
         tiles = -(-self.chunk.batch_size // TILE)
         self.x = aligned(n * STRIDE * (tiles if tiles * n * STRIDE <= ROOM else 1))
-        most = np.minimum(np.rint(self.chunk.density * 2.0**32) - 1, 2**32 - 1).astype(np.uint32)
+        most = word_limits(self.chunk.density)
         self.law = (most, ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32))
         sizes = (m * STRIDE, n * STRIDE, m * STRIDE, (m + 1) * n * LANES, (m + 1) * self.width)
         self.work = tuple(aligned(size) for size in sizes)
@@ -218,59 +237,93 @@ class Dense(_Rows):
         )  # fmt: skip
 
 
-class Sparse(_Rows):
-    """Many features, sparse minibatches: lanes are output features."""
+class _Lists:
+    """Sparse minibatches as lists of active features, which two engines take."""
 
-    def set_up(self):
-        """Tabulate the numbers of active samples and allocate the lists of active features."""
-        super().set_up()
-        n, m, width = self.n, self.m, self.width
-        self.sizes = blocks(self.chunk.batch_size, BLOCK)
-        densities, table = np.unique(self.chunk.density, return_inverse=True)
-        self.law = tuple(self._law(size, densities, table) for size in (self.sizes[0], self.sizes[-1]))
-        block = self.sizes[0]
-        lengths = (n + 1, n + 1, n * block, block, block, block, block + 1, n * block, n * block)
-        indices = tuple(np.zeros(length, np.int64) for length in lengths)
-        floats = (n * block + LANES, block * width, block, n * block)
-        words = aligned(max(2 * n, block) + LANES, np.uint32)
-        self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
-        self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
-        made = (
-            mover(self.adam), product(), preparer(), singles(), mixed(),
-            weigher(),
+    def set_up_lists(self, row, stride, column):
+        """Allocate the lists; arguments as of the layout in `draw_lists`."""
+        n, self.sizes = self.n, blocks(self.chunk.batch_size, BLOCK)
+        block = -(-int(self.sizes[0]) // LANES) * LANES
+        self.law, self.layout = word_limits(self.chunk.density), (row, stride, column)
+        self.space = (
+            aligned(STATE, np.uint32), aligned(block * -(-n // BITS), np.uint32), aligned(block, np.uint32),
+            aligned(int(self.sizes[0]) * -(-n // stride) * stride), aligned(n * block),
+            *(np.zeros(length, np.int64) for length in (n + 2, block, block + 1, n * block, n * block)),
         )  # fmt: skip
-        self.routines = tuple(one.address for one in made)
 
     def minibatch(self, step, model):
-        """Return the samples of one step of one model, shape (batch_size, n_features), those with one feature first."""
+        """Return the samples of one step of one model, shape (batch_size, n_features), those with fewest features first."""
         x = np.zeros((self.chunk.batch_size, self.n))
         key = self.chunk.keys[model if self.independent else 0]
-        _, _, _, dense, single_value, _, indices = self.space
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_mixed, _, _ = draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
-            starts, row = indices[1], end - size
-            for j in range(self.n):
-                count = starts[j + 1] - starts[j]
-                x[row : row + count, j] = -single_value[starts[j] : starts[j + 1]]
-                row += count
-            x[row : row + n_mixed] = -dense[: n_mixed * self.width].reshape(n_mixed, self.width)[:, : self.n]
-            dense[:] = 0
+            n_samples, n_entries = draw_lists(key, step, block, size, self.law, self.layout, 0, self.space)
+            *_, dense, values, _, _, starts, rows, places = self.space
+            samples = np.repeat(np.arange(n_samples), np.diff(starts[: n_samples + 1]))
+            x[end - size + samples, rows[:n_entries] // self.layout[0]] = -values[:n_entries]
+            dense[places[:n_entries]] = 0
         return x
 
-    @staticmethod
-    def _law(size, densities, table):
-        """Return the alias tables of the number of samples in which a feature is active."""
-        tables = [alias_table(binomial_law(size, density)) for density in densities]
-        return (
-            table.astype(np.int64), np.arange(len(tables) + 1) * (size + 1),
-            np.concatenate([cut for cut, _ in tables]), np.concatenate([alias for _, alias in tables]),
-        )  # fmt: skip
+
+class Sparse(_Lists, _Rows):
+    """Many features, sparse minibatches of each model: lanes are output features."""
+
+    def set_up(self):
+        """Allocate lists and sums."""
+        super().set_up()
+        n, m, width = self.n, self.m, self.width
+        self.set_up_lists(width, width, np.arange(n))
+        self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
+        made = (
+            mover(self.adam),
+            product(),
+            preparer(),
+            adder(),
+            weigher(),
+        )
+        self.routines = tuple(one.address for one in made)
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         chunk = self.chunk
         train_sparse(
             self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
-            self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
+            self.importance, chunk.keys, start, stop, self.sizes, self.law, self.layout, self.scalars, self.space, self.work,
         )  # fmt: skip
+
+
+class Batched(_Lists, _Trainer):
+    """Many features, sparse minibatches that models share: lanes are models."""
+
+    def set_up(self):
+        """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
+        chunk, n, m = self.chunk, self.n, self.m
+        self.width = block_width(n)
+        self.padded = -(-n // self.width) * self.width
+        rows = np.zeros((self.n_models, m + 1, self.padded))
+        rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
+        self.parameters = in_lanes(rows.reshape(self.n_models, -1))
+        self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
+        feature = np.arange(n)
+        place = feature // self.width * self.width * blocks(chunk.batch_size, BLOCK)[0]
+        self.set_up_lists(self.width * LANES, self.width, place + feature % self.width)
+        forms = (n + 1) * self.width * LANES
+        self.work = tuple(aligned(size) for size in (forms, forms * self.padded // self.width, (m + 1) * self.padded * LANES))
+        made = (
+            batched.product(self.width), batched.preparer(self.width, chunk.relu), batched.adder(self.width, chunk.relu),
+            batched.weigher(self.width), mover(self.adam),
+        )  # fmt: skip
+        self.routines = tuple(one.address for one in made)
+
+    def advance(self, start, stop):
+        """Train from step ``start`` to ``stop``."""
+        train_batched(
+            self.n, self.m, self.width, self.average, self.routines, self.parameters, self.first, self.second,
+            self.importance, self.chunk.keys, start, stop, self.sizes, self.law, self.layout, self.scalars, self.space, self.work,
+        )  # fmt: skip
+
+    def current(self):
+        """Return the models' weights and biases."""
+        rows = out_of_lanes(self.parameters, self.n_models, (self.m + 1) * self.padded)
+        rows = rows.reshape(self.n_models, self.m + 1, self.padded)[:, :, : self.n]
+        return rows[:, :-1], rows[:, -1]

@@ -5,7 +5,6 @@ Each is compiled once, by itself, and called by address.
 
 from functools import cache
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -13,8 +12,6 @@ from numba.extending import intrinsic
 from .._compiling.vectors import (
     FLAGS,
     LANES,
-    WORD,
-    WORDS,
     at,
     call_ir,
     constant,
@@ -42,43 +39,8 @@ def _linear(builder, relu):
 
 
 @intrinsic
-def _add_singles(typing, width, relu, lane, forms, row, sums, bias, values, start, stop):
-    """Add the samples whose only active feature is one row's."""
-
-    def emit(context, builder, sig, args):
-        width, relu, lane, forms, row, sums, bias, values, start, stop = args
-        linear, own = _linear(builder, relu), splat_ir(builder, builder.trunc(lane, WORD), WORDS)
-
-        def block(n_vectors):
-            slope_at, level_at, products_at, errors_at = (
-                [at(builder, array, line, lane.type(v * LANES)) for v in range(n_vectors)]
-                for array in (forms, sums)
-                for line in (row, bias)
-            )
-            slope, level = ([load_ir(builder, place) for place in places] for places in (slope_at, level_at))
-            products = variables(builder, [load_ir(builder, place) for place in products_at])
-            errors = variables(builder, [load_ir(builder, place) for place in errors_at])
-            lanes = [ir.Constant(WORDS, list(range(v * LANES, (v + 1) * LANES))) for v in range(n_vectors)]
-            mine = [builder.icmp_signed("==", vector, own) for vector in lanes]
-            with cgutils.for_range_slice(builder, start, stop, lane.type(1)) as (sample, _):
-                y = splat_ir(builder, builder.load(at(builder, values, sample)))
-                for v in range(n_vectors):
-                    threshold = builder.select(mine[v], y, constant(0.0))
-                    error = _passing(builder, linear, call_ir(builder, "fma", slope[v], y, level[v]), threshold)
-                    builder.store(call_ir(builder, "fma", error, y, builder.load(products[v])), products[v])
-                    builder.store(builder.fadd(error, builder.load(errors[v])), errors[v])
-            for variable, place in zip(products + errors, products_at + errors_at, strict=True):
-                store_ir(builder, builder.load(variable), place)
-
-        switch(builder, width, range(1, WIDTH + 1), block)
-        return context.get_dummy_value()
-
-    return types.void(*sig_args(10, width, {3: forms, 5: sums, 7: values})), emit
-
-
-@intrinsic
-def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
-    """Add samples of several entries each, for one range of outputs."""
+def _add(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
+    """Add samples for one range of outputs."""
 
     def emit(context, builder, sig, args):
         width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples = args
@@ -131,31 +93,11 @@ def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, en
 
 
 @cache
-def singles():
-    """Return the routine that adds the samples with one active feature, whose values lie feature by feature.
+def adder():
+    """Return the routine that adds samples, of which s has the entries starts[s] … starts[s + 1] − 1.
 
-    Row j of ``forms`` holds C_j, row n holds b; row j of ``sums`` gets Σ e y_j, row n gets Σ e.
-    """
-
-    def add(n, width, relu, forms, sums, values, starts):
-        n_vectors = width // LANES
-        n_parts = (n_vectors + WIDTH - 1) // WIDTH
-        for part in range(n_parts):
-            v, v_stop = part * n_vectors // n_parts, (part + 1) * n_vectors // n_parts
-            for j in range(n):
-                if starts[j] < starts[j + 1]:
-                    row, bias = j * width + v * LANES, n * width + v * LANES
-                    _add_singles(v_stop - v, relu, j - v * LANES, forms, row, sums, bias, values, starts[j], starts[j + 1])
-
-    return routine(add, *"nnnfffi")
-
-
-@cache
-def mixed():
-    """Return the routine that adds samples with several active features: entries starts[s] … starts[s + 1] − 1.
-
-    An entry is the row of its feature and its value; ``dense`` holds the same, sample by sample in rows. Forms and sums
-    as in `singles`.
+    An entry is the row of its feature and its value; ``dense`` holds the same, sample by sample in rows. Row j of ``forms``
+    holds C_j, row n holds b; row j of ``sums`` gets Σ e y_j, row n gets Σ e.
     """
 
     def add(n, width, relu, forms, sums, dense, entry_row, entry_value, starts, n_samples):
@@ -163,7 +105,7 @@ def mixed():
         n_parts = (n_vectors + WIDTH - 1) // WIDTH
         for part in range(n_parts):
             v, v_stop = part * n_vectors // n_parts, (part + 1) * n_vectors // n_parts
-            _add_mixed(
+            _add(
                 v_stop - v, relu, forms, sums, width, n * width, v * LANES, dense, entry_row, entry_value, starts,
                 n_samples,
             )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Sparse minibatches as lists: of each sample that is not empty, the active features and their values."""
+
+from llvmlite import ir
+from numba import types, uint32
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.jit import jit
+from .._compiling.vectors import LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
+from .streams import advance_ir, fill_negated, seed_state
+
+BLOCK = 1024  # samples drawn together
+BITS = 32  # features whose activity one word of a sample tells
+
+
+@intrinsic
+def _draw_activity(typing, state, most, masks, found, n_vectors):
+    """Draw which features are active in 16 ``n_vectors`` samples, and how many.
+
+    Feature j is where a random word is at most ``most[j]``. A sample's bits stand in words of ``masks``: those of the first 32
+    features of sixteen samples, those of the next 32, …, then those of the next samples.
+    """
+    sig = types.void(state, most, masks, found, types.intp)
+
+    def emit(context, builder, sig, args):
+        state, most, masks, found = (
+            pointer(context, builder, kind, array, to=to)
+            for kind, array, to in zip(sig.args, args, (WORDS, WORD, WORDS, WORDS), strict=False)
+        )
+        states = [at(builder, state, LONG(w)) for w in range(4)]
+        n = builder.extract_value(context.make_array(sig.args[1])(context, builder, args[1]).shape, 0)
+        n_words = builder.lshr(builder.add(n, LONG(BITS - 1)), LONG(5))
+        words = variables(builder, [builder.load(place, align=4) for place in states])
+        active, bit, ones = variables(builder, [constant(0, WORDS)] * 3)
+        with cgutils.for_range(builder, args[4]) as sample:
+            builder.store(constant(0, WORDS), ones)
+            with cgutils.for_range(builder, n_words) as loop:
+                first = builder.shl(loop.index, LONG(5))
+                stop = builder.add(first, LONG(BITS))
+                stop = builder.select(builder.icmp_signed("<", stop, n), stop, n)
+                builder.store(constant(0, WORDS), active)
+                builder.store(constant(1, WORDS), bit)
+                with cgutils.for_range_slice(builder, first, stop, LONG(1)) as (j, _):
+                    limit = splat_ir(builder, builder.load(at(builder, most, j)), WORDS)
+                    drawn, own = advance_ir(builder, words), builder.load(bit)
+                    on = builder.select(builder.icmp_unsigned("<=", drawn, limit), own, constant(0, WORDS))
+                    builder.store(builder.or_(builder.load(active), on), active)
+                    builder.store(builder.shl(own, constant(1, WORDS)), bit)
+                place = at(builder, masks, builder.add(builder.mul(sample.index, n_words), loop.index))
+                builder.store(builder.load(active), place, align=4)
+                more = call_words_ir(builder, "ctpop", builder.load(active))
+                builder.store(builder.add(builder.load(ones), more), ones)
+            builder.store(builder.load(ones), at(builder, found, sample.index), align=4)
+        for variable, place in zip(words, states, strict=True):
+            builder.store(builder.load(variable), place, align=4)
+        return context.get_dummy_value()
+
+    return sig, emit
+
+
+@intrinsic
+def _lowest(typing, bits):
+    """Return the place of the lowest bit that is set."""
+
+    def emit(context, builder, sig, args):
+        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), LONG)
+
+    return types.int64(types.uint32), emit
+
+
+@jit(allocates=False)
+def draw_lists(key, step, block, n_samples, law, layout, previous, space):
+    """Draw a block of a minibatch; return (samples with active features, their entries).
+
+    An entry is an active feature of a sample: j ``row`` with the feature j, and the negated value. Entries lie sample by
+    sample, ``starts`` telling where; samples with one active feature come first, then those with two, and so on, so that loops
+    over a sample's entries seldom change their length. The values stand also in ``dense``, sample s and feature j at
+    s ``stride`` + column[j], from where the ``previous`` entries are removed.
+
+    A feature's density counts to 2⁻³³, which is less than one sample in a run.
+    """
+    row, stride, column = layout
+    state, masks, found, dense, values, tally, order, starts, entry_row, entry_place = space
+    n = law.size
+    n_words = (n + BITS - 1) // BITS
+    for entry in range(previous):
+        dense[entry_place[entry]] = 0
+    seed_state(key, step, block, state)
+    _draw_activity(state, law, masks, found, (n_samples + LANES - 1) // LANES)
+    for k in range(n + 2):
+        tally[k] = 0
+    for sample in range(n_samples):
+        tally[found[sample] + 1] += 1
+    n_filled = n_samples - tally[1]
+    tally[0], tally[1] = n_filled, 0  # empty samples go to the end
+    n_entries = 0
+    for k in range(1, n + 1):  # now the number of samples with some, but fewer than k, active features
+        n_entries += k * tally[k + 1]
+        tally[k + 1] += tally[k]
+    fill_negated(state, values, (n_entries + LANES - 1) // LANES)
+    for sample in range(n_samples):
+        k = found[sample]
+        order[tally[k]] = sample
+        tally[k] += 1
+    filled = 0
+    starts[0] = 0
+    for s in range(n_filled):
+        sample = order[s]
+        word = sample // LANES * n_words * LANES + sample % LANES
+        bits, j = masks[word], 0
+        for _ in range(found[sample]):
+            while bits == 0:
+                word += LANES
+                j += BITS
+                bits = masks[word]
+            feature = j + _lowest(bits)
+            bits &= uint32(bits - uint32(1))
+            place = s * stride + column[feature]
+            entry_row[filled], entry_place[filled] = feature * row, place
+            dense[place] = values[filled]
+            filled += 1
+        starts[s + 1] = filled
+    return n_filled, n_entries
