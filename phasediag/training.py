@@ -11,7 +11,7 @@ import numpy as np
 
 from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
-from ._training.chunks import Chunk, engine, run_chunks, split
+from ._training.chunks import FEWEST_BATCHED, Chunk, engine, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import stream_key
@@ -279,6 +279,7 @@ def _chunk(model, options, weights, bias, recorded):
         independent=independent,
         keys=keys,
         recorded=recorded,
+        few=n_models < FEWEST_BATCHED,
         **{name: options[name] for name in CHUNK_OPTIONS},
     )
 

@@ -15,6 +15,7 @@ from .engines import Batched, Dense, Patterns, Sparse
 
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
 SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
+FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
 MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64, Batched: 64}  # models of one chunk
 
 
@@ -38,6 +39,8 @@ class Chunk:
         Arguments of `step_scalars`.
     recorded : tuple of int
         Numbers of steps after which the parameters are recorded.
+    few : bool
+        Whether the whole run has too few models to fill the lanes of `Batched`; they then take `Sparse` on the same stream.
     """
 
     importance: np.ndarray
@@ -54,6 +57,7 @@ class Chunk:
     weight_decay: float
     n_steps: int
     recorded: tuple
+    few: bool = False
 
     def part(self, start, stop):
         """Return the chunk of models start … stop − 1."""
@@ -86,15 +90,15 @@ class Chunk:
 
 
 def engine(chunk):
-    """Return the engine that suits a chunk, from rough counts of cycles per sample; divisions into chunks don't matter."""
+    """Return the engine that suits a chunk, from rough times per sample in ns; divisions into chunks don't matter."""
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    active, vectors, independent = chunk.density.sum(), -(-n // LANES), chunk.independent
-    step = (n * m * vectors * LANES / 8 + 1.5 * n**2) / chunk.batch_size
-    sparse = active * (10 + 4 * vectors + 45 * independent) + step
-    dense = 5 * m * n / LANES * 1.2 + n / 3
-    return (Sparse if independent else Batched) if sparse < dense else Dense
+    active, step = chunk.density.sum(), 0.035 * n**2 * m / chunk.batch_size
+    dense = n * (0.065 * m + 0.18)
+    if chunk.independent:
+        return Sparse if 2 + 0.3 * n + active * (6.5 + 1.2 * -(-n // LANES)) + step < dense + 0.1 * n else Dense
+    return (Sparse if chunk.few else Batched) if n * (0.057 * active + 0.04) + step < dense else Dense
 
 
 def split(chunk, n_workers):

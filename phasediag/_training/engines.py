@@ -266,7 +266,7 @@ class _Lists:
 
 
 class Sparse(_Lists, _Rows):
-    """Many features, sparse minibatches of each model: lanes are output features."""
+    """Many features, sparse minibatches, models one by one: lanes are output features."""
 
     def set_up(self):
         """Allocate lists and sums."""

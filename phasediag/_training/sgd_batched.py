@@ -6,6 +6,7 @@ y. Models share the samples, so that lists of active features are read once for 
 the number of features. Outputs are taken block by block, so that the rows of C and R of a block stay in the cache.
 """
 
+import numpy as np
 from numba import int64
 
 from .._compiling.jit import jit
@@ -13,13 +14,13 @@ from .._compiling.vectors import LANES, address, invoke
 from .lists import draw_lists
 from .optimizers import N_SCALARS
 
-MOST_WIDTH, ROOM = 10, 2**15  # outputs of a block at most, for the registers; bytes of its rows of C or R, for the cache
+WIDTHS, ROOM = (4, 10), 26_000  # outputs of a block: what registers hold; bytes of its rows of C, or R, in half of the cache
 
 
 def block_width(n):
     """Return how many of n outputs are taken together: blocks as equal as can be that fit registers and cache."""
-    most = max(1, min(MOST_WIDTH, ROOM // (4 * LANES * (n + 1))))
-    return -(-n // -(-n // most))
+    most = np.clip(ROOM // (4 * LANES * (n + 1)), *WIDTHS)
+    return int(-(-n // -(-n // most)))
 
 
 @jit(allocates=False)

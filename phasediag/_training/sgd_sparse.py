@@ -1,4 +1,4 @@
-"""Kernels that train larger models, each on sparse minibatches of its own, lanes being output features.
+"""Kernels that train larger models one by one on sparse minibatches, lanes being output features.
 
 As in the kernels for small models, all that a minibatch contributes are the sums R_ji = Σ x_j e_i and s_i = Σ e_i over its
 samples, and with C = I − WᵀW and y = −x a sample's errors are e = b + Σ_j C_j y_j over its few active features j,
@@ -54,7 +54,7 @@ def train_sparse(
     n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, layout,
     scalars, space, work,
 ):  # fmt: skip
-    """Train models, each on its own stream, from step ``start`` to ``stop``; arguments as in `train_dense`, keys (n_models, 2).
+    """Train models from step ``start`` to ``stop``; arguments as in `train_dense`.
 
     routines: the addresses of `mover`, `product`, `preparer`, `adder` and `weigher`.
     """
@@ -73,7 +73,9 @@ def train_sparse(
             invoke(product, at_forms, width, weights, 1, width, weights, width, m, n, width // LANES)
             invoke(prepare, n, width, address(parameters, model * size + m * width), at_forms)
             for block in range(sizes.size):
-                n_samples, n_entries = draw_lists(keys[model], step, block, sizes[block], law, layout, n_entries, space)
+                n_samples, n_entries = draw_lists(
+                    keys[model if len(keys) > 1 else 0], step, block, sizes[block], law, layout, n_entries, space
+                )
                 invoke(
                     add, n, width, int64(relu), at_forms, at_sums, address(dense, 0), address(entry_row, 0),
                     address(values, 0), address(starts, 0), n_samples,
