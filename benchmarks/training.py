@@ -118,11 +118,13 @@ def operations(n, m, density):
     return min(4 * n * n * density, 10 * m * n)
 
 
-def timed(function, work, clock):
-    """Return ``work`` per second of a call."""
-    begin = clock()
-    function()
-    return work / (clock() - begin)
+def timed(function, work, clock, seconds=0.0):
+    """Return ``work`` per second of a call, or of as many as last ``seconds``."""
+    begin, n_calls = clock(), 0
+    while n_calls == 0 or clock() - begin < seconds:
+        function()
+        n_calls += 1
+    return n_calls * work / (clock() - begin)
 
 
 def speed(rounds, seconds, cpu, sizes):
@@ -159,7 +161,7 @@ def speed(rounds, seconds, cpu, sizes):
                 time.sleep(0.3)  # PyTorch's threads spin for a while before they sleep
                 for kind in (False, True):
                     work = n_models * steps[kind] * BATCH
-                    results[kind].append(timed(partial(ours, kind, steps[kind]), work, clock))
+                    results[kind].append(timed(partial(ours, kind, steps[kind]), work, clock, seconds))
             theirs, shared, alone = (statistics.median(results[kind]) for kind in ("pytorch", False, True))
             fraction = shared * operations(n, m, density) / limit
             print(
@@ -215,7 +217,7 @@ if __name__ == "__main__":
     parser.add_argument("--equality", action="store_true", help="compare distributions of losses instead of speeds")
     parser.add_argument("--start", action="store_true", help="measure cold and warm starts instead of speeds")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement, where it is not a whole run")
+    parser.add_argument("--seconds", type=float, default=0.5, help="least length of one measurement")
     parser.add_argument("--cpu", action="store_true", help="processor time on one thread each instead of wall-clock time")
     parser.add_argument("--n-features", type=int, choices=[n for n, _ in SIZES], help="speed of one size only")
     parser.add_argument("--models", type=int, default=256)
