@@ -17,6 +17,7 @@ from .._compiling.vectors import (
     call_ir,
     constant,
     fma,
+    held,
     load,
     load_ir,
     routine,
@@ -37,6 +38,7 @@ def _multiply(typing, width, rows, first, out, out_row, a, a_row, a_step, b, b_r
     """Write one or two rows of what `product` returns, from row ``first`` on."""
 
     def emit(context, builder, sig, args):
+        """Emit the sums for one and for two rows, and the choice."""
         width = sig.args[0].literal_value
         rows, first, out, out_row, a, a_row, a_step, b, b_row, depth = args[1:]
 
@@ -76,6 +78,7 @@ def product(width):
     """
 
     def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows):
+        """Multiply two rows at a time."""
         for first in range(0, n_rows, ROWS):
             _multiply(width, min(ROWS, n_rows - first), first, out, out_row, a, a_row, a_step, b, b_row, depth)
 
@@ -87,6 +90,7 @@ def _add(typing, width, relu, forms, sums, bias, thresholds, entry_row, entry_va
     """Add what `adder` says."""
 
     def emit(context, builder, sig, args):
+        """Emit the loop over samples, in which errors and their sums stay in registers."""
         width, relu = (kind.literal_value for kind in sig.args[:2])
         forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples = args[2:]
 
@@ -94,8 +98,7 @@ def _add(typing, width, relu, forms, sums, bias, thresholds, entry_row, entry_va
             """Emit the addresses of a block's vectors from a place on."""
             return [at(builder, array, place, LONG(u * LANES)) for u in range(width)]
 
-        levels, totals_at = vectors(forms, bias), vectors(sums, bias)
-        totals = variables(builder, [load_ir(builder, place) for place in totals_at])
+        levels = vectors(forms, bias)
 
         def entries(sample, step):
             """Emit the loop over a sample's entries: ``step`` of each row and value."""
@@ -104,7 +107,7 @@ def _add(typing, width, relu, forms, sums, bias, thresholds, entry_row, entry_va
                 y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
                 step(builder.load(at(builder, entry_row, entry)), y)
 
-        with cgutils.for_range(builder, n_samples) as loop:
+        with held(builder, vectors(sums, bias)) as (totals,), cgutils.for_range(builder, n_samples) as loop:
             errors = variables(builder, [load_ir(builder, place) for place in levels])
 
             def forward(row, y):
@@ -127,8 +130,6 @@ def _add(typing, width, relu, forms, sums, bias, thresholds, entry_row, entry_va
                 builder.store(value, error)
                 builder.store(builder.fadd(value, builder.load(total)), total)
             entries(loop.index, backward)
-        for total, place in zip(totals, totals_at, strict=True):
-            store_ir(builder, builder.load(total), place)
         return context.get_dummy_value()
 
     return types.void(width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples), emit
@@ -143,6 +144,7 @@ def adder(width, relu):
     """
 
     def add(forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
+        """Add the samples."""
         _add(width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples)
 
     return routine(add, *"ffnfifin")
@@ -157,6 +159,7 @@ def preparer(width, relu):
     """
 
     def prepare(n, first, n_empty, bias, forms, sums):
+        """Complete the rows of C, then write b and start the sums of errors."""
         for i in range(first, min(first + width, n)):
             own = (i * width + i - first) * LANES
             store(forms, own, load(forms, own) + splat(float32(1.0)))
@@ -178,6 +181,7 @@ def weigher(width):
     """
 
     def weigh(n, average, importance, sums, gradient):
+        """Weigh every pair of entries across the diagonal."""
         scale = splat(average)
         for i in range(n):
             weight = scale * load(importance, i * LANES)

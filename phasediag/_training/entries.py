@@ -15,6 +15,7 @@ from .._compiling.vectors import (
     at,
     call_ir,
     constant,
+    held,
     load_ir,
     routine,
     splat_ir,
@@ -43,15 +44,15 @@ def _add(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_ro
     """Add samples for one range of outputs."""
 
     def emit(context, builder, sig, args):
+        """Emit the loops over samples for each number of vectors of outputs."""
         width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples = args
         linear, one = _linear(builder, relu), stride.type(1)
         forms, sums, dense = (at(builder, array, offset) for array in (forms, sums, dense))
 
         def block(n_vectors):
+            """Emit the loop over samples, in which levels and sums of errors stay in registers."""
             places = [stride.type(v * LANES) for v in range(n_vectors)]
             level = [load_ir(builder, at(builder, forms, bias, place)) for place in places]
-            totals_at = [at(builder, sums, bias, place) for place in places]
-            totals = variables(builder, [load_ir(builder, place) for place in totals_at])
 
             def entries(sample, step):
                 """Emit the loop over a sample's entries: ``step`` of each row and value."""
@@ -61,15 +62,18 @@ def _add(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_ro
                     y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
                     step(builder.load(at(builder, entry_row, entry)), y)
 
-            with cgutils.for_range(builder, n_samples) as loop:
+            totals_at = [at(builder, sums, bias, place) for place in places]
+            with held(builder, totals_at) as (totals,), cgutils.for_range(builder, n_samples) as loop:
                 errors = variables(builder, level)
 
                 def forward(row, y):
+                    """Emit the outputs before the activation, less the sample's own values."""
                     for error, place in zip(errors, places, strict=True):
                         slope = load_ir(builder, at(builder, forms, row, place))
                         builder.store(call_ir(builder, "fma", slope, y, builder.load(error)), error)
 
                 def backward(row, y):
+                    """Emit the sums of errors times values."""
                     for error, place in zip(errors, places, strict=True):
                         target = at(builder, sums, row, place)
                         old = load_ir(builder, target)
@@ -82,8 +86,6 @@ def _add(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_ro
                     builder.store(_passing(builder, linear, builder.load(error), threshold), error)
                     builder.store(builder.fadd(builder.load(error), builder.load(total)), total)
                 entries(loop.index, backward)
-            for total, place in zip(totals, totals_at, strict=True):
-                store_ir(builder, builder.load(total), place)
 
         switch(builder, width, range(1, WIDTH + 1), block)
         return context.get_dummy_value()
@@ -101,6 +103,7 @@ def adder():
     """
 
     def add(n, width, relu, forms, sums, dense, entry_row, entry_value, starts, n_samples):
+        """Add samples to ranges of outputs that fit the registers, one range after another."""
         n_vectors = width // LANES
         n_parts = (n_vectors + WIDTH - 1) // WIDTH
         for part in range(n_parts):

@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 
 from .._compiling.jit import jit
 from .._compiling.vectors import LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
-from .streams import advance_ir, fill_negated, seed_state
+from .streams import advance_ir, fill_negated, generators, seed_state
 
 BLOCK = 1024  # samples drawn together
 BITS = 32  # features whose activity one word of a sample tells
@@ -23,16 +23,16 @@ def _draw_activity(typing, state, most, masks, found, n_vectors):
     sig = types.void(state, most, masks, found, types.intp)
 
     def emit(context, builder, sig, args):
-        state, most, masks, found = (
+        """Emit loops over vectors of samples, words of features and the features of a word."""
+        most, masks, found = (
             pointer(context, builder, kind, array, to=to)
-            for kind, array, to in zip(sig.args, args, (WORDS, WORD, WORDS, WORDS), strict=False)
+            for kind, array, to in zip(sig.args[1:4], args[1:4], (WORD, WORDS, WORDS), strict=True)
         )
-        states = [at(builder, state, LONG(w)) for w in range(4)]
         n = builder.extract_value(context.make_array(sig.args[1])(context, builder, args[1]).shape, 0)
         n_words = builder.lshr(builder.add(n, LONG(BITS - 1)), LONG(5))
-        words = variables(builder, [builder.load(place, align=4) for place in states])
         active, bit, ones = variables(builder, [constant(0, WORDS)] * 3)
-        with cgutils.for_range(builder, args[4]) as sample:
+        generating = generators(context, builder, sig.args[0], args[0])
+        with generating as words, cgutils.for_range(builder, args[4]) as sample:
             builder.store(constant(0, WORDS), ones)
             with cgutils.for_range(builder, n_words) as loop:
                 first = builder.shl(loop.index, LONG(5))
@@ -51,8 +51,6 @@ def _draw_activity(typing, state, most, masks, found, n_vectors):
                 more = call_words_ir(builder, "ctpop", builder.load(active))
                 builder.store(builder.add(builder.load(ones), more), ones)
             builder.store(builder.load(ones), at(builder, found, sample.index), align=4)
-        for variable, place in zip(words, states, strict=True):
-            builder.store(builder.load(variable), place, align=4)
         return context.get_dummy_value()
 
     return sig, emit
@@ -63,6 +61,7 @@ def _lowest(typing, bits):
     """Return the place of the lowest bit that is set."""
 
     def emit(context, builder, sig, args):
+        """Emit the count of trailing zeros; zero itself is not asked for."""
         return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), LONG)
 
     return types.int64(types.uint32), emit
