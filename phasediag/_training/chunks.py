@@ -16,6 +16,7 @@ from .engines import Batched, Dense, Patterns, Sparse
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
 SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
 FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
+MOST_BATCHED = 1000  # features, of which sixteen models' sums take 64 MB
 MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64, Batched: 64}  # models of one chunk
 
 
@@ -40,7 +41,7 @@ class Chunk:
     recorded : tuple of int
         Numbers of steps after which the parameters are recorded.
     few : bool
-        Whether the whole run has too few models to fill the lanes of `Batched`; they then take `Sparse` on the same stream.
+        Whether the whole run has too few models to fill the lanes of `Batched`: `Sparse` then takes the same stream.
     """
 
     importance: np.ndarray
@@ -98,7 +99,7 @@ def engine(chunk):
     dense = n * (0.065 * m + 0.18)
     if chunk.independent:
         return Sparse if 2 + 0.3 * n + active * (6.5 + 1.2 * -(-n // LANES)) + step < dense + 0.1 * n else Dense
-    return (Sparse if chunk.few else Batched) if n * (0.057 * active + 0.04) + step < dense else Dense
+    return (Sparse if chunk.few or n > MOST_BATCHED else Batched) if n * (0.057 * active + 0.04) + step < dense else Dense
 
 
 def split(chunk, n_workers):
