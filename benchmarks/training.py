@@ -35,6 +35,7 @@ DENSITIES = [1.0, 0.1, 0.01]
 EQUALITY = [(2, 1, 1.0), (2, 1, 0.1), (3, 2, 0.5), (3, 2, 0.05), (5, 2, 0.3), (5, 2, 0.03), (10, 4, 0.5), (10, 4, 0.03)]
 BATCH = 1024
 WHOLE = 10_000  # steps of a run of few features
+GROUP = 16  # models that PyTorch trains at once for their losses: the batches of all would not fit the cache
 THREADS = os.cpu_count()
 
 
@@ -191,7 +192,9 @@ def equality(n_models, n_steps):
     for n, m, density in EQUALITY:
         model = ToyModel(m, 0.8 ** np.arange(n), density)
         weights, bias = start(model, n_models, n)
-        theirs = expected_loss(model, *pytorch(model, weights, bias, n_steps))
+        groups = (slice(i, i + GROUP) for i in range(0, n_models, GROUP))
+        trained = [pytorch(model, weights[place], bias[place], n_steps) for place in groups]
+        theirs = np.concatenate([expected_loss(model, *one) for one in trained])
 
         def ours(seed, place, independent, model=model, weights=weights, bias=bias):
             return train(
