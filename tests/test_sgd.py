@@ -9,7 +9,8 @@ from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient, train
 from phasediag._training.chunks import engine, split
-from phasediag._training.engines import Batched, Dense, Patterns, Sparse
+from phasediag._training.engines import Patterns
+from phasediag._training.large_engines import Batched, Dense, Sparse
 from phasediag._training.streams import PatternLaw, alias_table, binomial_law
 
 # (engine, n_features, n_hidden, density, batch_size): every engine, ragged sizes, and batches of more than one block
@@ -49,12 +50,12 @@ def test_one_step_follows_the_gradient_of_the_minibatch(
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
-@pytest.mark.parametrize(("n", "m"), [(3, 2), (20, 5)])
-def test_many_steps_follow_the_published_formulas(n, m, optimizer, schedule, make_chunk, reference_gradient):
+@pytest.mark.parametrize(("n", "m", "density"), [(3, 2, 0.8), (20, 5, 0.8), (20, 5, 0.1)])
+def test_many_steps_follow_the_published_formulas(n, m, density, optimizer, schedule, make_chunk, reference_gradient):
     """Twenty steps equal PyTorch's documented algorithms written out in double precision on the same samples."""
     rate, decay, n_steps = 0.01, 0.1, 20
     chunk = make_chunk(
-        n, m, 0.8, 60, optimizer=optimizer, schedule=schedule, learning_rate=rate, weight_decay=decay, n_steps=n_steps,
+        n, m, density, 60, optimizer=optimizer, schedule=schedule, learning_rate=rate, weight_decay=decay, n_steps=n_steps,
         recorded=(7, n_steps),
     )  # fmt: skip
     weights, bias = chunk.train()

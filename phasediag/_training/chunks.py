@@ -11,7 +11,8 @@ from threading import Event
 import numpy as np
 
 from .._compiling.vectors import LANES
-from .engines import Batched, Dense, Patterns, Sparse
+from .engines import Patterns
+from .large_engines import Batched, Dense, Sparse
 
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
 SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models

@@ -25,25 +25,9 @@ def block_width(n):
 
 @jit(allocates=False)
 def train_batched(
-    n,
-    m,
-    width,
-    average,
-    routines,
-    parameters,
-    first,
-    second,
-    importance,
-    keys,
-    start,
-    stop,
-    sizes,
-    law,
-    layout,
-    scalars,
-    space,
-    work,
-):
+    n, m, width, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, layout, scalars,
+    space, work,
+):  # fmt: skip
     """Train vectors of sixteen models from step ``start`` to ``stop``.
 
     parameters, first, second: (n_vectors · (m + 1) · padded · 16,), rows of weights and one of biases, padded by zeros to
