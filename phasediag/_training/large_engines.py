@@ -1,18 +1,20 @@
 """The engines that train a chunk of models of many features: their arrays, and the minibatches they draw."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from .._compiling.vectors import LANES
 from . import batched
 from .engines import Trainer, aligned, blocks, in_lanes, out_of_lanes
 from .entries import adder
-from .lists import BITS, BLOCK, draw_lists
+from .lists import BITS, BLOCK, RARE, WAYS, draw_lists
 from .optimizers import mover
 from .products import outer, product
 from .sgd_batched import block_width, train_batched
 from .sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
 from .sgd_sparse import preparer, train_sparse, weigher
-from .streams import STATE
+from .streams import STATE, alias_table, binomial_law
 
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
 
@@ -77,6 +79,26 @@ class Dense(_Rows):
         )  # fmt: skip
 
 
+@lru_cache(maxsize=8)
+def rarity_tables(density, sizes):
+    """Return the alias tables of how often each feature is active in a block, as `draw_lists` takes them; cached for chunks.
+
+    Returns
+    -------
+    tuple
+        The first block's size, each feature's table (none where features are not rare), where tables begin by size of block,
+        shape (2, n_tables + 1), and their entries.
+    """
+    rare = np.mean(density) <= RARE
+    densities, table = np.unique(density if rare else (), return_inverse=True)
+    tables = [[alias_table(binomial_law(size, p)) for p in densities] for size in sizes]
+    flat = [one for row in tables for one in row]
+    begin = np.arange(len(densities) + 1)
+    start = np.stack([begin * (sizes[0] + 1), begin * (sizes[1] + 1) + len(densities) * (sizes[0] + 1)])
+    cut, alias = (np.concatenate([np.zeros(0, kind), *(one[i] for one in flat)]) for i, kind in enumerate((float, int)))
+    return sizes[0], table.astype(np.int64), start, cut, alias
+
+
 class _Lists:
     """Sparse minibatches as lists of active features, which two engines take."""
 
@@ -84,11 +106,14 @@ class _Lists:
         """Allocate the lists; arguments as of the layout in `draw_lists`."""
         n, self.sizes = self.n, blocks(self.chunk.batch_size, BLOCK)
         block = -(-int(self.sizes[0]) // LANES) * LANES
-        self.law, self.layout = word_limits(self.chunk.density), (row, stride, column)
+        density, sizes = tuple(self.chunk.density), (int(self.sizes[0]), int(self.sizes[-1]))
+        self.law, self.layout = (word_limits(self.chunk.density), rarity_tables(density, sizes)), (row, stride, column)
+        integers = (WAYS * (n + 2), block, block + 1, n * block, n * block)
         self.space = (
-            aligned(STATE, np.uint32), aligned(block * -(-n // BITS), np.uint32), aligned(block, np.uint32),
+            aligned(STATE, np.uint32), aligned(max(2 * n, block) + LANES, np.uint32),
+            aligned(block * -(-n // BITS), np.uint32), aligned(block, np.uint32),
             aligned(int(self.sizes[0]) * -(-n // stride) * stride), aligned(n * block),
-            *(np.zeros(length, np.int64) for length in (n + 2, block, block + 1, n * block, n * block)),
+            *(np.zeros(length, np.int64) for length in integers),
         )  # fmt: skip
 
     def minibatch(self, step, model):

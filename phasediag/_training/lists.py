@@ -1,15 +1,17 @@
 """Sparse minibatches as lists: of each sample that is not empty, the active features and their values."""
 
 from llvmlite import ir
-from numba import types, uint32
+from numba import int64, types, uint32
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .._compiling.jit import jit
 from .._compiling.vectors import LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
-from .streams import advance_ir, fill_negated, generators, seed_state
+from .streams import advance_ir, draw_outcome, fill_negated, fill_words, generators, seed_state
 
 BLOCK = 1024  # samples drawn together
+WAYS = 4  # counters of samples with equally many active features: one alone would wait for its own last change
+RARE = 0.02  # mean density up to which samples are chosen feature by feature
 BITS = 32  # features whose activity one word of a sample tells
 
 
@@ -68,6 +70,42 @@ def _lowest(typing, bits):
 
 
 @jit(allocates=False)
+def _choose_activity(n_samples, tables, state, words, counts, masks, found):
+    """Draw the same from tables of how often each feature is active, then which samples: faster where features are rare."""
+    first_size, table, start, cut, alias = tables
+    n = table.size
+    n_words = (n + BITS - 1) // BITS
+    for word in range((n_samples + LANES - 1) // LANES * LANES * n_words):
+        masks[word] = 0
+    for sample in range(n_samples):
+        found[sample] = 0
+    fill_words(state, words, (2 * n + LANES - 1) // LANES)
+    which = 0 if n_samples == first_size else 1
+    left = 0
+    for j in range(n):
+        counts[j] = draw_outcome(words, j, start[which, table[j]], start[which, table[j] + 1], cut, alias)
+        left += counts[j]
+    ready = used = 0
+    for j in range(n):
+        bit = uint32(uint32(1) << uint32(j % BITS))
+        column = j // BITS * LANES
+        for _ in range(counts[j]):
+            while True:  # again where the feature is already active
+                if used == ready:
+                    ready = min((left + LANES - 1) // LANES * LANES, words.size // LANES * LANES)
+                    fill_words(state, words, ready // LANES)
+                    used = 0
+                sample = (int64(words[used]) * n_samples) >> 32
+                used += 1
+                word = sample // LANES * n_words * LANES + column + sample % LANES
+                if masks[word] & bit == 0:
+                    break
+            masks[word] |= bit
+            found[sample] += 1
+            left -= 1
+
+
+@jit(allocates=False)
 def draw_lists(key, step, block, n_samples, law, layout, previous, space):
     """Draw a block of a minibatch; return (samples with active features, their entries).
 
@@ -76,31 +114,39 @@ def draw_lists(key, step, block, n_samples, law, layout, previous, space):
     over a sample's entries seldom change their length. The values stand also in ``dense``, sample s and feature j at
     s ``stride`` + column[j], from where the ``previous`` entries are removed.
 
-    A feature's density counts to 2⁻³³, which is less than one sample in a run.
+    ``law`` has the limits of random words, which tell a feature's density to 2⁻³³, less than one sample in a run; and, where
+    features are rare, the tables of `_choose_activity`, else empty ones.
     """
     row, stride, column = layout
-    state, masks, found, dense, values, tally, order, starts, entry_row, entry_place = space
-    n = law.size
+    state, words, masks, found, dense, values, tally, order, starts, entry_row, entry_place = space
+    most, tables = law
+    n = most.size
     n_words = (n + BITS - 1) // BITS
     for entry in range(previous):
         dense[entry_place[entry]] = 0
     seed_state(key, step, block, state)
-    _draw_activity(state, law, masks, found, (n_samples + LANES - 1) // LANES)
-    for k in range(n + 2):
-        tally[k] = 0
+    if tables[1].size:
+        _choose_activity(n_samples, tables, state, words, tally, masks, found)
+    else:
+        _draw_activity(state, most, masks, found, (n_samples + LANES - 1) // LANES)
+    for slot in range(WAYS * (n + 1)):
+        tally[slot] = 0
     for sample in range(n_samples):
-        tally[found[sample] + 1] += 1
-    n_filled = n_samples - tally[1]
-    tally[0], tally[1] = n_filled, 0  # empty samples go to the end
-    n_entries = 0
-    for k in range(1, n + 1):  # now the number of samples with some, but fewer than k, active features
-        n_entries += k * tally[k + 1]
-        tally[k + 1] += tally[k]
+        tally[WAYS * found[sample] + sample % WAYS] += 1
+    n_filled = n_entries = 0
+    for slot in range(WAYS, WAYS * (n + 1)):  # now where the samples of each slot begin
+        count, tally[slot] = tally[slot], n_filled
+        n_filled += count
+        n_entries += slot // WAYS * count
+    filled = n_filled
+    for slot in range(WAYS):  # samples without an active feature go to the end
+        count, tally[slot] = tally[slot], filled
+        filled += count
     fill_negated(state, values, (n_entries + LANES - 1) // LANES)
     for sample in range(n_samples):
-        k = found[sample]
-        order[tally[k]] = sample
-        tally[k] += 1
+        slot = WAYS * found[sample] + sample % WAYS
+        order[tally[slot]] = sample
+        tally[slot] += 1
     filled = 0
     starts[0] = 0
     for s in range(n_filled):

@@ -36,7 +36,7 @@ def train_batched(
     """
     product, prepare, add, weigh, move = routines
     forms, sums, gradient = work
-    _, _, _, dense, values, _, _, starts, entry_row, entry_place = space
+    _, _, _, _, dense, values, _, _, starts, entry_row, entry_place = space
     n_blocks = (n + width - 1) // width
     padded, block_size = n_blocks * width, (n + 1) * width * LANES
     size = (m + 1) * padded * LANES

@@ -60,7 +60,7 @@ def train_sparse(
     """
     move, product, prepare, add, weigh = routines
     forms, sums, gradient = work
-    _, _, _, dense, values, _, _, starts, entry_row, entry_place = space
+    _, _, _, _, dense, values, _, _, starts, entry_row, entry_place = space
     width = (n + LANES - 1) // LANES * LANES
     size, bias = (m + 1) * width, n * width
     n_entries = int64(0)
