@@ -6,6 +6,10 @@
 
 A sample is one input seen by one model, all-zero inputs included. PyTorch runs eagerly, all instances in one batched
 einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of instances at which it is fastest.
+
+Ours of few features are whole runs of 10 000 steps, as the paper's: kernels that sort samples into cells take longer per step
+early in training, when fewer outputs are settled, than later. All other steps, PyTorch's too, cost the same throughout.
+With --cpu speeds are samples per second of processor time on one thread each, for a machine that has other work.
 """
 
 import argparse
@@ -30,6 +34,8 @@ SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
 DENSITIES = [1.0, 0.1, 0.01]
 EQUALITY = [(2, 1, 1.0), (2, 1, 0.1), (3, 2, 0.5), (3, 2, 0.05), (5, 2, 0.3), (5, 2, 0.03), (10, 4, 0.5), (10, 4, 0.03)]
 BATCH = 1024
+WHOLE = 10_000  # steps of a run of few features
+GROUP = 16  # models that PyTorch trains at once for their losses: the batches of all would not fit the cache
 THREADS = os.cpu_count()
 
 
@@ -113,42 +119,50 @@ def operations(n, m, density):
     return min(4 * n * n * density, 10 * m * n)
 
 
-def timed(function, work):
-    """Return ``work`` per second of a call."""
-    begin = time.perf_counter()
-    function()
-    return work / (time.perf_counter() - begin)
+def timed(function, work, clock, seconds=0.0):
+    """Return ``work`` per second of a call, or of as many as last ``seconds``."""
+    begin, n_calls = clock(), 0
+    while n_calls == 0 or clock() - begin < seconds:
+        function()
+        n_calls += 1
+    return n_calls * work / (clock() - begin)
 
 
-def speed(rounds, seconds):
+def speed(rounds, seconds, cpu, sizes):
     """Print the table of speeds."""
-    torch.set_num_threads(THREADS)
-    limit = peak()
-    print(f"{THREADS} threads, FMA peak {limit / 1e9:.0f} GFLOP/s; medians of {rounds} rounds, million samples per second")
+    n_threads, clock = (1, time.process_time) if cpu else (THREADS, time.perf_counter)
+    torch.set_num_threads(n_threads)
+    limit = peak() * n_threads / THREADS
+    print(
+        f"{n_threads} threads, {'processor' if cpu else 'wall-clock'} time, FMA peak {limit / 1e9:.0f} GFLOP/s; medians of "
+        f"{rounds} rounds, million samples per second"
+    )
     print(f"{'n, m':>7} {'density':>8} {'PyTorch':>9} {'shared':>10} {'ratio':>7} {'peak':>5} {'independent':>12} {'ratio':>7}")
-    for n, m in SIZES:
+    for n, m in sizes:
         for density in DENSITIES:
             model = ToyModel(m, np.ones(n), density)
-            best = max((4, 16, 64, 256), key=lambda k: _torch_speed(model, k, 0.3) if k * n <= 1300 else 0.0)
-            n_models = 512 if n < 10 else 32
+            torch_speed = partial(_torch_speed, model, clock=clock)
+            best = max((4, 16, 64, 256), key=lambda k: torch_speed(k, 0.3) if k * n <= 1300 else 0.0)
+            n_models = (512 if n < 10 else 128 if n < 50 else 32) * n_threads // THREADS
 
             def ours(independent, n_steps, model=model, n_models=n_models):
                 train(
                     model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=0, independent=independent,
-                    n_threads=THREADS,
+                    n_threads=n_threads,
                 )  # fmt: skip
 
             steps = {}
             for independent in (False, True):
                 ours(independent, 20)
-                steps[independent] = max(20, int(seconds * timed(partial(ours, independent, 100), 100)))
+                lasting = max(20, int(seconds * timed(partial(ours, independent, 100), 100, clock)))
+                steps[independent] = WHOLE if n < 10 else lasting
             results = {"pytorch": [], False: [], True: []}
             for _ in range(rounds):
-                results["pytorch"].append(_torch_speed(model, best, seconds))
+                results["pytorch"].append(torch_speed(best, seconds))
                 time.sleep(0.3)  # PyTorch's threads spin for a while before they sleep
                 for kind in (False, True):
                     work = n_models * steps[kind] * BATCH
-                    results[kind].append(timed(partial(ours, kind, steps[kind]), work))
+                    results[kind].append(timed(partial(ours, kind, steps[kind]), work, clock, seconds))
             theirs, shared, alone = (statistics.median(results[kind]) for kind in ("pytorch", False, True))
             fraction = shared * operations(n, m, density) / limit
             print(
@@ -158,11 +172,11 @@ def speed(rounds, seconds):
             )
 
 
-def _torch_speed(model, n_instances, seconds):
+def _torch_speed(model, n_instances, seconds, clock):
     weights, bias = start(model, n_instances, 0)
     pytorch(model, weights, bias, 2)
-    n_steps = max(3, int(seconds * timed(lambda: pytorch(model, weights, bias, 5), 5)))
-    return timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances * BATCH)
+    n_steps = max(3, int(seconds * timed(lambda: pytorch(model, weights, bias, 5), 5, clock)))
+    return timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances * BATCH, clock)
 
 
 def equality(n_models, n_steps):
@@ -178,7 +192,9 @@ def equality(n_models, n_steps):
     for n, m, density in EQUALITY:
         model = ToyModel(m, 0.8 ** np.arange(n), density)
         weights, bias = start(model, n_models, n)
-        theirs = expected_loss(model, *pytorch(model, weights, bias, n_steps))
+        groups = (slice(i, i + GROUP) for i in range(0, n_models, GROUP))
+        trained = [pytorch(model, weights[place], bias[place], n_steps) for place in groups]
+        theirs = np.concatenate([expected_loss(model, *one) for one in trained])
 
         def ours(seed, place, independent, model=model, weights=weights, bias=bias):
             return train(
@@ -187,7 +203,7 @@ def equality(n_models, n_steps):
             ).loss  # fmt: skip
 
         alone = ours(1, slice(None), True)
-        shared = np.concatenate([ours(2 + i, slice(i, i + 1), False) for i in range(n_models)])
+        shared = np.array([ours(2 + i, [i] * 4, False)[0] for i in range(n_models)])  # fewer than 4 would not share
         for name, losses in (("independent", alone), ("shared", shared)):
             p = ks_2samp(losses, theirs, method="asymp").pvalue
             difference = losses - theirs  # the starting points are the same
@@ -204,7 +220,9 @@ if __name__ == "__main__":
     parser.add_argument("--equality", action="store_true", help="compare distributions of losses instead of speeds")
     parser.add_argument("--start", action="store_true", help="measure cold and warm starts instead of speeds")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement")
+    parser.add_argument("--seconds", type=float, default=0.5, help="least length of one measurement")
+    parser.add_argument("--cpu", action="store_true", help="processor time on one thread each instead of wall-clock time")
+    parser.add_argument("--n-features", type=int, choices=[n for n, _ in SIZES], help="speed of one size only")
     parser.add_argument("--models", type=int, default=256)
     parser.add_argument("--steps", type=int, default=3000)
     chosen = parser.parse_args()
@@ -213,4 +231,4 @@ if __name__ == "__main__":
     elif chosen.start:
         starts()
     else:
-        speed(chosen.rounds, chosen.seconds)
+        speed(chosen.rounds, chosen.seconds, chosen.cpu, [size for size in SIZES if chosen.n_features in (None, size[0])])

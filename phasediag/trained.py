@@ -6,9 +6,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ._arguments import (
-    as_flag,
-    as_rate,
-    as_seed,
     check_memory,
     density_array,
     grid_axis,
@@ -18,12 +15,11 @@ from ._arguments import (
     whole_number,
 )
 from ._training.chunks import completed
-from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.portions import divide, train_portion
 from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
-from .training import WEIGHT_DECAY, check_convergent, check_importance
+from .training import check_convergent, check_importance, common_options
 
 
 def trained_phase_diagram(
@@ -136,16 +132,8 @@ def trained_phase_diagram(
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
     n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), whole_number("n_threads", n_threads, 1)
-    options = {
-        "n_steps": whole_number("n_steps", n_steps, 1, 2**40),
-        "batch_size": whole_number("batch_size", batch_size, 1, 2**30),
-        "learning_rate": as_rate("learning_rate", learning_rate, least=None),
-        "optimizer": one_of("optimizer", optimizer, OPTIMIZERS),
-        "schedule": one_of("schedule", schedule, SCHEDULES),
-        "weight_decay": as_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
-        "independent": as_flag("independent", independent),
-        "seed": as_seed(_stored_seed(store) if seed is None else seed),
-    }
+    seed = _stored_seed(store) if seed is None else seed
+    options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
     portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
     shape = (density.size, n_seeds, importance.size, n_hidden, n_features)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
-from ._training.chunks import Chunk, engine, run_chunks, split
+from ._training.chunks import FEWEST_BATCHED, Chunk, engine, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import stream_key
@@ -175,20 +175,16 @@ def train(
     """
     options = dict(
         n_models=whole_number("n_models", n_models, 1),
-        n_steps=whole_number("n_steps", n_steps, 1, 2**40),
-        batch_size=batch_size,
-        learning_rate=as_rate("learning_rate", learning_rate, least=None),
-        optimizer=one_of("optimizer", optimizer, OPTIMIZERS),
-        schedule=one_of("schedule", schedule, SCHEDULES),
-        weight_decay=as_rate("weight_decay", WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay, least=0),
         gradient=one_of("gradient", gradient, GRADIENTS),
-        independent=as_flag("independent", independent),
-        seed=as_seed(seed),
         initial_weights=initial_weights,
         initial_bias=initial_bias,
     )
-    if gradient == "minibatch" or batch_size is not None:
-        options["batch_size"] = whole_number("batch_size", batch_size, 1, 2**30)
+    needless = gradient == "population" and batch_size is None
+    options |= common_options(
+        n_steps, 1 if needless else batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed
+    )
+    if needless:
+        options["batch_size"] = None
     n_threads = os.cpu_count() if n_threads is None else whole_number("n_threads", n_threads, 1)
     recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))
     check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
@@ -214,6 +210,22 @@ def train(
         recorded_weights=recorded_weights,
         recorded_bias=recorded_bias,
     )
+
+
+def common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed):
+    """Return the checked options of any training on minibatches, with the default weight decay and a seed drawn for None."""
+    optimizer = one_of("optimizer", optimizer, OPTIMIZERS)
+    weight_decay = WEIGHT_DECAY[optimizer] if weight_decay is None else weight_decay
+    return {
+        "n_steps": whole_number("n_steps", n_steps, 1, 2**40),
+        "batch_size": whole_number("batch_size", batch_size, 1, 2**30),
+        "learning_rate": as_rate("learning_rate", learning_rate, least=None),
+        "optimizer": optimizer,
+        "schedule": one_of("schedule", schedule, SCHEDULES),
+        "weight_decay": as_rate("weight_decay", weight_decay, least=0),
+        "independent": as_flag("independent", independent),
+        "seed": as_seed(seed),
+    }
 
 
 @contextmanager
@@ -279,6 +291,7 @@ def _chunk(model, options, weights, bias, recorded):
         independent=independent,
         keys=keys,
         recorded=recorded,
+        few=n_models < FEWEST_BATCHED,
         **{name: options[name] for name in CHUNK_OPTIONS},
     )
 

@@ -207,11 +207,12 @@ def test_lanes_are_looked_up():
 
 @pytest.mark.parametrize("features", ["", pytest.param("+avx,+avx2,+fma", marks=pytest.mark.campaign)])
 def test_other_processors_give_the_same_bits(features, tmp_path, environment):
-    """Machines without wide vectors, fused multiply-adds or permutations train to the same bits."""
+    """Machines without wide vectors, fused multiply-adds or permutations train to the same bits, few features and many."""
     run = (
-        "import numpy as np; from phasediag import ToyModel, train;"
-        "run = train(ToyModel(1, [1, 0.8], 0.4), n_models=3, n_steps=9, batch_size=600, seed=0, n_threads=1);"
-        "print(run.weights.tobytes().hex(), run.bias.tobytes().hex())"
+        "import numpy as np; from phasediag import ToyModel, train\n"
+        "for model in ToyModel(1, [1, 0.8], 0.4), ToyModel(4, np.ones(9), 0.1):\n"
+        "    run = train(model, n_models=4, n_steps=9, batch_size=600, seed=0, n_threads=1)\n"
+        "    print(run.weights.tobytes().hex(), run.bias.tobytes().hex())"
     )
     poor = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
     bits = [

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phasediag import ToyModel, expected_loss_and_gradient
+from phasediag import ToyModel, expected_loss_and_gradient, train
 from phasediag._training.chunks import engine, split
-from phasediag._training.engines import Dense, Patterns, Sparse
+from phasediag._training.engines import Patterns
+from phasediag._training.large_engines import Batched, Dense, Sparse
 from phasediag._training.streams import PatternLaw, alias_table, binomial_law
 
 # (engine, n_features, n_hidden, density, batch_size): every engine, ragged sizes, and batches of more than one block
@@ -36,7 +37,7 @@ def test_one_step_follows_the_gradient_of_the_minibatch(
 ):
     """An SGD step of length 1 is the double-precision gradient of the same samples to single-precision rounding."""
     chunk = make_chunk(n, m, density, batch_size, relu=relu, independent=independent)
-    assert engine(chunk) is kind
+    assert engine(chunk) is (Batched if kind is Sparse and not independent else kind)
     weights, bias = chunk.train()
     for model in range(3):
         x = engine(chunk)(chunk).minibatch(0, model)
@@ -49,12 +50,12 @@ def test_one_step_follows_the_gradient_of_the_minibatch(
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
-@pytest.mark.parametrize(("n", "m"), [(3, 2), (20, 5)])
-def test_many_steps_follow_the_published_formulas(n, m, optimizer, schedule, make_chunk, reference_gradient):
+@pytest.mark.parametrize(("n", "m", "density"), [(3, 2, 0.8), (20, 5, 0.8), (20, 5, 0.1)])
+def test_many_steps_follow_the_published_formulas(n, m, density, optimizer, schedule, make_chunk, reference_gradient):
     """Twenty steps equal PyTorch's documented algorithms written out in double precision on the same samples."""
     rate, decay, n_steps = 0.01, 0.1, 20
     chunk = make_chunk(
-        n, m, 0.8, 60, optimizer=optimizer, schedule=schedule, learning_rate=rate, weight_decay=decay, n_steps=n_steps,
+        n, m, density, 60, optimizer=optimizer, schedule=schedule, learning_rate=rate, weight_decay=decay, n_steps=n_steps,
         recorded=(7, n_steps),
     )  # fmt: skip
     weights, bias = chunk.train()
@@ -101,7 +102,7 @@ def test_models_do_not_notice_their_chunk(kind, n, m, density, batch_size, indep
 
 @pytest.mark.parametrize(
     ("kind", "n", "m", "density"),
-    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8), (Sparse, 9, 6, 0.03)],
+    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8), (Sparse, 12, 8, 0.03)],
 )
 def test_the_mean_gradient_of_minibatches_is_the_exact_one(kind, n, m, density, make_chunk):
     """Over many independent minibatches the mean gradient lies within five standard errors of the population's."""
@@ -120,6 +121,50 @@ def test_the_mean_gradient_of_minibatches_is_the_exact_one(kind, n, m, density, 
         error = (sample.mean(axis=0) - gradient) / (sample.std(axis=0) / np.sqrt(n_models) + 1e-9)
         assert np.abs(error).max() < 5
         assert np.abs(error).max() > 0.1  # noise is there, and of the size it should have
+
+
+def test_the_mean_gradient_of_shared_lists_is_the_exact_one(make_chunk):
+    """Over many steps the mean gradient of sixteen unlike models lies within five standard errors of the population's."""
+    n, m, n_models, n_steps = 12, 8, 16, 1500
+    chunk = make_chunk(n, m, np.linspace(0.02, 0.2, n), 50, n_models=n_models, n_steps=n_steps)
+    trainer = engine(chunk)(chunk)
+    assert type(trainer) is Batched
+    start, moved = trainer.parameters.copy(), []
+    for step in range(n_steps):
+        trainer.parameters[:] = start
+        trainer.advance(step, step + 1)
+        weights, bias = trainer.current()
+        moved.append(np.concatenate([weights, bias[:, None]], axis=1).astype(float))
+    gradient = np.concatenate([chunk.weights, chunk.bias[:, None]], axis=1) - np.array(moved)
+    for i in range(n_models):
+        _, *exact = expected_loss_and_gradient(ToyModel(m, chunk.importance[i], chunk.density), chunk.weights[i], chunk.bias[i])
+        exact = np.concatenate([exact[0], exact[1][None]]) / n
+        error = (gradient[:, i].mean(axis=0) - exact) / (gradient[:, i].std(axis=0) / np.sqrt(n_steps) + 1e-8)
+        assert 0.1 < np.abs(error).max() < 5
+
+
+@pytest.mark.parametrize("n_models", [1, 3])
+def test_few_models_see_what_many_would(n_models):
+    """A run of too few models to fill the lanes sees the minibatches of a larger one and follows the same gradients."""
+    n, m = 20, 5
+    model = ToyModel(m, np.ones(n), 0.05)
+    weights = np.random.default_rng(0).normal(size=(m, n)) / 2
+    few, many = (
+        train(model, n_models=k, n_steps=30, batch_size=1100, learning_rate=0.01, seed=4, initial_weights=weights)
+        for k in (n_models, 5)
+    )
+    assert np.array_equal(few.minibatch(7, n_models - 1), many.minibatch(7, 4))
+    assert np.allclose(few.weights, many.weights[:n_models], rtol=0, atol=1e-5)
+    assert np.all(few.weights == few.weights[0]) and np.all(many.weights == many.weights[0])
+
+
+@pytest.mark.parametrize(("m", "usual"), [(4, 0.9), (8, 0.01)])
+def test_a_feature_that_is_next_to_never_active_is_not(m, usual):
+    """Densities far below the resolution of a random word do not turn into certainty, whatever those of the other features."""
+    model = ToyModel(m, np.ones(9), [1e-12] + [usual] * 8)
+    for independent in (False, True):
+        run = train(model, n_models=4, n_steps=1, batch_size=2000, seed=0, independent=independent)
+        assert np.array_equal((run.minibatch(0) > 0).any(axis=0), np.arange(9) > 0)
 
 
 @pytest.mark.parametrize("density", [0.03, 0.5, 0.95, [0.1, 0.5, 1.0]])

@@ -7,6 +7,7 @@ every run.
 """
 
 import operator
+from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
@@ -130,6 +131,17 @@ def variables(builder, values):
     for variable, value in zip(made, values, strict=True):
         builder.store(value, variable)
     return made
+
+
+@contextmanager
+def held(builder, *rows, to=FLOATS):
+    """Give variables that start with the vectors at rows of addresses and are written back there in the end."""
+    rows = [[builder.bitcast(place, to.as_pointer()) for place in row] for row in rows]
+    made = [variables(builder, [builder.load(place, align=4) for place in row]) for row in rows]
+    yield made
+    for own, row in zip(made, rows, strict=True):
+        for variable, place in zip(own, row, strict=True):
+            builder.store(builder.load(variable), place, align=4)
 
 
 def switch(builder, value, cases, emit):

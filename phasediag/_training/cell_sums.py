@@ -22,10 +22,10 @@ from .._compiling.vectors import (
     at,
     call_ir,
     constant,
+    held,
     load_ir,
     routine,
     splat_ir,
-    store_ir,
     switch,
     variables,
 )
@@ -60,12 +60,9 @@ class _Pattern:
         with cgutils.for_range(b, self.n) as loop:
             row = b.load(at(b, self.order, loop.index))
             line = [load_ir(b, place) for place in self.line(self.forms, row)]
-            places = self.line(self.sums, row)
-            totals = variables(b, [load_ir(b, place) for place in places])
-            self.sort_out(loop.index, line, totals)
-            self.look(loop.index, line, totals)
-            for total, place in zip(totals, places, strict=True):
-                store_ir(b, b.load(total), place)
+            with held(b, self.line(self.sums, row)) as (totals,):
+                self.sort_out(loop.index, line, totals)
+                self.look(loop.index, line, totals)
 
     def sort_out(self, output, line, totals):
         """Emit the loop over cells: add the moments of those that are active, list those that are neither."""
@@ -145,6 +142,7 @@ def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, 
     """Add the samples of one pattern."""
 
     def emit(context, builder, sig, args):
+        """Emit the code for each number of active features and the choice between them."""
         n, relu = (kind.literal_value for kind in sig.args[:2])
         patterns, place, orders, *arrays = args[2:]
         row = at(builder, patterns, builder.mul(place, LONG(FIELDS)))
@@ -152,6 +150,7 @@ def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, 
         order = at(builder, orders, builder.mul(fields[0], LONG(n)))
 
         def block(k):
+            """Emit the code for k active features."""
             if k == 1:
                 forms, sums, values, moments = arrays[:4]
                 values, moments = at(builder, values, fields[5]), at(builder, moments, fields[3])
@@ -174,6 +173,7 @@ def adder(n, relu):
     """
 
     def add(n_sorted, patterns, orders, forms, sums, values, moments, corners, cells):
+        """Add pattern after pattern."""
         for place in range(n_sorted):
             _add_pattern(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells)
 

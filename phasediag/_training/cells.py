@@ -34,7 +34,7 @@ from .._compiling.vectors import (
     switch,
     variables,
 )
-from .streams import advance_ir, draw_counts, fill_negated
+from .streams import advance_ir, draw_counts, fill_negated, generators
 
 ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
@@ -94,14 +94,13 @@ def _halve(typing, state, held, count, levels):
     """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
 
     def emit(context, builder, sig, args):
-        states = pointer(context, builder, sig.args[0], args[0], to=WORDS)
-        states = [at(builder, states, LONG(w)) for w in range(4)]
+        """Emit the halvings one after another, vector by vector of cells."""
         held = pointer(context, builder, sig.args[1], args[1], to=WORDS)
-        words = variables(builder, [builder.load(place, align=4) for place in states])
         one, full = constant(1, WORDS), constant(32, WORDS)
         whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
         builder.store(whole, held, align=4)
-        with cgutils.for_range(builder, args[3]) as level:
+        generating = generators(context, builder, sig.args[0], args[0])
+        with generating as words, cgutils.for_range(builder, args[3]) as level:
             n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
             with cgutils.for_range(builder, n_vectors) as loop:
                 v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
@@ -121,8 +120,6 @@ def _halve(typing, state, held, count, levels):
                     lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
                     mixed = builder.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes))
                     builder.store(mixed, at(builder, held, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
-        for variable, place in zip(words, states, strict=True):
-            builder.store(builder.load(variable), place, align=4)
         return context.get_dummy_value()
 
     return types.void(state, held, types.int64, types.int64), emit
@@ -138,19 +135,18 @@ def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, mul
     sig = whole(state, whole, whole, held, whole, lattice, whole, whole, whole, values, whole, moments, whole)
 
     def emit(context, builder, sig, args):
+        """Emit the loop over rows for each number of active features."""
         state, k, levels, counts, first, lattice, lattice_at, row, multiple, values, at_values, moments, at_moments = args
         kinds = sig.args
-        state = pointer(context, builder, kinds[0], state, to=WORDS)
         inside = builder.load(pointer(context, builder, kinds[3], counts, first, to=WORDS), align=4)
         lattice = pointer(context, builder, kinds[5], lattice, lattice_at, to=WORD)
         values = pointer(context, builder, kinds[9], values, at_values)
         moments = pointer(context, builder, kinds[11], moments, at_moments)
-        states = [at(builder, state, LONG(i)) for i in range(4)]
         rounds = builder.udiv(builder.sub(builder.add(_most_ir(builder, inside), multiple), LONG(1)), multiple)
         n_samples = builder.mul(rounds, multiple)
 
         def block(k):
-            words = variables(builder, [builder.load(place, align=4) for place in states])
+            """Emit the loop for k active features: corners and totals stay in registers."""
             corner, shift = [], []
             for f in range(k):
                 place = builder.bitcast(at(builder, lattice, builder.mul(row, LONG(f))), WORDS.as_pointer())
@@ -158,7 +154,8 @@ def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, mul
                 halved = builder.sdiv(builder.add(levels, LONG(k - 1 - f)), LONG(k))  # how often along this feature
                 shift.append(splat_ir(builder, builder.trunc(builder.add(halved, LONG(8)), WORD), WORDS))
             totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
-            with cgutils.for_range(builder, n_samples) as loop:
+            generating = generators(context, builder, kinds[0], state)
+            with generating as words, cgutils.for_range(builder, n_samples) as loop:
                 index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
                 there = builder.icmp_signed("<", index, inside)
                 y = []
@@ -173,8 +170,6 @@ def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, mul
                     builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
                 for variable, (a, b) in zip(totals[k:], combinations_with_replacement(range(k), 2), strict=True):
                     builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
-            for variable, place in zip(words, states, strict=True):
-                builder.store(builder.load(variable), place, align=4)
             store_ir(builder, builder.sitofp(inside, FLOATS), moments)
             for q, variable in enumerate(totals):
                 store_ir(builder, builder.load(variable), at(builder, moments, LONG((q + 1) * LANES)))
@@ -190,6 +185,7 @@ def _sum_line(typing, moments, at_moments):
     """Replace the three moments of sixteen cells by their sums over the cells below, and those over the cells above."""
 
     def emit(context, builder, sig, args):
+        """Emit sums of lanes at distances 1, 1, 2, 4 and 8, either way."""
         place = pointer(context, builder, sig.args[0], *args)
         cells = [load_ir(builder, at(builder, place, LONG(q * LANES))) for q in range(3)]
         for way, start in ((1, 0), (-1, 3)):

@@ -11,10 +11,14 @@ from threading import Event
 import numpy as np
 
 from .._compiling.vectors import LANES
-from .engines import Dense, Patterns, Sparse
+from .engines import Patterns
+from .large_engines import Batched, Dense, Sparse
 
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
-MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64}  # models of one chunk
+SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
+FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
+MOST_BATCHED = 1000  # features, of which sixteen models' sums take 64 MB
+MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64, Batched: 64}  # models of one chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class Chunk:
         Arguments of `step_scalars`.
     recorded : tuple of int
         Numbers of steps after which the parameters are recorded.
+    few : bool
+        Whether the whole run has too few models to fill the lanes of `Batched`: `Sparse` then takes the same stream.
     """
 
     importance: np.ndarray
@@ -53,6 +59,7 @@ class Chunk:
     weight_decay: float
     n_steps: int
     recorded: tuple
+    few: bool = False
 
     def part(self, start, stop):
         """Return the chunk of models start … stop − 1."""
@@ -85,21 +92,21 @@ class Chunk:
 
 
 def engine(chunk):
-    """Return the engine that suits a chunk, from rough counts of cycles per sample; divisions into chunks don't matter."""
+    """Return the engine that suits a chunk, from rough times per sample in ns; divisions into chunks don't matter."""
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    active, vectors, independent = chunk.density.sum(), -(-n // LANES), chunk.independent
-    step = (n * m * vectors * LANES / 8 + 1.5 * n**2) / chunk.batch_size
-    sparse = active * (10 + 4 * vectors + 45 * independent) + step
-    dense = 5 * m * n / LANES * 1.2 + n / 3
-    return Sparse if sparse < dense else Dense
+    active, step = chunk.density.sum(), 0.035 * n**2 * m / chunk.batch_size
+    dense = n * (0.065 * m + 0.18)
+    if chunk.independent:
+        return Sparse if 2 + 0.3 * n + active * (6.5 + 1.2 * -(-n // LANES)) + step < dense + 0.1 * n else Dense
+    return (Sparse if chunk.few or n > MOST_BATCHED else Batched) if n * (0.057 * active + 0.04) + step < dense else Dense
 
 
 def split(chunk, n_workers):
     """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
     n_models, kind = len(chunk.weights), Patterns if chunk.batch_size is None else engine(chunk)
-    unit = LANES if kind is Patterns else 1
+    unit = LANES if kind in SIDE_BY_SIDE else 1
     size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
     return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]
 

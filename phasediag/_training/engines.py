@@ -1,4 +1,4 @@
-"""The engines that train a chunk of models: their arrays, and the minibatches they draw."""
+"""What engines that train a chunk of models have in common, and the engine for few features."""
 
 from functools import lru_cache
 
@@ -7,22 +7,32 @@ import numpy as np
 from .._compiling.jit import address
 from .._compiling.vectors import LANES, aligned
 from .cells import FIELDS, LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
-from .entries import mixed, singles
-from .optimizers import mover, step_scalars
-from .products import outer, product
+from .optimizers import step_scalars
 from .sgd import routines, train_independent, train_shared
-from .sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
-from .sgd_sparse import BLOCK, draw_sparse, preparer, train_sparse, weigher
-from .streams import STATE, PatternLaw, alias_table, binomial_law, draw_block
+from .streams import STATE, PatternLaw, draw_block
 
 PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
-ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
 
 
 def blocks(batch_size, most):
     """Return the sizes of the fewest blocks of at most ``most`` samples, the larger ones first."""
     count = -(-batch_size // most)
     return np.array([batch_size // count + (i < batch_size % count) for i in range(count)])
+
+
+def in_lanes(rows):
+    """Return one row per model as vectors of sixteen models, padded by models of zeros."""
+    n_models, size = rows.shape
+    padded = np.zeros((-(-n_models // LANES) * LANES, size))
+    padded[:n_models] = rows
+    array = aligned(padded.size)
+    array[:] = padded.reshape(-1, LANES, size).transpose(0, 2, 1).ravel()
+    return array
+
+
+def out_of_lanes(array, n_models, size):
+    """Return one row of ``size`` numbers per model from vectors of sixteen models."""
+    return array.reshape(-1, size, LANES).transpose(0, 2, 1).reshape(-1, size)[:n_models]
 
 
 @lru_cache(maxsize=8)
@@ -38,7 +48,7 @@ def _pattern_law(feature_density, block_sizes):
     return PatternLaw(feature_density, block_sizes).arrays()
 
 
-class _Trainer:
+class Trainer:
     """What the engines have in common: parameters and moments in the engine's layout, and the scalars of every step."""
 
     def __init__(self, chunk):
@@ -55,14 +65,16 @@ class _Trainer:
         self.stride = max(1, int(2e9 / work))
 
 
-class Patterns(_Trainer):
+class Patterns(Trainer):
     """Few features: patterns of activity are counted, lanes are models that share samples or samples of one model."""
+
+    drawer = None  # the address of `draw_cells`, for types of arguments that are always the same and take a millisecond to find
 
     def set_up(self):
         """Lay models out in vectors of sixteen; unused lanes hold models at rest."""
         chunk, n, m = self.chunk, self.n, self.m
-        self.parameters = self._in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
-        self.importance = self._in_lanes(chunk.importance)
+        self.parameters = in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
+        self.importance = in_lanes(chunk.importance)
         n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
@@ -89,7 +101,9 @@ class Patterns(_Trainer):
         tables = np.zeros(2**n, np.int64), np.zeros(FIELDS * most, np.int64), np.zeros(2 * LANES * groups, np.int64)
         held, found = aligned(2**MOST_LEVELS, np.int32), np.zeros(2, np.int64)
         self.space = (state, words, np.zeros(2**n, np.int64), values, moments, *tables, held, found)
-        self.routines += (address(draw_cells, self.keys[0], 0, 0, self.sizes, *self.law, self.space),)
+        if Patterns.drawer is None:
+            Patterns.drawer = address(draw_cells, self.keys[0], 0, 0, self.sizes, *self.law, self.space)
+        self.routines += (Patterns.drawer,)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
@@ -133,14 +147,6 @@ class Patterns(_Trainer):
         """Return the active features of a pattern."""
         return np.flatnonzero(pattern >> np.arange(self.n) & 1)
 
-    def _in_lanes(self, rows):
-        """Return one row per model as vectors of sixteen models, padded by zeros."""
-        padded = np.zeros((-(-self.n_models // LANES) * LANES, rows.shape[1]))
-        padded[: self.n_models] = rows
-        array = aligned(padded.size)
-        array[:] = padded.reshape(-1, LANES, rows.shape[1]).transpose(0, 2, 1).ravel()
-        return array
-
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         self.kernel(
@@ -151,118 +157,5 @@ class Patterns(_Trainer):
     def current(self):
         """Return the models' weights and biases."""
         size = (self.m + 1) * self.n
-        rows = self.parameters.reshape(-1, size, LANES).transpose(0, 2, 1).reshape(-1, size)[: self.n_models]
+        rows = out_of_lanes(self.parameters, self.n_models, size)
         return rows[:, : -self.n].reshape(self.n_models, self.m, self.n), rows[:, -self.n :]
-
-
-class _Rows(_Trainer):
-    """Many features: one model after another, rows of weights and biases padded by zeros to whole vectors."""
-
-    def set_up(self):
-        """Lay models out one after another."""
-        chunk = self.chunk
-        self.width = -(-self.n // LANES) * LANES
-        self.parameters = aligned(self.n_models * (self.m + 1) * self.width)
-        padded = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
-        padded[:, :-1], padded[:, -1] = chunk.weights, chunk.bias
-        self.importance = aligned(self.n_models * self.n)
-        self.importance[:] = chunk.importance.ravel()
-
-    def current(self):
-        """Return the models' weights and biases."""
-        rows = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
-        return rows[:, :-1], rows[:, -1]
-
-
-class Dense(_Rows):
-    """Many features, dense minibatches: lanes are samples."""
-
-    def set_up(self):
-        """Allocate the tiles of samples, hidden values and errors."""
-        super().set_up()
-        n, m = self.n, self.m
-        tiles = -(-self.chunk.batch_size // TILE)
-        self.x = aligned(n * STRIDE * (tiles if tiles * n * STRIDE <= ROOM else 1))
-        most = np.minimum(np.rint(self.chunk.density * 2.0**32) - 1, 2**32 - 1).astype(np.uint32)
-        self.law = (most, ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32))
-        sizes = (m * STRIDE, n * STRIDE, m * STRIDE, (m + 1) * n * LANES, (m + 1) * self.width)
-        self.work = tuple(aligned(size) for size in sizes)
-        self.state = aligned(STATE, np.uint32)
-        made = (mover(self.adam), product(), errors(), outer())
-        self.routines = tuple(one.address for one in made)
-
-    def minibatch(self, step, model):
-        """Return the samples of one step of one model, shape (batch_size, n_features)."""
-        batch_size, tiles = self.chunk.batch_size, []
-        key = self.chunk.keys[model if self.independent else 0]
-        for t in range(-(-batch_size // TILE)):
-            draw_tile(key, step, t, self.law, self.state, self.x, 0)
-            tiles.append(self.x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
-        return np.concatenate(tiles)[:batch_size]
-
-    def advance(self, start, stop):
-        """Train from step ``start`` to ``stop``."""
-        chunk = self.chunk
-        train_dense(
-            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
-            self.importance, chunk.keys, start, stop, chunk.batch_size, self.law, self.scalars, self.state, self.x,
-            self.work,
-        )  # fmt: skip
-
-
-class Sparse(_Rows):
-    """Many features, sparse minibatches: lanes are output features."""
-
-    def set_up(self):
-        """Tabulate the numbers of active samples and allocate the lists of active features."""
-        super().set_up()
-        n, m, width = self.n, self.m, self.width
-        self.sizes = blocks(self.chunk.batch_size, BLOCK)
-        densities, table = np.unique(self.chunk.density, return_inverse=True)
-        self.law = tuple(self._law(size, densities, table) for size in (self.sizes[0], self.sizes[-1]))
-        block = self.sizes[0]
-        lengths = (n + 1, n + 1, n * block, block, block, block, block + 1, n * block, n * block)
-        indices = tuple(np.zeros(length, np.int64) for length in lengths)
-        floats = (n * block + LANES, block * width, block, n * block)
-        words = aligned(max(2 * n, block) + LANES, np.uint32)
-        self.space = (aligned(STATE, np.uint32), words, *(aligned(size) for size in floats), indices)
-        self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
-        made = (
-            mover(self.adam), product(), preparer(), singles(), mixed(),
-            weigher(),
-        )  # fmt: skip
-        self.routines = tuple(one.address for one in made)
-
-    def minibatch(self, step, model):
-        """Return the samples of one step of one model, shape (batch_size, n_features), those with one feature first."""
-        x = np.zeros((self.chunk.batch_size, self.n))
-        key = self.chunk.keys[model if self.independent else 0]
-        _, _, _, dense, single_value, _, indices = self.space
-        for block, end in enumerate(np.cumsum(self.sizes)):
-            size = self.sizes[block]
-            n_mixed, _, _ = draw_sparse(key, step, block, size, self.law[int(size != self.sizes[0])], 0, self.space)
-            starts, row = indices[1], end - size
-            for j in range(self.n):
-                count = starts[j + 1] - starts[j]
-                x[row : row + count, j] = -single_value[starts[j] : starts[j + 1]]
-                row += count
-            x[row : row + n_mixed] = -dense[: n_mixed * self.width].reshape(n_mixed, self.width)[:, : self.n]
-            dense[:] = 0
-        return x
-
-    @staticmethod
-    def _law(size, densities, table):
-        """Return the alias tables of the number of samples in which a feature is active."""
-        tables = [alias_table(binomial_law(size, density)) for density in densities]
-        return (
-            table.astype(np.int64), np.arange(len(tables) + 1) * (size + 1),
-            np.concatenate([cut for cut, _ in tables]), np.concatenate([alias for _, alias in tables]),
-        )  # fmt: skip
-
-    def advance(self, start, stop):
-        """Train from step ``start`` to ``stop``."""
-        chunk = self.chunk
-        train_sparse(
-            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
-            self.importance, chunk.keys, start, stop, self.sizes, self.law, self.scalars, self.space, self.work,
-        )  # fmt: skip

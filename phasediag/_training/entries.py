@@ -5,7 +5,6 @@ Each is compiled once, by itself, and called by address.
 
 from functools import cache
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -13,11 +12,10 @@ from numba.extending import intrinsic
 from .._compiling.vectors import (
     FLAGS,
     LANES,
-    WORD,
-    WORDS,
     at,
     call_ir,
     constant,
+    held,
     load_ir,
     routine,
     splat_ir,
@@ -42,54 +40,19 @@ def _linear(builder, relu):
 
 
 @intrinsic
-def _add_singles(typing, width, relu, lane, forms, row, sums, bias, values, start, stop):
-    """Add the samples whose only active feature is one row's."""
+def _add(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
+    """Add samples for one range of outputs."""
 
     def emit(context, builder, sig, args):
-        width, relu, lane, forms, row, sums, bias, values, start, stop = args
-        linear, own = _linear(builder, relu), splat_ir(builder, builder.trunc(lane, WORD), WORDS)
-
-        def block(n_vectors):
-            slope_at, level_at, products_at, errors_at = (
-                [at(builder, array, line, lane.type(v * LANES)) for v in range(n_vectors)]
-                for array in (forms, sums)
-                for line in (row, bias)
-            )
-            slope, level = ([load_ir(builder, place) for place in places] for places in (slope_at, level_at))
-            products = variables(builder, [load_ir(builder, place) for place in products_at])
-            errors = variables(builder, [load_ir(builder, place) for place in errors_at])
-            lanes = [ir.Constant(WORDS, list(range(v * LANES, (v + 1) * LANES))) for v in range(n_vectors)]
-            mine = [builder.icmp_signed("==", vector, own) for vector in lanes]
-            with cgutils.for_range_slice(builder, start, stop, lane.type(1)) as (sample, _):
-                y = splat_ir(builder, builder.load(at(builder, values, sample)))
-                for v in range(n_vectors):
-                    threshold = builder.select(mine[v], y, constant(0.0))
-                    error = _passing(builder, linear, call_ir(builder, "fma", slope[v], y, level[v]), threshold)
-                    builder.store(call_ir(builder, "fma", error, y, builder.load(products[v])), products[v])
-                    builder.store(builder.fadd(error, builder.load(errors[v])), errors[v])
-            for variable, place in zip(products + errors, products_at + errors_at, strict=True):
-                store_ir(builder, builder.load(variable), place)
-
-        switch(builder, width, range(1, WIDTH + 1), block)
-        return context.get_dummy_value()
-
-    return types.void(*sig_args(10, width, {3: forms, 5: sums, 7: values})), emit
-
-
-@intrinsic
-def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples):
-    """Add samples of several entries each, for one range of outputs."""
-
-    def emit(context, builder, sig, args):
+        """Emit the loops over samples for each number of vectors of outputs."""
         width, relu, forms, sums, stride, bias, offset, dense, entry_row, entry_value, starts, n_samples = args
         linear, one = _linear(builder, relu), stride.type(1)
         forms, sums, dense = (at(builder, array, offset) for array in (forms, sums, dense))
 
         def block(n_vectors):
+            """Emit the loop over samples, in which levels and sums of errors stay in registers."""
             places = [stride.type(v * LANES) for v in range(n_vectors)]
             level = [load_ir(builder, at(builder, forms, bias, place)) for place in places]
-            totals_at = [at(builder, sums, bias, place) for place in places]
-            totals = variables(builder, [load_ir(builder, place) for place in totals_at])
 
             def entries(sample, step):
                 """Emit the loop over a sample's entries: ``step`` of each row and value."""
@@ -99,15 +62,18 @@ def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, en
                     y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
                     step(builder.load(at(builder, entry_row, entry)), y)
 
-            with cgutils.for_range(builder, n_samples) as loop:
+            totals_at = [at(builder, sums, bias, place) for place in places]
+            with held(builder, totals_at) as (totals,), cgutils.for_range(builder, n_samples) as loop:
                 errors = variables(builder, level)
 
                 def forward(row, y):
+                    """Emit the outputs before the activation, less the sample's own values."""
                     for error, place in zip(errors, places, strict=True):
                         slope = load_ir(builder, at(builder, forms, row, place))
                         builder.store(call_ir(builder, "fma", slope, y, builder.load(error)), error)
 
                 def backward(row, y):
+                    """Emit the sums of errors times values."""
                     for error, place in zip(errors, places, strict=True):
                         target = at(builder, sums, row, place)
                         old = load_ir(builder, target)
@@ -120,8 +86,6 @@ def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, en
                     builder.store(_passing(builder, linear, builder.load(error), threshold), error)
                     builder.store(builder.fadd(builder.load(error), builder.load(total)), total)
                 entries(loop.index, backward)
-            for total, place in zip(totals, totals_at, strict=True):
-                store_ir(builder, builder.load(total), place)
 
         switch(builder, width, range(1, WIDTH + 1), block)
         return context.get_dummy_value()
@@ -131,39 +95,20 @@ def _add_mixed(typing, width, relu, forms, sums, stride, bias, offset, dense, en
 
 
 @cache
-def singles():
-    """Return the routine that adds the samples with one active feature, whose values lie feature by feature.
+def adder():
+    """Return the routine that adds samples, of which s has the entries starts[s] … starts[s + 1] − 1.
 
-    Row j of ``forms`` holds C_j, row n holds b; row j of ``sums`` gets Σ e y_j, row n gets Σ e.
-    """
-
-    def add(n, width, relu, forms, sums, values, starts):
-        n_vectors = width // LANES
-        n_parts = (n_vectors + WIDTH - 1) // WIDTH
-        for part in range(n_parts):
-            v, v_stop = part * n_vectors // n_parts, (part + 1) * n_vectors // n_parts
-            for j in range(n):
-                if starts[j] < starts[j + 1]:
-                    row, bias = j * width + v * LANES, n * width + v * LANES
-                    _add_singles(v_stop - v, relu, j - v * LANES, forms, row, sums, bias, values, starts[j], starts[j + 1])
-
-    return routine(add, *"nnnfffi")
-
-
-@cache
-def mixed():
-    """Return the routine that adds samples with several active features: entries starts[s] … starts[s + 1] − 1.
-
-    An entry is the row of its feature and its value; ``dense`` holds the same, sample by sample in rows. Forms and sums
-    as in `singles`.
+    An entry is the row of its feature and its value; ``dense`` holds the same, sample by sample in rows. Row j of ``forms``
+    holds C_j, row n holds b; row j of ``sums`` gets Σ e y_j, row n gets Σ e.
     """
 
     def add(n, width, relu, forms, sums, dense, entry_row, entry_value, starts, n_samples):
+        """Add samples to ranges of outputs that fit the registers, one range after another."""
         n_vectors = width // LANES
         n_parts = (n_vectors + WIDTH - 1) // WIDTH
         for part in range(n_parts):
             v, v_stop = part * n_vectors // n_parts, (part + 1) * n_vectors // n_parts
-            _add_mixed(
+            _add(
                 v_stop - v, relu, forms, sums, width, n * width, v * LANES, dense, entry_row, entry_value, starts,
                 n_samples,
             )  # fmt: skip

@@ -9,7 +9,7 @@ the others.
 from llvmlite import ir
 from numba.core import cgutils
 
-from .._compiling.vectors import FLAGS, LANES, LONG, WORDS, at, call_ir, constant, load_ir, lookup_ir, store_ir, variables
+from .._compiling.vectors import FLAGS, LANES, LONG, WORDS, at, call_ir, constant, held, load_ir, lookup_ir
 
 TOGETHER = 5  # outputs of one loop
 
@@ -24,37 +24,34 @@ def emit_line(context, builder, n, relu, order, forms, sums, values, moments, n_
         outputs = range(first, min(first + TOGETHER, n))
         slopes, levels = ([load_ir(b, at(b, forms, rows[a], column)) for a in outputs] for column in columns)
         places = [[at(b, sums, rows[a], column) for column in columns] for a in outputs]
-        totals = [variables(b, [load_ir(b, place) for place in row]) for row in places]
-        cells = []
-        for a, slope, level, total in zip(outputs, slopes, levels, totals, strict=True):
-            gain = b.fsub(constant(1.0 if a == 0 else 0.0), slope)  # never −0
-            falls, cell = ir.Constant(FLAGS, [0] * LANES), constant(0, WORDS)
-            if relu:
-                falls = b.fcmp_ordered("<", gain, constant(0.0))
-                zero = b.fmul(b.fdiv(level, gain), constant(-float(LANES)))
-                zero = b.select(b.fcmp_ordered("<", zero, constant(LANES - 1.0)), zero, constant(LANES - 1.0))
-                zero = b.select(b.fcmp_ordered(">", zero, constant(0.0)), zero, constant(0.0))
-                cell = b.fptosi(zero, WORDS)
-            cells.append(cell)
-            count, linear, square = (
-                b.select(falls, lookup_ir(context, b, below, cell), lookup_ir(context, b, above, cell))
-                for below, above in zip(tables[:3], tables[3:], strict=True)
-            )
-            for variable, one, other in zip(total, (square, linear), (linear, count), strict=True):
-                sum_ = call_ir(b, "fma", level, other, b.load(variable))
-                b.store(call_ir(b, "fma", slope, one, sum_), variable)
-        with cgutils.for_range(b, n_rows) as loop:
-            row = load_ir(b, at(b, values, b.mul(loop.index, LONG(LANES))))
-            for a, cell, slope, level, total in zip(outputs, cells, slopes, levels, totals, strict=True):
-                y = lookup_ir(context, b, row, cell)
-                error = call_ir(b, "fma", slope, y, level)
+        with held(b, *places) as totals:
+            cells = []
+            for a, slope, level, total in zip(outputs, slopes, levels, totals, strict=True):
+                gain = b.fsub(constant(1.0 if a == 0 else 0.0), slope)  # never −0
+                falls, cell = ir.Constant(FLAGS, [0] * LANES), constant(0, WORDS)
                 if relu:
-                    passes = b.fcmp_ordered(">", error, y if a == 0 else constant(0.0))  # not where y is NaN
-                else:
-                    passes = b.fcmp_ordered("ord", y, y)
-                for variable, factor in zip(total, (y, constant(1.0)), strict=True):
-                    old = b.load(variable)
-                    b.store(b.select(passes, call_ir(b, "fma", error, factor, old), old), variable)
-        for total, row in zip(totals, places, strict=True):
-            for variable, place in zip(total, row, strict=True):
-                store_ir(b, b.load(variable), place)
+                    falls = b.fcmp_ordered("<", gain, constant(0.0))
+                    zero = b.fmul(b.fdiv(level, gain), constant(-float(LANES)))
+                    zero = b.select(b.fcmp_ordered("<", zero, constant(LANES - 1.0)), zero, constant(LANES - 1.0))
+                    zero = b.select(b.fcmp_ordered(">", zero, constant(0.0)), zero, constant(0.0))
+                    cell = b.fptosi(zero, WORDS)
+                cells.append(cell)
+                count, linear, square = (
+                    b.select(falls, lookup_ir(context, b, below, cell), lookup_ir(context, b, above, cell))
+                    for below, above in zip(tables[:3], tables[3:], strict=True)
+                )
+                for variable, one, other in zip(total, (square, linear), (linear, count), strict=True):
+                    sum_ = call_ir(b, "fma", level, other, b.load(variable))
+                    b.store(call_ir(b, "fma", slope, one, sum_), variable)
+            with cgutils.for_range(b, n_rows) as loop:
+                row = load_ir(b, at(b, values, b.mul(loop.index, LONG(LANES))))
+                for a, cell, slope, level, total in zip(outputs, cells, slopes, levels, totals, strict=True):
+                    y = lookup_ir(context, b, row, cell)
+                    error = call_ir(b, "fma", slope, y, level)
+                    if relu:
+                        passes = b.fcmp_ordered(">", error, y if a == 0 else constant(0.0))  # not where y is NaN
+                    else:
+                        passes = b.fcmp_ordered("ord", y, y)
+                    for variable, factor in zip(total, (y, constant(1.0)), strict=True):
+                        old = b.load(variable)
+                        b.store(b.select(passes, call_ir(b, "fma", error, factor, old), old), variable)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._compiling.vectors import LANES
 from ..training import CHUNK_OPTIONS, MINIBATCHES, STARTS
-from .chunks import MOST_TOGETHER, Chunk, engine
+from .chunks import MOST_TOGETHER, SIDE_BY_SIDE, Chunk, engine
 from .streams import stream_key
 
 MOST_WORK = 4e10
@@ -84,7 +84,7 @@ def divide(n_features, n_hidden, activation, importance, density, n_seeds, optio
     first = Portion(0, 0, 0, float(density[0]), importance[:1], n_features, n_hidden, activation, options)
     work = options["n_steps"] * options["batch_size"] * (1 + n_features * n_hidden / 8)
     kind = engine(first.chunk())
-    unit = LANES if kind.__name__ == "Patterns" else 1
+    unit = LANES if kind in SIDE_BY_SIDE else 1
     wanted = -(-PORTIONS_PER_THREAD * n_threads // (density.size * n_seeds))  # of each row and replicate
     size = min(MOST_TOGETHER[kind], max(1, int(MOST_WORK / work)), -(-importance.size // wanted))
     size = -(-size // unit) * unit

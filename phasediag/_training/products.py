@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.vectors import LANES, at, call_ir, constant, load_ir, routine, splat_ir, store_ir, switch, variables
+from .._compiling.vectors import LANES, at, call_ir, constant, held, load_ir, routine, splat_ir, store_ir, switch, variables
 
 ROWS, COLUMNS = 6, 4  # a block of `product`: rows × vectors
 SIDE = 5  # a block of `outer`: rows × columns
@@ -89,8 +89,7 @@ def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, rig
                 [at(builder, sums, builder.mul(row, number(r)), number(c * LANES)) for c in range(n_columns)]
                 for r in range(n_rows)
             ]
-            entries = [variables(builder, [load_ir(builder, a) for a in line]) for line in places]
-            with cgutils.for_range(builder, n_vectors) as loop:
+            with held(builder, *places) as entries, cgutils.for_range(builder, n_vectors) as loop:
                 sample = builder.mul(loop.index, number(LANES))
                 for left, right in pairs:
                     starts = [at(builder, left, builder.mul(stride, number(r)), sample) for r in range(n_rows)]
@@ -99,9 +98,6 @@ def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, rig
                         value = load_ir(builder, at(builder, right, builder.mul(stride, number(c)), sample))
                         for factor, line in zip(lefts, entries, strict=True):
                             builder.store(call_ir(builder, "fma", factor, value, builder.load(line[c])), line[c])
-            for line, targets in zip(entries, places, strict=True):
-                for entry, target in zip(line, targets, strict=True):
-                    store_ir(builder, builder.load(entry), target)
 
         cases = [r * (SIDE + 1) + c for r in range(1, SIDE + 1) for c in range(1, SIDE + 1)]
         switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)

@@ -15,12 +15,11 @@ from .._compiling.vectors import (
     at,
     call_ir,
     constant,
+    held,
     load_ir,
     routine,
     splat_ir,
-    store_ir,
     switch,
-    variables,
 )
 
 MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
@@ -32,9 +31,11 @@ def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, co
     columns = [builder.load(at(builder, order, LONG(a))) for a in range(k)] + [LONG(n)]
 
     def entry(array, a, c):
+        """Emit the address of the a-th output's entry for the c-th active feature, or its last one."""
         return at(builder, array, builder.mul(builder.add(rows[a], columns[c]), LONG(LANES)))
 
     def coefficient(a, c):
+        """Emit a coefficient in every lane: each model's own, or one model's for all samples."""
         if by_sample:
             return splat_ir(builder, builder.load(at(builder, entry(forms, a, c), lane)))
         return load_ir(builder, entry(forms, a, c))
@@ -45,8 +46,7 @@ def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, co
         outputs = range(first, min(first + width, n))
         lines = [[coefficient(a, c) for c in range(k + 1)] for a in outputs]
         places = [[entry(sums, a, c) for c in range(k + 1)] for a in outputs]
-        totals = [variables(builder, [load_ir(builder, place) for place in row]) for row in places]
-        with cgutils.for_range(builder, n_rounds) as loop:
+        with held(builder, *places) as totals, cgutils.for_range(builder, n_rounds) as loop:
             if by_sample:  # values[feature][sample], each feature padded to whole vectors
                 start = [builder.add(loop.index, builder.mul(n_rounds, LONG(a))) for a in range(k)]
                 y = [load_ir(builder, at(builder, values, builder.mul(s, LONG(LANES)))) for s in start]
@@ -69,9 +69,6 @@ def _emit_samples(builder, n, k, relu, by_sample, forms, sums, order, values, co
                     old = builder.load(total[c])
                     new = builder.fadd(error, old) if c == k else call_ir(builder, "fma", error, y[c], old)
                     builder.store(new if passes is None else builder.select(passes, new, old), total[c])
-        for total, row in zip(totals, places, strict=True):
-            for variable, place in zip(total, row, strict=True):
-                store_ir(builder, builder.load(variable), place)
 
 
 @intrinsic(prefer_literal=True)
@@ -79,6 +76,7 @@ def _accumulate(typing, n, relu, by_sample, forms, sums, order, k, values, count
     """Add the samples of one pattern, with the code for its number of active features."""
 
     def emit(context, builder, sig, args):
+        """Emit the loops for each number of active features and the choice between them."""
         n, relu, by_sample = (kind.literal_value for kind in sig.args[:3])
         forms, sums, order, k, values, count, lane = args[3:]
         switch(
@@ -100,6 +98,7 @@ def accumulator(n, relu, by_sample):
     """
 
     def accumulate(forms, sums, order, k, values, count, lane):
+        """Add one pattern."""
         _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
 
     return routine(accumulate, *"ffinfnn")

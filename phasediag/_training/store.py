@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 AXES = ("density", "replicate", "importance")
-VERSION = 2  # of the bits that a run ends with: older stores cannot be gone on with
+VERSION = 3  # of the bits that a run ends with: older stores cannot be gone on with
 DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for what is no array or is cut short
 
 

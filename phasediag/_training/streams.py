@@ -11,6 +11,8 @@ Blackman & Vigna 2021, "Scrambled linear pseudorandom number generators" (xoshir
 Walker 1977, "An efficient method for generating discrete random variables with general distributions"; Vose 1991.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 from llvmlite import ir
 from numba import types, uint64
@@ -18,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .._compiling.jit import jit
-from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
+from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, held, pointer, splat_ir, variables
 
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
@@ -77,20 +79,23 @@ def advance_ir(builder, state):
     return output
 
 
+@contextmanager
+def generators(context, builder, kind, state):
+    """Give, for a while, the sixteen generators of an array of STATE words as `advance_ir` takes them."""
+    first = pointer(context, builder, kind, state, to=WORDS)
+    with held(builder, [at(builder, first, LONG(w)) for w in range(4)], to=WORDS) as (words,):
+        yield words
+
+
 def _emit_fill(convert):
     """Return an emitter that writes ``n_vectors`` vectors of ``convert``\\ ed xoshiro128+ output from entry 0 on."""
 
     def emit(context, builder, sig, args):
         state, out, n_vectors, *place = args
-        state_at = pointer(context, builder, sig.args[0], state, to=WORDS)
         kind = FLOATS if sig.args[1].dtype == types.float32 else WORDS
         target = pointer(context, builder, sig.args[1], out, *place, to=kind)
-        places = [builder.gep(state_at, [n_vectors.type(w)]) for w in range(4)]
-        words = variables(builder, [builder.load(place, align=4) for place in places])
-        with cgutils.for_range(builder, n_vectors) as loop:
+        with generators(context, builder, sig.args[0], state) as words, cgutils.for_range(builder, n_vectors) as loop:
             builder.store(convert(builder, advance_ir(builder, words)), builder.gep(target, [loop.index]), align=4)
-        for variable, place in zip(words, places, strict=True):
-            builder.store(builder.load(variable), place, align=4)
         return context.get_dummy_value()
 
     return emit
@@ -106,6 +111,7 @@ def fill_features(typing, state, out, place, n_vectors, most, scale):
         limit, factor = splat_ir(builder, most, WORDS), splat_ir(builder, scale)
 
         def value(builder, words):
+            """Emit x where words lie up to the limit."""
             uniform = builder.fmul(builder.uitofp(words, FLOATS), factor)
             return builder.select(builder.icmp_unsigned("<=", words, limit), uniform, constant(0.0))
 
@@ -125,6 +131,7 @@ def fill_negated(typing, state, out, n_vectors):
     """Write 16 ``n_vectors`` numbers −x to a float32 array, x uniform on {0, …, 2²⁴ − 1}/2²⁴."""
 
     def negated(builder, words):
+        """Emit −x for the upper 24 bits of words."""
         whole = builder.sitofp(builder.lshr(words, constant(8, WORDS)), FLOATS)
         return builder.fmul(whole, constant(-(2.0**-24)))
 
