@@ -244,3 +244,14 @@ def test_bad_input_is_named():
         expected_loss(model, weights, bias, tolerance=[0.1, 0.1])
     with pytest.raises(ValueError, match="seed must be None, a whole number ≥ 0 or a numpy Generator, got -1"):
         monte_carlo_loss(model, weights, bias, 10, seed=-1)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e-200, 4.6e-128, 1e-60, -1e-128])
+def test_biases_next_to_zero_are_as_good_as_zero(size):
+    """Windows whose cubed length is below the least number do not make derivatives infinite: they are those at bias 0."""
+    model = ToyModel(2, [1.0, 1.0, 1.0, 1.0, 0.99], 0.93)
+    weights = np.array([[0.0, 0.0, 7e-10, 0.0, -1.0], [-0.25, -0.25, 0.28, -0.91, -7e-10]])
+    bias = np.array([0.34, 0.34, 0.61, -0.016, size])
+    hessian = expected_loss_hessian(model, weights, bias)
+    at_zero = expected_loss_hessian(model, weights, np.array([*bias[:4], 0.0]))
+    assert np.all(np.isfinite(hessian)) and np.allclose(hessian, at_zero, rtol=0, atol=1e-12)

@@ -12,6 +12,9 @@ LEAST_STEP = 4e-3
 SHORTEST_STEP = 1e-4
 """Where a curve cannot be continued, its end is located to this part of a step."""
 
+CREEPING, MOST_CREEPING = 0.02, 60
+"""A curve that needs more than so many steps in succession that are shorter than this part is not followed farther."""
+
 NEAR_END = 0.1
 """Where a curve cannot be continued by this part of a step, the junction in which it may end is sought."""
 
@@ -60,7 +63,7 @@ def follow(curve, start, box, sense, between=None, ahead=None):
         The points after ``start``; why it ended: "edge", "corner", "closed" or "end"; the junction where that was solved,
         otherwise the rival of a corner.
     """
-    points, here, step, longest = [], start, box.step, box.step
+    points, here, step, creeping = [], start, box.step, 0
     tangent = sense * _tangent(curve.slope(here))
     while len(points) < 100 * STEPS_ACROSS:
         there = correct(curve, here + step * tangent)
@@ -92,7 +95,7 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             corner = _corner(curve, curve.corner(rival), here, there)
             if corner is not None:
                 return [*points, corner], "corner", rival
-            longest = step = step / 2  # the rival cannot be compared all the way: come closer
+            step /= 2  # the rival cannot be compared all the way: come closer
             if step < SHORTEST_STEP * box.step:
                 return points, "corner", rival
             continue
@@ -100,7 +103,10 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             return [*points, start], "closed", None
         curve.accept(there)
         points.append(there)
-        here, tangent, step = there, turned, min(1.5 * step, longest)
+        creeping = creeping + 1 if step < CREEPING * box.step else 0
+        if creeping > MOST_CREEPING:
+            return points, "end", None
+        here, tangent, step = there, turned, min(1.5 * step, box.step)
     return points, "end", None
 
 

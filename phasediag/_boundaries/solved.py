@@ -18,8 +18,8 @@ from .equilibria import Solver
 from .grid import Corners
 from .junctions import Junction, junction, junction_ahead, junction_between
 from .spinodals import find_spinodals
-from .stability import TINY, offspring, rival
-from .states import far
+from .stability import offspring, rival
+from .states import MOVED, far
 
 JUMP = 0.15
 """Lowest minima of neighbouring cells whose invariants differ by less are taken for one that moved, if their phase agrees."""
@@ -39,6 +39,9 @@ DIRECTIONS = 16
 """between so many points,"""
 RING_JUMP = 0.05
 """whose lowest minima differ in their phase or by more than this in their invariants."""
+
+HOLLOW = 1e-4
+"""A curve along which its two minima never differ by as much separates nothing: rounding has put it beside a softening one."""
 
 LOOKED_AT = 3
 """Whether what a curve separates is the lowest is looked at again in so many of its points,"""
@@ -179,12 +182,14 @@ class _Trace:
             u, states = inner[k]
             curve = Crossing(*(state.solver.stationary(state, u) for state in states))
             slope = curve.slope(u)
-            if not np.all(np.isfinite(slope)) or not np.any(slope) or not curve.exists(u):
+            if far(*states) < NEAR or not np.all(np.isfinite(slope)) or not np.any(slope) or not curve.exists(u):
                 continue
             aside = ASIDE * curve.solver.box.step * slope / np.linalg.norm(slope)
-            if any(curve.solver.box.outside(there) for there in (u - aside, u + aside)):
+            known = [curve.solver.stationary_points(curve.states, there) for there in (u - aside, u + aside)]
+            if any(curve.solver.box.outside(there) for there in (u - aside, u + aside)) or not all(
+                state.stable and far(state, own) < MOVED for both in known for state, own in zip(both, curve.states, strict=True)
+            ):
                 continue
-            known = [[curve.solver.stationary(state, there) for state in curve.states] for there in (u - aside, u + aside)]
             lowest = [
                 rival(there, both) or min(both, key=lambda state: state.loss)
                 for there, both in zip((u - aside, u + aside), known, strict=True)
@@ -220,7 +225,7 @@ class _Trace:
     @property
     def hollow(self):
         """Whether its two minima are nowhere told apart: one is about to turn into the other, continuously."""
-        return self.curve.order == "first" and all(far(*pair) < TINY for _, pair in self.trail)
+        return self.curve.order == "first" and all(far(*pair) < HOLLOW for _, pair in self.trail)
 
     @property
     def along_the_edge(self):

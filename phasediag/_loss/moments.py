@@ -199,10 +199,14 @@ def _average_over(source, x, out, x_out, order, weight, density, lo, hi, k, n_fe
     kernels[COUNT] = n_out
 
 
+LEAST_WINDOW = 1e-100
+"""A window that is a smaller part of a feature's reach is a point: the cube of its length would be 0."""
+
+
 @jit(inner=True)
 def _mean(whole, m0, m1, m2, value):
     """Moments as fractions of a window of length ``whole``; those of a constant ``value`` where it is a point."""
-    if whole > 0.0:
+    if whole > LEAST_WINDOW:
         return m0 / whole, m1 / (whole * whole), m2 / (whole * whole * whole)
     return value, value / 2.0, value / 3.0
 
