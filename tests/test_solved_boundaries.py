@@ -184,6 +184,74 @@ def test_topology_of_3_to_2_does_not_depend_on_the_grid(theory, size):
     assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
 
 
+THREE = "extra dedicated + 3 features in 1 dimension"
+AWAY_PAIR = "extra dedicated + antipodal pair + not represented"
+FOUR = "extra in 4 features in 2 dimensions"
+PAIRS = "extra in antipodal pair + antipodal pair"
+IN_TRIANGLE = "extra in triangle + not represented"
+OUT_PAIR = "extra not represented + antipodal pair + dedicated"
+OUT_TRIANGLE = "extra not represented + triangle"
+CURVES_4_TO_2 = [
+    (OUT_PAIR, OUT_TRIANGLE, "first", (0.1, 0.5218376591), "edge", (0.5758905853, 0.5218376591), "triple point"),
+    (OUT_PAIR, PAIRS, "first", (0.1, 0.1812474466), "edge", (0.5641313653, 0.5117380321), "triple point"),
+    (OUT_PAIR, PAIRS, "first", (0.5641313653, 0.5117380321), "triple point", (0.5740419075, 0.5202477368), "order changes"),
+    (PAIRS, PAIRS, "first", (0.5641313653, 0.5117380321), "triple point", (0.5899994611, 0.522026113), "triple point"),
+    (OUT_PAIR, PAIRS, "continuous", (0.5740419075, 0.5202477368), "order changes", (0.5758905853, 0.5218376591), "triple point"),
+    (OUT_PAIR, OUT_TRIANGLE, "first", (0.5758905853, 0.5218376591), "triple point", (0.5899994611, 0.522026113), "triple point"),
+    (OUT_TRIANGLE, PAIRS, "first", (0.5899994611, 0.522026113), "triple point", (1.0, 0.6442403645), "triple point"),
+    (FOUR, OUT_TRIANGLE, "first", (0.9927648666, 1.0), "edge", (0.996760554, 0.9575109428), "triple point"),
+    (FOUR, FOUR, "first", (0.996760554, 0.9575109428), "triple point", (1.0, 0.932459644), "triple point"),
+    (FOUR, OUT_TRIANGLE, "first", (0.996760554, 0.9575109428), "triple point", (1.0, 0.918198924), "triple point"),
+    (FOUR, FOUR, "first", (1.0, 0.918198924), "triple point", (1.0, 0.932459644), "triple point"),
+    (FOUR, FOUR, "first", (1.0, 0.932459644), "triple point", (1.0, 1.0), "edge"),
+    (FOUR, FOUR, "first", (1.0, 0.932459644), "triple point", (1.0079548543, 0.9077301424), "triple point"),
+    (IN_TRIANGLE, OUT_TRIANGLE, "first", (1.0, 0.6442403645), "triple point", (1.0, 0.918198924), "triple point"),
+    (IN_TRIANGLE, PAIRS, "first", (1.0, 0.6442403645), "triple point", (1.1867821912, 0.6131245959), "triple point"),
+    (FOUR, IN_TRIANGLE, "continuous", (1.000096882, 0.9181714605), "order changes", (1.0079548543, 0.9077301424), "triple point"),
+    (FOUR, IN_TRIANGLE, "first", (1.0079548543, 0.9077301424), "triple point", (1.091085646, 0.8106534083), "triple point"),
+    (THREE, FOUR, "first", (1.0173253638, 1.0), "edge", (1.078404165, 0.8804478134), "triple point"),
+    (THREE, FOUR, "first", (1.078404165, 0.8804478134), "triple point", (1.1306174235, 0.8201209793), "order changes"),
+    (FOUR, FOUR, "first", (1.078404165, 0.8804478134), "triple point", (1.091085646, 0.8106534083), "triple point"),
+    (FOUR, IN_TRIANGLE, "first", (1.091085646, 0.8106534083), "triple point", (1.2196477596, 0.7417810549), "triple point"),
+    (THREE, FOUR, "continuous", (1.1306174236, 0.8201209792), "order changes", (1.2196477596, 0.7417810549), "triple point"),
+    (IN_TRIANGLE, PAIRS, "first", (1.1867821912, 0.6131245959), "triple point", (1.4219854767, 0.634188804), "triple point"),
+    (PAIRS, PAIRS, "first", (1.1867821912, 0.6131245959), "triple point", (1.7726367677, 0.5117380321), "triple point"),
+    (
+        THREE,
+        IN_TRIANGLE,
+        "first",
+        (1.2196477596, 0.7417810549),
+        "triple point",
+        (1.3398440626, 0.7124462795),
+        "triple point",
+    ),
+    (AWAY_PAIR, THREE, "first", (1.3398440626, 0.7124462795), "triple point", (10.0, 0.7124462795), "edge"),
+    (AWAY_PAIR, IN_TRIANGLE, "first", (1.3398440626, 0.7124462795), "triple point", (1.4040607483, 0.7064036927), "triple point"),
+    (AWAY_PAIR, AWAY_PAIR, "first", (1.4040607483, 0.7064036927), "triple point", (10.0, 0.7064036927), "edge"),
+    (AWAY_PAIR, IN_TRIANGLE, "first", (1.4040607483, 0.7064036927), "triple point", (1.4219854767, 0.634188804), "triple point"),
+    (AWAY_PAIR, PAIRS, "continuous", (1.4219854767, 0.634188804), "triple point", (1.7420330937, 0.5202477368), "order changes"),
+    (AWAY_PAIR, PAIRS, "first", (1.7420330939, 0.5202477368), "order changes", (1.7726367677, 0.5117380321), "triple point"),
+    (AWAY_PAIR, PAIRS, "first", (1.7726367677, 0.5117380321), "triple point", (10.0, 0.1812474466), "edge"),
+]
+
+
+@pytest.mark.parametrize("size", [8, long(12), long(24)])
+def test_topology_of_4_to_2_does_not_depend_on_the_grid(size):
+    """Thirty-three curves with the same ends to 1e-8; one, 3e-5 long, ends where two junctions lie 3e-6 apart."""
+    found = phase_diagram(4, 2, importance=np.geomspace(0.1, 10, size), density=np.geomspace(0.01, 1, size)).boundaries()
+    assert len(found) == len(CURVES_4_TO_2) + 1 and not any("unresolved" in boundary.ends for boundary in found)
+    for one, other, order, first, why_first, last, why_last in CURVES_4_TO_2:
+        ends = (*first, why_first), (*last, why_last)
+        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found) == 1, (one, other, ends)
+    (short,) = (b for b in found if b.order == "first" and near((b.importance[0], b.density[0]), (1.0001, 0.91817), 1e-5))
+    assert set(short.phases) == {IN_TRIANGLE, FOUR} and near((short.importance[-1], short.density[-1]), (1.0, 0.918198924), 1e-8)
+    wide = [b for b in found if b.order == "first" and np.max(b.latent_loss) > 5e-3]
+    for boundary in wide[:: 1 if size == 12 else 4]:  # a search that knows nothing of the curves finds both minima
+        (k,) = pick(1, boundary)
+        fresh = minimize(model_at(boundary.importance[k] * (1 + 1e-13), boundary.density[k], (4, 2)))
+        assert abs(fresh[1].loss / fresh[0].loss - 1) < 1e-10
+
+
 def test_every_pattern_around_a_state_is_a_frame_of_it():
     """Of 4→2, with the configurations' groups written out by hand; a frame contains what is free and no frame another."""
     table = configurations(4, 2)
@@ -301,9 +369,10 @@ def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
 
 def pick(count, boundary):
     """Some inner points of a boundary, spread over its length: at its ends minima can be too near to be told apart."""
-    u = np.log([boundary.importance, boundary.density])
-    along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(u, axis=1), axis=0)))
-    return np.unique(np.searchsorted(along, along[-1] * np.linspace(0.1, 0.9, count)).clip(1, len(along) - 2))
+    steps = np.linalg.norm(np.diff(np.log([boundary.importance, boundary.density]), axis=1), axis=0)
+    parts = np.linspace(0.1, 0.9, count) if count > 1 else [0.5]
+    at = np.searchsorted(np.cumsum(steps), np.sum(steps) * np.array(parts)) + 1
+    return np.unique(at.clip(1, len(steps) - 1))
 
 
 @pytest.mark.parametrize("index", range(11))
