@@ -1,7 +1,6 @@
 """Phase diagrams: which phase has the lowest loss over the plane of importance and density."""
 
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 
 import numpy as np
 
@@ -80,30 +79,36 @@ class PhaseDiagram:
     minima_cell: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     trained: TrainedModels | None = None
 
-    def boundaries(self):
-        """Return the curves between the phases, a list of PhaseBoundary.
+    def boundaries(self, *, progress=False):
+        """Return the curves between the phases, a list of PhaseBoundary; computed once.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
         until they leave the diagram or meet a third phase; each point solves the equation to rounding.
+
+        Parameters
+        ----------
+        progress : bool
+            Show on standard error how many curves have been followed: of four features and more they take a minute or more.
 
         Raises
         ------
         ValueError
             For a trained diagram: it has cells only.
         """
-        return list(self._curves[0])
+        return list(self._curves(progress)[0])
 
     def triple_points(self):
         """Return the points where three phases have the same lowest loss, a list of TriplePoint."""
-        return list(self._curves[1])
+        return list(self._curves()[1])
 
-    @cached_property
-    def _curves(self):
+    def _curves(self, progress=False):
         from ._boundaries import find_boundaries
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
-        return find_boundaries(self)
+        if "_found" not in self.__dict__:
+            self.__dict__["_found"] = find_boundaries(self, progress)
+        return self.__dict__["_found"]
 
     def to_xarray(self):
         """Return the diagram as an ``xarray.Dataset`` with labelled axes density, importance, candidate, hidden, feature."""

@@ -1,12 +1,14 @@
 """Boundary curves: continuation, the states that are followed, and the junctions at which curves meet."""
 
 
-def find_boundaries(diagram):
+def find_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a phase diagram.
 
     Parameters
     ----------
     diagram : PhaseDiagram
+    progress : bool
+        Show on standard error how many curves have been followed.
 
     Returns
     -------
@@ -22,4 +24,4 @@ def find_boundaries(diagram):
         return frozen_boundaries(diagram)
     from .solved import solved_boundaries
 
-    return solved_boundaries(diagram)
+    return solved_boundaries(diagram, progress)

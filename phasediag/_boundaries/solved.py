@@ -8,6 +8,7 @@ from copy import copy
 from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from .._minimizing.stationary_points import invariants
 from ..boundaries import PhaseBoundary
@@ -52,12 +53,13 @@ MOST_CURVES = 200
 """No more curves than this are followed."""
 
 
-def solved_boundaries(diagram):
+def solved_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
-    network = _Network(Solver(diagram))
-    for a, b in list(_differing(network.solver)):
-        network.cross(a, b)
-    network.close()
+    with tqdm(disable=not progress, delay=1, unit="curve", desc="boundaries") as bar:
+        network = _Network(Solver(diagram), bar.update)
+        for a, b in list(_differing(network.solver)):
+            network.cross(a, b)
+        network.close()
     corners = Corners()
     for node in network.junctions:
         if node.kind == "triple point":
@@ -66,10 +68,10 @@ def solved_boundaries(diagram):
 
 
 class _Network:
-    """The curves followed so far and the junctions in which they meet."""
+    """The curves followed so far and the junctions in which they meet; ``followed`` is called for each curve."""
 
-    def __init__(self, solver):
-        self.solver, self.traces, self.junctions = solver, [], []
+    def __init__(self, solver, followed):
+        self.solver, self.followed, self.traces, self.junctions = solver, followed, [], []
 
     def cross(self, a, b, depth=0):
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
@@ -96,6 +98,7 @@ class _Network:
             if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns or trace.hollow:
                 continue
             self.traces.append(trace)
+            self.followed()
             for node in trace.junctions:
                 if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
                     self.junctions.append(node)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from .options import grid_options, json_option, trained_options
-from .terminal import PICTURES, Stopped, check_file, say_on_terminal
+from .terminal import PICTURES, Stopped, check_file
 
 TRAINED_OPTIONS = (
     "n_seeds",
@@ -116,9 +116,7 @@ def computed(*, n_features, n_hidden, checkpoint=None, **grid):
 
     try:
         result = phase_diagram(n_features, n_hidden, checkpoint=checkpoint, progress=sys.stderr.isatty(), **grid)
-        if result.theory != "frozen":
-            say_on_terminal("following boundaries …")
-        result.boundaries()
+        result.boundaries(progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if checkpoint is None:
             raise Stopped("; with --checkpoint FILE.npz a stopped search can be gone on with") from None
