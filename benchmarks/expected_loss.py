@@ -116,8 +116,8 @@ def against_pytorch(rounds, seconds):
     def torch_step(model, n_instances, seconds):
         weights, bias = start(model, n_instances, 0)
         pytorch(model, weights, bias, 2)
-        n_steps = max(3, int(seconds * timed(lambda: pytorch(model, weights, bias, 5), 5)))
-        return 1 / timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances)
+        n_steps = max(3, int(seconds * timed(lambda: pytorch(model, weights, bias, 5), 5, time.perf_counter)))
+        return 1 / timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances, time.perf_counter)
 
     torch.set_num_threads(THREADS)
     print(f"{THREADS} threads; medians of {rounds} rounds; batches of {BATCH}")

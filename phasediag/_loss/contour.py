@@ -11,7 +11,7 @@ Fourier series of a periodic Bernoulli polynomial, and (z⁺)² = z³/3T + z²/2
 z⁺ and 1_{z>0} follow by differentiation. What is left is the mass beyond ±T, bounded after Chernoff, and the truncation
 of the sum: bounded by |φ(iy)| = |sinc(y/2)| where that is sharp, estimated from the settling of the sums elsewhere. With
 r features active the terms fall as k^{−r−1} or faster once every k|a_j| has passed T: few active ones are what takes nodes.
-The far ones are so small that single precision does.
+The far ones are so small that single precision does, and the terms of the features with the larger weights take short cuts.
 """
 
 import math
@@ -22,21 +22,59 @@ import numpy as np
 from .._compiling.emission import DOUBLES
 from .._compiling.jit import address, call, jit
 from .._compiling.vectors import aligned
+from .envelopes import ROOM
+from .far_nodes import add_far_nodes
 from .few_active import add_few_active
 from .nodes import add_nodes
 from .pairs import PAIRS_ROW, TOTALS, add_pairs
 from .polynomial import add_polynomial
 from .rows import NARROW_ROW, ROW
 from .series import NARROW_SUMS, STAGES, SUMS, start, sum_series
-from .truncation import count_nodes, short_period
+from .truncation import count_nodes, far_bulk, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS, FAR_TERMS, BULK = range(12)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 # Columns of W are orthogonal when the cosine between them is what rounding leaves of 0.
 ORTHOGONAL = 4.0 * EPSILON
+CLASSES = 48  # of weights
+
+
+@jit(inner=True, once=True)
+def _order(i, gram, p, compact, starts):
+    """Collect weights, probabilities and names of the features besides ``i`` that move z; return how many there are.
+
+    The one most likely active comes last, as the series wants it, the others roughly by falling weight, in classes by √|a_j|.
+    """
+    largest, last = 0.0, -1
+    for j in range(p.size):
+        if j != i and abs(gram[j]) > NEGLIGIBLE:
+            largest = max(largest, abs(gram[j]))
+            if last < 0 or p[j] > p[last]:
+                last = j
+    for k in range(CLASSES + 1):
+        starts[k, 0] = 0.0
+    step = 1.0 / largest
+    for j in range(p.size):
+        if j != i and j != last and abs(gram[j]) > NEGLIGIBLE:
+            k = int((CLASSES - 0.5) * (1.0 - math.sqrt(abs(gram[j]) * step)))
+            compact[5, j] = k
+            starts[k + 1, 0] += 1.0
+    for k in range(CLASSES):
+        starts[k + 1, 0] += starts[k, 0]
+    count = int(starts[CLASSES, 0])
+    for j in range(p.size):
+        if j != i and j != last and abs(gram[j]) > NEGLIGIBLE:
+            k = int(compact[5, j])
+            at = int(starts[k, 0])
+            starts[k, 0] += 1.0
+            compact[0, at], compact[1, at], compact[6, at] = gram[j], p[j], j
+    if last >= 0:
+        compact[0, count], compact[1, count], compact[6, count] = gram[last], p[last], last
+        count += 1
+    return count
 
 
 @jit(inner=True)
@@ -50,17 +88,7 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
     compact, pairs, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
     a_i, p_i = gram[i], p[i]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
-    count, last = 0, -1
-    for j in range(p.size):
-        if j != i and abs(gram[j]) > NEGLIGIBLE:
-            compact[0, count] = gram[j]
-            compact[1, count] = p[j]
-            if last < 0 or p[j] > compact[1, last]:
-                last = count
-            count += 1
-    if count > 0:  # the series wants the feature most likely active last
-        for row in range(2):
-            compact[row, last], compact[row, count - 1] = compact[row, count - 1], compact[row, last]
+    count = _order(i, gram, p, compact, bounds)
     a, p_a, none_before, none_but = compact[0, :count], compact[1, :count], compact[2, :count], compact[3, :count]
     some_but, slope_a = compact[4, :count], compact[5, :count]
     none, some, two = 1.0, 0.0, 0.0  # probabilities of none, at least one, at least two active
@@ -106,11 +134,11 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
         if period < reach:
             error = 0.1 * tolerance
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
-        call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, found))
-        goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
-        fine = found[5]
+        call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, sums, found))
+        goal = max_nodes, found[3], found[4], found[5], found[6], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
+        fine = min(found[5], found[6])
         space = work, narrow, sums, narrow_sums, recent
-        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[START:]))
+        call(kernels[SERIES], (goal, a, p_a, *space, singles, slope_a, found, kernels[START:]))
         if found[4] > fine:
             error += 0.1 * tolerance
         error += found[3]
@@ -120,17 +148,11 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
     rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
-    if count > 0:
-        slope_a[last], slope_a[count - 1] = slope_a[count - 1], slope_a[last]
-    k = 0
     for j in range(p.size):
-        if j == i:
-            slope[j] = found[2]
-        elif abs(gram[j]) > NEGLIGIBLE:
-            slope[j] = slope_a[k]
-            k += 1
-        else:
-            slope[j] = 0.5 * p[j] * found[1]
+        slope[j] = 0.5 * p[j] * found[1]
+    for k in range(count):
+        slope[int(compact[6, k])] = slope_a[k]
+    slope[i] = found[2]
     found[0] += second
     found[3], found[4], found[5] = error * scale + rounding, nodes, scale
 
@@ -164,16 +186,16 @@ def feature_losses(
     """
     n = weights.shape[1]
     space = (
-        np.empty((6, n)),
+        np.empty((7, n)),
         aligned(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW, np.float64),
         aligned((n + 1) * ROW, np.float64),
         aligned((n + 1) * NARROW_ROW),
-        aligned(SUMS, np.float64),
+        aligned(max(SUMS, ROOM), np.float64),
         aligned(NARROW_SUMS),
         np.empty(STAGES * (2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
-        np.empty(6),
+        np.empty(7),
         _kernels(),
     )
     slack = float(slope_tolerance) / float(tolerance)
@@ -211,18 +233,20 @@ def _rows(
 def _kernels():
     row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(10, np.int64)
+    kernels = np.zeros(12, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
     kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
-    kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row)
-    goal = 1, *[0.0] * 10
+    kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row, row)
+    goal = 1, *[0.0] * 11
     series = row, narrow, row, narrow, row
-    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
+    kernels[SERIES] = address(sum_series, goal, row, row, *series, table, row, row, kernels)
     kernels[START] = address(start, 1.0, 1, True, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
     kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
+    kernels[FAR_TERMS] = address(add_far_nodes, 0.0, 0.0, True, 0.0, 1, 1, narrow, narrow)
+    kernels[BULK] = address(far_bulk, 0.0, 0.0, 0.0, row, row, *[0.0] * 4, table, row)
     space = table, row, *series, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels

@@ -15,9 +15,9 @@ from .._compiling.emission import Lanes
 from .._compiling.jit import jit
 from .._compiling.vectors import LONG
 
-# Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; g = ρ φ'(iy); the
-# product of the factors 1 + t over the features before; the sum of the slope. Then numbers: w, ρ, 1/a, the offset, the angle
-# from node to node and the phase from block to block.
+# Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; iω g, where
+# g = ρ φ'(iy); the product of the factors 1 + t over the features before; the sum of the slope. Then numbers: w, ρ, 1/a, the
+# offset, the angle from node to node and the phase from block to block.
 PHASE, T, G, ALL, SLOPE = range(0, 10, 2)  # vectors; imaginary parts follow
 H = ALL  # ρ φ''(iy) of the output's own feature
 VECTORS = 11
@@ -30,32 +30,37 @@ def _number(lanes, row, name):
     return lanes.builder.load(lanes.builder.gep(row, [LONG((VECTORS - 1) * lanes.count + name)]))
 
 
-def _spread(lanes, row, name):
+def spread(lanes, row, name):
     """Emit a number of a row as a vector."""
     return lanes.splat(_number(lanes, row, name))
 
 
-def _next_phase(lanes, row):
+def next_phase(lanes, row):
     """Emit the phase of these nodes, times the weight; store the one of the next."""
     phase = lanes.load(row, PHASE)
-    step = _spread(lanes, row, STEP_RE), _spread(lanes, row, STEP_IM)
+    step = spread(lanes, row, STEP_RE), spread(lanes, row, STEP_IM)
     lanes.store(row, PHASE, lanes.product(phase, step))
     return phase
 
 
-def _transform(lanes, row, nodes, inverse, last, own=False):
-    """Emit t; store g and, for the output's ``own`` feature, h.
+def _over(lanes, x, inverse):
+    """Emit x/iω."""
+    return lanes.mul(x[1], inverse), lanes.mul(lanes.builder.fneg(x[0]), inverse)
+
+
+def _transform(lanes, row, nodes, omega, inverse, last, own=False):
+    """Emit t; store iω g or, for the output's ``own`` feature, g and h.
 
     φ(iy) = (e^{iy} − 1)/iy, φ' = (e^{iy} − φ)/iy, φ'' = (e^{iy} − 2φ')/iy; for |y| < 1 from the moments 0, 1, 2 of e^{iyu} over
     a uniform u.
     """
     builder = lanes.builder
-    phase = _next_phase(lanes, row)
+    phase = next_phase(lanes, row)
     angle = _number(lanes, row, ANGLE)
     reach = builder.fmul(angle, last)
     one = ir.Constant(reach.type, 1.0)
     small = builder.and_(builder.fcmp_ordered("<", reach, one), builder.fcmp_ordered(">", reach, builder.fneg(one)))
-    ratio, t = _spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
+    ratio, t = spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
     with builder.if_else(small, likely=False) as (then, otherwise):
         with then:
             x = lanes.mul(lanes.splat(builder.fmul(angle, ir.Constant(angle.type, 0.5))), nodes)
@@ -67,77 +72,112 @@ def _transform(lanes, row, nodes, inverse, last, own=False):
             turn = lanes.scale((builder.fsub(sinc, lanes.mul(v, j1)), lanes.mul(x, sinc)), ratio)  # ρ e^{ix}
             slope = lanes.mul(half, lanes.mul(x, j1))
             lanes.set(t, lanes.scale(turn, sinc))
-            lanes.store(row, G, lanes.product(turn, (lanes.mul(half, sinc), slope)))
+            g = lanes.product(turn, (lanes.mul(half, sinc), slope))
+            lanes.store(row, G, g if own else lanes.scale((builder.fneg(g[1]), g[0]), omega))
             if own:
                 even = lanes.polynomial(v, 1 / 3, -1 / 10, 1 / 168, -1 / 6480, 1 / 443520, -1 / 47174400, 1 / 7185024000)
                 square = lanes.mul(lanes.constant(0.25), builder.fadd(sinc, even))
                 lanes.store(row, H, lanes.product(turn, (square, slope)))
         with otherwise:
-            c, s = lanes.scale(phase, inverse)
-            weight = lanes.mul(_spread(lanes, row, WEIGHT), inverse)
-            h = lanes.mul(_spread(lanes, row, INVERSE), inverse)
-            im = builder.fsub(weight, c)
-            g = lanes.fma(builder.fneg(im), h, s), lanes.fma(s, h, builder.fneg(c))
-            lanes.set(t, (s, im))
-            lanes.store(row, G, g)
+            c, s = phase
+            re, im = lanes.mul(s, inverse), lanes.mul(builder.fsub(spread(lanes, row, WEIGHT), c), inverse)
+            own_inverse = spread(lanes, row, INVERSE)
+            g = lanes.fma(builder.fneg(re), own_inverse, c), lanes.fma(builder.fneg(im), own_inverse, s)
+            lanes.set(t, (re, im))
             if own:  # ρ e^{iy} = ρ + iy t
-                h = builder.fneg(h)
+                g = _over(lanes, g, inverse)
+                h = builder.fneg(lanes.mul(own_inverse, inverse))
                 double = lanes.scale(g, lanes.constant(2.0))
                 rest = builder.fsub(ratio, double[0])
-                lanes.store(row, H, (lanes.fma(double[1], h, s), lanes.fma(rest, h, im)))
+                lanes.store(row, H, (lanes.fma(double[1], h, re), lanes.fma(rest, h, im)))
+            lanes.store(row, G, g)
     return lanes.get(t)
+
+
+class Block:
+    """Emission of what all terms of one vector of nodes share: frequencies, rows and the sums of the loss."""
+
+    def __init__(self, lanes, first, unit, n, work):
+        builder = self.builder = lanes.builder
+        self.lanes, self.n, self.work = lanes, n, work
+        self.nodes = builder.fadd(lanes.splat(first), ir.Constant(lanes.kind, [float(m) for m in range(lanes.count)]))
+        self.inverse = builder.fdiv(lanes.splat(unit), self.nodes)  # 1/ω
+        self.omega = builder.fdiv(self.nodes, lanes.splat(unit))
+        last = builder.fadd(first, ir.Constant(first.type, float(lanes.count)))
+        self.last = last if last.type == lanes.number else builder.fptrunc(last, lanes.number)
+
+    def row(self, j):
+        """Emit the address of a row."""
+        return self.builder.gep(self.work, [self.builder.mul(j, LONG(VECTORS * self.lanes.count))])
+
+    def transform(self, row, own=False):
+        """Emit t; see `_transform`."""
+        return _transform(self.lanes, row, self.nodes, self.omega, self.inverse, self.last, own)
+
+    def over(self, x):
+        """Emit x/iω."""
+        return _over(self.lanes, x, self.inverse)
+
+    def climb(self, t, once, twice, thrice):
+        """Emit one step of the ladder of sums; return 1 + A₁ of before."""
+        lanes, builder = self.lanes, self.builder
+        one = lanes.constant(1.0)
+        a1, a2 = lanes.get(once), lanes.get(twice)
+        lanes.set(thrice, lanes.product(t, a2, lanes.get(thrice)))
+        lanes.set(twice, lanes.product(t, a1, a2))
+        # t (1 + a1) + a1: every sum waits for the one before, not for 1 + a1
+        grown = builder.fadd(t[0], one)
+        re, im = lanes.fma(grown, a1[0], t[0]), lanes.fma(grown, a1[1], t[1])
+        lanes.set(once, (lanes.fma(builder.fneg(t[1]), a1[1], re), lanes.fma(t[1], a1[0], im)))
+        return builder.fadd(a1[0], one), a1[1]
+
+    def add_sums(self, p_i, two, three, sums):
+        """Emit the additions to the sums of loss, slope in b and in a_i; return the factors of i active and inactive, over iω."""
+        lanes, builder, inverse, n = self.lanes, self.builder, self.inverse, self.n
+        own = self.row(n)
+        f, g, h = self.transform(own, own=True), lanes.load(own, G), lanes.load(own, H)
+        # at s = iω, with i inactive 2q/s², active 2f/s² − 2g/s and for a_i 2g/s² − 2h/s, each times e^{sb}
+        turn = lanes.scale(next_phase(lanes, self.row(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
+        idle = lanes.scale(turn, lanes.mul(lanes.splat(builder.fsub(p_i, ir.Constant(p_i.type, 1.0))), inverse))
+
+        def over(x, y):  # i y/ω − x/ω², less a factor 1/ω
+            return builder.fneg(lanes.fma(x[0], inverse, y[1])), lanes.fma(builder.fneg(x[1]), inverse, y[0])
+
+        active = lanes.product(turn, over(f, g))
+        slope_b = lanes.product(idle, three, lanes.product(active, two))
+        loss = lanes.scale((slope_b[1], builder.fneg(slope_b[0])), inverse)
+        slope_i = lanes.product(lanes.product(turn, over(g, h)), two)
+        for place, value in ((LOSS, loss), (SLOPE_B, slope_b), (SLOPE_I, slope_i)):
+            lanes.store(sums, place, lanes.add(lanes.load(sums, place), value))
+        return self.over(active), self.over(idle)  # the factor that iω g has too much
+
+
+def add_slope(lanes, row, rest, g):
+    """Emit the addition to the sum of the slope in a_j."""
+    lanes.store(row, SLOPE, lanes.product(rest, g, lanes.load(row, SLOPE)))
 
 
 def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
     """Emit the terms; see `add_nodes`."""
     builder = lanes.builder
     one = lanes.constant(1.0)
-    nodes = builder.fadd(lanes.splat(first), ir.Constant(lanes.kind, [float(m) for m in range(lanes.count)]))
-    inverse = builder.fdiv(lanes.splat(unit), nodes)  # 1/ω
-    last = builder.fadd(first, ir.Constant(first.type, float(lanes.count)))
-    if last.type != lanes.number:
-        last = builder.fptrunc(last, lanes.number)
-    row_size = LONG(VECTORS * lanes.count)
-
-    def row_at(j):
-        return builder.gep(work, [builder.mul(j, row_size)])
-
+    block = Block(lanes, first, unit, n, work)
     end = builder.sub(n, LONG(1))
     zero = lanes.zero, lanes.zero
     only, once, twice, thrice = (lanes.variable(zero) for _ in range(4))
     with cgutils.for_range(builder, n) as loop:
-        row = row_at(loop.index)
-        t = _transform(lanes, row, nodes, inverse, last)
+        row = block.row(loop.index)
+        t = block.transform(row)
         with builder.if_then(builder.icmp_signed("<", loop.index, end)):
             lanes.set(only, lanes.add(lanes.get(only), t))
-        t = builder.fsub(t[0], _spread(lanes, row, OFFSET)), t[1]
-        a1, a2 = lanes.get(once), lanes.get(twice)
-        every = builder.fadd(a1[0], one), a1[1]
+        t = builder.fsub(t[0], spread(lanes, row, OFFSET)), t[1]
         lanes.store(row, T, t)
-        lanes.store(row, ALL, every)
-        lanes.set(thrice, lanes.product(t, a2, lanes.get(thrice)))
-        lanes.set(twice, lanes.product(t, a1, a2))
-        lanes.set(once, lanes.product(t, every, a1))
+        lanes.store(row, ALL, block.climb(t, once, twice, thrice))
     a1 = lanes.get(once)
     with builder.if_then(builder.not_(few)):
         for variable in (twice, thrice):
             lanes.set(variable, (builder.fadd(a1[0], one), a1[1]))
-    two, three = lanes.get(twice), lanes.get(thrice)
-    own = row_at(n)
-    f, g, h = _transform(lanes, own, nodes, inverse, last, own=True), lanes.load(own, G), lanes.load(own, H)
-    # at s = iω, with i inactive 2q/s², active 2f/s² − 2g/s and for a_i 2g/s² − 2h/s, each times e^{sb}
-    turn = lanes.scale(_next_phase(lanes, row_at(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
-    idle = lanes.scale(turn, lanes.mul(lanes.splat(builder.fsub(p_i, ir.Constant(p_i.type, 1.0))), inverse))
-
-    def over(x, y):  # i y/ω − x/ω², less a factor 1/ω
-        return builder.fneg(lanes.fma(x[0], inverse, y[1])), lanes.fma(builder.fneg(x[1]), inverse, y[0])
-
-    active = lanes.product(turn, over(f, g))
-    slope_b = lanes.product(idle, three, lanes.product(active, two))
-    loss = lanes.scale((slope_b[1], builder.fneg(slope_b[0])), inverse)
-    slope_i = lanes.product(lanes.product(turn, over(g, h)), two)
-    for place, value in ((LOSS, loss), (SLOPE_B, slope_b), (SLOPE_I, slope_i)):
-        lanes.store(sums, place, lanes.add(lanes.load(sums, place), value))
+    active, idle = block.add_sums(p_i, lanes.get(twice), lanes.get(thrice), sums)
     with builder.if_then(slopes):
         # over all states but j's of the other features, without those with none and, i inactive, with one active
         after = lanes.variable(lanes.add(active, idle))
@@ -145,11 +185,10 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
         with builder.if_then(few):
             lanes.set(none, lanes.neg(lanes.product(idle, lanes.get(only), lanes.get(after))))
         with cgutils.for_range(builder, n) as loop:
-            row = row_at(builder.sub(end, loop.index))
+            row = block.row(builder.sub(end, loop.index))
             t, v = lanes.load(row, T), lanes.get(after)
             rest = lanes.product(lanes.load(row, ALL), v, lanes.get(none))
-            rest = lanes.product(t, lanes.get(single), rest)
-            lanes.store(row, SLOPE, lanes.product(rest, lanes.load(row, G), lanes.load(row, SLOPE)))
+            add_slope(lanes, row, lanes.product(t, lanes.get(single), rest), lanes.load(row, G))
             lanes.set(after, lanes.product(t, v, v))
             with builder.if_then(builder.and_(few, builder.icmp_signed("==", loop.index, LONG(0))), likely=False):
                 lanes.set(single, idle)

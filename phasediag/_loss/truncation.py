@@ -2,11 +2,12 @@
 
 import math
 
+from .._compiling.emission import DOUBLES
 from .._compiling.jit import jit
+from .envelopes import add_envelopes
 
 TURNED = 9.3  # |φ(iy)| ≤ 2/y is the envelope from here on
 MOST_SURE = 600.0  # beyond, the bound asks for many more nodes than the sum needs to settle
-FAR = 1e5  # many times the tolerance: far from where the nodes end
 MOST_GROWTH, RARE_GROWTH = 0.45, 1.8  # the largest exponent of a feature's e^{λx}: of the digits asked for, and of log 1/p_j
 SINGLE = 2.0**-21  # relative rounding of terms in single precision, several deviations; that of many terms adds as squares
 
@@ -20,32 +21,16 @@ def _envelope(x, inverse):
 
 
 @jit(inner=True, once=True)
-def _term_bound(omega, a_i, p_i, a, p, scale, slack):
+def _term_bound(lane, room, a_i, p_i, scale, slack):
     """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
 
-    The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²).
+    The latter for `add_nodes` and, much smaller, for `add_far_nodes`, where states with too few active are not subtracted from
+    all; its features have densities of at most 0.2. The loss counts relative to ``scale``, the slope in b to slack √scale, the
+    one in a_j to slack √(scale E x_j²). ``room`` has been filled by `add_envelopes`.
     """
-    one = two = three = largest = 0.0
-    none = lowest = 1.0
-    half = 0.5 * omega
-    for j in range(a.size):
-        x = half * abs(a[j])
-        inverse = 1.0 / x  # a second division would take as long as all the rest
-        beta = _envelope(x, inverse)
-        q = 1.0 - p[j]
-        t = p[j] * beta
-        either = q + t
-        # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
-        moment = min(1.0, (1.0 + beta) * inverse)
-        moment *= moment * p[j]
-        square = either * either
-        if moment * lowest > largest * square:
-            largest, lowest = moment, square
-        three = q * three + t * two
-        two = q * two + t * one
-        one = either * one + t * none
-        none *= q
-    ratio = math.sqrt(0.75 * largest / lowest)
+    omega, none, one, two, three = room[lane], room[8 + lane], room[16 + lane], room[24 + lane], room[32 + lane]
+    most = 1.25 * room[40 + lane]  # p/(1 − p) β
+    ratio = math.sqrt(0.75 * room[48 + lane] / room[56 + lane])
     y = omega * abs(a_i)
     beta = _envelope(0.5 * y, 2.0 / y)
     f = p_i * beta
@@ -62,39 +47,122 @@ def _term_bound(omega, a_i, p_i, a, p, scale, slack):
     slope_b = idle * three + slope * two
     common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
     ratio /= root * slack
-    return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * (none + one))
+    every = none + one
+    far = idle * (two + most * (one + most * every)) + slope * (one + most * every)
+    terms = idle * two + slope * one, (idle + slope) * every, far
+    return 4.0 * (common + ratio * terms[0]), 4.0 * (common + ratio * terms[1]), 4.0 * (common + ratio * terms[2])
 
 
 @jit(inner=True)
-def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
+def far_bulk(omega, a_i, p_i, a, p, scale, slack, period, allowed, room, found):
+    """How many features, from the first on, `add_far_nodes` may treat as its bulk from ``omega`` on; their error per term.
+
+    They go to ``found``: the most, but an even number, with an error of at most ``allowed`` in the units of `_term_bound`. The
+    features but the last should be ordered by falling |a_j|; ``room`` has room for three numbers for each.
+
+    Neglecting Σ t^m/m, m ≥ 4, in the logarithm of Π (1 + t) changes the product, and each sum over states of at least some number
+    of features, by at most the neglected times Π (1 + |t|). The series of the rest ends after 8 features: what follows is at
+    most r^−9 Π 1/(1 − r|t|) for any r < 1/|t|, and −log(1 − x) ≤ 1.39x for x ≤ ½.
+    """
+    none = every = 1.0
+    ratio = total = fourth = third = 0.0
+    half = 0.5 * omega
+    most = 0
+    for j in range(a.size):
+        x = half * abs(a[j])
+        inverse = 1.0 / x
+        beta = _envelope(x, inverse)
+        q = 1.0 - p[j]
+        none *= q
+        every *= q + p[j] * beta
+        over = 1.0 / q
+        t = p[j] * over * beta
+        slope = over * min(1.0, (1.0 + beta) * inverse)
+        slope *= slope * p[j]  # 4/3 the square
+        ratio = max(ratio, slope)
+        square = t * t
+        total += t
+        fourth += square * square
+        third = max(third, square * square * square * slope)
+        room[j, 0], room[j, 1], room[j, 2] = total, fourth, third
+        if x >= 1.0 and j == most and j < a.size - 1:
+            most += 1
+    y = omega * abs(a_i)
+    beta = _envelope(0.5 * y, 2.0 / y)
+    f = p_i * beta
+    g = h = 1.0
+    if y > 0.0:
+        g = (1.0 + beta) / y
+        h = (1.0 + 2.0 * min(0.5, g)) / y
+    g = p_i * min(0.5, g)
+    h = p_i * min(1.0 / 3.0, h)
+    root = math.sqrt(scale) * slack
+    both = ((1.0 - p_i) / omega + f / omega + g) / omega
+    own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
+    common = 4.0 / period * (both / (omega * scale) + (both + own + 2.0 * math.sqrt(0.75 * ratio) * both) / root)
+    cubic = 4.0 / period * both * every / root
+    found[3] = found[4] = 0.0
+    low, high = 0, most // 2
+    while low < high:
+        middle = (low + high + 1) // 2
+        j = 2 * middle - 1
+        largest = math.sqrt(math.sqrt(room[j, 1]))  # of |t|, from above
+        r = min(6.47 / room[j, 0], 0.5 / largest)
+        error = 0.25 * room[j, 1] / (1.0 - largest)
+        r3 = r * r * r
+        tail = none / (r3 * r3 * r3) * math.exp(1.39 * r * room[j, 0])
+        error = common * (every * error * (1.0 + error) + 1.1 * tail) + 1.1 * cubic * math.sqrt(0.75 * room[j, 2])
+        if error > allowed:
+            high = middle - 1
+        else:
+            low = middle
+            found[3], found[4] = 2.0 * middle, error
+
+
+@jit(inner=True)
+def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, room, found):
     """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
 
-    Then from which node on single precision errs by less than an eighth of the tolerance, and that bound. They go to
-    ``found``.
+    Then from which node on single precision errs by less than an eighth of the tolerance, by `add_nodes` and by `add_far_nodes`.
+    They go to ``found``.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
-    found[3] = found[4] = found[5] = math.inf
+    found[3] = found[4] = found[5] = found[6] = math.inf
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
-    start, growth, last = 8.0, 1.3, 0
-    k = start
-    for last in range(bounds.size):
-        bound, whole = _term_bound(step * k, a_i, p_i, a, p, scale, slack)
-        bound /= period
-        bounds[last, 0] = k
-        bounds[last, 1] = bound
-        if found[5] == math.inf and SINGLE * whole / period * math.sqrt(k) < 0.125 * tolerance:
-            found[5] = k
-        if step * k * smallest > TURNED and bound * k < 0.1 * tolerance:
-            break
-        # also where it would have to fall faster than it does where few features are active
-        if (k > MOST_SURE or (found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6)) and growth < 2.0:
-            return
-        if bound * k < 0.02 * tolerance:
-            growth = 8.0
-        k *= 1.6 if bound * k > FAR * tolerance else growth
+    start, growth, last, goes_on = 8.0, 1.25, -1, True
+    while goes_on:
+        k = start
+        for lane in range(DOUBLES):
+            room[lane] = step * k
+            k *= growth
+        add_envelopes(a, p, room)
+        k = start
+        for lane in range(DOUBLES):
+            last += 1
+            bound, whole, far_whole = _term_bound(lane, room, a_i, p_i, scale, slack)
+            bound /= period
+            bounds[last, 0] = k
+            bounds[last, 1] = bound
+            rounding = SINGLE / period * math.sqrt(k)
+            if found[5] == math.inf and rounding * whole < 0.125 * tolerance:
+                found[5] = k
+            if found[6] == math.inf and rounding * far_whole < 0.125 * tolerance:
+                found[6] = k
+            goes_on = last < bounds.shape[0] - 1 and (step * k * smallest <= TURNED or bound * k >= 0.1 * tolerance)
+            if not goes_on:
+                break
+            # also where it would have to fall faster than it does where few features are active
+            if (k > MOST_SURE or (found[5] < k and bound * k > tolerance * (MOST_SURE / k) ** 6)) and growth < 2.0:
+                return
+            k *= growth
+            if bound * k < 0.02 * tolerance and growth < 2.0:
+                k *= 8.0 / growth
+                growth = 8.0
+                break
+        start = k
     rest = math.inf
     if step * bounds[last, 0] * smallest > TURNED:
         rest = 0.5 * bounds[last, 0] * bounds[last, 1]
@@ -105,8 +173,9 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, found):
         rest += piece
         last -= 1
     found[3], found[4] = bounds[last, 0], rest
-    if bounds[last, 0] < 4.0 * found[5]:
-        found[5] = math.inf
+    for single in (5, 6):
+        if bounds[last, 0] < 4.0 * found[single]:
+            found[single] = math.inf
 
 
 @jit(inner=True)
