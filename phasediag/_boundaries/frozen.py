@@ -52,6 +52,7 @@ class _FrozenPair:
 
 
 def frozen_boundaries(diagram):
+    """Find the boundaries and triple points of a frozen diagram: (list of PhaseBoundary, list of TriplePoint)."""
     table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
     box, corners, curves = Box(diagram.importance, diagram.density), Corners(), []
 
