@@ -5,8 +5,10 @@ import pytest
 
 from phasediag import ToyModel, minimize, phase_diagram
 
-NEAR = 1e-4
-"""Minima are sought at importances that differ from a spinodal's by this part."""
+NEAR = 2e-5
+"""Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
+FAR = 5e-3
+"""Only where no spinodal of the diagram has an end, or another passes, that is as near as this."""
 
 
 @pytest.fixture(scope="module")
@@ -15,19 +17,34 @@ def two_to_one():
     return phase_diagram(2, 1, importance=np.geomspace(0.9, 2.2, 9), density=np.geomspace(0.4, 1.0, 12))
 
 
-def count(phase, importance, density):
-    """The number of minima of a phase at a point, found from random starts."""
-    minima = minimize(ToyModel(1, [1.0, importance], density), n_starts=8)
-    return sum(minimum.phase.name == phase for minimum in minima)
-
-
-def test_one_minimum_ends_on_every_spinodal(two_to_one):
-    """On one side of each point there is one minimum more of the spinodal's phase, as a search without any path tells."""
-    checked = 0
+@pytest.fixture(scope="module")
+def spinodals(two_to_one):
+    """The spinodals of the diagram, each once: (phase, points in the logarithms)."""
+    found = {}
     for boundary in two_to_one.boundaries():
         for spinodal in boundary.spinodals:
-            for x, p in list(zip(spinodal.importance, spinodal.density, strict=True))[1:-1:5]:
-                sides = [count(spinodal.phase, x * (1 + side * NEAR), p) for side in (-1, 1)]
-                assert abs(sides[0] - sides[1]) == 1, (spinodal.phase, x, p)
-                checked += 1
-    assert checked > 20
+            points = np.log([spinodal.importance, spinodal.density]).T
+            points = points if points[0, 1] <= points[-1, 1] else points[::-1]
+            found[np.round(points[len(points) // 2], 6).tobytes()] = spinodal.phase, points
+    return list(found.values())
+
+
+def count(u):
+    """The number of minima at a point, found from random starts."""
+    importance, density = np.exp(u)
+    return len(minimize(ToyModel(1, [1.0, importance], density), n_starts=32))
+
+
+def test_one_minimum_ends_on_every_spinodal(spinodals):
+    """On one side of each point there is one minimum more, as a search without any path tells."""
+    checked = 0
+    for k, (_, points) in enumerate(spinodals):
+        others = np.concatenate([other for l, (_, other) in enumerate(spinodals) if l != k] + [points[[0, -1]]])
+        for i in range(1, len(points) - 1, 10):
+            if np.min(np.linalg.norm(others - points[i], axis=1)) < FAR or points[i, 1] > -FAR:
+                continue
+            along = points[i + 1] - points[i - 1]
+            across = NEAR * np.array([-along[1], along[0]]) / np.linalg.norm(along)
+            assert abs(count(points[i] - across) - count(points[i] + across)) == 1, points[i]
+            checked += 1
+    assert checked > 15

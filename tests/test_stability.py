@@ -1,4 +1,4 @@
-"""Where a continuous boundary becomes first-order, against an independent loss in forty-digit arithmetic."""
+"""Where a continuous boundary becomes first-order, and where minima cease, against an independent loss in forty-digit arithmetic."""
 
 from functools import cache
 
@@ -86,3 +86,39 @@ def test_the_order_changes_where_the_third_order_vanishes(which):
         assert abs(limit(p)[0] - importance) < 1e-9
         slope = (third_order(p + shift) - third_order(p - shift)) / (2 * shift)
         assert abs(third_order(p) / slope) < 1e-9
+
+
+@pytest.fixture(scope="module")
+def boundaries():
+    """The boundaries of 2→1 with importance below 1."""
+    return phase_diagram(importance=np.geomspace(0.1, 0.98, 9), density=np.geomspace(0.1, 0.95, 9)).boundaries()
+
+
+def test_a_feature_comes_in_where_the_closed_form_says(boundaries):
+    """The spinodals of the phase without the extra feature lie where its curvature vanishes, which is known in closed form."""
+    found = [s for b in boundaries for s in b.spinodals if s.phase == "extra not represented + dedicated"]
+    assert found
+    for spinodal in found:
+        for importance, density in zip(spinodal.importance[::7], spinodal.density[::7], strict=True):
+            assert importance == pytest.approx(float(limit(mpf(density))[0]), rel=1e-9)
+
+
+def test_pairs_cease_where_an_independent_loss_has_a_fold(boundaries):
+    """At the states on the spinodals of the pair the slopes and the lowest curvature of an independent loss vanish."""
+    steps = np.eye(4, dtype=int)
+    known = [limit for b in boundaries if b.spinodals for limit in b.find_spinodals.func.__self__.known]
+    folds = [node for limit in known for node in limit.trail[4:-4:20] if not node[1].held and len(limit.trail) > 20]
+    assert len(folds) > 8
+    for u, state in folds:
+        importance, density = (mpf(value) for value in np.exp(u))
+        x = [mpf(abs(state.x[0])), mpf(abs(state.x[1])), mpf(state.x[2]), mpf(state.x[3])]
+        assert state.x[0] * state.x[1] < 0
+
+        def own(*y, controls=(importance, density)):
+            return loss(*controls, *y)
+
+        with mp.workdps(40):
+            slopes = np.array([float(diff(own, x, tuple(step.tolist()))) for step in steps])
+            second = [[float(diff(own, x, tuple((one + other).tolist()))) for other in steps] for one in steps]
+        assert np.max(np.abs(slopes)) < 1e-14
+        assert np.linalg.eigvalsh(second)[0] == pytest.approx(0, abs=1e-11)

@@ -50,8 +50,8 @@ def follow(curve, start, box, sense, between=None, ahead=None):
     sense : +1.0 or -1.0
         The direction.
     between : callable, optional
-        between(curve, rival, here, there) solves for the junction, an object with a point u, that lies between two points of
-        the curve where a rival becomes lower; None where it fails. Default, and what is left where it fails: bisection.
+        between(curve, rival, points) solves for the junction, an object with a point u, that lies between the last points of
+        the curve, of which the rival is lower at the very last; None where it fails. Default, and what is left then: bisection.
     ahead : callable, optional
         ahead(curve, here, reach, tangent) solves for the junction in which the curve ends no farther away than ``reach``, an
         object with a point u and points on the ``way`` there; None where it fails. Default, and what is left where it
@@ -89,8 +89,11 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             return (points if edge is None else [*points, edge]), "edge", None
         rival = curve.rival(there)
         if rival is not None:
-            node = None if between is None else between(curve, rival, here, there)
+            node = None if between is None else between(curve, rival, [start, *points, there])
             if node is not None:
+                while points and (points[-1] - node.u) @ tangent > 0:  # noticed late
+                    points.pop()
+                    curve.trail.pop()
                 return [*points, node.u], "corner", node
             corner = _corner(curve, curve.corner(rival), here, there)
             if corner is not None:

@@ -5,13 +5,16 @@ from itertools import combinations
 import numpy as np
 
 from .._minimizing import newton
-from .continuation import correct, first_step, intersection
+from .continuation import correct, distance, first_step, intersection
 from .curves import Crossing, Softening, Turning
-from .stability import offspring, rival
+from .stability import TINY, offspring, rival
 from .states import far
 
 REACH = 4.0
 """A junction is farther from the last point of a curve than this many full steps only when it is another one."""
+
+NOTICED = 5
+"""What becomes lower along a curve is noticed within so many of its points."""
 
 
 class Junction:
@@ -49,15 +52,19 @@ def junction(curve, u, against):
     return found
 
 
-def junction_between(curve, against, here, there):
-    """The junction between two points of a curve at which it meets ``against``; None when there is none."""
-    node = junction(curve, there, against)
+def junction_between(curve, against, points):
+    """The junction at which a curve meets ``against``, which is lower at the last of its points; None when there is none.
+
+    It lies before that point; not always after the one before, for a rival may be noticed late.
+    """
+    node = junction(curve, points[-1], against)
     if node is None:
         return None
-    along = there - here
-    part = (node.u - here) @ along / (along @ along)
-    aside = np.linalg.norm(node.u - here - part * along) / np.linalg.norm(along)
-    return node if 0 <= part <= 1 and aside < 0.2 else None
+    length = np.linalg.norm(points[-1] - points[-2])
+    if distance(points[-2:], node.u) < 0.2 * length:
+        return node
+    is_behind = distance(points[-NOTICED:], node.u) < 0.2 * length < np.linalg.norm(points[0] - node.u)
+    return node if is_behind else None
 
 
 def junction_ahead(curve, here, reach, tangent):
@@ -122,7 +129,7 @@ def _ceasing(curve, u):
             found = _tricritical(base, u)
             if found and np.linalg.norm(found.u - u) < solver.box.step:
                 return found
-        u = _cusp(pair[0], u)
+        u = cusp(pair[0], u)
         return None if u is None else Junction("critical point", u, [])
     for state, other in (pair, pair[::-1]):
         for symmetric in (state if state.held else None, solver.symmetrized(state, u)):
@@ -144,7 +151,7 @@ def _bases(curve, pair, u):
     return sorted(bases, key=lambda base: np.sum(base.free))
 
 
-def _cusp(state, u):
+def cusp(state, u):
     """Where two minima and the saddle between them become one: curvature and third derivative vanish along one direction."""
     solver, size = state.solver, state.x.size
     moving = np.flatnonzero(state.free)
@@ -234,7 +241,7 @@ def _from_end_point(node):
 def _from_tricritical_point(node):
     symmetric = node.states[0]
     box, found = symmetric.solver.box, {}
-    for part in (0.5, 0.05):
+    for part in (0.5, 0.05, 0.005):
         for sense in (1.0, -1.0):
             curve = Softening(symmetric)
             ahead = first_step(curve, node.u, box, part * sense)
@@ -253,9 +260,9 @@ def _from_tricritical_point(node):
 
 
 def _pairs(states, u, needed=None):
-    """Yield (u, curve) for the pairs of states that cross near u with nothing lower."""
+    """Yield (u, curve) for the pairs of states that cross near u with nothing lower, as far as that can be told."""
     for one, other in combinations(states, 2):
-        if needed is not None and other is not needed:
+        if (needed is not None and other is not needed) or (len(states) > 2 and far(one, other) < TINY):
             continue
         curve = Crossing(one, other)
         v = correct(curve, u)

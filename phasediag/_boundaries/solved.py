@@ -18,8 +18,8 @@ from .curves import Crossing, Softening, located
 from .equilibria import Solver
 from .grid import Corners
 from .junctions import Junction, junction, junction_ahead, junction_between
-from .spinodals import find_spinodals
-from .stability import offspring, rival
+from .spinodals import Limits
+from .stability import TINY, offspring, rival
 from .states import MOVED, far
 
 JUMP = 0.15
@@ -57,14 +57,14 @@ def solved_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
     with tqdm(disable=not progress, delay=1, unit="curve", desc="boundaries") as bar:
         network = _Network(Solver(diagram), bar.update)
-        for a, b in list(_differing(network.solver)):
-            network.cross(a, b)
+        _Meshes(network).search()
         network.close()
     corners = Corners()
     for node in network.junctions:
         if node.kind == "triple point":
             corners.add(node.u, [state.phase for state in [*node.states, *_turned(node)]])
-    return [trace.boundary() for trace in network.traces], corners.triple_points()
+    limits = Limits(network.solver, network.junctions)
+    return [trace.boundary(limits) for trace in network.traces], corners.triple_points()
 
 
 class _Network:
@@ -75,7 +75,7 @@ class _Network:
 
     def cross(self, a, b, depth=0):
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
-        if any(trace.separates(a, b) for trace in self.traces):
+        if self.tells(a, b):
             return
         for u, curve in located(a, b):
             if not curve.exists(u):
@@ -86,6 +86,10 @@ class _Network:
             elif not isinstance(between, str) and depth < 6:
                 self.cross(a, between, depth + 1)
                 self.cross(between, b, depth + 1)
+
+    def tells(self, a, b):
+        """Whether a known curve lies between two minima, each lowest where it was solved, and nothing else."""
+        return any(trace.separates(a, b) for trace in self.traces)
 
     def visit(self, u, curve):
         """Follow a curve from its point u, and the curves that leave the junctions at its ends, unless they are known."""
@@ -227,8 +231,9 @@ class _Trace:
 
     @property
     def hollow(self):
-        """Whether its two minima are nowhere told apart: one is about to turn into the other, continuously."""
-        return self.curve.order == "first" and all(far(*pair) < HOLLOW for _, pair in self.trail)
+        """Whether its two minima are nowhere told apart: rounding has put it beside a softening curve."""
+        least = TINY if "unresolved" in self.ends else HOLLOW  # what else is of their family has not been told apart either
+        return self.curve.order == "first" and all(far(*pair) < least for _, pair in self.trail)
 
     @property
     def along_the_edge(self):
@@ -262,8 +267,8 @@ class _Trace:
     def _nearest(self, u):
         return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
 
-    def boundary(self):
-        """The curve as a PhaseBoundary."""
+    def boundary(self, limits):
+        """The curve as a PhaseBoundary, whose spinodals are among the ``limits``."""
         curve, points, pairs = self.curve, self.points, [pair for _, pair in self.trail]
         norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in pairs]).T
         importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
@@ -273,7 +278,7 @@ class _Trace:
         widest = max(pairs, key=lambda pair: far(*pair))
         phases = tuple(state.phase for state in widest)
         latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in pairs])
-        spinodals = partial(find_spinodals, self.trail, tuple(self.ends))
+        spinodals = partial(limits.spinodals, self.trail)
         return PhaseBoundary(phases, importance, density, "first", latent, norms, tuple(self.ends), spinodals)
 
     def _turning_into(self):
@@ -306,50 +311,79 @@ def _at_junction(known, u, states, box):
     return None
 
 
-def _differing(solver):
-    """Yield the lowest minima of neighbouring points between which it may change.
+class _Meshes:
+    """The meshes of the diagram's grid, in which curves are sought between points whose lowest minima differ.
 
-    Neighbouring cells of the diagram; where its steps are long, points between them as well, in the meshes whose corners
-    differ, so that what is found does not depend on the grid.
+    Curves are followed from between neighbouring cells. Where the grid's steps are long, points between them are looked at as
+    well, in the meshes whose corners differ in more than the curves known by then tell: so that what is found does not
+    depend on the grid.
     """
-    diagram, shape = solver.diagram, solver.u.shape[:2]
-    x = np.concatenate([diagram.weights.reshape(*shape, -1), diagram.bias], axis=-1)
-    keys = invariants(x, solver.m, solver.classes)
-    known = {}
 
-    def changes(one, other):
-        return diagram.phase[one] != diagram.phase[other] or np.max(np.abs(keys[one] - keys[other])) >= JUMP
+    def __init__(self, network):
+        self.network, self.solver, self.lowest = network, network.solver, {}
+        diagram = self.solver.diagram
+        self.shape = self.solver.u.shape[:2]
+        x = np.concatenate([diagram.weights.reshape(*self.shape, -1), diagram.bias], axis=-1)
+        self.keys = invariants(x, self.solver.m, self.solver.classes)
 
-    for i, j in np.ndindex(max(shape[0] - 1, 1), max(shape[1] - 1, 1)):
-        far_end = min(i + 1, shape[0] - 1), min(j + 1, shape[1] - 1)
-        corners = [(i, j), (i, far_end[1]), (far_end[0], j), far_end]
-        if not any(changes(corners[0], corner) for corner in corners[1:]):
-            continue
-        down, right = np.ceil(np.abs(solver.u[far_end] - solver.u[i, j])[::-1] / FINE).astype(int)
-        rows = np.linspace(i, far_end[0], max(down, 1) + 1) if shape[0] > 1 else [0.0]
-        columns = np.linspace(j, far_end[1], max(right, 1) + 1) if shape[1] > 1 else [0.0]
-        place = [[(float(row), float(column)) for column in columns] for row in rows]
+    def search(self):
+        """Follow the curves."""
+        meshes = [self._corners(i, j) for i, j in np.ndindex(max(self.shape[0] - 1, 1), max(self.shape[1] - 1, 1))]
+        meshes = [corners for corners in meshes if any(self._changes(corners[0], corner) for corner in corners[1:])]
+        for finely in (False, True):
+            for corners in meshes:
+                sides = [(corners[k], corners[l]) for k, l in ((0, 1), (0, 2), (1, 3), (2, 3)) if corners[k] != corners[l]]
+                if not finely:
+                    self._compare(sides)
+                elif not all(self.network.tells(a, b) for a, b in self._pairs(sides)):
+                    self._compare(self._inside(corners))
+
+    def _corners(self, i, j):
+        far_end = min(i + 1, self.shape[0] - 1), min(j + 1, self.shape[1] - 1)
+        return [(i, j), (i, far_end[1]), (far_end[0], j), far_end]
+
+    def _changes(self, one, other):
+        """Whether the lowest minima of two cells differ."""
+        phase = self.solver.diagram.phase
+        return phase[one] != phase[other] or np.max(np.abs(self.keys[one] - self.keys[other])) >= JUMP
+
+    def _compare(self, places):
+        for a, b in self._pairs(places):
+            self.network.cross(a, b)
+
+    def _pairs(self, places):
+        """Yield the lowest minima at pairs of places where they differ."""
+        for one, other in places:
+            a, b = self._lowest_at(*one), self._lowest_at(*other)
+            if a.phase != b.phase or far(a, b) >= JUMP:
+                yield a, b
+
+    def _inside(self, corners):
+        """Neighbouring points of a mesh no farther apart than about ``FINE``: pairs of (row, column)."""
+        (i, j), far_end = corners[0], corners[-1]
+        down, right = np.ceil(np.abs(self.solver.u[far_end] - self.solver.u[i, j])[::-1] / FINE).astype(int)
+        rows = np.linspace(i, far_end[0], max(down, 1) + 1) if self.shape[0] > 1 else [0]
+        columns = np.linspace(j, far_end[1], max(right, 1) + 1) if self.shape[1] > 1 else [0]
         for r, c in np.ndindex(len(rows), len(columns)):
-            for one, other in (((r, c), (r + 1, c)), ((r, c), (r, c + 1))):
-                if other[0] < len(rows) and other[1] < len(columns):
-                    pair = [place[k][l] for k, l in (one, other)]
-                    if tuple(pair) in known:
-                        continue
-                    known[tuple(pair)] = True
-                    a, b = (_lowest_at(solver, *at, known) for at in pair)
-                    if a.phase != b.phase or far(a, b) >= JUMP:
-                        yield a, b
+            for below, beside in ((r + 1, c), (r, c + 1)):
+                if below < len(rows) and beside < len(columns):
+                    yield (rows[r], columns[c]), (rows[below], columns[beside])
 
+    def _lowest_at(self, row, column):
+        """The lowest minimum at a cell, or at a point between cells given by fractions of their indices."""
+        row, column = float(row), float(column)
+        if (row, column) not in self.lowest:
+            if row.is_integer() and column.is_integer():
+                found = self.solver.lowest((int(row), int(column)))
+            else:
+                found = self.solver.lowest_near(self._between(row, column))
+                self.solver.contenders.note(found)
+            self.lowest[row, column] = found
+        return self.lowest[row, column]
 
-def _lowest_at(solver, row, column, known):
-    """The lowest minimum at a cell, or at a point between cells given by fractions of their indices."""
-    if (row, column) not in known:
-        if row.is_integer() and column.is_integer():
-            known[row, column] = solver.lowest((int(row), int(column)))
-        else:
-            axes = [np.log(axis) for axis in (solver.diagram.importance, solver.diagram.density)]
-            u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
-            u = u + np.where(u < (solver.box.low + solver.box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
-            known[row, column] = solver.lowest_near(u)
-            solver.contenders.note(known[row, column])
-    return known[row, column]
+    def _between(self, row, column):
+        """The point at fractions of the cells' indices, a little aside: curves may pass through any of a grid's points."""
+        diagram, box = self.solver.diagram, self.solver.box
+        axes = [np.log(axis) for axis in (diagram.importance, diagram.density)]
+        u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
+        return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE

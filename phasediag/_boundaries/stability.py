@@ -13,6 +13,9 @@ STEP = 2e-4
 EQUALLY = 1e-7
 """Directions whose curvatures differ by less are equally soft."""
 
+ALONG, ALIKE = 1e-2, 1e-6
+"""Directions are compared by the invariants of points this far along them; if these differ by less, they are alike."""
+
 NO_THIRD = 1e-7
 """Third derivatives below this are 0 by symmetry."""
 
@@ -70,14 +73,56 @@ def soft_directions(state):
     """Directions in which a held state may break its symmetry: a list of (curvature, third derivative, direction), at u.
 
     A feature that is not represented may come in against any one of the others, or against several together: at the
-    limit of stability they are equally soft. The parameters that may move respond.
+    limit of stability they are equally soft. So may clusters turn against each other. The parameters that may move respond.
     """
     entering = [derivatives_of(state, enter) for enter in entrances(state)]
     curvature, softest = breaking_curvature(state)
     if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - 1e-6:
-        moving = np.where(state.frame & ~state.free, softest, 0.0)
-        return [*entering, derivatives_of(state, moving)]
+        directions = [softest, *_linking(state, curvature, softest)] if curvature < SOFT else [softest]
+        return [*entering, *(derivatives_of(state, _moving(state, direction)) for direction in directions)]
     return entering
+
+
+def _linking(state, lowest, softest):
+    """Other directions as soft as the softest, in which some features of different clusters turn against each other."""
+    seen, single = [_look_along(state, softest)], []
+
+    def unlike(direction):
+        look = _look_along(state, direction)
+        if any(np.max(np.abs(look - other)) < ALIKE for other in seen):
+            return False
+        seen.append(look)
+        return True
+
+    for start in _links(state):
+        curvature, direction = breaking_curvature(state, start)
+        if curvature < lowest + EQUALLY:
+            single.append(direction)
+            if unlike(direction):
+                yield direction
+    for size in range(2, len(single) + 1):
+        for chosen in combinations(single, size):
+            curvature, direction = breaking_curvature(state, np.sum(chosen, axis=0))
+            if curvature < lowest + EQUALLY and unlike(direction):
+                yield direction
+
+
+def _links(state):
+    """Directions in which two features of different clusters turn against each other."""
+    solver, norms = state.solver, np.linalg.norm(state.weights, axis=0)
+    for i, j in combinations([i for members in state.clusters for i in members], 2):
+        together = any(i in members and j in members for members in state.clusters)
+        turn = np.zeros((solver.m + 1, solver.n))
+        turn[: solver.m, i] = -state.weights[:, j] / norms[j]
+        turn[: solver.m, j] = -state.weights[:, i] / norms[i]
+        turn = _moving(state, turn.ravel())
+        if not together and np.linalg.norm(turn) > 1e-6:
+            yield turn
+
+
+def _look_along(state, direction):
+    """The invariants of a point in a direction: the same for directions that exchanging features turns into each other."""
+    return State(state.solver, state.x + ALONG * direction, state.frames, state.free, state.u).key
 
 
 def derivatives_of(state, enter):
