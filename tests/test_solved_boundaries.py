@@ -235,7 +235,7 @@ CURVES_4_TO_2 = [
 ]
 
 
-@pytest.mark.parametrize("size", [8, long(12), long(24)])
+@pytest.mark.parametrize("size", [long(8), long(12), long(24)])
 def test_topology_of_4_to_2_does_not_depend_on_the_grid(size):
     """Thirty-three curves with the same ends to 1e-8; one, 3e-5 long, ends where two junctions lie 3e-6 apart."""
     found = phase_diagram(4, 2, importance=np.geomspace(0.1, 10, size), density=np.geomspace(0.01, 1, size)).boundaries()
@@ -250,6 +250,66 @@ def test_topology_of_4_to_2_does_not_depend_on_the_grid(size):
         (k,) = pick(1, boundary)
         fresh = minimize(model_at(boundary.importance[k] * (1 + 1e-13), boundary.density[k], (4, 2)))
         assert abs(fresh[1].loss / fresh[0].loss - 1) < 1e-10
+
+
+IN_SIMPLEX = "extra in tetrahedron"
+OUT_3, IN_PAIR, IN_TRI = (
+    "extra not represented + 3 dedicated",
+    "extra in antipodal pair + 2 dedicated",
+    "extra in triangle + dedicated",
+)
+AWAY_2, AWAY_TRIANGLE = "extra dedicated + antipodal pair + dedicated", "extra dedicated + triangle"
+WEAK_SIMPLEX = (0.5641686647, 0.5117532049)  # strong pair, weak triangle, weak tetrahedron: 2e-5 from WEAK_TRIANGLE
+SIMPLEX = (0.5960563734, 0.5242600878)
+NEAR_TRICRITICAL = [  # the extra feature comes in against one, two or three others at nearly the same importance
+    (OUT_3, IN_PAIR, "first", WEAK_STRONG, "triple point", TRICRITICAL[0], "order changes"),
+    (IN_PAIR, IN_PAIR, "first", WEAK_STRONG, "triple point", WEAK_TRIANGLE, "triple point"),
+    (IN_PAIR, IN_TRI, "first", WEAK_TRIANGLE, "triple point", TRICRITICAL[0], "order changes"),
+    (IN_PAIR, IN_TRI, "first", WEAK_TRIANGLE, "triple point", WEAK_SIMPLEX, "triple point"),
+    (IN_TRI, IN_SIMPLEX, "first", WEAK_SIMPLEX, "triple point", TRICRITICAL[0], "order changes"),
+]
+CURVES_4_TO_3 = [
+    *NEAR_TRICRITICAL,
+    (OUT_3, IN_PAIR, "first", EDGE[0], "edge", WEAK_STRONG, "triple point"),
+    (IN_PAIR, IN_SIMPLEX, "first", WEAK_SIMPLEX, "triple point", SIMPLEX, "triple point"),
+    (IN_PAIR, IN_SIMPLEX, "first", SIMPLEX, "triple point", (1.0, 0.4954713590), "triple point"),
+    (IN_SIMPLEX, IN_SIMPLEX, "first", SIMPLEX, "triple point", (0.7994546305, 0.6680542616), "critical point"),
+    (OUT_3, IN_SIMPLEX, "continuous", TRICRITICAL[0], "order changes", TRICRITICAL[1], "order changes"),
+    (OUT_3, IN_PAIR, "first", TRICRITICAL[1], "order changes", (0.9436923045, 0.9043741332), "triple point"),
+    (IN_PAIR, IN_TRI, "first", TRICRITICAL[1], "order changes", (0.9436456274, 0.9042987105), "triple point"),
+    (IN_TRI, IN_SIMPLEX, "first", TRICRITICAL[1], "order changes", (0.9436456274, 0.9042987105), "triple point"),
+    (IN_PAIR, IN_SIMPLEX, "first", (0.9436456274, 0.9042987105), "triple point", (0.9436923045, 0.9043741332), "triple point"),
+    (OUT_3, IN_SIMPLEX, "first", (0.9436923045, 0.9043741332), "triple point", (0.9875369493, 1.0), "edge"),
+    (IN_SIMPLEX, IN_SIMPLEX, "first", (0.9902596012, 1.0), "edge", (0.9181557770, 0.7924618811), "critical point"),
+    (IN_PAIR, AWAY_2, "first", (1.0, 0.01), "edge", (1.0, 0.4954713590), "triple point"),
+    (AWAY_2, IN_SIMPLEX, "first", (1.0, 0.4954713590), "triple point", (1.2177465888, 0.5218376591), "triple point"),
+    (AWAY_TRIANGLE, IN_SIMPLEX, "first", (1.2177465888, 0.5218376591), "triple point", (1.0323849942, 1.0), "edge"),
+    (AWAY_TRIANGLE, AWAY_2, "first", (1.2177465888, 0.5218376591), "triple point", (10.0, 0.5218376591), "edge"),
+]
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("size", [10, 16])
+def test_topology_of_4_to_3_does_not_depend_on_the_grid(size):
+    """Twenty curves with the same ends to 1e-8, and eight triple points."""
+    found = phase_diagram(4, 3, importance=np.geomspace(0.1, 10, size), density=np.geomspace(0.01, 1, size))
+    assert len(found.boundaries()) == len(CURVES_4_TO_3)
+    for one, other, order, first, why_first, last, why_last in CURVES_4_TO_3:
+        ends = (*first, why_first), (*last, why_last)
+        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found.boundaries()) == 1, (one, other, ends)
+    corners = {curve[k] for curve in CURVES_4_TO_3 for k in (3, 5) if curve[k + 1] == "triple point"}
+    points = [(point.importance, point.density) for point in found.triple_points()]
+    assert len(points) == len(corners) == 8
+    assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
+
+
+def test_the_simplex_comes_in_by_steps_near_the_tricritical_point():
+    """Of 4→3: the phases between, slivers 2e-5 wide, are found; each curve that ends within the close-up is there once."""
+    found = phase_diagram(4, 3, importance=np.geomspace(0.561, 0.5745, 4), density=np.geomspace(0.51, 0.5205, 4)).boundaries()
+    assert not any("unresolved" in boundary.ends for boundary in found)
+    for one, other, order, first, why_first, last, why_last in NEAR_TRICRITICAL:
+        ends = (*first, why_first), (*last, why_last)
+        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found) == 1, (one, other, ends)
 
 
 def test_every_pattern_around_a_state_is_a_frame_of_it():

@@ -1,4 +1,4 @@
-"""Where a continuous boundary becomes first-order, and where minima cease, against an independent loss in forty-digit arithmetic."""
+"""Where a continuous boundary becomes first-order and where minima cease: against an independent loss in forty digits."""
 
 from functools import cache
 

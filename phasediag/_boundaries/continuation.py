@@ -15,6 +15,9 @@ SHORTEST_STEP = 1e-4
 CREEPING, MOST_CREEPING = 0.02, 60
 """A curve that needs more than so many steps in succession that are shorter than this part is not followed farther."""
 
+MOST_BLIND = 20
+"""Nor is one along which its two states are not told apart for so many steps."""
+
 NEAR_END = 0.1
 """Where a curve cannot be continued by this part of a step, the junction in which it may end is sought."""
 
@@ -43,8 +46,9 @@ def follow(curve, start, box, sense, between=None, ahead=None):
     ----------
     curve : object
         With value(u), slope(u), exists(u) (whether a point that solves the equation is on the curve), accept(u) (u is on the
-        curve and the next point is near), rival(u) (None, or what is lower than the phases that the curve separates) and
-        corner(rival) (a function of u that vanishes where it has the same loss).
+        curve and the next point is near), tells_apart(u) (whether its two states are far enough apart at u to be compared),
+        rival(u) (None, or what is lower than the phases that the curve separates) and corner(rival) (a function of u that
+        vanishes where it has the same loss).
     start : ndarray, shape (2,)
     box : Box
     sense : +1.0 or -1.0
@@ -63,7 +67,7 @@ def follow(curve, start, box, sense, between=None, ahead=None):
         The points after ``start``; why it ended: "edge", "corner", "closed" or "end"; the junction where that was solved,
         otherwise the rival of a corner.
     """
-    points, here, step, creeping = [], start, box.step, 0
+    points, here, step, creeping, blind = [], start, box.step, 0, 0
     tangent = sense * _tangent(curve.slope(here))
     while len(points) < 100 * STEPS_ACROSS:
         there = correct(curve, here + step * tangent)
@@ -72,9 +76,7 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             near = NEAR_END / 2 < step / box.step <= NEAR_END  # once
             node = ahead(curve, here, 2 * step, tangent) if near and ahead is not None else None
             if node is not None:
-                for there in node.way:
-                    curve.accept(there)
-                return [*points, *node.way, node.u], "end", node
+                return points + _last_way(curve, node), "end", node
             step /= 2
             if step < SHORTEST_STEP * box.step:
                 return points, "end", None
@@ -86,6 +88,9 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             continue
         if box.outside(there):
             edge = _edge(curve, here, there, box)
+            if edge is not None and step > 1e-3 * box.step and not _lasts(curve, edge):
+                step /= 2  # it ends before
+                continue
             return (points if edge is None else [*points, edge]), "edge", None
         rival = curve.rival(there)
         if rival is not None:
@@ -104,13 +109,31 @@ def follow(curve, start, box, sense, between=None, ahead=None):
             continue
         if len(points) > 2 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0:
             return [*points, start], "closed", None
+        apart = curve.tells_apart(there)
+        if not apart and blind == 0 and points and ahead is not None:  # its states may merge between here and there
+            node = ahead(curve, here, 2 * step, tangent)
+            if node is not None:
+                return points + _last_way(curve, node), "end", node
         curve.accept(there)
         points.append(there)
         creeping = creeping + 1 if step < CREEPING * box.step else 0
-        if creeping > MOST_CREEPING:
+        blind = 0 if apart else blind + 1
+        if creeping > MOST_CREEPING or blind > MOST_BLIND:
             return points, "end", None
         here, tangent, step = there, turned, min(1.5 * step, box.step)
     return points, "end", None
+
+
+def _lasts(curve, u):
+    """Whether a curve goes on as far as u, with nothing lower there."""
+    return curve.exists(u) and curve.tells_apart(u) and curve.rival(u) is None
+
+
+def _last_way(curve, node):
+    """The points of a curve on its way to the junction ahead, which it accepts, and that one."""
+    for there in node.way:
+        curve.accept(there)
+    return [*node.way, node.u]
 
 
 def first_step(curve, start, box, sense):

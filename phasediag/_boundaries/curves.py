@@ -3,7 +3,7 @@
 import numpy as np
 
 from .continuation import correct, crossing, inward_difference
-from .stability import Mode, excess, family, rival, turning_direction
+from .stability import TINY, Mode, excess, family, rival, turning_direction
 from .states import MOVED, far
 
 MERGED = 1e-8
@@ -108,6 +108,11 @@ class Crossing:
         self.move_to(u)
         self.trail.append((u, self.states))
 
+    def tells_apart(self, u):
+        """Whether its minima are farther from each other than rounding allows to tell which one is lower."""
+        pair = self.solve(u)
+        return pair is not None and far(*pair) >= TINY
+
     def rival(self, u):
         solved = self._solve(u)
         return None if solved is None else rival(u, solved[:2], solved[2] if len(solved) == 3 else None)
@@ -159,6 +164,10 @@ class Softening:
     def accept(self, u):
         self.move_to(u)
         self.trail.append((u, self.states))
+
+    def tells_apart(self, u):
+        """There is but one state."""
+        return True
 
     def turning(self, u):
         """The lowest derivative along soft directions that decides the order, which changes where it becomes negative."""

@@ -38,6 +38,10 @@ class _FrozenPair:
     def accept(self, u):
         """Frozen weights do not change."""
 
+    def tells_apart(self, u):
+        """Frozen weights are as far apart as they are."""
+        return True
+
     def rival(self, u):
         losses = self.losses(u)
         lowest = int(np.argmin(losses))

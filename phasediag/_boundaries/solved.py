@@ -82,7 +82,8 @@ class _Network:
                 continue
             between = curve.rival(u)
             if between is None:
-                self.visit(u, curve)
+                if curve.tells_apart(u):  # else a continuous curve lies there
+                    self.visit(u, curve)
             elif not isinstance(between, str) and depth < 6:
                 self.cross(a, between, depth + 1)
                 self.cross(between, b, depth + 1)
@@ -101,15 +102,18 @@ class _Network:
             trace = _Trace(u, curve, self.junctions)
             if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns or trace.hollow:
                 continue
-            self.traces.append(trace)
             self.followed()
-            for node in trace.junctions:
-                if all(np.linalg.norm(node.u - known.u) > SAME_JUNCTION for known in self.junctions):
-                    self.junctions.append(node)
-                    for state in node.states:
-                        if state.stable:
-                            self.solver.contenders.note(state)
-                    waiting.extend(node.departures())
+            for node in self._keep(trace):
+                waiting.extend(node.departures())
+
+    def _keep(self, trace):
+        """Keep a curve, with the junctions at its ends; those that are new."""
+        self.traces.append(trace)
+        new = [node for node in trace.junctions if all(_apart(node, known) for known in self.junctions)]
+        self.junctions += new
+        for state in (state for node in new for state in node.states if state.stable):
+            self.solver.contenders.note(state)
+        return new
 
     def close(self):
         """Follow what else leaves the junctions, and end curves that stopped short of a junction known by now in it.
@@ -129,6 +133,15 @@ class _Network:
                     self.cross(a, b)
         for trace in self.traces:
             trace.end_at(self.junctions)
+        for trace in list(self.traces):
+            again = trace.followed_again(self.junctions)
+            if again is not None:
+                self.traces.remove(trace)
+                self._keep(again)
+
+
+def _apart(node, other):
+    return np.linalg.norm(node.u - other.u) > SAME_JUNCTION
 
 
 def _around(node, solver):
@@ -206,6 +219,16 @@ class _Trace:
             else:
                 pairs.append(tuple(lowest))
         return pairs, good
+
+    def followed_again(self, known):
+        """The curve followed from its middle, if more of its ends can be solved from there; otherwise None."""
+        if "unresolved" not in self.ends:
+            return None
+        u, states = self.trail[len(self.trail) // 2]
+        curve = Softening(states[0]) if self.curve.order == "continuous" else Crossing(*states)
+        again = _Trace(u, curve, known)
+        again.end_at(known)
+        return again if again.ends.count("unresolved") < self.ends.count("unresolved") else None
 
     def end_at(self, known):
         """End in a known junction where it stopped just short of it."""

@@ -213,6 +213,10 @@ class Fold:
     def rival(self, u):
         return None
 
+    def tells_apart(self, u):
+        """There is but one state."""
+        return True
+
     def _derivatives(self, x, u):
         """Gradient and second derivatives in the parameters that move."""
         solver = self.solver

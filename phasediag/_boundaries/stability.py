@@ -25,6 +25,9 @@ FOURTH_STEP = 3e-3
 SOFT = 1e-2
 """A direction with a lower curvature may lead to a minimum nearby."""
 
+CLOSE = 0.2
+"""A minimum farther from a symmetric state (in invariants) has not just branched off from it."""
+
 LOWER = 1e-13
 """A rival must have a loss lower by this relative amount."""
 
@@ -313,6 +316,14 @@ def family(one, other):
     return one, other, None
 
 
+def _parents(states, u):
+    """The soft symmetric states next to some minima at u: themselves, and those from which they have hardly departed."""
+    for state in states:
+        symmetric = state if state.held else state.solver.symmetrized(state, u)
+        if symmetric is not None and symmetric.curvature < 1e-3 and far(symmetric, state) < CLOSE:
+            yield symmetric
+
+
 def rival(u, states, base=None, *, branching=True):
     """The lowest minimum at u when it is lower than all ``states``, or None.
 
@@ -324,11 +335,11 @@ def rival(u, states, base=None, *, branching=True):
     best = solver.contenders.lowest(u, lowest * (1 - LOWER), states)
     if best is not None or not branching:
         return best
-    for parent in [base] if base is not None else [state for state in states if state.held and state.curvature < 1e-3]:
+    for parent in [base] if base is not None else _parents(states, u):
         reach = max(far(state, parent) for state in states)
         if reach > 0 and reach < TINY:
             continue
-        close = reach < 0.2
+        close = reach < CLOSE
         own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
         for member in [parent, *offspring(parent)]:
             apart = far(member, parent)
