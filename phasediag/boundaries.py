@@ -44,7 +44,9 @@ class PhaseBoundary:
     def spinodals(self):
         """Where either phase of a first-order boundary ceases to be a minimum, a tuple of Spinodal; sought when first asked for.
 
-        Empty on continuous boundaries and where both phases always exist (frozen weights).
+        Each is followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum share
+        it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its
+        symmetry. Empty on continuous boundaries and where both phases always exist (frozen weights).
         """
         return self.find_spinodals()
 
@@ -57,7 +59,9 @@ class Spinodal:
     ----------
     phase : str
     importance, density : ndarray, shape (n_points,)
-        In the order of the boundary's points.
+        Points along the curve, in the direction of the boundary's; each solves its equation to rounding. It ends at an edge, in a
+        point where minima become one or the order changes, where the minimum begins to cease in another way, or where the
+        support of an output changes, so that third derivatives jump. Where it could not be followed: points across the boundary's.
     """
 
     phase: str

@@ -39,7 +39,7 @@ def point(u):
     return float(np.exp(u[0])), float(min(np.exp(u[1]), 1.0))
 
 
-def follow(curve, start, box, sense, between=None, ahead=None):
+def follow(curve, start, box, sense, between=None, ahead=None, patience=MOST_CREEPING):
     """Follow a curve from a point on it.
 
     Parameters
@@ -60,6 +60,8 @@ def follow(curve, start, box, sense, between=None, ahead=None):
         ahead(curve, here, reach, tangent) solves for the junction in which the curve ends no farther away than ``reach``, an
         object with a point u and points on the ``way`` there; None where it fails. Default, and what is left where it
         fails: shorter and shorter steps.
+    patience : int
+        Steps in succession that may be very short; in all five times as many.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def follow(curve, start, box, sense, between=None, ahead=None):
         The points after ``start``; why it ended: "edge", "corner", "closed" or "end"; the junction where that was solved,
         otherwise the rival of a corner.
     """
-    points, here, step, creeping, blind = [], start, box.step, 0, 0
+    points, here, step, creeping, short, blind = [], start, box.step, 0, 0, 0
     tangent = sense * _tangent(curve.slope(here))
     while len(points) < 100 * STEPS_ACROSS:
         there = correct(curve, here + step * tangent)
@@ -116,9 +118,10 @@ def follow(curve, start, box, sense, between=None, ahead=None):
                 return points + _last_way(curve, node), "end", node
         curve.accept(there)
         points.append(there)
+        short += step < CREEPING * box.step
         creeping = creeping + 1 if step < CREEPING * box.step else 0
         blind = 0 if apart else blind + 1
-        if creeping > MOST_CREEPING or blind > MOST_BLIND:
+        if creeping > patience or short > 5 * patience or blind > MOST_BLIND:
             return points, "end", None
         here, tangent, step = there, turned, min(1.5 * step, box.step)
     return points, "end", None

@@ -30,6 +30,11 @@ MERGING = ("order changes", "critical point")
 REACHED = 0.2
 """A spinodal that cannot be followed farther ends in the point where minima become one that lies within this part of a step."""
 
+PATIENCE = 10
+"""A spinodal is not followed through more very short steps than so many in succession,"""
+MOST_LIMITS = 4
+"""nor are more than so many sought for one side of a boundary."""
+
 SAME_LIMIT = 0.05
 """Limits of minima whose invariants differ by less, where they pass through one point, are one."""
 
@@ -59,9 +64,13 @@ class Limits:
             limit = self._met(u, across, far(*pair))
             if limit is not None and limit not in found:
                 found.append(limit)
+            if sum(len(limit.trail) > 1 for limit in found) == MOST_LIMITS:
+                break
         heading = trail[-1][0] - trail[0][0]
         widest = max((pair for _, pair in trail), key=lambda pair: far(*pair))
-        return [limit.spinodal(widest[side].phase, heading) for limit in found]
+        single = sorted((limit.points[0] for limit in found if len(limit.trail) == 1), key=lambda u: u @ heading)
+        curves = [limit.along(heading) for limit in found if len(limit.trail) > 1] + ([np.array(single)] if single else [])
+        return [Spinodal(widest[side].phase, np.exp(curve[:, 0]), np.minimum(np.exp(curve[:, 1]), 1.0)) for curve in curves]
 
     def _met(self, u, across, apart):
         """The limit met on the way from a point of a boundary, None where the minimum lasts to the edge of the diagram."""
@@ -88,7 +97,7 @@ class _Limit:
         curve.move_to(start)
         for sense in (1.0, -1.0):
             way = curve.anew()
-            points, reason, _ = follow(way, start, way.solver.box, sense)
+            points, reason, _ = follow(way, start, way.solver.box, sense, patience=PATIENCE)
             states = [*(state for _, state in way.trail), *[way.states[0]] * (len(points) - len(way.trail))]
             more = list(zip(points, states, strict=True))
             if reason == "end":
@@ -127,9 +136,9 @@ class _Limit:
         own, direction = across
         return passes(self.points, u, u + _room(own.solver.box, u, direction) * direction)
 
-    def spinodal(self, phase, heading):
-        points = self.points if (self.points[-1] - self.points[0]) @ heading >= 0 else self.points[::-1]
-        return Spinodal(phase, np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0))
+    def along(self, heading):
+        """Its points in the order of this direction."""
+        return self.points if (self.points[-1] - self.points[0]) @ heading >= 0 else self.points[::-1]
 
 
 class _Softened(Softening):
@@ -142,6 +151,11 @@ class _Softened(Softening):
     def anew(self):
         """The same curve, with a trail of its own."""
         return _Softened(self.states[0])
+
+    def turning(self, u):
+        """As that of any softening curve, along its own mode alone."""
+        state = self.solver.stationary(self.states[0], u)
+        return self.mode.turning(state) if state.converged else np.nan
 
     def takes_in(self, own):
         """Whether the minimum next to it that is less symmetric ends in it, and not, where it turns the other way, before."""

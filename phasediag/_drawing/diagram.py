@@ -105,7 +105,7 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
         each).
     """
     artists = {"boundaries": [], "spinodals": []}
-    ends = {"order changes": [], "critical point": []}
+    ends, drawn = {"order changes": [], "critical point": []}, set()
     for boundary in diagram.boundaries():
         place = boundary.importance, boundary.density
         artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
@@ -113,7 +113,11 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
             if end in ends:
                 ends[end].append((place[0][k], place[1][k]))
         for spinodal in boundary.spinodals if spinodals else ():
-            artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
+            points = zip(spinodal.importance[[0, -1]].tolist(), spinodal.density[[0, -1]].tolist(), strict=True)
+            curve = spinodal.importance.size, *sorted(points)
+            if curve not in drawn:  # boundaries of one minimum share it
+                drawn.add(curve)
+                artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
     ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
@@ -188,13 +192,10 @@ def plain_ticks(axis, low, high):
 
 
 def _draw_spinodal(spinodal, ax, look):
-    """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground; with gaps."""
+    """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground."""
     if spinodal.importance.size < 2:
         return []
-    place = np.log([spinodal.importance, spinodal.density])
-    steps = np.linalg.norm(np.diff(place), axis=0)
-    gaps = np.flatnonzero(steps > 6 * np.median(steps) + 1e-3) + 1
-    importance, density = (np.insert(np.exp(x), gaps, np.nan) for x in place)
+    importance, density = spinodal.importance, spinodal.density
     style = {name: value for name, value in STYLES["spinodal"].items() if name != "label"}
     colour = phase_colour(spinodal.phase) if look == "phase" else "white"
     under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
