@@ -44,8 +44,8 @@ class PhaseBoundary:
     def spinodals(self):
         """Where either phase of a first-order boundary ceases to be a minimum, a tuple of Spinodal; sought when first asked for.
 
-        Each is followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum share
-        it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its
+        Each is followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum
+        share it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its
         symmetry. Empty on continuous boundaries and where both phases always exist (frozen weights).
         """
         return self.find_spinodals()
@@ -61,7 +61,8 @@ class Spinodal:
     importance, density : ndarray, shape (n_points,)
         Points along the curve, in the direction of the boundary's; each solves its equation to rounding. It ends at an edge, in a
         point where minima become one or the order changes, where the minimum begins to cease in another way, or where the
-        support of an output changes, so that third derivatives jump. Where it could not be followed: points across the boundary's.
+        support of an output changes, so that third derivatives jump. Where it could not be followed: points across the
+        boundary's own.
     """
 
     phase: str
