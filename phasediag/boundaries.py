@@ -45,8 +45,8 @@ class PhaseBoundary:
         """Where either phase of a first-order boundary ceases to be a minimum, a tuple of Spinodal; sought when first asked for.
 
         Each is followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum
-        share it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its
-        symmetry. Empty on continuous boundaries and where both phases always exist (frozen weights).
+        share it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of
+        its symmetry. Empty on continuous boundaries and where both phases always exist (frozen weights).
         """
         return self.find_spinodals()
 
