@@ -163,6 +163,21 @@ def long(*case):
     return pytest.param(*case, marks=pytest.mark.campaign)
 
 
+def assert_each_once(curves, found):
+    """Each of the curves, written as above, is found once, with the same ends to 1e-8."""
+    for one, other, order, first, why_first, last, why_last in curves:
+        ends = (*first, why_first), (*last, why_last)
+        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found) == 1, (one, other, ends)
+
+
+def assert_corners(curves, found, count):
+    """The triple points are those in which the curves end, so many."""
+    corners = {curve[k] for curve in curves for k in (3, 5) if curve[k + 1] == "triple point"}
+    points = [(point.importance, point.density) for point in found]
+    assert len(points) == len(corners) == count
+    assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
+
+
 @pytest.mark.parametrize(
     ("theory", "size"),
     [("global", 16), ("relaxed", 25), *(long(theory, size) for theory in ("global", "relaxed") for size in (8, 12, 31, 48))],
@@ -175,13 +190,8 @@ def test_topology_of_3_to_2_does_not_depend_on_the_grid(theory, size):
     axes = {"importance": np.geomspace(0.1, 10, size), "density": np.geomspace(0.01, 1, size)}
     found = phase_diagram(3, 2, theory=theory, **axes)
     assert len(found.boundaries()) == len(CURVES_3_TO_2)
-    for one, other, order, first, why_first, last, why_last in CURVES_3_TO_2:
-        ends = (*first, why_first), (*last, why_last)
-        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found.boundaries()) == 1, (one, other, ends)
-    corners = {curve[k] for curve in CURVES_3_TO_2 for k in (3, 5) if curve[k + 1] == "triple point"}
-    points = [(point.importance, point.density) for point in found.triple_points()]
-    assert len(points) == len(corners) == 7
-    assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
+    assert_each_once(CURVES_3_TO_2, found.boundaries())
+    assert_corners(CURVES_3_TO_2, found.triple_points(), 7)
 
 
 THREE = "extra dedicated + 3 features in 1 dimension"
@@ -240,9 +250,7 @@ def test_topology_of_4_to_2_does_not_depend_on_the_grid(size):
     """Thirty-three curves with the same ends to 1e-8; one, 3e-5 long, ends where two junctions lie 3e-6 apart."""
     found = phase_diagram(4, 2, importance=np.geomspace(0.1, 10, size), density=np.geomspace(0.01, 1, size)).boundaries()
     assert len(found) == len(CURVES_4_TO_2) + 1 and not any("unresolved" in boundary.ends for boundary in found)
-    for one, other, order, first, why_first, last, why_last in CURVES_4_TO_2:
-        ends = (*first, why_first), (*last, why_last)
-        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found) == 1, (one, other, ends)
+    assert_each_once(CURVES_4_TO_2, found)
     (short,) = (b for b in found if b.order == "first" and near((b.importance[0], b.density[0]), (1.0001, 0.91817), 1e-5))
     assert set(short.phases) == {IN_TRIANGLE, FOUR} and near((short.importance[-1], short.density[-1]), (1.0, 0.918198924), 1e-8)
     wide = [b for b in found if b.order == "first" and np.max(b.latent_loss) > 5e-3]
@@ -294,22 +302,15 @@ def test_topology_of_4_to_3_does_not_depend_on_the_grid(size):
     """Twenty curves with the same ends to 1e-8, and eight triple points."""
     found = phase_diagram(4, 3, importance=np.geomspace(0.1, 10, size), density=np.geomspace(0.01, 1, size))
     assert len(found.boundaries()) == len(CURVES_4_TO_3)
-    for one, other, order, first, why_first, last, why_last in CURVES_4_TO_3:
-        ends = (*first, why_first), (*last, why_last)
-        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found.boundaries()) == 1, (one, other, ends)
-    corners = {curve[k] for curve in CURVES_4_TO_3 for k in (3, 5) if curve[k + 1] == "triple point"}
-    points = [(point.importance, point.density) for point in found.triple_points()]
-    assert len(points) == len(corners) == 8
-    assert all(any(near(corner, point, 1e-8) for point in points) for corner in corners)
+    assert_each_once(CURVES_4_TO_3, found.boundaries())
+    assert_corners(CURVES_4_TO_3, found.triple_points(), 8)
 
 
 def test_the_simplex_comes_in_by_steps_near_the_tricritical_point():
     """Of 4→3: the phases between, slivers 2e-5 wide, are found; each curve that ends within the close-up is there once."""
     found = phase_diagram(4, 3, importance=np.geomspace(0.561, 0.5745, 4), density=np.geomspace(0.51, 0.5205, 4)).boundaries()
     assert not any("unresolved" in boundary.ends for boundary in found)
-    for one, other, order, first, why_first, last, why_last in NEAR_TRICRITICAL:
-        ends = (*first, why_first), (*last, why_last)
-        assert sum(same_curve(boundary, {one, other}, order, ends) for boundary in found) == 1, (one, other, ends)
+    assert_each_once(NEAR_TRICRITICAL, found)
 
 
 def test_every_pattern_around_a_state_is_a_frame_of_it():
