@@ -118,8 +118,8 @@ def follow(curve, start, box, sense, between=None, ahead=None, patience=MOST_CRE
                 return points + _last_way(curve, node), "end", node
         curve.accept(there)
         points.append(there)
-        short += step < CREEPING * box.step
-        creeping = creeping + 1 if step < CREEPING * box.step else 0
+        is_short = step < CREEPING * box.step
+        short, creeping = short + is_short, creeping + 1 if is_short else 0
         blind = 0 if apart else blind + 1
         if creeping > patience or short > 5 * patience or blind > MOST_BLIND:
             return points, "end", None

@@ -12,7 +12,7 @@ from .blocks import blocks, separated
 from .contenders import Contenders
 from .continuation import Box, inward_difference, point
 from .frames import frames_around
-from .grid import beside, nodes
+from .grid import beside, nodes, spacing
 from .states import MOVED, NO_LINK, State, far
 
 SEED = 0
@@ -126,7 +126,7 @@ class Solver:
         """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
         diagram = self.diagram
         if self._ties(cell):
-            return self.lowest_near(beside(self.u[cell], self.box, diagram))
+            return self.lowest_near(beside(self.u[cell], self.box, spacing(self.box, diagram)))
         x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
         frame = self.all_free
         if diagram.theory == "relaxed":

@@ -6,7 +6,7 @@ from ..boundaries import PhaseBoundary
 from ..candidates import configurations
 from . import continuation
 from .continuation import Box, crossing, follow, inward_difference, point
-from .grid import Corners, beside, nodes
+from .grid import Corners, beside, nodes, spacing
 
 _TIE = 1e-12
 
@@ -95,7 +95,7 @@ def frozen_boundaries(diagram):
     lowest, losses = np.argmin(sheets, axis=0), _FrozenPair(table, 0, 0).losses
     u = nodes(diagram.importance, diagram.density)
     for cell in zip(*np.nonzero(np.sum(sheets <= np.min(sheets, axis=0) * (1 + _TIE), axis=0) > 1), strict=True):
-        u[cell] = beside(u[cell], box, diagram)
+        u[cell] = beside(u[cell], box, spacing(box, diagram))
         lowest[cell] = np.argmin(losses(u[cell]))
     for down, right in ((0, 1), (1, 0)):
         one = lowest[: lowest.shape[0] - down, : lowest.shape[1] - right]

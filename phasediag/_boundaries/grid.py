@@ -13,9 +13,13 @@ def nodes(importance, density):
     return np.stack(np.meshgrid(np.log(importance), np.log(density)), axis=-1)
 
 
-def beside(u, box, diagram):
-    """A point a little inward of a node on which phases tie: on a boundary the node itself belongs to no side."""
-    spacing = (box.high - box.low) / np.maximum([diagram.importance.size - 1, diagram.density.size - 1], 1)
+def spacing(box, diagram):
+    """The steps of a diagram's grid."""
+    return (box.high - box.low) / np.maximum([diagram.importance.size - 1, diagram.density.size - 1], 1)
+
+
+def beside(u, box, spacing):
+    """A point a little inward of u, by parts of ``spacing``: on a boundary a node of the grid itself belongs to no side."""
     return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(_NUDGE) * spacing
 
 

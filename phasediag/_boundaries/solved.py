@@ -16,7 +16,7 @@ from . import continuation
 from .continuation import follow
 from .curves import Crossing, Softening, located
 from .equilibria import Solver
-from .grid import Corners
+from .grid import Corners, beside
 from .junctions import Junction, junction, junction_ahead, junction_between
 from .spinodals import Limits
 from .stability import TINY, offspring, rival
@@ -388,9 +388,9 @@ class _Meshes:
         rows = np.linspace(i, far_end[0], max(down, 1) + 1) if self.shape[0] > 1 else [0]
         columns = np.linspace(j, far_end[1], max(right, 1) + 1) if self.shape[1] > 1 else [0]
         for r, c in np.ndindex(len(rows), len(columns)):
-            for below, beside in ((r + 1, c), (r, c + 1)):
-                if below < len(rows) and beside < len(columns):
-                    yield (rows[r], columns[c]), (rows[below], columns[beside])
+            for row, column in ((r + 1, c), (r, c + 1)):
+                if row < len(rows) and column < len(columns):
+                    yield (rows[r], columns[c]), (rows[row], columns[column])
 
     def _lowest_at(self, row, column):
         """The lowest minimum at a cell, or at a point between cells given by fractions of their indices."""
@@ -409,4 +409,4 @@ class _Meshes:
         diagram, box = self.solver.diagram, self.solver.box
         axes = [np.log(axis) for axis in (diagram.importance, diagram.density)]
         u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
-        return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array([0.0123, 0.0071]) * FINE
+        return beside(u, box, FINE)

@@ -193,6 +193,7 @@ class Fold:
         return curve
 
     def value(self, u):
+        """The extreme slope."""
         solved = self._solve(u)
         return np.nan if solved is None else solved[1]
 
@@ -215,6 +216,7 @@ class Fold:
         return not state.held or not breaking_curvature(state)[0] < -1e-8
 
     def move_to(self, u):
+        """Take the state at u for one that is near."""
         solved = self._solve(u)
         if solved is not None:
             self.states, self.direction, self._bend = [solved[0]], solved[2] / np.linalg.norm(solved[2]), solved[3]
@@ -225,6 +227,7 @@ class Fold:
         self.trail.append((u, self.states[0]))
 
     def rival(self, u):
+        """Whatever lies lower, the minimum ends here."""
         return None
 
     def tells_apart(self, u):

@@ -20,6 +20,21 @@ def _envelope(x, inverse):
     return min(inverse, max(0.2173, series))
 
 
+@jit(inner=True)
+def _own_bounds(omega, a_i, p_i):
+    """Bounds of the factor of an output's own feature, active with probability p_i, and of its first two moments."""
+    y = omega * abs(a_i)
+    beta = _envelope(0.5 * y, 2.0 / y)
+    f = p_i * beta
+    g = h = 1.0
+    if y > 0.0:
+        g = (1.0 + beta) / y
+        h = (1.0 + 2.0 * min(0.5, g)) / y
+    g = p_i * min(0.5, g)
+    h = p_i * min(1.0 / 3.0, h)
+    return f, g, h
+
+
 @jit(inner=True, once=True)
 def _term_bound(lane, room, a_i, p_i, scale, slack):
     """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
@@ -31,15 +46,7 @@ def _term_bound(lane, room, a_i, p_i, scale, slack):
     omega, none, one, two, three = room[lane], room[8 + lane], room[16 + lane], room[24 + lane], room[32 + lane]
     most = 1.25 * room[40 + lane]  # p/(1 − p) β
     ratio = math.sqrt(0.75 * room[48 + lane] / room[56 + lane])
-    y = omega * abs(a_i)
-    beta = _envelope(0.5 * y, 2.0 / y)
-    f = p_i * beta
-    g = h = 1.0
-    if y > 0.0:
-        g = (1.0 + beta) / y
-        h = (1.0 + 2.0 * min(0.5, g)) / y
-    g = p_i * min(0.5, g)
-    h = p_i * min(1.0 / 3.0, h)
+    f, g, h = _own_bounds(omega, a_i, p_i)
     root = math.sqrt(scale)
     idle = (1.0 - p_i) / (omega * omega)
     slope = (f / omega + g) / omega
@@ -87,15 +94,7 @@ def far_bulk(omega, a_i, p_i, a, p, scale, slack, period, allowed, room, found):
         room[j, 0], room[j, 1], room[j, 2] = total, fourth, third
         if x >= 1.0 and j == most and j < a.size - 1:
             most += 1
-    y = omega * abs(a_i)
-    beta = _envelope(0.5 * y, 2.0 / y)
-    f = p_i * beta
-    g = h = 1.0
-    if y > 0.0:
-        g = (1.0 + beta) / y
-        h = (1.0 + 2.0 * min(0.5, g)) / y
-    g = p_i * min(0.5, g)
-    h = p_i * min(1.0 / 3.0, h)
+    f, g, h = _own_bounds(omega, a_i, p_i)
     root = math.sqrt(scale) * slack
     both = ((1.0 - p_i) / omega + f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
