@@ -1,7 +1,9 @@
 """Checks of arguments at the public doors: every error names the argument, its domain and the value."""
 
 import os
+from math import ceil
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
@@ -139,6 +141,48 @@ def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_mo
             f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
             f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
         )
+
+
+def thread_count(n_threads):
+    """Return a number of threads as an int: for None, one for each processor that the process may use."""
+    return usable_processors() if n_threads is None else whole_number("n_threads", n_threads, 1)
+
+
+def usable_processors(root="/"):
+    """Return how many processors the process may use: its affinity, and the share that its cgroups give it, rounded up.
+
+    ``root`` is the folder in which ``proc`` and ``sys`` are looked for.
+    """
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; heeds the affinity, and who overrides it
+        allowed = os.process_cpu_count()
+    else:
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min([allowed or 1, *map(ceil, _cgroup_shares(Path(root)))]))
+
+
+def _cgroup_shares(root):
+    """Yield the limits, in processors, of the process's control groups of either version and of those around them."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for _, controllers, path in (line.split(":", 2) for line in groups):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = root / "sys/fs/cgroup" / controllers
+        group = mounted / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(mounted):
+                break
+            try:
+                if controllers:
+                    quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+                else:
+                    quota, period = (folder / "cpu.max").read_text().split()
+            except (OSError, ValueError):  # no limit at this height, or a group that is not seen from inside of a container
+                continue
+            if quota.strip() not in ("max", "-1"):
+                yield int(quota) / int(period)
 
 
 def _short(value):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._arguments import thread_count
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .phases import classify_many
 from .theories import TIE_MARK
@@ -62,15 +63,15 @@ class Attribution:
         return np.take_along_axis(getattr(self, name), self.best[..., None], axis=2)[..., 0]
 
 
-def attribute(trained, exact, *, n_threads=2):
+def attribute(trained, exact, *, n_threads=None):
     """Attribute every model of a trained diagram to a cause.
 
     Parameters
     ----------
     trained, exact : PhaseDiagram
         On the same grid; "trained" and "global".
-    n_threads : int
-        They do not change the result.
+    n_threads : int, optional
+        They do not change the result. If None, one for each processor that the process may use.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def attribute(trained, exact, *, n_threads=2):
     importance = np.ones((len(points), n))
     importance[:, -1] = trained.importance[columns]
     density = np.repeat(trained.density[rows, None], n, axis=1)
-    ends = _descend(points, m, importance, density, trained.activation == "relu", n_threads)
+    ends = _descend(points, m, importance, density, trained.activation == "relu", thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = np.array([phase.name for phase in classify_many(np.array([end.x[: m * n].reshape(m, n) for end in ends]))])
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, whole_number
+from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
@@ -201,7 +201,7 @@ def phase_diagram(
     activation="relu",
     n_starts=24,
     seed=0,
-    n_threads=2,
+    n_threads=None,
     progress=False,
     checkpoint=None,
 ):
@@ -228,8 +228,8 @@ def phase_diagram(
         Relaxed and global theory: random starts at each coarse point of the grid, beside the configurations.
     seed : int
         Relaxed and global theory: seed of those starts.
-    n_threads : int
-        Number of threads; the result does not depend on it.
+    n_threads : int, optional
+        The result does not depend on it. If None, one for each processor that the process may use.
     progress : bool
         Show a progress bar on standard error.
     checkpoint : path, optional
@@ -267,7 +267,7 @@ def phase_diagram(
     search = {
         "n_starts": whole_number("n_starts", n_starts, 1),
         "seed": whole_number("seed", seed, 0),
-        "n_threads": whole_number("n_threads", n_threads, 1),
+        "n_threads": thread_count(n_threads),
     }
     model = (n_features, n_hidden, importance, density, activation)
     beyond = importance[(importance > MOST_IMPORTANCE) | (importance < 1 / MOST_IMPORTANCE)]

@@ -109,6 +109,7 @@ def sweep_density(
     seed : None, int or numpy.random.Generator
         The same at each density: the models start from the same points.
     n_threads : int, optional
+        If None, one for each processor that the process may use.
     progress : bool
         Show a progress bar on standard error.
 

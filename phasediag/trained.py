@@ -12,6 +12,7 @@ from ._arguments import (
     one_of,
     positive_array,
     sizes,
+    thread_count,
     whole_number,
 )
 from ._training.chunks import completed
@@ -39,7 +40,7 @@ def trained_phase_diagram(
     independent=False,
     reduction="paper",
     seed=0,
-    n_threads=2,
+    n_threads=None,
     executor=None,
     store=None,
     progress=False,
@@ -73,8 +74,8 @@ def trained_phase_diagram(
         Decides starting points and minibatches; None draws one, or takes that of the store. The same seed gives the same
         bits for any executor, number of threads and interruption; a cell's models do not depend on the rest of the grid, nor
         the first ones on their number.
-    n_threads : int
-        Number of threads when there is no executor.
+    n_threads : int, optional
+        When there is no executor; if None, one for each processor that the process may use.
     executor : concurrent.futures.Executor, optional
         Where to train instead: threads, processes, or a cluster by ``distributed.Client(…).get_executor()``.
     store : path, optional
@@ -131,7 +132,7 @@ def trained_phase_diagram(
     check_importance(importance)
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
-    n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), whole_number("n_threads", n_threads, 1)
+    n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), thread_count(n_threads)
     seed = _stored_seed(store) if seed is None else seed
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")

@@ -1,6 +1,5 @@
 """Ensembles of trained models."""
 
-import os
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from threading import Lock
 
 import numpy as np
 
-from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, whole_number
+from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._training.chunks import FEWEST_BATCHED, Chunk, engine, run_chunks, split
 from ._training.descent import descend
@@ -149,7 +148,7 @@ def train(
     initial_bias : array_like, shape (n_features,) or (n_models, n_features), optional
         0 if None.
     n_threads : int, optional
-        One per processor if None.
+        If None, one for each processor that the process may use.
     progress : bool
         Show a progress bar with the time left on standard error.
 
@@ -185,7 +184,7 @@ def train(
     )
     if needless:
         options["batch_size"] = None
-    n_threads = os.cpu_count() if n_threads is None else whole_number("n_threads", n_threads, 1)
+    n_threads = thread_count(n_threads)
     recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))
     check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
     check_importance(model.importance)

@@ -75,7 +75,7 @@ def validate(
     independent=False,
     n_samples=20_000,
     seed=0,
-    n_threads=2,
+    n_threads=None,
     store=None,
     curves=True,
     progress=False,
@@ -142,7 +142,7 @@ def validate(
     return validate_trained(trained, n_samples=n_samples, n_threads=n_threads, curves=curves, progress=progress)
 
 
-def validate_trained(trained, *, n_samples=20_000, n_threads=2, curves=True, progress=False):
+def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, progress=False):
     """Hold a diagram of trained models against the theories, as `validate` does after training it.
 
     Parameters

@@ -13,6 +13,7 @@ from .options import (
     optimizer_options,
     point_options,
     sizes_up_to,
+    threads_option,
 )
 from .terminal import PICTURES, check_file, say_on_terminal
 
@@ -70,7 +71,7 @@ Examples
 @optimizer_options
 @click.option("--gradient", default="minibatch", show_default=True, help='"minibatch", or "population": exact, without noise.')
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides starting points and minibatches.")
-@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@threads_option
 @click.option("--output", type=click.Path(), help="An .npz file for weights, biases and losses.")
 @json_option
 def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):

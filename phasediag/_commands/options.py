@@ -96,13 +96,16 @@ def axis_options(importance, density):
     )
 
 
+threads_option = click.option(
+    "--n-threads", type=int, help="Threads; they do not change the result. [default: all processors that may be used]"
+)
 store_option = click.option(
     "--store", type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."
 )
 search_options = _several(
     click.option("--n-starts", type=int, default=24, show_default=True, help="Random starts at each coarse point (global)."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts."),
-    click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result."),
+    threads_option,
     click.option(
         "--checkpoint", type=click.Path(), help="An .npz file to which a stopped search is saved and from which it goes on."
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import activation_option, axis_options, json_option, optimizer_options, size_options, store_option
+from .options import activation_option, axis_options, json_option, optimizer_options, size_options, store_option, threads_option
 from .terminal import PICTURES, Stopped, check_file, say_on_terminal
 
 FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
@@ -28,7 +28,7 @@ Examples
 @click.option("--quick", is_flag=True, help="A coarse grid, short training, no boundary curves.")
 @click.option("--keep-models", is_flag=True, help="Write trained models to the folder as they come: a stopped run goes on.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the training.")
-@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@threads_option
 def paper(output, quick, keep_models, seed, n_threads):
     """Draw the phase diagrams of "Superposition as a Phase Change" (Elhage et al. 2022) for 2→1 and 3→2.
 
@@ -107,7 +107,7 @@ Examples
 @click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the exact boundaries, which takes a while.")
 @click.option("--n-samples", type=int, default=20_000, show_default=True, help="Samples that check each exact loss.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of training and samples.")
-@click.option("--n-threads", type=int, default=2, show_default=True, help="Threads; they do not change the result.")
+@threads_option
 @click.option("--output", type=click.Path(), help="The report as a picture (.png, .svg, .pdf), text (.txt) or data (.json).")
 @json_option
 def validate(output, as_json, **options):

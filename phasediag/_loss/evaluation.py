@@ -1,11 +1,10 @@
 """Which engine computes the expected loss, on how many threads, and to which tolerance."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from .._arguments import one_of, real_number
+from .._arguments import one_of, real_number, usable_processors
 from .contour_batch import MOST_NODES, integrate
 from .enumeration import enumeration, workspaces
 from .lanes import few_features, lane_space
@@ -75,8 +74,9 @@ def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOL
                 declined[k] = False
 
     # every model is computed by itself: the result does not depend on the number of threads
-    n_threads = min(os.cpu_count() or 1, batch * 4 ** min(n, 8) // 2**16)
-    if n_threads < 2:
+    n_threads = batch * 4 ** min(n, 8) // 2**16
+    n_threads = min(n_threads, usable_processors()) if n_threads > 1 else 1
+    if n_threads == 1:
         run(slice(None))
     else:
         step = -(-batch // (4 * n_threads))

@@ -77,7 +77,7 @@ class Landscape:
         importance[:, -1] = self.importance[columns]
         return importance, np.repeat(self.density[rows][:, None], self.n_features, axis=1)
 
-    def explore(self, *, n_starts=24, seed=0, n_threads=2, progress=None, checkpoint=None):
+    def explore(self, *, n_starts=24, seed=0, n_threads=1, progress=None, checkpoint=None):
         """Search until no cell learns of a new minimum.
 
         Parameters
