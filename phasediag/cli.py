@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print. Heavy libraries load only when a command runs."""
 
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -8,6 +9,14 @@ from ._commands.diagram import boundary, diagram
 from ._commands.model import inspect, minimize, train
 from ._commands.paper import paper, validate
 from ._commands.terminal import Stopped
+
+
+def _version():
+    """Return the installed version in words."""
+    try:
+        return version("phasediag")
+    except PackageNotFoundError:
+        return "not installed: run from its source"
 
 
 @click.group(
@@ -20,7 +29,7 @@ Examples
   phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex
   phasediag validate --n-features 3 --n-hidden 2 --output report.png""",
 )
-@click.version_option(package_name="phasediag")
+@click.version_option(_version())
 def commands():
     """Exact phase diagrams of superposition in toy models.
 
