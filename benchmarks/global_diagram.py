@@ -15,7 +15,7 @@ from scipy.optimize import minimize as scipy_minimize
 
 from phasediag import ToyModel, expected_loss_and_gradient
 from phasediag._minimizing.landscape import Landscape
-from phasediag.minima import starting_points
+from phasediag._minimizing.starts import starting_points
 
 SHAPES = [
     (2, 1, 32),

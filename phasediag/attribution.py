@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._arguments import thread_count
+from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .phases import classify_many
 from .theories import TIE_MARK
@@ -85,13 +86,13 @@ def attribute(trained, exact, *, n_threads=None):
     examined = ~agrees
     np.put_along_axis(examined, best[..., None], True, axis=-1)
     rows, columns, _ = where = np.nonzero(examined)
-    points = np.concatenate([models.weights.reshape(*shape, m * n), models.bias], axis=-1)[where]
+    points = flatten(models.weights, models.bias)[where]
     importance = np.ones((len(points), n))
     importance[:, -1] = trained.importance[columns]
     density = np.repeat(trained.density[rows, None], n, axis=1)
     ends = _descend(points, m, importance, density, trained.activation == "relu", thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    names = np.array([phase.name for phase in classify_many(np.array([end.x[: m * n].reshape(m, n) for end in ends]))])
+    names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
     bottom[where] = np.sum(importance * [end.feature_loss for end in ends], axis=1)
     basin[where] = np.where(is_minimum, names, "")

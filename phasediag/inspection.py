@@ -1,16 +1,18 @@
 """What given weights and biases are: their exact loss, phase and order parameters, and the minima they are near or miss."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ._arguments import random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
-from ._minimizing.basin import descend, largest, loss_scale
-from ._minimizing.stationary_points import SAME_LOSS, SAME_POINT, highest_output, invariants, settle
-from .minima import MOST_ENUMERATED, Minimum, as_minimum, equal_classes, minimize
+from ._minimizing.basin import descend
+from ._minimizing.flat import flatten
+from ._minimizing.search import equal_classes, settle_model, settled_minima
+from ._minimizing.stationary_points import SAME_LOSS, distinct, highest_output
+from .minima import MOST_ENUMERATED, Minimum, as_minimum, is_lowest, minimum_at
 from .model import ToyModel
-from .order_parameters import feature_dimensionality, feature_norm, interference
+from .order_parameters import order_parameters, upright
 from .phases import Phase, classify
 from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
@@ -144,13 +146,10 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
     if weights.ndim != 2:
         raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
-    phase = classify(weights, tolerance=tolerance)
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
-    few = model.n_features <= MOST_ENUMERATED
-    minima = minimize(model, n_starts=n_starts, seed=seed) if few else None
-    nearest = _settled(model, weights, bias) if few else descend(model, weights, bias)
-    if few:
-        nearest, minima = _ranked(model, nearest, minima)
+    search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
+    nearest, minima = search(model, weights, bias, n_starts, seed)
+    norm, interference, dimensionality = order_parameters(weights)
     return Inspection(
         model=model,
         weights=weights,
@@ -159,12 +158,12 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
         loss=float(model.importance @ losses),
         loss_error=float(error),
         feature_loss=losses,
-        gradient_norm=largest(gradient) / loss_scale(model),
+        gradient_norm=_largest(gradient) / model.loss_scale,
         terms=loss_terms(model, weights, bias),
-        phase=phase,
-        feature_norm=feature_norm(weights),
-        interference=interference(weights),
-        feature_dimensionality=feature_dimensionality(weights),
+        phase=classify(weights, tolerance=tolerance),
+        feature_norm=norm,
+        interference=interference,
+        feature_dimensionality=dimensionality,
         dead_outputs=dead_outputs(model, weights, bias),
         nearest=nearest,
         distance=float(np.hypot(np.linalg.norm(turned(nearest.weights, weights) - weights), np.linalg.norm(nearest.bias - bias))),
@@ -193,27 +192,23 @@ def turned(weights, towards):
     return left @ right @ weights
 
 
-def _settled(model, weights, bias):
-    """The Minimum at the bottom of the basin, by Newton's method."""
-    point = np.concatenate([weights.ravel(), bias])[None]
-    importance, density = model.importance[None], model.feature_density[None]
-    relu = model.activation == "relu"
-    return as_minimum(model, settle(point, model.n_hidden, importance, density, relu=relu, radius=RADIUS)[0], False)
+def _among_minima(model, weights, bias, n_starts, seed):
+    """The Minimum at the bottom of the basin, by Newton's method, and all minima, it among them unless it is a plateau."""
+    own = settle_model(model, flatten(weights, bias)[None], radius=RADIUS)[0]
+    others = settled_minima(model, n_starts, seed)
+    found = distinct(others, model.n_hidden, equal_classes(model), flat=model.activation == "linear", first=own)
+    minima = {id(point): as_minimum(model, point, is_lowest(point, found)) for point in [own, *found]}
+    return minima[id(own)], tuple(minima[id(point)] for point in found)
 
 
-def _ranked(model, nearest, minima):
-    """The nearest minimum with its mark, and all of them lowest first, it among them unless it is a plateau."""
-    if nearest.converged and not dead_outputs(model, nearest.weights, nearest.bias):
-        minima = [other for other in minima if not _same(model, other, nearest)] + [nearest]
-    lowest = min((minimum.loss for minimum in minima), default=np.inf)
-    marked = {id(m): replace(m, is_global=m.loss <= lowest * (1 + SAME_LOSS)) for m in [*minima, nearest]}
-    return marked[id(nearest)], tuple(sorted((marked[id(m)] for m in minima), key=lambda m: m.loss))
+def _alone(model, weights, bias, n_starts, seed):
+    """The Minimum of unknown curvature at the bottom of the basin of many features, and None: others are not searched for."""
+    weights, bias = descend(model, weights, bias)
+    weights = upright(weights)
+    losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
+    return minimum_at(model, weights, bias, losses, _largest(gradient) / model.loss_scale, np.nan, False), None
 
 
-def _same(model, one, other):
-    """Whether two minima differ by no more than a rotation and an exchange of equal features (linear: lie in one valley)."""
-    if abs(one.loss - other.loss) > SAME_LOSS * other.loss:
-        return False
-    classes = equal_classes(model)
-    keys = [invariants(np.concatenate([m.weights.ravel(), m.bias]), model.n_hidden, classes) for m in (one, other)]
-    return model.activation == "linear" or np.max(np.abs(keys[0] - keys[1])) <= SAME_POINT
+def _largest(gradient):
+    """The largest entry, in size, of a sequence of arrays."""
+    return float(max(np.abs(part).max() for part in gradient))

@@ -74,6 +74,11 @@ class ToyModel:
         """Density of each feature, shape (n_features,)."""
         return np.broadcast_to(np.asarray(self.density), self.importance.shape)
 
+    @property
+    def loss_scale(self):
+        """Σ_i importance_i E x_i², the expected loss of x' = 0."""
+        return float(self.importance @ self.feature_density / 3)
+
     def __eq__(self, other):
         if not isinstance(other, ToyModel):
             return NotImplemented

@@ -4,6 +4,11 @@ import numpy as np
 
 from ._arguments import real_array
 
+ROUNDING = 1e-13
+"""Weights of a minimum below this are exact zeros that rounding has touched."""
+PARALLEL = 1e-7
+"""A column departs from the span of others by more than this part of its length, or it lies in it."""
+
 
 def feature_norm(weights):
     """Return the norm ‖W_i‖ of every feature's direction.
@@ -36,8 +41,7 @@ def interference(weights):
     Elhage et al. 2022, section "Superposition as a Phase Change" (the horizontal axis of the colour map).
     """
     weights = weight_matrices(weights)
-    directions = directions_of(weights)
-    overlap = np.swapaxes(directions, -1, -2) @ weights
+    overlap = np.swapaxes(directions_of(weights), -1, -2) @ weights
     diagonal = np.eye(weights.shape[-1], dtype=bool)
     return np.sum(np.where(diagonal, 0.0, overlap) ** 2, axis=-1)
 
@@ -57,10 +61,7 @@ def feature_dimensionality(weights):
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition".
     """
-    weights = weight_matrices(weights)
-    squared_norm = np.sum(weights**2, axis=-2)
-    shared = squared_norm + interference(weights)
-    return np.divide(squared_norm, shared, out=np.zeros_like(shared), where=shared > 0)
+    return order_parameters(weights)[2]
 
 
 def dimensions_per_feature(weights):
@@ -79,7 +80,42 @@ def dimensions_per_feature(weights):
         return weights.shape[-2] / np.sum(weights**2, axis=(-2, -1))
 
 
+def order_parameters(weights):
+    """Return norm, interference and dimensionality, each (…, n_features), of weights (…, n_hidden, n_features)."""
+    weights = weight_matrices(weights)
+    squared_norm, from_others = np.sum(weights**2, axis=-2), interference(weights)
+    shared = squared_norm + from_others
+    dimensionality = np.divide(squared_norm, shared, out=np.zeros_like(shared), where=shared > 0)
+    return feature_norm(weights), from_others, dimensionality
+
+
+def upright(weights):
+    """Rotate (or reflect) the hidden space: the first represented feature along the first axis, the next in the plane of two, …
+
+    Features, and components left of rotations, below rounding become exact zeros: of a stationary point they are.
+    """
+    weights = np.asarray(weights, dtype=float)
+    represented = np.linalg.norm(weights, axis=0) > ROUNDING
+    leading = _independent(weights[:, represented])  # a column along earlier ones has no direction of its own left but rounding
+    basis, _ = np.linalg.qr(leading, mode="complete")
+    upper = basis.T @ weights
+    upper[np.abs(upper) <= ROUNDING] = 0.0
+    leading = upper[np.arange(len(upper)), np.argmax(upper != 0, axis=1)]
+    return real_array("weights", upper * np.where(leading < 0, -1.0, 1.0)[:, None] + 0.0)
+
+
+def _independent(columns):
+    """The columns, shape (n_hidden, n_kept), that do not lie in the span of those before them."""
+    kept = columns[:, :0]
+    for column in columns.T:
+        across = column - kept @ np.linalg.lstsq(kept, column, rcond=None)[0]
+        if np.linalg.norm(across) > PARALLEL * np.linalg.norm(column):
+            kept = np.column_stack([kept, column])
+    return kept
+
+
 def weight_matrices(weights):
+    """Weights as a float64 array of shape (…, n_hidden, n_features), or a ValueError that names them."""
     weights = real_array("weights", weights)
     if weights.ndim < 2:
         raise ValueError(f"weights must have shape (…, n_hidden, n_features), got {weights.shape}")
@@ -87,6 +123,7 @@ def weight_matrices(weights):
 
 
 def directions_of(weights):
+    """Unit columns of weights (…, n_hidden, n_features); columns of 0 stay 0."""
     scaled, _ = _scaled(weights)
     norm = np.linalg.norm(scaled, axis=-2, keepdims=True)
     return np.divide(scaled, norm, out=np.zeros_like(scaled), where=norm > 0)

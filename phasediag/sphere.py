@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._arguments import one_of, random_generator, real_array, real_number, whole_number
+from .order_parameters import upright
 
 ENERGIES = ("linear", "relu", "coulomb")
 
@@ -192,8 +193,6 @@ def _descend(start, energy):
 
 
 def _configuration(level):
-    from .minima import upright
-
     value, gradient_norm, points = level[0]
     return SphereConfiguration(
         points=upright(points),

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._arguments import one_of
 from ._loss.evaluation import evaluate_loosely
+from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
 from .model import cell_model
 from .order_parameters import feature_norm, interference
@@ -163,10 +164,8 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
     control = np.ones((n_density, n_importance, n))
     control[..., -1] = importance
     densities = np.broadcast_to(density[:, None, None], control.shape).reshape(-1, n)
-    start = np.concatenate([weights.reshape(n_density, n_importance, -1), bias], axis=-1).astype(np.float64)
-    points = settle(
-        start.reshape(-1, (m + 1) * n), m, control.reshape(-1, n), np.array(densities), relu=activation == "relu", radius=0.1
-    )
+    start = flatten(weights, bias).astype(np.float64).reshape(-1, (m + 1) * n)
+    points = settle(start, m, control.reshape(-1, n), np.array(densities), relu=activation == "relu", radius=0.1)
     bottom = (control.reshape(-1, n) * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
 

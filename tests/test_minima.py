@@ -19,7 +19,7 @@ from phasediag import (
     minimize,
 )
 from phasediag._minimizing.stationary_points import settle
-from phasediag.minima import upright
+from phasediag.order_parameters import upright
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .._minimizing import newton
+from .._minimizing.flat import flatten
+from .._minimizing.starts import starting_points
 from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, invariants, settle
 from ..candidates import configurations
-from ..minima import starting_points
 from ..model import cell_model
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .blocks import blocks, separated
@@ -127,7 +128,7 @@ class Solver:
         diagram = self.diagram
         if self._ties(cell):
             return self.lowest_near(beside(self.u[cell], self.box, spacing(self.box, diagram)))
-        x = np.concatenate([diagram.weights[cell].ravel(), diagram.bias[cell]])
+        x = flatten(diagram.weights[cell], diagram.bias[cell])
         frame = self.all_free
         if diagram.theory == "relaxed":
             frame = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]

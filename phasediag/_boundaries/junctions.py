@@ -163,7 +163,7 @@ def cusp(state, u):
         h, along = 1e-3, []
         for k in (0, -2, -1, 1, 2):
             newton.evaluate(x + k * h * direction, solver.m, *control, solver.relu, 2, solver.store)
-            along.append(solver.store[7][0].copy())
+            along.append(newton.hessian_of(solver.store).copy())
             if k == 0:
                 gradient = newton.gradient_of(solver.store)[moving].copy()
         third = direction @ (along[1] - 8 * along[2] + 8 * along[3] - along[4]) @ direction / (12 * h)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
+from .._minimizing.flat import flatten
 from .._minimizing.stationary_points import invariants
 from ..boundaries import PhaseBoundary
 from . import continuation
@@ -346,7 +347,7 @@ class _Meshes:
         self.network, self.solver, self.lowest = network, network.solver, {}
         diagram = self.solver.diagram
         self.shape = self.solver.u.shape[:2]
-        x = np.concatenate([diagram.weights.reshape(*self.shape, -1), diagram.bias], axis=-1)
+        x = flatten(diagram.weights, diagram.bias)
         self.keys = invariants(x, self.solver.m, self.solver.classes)
 
     def search(self):

@@ -290,7 +290,7 @@ def excess(base, state, u):
     total = 0.0
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         newton.evaluate(base.x + node * step, solver.m, importance, density, solver.relu, 2, solver.store)
-        total += weight * (1 - node) * (step @ solver.store[7][0] @ step)
+        total += weight * (1 - node) * (step @ newton.hessian_of(solver.store) @ step)
     newton.evaluate(base.x, solver.m, importance, density, solver.relu, 1, solver.store)
     total += newton.gradient_of(solver.store) @ step
     return total * float(importance @ density) / 3

@@ -79,7 +79,7 @@ class State:
         """The loss, and the extra feature's own."""
         importance, density = self.solver.control(self.u)
         scaled = newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
-        return scaled * float(importance @ density) / 3, float(self.solver.store[4][0, -1])
+        return scaled * float(importance @ density) / 3, float(newton.feature_losses_of(self.solver.store)[-1])
 
     @property
     def loss(self):
@@ -125,7 +125,7 @@ class State:
     @cached_property
     def stable(self):
         """Whether it is a minimum, perhaps at the limit of its stability."""
-        if not self.converged or (self.solver.relu and has_dead_output(self.x, self.solver.m, self.solver.n)):
+        if not self.converged or (self.solver.relu and has_dead_output(self.x, self.solver.m)):
             return False
         return self.curvature > STABLE
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arguments import positive_array
+from .._minimizing.flat import parts
 from .._minimizing.stationary_points import invariants
 from ..colours import phase_colour
 from ..loss import expected_loss
@@ -99,7 +100,7 @@ def _sheets(diagram, cells):
     for position, cell in enumerate(cells):
         row, column = np.unravel_index(cell, diagram.loss.shape)
         x = diagram.minima[diagram.minima_cell == cell]
-        weights, bias = x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
+        weights, bias = parts(x, m)
         model = cell_model(n, m, diagram.importance[column], diagram.density[row], diagram.activation)
         excess = expected_loss(model, weights, bias) / diagram.loss[row, column] - 1
         keys = invariants(x, m, (tuple(range(n - 1)), (n - 1,)))

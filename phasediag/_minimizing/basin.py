@@ -6,10 +6,8 @@ small columns are set to 0, and held there, when that lowers the loss.
 
 import numpy as np
 
-from .._loss.evaluation import evaluate, evaluate_loosely
-from ..minima import Minimum, upright
-from ..order_parameters import feature_dimensionality, feature_norm, interference
-from ..phases import classify
+from .._loss.evaluation import evaluate
+from .flat import flatten, parts
 
 ALONG = 1e-6  # tolerance of the loss on the way
 SMALL = 0.1  # columns shorter than this may be set to 0
@@ -19,43 +17,19 @@ MOST_ROUNDS = 4
 OPTIONS = {"maxiter": 2000, "maxfun": 3000, "maxcor": 30, "ftol": 1e-8, "gtol": 1e-8}
 
 
-def loss_scale(model):
-    """Return Σ_i I_i E x_i², the loss of x' = 0."""
-    return float(model.importance @ model.feature_density / 3)
-
-
-def largest(gradient):
-    """Return the largest entry, in size, of a sequence of arrays."""
-    return float(max(np.abs(part).max() for part in gradient))
-
-
 def descend(model, weights, bias):
-    """Return the bottom of the basin as a Minimum of unknown curvature (NaN)."""
-    scale, weights, bias = loss_scale(model), weights.copy(), bias.copy()
+    """Return weights (n_hidden, n_features) and bias (n_features,) at the bottom of the basin of others."""
+    weights, bias = weights.copy(), bias.copy()
     for _round in range(MOST_ROUNDS):
         shortened = _shorten(model, weights, bias)
-        weights, bias, finished = _run(model, weights, bias, scale)
+        weights, bias, finished = _run(model, weights, bias)
         if finished and not shortened:
             break
-    weights = upright(weights)
-    losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
-    return Minimum(
-        weights=weights,
-        bias=bias,
-        loss=float(model.importance @ losses),
-        phase=classify(weights),
-        configuration=None,
-        gradient_norm=largest(gradient) / scale,
-        curvature=np.nan,
-        feature_loss=losses,
-        feature_norm=feature_norm(weights),
-        interference=interference(weights),
-        feature_dimensionality=feature_dimensionality(weights),
-        is_global=False,
-    )
+    return weights, bias
 
 
 def _loss(model, weights, bias):
+    """The loss and its error, two floats."""
     losses, _, _, _, error = evaluate(model, weights, bias, "auto", 0, tolerance=ALONG, strict=False)
     return model.importance @ losses, error
 
@@ -80,29 +54,28 @@ class _Declined(Exception):
     """The contour integral does not answer at a point of the descent."""
 
 
-def _run(model, weights, bias, scale):
+def _run(model, weights, bias):
     """Descend by L-BFGS: (weights, bias, whether it came to an end); columns that are 0 stay so."""
     from scipy.optimize import minimize as scipy_minimize
 
-    free = np.concatenate([np.repeat(np.any(weights != 0, axis=0)[None], len(weights), axis=0).ravel(), np.ones(bias.size, bool)])
-    start = np.concatenate([weights.ravel(), bias])
+    free = flatten(np.broadcast_to(np.any(weights != 0, axis=0), weights.shape), np.ones(bias.size, bool))
+    start, scale = flatten(weights, bias), model.loss_scale
     best = [np.inf, start]
 
     def scaled(steps):
         x = start.copy()
         x[free] += FIRST_STEP * steps
-        parameters = x[: weights.size].reshape(weights.shape), x[weights.size :]
-        losses, *gradient, _, _ = evaluate(model, *parameters, "auto", 1, tolerance=ALONG, strict=False)
+        losses, *gradient, _, _ = evaluate(model, *parts(x, model.n_hidden), "auto", 1, tolerance=ALONG, strict=False)
         loss = model.importance @ losses / scale
         if np.isnan(loss):
             raise _Declined
         if loss < best[0]:
             best[:] = loss, x
-        return loss, np.concatenate([part.ravel() for part in gradient])[free] * FIRST_STEP / scale
+        return loss, flatten(*gradient)[free] * FIRST_STEP / scale
 
     try:
         scipy_minimize(scaled, np.zeros(free.sum()), jac=True, method="L-BFGS-B", options=OPTIONS)
         finished = True
     except _Declined:
         finished = False
-    return best[1][: weights.size].reshape(weights.shape).copy(), best[1][weights.size :].copy(), finished
+    return *parts(best[1], model.n_hidden), finished

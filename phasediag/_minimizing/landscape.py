@@ -14,9 +14,9 @@ from time import monotonic
 import numpy as np
 
 from .._array_files import check_writable
-from ..minima import random_starts, starting_points
 from ..model import cell_model
 from .search_state import SearchState
+from .starts import random_starts, starting_points
 from .stationary_points import invariants, settle
 
 COARSE_SPACING = 8

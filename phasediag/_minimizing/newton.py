@@ -49,8 +49,18 @@ def _new_store(m, n):
 
 
 def gradient_of(store):
-    """The scaled gradient that `evaluate` left in the store."""
+    """The scaled gradient that `evaluate` left in the store, shape (size,)."""
     return store[8]
+
+
+def hessian_of(store):
+    """The scaled second derivatives that `evaluate` of order 2 left in the store, shape (size, size)."""
+    return store[7][0]
+
+
+def feature_losses_of(store):
+    """Each feature's own loss, of the last `evaluate`, shape (n_features,)."""
+    return store[4][0]
 
 
 def evaluate(x, m, importance, density, relu, order, store):

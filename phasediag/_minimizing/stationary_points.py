@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import newton
+from .flat import flatten, parts
 
 SAME_LOSS = 1e-9
 """Relative difference of losses up to which two minima can be the same."""
@@ -62,7 +63,6 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
         Which parameters may move; default all.
     """
     x = np.array(points, dtype=np.float64, ndmin=2)
-    n_features = importance.shape[1]
     free = np.ones(x.shape[1], dtype=bool) if free is None else free
     controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
     limits = max_steps, radius, 1e-15
@@ -76,7 +76,7 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
                 for k in range(len(x))
             ]
         )
-    dead = has_dead_output(x, n_hidden, n_features) & relu
+    dead = has_dead_output(x, n_hidden) & relu
     return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
@@ -98,7 +98,7 @@ def _descended_alone(x, n_hidden, importance, density, relu, free, limits):
         x[:] = start
         store = newton.store(n_hidden, importance.shape[1])
         loss = newton.evaluate(x[0], n_hidden, importance[0], density[0], relu, 0, store)
-        return np.concatenate([[loss, np.inf, np.nan, 1], store[4][0]])[None]
+        return np.concatenate([[loss, np.inf, np.nan, 1], newton.feature_losses_of(store)])[None]
 
 
 def invariants(x, n_hidden, classes):
@@ -117,11 +117,10 @@ def invariants(x, n_hidden, classes):
     -------
     ndarray, shape (…, n_invariants)
     """
-    lead, n = x.shape[:-1], x.shape[-1] // (n_hidden + 1)
-    weights = x[..., : n_hidden * n].reshape(*lead, n_hidden, n)
-    numbers = np.concatenate([(np.swapaxes(weights, -1, -2) @ weights).reshape(*lead, n * n), x[..., n_hidden * n :]], axis=-1)
-    rows, kept = _orbits(n, classes)
-    padded = np.concatenate([numbers, np.full((*lead, 1), np.inf)], axis=-1)
+    weights, bias = parts(x, n_hidden)
+    numbers = flatten(np.swapaxes(weights, -1, -2) @ weights, bias)
+    rows, kept = _orbits(bias.shape[-1], classes)
+    padded = np.concatenate([numbers, np.full((*bias.shape[:-1], 1), np.inf)], axis=-1)
     return np.sort(padded[..., rows], axis=-1)[..., kept]
 
 
@@ -142,21 +141,27 @@ def _orbits(n, classes):
     return rows, rows < n * n + n
 
 
-def distinct(settled, n_hidden, classes, *, flat=False):
-    """Return the distinct minima among settled points, lowest first.
+def distinct(settled, n_hidden, classes, *, flat=False, first=None):
+    """Return the distinct minima among settled points, lowest first, as a list of Settled.
 
+    ``first``: a point that is kept, if it is a minimum, instead of those that are the same.
     ``flat``: the minima lie in valleys of equal loss (as those of the linear model do), of which one point is kept: the one
     that came first.
     """
     kept, keys = [], []
-    for point in sorted(settled, key=lambda point: float(f"{point.scaled_loss:.11e}")):
+    for point in ([] if first is None else [first]) + sorted(settled, key=_rounded_loss):
         if not point.is_minimum:
             continue
         key = invariants(point.x, n_hidden, classes)
         if not any(same_minimum(point, key, *other, flat=flat) for other in zip(kept, keys, strict=True)):
             kept.append(point)
             keys.append(key)
-    return kept
+    return sorted(kept, key=_rounded_loss)
+
+
+def _rounded_loss(point):
+    """The loss by which settled points are ordered: without the digits that differ within one minimum."""
+    return float(f"{point.scaled_loss:.11e}")
 
 
 def same_minimum(point, key, other, other_key, *, flat=False):
@@ -172,10 +177,9 @@ def same_minimum(point, key, other, other_key, *, flat=False):
     return flat or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
 
 
-def has_dead_output(x, n_hidden, n_features):
-    """Whether some output is 0 for every input."""
-    weights = x[..., : n_hidden * n_features].reshape(*x.shape[:-1], n_hidden, n_features)
-    return np.any(highest_output(weights, x[..., n_hidden * n_features :]) <= 0.0, axis=-1)
+def has_dead_output(x, n_hidden):
+    """Whether some output is 0 for every input, of flat parameters (…, size): shape (…)."""
+    return np.any(highest_output(*parts(x, n_hidden)) <= 0.0, axis=-1)
 
 
 def highest_output(weights, bias):
