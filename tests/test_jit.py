@@ -2,23 +2,118 @@
 
 import gc
 import operator
+import os
+import shutil
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 from numba.core.registry import cpu_target
+from numba.extending import intrinsic
 
-from phasediag._compiling.jit import DOUBLES, NUMBERS, OPERATORS, address, call, jit, offset, pointer, zeros
+import phasediag
+from phasediag._compiling.jit import DOUBLES, NUMBERS, OPERATORS, Policy, address, call, jit, offset, pointer, zeros
+
+# A kernel, a routine, and what becomes part of both: a function of another file, a number of a third.
+SOURCES = {
+    "_loss/number.py": "NUMBER = 3",
+    "_loss/added.py": """
+from .._compiling.jit import jit
+from . import number
+THIS = number.NUMBER
+@jit(inner=True)
+def add(x):
+    return x + THIS
+""",
+    "_training/kernel.py": """
+from numba import types
+from .._compiling.jit import jit
+from .._compiling.vectors import routine
+from .._loss.added import (
+    add,
+)
+@jit
+def kernel(x):
+    return add(x)
+def twice(x):
+    x[0] = add(add(x[0]))
+twice = routine(twice, types.CPointer(types.int64))
+""",
+}
+RUN = """
+import ctypes
+from phasediag._training.kernel import kernel, twice
+x = ctypes.c_int64(1)
+twice.ctypes(ctypes.byref(x))
+print(kernel(1), x.value, sum(kernel.stats.cache_hits.values()), twice.cache_hits)
+"""
+
+
+@pytest.fixture(params=["a folder", "a zip"])
+def installed(request, tmp_path):
+    """Install a copy of the package with a kernel of its own; returns a function that edits a file of it and runs the kernel."""
+    shutil.copytree(Path(phasediag.__file__).parent, tmp_path / "phasediag", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path if request.param == "a folder" else tmp_path / "phasediag.zip"
+
+    def call(name=None, old="", new=""):
+        """Return what the kernel and the routine give for 1, and how often either was found in the cache."""
+        if name is not None:
+            file = tmp_path / "phasediag" / name
+            file.write_text(file.read_text().replace(old, new))
+        if path is not tmp_path:
+            shutil.make_archive(path.with_suffix(""), "zip", tmp_path, "phasediag")
+        caches = {name: str(tmp_path / "cache") for name in ("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA")}
+        own = {**os.environ, **caches, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+        own.pop("NUMBA_CACHE_DIR", None)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN], env=own, cwd=tmp_path / "cache", text=True, stdout=subprocess.PIPE, check=True
+        )
+        return tuple(map(int, done.stdout.split()))
+
+    (tmp_path / "cache").mkdir()
+    for name, text in SOURCES.items():
+        (tmp_path / "phasediag" / name).write_text(text)
+    return call
+
+
+def test_what_becomes_part_of_a_kernel_is_compiled_anew_when_it_is_edited(installed):
+    """What a kernel gives follows an edited function or number of another file at once; unedited, it comes from the cache."""
+    assert installed() == (4, 7, 0, 0)
+    assert installed() == (4, 7, 1, 1)
+    assert installed("_loss/number.py", "3", "6") == (7, 13, 0, 0)
+    assert installed("_loss/added.py", "x + THIS", "x + 2 * THIS") == (13, 25, 0, 0)
+    assert installed("_loss/polynomial.py", "", " ") == (13, 25, 1, 1)  # what is no part of it
+
+
+def test_others_are_compiled_without_the_policy():
+    """Garbage is not looked for, and the rules for numbers answer, while a kernel of this package is compiled and then alone."""
+    seen, context = [], cpu_target.typing_context
+    context.refresh()
+    rules = context.resolve_value_type(operator.add).templates
+    (known,) = (rule for rule in rules if getattr(rule, "metadata", {}).get("target") == "cpu")
+
+    @intrinsic
+    def look(typing_context, x):
+        seen.append((gc.isenabled(), known(typing_context).apply((x, x), {}) is not None))
+        return x(x), lambda context, builder, signature, values: values[0]
+
+    assert jit(lambda x: look(x))(1.0) == njit(lambda x: look(x))(1) == 1
+    assert gc.isenabled() and seen == [(False, True), (True, False)]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_remembered_signatures_are_those_of_numba(name):
+def test_remembered_signatures_are_those_of_numba(name, monkeypatch):
     """For every pair of number types, the first rule answers what numba's own rules answer without it."""
     context, function = cpu_target.typing_context, getattr(operator, name)
     context.refresh()
     rules = context.resolve_value_type(function)
     own = [rule for rule in rules.templates if getattr(rule, "metadata", {}).get("target") != "cpu"]
     assert len(own) == len(rules.templates) - 1
+    monkeypatch.setattr(Policy, "working", True)
     for args in product(sorted(NUMBERS, key=str), repeat=1 if name == "neg" else 2):
         assert context.resolve_function_type(function, args, {}) == type(rules)(own).get_call_type(context, args, {})
 

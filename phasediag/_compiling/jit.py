@@ -1,13 +1,22 @@
-"""The one policy under which every kernel is compiled."""
+"""The one policy under which every kernel is compiled.
+
+What the policy changes about numba holds while a kernel of this package is compiled, and then alone: other code in the process
+is compiled as ever. Meanwhile the process looks for no cyclic garbage; nothing else of it is touched.
+"""
 
 import gc
+import hashlib
 import operator
-from contextlib import contextmanager
+import os
+import re
+from functools import cache
+from importlib.util import resolve_name
 
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler import Compiler
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
@@ -20,8 +29,25 @@ NUMBERS = {types.float64, types.int64}
 OPERATORS = "add sub mul truediv iadd isub imul itruediv lt le gt ge eq ne neg".split()
 
 
+class Policy(Compiler):
+    """Numba's compiler, for the kernels of this package."""
+
+    working = False  # numba compiles under one lock, so that what is asked meanwhile is asked for our kernels
+
+    def compile_extra(self, func):
+        """Compile; numba makes millions of objects and keeps them, a fifth of its time went to the search for garbage."""
+        outer, collecting, Policy.working = Policy.working, gc.isenabled(), True
+        gc.disable()
+        try:
+            return super().compile_extra(func)
+        finally:
+            Policy.working = outer
+            if collecting:
+                gc.enable()
+
+
 def _remember(function):
-    """Register a rule that repeats what numba's other rules answered first."""
+    """Register a rule that repeats to our kernels what numba's other rules answered first."""
     known = {}
 
     @infer_global(function)
@@ -29,7 +55,7 @@ def _remember(function):
         metadata = {"target": "cpu"}  # noqa: RUF012  what is of the processor goes before what is general
 
         def generic(self, args, kws):
-            if kws or not NUMBERS.issuperset(args):
+            if not Policy.working or kws or not NUMBERS.issuperset(args):
                 return None
             if args not in known:
                 known[args] = None  # when it asks the others, this rule is asked too
@@ -53,13 +79,59 @@ def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=Fals
     allocates = not inner if allocates is None else allocates
     if function is None:
         return lambda decorated: jit(decorated, fastmath=fastmath, inner=inner, allocates=allocates, once=once)
-    options = dict(nogil=True, error_model="numpy", fastmath=fastmath)
+    options = dict(nogil=True, error_model="numpy", fastmath=fastmath, pipeline_class=Policy)
     options |= dict(no_cfunc_wrapper=True, no_cpython_wrapper=inner, _nrt=allocates)
     options |= dict(inline="always") if once else {}
+    kernel = numba.njit(**options)(function)
+    keep(kernel, function)
+    return kernel
+
+
+def keep(compiled, function):
+    """Cache on disk what ``function`` is compiled to, where a cache can be kept, until a text that it is made of changes.
+
+    By itself numba compiles a kernel anew when the kernel's own file has changed; but the functions and numbers that become
+    part of it may live in other files. Where numba's cache is not as known here, it works as numba made it.
+    """
     try:
-        return numba.njit(cache=True, **options)(function)
+        compiled.enable_caching()
     except RuntimeError:  # neither the package directory nor a user cache is writable
-        return numba.njit(**options)(function)
+        return
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = _stamp(function.__module__) or file._source_stamp
+
+
+@cache
+def _source(module):
+    """Return the text of a module of this package, in a folder or a zip; None where there is none."""
+    package, *path = module.split(".")
+    try:
+        if package != __name__.split(".")[0]:
+            return None
+        return __loader__.get_data(os.path.join(os.path.dirname(os.path.dirname(__file__)), *path) + ".py").decode()
+    except OSError:
+        return None
+
+
+@cache
+def _imported(module):
+    """Return which modules of this package the text of one imports."""
+    found = set()
+    for start, names in re.findall(r"^from (\.[\w.]*) import (\([^)]*\)|.*)", _source(module), re.MULTILINE):
+        start = resolve_name(start, module.rpartition(".")[0])
+        found |= {start} if _source(start) else {f"{start}.{name}" for name in re.findall(r"\w+", names)}
+    return {name for name in found if _source(name)}
+
+
+@cache
+def _stamp(module):
+    """Return a digest of a module's text and of all that it imports from this package, directly or not; None without texts."""
+    known, new = set(), {module} if _source(module) else set()
+    while new:
+        known |= new
+        new = set().union(*map(_imported, new)) - known
+    return hashlib.sha256("\0".join(map(_source, sorted(known))).encode()).digest() if known else None
 
 
 def elementwise(function, n_arguments):
@@ -71,18 +143,6 @@ def elementwise(function, n_arguments):
     return numba.vectorize([numba.float64(*[numba.float64] * n_arguments)])(outer["outer"])
 
 
-@contextmanager
-def _no_collection():
-    """Put off the search for garbage: numba makes millions of objects and keeps them, a fifth of its time went to the search."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def address(function, *arguments):
     """Compile ``function`` for ``arguments`` (examples or their types; nothing is returned), return its address for `call`.
 
@@ -90,8 +150,7 @@ def address(function, *arguments):
     address a large kernel is compiled once.
     """
     types_ = tuple(x if isinstance(x, types.Type) else numba.typeof(x) for x in arguments)
-    with _no_collection():
-        function.compile(types_)
+    function.compile(types_)
     compiled = function.overloads[types_]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, types
+from numba import types
 from numba.core import cgutils
+from numba.core.ccallback import CFunc
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from .jit import Policy, keep
 
 LANES = 16
 FLOAT, WORD, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -233,11 +236,11 @@ def routine(function, *kinds):
     int64. Routines take no part in numba's reference counting and are compiled once, whoever calls them.
     """
     usual = {"f": types.CPointer(types.float32), "i": types.CPointer(types.int64), "n": types.int64}
-    signature = types.void(*[usual.get(kind, kind) for kind in kinds])
-    try:
-        return cfunc(signature, cache=True)(function)
-    except RuntimeError:  # no place for a cache, as in `jit`
-        return cfunc(signature)(function)
+    signature = tuple(usual.get(kind, kind) for kind in kinds), types.void
+    made = CFunc(function, signature, locals={}, options={}, pipeline_class=Policy)
+    keep(made, function)
+    made.compile()
+    return made
 
 
 @intrinsic
