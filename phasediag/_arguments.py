@@ -49,12 +49,25 @@ def real_number(name, value, domain="finite", inside=None):
     return float(array)
 
 
+def as_seed(seed):
+    """Return the whole number for a seed: itself, the next one that a Generator draws, or fresh entropy for None."""
+    if seed is None:
+        return np.random.SeedSequence().entropy
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    if isinstance(seed, bool | np.bool_) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be None, a whole number ≥ 0 or a numpy Generator, got {_short(seed)}")
+    return int(seed)
+
+
 def random_generator(seed):
-    """Return the numpy Generator that ``seed`` (None, a whole number ≥ 0 or a Generator) stands for, or raise ``ValueError``."""
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed must be None, a whole number ≥ 0 or a numpy Generator, got {_short(seed)}") from None
+    """Return the numpy Generator that ``seed``, as in `as_seed`, stands for."""
+    return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(as_seed(seed))
+
+
+def stream(seed, *branch):
+    """Return the numpy Generator of one branch (a purpose, a cell: whole numbers ≥ 0) of what a whole number decides."""
+    return np.random.default_rng([seed, *branch])
 
 
 def density_array(name, value):
@@ -101,15 +114,6 @@ def as_flag(name, value):
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
-
-
-def as_seed(seed):
-    """Return an int that stands for a seed."""
-    if seed is None:
-        return np.random.SeedSequence().entropy
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(2**63))
-    return whole_number("seed", seed, 0)
 
 
 def one_of(name, value, choices):

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from ._arguments import density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
+from ._arguments import as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays
+from ._minimizing.search_state import SearchState
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
@@ -56,6 +57,8 @@ class PhaseDiagram:
         The flat index of the cell of each.
     trained : TrainedModels or None
         The models behind a trained diagram.
+    seed : int or None
+        What the starts of a relaxed or global diagram were drawn from (drawn itself where ``phase_diagram`` was given none).
     """
 
     n_features: int
@@ -78,6 +81,7 @@ class PhaseDiagram:
     minima: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     minima_cell: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     trained: TrainedModels | None = None
+    seed: int | None = None
 
     def boundaries(self, *, progress=False):
         """Return the curves between the phases, a list of PhaseBoundary; computed once.
@@ -155,6 +159,7 @@ class PhaseDiagram:
             When the file's ending is not .npz.
         """
         arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("coexisting", "trained")}
+        arrays["seed"] = str(self.seed)  # may be longer than numpy's integers
         arrays["phase"], arrays["extra"] = self.phase.astype(str), self.extra.astype(str)
         joined = [TIE_MARK.join(names) for names in self.coexisting.ravel()]
         arrays["coexisting"] = np.array(joined).reshape(self.coexisting.shape)
@@ -177,6 +182,7 @@ class PhaseDiagram:
         if values["theory"].item() == TRAINED:
             values["trained"] = TrainedModels.from_arrays(arrays)
         values.update({name: values[name].item() for name in ("n_features", "n_hidden", "activation", "theory")})
+        values["seed"] = None if values["seed"] == "None" else int(values["seed"].item())
         values["candidates"] = tuple(values["candidates"].tolist())
         values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)
         coexisting = np.empty(values["loss"].size, dtype=object)
@@ -226,8 +232,8 @@ def phase_diagram(
     activation : {"relu", "linear"}
     n_starts : int
         Relaxed and global theory: random starts at each coarse point of the grid, beside the configurations.
-    seed : int
-        Relaxed and global theory: seed of those starts.
+    seed : None, int or numpy.random.Generator
+        Relaxed and global theory: seed of those starts; None draws one, or takes that of the checkpoint.
     n_threads : int, optional
         The result does not depend on it. If None, one for each processor that the process may use.
     progress : bool
@@ -266,7 +272,6 @@ def phase_diagram(
     density = paper_density if density is None else grid_axis("density", density, density_array)
     search = {
         "n_starts": whole_number("n_starts", n_starts, 1),
-        "seed": whole_number("seed", seed, 0),
         "n_threads": thread_count(n_threads),
     }
     model = (n_features, n_hidden, importance, density, activation)
@@ -278,13 +283,15 @@ def phase_diagram(
         if theory != "global":
             raise ValueError(f"checkpoint must not be given for the {theory} theory, got {str(checkpoint)!r}")
         search["checkpoint"] = npz_path("checkpoint", checkpoint)
+        seed = SearchState.stored_seed(search["checkpoint"]) if seed is None else seed
+    seed = as_seed(seed)
     if theory == "frozen":
-        grids = frozen_grid(*model)
+        seed, grids = None, frozen_grid(*model)
     else:
         n_cells = density.size * importance.size
         with _bar(n_cells if theory == "global" else relaxed_cells(*model), progress) as bar:
-            grids = (global_grid if theory == "global" else relaxed_grid)(*model, progress=bar.update, **search)
-    return PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, **grids)
+            grids = (global_grid if theory == "global" else relaxed_grid)(*model, seed=seed, progress=bar.update, **search)
+    return PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, seed=seed, **grids)
 
 
 def _bar(total, shown):

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from tqdm import tqdm
 
-from ._arguments import whole_number
+from ._arguments import stream, whole_number
 from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
@@ -174,7 +174,7 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, 
         theory: agreement(trained, diagram, curves=curves or theory == "frozen") for theory, diagram in diagrams.items()
     }
     with tqdm(total=4, disable=not progress, unit="stage", desc="sampling losses") as bar:
-        generator = np.random.default_rng((trained.trained.options["seed"], SAMPLES))
+        generator = stream(trained.trained.options["seed"], SAMPLES)
         tests = (
             closed_form_test(exact, n_samples, generator),
             lowest_test(exact, "minima over all weights and biases", n_samples, generator),

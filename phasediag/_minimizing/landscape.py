@@ -13,6 +13,7 @@ from time import monotonic
 
 import numpy as np
 
+from .._arguments import stream
 from .._array_files import check_writable
 from ..model import cell_model
 from .search_state import SearchState
@@ -142,12 +143,12 @@ class Landscape:
         waiting, few = self._state.waiting, -(-n_starts // FEWER)
         now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
         if now:
-            generators = [np.random.default_rng([seed, *cell]) for cell in now]
+            generators = [stream(seed, *cell) for cell in now]
             starts = [starting_points(self._model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
         else:
             now = waiting[: max(_FEW_AT_ONCE // few, 1)]
             density = np.repeat(self.control(now)[1], few, axis=0)
-            starts = random_starts(self.n_hidden, density, np.random.default_rng([seed, *now[0]])).reshape(len(now), few, -1)
+            starts = random_starts(self.n_hidden, density, stream(seed, *now[0])).reshape(len(now), few, -1)
         found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
         return self._state.after(found, flat=self.activation == "linear", waiting=waiting[len(now) :])
 
@@ -182,7 +183,7 @@ class Landscape:
 
     def _lowest(self, cell):
         """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
-        starts = starting_points(self._model(cell), 1, np.random.default_rng([0, *cell]))
+        starts = starting_points(self._model(cell), 1, stream(0, *cell))
         settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
         return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)

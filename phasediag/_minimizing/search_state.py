@@ -5,12 +5,14 @@ stands at the end of a whole step, and goes on to the same bits.
 """
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from .._array_files import read_arrays, replace_arrays
 from .stationary_points import Settled, invariants, same_minimum
 
+SAVED_BY = "phase_diagram(…, checkpoint=…)"
 _ARRAYS = ("grid", "options", "cells", "counts", "x", "numbers", "feature_loss", "frontier", "waiting", "evaluations")
 
 
@@ -74,10 +76,18 @@ class SearchState:
             evaluations=self.evaluations,
         )
 
+    @staticmethod
+    def stored_seed(path):
+        """Return the seed of the search that began a file, so that a search without one can go on; None where there is none."""
+        if not Path(path).exists():
+            return None
+        file = read_arrays("checkpoint", path, SAVED_BY, _ARRAYS)
+        return int(dict(option.split("=") for option in file["options"].tolist())["seed"])
+
     @classmethod
     def load(cls, path, grid, options, n_hidden, classes):
         """Read the state of a search over the same grid with the same options, or raise ``ValueError``."""
-        file = read_arrays("checkpoint", path, "phase_diagram(…, checkpoint=…)", _ARRAYS)
+        file = read_arrays("checkpoint", path, SAVED_BY, _ARRAYS)
         if not np.array_equal(file["grid"], grid):
             raise ValueError(f"checkpoint must come from a search over the same grid, got {str(path)!r}")
         if file["options"].tolist() != list(options):
