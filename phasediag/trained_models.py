@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ._arguments import one_of
-from ._loss.evaluation import evaluate_loosely
+from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
 from .model import cell_model
@@ -95,13 +95,11 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
     grid, n = weights.shape[:3], weights.shape[-1]
     flat = weights.reshape(-1, n_hidden, n).astype(np.float64)
     phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
-    loss, gradient_norm = np.empty(grid), np.empty(grid)
-    for i, x in np.ndindex(grid[:2]):
-        model = cell_model(n, n_hidden, importance[x], density[i], activation)
-        parameters = model.check_parameters(weights[i, x], bias[i, x])
-        losses, *gradient, _, _ = evaluate_loosely(model, *parameters, 1)
-        loss[i, x] = losses @ model.importance
-        gradient_norm[i, x] = np.sqrt(sum((part**2).reshape(grid[2], -1).sum(axis=1) for part in gradient))
+    rows = cell_model(n, n_hidden, importance[0], density[0], activation).check_parameters(weights, bias)
+    controls = _controls(n, importance, density)
+    losses, *gradient, _, _ = rows_loosely(*rows, *controls[:, :, :, None], activation == "relu", 1)
+    loss = (losses @ controls[0][..., None])[..., 0]
+    gradient_norm = np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient))
     best = np.argmin(loss, axis=-1)[..., None]
     kept = np.zeros(grid, dtype=bool)
     if reduction == "best" or grid[2] == 1:
@@ -161,13 +159,19 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
     n_density, n_importance, m, n = weights.shape
     if n > MOST_SETTLED:
         return gradient_norm**2 / (2 * density[:, None] * loss)
-    control = np.ones((n_density, n_importance, n))
-    control[..., -1] = importance
-    densities = np.broadcast_to(density[:, None, None], control.shape).reshape(-1, n)
+    control, densities = (x.reshape(-1, n) for x in _controls(n, importance, density))
     start = flatten(weights, bias).astype(np.float64).reshape(-1, (m + 1) * n)
-    points = settle(start, m, control.reshape(-1, n), np.array(densities), relu=activation == "relu", radius=0.1)
-    bottom = (control.reshape(-1, n) * np.array([point.feature_loss for point in points])).sum(axis=1)
+    points = settle(start, m, control, densities, relu=activation == "relu", radius=0.1)
+    bottom = (control * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
+
+
+def _controls(n_features, importance, density):
+    """Return importance and density of every feature in every cell, two arrays of shape (n_density, n_importance, n_features)."""
+    controls = np.ones((2, density.size, importance.size, n_features))
+    controls[0, ..., -1] = importance
+    controls[1] = density[:, None, None]
+    return controls
 
 
 def _text(values, shape):

@@ -22,29 +22,33 @@ TOLERANCES = (TOLERANCE, 1e-9, 1e-6, 1e-3)
 NEGLIGIBLE = 1e-100
 
 
-def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOLERANCE, strict=True):
+def evaluate(model, weights, bias, method, order, *, density=None, **accuracy):
+    """As `evaluate_rows`, of parameters from `ToyModel.check_parameters`; ``density`` replaces the model's."""
+    density = model.feature_density if density is None else density
+    return evaluate_rows(weights, bias, model.importance, density, model.activation == "relu", method, order, **accuracy)
+
+
+def evaluate_rows(weights, bias, importance, density, relu, method, order, *, tolerance=TOLERANCE, strict=True):
     """Return losses per feature (without importance), weights' and bias' gradient, Hessian and error of the expected loss.
 
-    ``weights`` and ``bias`` come from `ToyModel.check_parameters`; ``order`` is 0, 1 or 2: how many derivatives are
-    wanted, the others are None. ``density``, shape (…, n_features), replaces the model's; here 0 is allowed. Unless
-    ``strict``, models that cannot meet the tolerance are left with a larger error, or NaN losses, instead of an exception.
+    ``weights`` (…, n_hidden, n_features) and ``bias`` (…, n_features) have the same leading axes, to which ``importance`` and
+    ``density`` (…, n_features) broadcast; a density may be 0. ``order`` is 0, 1 or 2: how many derivatives are wanted, the
+    others are None. Unless ``strict``, models that cannot meet the tolerance are left with a larger error, or NaN losses,
+    instead of an exception.
     """
     one_of("method", method, METHODS)
     lowest = ENUMERATION_ERROR
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
-    n, m, lead = model.n_features, model.n_hidden, bias.shape[:-1]
-    relu = model.activation == "relu"
+    m, n, lead = *weights.shape[-2:], bias.shape[:-1]
     by_contour = relu and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
     if relu and not by_contour and n > MOST_ENUMERATED:
         raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {n} features")
     batch, size = int(np.prod(lead)), m * n + n
-    densities = model.feature_density if density is None else density
     # copies: one layout, writable, so that the kernel is compiled once
     inputs = (
         np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights).reshape(batch, m, n),
         np.array(bias, order="C").reshape(batch, n),
-        np.array(np.broadcast_to(model.importance, (batch, n)), order="C"),
-        np.array(np.broadcast_to(densities, bias.shape), order="C").reshape(batch, n),
+        *(np.array(np.broadcast_to(x, bias.shape), order="C").reshape(batch, n) for x in (importance, density)),
     )
     outputs = (
         np.empty((batch, n)),
@@ -93,19 +97,25 @@ def evaluate(model, weights, bias, method, order, *, density=None, tolerance=TOL
 
 
 def evaluate_loosely(model, weights, bias, order, tolerances=TOLERANCES):
-    """As `evaluate`, every model to the first of the tolerances that the contour integral can meet for it.
+    """As `rows_loosely`, of one model's parameters."""
+    return rows_loosely(weights, bias, model.importance, model.feature_density, model.activation == "relu", order, tolerances)
+
+
+def rows_loosely(weights, bias, importance, density, relu, order, tolerances=TOLERANCES):
+    """As `evaluate_rows`, every model to the first of the tolerances that the contour integral can meet for it.
 
     Raises
     ------
     ValueError
         When it cannot meet the last one.
     """
-    results = evaluate(model, weights, bias, "auto", order, tolerance=tolerances[0], strict=False)
+    rows = weights, bias, *(np.broadcast_to(x, bias.shape) for x in (importance, density))
+    results = evaluate_rows(*rows, relu, "auto", order, tolerance=tolerances[0], strict=False)
     for tolerance in tolerances[1:]:
         declined = np.isnan(results[0]).any(axis=-1)
         if not declined.any():
             break
-        again = evaluate(model, weights[declined], bias[declined], "auto", order, tolerance=tolerance, strict=False)
+        again = evaluate_rows(*(x[declined] for x in rows), relu, "auto", order, tolerance=tolerance, strict=False)
         for result, better in zip(results, again, strict=True):
             if result is not None:
                 result[declined] = better
