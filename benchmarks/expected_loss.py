@@ -21,7 +21,6 @@ import numpy as np
 
 from phasediag import ToyModel, expected_loss_and_gradient
 from phasediag._loss.enumeration import enumeration, workspaces
-from phasediag._loss.lanes import few_features, lane_space
 
 SIZES = [(2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (7, 3), (8, 4), (9, 4), (10, 5), (11, 5), (12, 6)]
 AGAINST = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
@@ -40,19 +39,16 @@ def nanoseconds(n, m, order, density, rng):
         size = m * n + n
         outputs = np.empty((batch, n)), np.empty((batch, m, n)), np.empty((batch, n)), np.empty((batch, size, size))
         arguments = weights, bias, ones, density * ones, True, order, *outputs, *workspaces(m, n, order)
-        kernel = enumeration
-        if n <= 3 and order < 2:
-            kernel, arguments = few_features, (weights, bias, ones, density * ones, order, *outputs[:3], *lane_space(m, n))
-        kernel(*arguments)
+        enumeration(*arguments)
         start = time.perf_counter()
-        kernel(*arguments)
+        enumeration(*arguments)
         elapsed = time.perf_counter() - start
         if elapsed > SECONDS_PER_ROUND / 2 or batch >= 2**16:
             break
         batch *= 4
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        kernel(*arguments)
+        enumeration(*arguments)
         best = min(best, time.perf_counter() - start)
     return best / batch * 1e9
 

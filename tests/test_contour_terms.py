@@ -7,49 +7,31 @@ import numpy as np
 import pytest
 
 from phasediag._compiling.emission import DOUBLES, SINGLES
-from phasediag._compiling.jit import address, call
+from phasediag._compiling.jit import call
 from phasediag._loss.contour import START, _kernels
-from phasediag._loss.far_nodes import add_far_nodes
 from phasediag._loss.nodes import SLOPE
 from phasediag._loss.rows import NARROW_ROW, ROW
 
 
 @numba.njit
-def run(kernels, first, lanes, arguments, period, few, weight, p_i, n, work, narrow, sums, narrow_sums, far=0, bulk=-1):
-    """Add the terms of one vector of nodes, with a ``bulk`` by the function at the address ``far``."""
+def run(kernels, first, lanes, arguments, period, few, weight, p_i, n, work, narrow, sums, narrow_sums):
+    """Add the terms of one vector of nodes."""
     unit = 2 * np.pi / period
     call(kernels[0], (first, lanes, True, unit, few, weight, *arguments, work, narrow))
-    if bulk >= 0 and lanes == DOUBLES:
-        call(far, (first, 1.0 / unit, True, p_i, bulk, n, work, sums))
-    elif bulk >= 0:
-        call(far, (first, 1.0 / unit, True, p_i, bulk, n, narrow, narrow_sums))
-    elif lanes == DOUBLES:
+    if lanes == DOUBLES:
         call(kernels[1], (first, 1.0 / unit, few, True, p_i, n, work, sums))
     else:
         call(kernels[2], (first, 1.0 / unit, few, True, p_i, n, narrow, narrow_sums))
 
 
-@numba.njit
-def choose(kernel, omega, a_i, p_i, a, p, scale, slack, period, allowed, room, found):
-    """Fill ``found`` with the bulk and its error."""
-    call(kernel, (omega, a_i, p_i, a, p, scale, slack, period, allowed, room, found))
-
-
-def far_terms(lanes):
-    """Address of the terms with a bulk in one precision."""
-    arrays = np.empty(1, np.float64 if lanes == DOUBLES else np.float32)
-    return address(add_far_nodes, 0.0, 0.0, True, 0.0, 1, 1, arrays, arrays)
-
-
-def terms(a_i, p_i, a, p, b, period, first, lanes, few, bulk=-1):
+def terms(a_i, p_i, a, p, b, period, first, lanes, few):
     """Sums over one vector of nodes: loss, slope in b, slope in a_i, slopes in a_j; complex."""
     n = a.size
     work, narrow = np.zeros((n + 2) * ROW), np.zeros((n + 2) * NARROW_ROW, np.float32)
     sums, narrow_sums = np.zeros(6 * DOUBLES), np.zeros(6 * SINGLES, np.float32)
     weight = 2 / period * (np.prod(1 - p) if few else 1.0)
     arguments, space = (a_i, p_i, b, a, p), (work, narrow, sums, narrow_sums)
-    far = 0 if bulk < 0 else far_terms(lanes)
-    run(_kernels()[START:], float(first), lanes, arguments, period, few, weight, p_i, n, *space, far, bulk)
+    run(_kernels()[START:], float(first), lanes, arguments, period, few, weight, p_i, n, *space)
     rows, row, common = (work, ROW, sums) if lanes == DOUBLES else (narrow, NARROW_ROW, narrow_sums)
     slopes = [rows[j * row + SLOPE * lanes :][: 2 * lanes] for j in range(n)]
     parts = np.array([*common.reshape(3, 2 * lanes), *slopes], dtype=float).reshape(-1, 2, lanes).sum(axis=2)
@@ -99,44 +81,6 @@ def test_terms_are_sums_over_active_subsets(first, lanes, allowed, few):
     found = terms(0.9, 0.2, a, p, b, 3.0, first, lanes, few)
     unit = np.abs(expected(0.9, 0.2, a, p, b, 3.0, [first], False))
     assert np.all(np.abs(found - wanted) <= allowed * unit)
-
-
-@pytest.mark.parametrize(
-    ("lanes", "bulk", "allowed"),
-    [(DOUBLES, 0, 1e-11), (DOUBLES, 2, 1e-10), (DOUBLES, 6, 2e-9), *((SINGLES, bulk, 1e-5) for bulk in (0, 2, 6))],
-)
-def test_far_terms_are_sums_over_active_subsets(lanes, bulk, allowed):
-    """Where t³ of the bulk is next to nothing, its terms are the transforms of the states with at least three active features."""
-    a = np.array([0.9, -0.8, 0.7, -0.6, 0.55, 0.5, 1e-4, -0.02])
-    p, b, first = np.array([0.1, 0.02, 0.15, 0.1, 0.2, 0.05, 0.1, 0.2]), -0.1, 2000
-    wanted = expected(0.9, 0.2, a, p, b, 3.0, range(first, first + lanes), True)
-    found = terms(0.9, 0.2, a, p, b, 3.0, first, lanes, True, bulk)
-    # relative to the largest of 20 single terms: one of them may happen to be next to nothing
-    unit = np.max([np.abs(expected(0.9, 0.2, a, p, b, 3.0, [k], True)) for k in range(first, first + 20)], axis=0)
-    assert np.all(np.abs(found - wanted) <= allowed * lanes * unit)
-
-
-@pytest.mark.parametrize("first", [30, 60, 120, 300])
-@pytest.mark.parametrize("density", [0.2, 0.05, 0.002])
-def test_what_the_bulk_neglects_is_within_its_bound(first, density):
-    """Terms with a bulk differ from those without by no more than was announced, which is not far too much either."""
-    rng = np.random.default_rng([first, int(1e4 * density)])
-    a, p, shares = 0.3 * rng.normal(size=40), density * rng.uniform(0.3, 1, size=40), []
-    a[:-1] = sorted(a[:-1], key=lambda x: -abs(x))
-    a_i, p_i, b, period, scale, slack = 0.8, density, -0.1, 4.0, density, 100.0
-    unit = np.array([scale, *[slack * np.sqrt(scale)] * 42]) * np.sqrt([1, 1, p_i / 3, *(p / 3)])
-    exact = terms(a_i, p_i, a, p, b, period, first, DOUBLES, True)
-    for allowed in 10.0 ** np.arange(-10, 0):
-        found = np.zeros(7)
-        omega = 2 * np.pi * first / period
-        choose(_kernels()[START + 4], omega, a_i, p_i, a, p, scale, slack, period, allowed, np.zeros((40, 3)), found)
-        bulk, bound = int(found[3]), found[4]
-        assert bulk % 2 == 0 and bulk < 40 and bound <= allowed
-        if bulk > 0:
-            off = np.max(np.abs(terms(a_i, p_i, a, p, b, period, first, DOUBLES, True, bulk) - exact) / unit)
-            assert off <= DOUBLES * bound + 1e-14
-            shares.append(off / (DOUBLES * bound))
-    assert max(shares) > 1e-4
 
 
 def test_phases_go_on_from_vector_to_vector():

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import resolve_name
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -203,3 +204,25 @@ def zeros(typing_context, count):
         return builder.gep(made, [number(0), number(0)])
 
     return DOUBLES(count), code
+
+
+def addresses(*entries):
+    """The addresses of arrays, whole numbers as they are: an int64 array, from which kernels take them by `doubles`."""
+    return np.array([x if isinstance(x, int) else x.ctypes.data for x in entries], np.int64)
+
+
+@intrinsic
+def doubles(typing_context, place):
+    """Inside a kernel: a C pointer to the doubles at an address."""
+    return DOUBLES(types.int64), lambda context, builder, signature, values: _to_pointer(context, builder, DOUBLES, values)
+
+
+@intrinsic
+def integers(typing_context, place):
+    """Inside a kernel: a C pointer to the whole numbers at an address."""
+    return INTEGERS(types.int64), lambda context, builder, signature, values: _to_pointer(context, builder, INTEGERS, values)
+
+
+def _to_pointer(context, builder, kind, values):
+    """The address in ``values`` as a pointer of a numba type."""
+    return builder.inttoptr(values[0], context.get_value_type(kind))

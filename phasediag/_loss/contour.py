@@ -23,18 +23,17 @@ from .._compiling.emission import DOUBLES
 from .._compiling.jit import address, call, jit
 from .._compiling.vectors import aligned
 from .envelopes import ROOM
-from .far_nodes import add_far_nodes
 from .few_active import add_few_active
 from .nodes import add_nodes
 from .pairs import PAIRS_ROW, TOTALS, add_pairs
 from .polynomial import add_polynomial
 from .rows import NARROW_ROW, ROW
 from .series import NARROW_SUMS, STAGES, SUMS, start, sum_series
-from .truncation import count_nodes, far_bulk, short_period
+from .truncation import count_nodes, short_period
 
 EPSILON = 2.0**-52
 # Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS, FAR_TERMS, BULK = range(12)
+FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 # Columns of W are orthogonal when the cosine between them is what rounding leaves of 0.
@@ -135,10 +134,10 @@ def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
             error = 0.1 * tolerance
         call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
         call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, sums, found))
-        goal = max_nodes, found[3], found[4], found[5], found[6], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
-        fine = min(found[5], found[6])
+        goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
+        fine = found[5]
         space = work, narrow, sums, narrow_sums, recent
-        call(kernels[SERIES], (goal, a, p_a, *space, singles, slope_a, found, kernels[START:]))
+        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[START:]))
         if found[4] > fine:
             error += 0.1 * tolerance
         error += found[3]
@@ -195,7 +194,7 @@ def feature_losses(
         np.empty(STAGES * (2 * n + 8)),
         np.empty((96, 2)),
         np.empty((n, 3)),
-        np.empty(7),
+        np.empty(6),
         _kernels(),
     )
     slack = float(slope_tolerance) / float(tolerance)
@@ -233,20 +232,18 @@ def _rows(
 def _kernels():
     row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
     own = 0.0, 0.0, row, row
-    kernels = np.zeros(12, np.int64)
+    kernels = np.zeros(10, np.int64)
     kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
     kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, row, row)
     kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
     kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
     kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row, row)
-    goal = 1, *[0.0] * 11
+    goal = 1, *[0.0] * 10
     series = row, narrow, row, narrow, row
-    kernels[SERIES] = address(sum_series, goal, row, row, *series, table, row, row, kernels)
+    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
     kernels[START] = address(start, 1.0, 1, True, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
     kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
     kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
-    kernels[FAR_TERMS] = address(add_far_nodes, 0.0, 0.0, True, 0.0, 1, 1, narrow, narrow)
-    kernels[BULK] = address(far_bulk, 0.0, 0.0, 0.0, row, row, *[0.0] * 4, table, row)
     space = table, row, *series, table, table, row, kernels
     kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
     return kernels

@@ -8,10 +8,10 @@ from numba.extending import intrinsic
 from .._compiling.emission import DOUBLES, Lanes
 
 # Vectors: the frequencies; then the probability of none active, the sums over the states with at least one,
-# two, three active features, the largest p β, and of the states with j active beside those without the largest share:
-# numerator and denominator of its square.
-OMEGA, NONE, ONE, TWO, THREE, MOST, LARGEST, LOWEST = range(8)
-ROOM = 8 * DOUBLES
+# two, three active features, and of the states with j active beside those without the largest share: numerator and
+# denominator of its square.
+OMEGA, NONE, ONE, TWO, THREE, LARGEST, LOWEST = range(7)
+ROOM = 7 * DOUBLES
 LEAST = 0.2173  # the largest |sin x/x| where x > π
 
 
@@ -37,7 +37,7 @@ def _emit(lanes, a, p, n, room):
 
     half = builder.fmul(vector(OMEGA), lanes.constant(0.5))
     inverse_half = builder.fdiv(one, half)
-    state = lanes.variable([one] * 2 + [lanes.zero] * 5)
+    state = lanes.variable([one] * 2 + [lanes.zero] * 4)
     with cgutils.for_range(builder, n) as loop:
         weight, density = (builder.load(builder.gep(x, [loop.index])) for x in (a, p))
         negative = builder.fcmp_ordered("<", weight, ir.Constant(number, 0.0))
@@ -48,7 +48,7 @@ def _emit(lanes, a, p, n, room):
         p_j, q = lanes.splat(density), lanes.splat(builder.fsub(ir.Constant(number, 1.0), density))
         t = builder.fmul(p_j, beta)
         either = builder.fadd(q, t)
-        none, lowest, once, twice, thrice, most, largest = lanes.get(state)
+        none, lowest, once, twice, thrice, largest = lanes.get(state)
         # |E x_j e^{sz}| over the states with r more active features is at most ratio · (those with ≥ r active)
         moment = fma(beta, inverse, inverse)
         moment = builder.select(builder.fcmp_ordered("<", moment, one), moment, one)
@@ -63,11 +63,10 @@ def _emit(lanes, a, p, n, room):
                 fma(either, once, builder.fmul(t, none)),
                 fma(q, twice, builder.fmul(t, once)),
                 fma(q, thrice, builder.fmul(t, twice)),
-                builder.select(builder.fcmp_ordered(">", t, most), t, most),
                 builder.select(larger, moment, largest),
             ),
         )
-    for k, value in zip((NONE, LOWEST, ONE, TWO, THREE, MOST, LARGEST), lanes.get(state), strict=True):
+    for k, value in zip((NONE, LOWEST, ONE, TWO, THREE, LARGEST), lanes.get(state), strict=True):
         builder.store(value, lanes.address(room, k), align=8)
 
 

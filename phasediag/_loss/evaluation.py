@@ -7,7 +7,6 @@ import numpy as np
 from .._arguments import one_of, real_number, usable_processors
 from .contour_batch import MOST_NODES, integrate
 from .enumeration import enumeration, workspaces
-from .lanes import few_features, lane_space
 
 METHODS = ("auto", "enumeration", "contour")
 # Enumeration keeps up to 2^(n−1) pieces per output: the most features it treats, and the most that "auto" gives to it.
@@ -59,11 +58,7 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
     error, declined = np.zeros(batch), np.zeros(batch, dtype=bool)
 
     def enumerate_(part):
-        if relu and n <= 3 and order < 2:
-            few_features(*(x[part] for x in inputs), order, *(x[part] for x in outputs[:3]), *lane_space(m, n))
-        else:
-            arguments = *(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu)
-            enumeration(*arguments)
+        enumeration(*(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu))
         error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
 
     def run(part):

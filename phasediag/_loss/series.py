@@ -18,8 +18,6 @@ SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
 NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
 REFRESH = 2048.0  # nodes after which phases in single precision are computed afresh
-# Of `add_far_nodes`: by which factor later the bulk is chosen anew, share of the tolerance, densities and periods it is for.
-FAR_SPAN, FAR_SHARE, RARE, LIKELY, FAR_PERIOD = 1.5, 0.05, 1e-4, 0.2, 1e4
 SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
 
 
@@ -125,46 +123,34 @@ def start(first, lanes, fresh, unit, few, weight, a_i, p_i, b, a, p, work, narro
 
 
 @jit(inner=True)
-def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, bounds, slope, found, kernels):
+def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found, kernels):
     """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
 
-    ``goal`` is (most nodes, sure nodes, error after them, nodes in double precision, those where terms are far ones, tolerance,
+    ``goal`` is (most nodes, sure nodes, error after them, nodes in double precision, tolerance,
     scale, slack, period, a_i, p_i, b). The sums end after the sure nodes, or with an infinite error at the most nodes, or where
     they have settled: what follows is estimated from what each of the last one to four stages (of a sixth) together have added,
     as if that fell by the slowest power. The terms are real parts; the moduli of the complex sums are what is watched, as a tail
     may pass through zero.
     The last feature must be the one most likely active. The kernels are the addresses of `start` and, for double and single
-    precision, `add_nodes`, then `add_far_nodes` and `far_bulk`.
+    precision, `add_nodes`.
     """
-    most, sure, rest, near_fine, far_fine, tolerance, scale, slack, period, a_i, p_i, b = goal
+    most, sure, rest, fine, tolerance, scale, slack, period, a_i, p_i, b = goal
     n = a.size
     none = 1.0
     for j in range(n):
         none *= max(1.0 - p[j], SURELY)
     few = none > SCARCE
     if none < NARROW_SCARCE:
-        near_fine = math.inf
+        fine = math.inf
     for m in range(SUMS):
         sums[m] = 0.0
     for m in range(NARROW_SUMS):
         narrow_sums[m] = 0.0
-    likely = 0.0
-    for j in range(n):
-        likely = max(likely, p[j])
-    far = (
-        none > NARROW_SCARCE
-        and n >= MANY
-        and RARE < likely < LIKELY
-        and 1.0 / FAR_PERIOD < period < FAR_PERIOD
-        and slack < math.inf
-    )
-    fine = min(near_fine, far_fine) if far else near_fine
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
     smallest = _four_smallest(a)
     faster = 1.0 if _many_phases(smallest, n) else 0.0
     stage, lanes, size, watched = 0, DOUBLES, 2 * n + 8, 0
     first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
-    bulk, chosen, neglected = 0, 0.0, 0.0
     last_watched = EARLY if fine == math.inf else 0.0
     while True:
         new = stage % STAGES * size
@@ -178,17 +164,6 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, bounds, slop
         while first <= end and first <= sure and first + lanes - 1 <= most:
             if lanes == DOUBLES:
                 call(kernels[1], (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
-                first += lanes
-                continue
-            if far and first > chosen:  # which features are the bulk from here on, for a quarter of the error still to be made
-                chosen = FAR_SPAN * first
-                nodes = chosen - first + lanes
-                allowed = 0.25 * (FAR_SHARE * tolerance - neglected) / nodes
-                call(kernels[4], (first * unit, a_i, p_i, a, p, scale, slack, period, allowed, bounds, found))
-                bulk = int(found[3])
-                neglected += nodes * found[4]
-            if far and (4 * bulk > n or first <= near_fine):
-                call(kernels[3], (first, 1.0 / unit, slack < math.inf, p_i, bulk, n, narrow, narrow_sums))
             else:
                 call(kernels[2], (first, 1.0 / unit, few, slack < math.inf, p_i, n, narrow, narrow_sums))
             first += lanes
@@ -207,7 +182,7 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, bounds, slop
                 found[j - n] += re
         found[4] = first - 1
         if first > sure:
-            found[3] = rest + neglected
+            found[3] = rest
             return
         if stage >= STAGES:
             power = faster + _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
@@ -217,8 +192,8 @@ def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, bounds, slop
                     error = max(error, _tail(recent, size, stage, power, end, p, p_i, scale, root, common, NEAR * tolerance))
                 if common and error <= NEAR * tolerance:
                     last_watched = math.inf
-            if error + neglected <= tolerance and watched > STAGES:
-                found[3] = error + neglected
+            if error <= tolerance and watched > STAGES:
+                found[3] = error
                 return
         if ends:
             found[3] = math.inf

@@ -39,13 +39,11 @@ def _own_bounds(omega, a_i, p_i):
 def _term_bound(lane, room, a_i, p_i, scale, slack):
     """Bounds of the terms of all sums, and of what they are differences of, at one frequency, valid for all higher ones.
 
-    The latter for `add_nodes` and, much smaller, for `add_far_nodes`, where states with too few active are not subtracted from
-    all; its features have densities of at most 0.2. The loss counts relative to ``scale``, the slope in b to slack √scale, the
+    The loss counts relative to ``scale``, the slope in b to slack √scale, the
     one in a_j to slack √(scale E x_j²). ``room`` has been filled by `add_envelopes`.
     """
     omega, none, one, two, three = room[lane], room[8 + lane], room[16 + lane], room[24 + lane], room[32 + lane]
-    most = 1.25 * room[40 + lane]  # p/(1 − p) β
-    ratio = math.sqrt(0.75 * room[48 + lane] / room[56 + lane])
+    ratio = math.sqrt(0.75 * room[40 + lane] / room[48 + lane])
     f, g, h = _own_bounds(omega, a_i, p_i)
     root = math.sqrt(scale)
     idle = (1.0 - p_i) / (omega * omega)
@@ -55,81 +53,21 @@ def _term_bound(lane, room, a_i, p_i, scale, slack):
     common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
     ratio /= root * slack
     every = none + one
-    far = idle * (two + most * (one + most * every)) + slope * (one + most * every)
-    terms = idle * two + slope * one, (idle + slope) * every, far
-    return 4.0 * (common + ratio * terms[0]), 4.0 * (common + ratio * terms[1]), 4.0 * (common + ratio * terms[2])
-
-
-@jit(inner=True)
-def far_bulk(omega, a_i, p_i, a, p, scale, slack, period, allowed, room, found):
-    """How many features, from the first on, `add_far_nodes` may treat as its bulk from ``omega`` on; their error per term.
-
-    They go to ``found``: the most, but an even number, with an error of at most ``allowed`` in the units of `_term_bound`. The
-    features but the last should be ordered by falling |a_j|; ``room`` has room for three numbers for each.
-
-    Neglecting Σ t^m/m, m ≥ 4, in the logarithm of Π (1 + t) changes the product, and each sum over states of at least some number
-    of features, by at most the neglected times Π (1 + |t|). The series of the rest ends after 8 features: what follows is at
-    most r^−9 Π 1/(1 − r|t|) for any r < 1/|t|, and −log(1 − x) ≤ 1.39x for x ≤ ½.
-    """
-    none = every = 1.0
-    ratio = total = fourth = third = 0.0
-    half = 0.5 * omega
-    most = 0
-    for j in range(a.size):
-        x = half * abs(a[j])
-        inverse = 1.0 / x
-        beta = _envelope(x, inverse)
-        q = 1.0 - p[j]
-        none *= q
-        every *= q + p[j] * beta
-        over = 1.0 / q
-        t = p[j] * over * beta
-        slope = over * min(1.0, (1.0 + beta) * inverse)
-        slope *= slope * p[j]  # 4/3 the square
-        ratio = max(ratio, slope)
-        square = t * t
-        total += t
-        fourth += square * square
-        third = max(third, square * square * square * slope)
-        room[j, 0], room[j, 1], room[j, 2] = total, fourth, third
-        if x >= 1.0 and j == most and j < a.size - 1:
-            most += 1
-    f, g, h = _own_bounds(omega, a_i, p_i)
-    root = math.sqrt(scale) * slack
-    both = ((1.0 - p_i) / omega + f / omega + g) / omega
-    own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
-    common = 4.0 / period * (both / (omega * scale) + (both + own + 2.0 * math.sqrt(0.75 * ratio) * both) / root)
-    cubic = 4.0 / period * both * every / root
-    found[3] = found[4] = 0.0
-    low, high = 0, most // 2
-    while low < high:
-        middle = (low + high + 1) // 2
-        j = 2 * middle - 1
-        largest = math.sqrt(math.sqrt(room[j, 1]))  # of |t|, from above
-        r = min(6.47 / room[j, 0], 0.5 / largest)
-        error = 0.25 * room[j, 1] / (1.0 - largest)
-        r3 = r * r * r
-        tail = none / (r3 * r3 * r3) * math.exp(1.39 * r * room[j, 0])
-        error = common * (every * error * (1.0 + error) + 1.1 * tail) + 1.1 * cubic * math.sqrt(0.75 * room[j, 2])
-        if error > allowed:
-            high = middle - 1
-        else:
-            low = middle
-            found[3], found[4] = 2.0 * middle, error
+    return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * every)
 
 
 @jit(inner=True)
 def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, room, found):
     """Number of nodes after which the terms add up to less than the tolerance, and their bound; infinite if unknown.
 
-    Then from which node on single precision errs by less than an eighth of the tolerance, by `add_nodes` and by `add_far_nodes`.
+    Then from which node on single precision errs by less than an eighth of the tolerance.
     They go to ``found``.
     """
     smallest = math.inf
     for j in range(a.size):
         smallest = min(smallest, abs(a[j]))
     step = 2.0 * math.pi / period
-    found[3] = found[4] = found[5] = found[6] = math.inf
+    found[3] = found[4] = found[5] = math.inf
     # Terms on (k, growth k] are at most the one at k; from where every |φ| is 2/y on, they fall at least as k^−3.
     start, growth, last, goes_on = 8.0, 1.25, -1, True
     while goes_on:
@@ -141,15 +79,12 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, room, f
         k = start
         for lane in range(DOUBLES):
             last += 1
-            bound, whole, far_whole = _term_bound(lane, room, a_i, p_i, scale, slack)
+            bound, whole = _term_bound(lane, room, a_i, p_i, scale, slack)
             bound /= period
             bounds[last, 0] = k
             bounds[last, 1] = bound
-            rounding = SINGLE / period * math.sqrt(k)
-            if found[5] == math.inf and rounding * whole < 0.125 * tolerance:
+            if found[5] == math.inf and SINGLE / period * math.sqrt(k) * whole < 0.125 * tolerance:
                 found[5] = k
-            if found[6] == math.inf and rounding * far_whole < 0.125 * tolerance:
-                found[6] = k
             goes_on = last < bounds.shape[0] - 1 and (step * k * smallest <= TURNED or bound * k >= 0.1 * tolerance)
             if not goes_on:
                 break
@@ -172,9 +107,8 @@ def count_nodes(period, a_i, p_i, a, p, scale, slack, tolerance, bounds, room, f
         rest += piece
         last -= 1
     found[3], found[4] = bounds[last, 0], rest
-    for single in (5, 6):
-        if bounds[last, 0] < 4.0 * found[single]:
-            found[single] = math.inf
+    if bounds[last, 0] < 4.0 * found[5]:
+        found[5] = math.inf
 
 
 @jit(inner=True)
