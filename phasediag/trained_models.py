@@ -156,7 +156,7 @@ def of_seed(values, which):
 
 def _excess(importance, density, activation, weights, bias, loss, gradient_norm):
     """Return how far the losses of single models of all cells lie above the bottoms of their basins."""
-    n_density, n_importance, m, n = weights.shape
+    m, n = weights.shape[-2:]
     if n > MOST_SETTLED:
         return gradient_norm**2 / (2 * density[:, None] * loss)
     control, densities = (x.reshape(-1, n) for x in _controls(n, importance, density))

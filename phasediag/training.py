@@ -10,19 +10,17 @@ import numpy as np
 
 from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
-from ._training.chunks import FEWEST_BATCHED, Chunk, engine, run_chunks, split
+from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
-from ._training.streams import stream_key
+from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 from .model import ToyModel
 
 GRADIENTS = ("minibatch", "population")
 WEIGHT_DECAY = {"adamw": 0.01, "adam": 0.0, "sgd": 0.0}  # PyTorch's defaults
 N_RECORDED = 17
-STARTS, MINIBATCHES = 0, 1  # what a seed is used for
 # Single precision holds the squared gradients up to here.
 LARGEST_START, LARGEST_IMPORTANCE = 1e6, 1e15
-CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +102,9 @@ class TrainingRun:
 def train(
     model,
     *,
-    n_models,
-    n_steps,
-    batch_size=None,
+    n_models=10,
+    n_steps=10_000,
+    batch_size=1024,
     learning_rate=1e-3,
     optimizer="adamw",
     schedule="constant",
@@ -126,7 +124,7 @@ def train(
     model : ToyModel
     n_models, n_steps : int
     batch_size : int
-        Samples of a minibatch, those without an active feature included. Not needed for the population's gradient.
+        Samples of a minibatch, those without an active feature included. The population's gradient needs none.
     learning_rate : float
         Of the loss Σ_i importance_i (x_i − x'_i)² / n_features, averaged over the minibatch, as in the paper's notebook.
     optimizer : {"adamw", "adam", "sgd"}
@@ -178,12 +176,7 @@ def train(
         initial_weights=initial_weights,
         initial_bias=initial_bias,
     )
-    needless = gradient == "population" and batch_size is None
-    options |= common_options(
-        n_steps, 1 if needless else batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed
-    )
-    if needless:
-        options["batch_size"] = None
+    options |= common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     n_threads = thread_count(n_threads)
     recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))
     check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
@@ -254,7 +247,7 @@ def starting_points(model, options):
     weights, bias = options["initial_weights"], options["initial_bias"]
     if weights is None:
         generator = np.random.default_rng(np.random.SeedSequence(options["seed"], spawn_key=(STARTS,)))
-        weights = generator.normal(size=shape) * np.sqrt(2 / sum(shape[1:]))
+        weights = generator.normal(size=shape) * spread_of_starts(*shape[1:])
     bias = np.zeros(shape[2]) if bias is None else bias
     dtype = np.float64 if options["gradient"] == "population" else np.float32
     return _models("initial_weights", weights, shape).astype(dtype), _models("initial_bias", bias, shape[::2]).astype(dtype)

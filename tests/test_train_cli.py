@@ -1,7 +1,6 @@
 """The command line's training: what it prints, how it stops, how it goes on."""
 
 import json
-import signal
 import subprocess
 import sys
 
@@ -69,26 +68,43 @@ def test_trained_diagram_reaches_every_option(run, tmp_path):
     assert facts["theory"] == "trained" and np.shape(facts["phase"]) == (5, 4)
 
 
-def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, wait_for, finished_portions):
+INTERRUPTED = """
+import os, signal, sys
+from phasediag._training.store import Store
+from phasediag.cli import main
+
+kept, write = [], Store.write
+
+def interrupted(*arguments):
+    write(*arguments)
+    kept.append(arguments)
+    if len(kept) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+
+Store.write = interrupted
+main(sys.argv[1:])
+"""
+"""A command whose user presses Ctrl-C just when the third portion is on disk, however fast the machine."""
+
+
+def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, finished_portions):
     """SIGINT: exit code 130, one line that says how to go on, finished models kept; then the bits of an unbroken run."""
     store, path = tmp_path / "store", tmp_path / "trained.npz"
-    command = [sys.executable, "-m", "phasediag", "diagram", "--theory", "trained", *AXES, "--n-seeds", "6",
-               "--n-steps", "200000", "--store", str(store), "--output", str(path)]  # fmt: skip
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(lambda: finished_portions(store) >= 3, process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130 and out == ""
-    assert err == f"phasediag: stopped; the same command goes on from {store}\n"
-    kept = finished_portions(store)
-    assert 3 <= kept < 30 and not path.exists()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    arguments = ["diagram", "--theory", "trained", *AXES, "--n-seeds", "6", "--n-steps", "20000",
+                 "--store", str(store), "--output", str(path)]  # fmt: skip
+
+    def command(*program):
+        return subprocess.run(
+            [sys.executable, *program, *arguments], env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    stopped = command("-c", INTERRUPTED)
+    assert stopped.returncode == 130 and stopped.stdout == ""
+    assert stopped.stderr == f"phasediag: stopped; the same command goes on from {store}\n"
+    assert finished_portions(store) == 3 and not path.exists()
+    done = command("-m", "phasediag")
     assert done.returncode in (0, 1) and finished_portions(store) == 30
-    expected = trained_phase_diagram(2, 1, **GRID, n_seeds=6, n_steps=200_000)
+    expected = trained_phase_diagram(2, 1, **GRID, n_seeds=6, n_steps=20_000)
     assert np.array_equal(PhaseDiagram.load(path).trained.weights, expected.trained.weights)
 
 

@@ -228,7 +228,7 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(weight_decay=np.nan), "weight_decay must be finite and ≥ 0, got nan"),
         (dict(independent="no"), "independent must be True or False, got 'no'"),
         (dict(reduction="median"), 'reduction must be one of "paper", "best", got'),
-        (dict(seed=-1), "seed must be a whole number ≥ 0, got -1"),
+        (dict(seed=-1), "seed must be None, a whole number ≥ 0 or a numpy Generator, got -1"),
         (dict(n_threads=0), "n_threads must be a whole number ≥ 1, got 0"),
         (dict(executor="x"), "executor must be a concurrent.futures.Executor, got 'x'"),
         (dict(importance=[1, 1e39]), r"importance must be at most 1e\+15 for training, got 1e\+39"),

@@ -1,11 +1,14 @@
 """Training runs: what they return, what they repeat, what they refuse."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel, TrainingRun, expected_loss, expected_loss_and_gradient, train
+from phasediag.cli import commands
 
 SMALL = dict(n_models=5, n_steps=30, batch_size=64, seed=7)
 
@@ -160,8 +163,8 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(schedule="step"), "schedule must be one of"),
         (dict(gradient="exact"), "gradient must be one of"),
         (dict(independent=1), "independent must be True or False, got 1"),
-        (dict(seed=-1), "seed must be a whole number ≥ 0, got -1"),
-        (dict(seed="a"), "seed must be a whole number"),
+        (dict(seed=-1), "seed must be None, a whole number ≥ 0 or a numpy Generator, got -1"),
+        (dict(seed="a"), "seed must be None, a whole number ≥ 0 or a numpy Generator, got 'a'"),
         (dict(n_threads=0), "n_threads must be a whole number ≥ 1, got 0"),
         (dict(initial_weights=np.ones((3, 2))), r"initial_weights must have shape \(…, 2, 3\)"),
         (dict(initial_weights=np.ones((4, 2, 3))), r"initial_weights must have shape \(2, 3\) or \(5, 2, 3\)"),
@@ -208,11 +211,15 @@ def test_the_population_s_gradient_trains_many_features():
     assert run.loss[0] == pytest.approx(expected_loss(model, run.weights[0], run.bias[0], "enumeration"), rel=1e-3)
 
 
-def test_the_population_s_gradient_needs_no_batch_size():
-    """Whatever the number of features, 9 included, from which minibatches come from other engines."""
-    for n in (8, 9):
-        run = train(ToyModel(2, np.ones(n), 0.5), n_models=2, n_steps=2, gradient="population", seed=0)
-        assert run.options["batch_size"] is None and np.all(np.isfinite(run.loss))
+@pytest.mark.parametrize("gradient", ["minibatch", "population"])
+@pytest.mark.parametrize("n", [8, 9])
+def test_a_run_needs_no_batch_size(gradient, n):
+    """Whatever the number of features and the gradient; the defaults are those of the command line."""
+    run = train(ToyModel(2, np.ones(n), 0.5), n_models=2, n_steps=2, gradient=gradient, seed=0)
+    assert run.options["batch_size"] == 1024 and np.all(np.isfinite(run.loss))
+    options = {option.name: option.default for option in commands.commands["train"].params}
+    for name in ("n_models", "n_steps", "batch_size", "learning_rate", "optimizer", "schedule", "gradient"):
+        assert signature(train).parameters[name].default == options[name]
 
 
 def test_a_diverging_population_run_names_the_learning_rate():

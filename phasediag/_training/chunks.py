@@ -14,6 +14,7 @@ from .._compiling.vectors import LANES
 from .engines import Patterns
 from .large_engines import Batched, Dense, Sparse
 
+CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
 SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
 FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
@@ -105,7 +106,7 @@ def engine(chunk):
 
 def split(chunk, n_workers):
     """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
-    n_models, kind = len(chunk.weights), Patterns if chunk.batch_size is None else engine(chunk)
+    n_models, kind = len(chunk.weights), engine(chunk)
     unit = LANES if kind in SIDE_BY_SIDE else 1
     size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
     return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]

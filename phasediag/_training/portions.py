@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._compiling.vectors import LANES
-from ..training import CHUNK_OPTIONS, MINIBATCHES, STARTS
-from .chunks import MOST_TOGETHER, SIDE_BY_SIDE, Chunk, engine
-from .streams import stream_key
+from .chunks import CHUNK_OPTIONS, MOST_TOGETHER, SIDE_BY_SIDE, Chunk, engine
+from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
 MOST_WORK = 4e10
 """Work of a portion, in samples times operations per sample, rounded up to whole vectors of models: some seconds."""
@@ -56,7 +55,7 @@ class Portion:
         weights = np.empty((len(cells), m, n))
         for i, cell in enumerate(cells):
             sequence = np.random.SeedSequence(seed, spawn_key=(STARTS, at, self.replicate, cell))
-            weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * np.sqrt(2 / (m + n))
+            weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
         importance = np.ones((len(cells), n))
         importance[:, -1] = self.importance

@@ -22,12 +22,18 @@ from numba.extending import intrinsic
 from .._compiling.jit import jit
 from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, held, pointer, splat_ir, variables
 
+STARTS, MINIBATCHES = 0, 1  # what a seed is used for
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
 
 
 def stream_key(seed, *cell):
     """Return the 128-bit key, shape (2,) uint64, of the stream of ``cell`` under a sequence of seed words."""
     return np.random.SeedSequence(seed, spawn_key=cell).generate_state(2, np.uint64)
+
+
+def spread_of_starts(n_hidden, n_features):
+    """Return the standard deviation of starting weights: Xavier's normal law."""
+    return np.sqrt(2 / (n_hidden + n_features))
 
 
 def _mix(builder, word):
