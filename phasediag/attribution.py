@@ -8,6 +8,7 @@ import numpy as np
 from ._arguments import thread_count
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
+from .model import cell_controls
 from .phases import classify_many
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
@@ -87,9 +88,7 @@ def attribute(trained, exact, *, n_threads=None):
     np.put_along_axis(examined, best[..., None], True, axis=-1)
     rows, columns, _ = where = np.nonzero(examined)
     points = flatten(models.weights, models.bias)[where]
-    importance = np.ones((len(points), n))
-    importance[:, -1] = trained.importance[columns]
-    density = np.repeat(trained.density[rows, None], n, axis=1)
+    importance, density = cell_controls(n, trained.importance[columns], trained.density[rows])
     ends = _descend(points, m, importance, density, trained.activation == "relu", thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])

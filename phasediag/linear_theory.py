@@ -69,7 +69,7 @@ def linear_minimum(model):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     one_of("model.activation", model.activation, ("linear",))
     p = model.feature_density
-    lost = model.importance * p * (4 - 3 * p) / 12
+    lost = model.importance * model.feature_variance
     features = np.argsort(-lost, kind="stable")[: model.n_hidden]
     weights = np.zeros((model.n_hidden, model.n_features))
     weights[np.arange(model.n_hidden), features] = 1.0

@@ -75,6 +75,16 @@ class ToyModel:
         return np.broadcast_to(np.asarray(self.density), self.importance.shape)
 
     @property
+    def feature_variance(self):
+        """Variance of each feature, shape (n_features,)."""
+        return variance(self.feature_density)
+
+    @property
+    def is_relu(self):
+        """Whether the output layer rectifies."""
+        return self.activation == "relu"
+
+    @property
     def loss_scale(self):
         """Σ_i importance_i E x_i², the expected loss of x' = 0."""
         return float(self.importance @ self.feature_density / 3)
@@ -138,7 +148,7 @@ class ToyModel:
             raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
         hidden = np.atleast_2d(x) @ np.swapaxes(weights, -1, -2)
         output = hidden @ weights + bias[..., None, :]
-        if self.activation == "relu":
+        if self.is_relu:
             output = np.maximum(output, 0.0)
         return output[..., 0, :] if x.ndim == 1 else output
 
@@ -160,9 +170,25 @@ class ToyModel:
         return np.where(active, generator.random(shape), 0.0)
 
 
+def variance(density):
+    """Return E x² − (E x)² of a feature of some density: a number, an array or an expression."""
+    return density / 3 - density**2 / 4
+
+
+def cell_controls(n_features, importance, density):
+    """Return importance and density of every feature in cells of a diagram, shape (2, …, n_features).
+
+    ``importance`` and ``density``, which broadcast, are the cells'; the importance is the last feature's, the others have 1.
+    """
+    controls = np.ones((2, *np.broadcast(importance, density).shape, n_features))
+    controls[0, ..., -1] = importance
+    controls[1] = np.asarray(density)[..., None]
+    return controls
+
+
 def cell_model(n_features, n_hidden, importance, density, activation):
-    """Return the ToyModel of a diagram's cell: the last feature has this importance, the others 1."""
-    return ToyModel(n_hidden, [*[1.0] * (n_features - 1), importance], float(density), activation)
+    """Return the ToyModel of a diagram's cell."""
+    return ToyModel(n_hidden, cell_controls(n_features, importance, density)[0], float(density), activation)
 
 
 def _frozen(array):

@@ -8,7 +8,7 @@ from math import comb
 import sympy
 
 from ._arguments import one_of
-from .model import ACTIVATIONS
+from .model import ACTIVATIONS, variance
 
 IMPORTANCE = sympy.Symbol("importance", positive=True)
 DENSITY = sympy.Symbol("density", positive=True)
@@ -92,9 +92,8 @@ def _feature_loss(own, others, bias, density, chamber):
 
 def _linear_feature_loss(own, others, bias, density, _):
     """E (x_i − own x_i − others·x − bias)² = mean² + variance."""
-    variance = density / 3 - density**2 / 4
     mean = (1 - own - sum(others)) * density / 2 - bias
-    return sympy.expand(mean**2 + ((1 - own) ** 2 + sum(a**2 for a in others)) * variance)
+    return sympy.expand(mean**2 + ((1 - own) ** 2 + sum(a**2 for a in others)) * variance(density))
 
 
 def _clipped_moment(weights, bias, power, chamber):

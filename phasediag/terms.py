@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._loss.evaluation import evaluate
+from ._loss.evaluation import evaluate_rows
 from .loss import expected_loss
 from .model import ToyModel
 
@@ -94,18 +94,14 @@ def loss_terms(model, weights, bias):
 
 
 def _by_active(model, weights, bias):
+    """Each number of active features' part of the loss, shape (…, n_features + 1): a set's loss is that of densities 0 and 1."""
     n = model.n_features
     active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     p = model.feature_density
     probability = np.prod(np.where(active, p, 1 - p), axis=-1)
-    by_set = evaluate(
-        model,
-        np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:])),
-        np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n)),
-        "enumeration",
-        0,
-        density=active.astype(float),
-    )[0]
+    weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:]))
+    bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n))
+    by_set = evaluate_rows(weights, bias, model.importance, active.astype(float), model.is_relu, "enumeration", 0)[0]
     by_set = probability * (by_set @ model.importance)
     count = active.sum(axis=-1)
     return np.stack([by_set[..., count == k].sum(axis=-1) for k in range(n + 1)], axis=-1)
@@ -130,9 +126,8 @@ def _relu_parts(model, weights, bias):
 def _linear_parts(model, weights, bias):
     p, importance = model.feature_density, model.importance
     gram = np.swapaxes(weights, -1, -2) @ weights
-    variance = p * (4 - 3 * p) / 12
     residual = np.eye(model.n_features) - gram
-    spread = importance[:, None] * residual**2 * variance
+    spread = importance[:, None] * residual**2 * model.feature_variance
     benefit = np.diagonal(spread, axis1=-2, axis2=-1)
     interference = np.where(np.eye(model.n_features, dtype=bool), 0.0, spread).sum(axis=-1)
     return benefit, interference, importance * (residual @ (p / 2) - bias) ** 2

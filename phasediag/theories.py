@@ -6,6 +6,7 @@ import numpy as np
 
 from ._minimizing.landscape import Landscape
 from .candidates import configurations
+from .model import variance
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 
@@ -71,8 +72,7 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
             row = rows.stop
         for i in configuration.dropped:
             bias[k][..., i] = density[:, None] / 2
-            variance = (density / 3 - density**2 / 4)[:, None]
-            losses[k] += variance * (importance if i == n_features - 1 else 1.0)
+            losses[k] += variance(density)[:, None] * (importance if i == n_features - 1 else 1.0)
     phases = classify_many(weights.reshape(-1, n_hidden, n_features))
     phases = np.array([*phases, None], dtype=object)[:-1].reshape(shape)
     winner, fields = _lowest(losses, phases)
@@ -127,9 +127,7 @@ def landscape_fields(landscape):
     where = np.repeat(np.arange(len(cells)), counts)
     x = np.array([point.x for point in points])
     weights, bias = x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
-    importance = np.ones((len(points), n))
-    importance[:, -1] = landscape.importance[where % shape[1]]
-    losses = np.sum(importance * np.array([point.feature_loss for point in points]), axis=1)
+    losses = np.sum(landscape.control([cells[k] for k in where])[0] * np.array([point.feature_loss for point in points]), axis=1)
     phases = classify_many(weights)
     names = tuple(dict.fromkeys(phase.name for phase in phases))
     table = np.full((len(names), len(cells)), np.nan)

@@ -10,7 +10,7 @@ from ._arguments import one_of
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
-from .model import cell_model
+from .model import cell_controls, cell_model
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 
@@ -96,7 +96,7 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
     flat = weights.reshape(-1, n_hidden, n).astype(np.float64)
     phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
     rows = cell_model(n, n_hidden, importance[0], density[0], activation).check_parameters(weights, bias)
-    controls = _controls(n, importance, density)
+    controls = cell_controls(n, importance, density[:, None])
     losses, *gradient, _, _ = rows_loosely(*rows, *controls[:, :, :, None], activation == "relu", 1)
     loss = (losses @ controls[0][..., None])[..., 0]
     gradient_norm = np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient))
@@ -159,19 +159,11 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
     m, n = weights.shape[-2:]
     if n > MOST_SETTLED:
         return gradient_norm**2 / (2 * density[:, None] * loss)
-    control, densities = (x.reshape(-1, n) for x in _controls(n, importance, density))
+    control, densities = (x.reshape(-1, n) for x in cell_controls(n, importance, density[:, None]))
     start = flatten(weights, bias).astype(np.float64).reshape(-1, (m + 1) * n)
     points = settle(start, m, control, densities, relu=activation == "relu", radius=0.1)
     bottom = (control * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
-
-
-def _controls(n_features, importance, density):
-    """Return importance and density of every feature in every cell, two arrays of shape (n_density, n_importance, n_features)."""
-    controls = np.ones((2, density.size, importance.size, n_features))
-    controls[0, ..., -1] = importance
-    controls[1] = density[:, None, None]
-    return controls
 
 
 def _text(values, shape):

@@ -277,7 +277,7 @@ def _chunk(model, options, weights, bias, recorded):
     return Chunk(
         importance=np.broadcast_to(model.importance, bias.shape),
         density=model.feature_density,
-        relu=model.activation == "relu",
+        relu=model.is_relu,
         weights=weights,
         bias=bias,
         independent=independent,

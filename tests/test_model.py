@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from phasediag import (
     loss_terms,
     optimal_bias,
 )
+from phasediag.model import cell_controls, cell_model, variance
 
 
 def test_reconstruct_is_the_definition_written_out():
@@ -118,3 +120,24 @@ def test_bad_parameters_are_named():
     ]:
         with pytest.raises(ValueError, match=message):
             model.reconstruct(np.ones(2), weights, bias)
+
+
+def test_controls_of_cells_are_those_of_their_models():
+    """The last feature has a cell's importance, the others 1, and all its density; axes broadcast."""
+    importance, density = np.array([0.2, 0.7, 3.0]), np.array([0.1, 1.0])
+    both = cell_controls(4, importance, density[:, None])
+    assert [part.shape for part in both] == [(2, 3, 4)] * 2
+    for i, j in np.ndindex(2, 3):
+        model = cell_model(4, 2, importance[j], density[i], "relu")
+        assert model == ToyModel(2, [1.0, 1.0, 1.0, importance[j]], density[i])
+        assert np.array_equal(both[0][i, j], model.importance) and np.array_equal(both[1][i, j], model.feature_density)
+
+
+def test_variance_is_that_of_samples():
+    """p/3 − p²/4, to four standard errors; an expression gives the same."""
+    model = ToyModel(1, np.ones(4), [0.05, 0.3, 0.8, 1.0])
+    deviations = (model.sample(200_000, seed=0) - model.feature_density / 2) ** 2
+    error = deviations.std(axis=0) / np.sqrt(len(deviations))
+    assert np.all(np.abs(deviations.mean(axis=0) - model.feature_variance) < 4 * error)
+    exact = variance(sympy.Rational(3, 10))
+    assert float(exact) == pytest.approx(model.feature_variance[1], rel=1e-15)

@@ -7,7 +7,7 @@ from .._minimizing.flat import flatten
 from .._minimizing.starts import starting_points
 from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, invariants, settle
 from ..candidates import configurations
-from ..model import cell_model
+from ..model import cell_controls, cell_model
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .blocks import blocks, separated
 from .contenders import Contenders
@@ -43,8 +43,7 @@ class Solver:
         self.contenders = Contenders(self)
 
     def control(self, u):
-        importance, density = point(u)
-        return np.array([*[1.0] * (self.n - 1), importance]), np.full(self.n, density)
+        return cell_controls(self.n, *point(u))
 
     def solve(self, state, u):
         """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""

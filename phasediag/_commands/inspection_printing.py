@@ -88,7 +88,7 @@ def _print_features(result):
     )
     parts = {"in all": weighted, "benefit": terms.benefit, "interference": terms.interference, "bias": terms.bias_part}
     meaning = "by feature"
-    if model.activation == "relu":
+    if model.is_relu:
         parts["2+ active"] = weighted - terms.benefit - terms.interference - terms.bias_part
         meaning = "by output; only it active: benefit, only another: interference, none: bias, two or more"
     click.echo(f"\nshares of the loss in per cent, {meaning}")

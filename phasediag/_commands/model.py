@@ -35,11 +35,9 @@ Examples
 def minimize(n_features, n_hidden, importance, density, activation, n_starts, seed, output, as_json):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
     check_file("output", output, PICTURES)
-    from .._arguments import whole_number
     from ..minima import minimize as minima_of
     from . import printing
 
-    whole_number("seed", seed, 0)
     model = _model(n_features, n_hidden, importance, density, activation)
     minima = minima_of(model, n_starts=n_starts, seed=seed)
     if as_json:
@@ -129,13 +127,11 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     models; pickles are not read.
     """
     check_file("output", output, PICTURES)
-    from .._arguments import whole_number
     from .._weight_files import read_weights
     from ..inspection import inspect as inspection_of
     from . import inspection_printing
     from .printing import print_json
 
-    whole_number("seed", seed, 0)
     found = read_weights(file, **reading)
     model = _model(found.weights.shape[1], found.weights.shape[0], importance, density, activation)
     bias, source = _bias(model, found, reading["bias"])
@@ -167,10 +163,10 @@ def _bias(model, found, wish):
 def _model(n_features, n_hidden, importance, density, activation):
     """The model of options that take one number or a list; one importance is the extra feature's."""
     from .._arguments import sizes
-    from ..model import ToyModel
+    from ..model import ToyModel, cell_controls
 
     n_features, n_hidden = sizes(n_features, n_hidden)
-    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
+    importance = cell_controls(n_features, importance[0], 1.0)[0] if len(importance) == 1 else importance
     if len(importance) != n_features:
         raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
     return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)

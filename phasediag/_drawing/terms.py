@@ -41,7 +41,7 @@ def draw_loss_terms(terms, ax):
         artists[name] = ax.bar(at, value, bottom=height, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=label)
         height = height + value
     names = [str(i + 1) for i in at]
-    if terms.model.activation == "relu":
+    if terms.model.is_relu:
         label, colour, hatch = PARTS["several"]
         rest = terms.by_active[2:].sum()
         artists["several"] = ax.bar([n + 0.5], rest, color=colour, hatch=hatch, edgecolor="0.4", linewidth=0.6, label=label)

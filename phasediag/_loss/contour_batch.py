@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..model import variance
 from .contour import contour_loss_gradient
 
 MOST_NODES = 2**16
@@ -21,10 +22,10 @@ def integrate(weights, bias, importance, density, order, tolerance, losses, weig
         weights_gradient, bias_gradient = np.empty(weights.shape), np.empty(bias.shape)
     gram = np.swapaxes(weights, 1, 2) @ weights
     mean = bias + (gram @ (density / 2)[..., None])[..., 0]
-    variance = (gram**2 @ (density / 3 - density**2 / 4)[..., None])[..., 0]
+    spread = (gram**2 @ variance(density)[..., None])[..., 0]
     nothing = np.sum(importance * density, axis=1) / 3  # the loss of x' = 0
     # the unit of the kernel's tolerance: what it bounds the terms by
-    scale = nothing + np.sum(importance * (variance + np.maximum(mean, 0) ** 2), axis=1)
+    scale = nothing + np.sum(importance * (spread + np.maximum(mean, 0) ** 2), axis=1)
     share = np.maximum(nothing / scale, LEAST_SHARE)
     slope_tolerance = SLOPES * tolerance if order else np.inf
     declined = np.zeros(len(bias), dtype=bool)

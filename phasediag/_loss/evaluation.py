@@ -21,10 +21,9 @@ TOLERANCES = (TOLERANCE, 1e-9, 1e-6, 1e-3)
 NEGLIGIBLE = 1e-100
 
 
-def evaluate(model, weights, bias, method, order, *, density=None, **accuracy):
-    """As `evaluate_rows`, of parameters from `ToyModel.check_parameters`; ``density`` replaces the model's."""
-    density = model.feature_density if density is None else density
-    return evaluate_rows(weights, bias, model.importance, density, model.activation == "relu", method, order, **accuracy)
+def evaluate(model, weights, bias, method, order, **accuracy):
+    """As `evaluate_rows`, of parameters from `ToyModel.check_parameters`."""
+    return evaluate_rows(weights, bias, model.importance, model.feature_density, model.is_relu, method, order, **accuracy)
 
 
 def evaluate_rows(weights, bias, importance, density, relu, method, order, *, tolerance=TOLERANCE, strict=True):
@@ -93,7 +92,7 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
 
 def evaluate_loosely(model, weights, bias, order, tolerances=TOLERANCES):
     """As `rows_loosely`, of one model's parameters."""
-    return rows_loosely(weights, bias, model.importance, model.feature_density, model.activation == "relu", order, tolerances)
+    return rows_loosely(weights, bias, model.importance, model.feature_density, model.is_relu, order, tolerances)
 
 
 def rows_loosely(weights, bias, importance, density, relu, order, tolerances=TOLERANCES):

@@ -15,7 +15,7 @@ import numpy as np
 
 from .._arguments import stream
 from .._array_files import check_writable
-from ..model import cell_model
+from ..model import cell_controls, cell_model
 from .search_state import SearchState
 from .starts import random_starts, starting_points
 from .stationary_points import invariants, settle
@@ -74,9 +74,7 @@ class Landscape:
     def control(self, cells):
         """Importance and density of every feature at the cells, two arrays of shape (n_cells, n_features)."""
         rows, columns = np.array(cells).T
-        importance = np.ones((len(cells), self.n_features))
-        importance[:, -1] = self.importance[columns]
-        return importance, np.repeat(self.density[rows][:, None], self.n_features, axis=1)
+        return cell_controls(self.n_features, self.importance[columns], self.density[rows])
 
     def explore(self, *, n_starts=24, seed=0, n_threads=1, progress=None, checkpoint=None):
         """Search until no cell learns of a new minimum.

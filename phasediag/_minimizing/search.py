@@ -18,7 +18,7 @@ def settled_minima(model, n_starts, generator):
 def settle_model(model, points, **limits):
     """As `settle`, of points (n_points, size) that share one model."""
     control = (np.broadcast_to(part, (len(points), model.n_features)) for part in (model.importance, model.feature_density))
-    return settle(points, model.n_hidden, *control, relu=model.activation == "relu", **limits)
+    return settle(points, model.n_hidden, *control, relu=model.is_relu, **limits)
 
 
 def equal_classes(model):
@@ -32,7 +32,7 @@ def _descend_with_scipy(model, start, store):
     from scipy.optimize import minimize as scipy_minimize
 
     def scaled(x):
-        loss = newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.activation == "relu", 1, store)
+        loss = newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.is_relu, 1, store)
         return loss, newton.gradient_of(store).copy()
 
     return scipy_minimize(scaled, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}).x

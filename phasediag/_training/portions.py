@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._compiling.vectors import LANES
+from ..model import cell_controls
 from .chunks import CHUNK_OPTIONS, MOST_TOGETHER, SIDE_BY_SIDE, Chunk, engine
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
@@ -57,11 +58,10 @@ class Portion:
             sequence = np.random.SeedSequence(seed, spawn_key=(STARTS, at, self.replicate, cell))
             weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
-        importance = np.ones((len(cells), n))
-        importance[:, -1] = self.importance
+        importance, density = cell_controls(n, self.importance, self.density)
         return Chunk(
             importance=importance,
-            density=np.full(n, self.density),
+            density=density[0],
             relu=self.activation == "relu",
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
