@@ -10,7 +10,7 @@ from scipy import stats
 from phasediag import ToyModel, expected_loss_and_gradient, train
 from phasediag._training.chunks import engine, split
 from phasediag._training.engines import Patterns
-from phasediag._training.large_engines import Batched, Dense, Sparse
+from phasediag._training.large_engines import Batched, Dense
 from phasediag._training.streams import PatternLaw, alias_table, binomial_law
 
 # (engine, n_features, n_hidden, density, batch_size): every engine, ragged sizes, and batches of more than one block
@@ -23,9 +23,10 @@ CASES = [
     (Dense, 9, 4, 0.9, 700),
     (Dense, 20, 5, np.linspace(0.3, 1, 20), 130),
     (Dense, 40, 13, 0.7, 20_000),
-    (Sparse, 20, 5, 0.02, 1025),
-    (Sparse, 33, 7, np.linspace(0.001, 0.05, 33), 500),
-    (Sparse, 100, 20, 0.03, 600),
+    (Batched, 20, 5, 0.02, 1025),
+    (Batched, 33, 7, np.linspace(0.001, 0.05, 33), 500),
+    (Batched, 100, 20, 0.03, 600),
+    (Dense, 1001, 3, 0.01, 40),
 ]
 
 
@@ -37,7 +38,7 @@ def test_one_step_follows_the_gradient_of_the_minibatch(
 ):
     """An SGD step of length 1 is the double-precision gradient of the same samples to single-precision rounding."""
     chunk = make_chunk(n, m, density, batch_size, relu=relu, independent=independent)
-    assert engine(chunk) is (Batched if kind is Sparse and not independent else kind)
+    assert engine(chunk) is (Dense if independent and kind is Batched else kind)
     weights, bias = chunk.train()
     for model in range(3):
         x = engine(chunk)(chunk).minibatch(0, model)
@@ -102,7 +103,7 @@ def test_models_do_not_notice_their_chunk(kind, n, m, density, batch_size, indep
 
 @pytest.mark.parametrize(
     ("kind", "n", "m", "density"),
-    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8), (Sparse, 12, 8, 0.03)],
+    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8)],
 )
 def test_the_mean_gradient_of_minibatches_is_the_exact_one(kind, n, m, density, make_chunk):
     """Over many independent minibatches the mean gradient lies within five standard errors of the population's."""
@@ -141,21 +142,6 @@ def test_the_mean_gradient_of_shared_lists_is_the_exact_one(make_chunk):
         exact = np.concatenate([exact[0], exact[1][None]]) / n
         error = (gradient[:, i].mean(axis=0) - exact) / (gradient[:, i].std(axis=0) / np.sqrt(n_steps) + 1e-8)
         assert 0.1 < np.abs(error).max() < 5
-
-
-@pytest.mark.parametrize("n_models", [1, 3])
-def test_few_models_see_what_many_would(n_models):
-    """A run of too few models to fill the lanes sees the minibatches of a larger one and follows the same gradients."""
-    n, m = 20, 5
-    model = ToyModel(m, np.ones(n), 0.05)
-    weights = np.random.default_rng(0).normal(size=(m, n)) / 2
-    few, many = (
-        train(model, n_models=k, n_steps=30, batch_size=1100, learning_rate=0.01, seed=4, initial_weights=weights)
-        for k in (n_models, 5)
-    )
-    assert np.array_equal(few.minibatch(7, n_models - 1), many.minibatch(7, 4))
-    assert np.allclose(few.weights, many.weights[:n_models], rtol=0, atol=1e-5)
-    assert np.all(few.weights == few.weights[0]) and np.all(many.weights == many.weights[0])
 
 
 @pytest.mark.parametrize(("m", "usual"), [(4, 0.9), (8, 0.01)])

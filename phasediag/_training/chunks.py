@@ -12,14 +12,14 @@ import numpy as np
 
 from .._compiling.vectors import LANES
 from .engines import Patterns
-from .large_engines import Batched, Dense, Sparse
+from .large_engines import Batched, Dense
 
 CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
 SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
 FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
 MOST_BATCHED = 1000  # features, of which sixteen models' sums take 64 MB
-MOST_TOGETHER = {Patterns: 256, Dense: 64, Sparse: 64, Batched: 64}  # models of one chunk
+MOST_TOGETHER = {Patterns: 256, Dense: 64, Batched: 64}  # models of one chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Chunk:
     recorded : tuple of int
         Numbers of steps after which the parameters are recorded.
     few : bool
-        Whether the whole run has too few models to fill the lanes of `Batched`: `Sparse` then takes the same stream.
+        Whether the whole run has too few models to fill the lanes of `Batched`.
     """
 
     importance: np.ndarray
@@ -97,11 +97,10 @@ def engine(chunk):
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    active, step = chunk.density.sum(), 0.035 * n**2 * m / chunk.batch_size
-    dense = n * (0.065 * m + 0.18)
-    if chunk.independent:
-        return Sparse if 2 + 0.3 * n + active * (6.5 + 1.2 * -(-n // LANES)) + step < dense + 0.1 * n else Dense
-    return (Sparse if chunk.few or n > MOST_BATCHED else Batched) if n * (0.057 * active + 0.04) + step < dense else Dense
+    if chunk.independent or chunk.few or n > MOST_BATCHED:
+        return Dense
+    batched = n * (0.057 * chunk.density.sum() + 0.04) + 0.035 * n**2 * m / chunk.batch_size
+    return Batched if batched < n * (0.065 * m + 0.18) else Dense
 
 
 def split(chunk, n_workers):

@@ -7,13 +7,11 @@ import numpy as np
 from .._compiling.vectors import LANES
 from . import batched
 from .engines import Trainer, aligned, blocks, in_lanes, out_of_lanes
-from .entries import adder
 from .lists import BITS, BLOCK, RARE, WAYS, draw_lists
 from .optimizers import mover
 from .products import outer, product
 from .sgd_batched import block_width, train_batched
 from .sgd_dense import STRIDE, TILE, draw_tile, errors, train_dense
-from .sgd_sparse import preparer, train_sparse, weigher
 from .streams import STATE, alias_table, binomial_law
 
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
@@ -24,32 +22,18 @@ def word_limits(density):
     return (np.clip(np.rint(density * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
 
 
-class _Rows(Trainer):
-    """Many features: one model after another, rows of weights and biases padded by zeros to whole vectors."""
+class Dense(Trainer):
+    """Many features, dense minibatches: one model after another, lanes are samples."""
 
     def set_up(self):
-        """Lay models out one after another."""
-        chunk = self.chunk
-        self.width = -(-self.n // LANES) * LANES
-        self.parameters = aligned(self.n_models * (self.m + 1) * self.width)
-        padded = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
-        padded[:, :-1], padded[:, -1] = chunk.weights, chunk.bias
-        self.importance = aligned(self.n_models * self.n)
+        """Lay models out one after another, rows of weights and biases padded by zeros to whole vectors; allocate tiles."""
+        chunk, n, m = self.chunk, self.n, self.m
+        self.width = -(-n // LANES) * LANES
+        self.parameters = aligned(self.n_models * (m + 1) * self.width)
+        weights, bias = self.current()
+        weights[:], bias[:] = chunk.weights, chunk.bias
+        self.importance = aligned(self.n_models * n)
         self.importance[:] = chunk.importance.ravel()
-
-    def current(self):
-        """Return the models' weights and biases."""
-        rows = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
-        return rows[:, :-1], rows[:, -1]
-
-
-class Dense(_Rows):
-    """Many features, dense minibatches: lanes are samples."""
-
-    def set_up(self):
-        """Allocate the tiles of samples, hidden values and errors."""
-        super().set_up()
-        n, m = self.n, self.m
         tiles = -(-self.chunk.batch_size // TILE)
         self.x = aligned(n * STRIDE * (tiles if tiles * n * STRIDE <= ROOM else 1))
         most = word_limits(self.chunk.density)
@@ -78,6 +62,11 @@ class Dense(_Rows):
             self.work,
         )  # fmt: skip
 
+    def current(self):
+        """Return the models' weights and biases."""
+        rows = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
+        return rows[:, :-1], rows[:, -1]
+
 
 @lru_cache(maxsize=8)
 def rarity_tables(density, sizes):
@@ -99,10 +88,30 @@ def rarity_tables(density, sizes):
     return sizes[0], table.astype(np.int64), start, cut, alias
 
 
-class _Lists:
-    """Sparse minibatches as lists of active features, which two engines take."""
+class Batched(Trainer):
+    """Many features, sparse minibatches that models share: lanes are models."""
 
-    def set_up_lists(self, row, stride, column):
+    def set_up(self):
+        """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
+        chunk, n, m = self.chunk, self.n, self.m
+        self.width = block_width(n)
+        self.padded = -(-n // self.width) * self.width
+        rows = np.zeros((self.n_models, m + 1, self.padded))
+        rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
+        self.parameters = in_lanes(rows.reshape(self.n_models, -1))
+        self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
+        feature = np.arange(n)
+        place = feature // self.width * self.width * blocks(chunk.batch_size, BLOCK)[0]
+        self._set_up_lists(self.width * LANES, self.width, place + feature % self.width)
+        forms = (n + 1) * self.width * LANES
+        self.work = tuple(aligned(size) for size in (forms, forms * self.padded // self.width, (m + 1) * self.padded * LANES))
+        made = (
+            batched.product(self.width), batched.preparer(self.width, chunk.relu), batched.adder(self.width, chunk.relu),
+            batched.weigher(self.width), mover(self.adam),
+        )  # fmt: skip
+        self.routines = tuple(one.address for one in made)
+
+    def _set_up_lists(self, row, stride, column):
         """Allocate the lists; arguments as of the layout in `draw_lists`."""
         n, self.sizes = self.n, blocks(self.chunk.batch_size, BLOCK)
         block = -(-int(self.sizes[0]) // LANES) * LANES
@@ -119,60 +128,14 @@ class _Lists:
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), those with fewest features first."""
         x = np.zeros((self.chunk.batch_size, self.n))
-        key = self.chunk.keys[model if self.independent else 0]
         for block, end in enumerate(np.cumsum(self.sizes)):
             size = self.sizes[block]
-            n_samples, n_entries = draw_lists(key, step, block, size, self.law, self.layout, 0, self.space)
+            n_samples, n_entries = draw_lists(self.chunk.keys[0], step, block, size, self.law, self.layout, 0, self.space)
             *_, dense, values, _, _, starts, rows, places = self.space
             samples = np.repeat(np.arange(n_samples), np.diff(starts[: n_samples + 1]))
             x[end - size + samples, rows[:n_entries] // self.layout[0]] = -values[:n_entries]
             dense[places[:n_entries]] = 0
         return x
-
-
-class Sparse(_Lists, _Rows):
-    """Many features, sparse minibatches, models one by one: lanes are output features."""
-
-    def set_up(self):
-        """Allocate lists and sums."""
-        super().set_up()
-        n, m, width = self.n, self.m, self.width
-        self.set_up_lists(width, width, np.arange(n))
-        self.work = (aligned((n + 1) * width), aligned((n + 1) * width), aligned((m + 1) * width))
-        made = (mover(self.adam), product(), preparer(), adder(), weigher())
-        self.routines = tuple(one.address for one in made)
-
-    def advance(self, start, stop):
-        """Train from step ``start`` to ``stop``."""
-        chunk = self.chunk
-        train_sparse(
-            self.n, self.m, chunk.relu, self.average, self.routines, self.parameters, self.first, self.second,
-            self.importance, chunk.keys, start, stop, self.sizes, self.law, self.layout, self.scalars, self.space, self.work,
-        )  # fmt: skip
-
-
-class Batched(_Lists, Trainer):
-    """Many features, sparse minibatches that models share: lanes are models."""
-
-    def set_up(self):
-        """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
-        chunk, n, m = self.chunk, self.n, self.m
-        self.width = block_width(n)
-        self.padded = -(-n // self.width) * self.width
-        rows = np.zeros((self.n_models, m + 1, self.padded))
-        rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
-        self.parameters = in_lanes(rows.reshape(self.n_models, -1))
-        self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
-        feature = np.arange(n)
-        place = feature // self.width * self.width * blocks(chunk.batch_size, BLOCK)[0]
-        self.set_up_lists(self.width * LANES, self.width, place + feature % self.width)
-        forms = (n + 1) * self.width * LANES
-        self.work = tuple(aligned(size) for size in (forms, forms * self.padded // self.width, (m + 1) * self.padded * LANES))
-        made = (
-            batched.product(self.width), batched.preparer(self.width, chunk.relu), batched.adder(self.width, chunk.relu),
-            batched.weigher(self.width), mover(self.adam),
-        )  # fmt: skip
-        self.routines = tuple(one.address for one in made)
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""

@@ -11,8 +11,10 @@ from uuid import uuid4
 
 import numpy as np
 
+from .chunks import MOST_PATTERN_FEATURES
+
 AXES = ("density", "replicate", "importance")
-VERSION = 3  # of the bits that a run ends with: older stores cannot be gone on with
+FEW, MANY = 3, 4  # versions of the bits that runs of up to 8 features and of more end with: older stores cannot be gone on with
 DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for what is no array or is cut short
 
 
@@ -41,7 +43,7 @@ class Store:
         except ImportError:
             raise ValueError('store needs the package zarr: install "phasediag[store]"') from None
         self.path = _folder(path)
-        facts = {"phasediag": VERSION, **options}
+        facts = {"phasediag": FEW if shape[-1] <= MOST_PATTERN_FEATURES else MANY, **options}
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
             self._group = self._open(zarr)
             self._check(facts, importance, density)
