@@ -1,14 +1,17 @@
 """Newton descent and one-sided curvature against finite differences of the public loss."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from numba import njit
 
 from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
-from phasediag._compiling.jit import address
+from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
 from phasediag._minimizing import newton
 from phasediag._minimizing.stationary_points import settle
-from phasediag._minimizing.trust_region import EVALUATE, evaluate_scaled
+from phasediag._minimizing.trust_region import EVALUATE, INTEGER_WORK, evaluate_scaled
+
+COUNT = INTEGER_WORK + 1
 
 
 def flat(minimum):
@@ -173,32 +176,31 @@ def test_derivatives_are_the_same_whatever_their_highest_order(shape):
             assert np.allclose(newton.gradient_of(store), expected, rtol=0, atol=1e-13)
 
 
-@njit
-def counting(x, m, importance, density, relu, order, store):
-    """The kernel, with a count of its own behind its numbers."""
-    store[11][4] += 1.0
-    evaluate_scaled(x, m, importance, density, relu, order, store)
+@jit(inner=True)
+def counting(x, order, table):
+    """The kernel, with a count of its own behind the table."""
+    table[COUNT] += 1
+    evaluate_scaled(x, order, table)
 
 
 def test_every_evaluation_is_counted():
     """Descents report each call of the kernel: the first and the last, those of steps and those of curvatures at a kink."""
     n, m, size = 3, 2, 12
-    store = list(newton._new_store(m, n))
-    store[11] = np.zeros(5)
-    store = tuple(store)
+    store = newton._new_store(m, n)
+    store = replace(store, table=np.append(store.table, 0))
     x, control = (
         np.random.default_rng(3).normal(size=(size, (m + 1) * n)),
         (np.tile([1.0, 1.0, 0.4], (size, 1)), np.full((size, n), 0.7)),
     )
-    store[15][EVALUATE] = address(counting, x[0], m, control[0][0], control[1][0], True, 2, store)
+    store.table[EVALUATE] = address(counting, DOUBLES, 0, INTEGERS)
     x[0] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.35]  # a minimum with kinks
     free, result = np.ones(x.shape[1], dtype=bool), np.empty((size, 4 + n))
     called = []
     for row in range(size):
-        before = store[11][4]
+        before = store.table[COUNT]
         one = slice(row, row + 1)
         newton.settle(x[one], m, control[0][one], control[1][one], True, free, 400, 0.5, 1e-15, store, result[one])
-        called.append(store[11][4] - before)
+        called.append(store.table[COUNT] - before)
     assert result[:, 3].tolist() == called and called[0] > 8 and min(called) >= 3
     end = settle(x[1:], m, control[0][1:], control[1][1:])  # from where they ended: no step, but a look at the curvature
     assert all(point.n_evaluations >= 3 for point in end)

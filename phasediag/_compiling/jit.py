@@ -226,3 +226,16 @@ def integers(typing_context, place):
 def _to_pointer(context, builder, kind, values):
     """The address in ``values`` as a pointer of a numba type."""
     return builder.inttoptr(values[0], context.get_value_type(kind))
+
+
+@intrinsic
+def call_foreign(typing_context, function_address, arguments):
+    """Inside a kernel: call the C function at an address, which returns nothing, with a tuple of addresses."""
+
+    def code(context, builder, signature, values):
+        function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(arguments))
+        unpacked = [builder.extract_value(values[1], i) for i in range(len(arguments))]
+        builder.call(builder.inttoptr(values[0], function_type.as_pointer()), unpacked)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, arguments), code

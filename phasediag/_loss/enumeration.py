@@ -4,21 +4,27 @@ from functools import cache
 
 import numpy as np
 
-from .._compiling.jit import address, call, jit, offset, pointer
+from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .few import few_moments
-from .moments import FEW, OUTPUT, clipped_moments, linear_moments, pointers, workspace
+from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
 
+# What a table from `workspaces` holds: addresses of functions, of arrays, and of the arrays of `moments.workspace`.
+ENUMERATE, FEW_MOMENTS, MANY_MOMENTS, ADD_CURVATURE, GRAM, SLOPE, OTHERS, PLACE, OUT, CURVATURE, CHAIN, SPACE = range(12)
+
 
 @jit(inner=True)
-def _dot(weights, model, i, j, start):
-    """start + W_i·W_j as if in twice the precision (Dekker's product, Knuth's sum): 1 − ‖W_i‖² cancels near unit norm."""
+def _dot(weights, m, n, i, j, start):
+    """start + W_i·W_j as if in twice the precision (Dekker's product, Knuth's sum): 1 − ‖W_i‖² cancels near unit norm.
+
+    weights: (m, n).
+    """
     total, low = start, 0.0
-    for k in range(weights.shape[1]):
-        x, y = weights[model, k, i], weights[model, k, j]
+    for k in range(m):
+        x, y = weights[k * n + i], weights[k * n + j]
         product = x * y
         c = 134217729.0 * x
         x1 = c - (c - x)
@@ -34,116 +40,139 @@ def _dot(weights, model, i, j, start):
 
 
 @jit(inner=True)
-def _order(gram, i, density, model, others, place):
-    """List the other features of nonzero weight and density by falling size; returns their number."""
-    count = np.int64(0)
+def _order(weights, i, density, n, others, place):
+    """List the other features of nonzero weight and density by falling size; returns their number.
+
+    ``weights``: feature i's row of WᵀW. The weights in order go to the first row of ``others``, of n + 1 places, the densities
+    to the second, and which features they are to ``place``, behind i.
+    """
+    densities, count = offset(others, n + 1), np.int64(0)
     place[0] = i
-    for j in range(gram.shape[0]):
-        weight = gram[i, j]
-        if j == i or abs(weight) < NEGLIGIBLE or density[model, j] == 0.0:
+    for j in range(n):
+        weight = weights[j]
+        if j == i or abs(weight) < NEGLIGIBLE or density[j] == 0.0:
             continue
         at = count
-        while at > 0 and abs(others[0, at - 1]) < abs(weight):
-            others[0, at], others[1, at], place[at + 1] = others[0, at - 1], others[1, at - 1], place[at]
+        while at > 0 and abs(others[at - 1]) < abs(weight):
+            others[at], densities[at], place[at + 1] = others[at - 1], densities[at - 1], place[at]
             at -= 1
-        others[0, at], others[1, at], place[at + 1] = weight, density[model, j], j
+        others[at], densities[at], place[at + 1] = weight, density[j], j
         count += 1
     return count
 
 
-@jit(allocates=False)
-def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch):
+@jit
+def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, table):
     """Losses of a batch of models.
 
     weights (B, m, n), bias, importance, density (B, n); losses (B, n) gets E (x_i − x'_i)², without the importance. For
     order ≥ 1 the gradient of the importance-weighted sum goes to weights_gradient and bias_gradient, for order 2 its
-    Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``work`` and ``scratch`` come from
-    `workspaces`; arrays of a higher order than asked for may be of any size.
+    Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``table`` comes from `workspaces`; arrays of
+    a higher order than asked for may be of any size.
     """
-    gram, slope, others, place, out, curvature, chain, kernels = scratch
     n_models, m, n = weights.shape
-    space, a, found = pointers(work, order), pointer(others), pointer(out)
+    inputs = pointer(weights), pointer(bias), pointer(importance), pointer(density)
+    outputs = pointer(losses), pointer(weights_gradient), pointer(bias_gradient), pointer(hessian)
+    call(table[ENUMERATE], (n_models, m, n, *inputs, relu, order, *outputs, pointer(table)))
+
+
+@jit(inner=True)
+def _enumerate(
+    n_models, m, n, weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, table
+):
+    """As `enumeration`, of pointers."""
+    gram, slope, a, found = doubles(table[GRAM]), doubles(table[SLOPE]), doubles(table[OTHERS]), doubles(table[OUT])
+    place, work, size = integers(table[PLACE]), working_space(offset(table, SPACE), order), m * n + n
     p = offset(a, n + 1)
-    for model in range(n_models):
+    for _model in range(n_models):
         for i in range(n):
             for j in range(i + 1):
-                gram[i, j] = gram[j, i] = _dot(weights, model, i, j, 0.0)
+                gram[i * n + j] = gram[j * n + i] = _dot(weights, m, n, i, j, 0.0)
         if order == 2:
-            for row in range(hessian.shape[1]):
-                for column in range(hessian.shape[1]):
-                    hessian[model, row, column] = 0.0
+            for at in range(size * size):
+                hessian[at] = 0.0
         for i in range(n):
-            residual = -_dot(weights, model, i, i, -1.0)
-            k = _order(gram, i, density, model, others, place)
-            b, own, own_p, weight = bias[model, i], gram[i, i], density[model, i], importance[model, i]
+            residual = -_dot(weights, m, n, i, i, -1.0)
+            k = _order(offset(gram, i * n), i, density, n, a, place)
+            b, own, own_p, weight = bias[i], gram[i * n + i], density[i], importance[i]
             if k <= 2:
-                call(kernels[0], (b, own, residual, own_p, a, p, k, relu, order, found))
+                call(table[FEW_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found))
             else:
-                call(kernels[1], (b, own, residual, own_p, a, p, k, relu, order, found, n, space))
-            losses[model, i] = out[0]
+                call(table[MANY_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, n, work))
+            losses[i] = found[0]
             if order > 0:
                 # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
-                bias_gradient[model, i] = weight * out[1]
+                bias_gradient[i] = weight * found[1]
                 for j in range(n):
-                    slope[i, j] = weight * (0.5 * density[model, j] * out[1])
+                    slope[i * n + j] = weight * (0.5 * density[j] * found[1])
                 for l in range(k + 1):
-                    slope[i, place[l]] = weight * out[first_component(l, order)]
+                    slope[i * n + place[l]] = weight * found[first_component(l, order)]
             if order == 2:
-                second = hessian, weights, model, i, weight, density, k, place, out, curvature, chain
-                call(kernels[2], second)
+                call(table[ADD_CURVATURE], (hessian, weights, m, n, i, weight, density, k, table))
         if order > 0:
             for row in range(m):
                 for i in range(n):
                     total = 0.0
                     for j in range(n):
-                        total += weights[model, row, j] * (slope[i, j] + slope[j, i])
-                    weights_gradient[model, row, i] = total
+                        total += weights[row * n + j] * (slope[i * n + j] + slope[j * n + i])
+                    weights_gradient[row * n + i] = total
+            bias_gradient, weights_gradient = offset(bias_gradient, n), offset(weights_gradient, m * n)
         if order == 2:
             for row in range(m):
                 for i in range(n):
                     for j in range(n):
-                        hessian[model, row * n + i, row * n + j] += slope[i, j] + slope[j, i]
+                        hessian[(row * n + i) * size + row * n + j] += slope[i * n + j] + slope[j * n + i]
+            hessian = offset(hessian, size * size)
+        weights, bias, importance = offset(weights, m * n), offset(bias, n), offset(importance, n)
+        density, losses = offset(density, n), offset(losses, n)
 
 
 @jit(inner=True)
-def _add_curvature(hessian, weights, model, i, importance, density, k, place, out, curvature, chain):
-    """hessian += importance × Jᵀ C J: C the second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂(W, b)."""
-    m, n = weights.shape[1], weights.shape[2]
-    size = m * n + n
+def _add_curvature(hessian, weights, m, n, i, importance, density, k, table):
+    """hessian (size, size) += importance × Jᵀ C J: C the second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂(W, b)."""
+    place, out, curvature, chain = (
+        integers(table[PLACE]),
+        doubles(table[OUT]),
+        doubles(table[CURVATURE]),
+        doubles(table[CHAIN]),
+    )
+    size, side = m * n + n, n + 1
     # features of zero weight: ∂/∂a_j = E x_j ∂/∂b, ∂²/∂a_j² = E x_j² ∂²/∂b²
-    for j in range(n + 1):
-        mean = 1.0 if j == n else 0.5 * density[model, j]
-        for l in range(n + 1):
-            curvature[j, l] = out[2] * mean * (1.0 if l == n else 0.5 * density[model, l])
+    for j in range(side):
+        mean = 1.0 if j == n else 0.5 * density[j]
+        for l in range(side):
+            curvature[j * side + l] = out[2] * mean * (1.0 if l == n else 0.5 * density[l])
         if j < n:
-            curvature[j, j] = out[2] * density[model, j] / 3.0
+            curvature[j * side + j] = out[2] * density[j] / 3.0
     for l in range(k + 1):
         j = place[l]
-        for other in range(n + 1):
-            mean = 1.0 if other == n else 0.5 * density[model, other]
-            curvature[j, other] = curvature[other, j] = mean * out[first_component(l, 2) + 1]
+        for other in range(side):
+            mean = 1.0 if other == n else 0.5 * density[other]
+            curvature[j * side + other] = curvature[other * side + j] = mean * out[first_component(l, 2) + 1]
     for l in range(k + 1):
         for other in range(l + 1):
             value = out[first_component(l, 2) + 2 + other]
-            curvature[place[l], place[other]] = curvature[place[other], place[l]] = value
-    for row in range(n + 1):  # chain = C J
+            curvature[place[l] * side + place[other]] = curvature[place[other] * side + place[l]] = value
+    for row in range(side):  # chain = C J
+        line, own = offset(chain, row * size), offset(curvature, row * side)
         for column in range(size):
-            chain[row, column] = 0.0
+            line[column] = 0.0
         for h in range(m):
             for j in range(n):
-                chain[row, h * n + i] += curvature[row, j] * weights[model, h, j]
-                chain[row, h * n + j] += curvature[row, j] * weights[model, h, i]
-        chain[row, m * n + i] = curvature[row, n]
+                line[h * n + i] += own[j] * weights[h * n + j]
+                line[h * n + j] += own[j] * weights[h * n + i]
+        line[m * n + i] = own[n]
     for column in range(size):
         for h in range(m):
             for j in range(n):
-                hessian[model, h * n + i, column] += importance * weights[model, h, j] * chain[j, column]
-                hessian[model, h * n + j, column] += importance * weights[model, h, i] * chain[j, column]
-        hessian[model, m * n + i, column] += importance * chain[n, column]
+                value = chain[j * size + column]
+                hessian[(h * n + i) * size + column] += importance * weights[h * n + j] * value
+                hessian[(h * n + j) * size + column] += importance * weights[h * n + i] * value
+        hessian[(m * n + i) * size + column] += importance * chain[n * size + column]
 
 
 def workspaces(n_hidden, n_features, order, relu=True):
-    """The arrays ``work`` and ``scratch`` for `enumeration`; each thread needs its own."""
+    """The ``table`` of `enumeration`, and the arrays to which it points: each thread needs its own, and must keep both."""
     n, work = n_features, workspace(n_features, order, relu)
     scratch = (
         np.empty((n, n)),  # WᵀW
@@ -155,18 +184,16 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n + 1, n_hidden * n + n)),
     )
     # what three features, or first derivatives, do not need is not compiled for them
-    kernels = np.array([_address(few_moments), 0, 0])
-    if n > 3:
-        kernels[1] = _address(clipped_moments if relu else linear_moments)
-    if order > 1:
-        kernels[2] = _address(_add_curvature)
-    return work, (*scratch, kernels)
+    many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
+    curvature = _address(_add_curvature) if order > 1 else 0
+    return addresses(_address(_enumerate), _address(few_moments), many, curvature, *scratch, *work), (scratch, work)
 
 
 @cache
 def _address(function):
     """These functions are compiled apart from the loop over models."""
+    if function is _enumerate:
+        return address(function, 0, 0, 0, *[DOUBLES] * 4, True, 0, *[DOUBLES] * 4, INTEGERS)
     if function is _add_curvature:
-        others, cube = np.empty((4, 3)), np.empty((1, 1, 1))
-        return address(function, cube, cube, 0, 0, 0.0, others, 0, np.empty(1, np.int64), np.empty(15), others, others)
+        return address(function, DOUBLES, DOUBLES, 0, 0, 0, 0.0, DOUBLES, 0, INTEGERS)
     return address(function, *(FEW if function is few_moments else OUTPUT))

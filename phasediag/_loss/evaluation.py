@@ -57,7 +57,8 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
     error, declined = np.zeros(batch), np.zeros(batch, dtype=bool)
 
     def enumerate_(part):
-        enumeration(*(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), *workspaces(m, n, order, relu))
+        table, _kept = workspaces(m, n, order, relu)
+        enumeration(*(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), table)
         error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
 
     def run(part):

@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 from numba import types
 
-from .._compiling.jit import DOUBLES, INTEGERS, address, call, jit, offset, pointer
+from .._compiling.jit import DOUBLES, INTEGERS, address, call, doubles, integers, jit, offset
 from .pieces import constant_piece, first_component, first_pieces, fraction, moments, quadratic_piece, split
 from .window import HIGH, PART, REST, RESULT, ROW, ROWS, average, average_inside, legendre, stretch
 
@@ -28,14 +28,14 @@ SAME_KNOT = 2.0**-50
 # callers.
 COUNT, FIRST_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE = range(6)
 
-# Types of the arguments of what computes one output: by `few.few_moments`, and here, in the arrays of `pointers`.
+# Types of the arguments of what computes one output: by `few.few_moments`, and here, in what `working_space` returns.
 FEW = (0.0, 0.0, 0.0, 0.0, DOUBLES, DOUBLES, 0, True, 0, DOUBLES)
 SPACE = types.Tuple([DOUBLES] * 8 + [INTEGERS, DOUBLES, INTEGERS])
 OUTPUT = (*FEW, 0, SPACE)
 
 
 def workspace(n_features, order, relu):
-    """Arrays that `clipped_moments` works in, for derivatives up to ``order``."""
+    """Arrays that `clipped_moments` works in, for derivatives up to ``order``, and the number of components."""
     components, pieces = first_component(n_features, order), 2 ** (n_features - 1) + 1 if relu else 1
     # by order and component: derivatives in t; offspring of the u-weighted average, from the first
     kinds = np.full((order + 1, components, 2), -1)
@@ -45,8 +45,8 @@ def workspace(n_features, order, relu):
         kinds[2:, 2:3] = 2, 1
         kinds[2:, first_component(k, 2) + 1 : first_component(k, 2) + 2] = 1, 2 + k
     return (
-        np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
-        np.empty((2, pieces + 1)),  # their knots
+        *np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
+        *np.empty((2, pieces + 1)),  # their knots
         np.empty((pieces, components, 3)),  # moments of the pieces
         np.empty((2, components, n_features + 4)),  # what is left of the pieces at both window ends
         np.empty((components, 3)),  # moments of the used part of the piece at the upper window end
@@ -54,25 +54,25 @@ def workspace(n_features, order, relu):
         kinds,
         legendre(n_features + 1),
         _kernels().copy() if n_features > 3 else np.zeros(6, np.int64),  # up to three features need none
+        components,
     )
 
 
 @jit(inner=True)
-def pointers(work, order):
-    """The arrays of a workspace as kernels take them: the two levels of pieces and of knots apart, one order's kinds."""
-    pieces, knots, table, rest, used, rows, kinds, nodes, kernels = work
+def working_space(table, order):
+    """What `workspace` made, whose addresses ``table`` holds, as kernels take it: of the kinds those of one order."""
     return (
-        pointer(pieces),
-        offset(pointer(pieces), pieces.size // 2),
-        pointer(knots),
-        offset(pointer(knots), knots.size // 2),
-        pointer(table),
-        pointer(rest),
-        pointer(used),
-        pointer(rows),
-        offset(pointer(kinds), 2 * kinds.shape[1] * order),
-        pointer(nodes),
-        pointer(kernels),
+        doubles(table[0]),
+        doubles(table[1]),
+        doubles(table[2]),
+        doubles(table[3]),
+        doubles(table[4]),
+        doubles(table[5]),
+        doubles(table[6]),
+        doubles(table[7]),
+        offset(integers(table[8]), 2 * table[11] * order),
+        doubles(table[9]),
+        integers(table[10]),
     )
 
 

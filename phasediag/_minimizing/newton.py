@@ -6,23 +6,86 @@ feature with bias 0), so a Hessian is one of several and curvature is a property
 """
 
 import threading
+from dataclasses import dataclass
 
 import numpy as np
+from numba.extending import get_cython_function_address
 
-from .._compiling.jit import address, call, jit
-from .._loss.enumeration import enumeration, workspaces
-from .trust_region import CURVATURE, DESCEND, ENUMERATE, EVALUATE, SPECTRUM, descend, evaluate_scaled, spectrum
+from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
+from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
+from .._loss.enumeration import workspaces
+from .trust_region import (
+    ASIDE,
+    CURVATURE,
+    DENSITY,
+    DESCEND,
+    DIRECTION,
+    EVALUATE,
+    EVALUATIONS,
+    FEATURE_LOSSES,
+    FEATURES,
+    FREE,
+    GRADIENT,
+    HESSIAN,
+    HIDDEN,
+    IMPORTANCE,
+    LINES,
+    LOSS,
+    LOWEST,
+    MOVED,
+    NORM,
+    NUMBERS,
+    RELU,
+    SETTLE,
+    SPECTRUM,
+    STARTS,
+    STEPS,
+    TRIAL,
+    VALUES,
+    VECTORS,
+    descend,
+    evaluate_scaled,
+    spectrum,
+)
 
 PROBE = 1e-9
 """Distance at which one-sided second derivatives are taken."""
-LINES = 6
-"""Rows of working space before those of the starting directions."""
+
+EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
+"""Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
 
 _STORES = threading.local()
 
 
+@dataclass(frozen=True, eq=False)
+class Store:
+    """The arrays that the kernels work in, for models of one size, and the table in which these find them.
+
+    Control parameters: importance, density (n,), free (size,), 1 where a parameter may move. What an evaluation leaves:
+    feature_losses (n,); gradient (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,),
+    vectors (size, size), one in each row. numbers: see `trust_region`. kept: what the table alone points to.
+    """
+
+    importance: np.ndarray
+    density: np.ndarray
+    free: np.ndarray
+    feature_losses: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+    numbers: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+    table: np.ndarray
+    kept: tuple
+
+    def control(self, importance, density, relu, free=1):
+        """Set control parameters (n,) and which parameters may move (size,); returns the table."""
+        self.importance[:], self.density[:], self.free[:], self.table[RELU] = importance, density, free, relu
+        return self.table
+
+
 def store(n_hidden, n_features):
-    """The arrays that the functions below work in, one set for each thread and size."""
+    """The `Store` that the functions below work in, one for each thread and size."""
     stores = _STORES.__dict__
     if (n_hidden, n_features) not in stores:
         stores[n_hidden, n_features] = _new_store(n_hidden, n_features)
@@ -30,260 +93,290 @@ def store(n_hidden, n_features):
 
 
 def _new_store(m, n):
+    """A `Store` for n features in m dimensions."""
     size = m * n + n
-    work, scratch = workspaces(m, n, 2)
-    bias, importance, density, losses, bias_gradient = (np.empty((1, n)) for _ in range(5))
-    weights, weights_gradient = np.empty((1, m, n)), np.empty((1, m, n))
-    hessian, gradient, numbers = np.empty((1, size, size)), np.empty(size), np.zeros(4)
-    outputs = (losses, weights_gradient, bias_gradient, hessian)
-    working = np.empty(size), np.empty((size, size)), np.zeros((LINES + 4 + 2 * n * n, size))
-    kernels = np.zeros(5, np.int64)
-    arrays = (weights, bias, importance, density, *outputs, gradient, work, scratch, numbers, *working, kernels)
-    control, free = (np.empty(n), np.empty(n), True), np.empty(size, np.bool_)
-    kernels[ENUMERATE] = address(enumeration, weights, bias, importance, density, True, 2, *outputs, work, scratch)
-    kernels[EVALUATE] = address(evaluate_scaled, gradient, m, *control, 2, arrays)
-    kernels[SPECTRUM] = address(spectrum, gradient, m, free, 0.0, arrays)
-    kernels[DESCEND] = address(descend, gradient, m, *control, free, 1, 0.5, 0.0, arrays)
-    kernels[CURVATURE] = address(_lowest_curvature, gradient, m, *control, free, arrays, gradient)
-    return arrays
+    enumeration, kept = workspaces(m, n, 2)
+    sizes = np.array([size, 1 + 6 * size + 2 * size**2, 3 + 5 * size, 0], np.int32)
+    control = np.empty(n), np.empty(n), np.ones(size, np.int64)
+    results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(5), np.empty(size), np.empty((size, size))
+    hidden = (
+        np.zeros((STARTS + 4 + 2 * n * n, size)),  # the lines
+        enumeration,
+        np.frombuffer(b"VL", np.uint8),  # eigenvectors as well as values, of the lower triangle
+        sizes,
+        np.empty(sizes[1]),
+        np.empty(sizes[2], np.int32),
+    )
+    functions = [address(function, *types_) for function, types_ in KERNELS.items()]
+    functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
+    table = addresses(*functions, m, n, 1, *control, *results, *hidden)
+    return Store(*control, *results, table, (hidden, kept))
 
 
 def gradient_of(store):
     """The scaled gradient that `evaluate` left in the store, shape (size,)."""
-    return store[8]
+    return store.gradient
 
 
 def hessian_of(store):
     """The scaled second derivatives that `evaluate` of order 2 left in the store, shape (size, size)."""
-    return store[7][0]
+    return store.hessian
 
 
 def feature_losses_of(store):
     """Each feature's own loss, of the last `evaluate`, shape (n_features,)."""
-    return store[4][0]
+    return store.feature_losses
 
 
 def evaluate(x, m, importance, density, relu, order, store):
-    """Return the scaled loss at x; its gradient and Hessian go to the store."""
-    evaluate_scaled(x, m, *_control(importance, density), relu, order, store)
-    return store[11][0]
+    """Return the scaled loss at x (size,); its gradient and Hessian go to the store."""
+    _run(_flat(x), order, 0.0, EVALUATE, store.control(importance, density, relu))
+    return store.numbers[LOSS]
 
 
 def approach(points, m, importance, density, relu, free, store):
     """Newton's method in place from each row of ``points`` to the stationary point next to it, whatever its kind.
 
-    importance, density: (n,). free: which parameters may move, a row for each point. Returns, for each, the largest scaled
-    gradient entry left, the scaled loss and the last feature's own loss: an array of shape (n_points, 3).
+    points (n_points, size); importance, density: (n,). free: which parameters may move, a row for each point. Returns, for each
+    row, the largest scaled gradient entry left, the scaled loss and the last feature's own loss, shape (n_points, 3).
     """
     result = np.empty((len(points), 3))
-    _approach(points, m, *_control(importance, density), relu, np.array(free), store, result)
+    _approach(points, np.array(free, np.int64), result, store.control(importance, density, relu))
     return result
 
 
 def derivatives_beside(x, direction, step, m, importance, density, relu, store):
-    """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side."""
-    second, third = np.empty((2, x.size, x.size))
-    _derivatives_beside(x, direction, step, m, *_control(importance, density), relu, store, second, third)
+    """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side.
+
+    Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
+    """
+    second, third = np.zeros((2, x.size, x.size))
+    for k, (value, slope) in enumerate(EXTRAPOLATION, start=1):
+        evaluate(x + k * step * direction, m, importance, density, relu, 2, store)
+        second += value * store.hessian
+        third += slope / step * store.hessian
     return second, third
 
 
 def smooth_curvature(x, m, importance, density, relu, free, store):
-    """Return the lowest curvature at a stationary point x without kinks, and its direction."""
+    """Return the lowest curvature at a stationary point x (size,) without kinks, and its direction (size,)."""
     evaluate(x, m, importance, density, relu, 2, store)
-    spectrum(x, m, np.array(free), -1.0, store)
-    return float(store[12][0]), store[13][:, 0].copy()
+    _run(_flat(x), 0, -1.0, SPECTRUM, store.control(importance, density, relu, free))
+    return float(store.values[0]), store.vectors[0].copy()
 
 
 def lowest_curvature(x, m, importance, density, relu, free, store, direction):
-    """Return the lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``.
+    """Return the lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``, both (size,).
 
     The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
     starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
     """
-    _lowest_curvature(x, m, *_control(importance, density), relu, np.array(free), store, direction)
-    return store[11][2]
+    _curvature_of(_flat(x), direction, store.control(importance, density, relu, free))
+    return store.numbers[LOWEST]
 
 
 def pinned_hessian(x, m, importance, density, relu, store):
-    """Return the second derivatives of the scaled loss at x, with unit curvature along rotations."""
+    """Return the second derivatives (size, size) of the scaled loss at x, with unit curvature along rotations."""
     evaluate(x, m, importance, density, relu, 2, store)
-    spectrum(x, m, np.ones(x.size, dtype=bool), np.inf, store)
-    return store[7][0].copy()
+    _run(_flat(x), 0, np.inf, SPECTRUM, store.table)
+    return store.hessian.copy()
 
 
 def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
-    """Descend from each row of ``points`` in place; a saddle is left downhill along its lowest curvature.
+    """Descend from each row of ``points`` (B, size) in place; a saddle is left downhill along its lowest curvature.
 
     importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature,
     evaluations, then each feature's own loss.
     """
     limits = int(max_steps), float(radius), float(tolerance)
-    _settle(points, m, *_control(importance, density), relu, np.array(free), *limits, store, result)
+    _settle(points, importance, density, *limits, result, store.control(importance[0], density[0], relu, free))
 
 
-def _control(importance, density):
-    """Contiguous copies: only for those the kernels are compiled, and only those may be passed on by address."""
-    return np.array(importance, dtype=np.float64, order="C"), np.array(density, dtype=np.float64, order="C")
+def _flat(x):
+    """Contiguous: only those are passed on by address."""
+    return np.ascontiguousarray(x, dtype=np.float64)
 
 
 @jit(allocates=False)
-def _lowest_curvature(x, m, importance, density, relu, free, store, direction):
-    hessian, numbers, vectors, lines, kernels = store[7][0], store[11], store[13], store[14], store[15]
-    n, size, moved = importance.size, x.size, lines[3]
-    call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
-    call(kernels[SPECTRUM], (x, m, free, -1.0, store))
-    for row in range(LINES, lines.shape[0]):
+def _run(x, order, least, kernel, table):
+    """`evaluate_scaled` or `spectrum` of x (size,)."""
+    if kernel == EVALUATE:
+        call(table[EVALUATE], (pointer(x), order, pointer(table)))
+    else:
+        call(table[SPECTRUM], (pointer(x), least, pointer(table)))
+
+
+@jit(allocates=False)
+def _curvature_of(x, direction, table):
+    """`_lowest_curvature` of x (size,)."""
+    call(table[CURVATURE], (pointer(x), pointer(direction), pointer(table)))
+
+
+@jit(inner=True)
+def _lowest_curvature(x, direction, table):
+    """The lowest one-sided curvature at x to the numbers, its direction to ``direction``."""
+    m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
+    hessian, numbers, vectors = doubles(table[HESSIAN]), doubles(table[NUMBERS]), doubles(table[VECTORS])
+    size = m * n + n
+    lines = doubles(table[LINES])
+    lengths, moved, count = offset(lines, TRIAL * size), offset(lines, MOVED * size), 4
+    lines = offset(lines, STARTS * size)
+    call(table[EVALUATE], (x, 2, table))
+    call(table[SPECTRUM], (x, -1.0, table))
+    for i in range((4 + 2 * n * n) * size):
+        lines[i] = 0.0
+    for k in range(4):
         for i in range(size):
-            lines[row, i] = 0.0
-    count = LINES
-    for k in range(min(2, size)):
-        for i in range(size):
-            lines[count, i], lines[count + 1, i] = vectors[i, k], -vectors[i, k]
-        count += 2
+            lines[k * size + i] = vectors[k // 2 * size + i] if k % 2 == 0 else -vectors[k // 2 * size + i]
     for i in range(n):
-        lines[0, i] = 0.0  # lengths of the weights
+        lengths[i] = 0.0  # of the weights
         for k in range(m):
-            lines[0, i] += x[k * n + i] ** 2
-        lines[0, i] = lines[0, i] ** 0.5
+            lengths[i] += x[k * n + i] ** 2
+        lengths[i] = lengths[i] ** 0.5
     for i in range(n):
         for j in range(n):
-            long_i, long_j = lines[0, i], lines[0, j]
+            long_i, long_j = lengths[i], lengths[j]
             entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
             turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
             if not (entering or turning):
                 continue
+            d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
             for k in range(m):  # two represented features turn towards or against each other
-                lines[count, k * n + i] = x[k * n + j] / long_j
+                d[k * n + i] = x[k * n + j] / long_j
                 if turning:
-                    lines[count, k * n + j] = x[k * n + i] / long_i
-            length = 0.0
+                    d[k * n + j] = x[k * n + i] / long_i
             for k in range(size):
                 if not free[k]:
-                    lines[count, k] = 0.0
-                length += lines[count, k] ** 2
+                    d[k] = 0.0
+                length += d[k] ** 2
             if length > 0.0:
                 for k in range(size):
-                    lines[count, k] /= length**0.5
-                    lines[count + 1, k] = -lines[count, k]
+                    d[k] /= length**0.5
+                    opposite[k] = -d[k]
                 count += 2
     lowest = np.inf
-    for start in range(LINES, count):
-        d = lines[start]
+    for start in range(count):
+        d = offset(lines, start * size)
         for _iteration in range(6):
             for i in range(size):
                 moved[i] = x[i] + PROBE * d[i]
-            call(kernels[EVALUATE], (moved, m, importance, density, relu, 2, store))
-            call(kernels[SPECTRUM], (moved, m, free, -1.0, store))
-            curvature = overlap = 0.0
+            call(table[EVALUATE], (moved, 2, table))
+            call(table[SPECTRUM], (moved, -1.0, table))
+            curvature = overlap = change = 0.0
             for i in range(size):
-                overlap += vectors[i, 0] * d[i]
+                overlap += vectors[i] * d[i]
                 for j in range(size):
-                    curvature += d[i] * hessian[i, j] * d[j]
-            if curvature < lowest:
-                lowest = curvature
-                for i in range(size):
-                    direction[i] = d[i]
-            change, sign = 0.0, -1.0 if overlap < 0.0 else 1.0
+                    curvature += d[i] * hessian[i * size + j] * d[j]
+            lower, sign = curvature < lowest, -1.0 if overlap < 0.0 else 1.0
+            lowest = min(lowest, curvature)
             for i in range(size):
-                change = max(change, abs(sign * vectors[i, 0] - d[i]))
-                d[i] = sign * vectors[i, 0]
+                if lower:
+                    direction[i] = d[i]
+                change = max(change, abs(sign * vectors[i] - d[i]))
+                d[i] = sign * vectors[i]
             if change < 1e-8:
                 break
-    numbers[2] = lowest
+    numbers[LOWEST] = lowest
 
 
 @jit(allocates=False)
-def _approach(points, m, importance, density, relu, free, store, result):
-    losses, gradient, numbers, values, vectors, kernels = store[4], store[8], store[11], store[12], store[13], store[15]
-    size = points.shape[1]
-    for row in range(points.shape[0]):
-        x, moves, left = points[row], free[row], np.inf
+def _approach(points, free, result, table):
+    """`approach`: points (n_points, size), free (n_points, size), result (n_points, 3)."""
+    gradient, numbers, losses = doubles(table[GRADIENT]), doubles(table[NUMBERS]), doubles(table[FEATURE_LOSSES])
+    values, vectors, moves = doubles(table[VALUES]), doubles(table[VECTORS]), integers(table[FREE])
+    size, x, found, frees = points.shape[1], pointer(points), pointer(result), pointer(free)
+    for _row in range(points.shape[0]):
+        left = np.inf
+        for i in range(size):
+            moves[i] = frees[i]
         for _iteration in range(12):
-            call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
-            call(kernels[SPECTRUM], (x, m, moves, 1e-16, store))
-            before, left = left, numbers[1] if numbers[0] < np.inf else np.inf
-            result[row, 0], result[row, 1], result[row, 2] = left, numbers[0], losses[0, losses.shape[1] - 1]
+            call(table[EVALUATE], (x, 2, pointer(table)))
+            call(table[SPECTRUM], (x, 1e-16, pointer(table)))
+            before, left = left, numbers[NORM] if numbers[LOSS] < np.inf else np.inf
+            found[0], found[1], found[2] = left, numbers[LOSS], losses[table[FEATURES] - 1]
             if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not left < np.inf:
                 break
             for k in range(size):
                 if abs(values[k]) > 1e-9:
-                    along = 0.0
+                    along, vector = 0.0, offset(vectors, k * size)
                     for i in range(size):
-                        along += vectors[i, k] * gradient[i]
+                        along += vector[i] * gradient[i]
                     for i in range(size):
                         if moves[i]:
-                            x[i] -= vectors[i, k] * along / values[k]
+                            x[i] -= vector[i] * along / values[k]
+        x, found, frees = offset(x, size), offset(found, 3), offset(frees, size)
 
 
 @jit(allocates=False)
-def _derivatives_beside(x, direction, step, m, importance, density, relu, store, second, third):
-    hessian, moved, kernels = store[7][0], store[14][3], store[15]
-    size = x.size
-    for i in range(size):
-        for j in range(size):
-            second[i, j] = third[i, j] = 0.0
-    for k in range(1, 5):
-        for i in range(size):
-            moved[i] = x[i] + k * step * direction[i]
-        call(kernels[EVALUATE], (moved, m, importance, density, relu, 2, store))
-        # extrapolated to x: exact for polynomials of third degree
-        value = 4.0 if k == 1 else -6.0 if k == 2 else 4.0 if k == 3 else -1.0
-        slope = -13.0 / 3.0 if k == 1 else 9.5 if k == 2 else -7.0 if k == 3 else 11.0 / 6.0
-        for i in range(size):
-            for j in range(size):
-                second[i, j] += value * hessian[i, j]
-                third[i, j] += slope / step * hessian[i, j]
-
-
-@jit(allocates=False)
-def _settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
-    losses, numbers, values, vectors, kernels = store[4], store[11], store[12], store[13], store[15]
-    direction, trial = store[14][4], store[14][5]
-    n = importance.shape[1]
+def _settle(points, importance, density, max_steps, radius, tolerance, result, table):
+    """`settle`: points (B, size), importance, density (B, n), result (B, 4 + n)."""
+    at, numbers, n = pointer(table), doubles(table[NUMBERS]), table[FEATURES]
+    importances, densities, losses = doubles(table[IMPORTANCE]), doubles(table[DENSITY]), doubles(table[FEATURE_LOSSES])
+    x, found, size = pointer(points), pointer(result), points.shape[1]
     for row in range(points.shape[0]):
-        x, controls, densities, steps, loss, norm, curvature = points[row], importance[row], density[row], 0, 0.0, 0.0, 0.0
-        numbers[3] = 0.0
-        for _attempt in range(6):
-            call(
-                kernels[DESCEND],
-                (x, m, controls, densities, relu, free, max_steps - steps, radius, tolerance, store),
-            )
-            loss, norm = numbers[0], numbers[1]
-            steps += int(numbers[2])
-            # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
-            has_kink = False
-            for i in range(n):
-                has_kink = has_kink or abs(x[m * n + i]) < 1e-9
-            if has_kink:
-                call(kernels[CURVATURE], (x, m, controls, densities, relu, free, store, direction))
-                curvature = numbers[2]
-            else:
-                call(kernels[EVALUATE], (x, m, controls, densities, relu, 2, store))
-                call(kernels[SPECTRUM], (x, m, free, -1.0, store))
-                curvature = values[0]
-                for i in range(x.size):
-                    direction[i] = vectors[i, 0]
-            if curvature > 1e-6 or steps >= max_steps:
-                break
-            if curvature < -1e-7:
-                for i in range(x.size):
-                    x[i] += 1e-3 * direction[i]
-                continue
-            lower = False  # flat to second order: the loss may fall at third
-            for side in range(2):
-                for i in range(x.size):
-                    trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
-                limits = max_steps - steps, radius, tolerance
-                call(kernels[DESCEND], (trial, m, controls, densities, relu, free, *limits, store))
-                steps += int(numbers[2])
-                if numbers[0] < loss * (1.0 - 1e-12):
-                    for i in range(x.size):
-                        x[i] = trial[i]
-                    lower = True
-                    break
-            if not lower:
-                break
-        call(kernels[EVALUATE], (x, m, controls, densities, relu, 0, store))
-        result[row, 0], result[row, 1], result[row, 2], result[row, 3] = numbers[0], norm, curvature, numbers[3]
         for i in range(n):
-            result[row, 4 + i] = losses[0, i]
+            importances[i], densities[i] = pointer(importance)[row * n + i], pointer(density)[row * n + i]
+        numbers[EVALUATIONS] = 0.0
+        call(table[SETTLE], (x, max_steps, radius, tolerance, at))
+        norm, curvature = numbers[NORM], numbers[LOWEST]
+        call(table[EVALUATE], (x, 0, at))
+        found[0], found[1], found[2], found[3] = numbers[LOSS], norm, curvature, numbers[EVALUATIONS]
+        for i in range(n):
+            found[4 + i] = losses[i]
+        x, found = offset(x, size), offset(found, 4 + n)
+
+
+@jit(inner=True)
+def _settle_one(x, max_steps, radius, tolerance, table):
+    """Descend from x in place to a minimum; the numbers get the largest scaled gradient entry and the lowest curvature."""
+    numbers, lines = doubles(table[NUMBERS]), doubles(table[LINES])
+    values, vectors = doubles(table[VALUES]), doubles(table[VECTORS])
+    n, size, steps, norm, curvature = table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], 0, 0.0, 0.0
+    bias, direction, trial = offset(x, size - n), offset(lines, DIRECTION * size), offset(lines, ASIDE * size)
+    for _attempt in range(6):
+        call(table[DESCEND], (x, max_steps - steps, radius, tolerance, table))
+        loss, norm = numbers[LOSS], numbers[NORM]
+        steps += int(numbers[STEPS])
+        # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
+        has_kink = False
+        for i in range(n):
+            has_kink = has_kink or abs(bias[i]) < 1e-9
+        if has_kink:
+            call(table[CURVATURE], (x, direction, table))
+            curvature = numbers[LOWEST]
+        else:
+            call(table[EVALUATE], (x, 2, table))
+            call(table[SPECTRUM], (x, -1.0, table))
+            curvature = values[0]
+            for i in range(size):
+                direction[i] = vectors[i]
+        if curvature > 1e-6 or steps >= max_steps or not norm < np.inf:
+            break
+        if curvature < -1e-7:
+            for i in range(size):
+                x[i] += 1e-3 * direction[i]
+            continue
+        lower = False  # flat to second order: the loss may fall at third
+        for side in range(2):
+            for i in range(size):
+                trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
+            call(table[DESCEND], (trial, max_steps - steps, radius, tolerance, table))
+            steps += int(numbers[STEPS])
+            if numbers[LOSS] < loss * (1.0 - 1e-12):
+                for i in range(size):
+                    x[i] = trial[i]
+                lower = True
+                break
+        if not lower:
+            break
+    numbers[NORM], numbers[LOWEST] = norm, curvature
+
+
+KERNELS = {
+    evaluate_scaled: (DOUBLES, 0, INTEGERS),
+    spectrum: (DOUBLES, 0.0, INTEGERS),
+    descend: (DOUBLES, 0, 0.0, 0.0, INTEGERS),
+    _lowest_curvature: (DOUBLES, DOUBLES, INTEGERS),
+    _settle_one: (DOUBLES, 0, 0.0, 0.0, INTEGERS),
+}
+"""What a table holds first, in its order, and the types of the arguments."""

@@ -63,42 +63,14 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
         Which parameters may move; default all.
     """
     x = np.array(points, dtype=np.float64, ndmin=2)
-    free = np.ones(x.shape[1], dtype=bool) if free is None else free
+    free = 1 if free is None else free
     controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
-    limits = max_steps, radius, 1e-15
-    try:
-        result = _descended(x, n_hidden, *controls, relu, free, limits)
-    except np.linalg.LinAlgError:  # second derivatives that are not numbers at some row: the others must not suffer
-        x = np.array(points, dtype=np.float64, ndmin=2)
-        result = np.concatenate(
-            [
-                _descended_alone(x[k : k + 1], n_hidden, *(control[k : k + 1] for control in controls), relu, free, limits)
-                for k in range(len(x))
-            ]
-        )
+    result = np.empty((len(x), 4 + importance.shape[1]))
+    if len(x):
+        store = newton.store(n_hidden, importance.shape[1])
+        newton.settle(x, n_hidden, *controls, relu, free, max_steps, radius, 1e-15, store, result)
     dead = has_dead_output(x, n_hidden) & relu
     return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
-
-
-def _descended(x, n_hidden, importance, density, relu, free, limits):
-    """Descend in place; returns scaled loss, gradient, curvature, evaluations and feature losses of each row."""
-    n_features = importance.shape[1]
-    result = np.empty((len(x), 4 + n_features))
-    store = newton.store(n_hidden, n_features)
-    newton.settle(x, n_hidden, importance, density, relu, free, *limits, store, result)
-    return result
-
-
-def _descended_alone(x, n_hidden, importance, density, relu, free, limits):
-    """As `_descended` of one row; where that fails, the row stays where it was and has not converged."""
-    start = x.copy()
-    try:
-        return _descended(x, n_hidden, importance, density, relu, free, limits)
-    except np.linalg.LinAlgError:
-        x[:] = start
-        store = newton.store(n_hidden, importance.shape[1])
-        loss = newton.evaluate(x[0], n_hidden, importance[0], density[0], relu, 0, store)
-        return np.concatenate([[loss, np.inf, np.nan, 1], newton.feature_losses_of(store)])[None]
 
 
 def invariants(x, n_hidden, classes):

@@ -1,112 +1,136 @@
 """Newton steps within a trust region on the exact loss of one model (numba kernels).
 
-Parameters are flat: weights row by row, then biases. ``store`` is the tuple of arrays made by `newton.store`.
+Parameters are flat: weights row by row, then biases; ``x`` points to their ``size``. ``table`` is that of a `newton.Store`.
 """
 
 import numpy as np
 
-from .._compiling.jit import call, jit
+from .._compiling.jit import call, call_foreign, doubles, integers, jit, offset
 
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, ENUMERATE = range(5)
-"""Where a store keeps the addresses of functions: each is compiled once, not again inside its callers."""
+# What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
+# whether it has the ReLU; addresses of the arrays of a store.
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, RELU, ARRAYS = range(11)
+(
+    IMPORTANCE,
+    DENSITY,
+    FREE,
+    FEATURE_LOSSES,
+    GRADIENT,
+    HESSIAN,
+    NUMBERS,
+    VALUES,
+    VECTORS,
+    LINES,
+    ENUMERATION,
+    OPTIONS,
+    LENGTHS,
+    WORK,
+    INTEGER_WORK,
+) = range(ARRAYS, ARRAYS + 15)
+
+# The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS = range(5)
+
+# The rows of working space that are not the starting directions of a curvature: (n_lines, size).
+TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
 
 
-@jit(allocates=False)
-def evaluate_scaled(x, m, importance, density, relu, order, store):
-    weights, bias, importances, densities, losses, weights_gradient, bias_gradient, hessian, gradient = store[:9]
-    work, scratch, numbers, kernels = store[9], store[10], store[11], store[15]
-    n = importance.size
-    scale = 0.0
+@jit(inner=True)
+def evaluate_scaled(x, order, table):
+    """The scaled loss at x to the numbers; for order ≥ 1 its gradient, for order 2 its Hessian to their arrays."""
+    m, n, importance, density = table[HIDDEN], table[FEATURES], doubles(table[IMPORTANCE]), doubles(table[DENSITY])
+    losses, gradient, hessian = doubles(table[FEATURE_LOSSES]), doubles(table[GRADIENT]), doubles(table[HESSIAN])
+    numbers, size = doubles(table[NUMBERS]), m * n + n
+    inputs = x, offset(x, m * n), importance, density, table[RELU] != 0, order
+    outputs = losses, gradient, offset(gradient, m * n), hessian, integers(table[ENUMERATION])
+    call(table[ENUMERATE], (1, m, n, *inputs, *outputs))
+    loss = scale = 0.0
     for i in range(n):
-        importances[0, i], densities[0, i] = importance[i], density[i]
         scale += importance[i] * density[i] / 3.0
-        bias[0, i] = x[m * n + i]
-        for k in range(m):
-            weights[0, k, i] = x[k * n + i]
-    call(
-        kernels[ENUMERATE],
-        (weights, bias, importances, densities, relu, order, losses, weights_gradient, bias_gradient, hessian, work, scratch),
-    )
-    loss = 0.0
-    for i in range(n):
-        loss += importance[i] * losses[0, i]
-        if order > 0:
-            gradient[m * n + i] = bias_gradient[0, i] / scale
-            for k in range(m):
-                gradient[k * n + i] = weights_gradient[0, k, i] / scale
+        loss += importance[i] * losses[i]
+    if order > 0:
+        for i in range(size):
+            gradient[i] /= scale
     if order > 1:
-        for i in range(x.size):
-            for j in range(x.size):
-                hessian[0, i, j] /= scale
-    numbers[0] = loss / scale
-    numbers[3] += 1.0  # evaluations
+        for i in range(size * size):
+            hessian[i] /= scale
+    numbers[LOSS] = loss / scale
+    numbers[EVALUATIONS] += 1.0
 
 
-@jit
-def spectrum(x, m, free, least, store):
+@jit(inner=True)
+def spectrum(x, least, table):
     """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
 
     For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
-    A parameter that is not free gets no gradient and unit curvature.
+    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite;
+    otherwise eigenvector k goes to row k of the vectors (LAPACK's dsyevd).
     """
-    hessian, gradient, numbers, values, vectors = store[7][0], store[8], store[11], store[12], store[13]
-    n, size = x.size // (m + 1), x.size
+    m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
+    gradient, hessian, numbers = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[NUMBERS])
+    size = m * n + n
     for k in range(m):
         for l in range(k):
-            length = 0.0
+            x_k, x_l, length = offset(x, k * n), offset(x, l * n), 0.0
             for i in range(n):
-                length += x[k * n + i] ** 2 + x[l * n + i] ** 2
+                length += x_k[i] ** 2 + x_l[i] ** 2
             if length < 1e-20:
                 continue
             for i in range(n):
+                row_k, row_l = offset(hessian, (k * n + i) * size), offset(hessian, (l * n + i) * size)
                 for j in range(n):
-                    hessian[k * n + i, k * n + j] += x[l * n + i] * x[l * n + j] / length
-                    hessian[l * n + i, l * n + j] += x[k * n + i] * x[k * n + j] / length
-                    hessian[k * n + i, l * n + j] -= x[l * n + i] * x[k * n + j] / length
-                    hessian[l * n + i, k * n + j] -= x[k * n + i] * x[l * n + j] / length
-    norm = 0.0
+                    row_k[k * n + j] += x_l[i] * x_l[j] / length
+                    row_l[l * n + j] += x_k[i] * x_k[j] / length
+                    row_k[l * n + j] -= x_l[i] * x_k[j] / length
+                    row_l[k * n + j] -= x_k[i] * x_l[j] / length
+    norm = total = 0.0
     for i in range(size):
         if not free[i]:
             gradient[i] = 0.0
             for j in range(size):
-                hessian[i, j] = hessian[j, i] = 0.0
-            hessian[i, i] = 1.0
+                hessian[i * size + j] = hessian[j * size + i] = 0.0
+            hessian[i * size + i] = 1.0
         norm = max(norm, abs(gradient[i]))
-    numbers[1] = norm
-    if norm > least:
-        w, v = np.linalg.eigh(hessian)
-        for i in range(size):
-            values[i] = w[i]
-            for j in range(size):
-                vectors[i, j] = v[i, j]
+        total += abs(gradient[i])
+    for i in range(size * size):
+        total += abs(hessian[i])
+    numbers[NORM] = norm if total < np.inf else np.inf
+    if not least < numbers[NORM] < np.inf:
+        return
+    vectors, lengths = doubles(table[VECTORS]), table[LENGTHS]
+    for i in range(size):
+        for j in range(size):
+            vectors[j * size + i] = hessian[i * size + j]
+    options, arrays = table[OPTIONS], (table[VALUES], table[WORK], lengths + 4, table[INTEGER_WORK], lengths + 8, lengths + 12)
+    call_foreign(table[EIGENVECTORS], (options, options + 1, lengths, table[VECTORS], lengths, *arrays))
 
 
 @jit(inner=True)
-def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance, store):
-    """Minimize from x in place; numbers gets the scaled loss, the largest scaled gradient entry and the steps taken.
+def descend(x, max_steps, radius, tolerance, table):
+    """Minimize from x in place; the numbers get the scaled loss, the largest scaled gradient entry and the steps taken.
 
     A step minimizes the quadratic model with |eigenvalues| within the trust region; it is kept when it lowers the loss, or,
     where the loss no longer resolves the difference, when it lowers the gradient.
     """
-    gradient, numbers, values, vectors, lines, kernels = store[8], store[11], store[12], store[13], store[14], store[15]
-    trial, slope, step = lines[0], lines[1], lines[2]
-    size = x.size
-    call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
-    loss = numbers[0]
-    steps = 0
+    gradient, numbers, free = doubles(table[GRADIENT]), doubles(table[NUMBERS]), integers(table[FREE])
+    values, vectors, lines = doubles(table[VALUES]), doubles(table[VECTORS]), doubles(table[LINES])
+    size = table[HIDDEN] * table[FEATURES] + table[FEATURES]
+    trial, slope, step = offset(lines, TRIAL * size), offset(lines, SLOPE * size), offset(lines, STEP * size)
+    call(table[EVALUATE], (x, 2, table))
+    loss, steps = numbers[LOSS], 0
     while True:
-        call(kernels[SPECTRUM], (x, m, free, tolerance, store))
-        norm = numbers[1]
-        if norm <= tolerance or steps >= max_steps or radius < 1e-13:
-            numbers[0], numbers[2] = loss, steps
+        call(table[SPECTRUM], (x, tolerance, table))
+        norm = numbers[NORM]
+        if not tolerance < norm < np.inf or steps >= max_steps or radius < 1e-13:
+            numbers[LOSS], numbers[STEPS] = loss, steps
             return
         for i in range(size):
             slope[i] = 0.0
             for j in range(size):
-                slope[i] += vectors[j, i] * gradient[j]
+                slope[i] += vectors[i * size + j] * gradient[j]
         accepted = False
         while not accepted and steps < max_steps and radius >= 1e-13:
-            shift = _shift(values, slope, radius)
+            shift = _shift(values, slope, size, radius)
             decrease = length = 0.0
             for i in range(size):
                 step[i] = -slope[i] / (max(abs(values[i]), 1e-12) + shift)
@@ -116,10 +140,10 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
             for i in range(size):
                 trial[i] = 0.0
                 for j in range(size):
-                    trial[i] += vectors[i, j] * step[j]
+                    trial[i] += vectors[j * size + i] * step[j]
                 trial[i] = trial[i] + x[i] if free[i] else x[i]  # the eigenvectors of what is fixed carry rounding
-            call(kernels[EVALUATE], (trial, m, importance, density, relu, 2, store))
-            after = numbers[0]
+            call(table[EVALUATE], (trial, 2, table))
+            after = numbers[LOSS]
             steps += 1
             free_norm = 0.0
             for i in range(size):
@@ -138,30 +162,33 @@ def descend(x, m, importance, density, relu, free, max_steps, radius, tolerance,
             for i in range(size):
                 x[i] = trial[i]
         else:  # the store holds a rejected point's derivatives: restore those of x
-            call(kernels[EVALUATE], (x, m, importance, density, relu, 2, store))
-            loss = numbers[0]
+            call(table[EVALUATE], (x, 2, table))
+            loss = numbers[LOSS]
 
 
 @jit(inner=True)
-def _shift(values, slope, radius):
+def _shift(values, slope, size, radius):
     """The multiplier that brings the step to the trust radius (0 where it is within)."""
-    low, high = 0.0, 0.0
+    low = high = 0.0
     for _attempt in range(60):
-        length = 0.0
-        for i in range(values.size):
-            length += (slope[i] / (max(abs(values[i]), 1e-12) + high)) ** 2
-        if length <= radius * radius:
+        if _is_within(values, slope, size, radius, high):
             break
         low, high = high, max(2.0 * high, 1e-6)
     if high == 0.0:
         return 0.0
     for _attempt in range(12):
         middle = 0.5 * (low + high)
-        length = 0.0
-        for i in range(values.size):
-            length += (slope[i] / (max(abs(values[i]), 1e-12) + middle)) ** 2
-        if length <= radius * radius:
+        if _is_within(values, slope, size, radius, middle):
             high = middle
         else:
             low = middle
     return high
+
+
+@jit(inner=True, once=True)
+def _is_within(values, slope, size, radius, shift):
+    """Whether the step with this multiplier is no longer than the trust radius."""
+    length = 0.0
+    for i in range(size):
+        length += (slope[i] / (max(abs(values[i]), 1e-12) + shift)) ** 2
+    return length <= radius * radius
