@@ -18,6 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.compiler import Compiler
+from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
@@ -179,6 +180,8 @@ def call(typing_context, function_address, arguments):
 @intrinsic
 def pointer(typing_context, array):
     """Inside a kernel: a C pointer to the first entry of a contiguous array."""
+    if array.layout != "C":
+        raise TypingError(f"a pointer reaches the entries of contiguous arrays alone, got {array}")
 
     def code(context, builder, signature, values):
         return context.make_array(signature.args[0])(context, builder, values[0]).data

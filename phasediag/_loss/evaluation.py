@@ -44,7 +44,7 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
     batch, size = int(np.prod(lead)), m * n + n
     # copies: one layout, writable, so that the kernel is compiled once
     inputs = (
-        np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights).reshape(batch, m, n),
+        np.where(np.abs(weights) < NEGLIGIBLE, 0.0, np.ascontiguousarray(weights)).reshape(batch, m, n),
         np.array(bias, order="C").reshape(batch, n),
         *(np.array(np.broadcast_to(x, bias.shape), order="C").reshape(batch, n) for x in (importance, density)),
     )
