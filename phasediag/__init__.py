@@ -24,13 +24,13 @@ _HOME = {
     "loss_terms": "terms",
     "LossTerms": "terms",
     "optimal_bias": "biases",
-    "superposition": "representation",
+    "superposition": "order_parameters",
     # the candidates and their closed forms
     "configurations": "candidates",
     "Configuration": "candidates",
     "symbolic_expected_loss": "symbolic",
     "ClosedForm": "closed_forms",
-    "compile_loss": "closed_forms",
+    "compile_loss": "symbolic",
     # minima over all weights and biases
     "minimize": "minima",
     "Minimum": "minima",
@@ -55,16 +55,16 @@ _HOME = {
     "PhaseDiagram": "diagram",
     "PhaseBoundary": "boundaries",
     "TriplePoint": "boundaries",
-    "frozen_boundaries": "frozen",
-    "FrozenBoundary": "frozen",
-    "FrozenTriplePoint": "frozen",
+    "frozen_boundaries": "frozen_equations",
+    "FrozenBoundary": "frozen_equations",
+    "FrozenTriplePoint": "frozen_equations",
     # theory against training
     "validate": "validation",
     "validate_trained": "validation",
     "Validation": "validation",
     "Agreement": "agreement",
     "Attribution": "attribution",
-    "SamplingTest": "sampling_tests",
+    "SamplingTest": "sampled_losses",
 }
 
 __all__ = list(_HOME)

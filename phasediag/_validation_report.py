@@ -4,7 +4,7 @@ import numpy as np
 
 from ._minimizing.stationary_points import SAME_LOSS
 from .attribution import AGREES, CAUSES, UNEXPLAINED
-from .sampling_tests import LEAST_P_VALUE
+from .sampled_losses import LEAST_P_VALUE
 
 MOST_LISTED = 15
 

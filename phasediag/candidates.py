@@ -166,13 +166,13 @@ class Configuration:
             raise ValueError(
                 f"importance {importance.shape} and density {density.shape} must have shapes that broadcast"
             ) from None
-        ordinary, extra = _compiled_loss(self)
+        ordinary, extra = _coefficients(self)
         loss = ordinary(density) + importance * extra(density)
         return float(loss) if loss.ndim == 0 else loss
 
     def extra_loss(self, density):
         """Return the extra feature's own loss, which is ∂(expected loss)/∂importance."""
-        return _compiled_loss(self)[1](density_array("density", density))
+        return _coefficients(self)[1](density_array("density", density))
 
 
 def configurations(n_features, n_hidden, *, activation="relu"):
@@ -255,29 +255,23 @@ def _simplex(size):
 
 @lru_cache(maxsize=1024)
 def _symbolic_loss(configuration):
-    import sympy
+    from .symbolic import DENSITY, simplex_gram, symbolic_expected_loss
 
-    from .symbolic import DENSITY, symbolic_expected_loss
-
-    gram = sympy.zeros(configuration.n_features)
-    for group in configuration.groups:
-        for i in group:
-            for j in group:  # rational, although the columns of a simplex are not
-                gram[i, j] = 1 if i == j else sympy.Rational(-1, len(group) - 1)
+    gram = simplex_gram(configuration.n_features, configuration.groups, [1] * configuration.n_features)
     bias = [DENSITY / 2 if i in configuration.dropped else 0 for i in range(configuration.n_features)]
     return symbolic_expected_loss(gram, bias, activation=configuration.activation)
 
 
 @lru_cache(maxsize=1024)
-def _compiled_loss(configuration):
-    """Compile the closed form into two functions of density: the ordinary features' loss and the extra feature's own."""
+def _coefficients(configuration):
+    """The closed form's coefficients of importance⁰ and importance¹, the losses of the ordinary features and of the extra one.
+
+    They are polynomials of numpy in density.
+    """
     import sympy
 
     from .symbolic import DENSITY, IMPORTANCE
 
     polynomial = sympy.Poly(configuration.symbolic_loss(), IMPORTANCE)
-    functions = []
-    for power in (0, 1):
-        coefficient = sympy.Poly(polynomial.coeff_monomial(IMPORTANCE**power), DENSITY)
-        functions.append(np.polynomial.Polynomial([float(c) for c in reversed(coefficient.all_coeffs())]))
-    return tuple(functions)
+    parts = (sympy.Poly(polynomial.coeff_monomial(IMPORTANCE**power), DENSITY) for power in (0, 1))
+    return tuple(np.polynomial.Polynomial([float(c) for c in reversed(part.all_coeffs())]) for part in parts)

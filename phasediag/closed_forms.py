@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sympy
 
 from ._arguments import positive_array, real_array, real_number
-from ._compiling.jit import elementwise
-from .candidates import Configuration
-from .symbolic import DENSITY, IMPORTANCE, symbolic_expected_loss
+from .symbolic import DENSITY, IMPORTANCE, compile_loss, simplex_gram, symbolic_expected_loss
 
 # The derivation takes about five times as long with every feature of the largest cluster: 1 s for four.
 MOST_IN_A_CLUSTER = 6
@@ -45,7 +44,7 @@ class ClosedForm:
     Evaluated in floating point the form loses digits where scales are small: like ε/Π scale_j².
     """
 
-    configuration: Configuration
+    configuration: Any
     parameters: tuple
     reference: dict
     expression: sympy.Expr = field(repr=False)
@@ -168,44 +167,6 @@ def relaxed_form(configuration, at=None):
     return ClosedForm(configuration, (IMPORTANCE, DENSITY, *reference), reference, expression)
 
 
-def compile_loss(expression, parameters):
-    """Compile a closed form to machine code.
-
-    Parameters
-    ----------
-    expression : sympy expression
-        Real arithmetic in the parameters, e.g. from `symbolic_expected_loss` or `ClosedForm.gradient`.
-    parameters : sequence of sympy symbols
-        Every free symbol of the expression, in the order in which the function takes them; at most 63.
-
-    Returns
-    -------
-    function
-        A numba universal function: takes numbers or arrays that broadcast, and may be called from compiled code.
-
-    Raises
-    ------
-    ValueError
-        When a free symbol of the expression is not among the parameters, or one of them is not a symbol.
-
-    Examples
-    --------
-    >>> from phasediag import compile_loss, configurations
-    >>> form = configurations(2, 1)[2].relaxed_loss()
-    >>> loss = compile_loss(form.expression, form.parameters)
-    >>> round(float(loss(1.0, 0.5, 1.0, 1.0, -0.1, -0.1)), 12)
-    0.104508333333
-    """
-    expression, parameters = sympy.sympify(expression), tuple(parameters)
-    for parameter in parameters:
-        if not isinstance(parameter, sympy.Symbol):
-            raise ValueError(f"parameters must be sympy symbols, got {parameter!r}")
-    unknown = sorted(symbol.name for symbol in expression.free_symbols.difference(parameters))
-    if unknown:
-        raise ValueError(f"parameters must contain every free symbol of expression, got none for {', '.join(unknown)}")
-    return elementwise(sympy.lambdify(parameters, expression, "math", cse=True), len(parameters))
-
-
 def _symbols(configuration):
     """The scales, a dict feature → symbol, and the list of biases."""
     represented = sorted(set(range(configuration.n_features)).difference(configuration.dropped))
@@ -214,13 +175,7 @@ def _symbols(configuration):
 
 
 def _gram(configuration):
-    scales, _ = _symbols(configuration)
-    gram = sympy.zeros(configuration.n_features)
-    for group in configuration.groups:
-        for i in group:
-            for j in group:  # the cosine of two columns of a simplex is rational
-                gram[i, j] = scales[i] * scales[j] * (1 if i == j else sympy.Rational(-1, len(group) - 1))
-    return gram
+    return simplex_gram(configuration.n_features, configuration.groups, _symbols(configuration)[0])
 
 
 def _corners(configuration):

@@ -75,6 +75,56 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     return sympy.factor_terms(total) if chamber else sympy.collect(sympy.expand(total), (IMPORTANCE, DENSITY))
 
 
+def compile_loss(expression, parameters):
+    """Compile a closed form to machine code.
+
+    Parameters
+    ----------
+    expression : sympy expression
+        Real arithmetic in the parameters, e.g. from `symbolic_expected_loss` or `ClosedForm.gradient`.
+    parameters : sequence of sympy symbols
+        Every free symbol of the expression, in the order in which the function takes them; at most 63.
+
+    Returns
+    -------
+    function
+        A numba universal function: takes numbers or arrays that broadcast, and may be called from compiled code.
+
+    Raises
+    ------
+    ValueError
+        When a free symbol of the expression is not among the parameters, or one of them is not a symbol.
+
+    Examples
+    --------
+    >>> from phasediag import compile_loss, configurations
+    >>> form = configurations(2, 1)[2].relaxed_loss()
+    >>> loss = compile_loss(form.expression, form.parameters)
+    >>> round(float(loss(1.0, 0.5, 1.0, 1.0, -0.1, -0.1)), 12)
+    0.104508333333
+    """
+    from ._compiling.jit import elementwise
+
+    expression, parameters = sympy.sympify(expression), tuple(parameters)
+    for parameter in parameters:
+        if not isinstance(parameter, sympy.Symbol):
+            raise ValueError(f"parameters must be sympy symbols, got {parameter!r}")
+    unknown = sorted(symbol.name for symbol in expression.free_symbols.difference(parameters))
+    if unknown:
+        raise ValueError(f"parameters must contain every free symbol of expression, got none for {', '.join(unknown)}")
+    return elementwise(sympy.lambdify(parameters, expression, "math", cse=True), len(parameters))
+
+
+def simplex_gram(n_features, groups, scales):
+    """Return WᵀW, a sympy matrix, of columns that are ``scales[i]`` times those of regular simplices, one for each group."""
+    gram = sympy.zeros(n_features)
+    for group in groups:
+        for i in group:
+            for j in group:  # the cosine of two columns of a simplex is rational, although the columns are not
+                gram[i, j] = scales[i] * scales[j] * (1 if i == j else sympy.Rational(-1, len(group) - 1))
+    return gram
+
+
 @lru_cache(maxsize=4096)
 def _feature_loss(own, others, bias, density, chamber):
     """E (x_i − (own x_i + others·x + bias)⁺)²: a sum over which features are active, equal weights counted together."""

@@ -11,7 +11,7 @@ from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
 from .diagram import THEORIES, PhaseDiagram, phase_diagram
-from .sampling_tests import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
+from .sampled_losses import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
 from .trained import trained_phase_diagram
 from .trained_models import TRAINED
 

@@ -8,7 +8,6 @@ import sympy
 
 from phasediag import (
     ToyModel,
-    closed_forms,
     compile_loss,
     configurations,
     expected_loss,
@@ -166,9 +165,9 @@ def test_compiled_functions_run_in_compiled_code():
 
 def test_examples_in_docstrings():
     """The docstrings show what really comes out."""
-    from phasediag import candidates
+    from phasediag import candidates, symbolic
 
-    assert doctest.testmod(closed_forms).attempted and not doctest.testmod(closed_forms).failed
+    assert doctest.testmod(symbolic).attempted and not doctest.testmod(symbolic).failed
     assert doctest.testmod(candidates).attempted and not doctest.testmod(candidates).failed
 
 

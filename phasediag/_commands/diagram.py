@@ -90,7 +90,7 @@ def boundary(theory, latex, as_json, **grid):
         for name in ("importance", "density"):
             if grid[name] is not None:
                 raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
-        from ..frozen import frozen_boundaries
+        from ..frozen_equations import frozen_boundaries
 
         sizes = grid["n_features"], grid["n_hidden"]
         found = frozen_boundaries(*sizes, activation=grid["activation"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from phasediag import SamplingTest, ToyModel, configurations, expected_loss, phase_diagram
-from phasediag.sampling_tests import LEAST_P_VALUE, closed_form_test, lowest_test, overall_p_value, sampled_loss
+from phasediag.sampled_losses import LEAST_P_VALUE, closed_form_test, lowest_test, overall_p_value, sampled_loss
 
 AXES = {"importance": np.geomspace(0.1, 10, 7), "density": np.geomspace(0.001, 1, 7)}
 
