@@ -1,9 +1,12 @@
 """The package as a whole: its names, and what importing it costs."""
 
+import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +37,16 @@ def test_no_public_name_is_a_submodule():
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     assert all(callable(getattr(phasediag, name)) for name in phasediag.__all__)
+
+
+def test_the_tour_shows_every_name_to_readers_and_type_checkers():
+    """``help(phasediag)`` lists the public names with a line each, and a type checker finds them where they are loaded from."""
+    listed = re.findall(r"^    (\w+) {2,}\S", phasediag.__doc__, re.MULTILINE)
+    assert sorted(listed) == sorted(phasediag.__all__)
+    text = ast.parse(Path(phasediag.__file__).read_text())
+    (block,) = (node.body for node in text.body if isinstance(node, ast.If))
+    assert {name.asname: node.module for node in block for name in node.names} == phasediag._HOME
+    assert all(name.name == name.asname for node in block for name in node.names)
 
 
 def test_names_stay_in_their_modules():
