@@ -108,7 +108,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = list(_HOME)
 
 if TYPE_CHECKING:  # what is loaded lazily, for those who check types
-    from .agreement import Agreement as Agreement
+    from .agreement import Agreement as Agreement  # noqa: I001 - a line for each room
     from .attribution import Attribution as Attribution
     from .biases import optimal_bias as optimal_bias
     from .boundaries import PhaseBoundary as PhaseBoundary, TriplePoint as TriplePoint
