@@ -1,22 +1,14 @@
 """The command line: parse, call one function, print. Heavy libraries load only when a command runs."""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from . import __version__
 from ._commands.diagram import boundary, diagram
 from ._commands.model import inspect, minimize, train
 from ._commands.paper import paper, validate
-from ._commands.terminal import Stopped
-
-
-def _version():
-    """Return the installed version in words."""
-    try:
-        return version("phasediag")
-    except PackageNotFoundError:
-        return "not installed: run from its source"
+from ._commands.terminal import Stopped, say_while_compiling, write_plainly
 
 
 @click.group(
@@ -29,7 +21,7 @@ Examples
   phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex
   phasediag validate --n-features 3 --n-hidden 2 --output report.png""",
 )
-@click.version_option(_version())
+@click.version_option(__version__)
 def commands():
     """Exact phase diagrams of superposition in toy models.
 
@@ -49,6 +41,8 @@ for command in (paper, diagram, boundary, minimize, train, inspect, validate):
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 not converged, 2 wrong use (one line on standard error)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    write_plainly()
+    say_while_compiling()
     try:
         sys.exit(commands.main(arguments or ["--help"], prog_name="phasediag", standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+import phasediag
 from phasediag import PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
 from phasediag import minimize as minima_of
 
@@ -237,13 +238,21 @@ BAD = [
     (["diagram", "--n-hidden", "0"], "n_hidden must be a whole number ≥ 1, got 0"),
     (["diagram", "--n-features", "9"], "n_features must be a whole number from 2 to 8, got 9"),
     (["diagram", "--n-features", "two"], "'two' is not a valid integer"),
-    (["diagram", "--theory", "exact"], "theory must be one of"),
+    (["diagram", "--theory", "exakt"], 'theory must be one of "global", "relaxed", "frozen", "trained", got \'exakt\''),
+    (["diagram", "--density", "0.1:1:1"], "'0.1:1:1' is neither LOW:HIGH:COUNT with 0 < LOW < HIGH and COUNT from 2"),
+    (["diagram", "--density", "0.5:0.5:2"], "(or LOW = HIGH and COUNT 1)"),
+    (["diagram", "--theory", "frozen", "--n-seeds", "4"], 'n_seeds is for theory "trained" and must not be given for "frozen"'),
+    (["diagram", "--independent"], 'independent is for theory "trained" and must not be given for "global"'),
+    (["diagram", "--theory", "frozen", "--n-starts", "3"], 'n_starts is for theory "global" or "relaxed"'),
+    (["diagram", "--n-threads", "2", "--theory", "Frozen"], 'n_threads is for theory "global" or "relaxed" or "trained"'),
+    (["diagram", "--theory", "relaxed", "--checkpoint", "c.npz"], 'checkpoint is for theory "global"'),
     (["diagram", "--activation", "gelu"], 'activation must be one of "relu", "linear", got \'gelu\''),
     (["diagram", "--look", "pretty"], 'look must be one of "phase", "norm-interference", got \'pretty\''),
     (["diagram", "--look", "pretty", "--output", "fig.png"], "look must be one of"),
     (["diagram", "--output", "fig.bmp"], "output must end in .png, .svg, .pdf, .npz, got 'fig.bmp'"),
     (["diagram", "--output", "fig"], "output must end in .png, .svg, .pdf, .npz, got 'fig'"),
-    (["boundary", "--theory", "exact"], 'theory must be one of "frozen", "relaxed", "global", got \'exact\''),
+    (["boundary", "--theory", "exakt"], 'theory must be one of "global", "relaxed", "frozen", got \'exakt\''),
+    (["boundary", "--theory", "frozen", "--seed", "1"], 'seed is for theory "global" or "relaxed" or "trained"'),
     (["boundary", "--latex"], "theory must be \"frozen\" for LaTeX equations, got 'global'"),
     (["boundary", "--theory", "frozen", "--density", "0.1,1"], "density must not be given for the frozen theory"),
     (["diagram", "--n-starts", "0"], "n_starts must be a whole number ≥ 1, got 0"),
@@ -315,7 +324,7 @@ def test_help_teaches(run):
         code, text, _ = run(command, "--help")
         assert code == 0 and command in out and "--output" in text + "--output"
     code, out, _ = run("--version")
-    assert code == 0 and "0.1.0" in out
+    assert code == 0 and out == f"phasediag, version {phasediag.__version__}\n"
 
 
 def test_as_a_process(tmp_path):
@@ -346,7 +355,5 @@ def test_a_closed_pipe_is_no_crash():
 
 def _environment():
     """This environment with the package under test first on the path."""
-    import phasediag
-
     root = os.path.dirname(os.path.dirname(phasediag.__file__))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

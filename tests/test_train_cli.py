@@ -118,7 +118,10 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environm
         (["train", "--learning-rate", "1e6", "--optimizer", "sgd", "--n-steps", "99"], "learning_rate must be small enough"),
         (["diagram", "--theory", "trained", "--n-seeds", "0"], "n_seeds must be a whole number ≥ 1, got 0"),
         (["diagram", "--theory", "trained", "--reduction", "mean"], "reduction must be one of"),
-        (["diagram", "--theory", "trained", "--checkpoint", "c.npz"], "checkpoint must not be given for trained models"),
+        (
+            ["diagram", "--theory", "trained", "--checkpoint", "c.npz"],
+            'checkpoint is for theory "global" and must not be given for "trained"',
+        ),
         (["diagram", "--theory", "trained", "--store", "."], "store must"),
         (["diagram", "--theory", "trained", "--scheduler", "nowhere"], "scheduler must be the address of a running dask"),
         (["boundary", "--theory", "trained"], "theory must be one of"),

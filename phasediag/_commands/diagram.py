@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from .options import grid_options, json_option, trained_options
+from .options import Word, grid_options, json_option, trained_options
 from .terminal import PICTURES, Stopped, check_file
 
 TRAINED_OPTIONS = (
@@ -34,23 +34,26 @@ Examples
   phasediag diagram --theory trained --store 2to1.zarr --output trained.png
   phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20"""
 )
-@grid_options
+@grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
-@click.option("--look", default="phase", show_default=True, help='Colours: "phase" or "norm-interference" (the paper\'s).')
+@click.option(
+    "--look",
+    type=Word("phase", "norm-interference"),
+    default="phase",
+    show_default=True,
+    help="Colours; the second: the paper's.",
+)
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Draw where metastable phases end.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) or data (.npz) to write.")
 @json_option
 def diagram(look, spinodals, output, as_json, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output.
 
-    The options from --n-seeds to --scheduler, and --seed and --n-threads, are those of --theory trained.
+    The options from --n-seeds to --scheduler are those of --theory trained.
     """
     check_file("output", output, (*PICTURES, ".npz"))
-    from .._arguments import one_of
-    from ..colours import LOOKS
     from . import printing
 
-    one_of("look", look, LOOKS)
     training = {option: grid.pop(option) for option in TRAINED_OPTIONS}
     result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid)
     if as_json:
@@ -75,7 +78,7 @@ Examples
   phasediag boundary --theory frozen --n-features 4 --n-hidden 2 --latex
   phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30"""
 )
-@grid_options
+@grid_options("global", "relaxed", "frozen")
 @click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
 @json_option
 def boundary(theory, latex, as_json, **grid):
@@ -126,8 +129,6 @@ def computed(*, n_features, n_hidden, checkpoint=None, **grid):
 
 def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
     """Train a phase diagram, on a cluster if there is a scheduler; Ctrl-C says how to go on."""
-    if checkpoint is not None:
-        raise ValueError(f'checkpoint must not be given for {theory} models: they resume from a "store", got {checkpoint!r}')
     from contextlib import nullcontext
 
     from .._training.cluster import cluster_executor

@@ -7,6 +7,7 @@ import click
 from .options import (
     Index,
     Numbers,
+    Word,
     activation_option,
     importance_option,
     json_option,
@@ -67,7 +68,13 @@ Examples
 @activation_option
 @click.option("--n-models", type=int, default=10, show_default=True, help="Models, from different starting points.")
 @optimizer_options
-@click.option("--gradient", default="minibatch", show_default=True, help='"minibatch", or "population": exact, without noise.')
+@click.option(
+    "--gradient",
+    type=Word("minibatch", "population"),
+    default="minibatch",
+    show_default=True,
+    help="Of fresh samples at every step, or exact, without noise.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides starting points and minibatches.")
 @threads_option
 @click.option("--output", type=click.Path(), help="An .npz file for weights, biases and losses.")

@@ -3,6 +3,36 @@
 import click
 
 
+class Word(click.Choice):
+    """One of some words, in upper or lower case; ``also`` holds other words for them."""
+
+    def __init__(self, *words, **also):
+        super().__init__(words, case_sensitive=False)
+        self.also = also
+
+    def convert(self, value, param, context):
+        from .._arguments import one_of
+
+        word = self.also.get(value.lower(), value.lower())
+        one_of(param.name, word if word in self.choices else value, tuple(self.choices))
+        return word
+
+
+class TheoryOption(click.Option):
+    """An option for some theories alone, refused with others by commands that let the user choose among theories."""
+
+    def __init__(self, *names, theories, **settings):
+        super().__init__(*names, **settings)
+        self.theories = theories
+
+    def handle_parse_result(self, context, opts, args):
+        theory = context.params.get("theory", self.theories[0])
+        if self.name in opts and theory not in self.theories:
+            owners = " or ".join(f'"{owner}"' for owner in self.theories)
+            raise ValueError(f'{self.name} is for theory {owners} and must not be given for "{theory}", got {opts[self.name]!r}')
+        return super().handle_parse_result(context, opts, args)
+
+
 class Axis(click.ParamType):
     """LOW:HIGH:COUNT (logarithmic steps) or a comma-separated list."""
 
@@ -15,12 +45,13 @@ class Axis(click.ParamType):
             if ":" in value:
                 low, high, count = value.split(":")
                 low, high, count = float(low), float(high), int(count)
-                if not (0 < low < high < float("inf") and 2 <= count <= 100_000):
+                if not (0 < low <= high < float("inf") and 1 <= count <= 100_000 and (low < high) == (count > 1)):
                     raise ValueError
                 return np.geomspace(low, high, count)
             return np.array([float(part) for part in value.split(",")])
         except ValueError:
-            self.fail(f"{value!r} is neither LOW:HIGH:COUNT with 0 < LOW < HIGH nor a list like 0.1,1,10", param, context)
+            domain = "LOW:HIGH:COUNT with 0 < LOW < HIGH and COUNT from 2 to 100000 (or LOW = HIGH and COUNT 1)"
+            self.fail(f"{value!r} is neither {domain} nor a list like 0.1,1,10", param, context)
 
 
 class Numbers(click.ParamType):
@@ -56,7 +87,14 @@ def _several(*options):
     return decorate
 
 
-activation_option = click.option("--activation", default="relu", show_default=True, help='"relu" or "linear".')
+def _option(name, default=None, theories=None, **settings):
+    """An option that shows its default; of some theories alone, if they are named."""
+    settings |= {} if theories is None else {"cls": TheoryOption, "theories": theories}
+    return click.option(name, default=default, show_default=default is not None, **settings)
+
+
+SEARCHED, TRAINED = ("global", "relaxed"), ("trained",)
+activation_option = _option("--activation", "relu", type=Word("relu", "linear"), help="What outputs pass through.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 
@@ -69,7 +107,6 @@ def sizes_up_to(domain):
 
 
 size_options = sizes_up_to("2 to 8")
-grid_sizes = sizes_up_to("2 to 8; of trained models 2 or more")
 importance_option = click.option(
     "--importance",
     type=Numbers(),
@@ -90,57 +127,71 @@ def axis_options(importance, density):
     kinds = ("importance", "Importances of the extra feature", importance), ("density", "Densities in (0, 1]", density)
     return _several(
         *(
-            click.option(f"--{name}", type=Axis(), help=f"{what}, LOW:HIGH:COUNT or a list. [default: {default}]")
+            click.option(
+                f"--{name}",
+                type=Axis(),
+                help=f"{what}: a list, or LOW:HIGH:COUNT in equal logarithmic steps. [default: {default}]",
+            )
             for name, what, default in kinds
         )
     )
 
 
-threads_option = click.option(
-    "--n-threads", type=int, help="Threads; they do not change the result. [default: all processors that may be used]"
+threads_option = _option(
+    "--n-threads",
+    None,
+    SEARCHED + TRAINED,
+    type=int,
+    help="Threads; they do not change the result. [default: all processors that may be used]",
 )
-store_option = click.option(
-    "--store", type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."
+THEORIES = {
+    "global": "all minima over weights and biases (exact)",
+    "relaxed": "each pattern adjusts",
+    "frozen": "unit weights",
+    "trained": "models trained by stochastic gradient descent",
+}
+store_option = _option(
+    "--store", None, TRAINED, type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."
 )
-search_options = _several(
-    click.option("--n-starts", type=int, default=24, show_default=True, help="Random starts at each coarse point (global)."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts."),
-    threads_option,
-    click.option(
-        "--checkpoint", type=click.Path(), help="An .npz file to which a stopped search is saved and from which it goes on."
-    ),
-)
-grid_options = _several(
-    grid_sizes,
-    click.option(
-        "--theory",
-        default="global",
-        show_default=True,
-        help='"global": all minima over weights and biases; "relaxed": each pattern adjusts; "frozen": unit weights; '
-        '"trained" (diagram only): models trained by stochastic gradient descent.',
-    ),
-    activation_option,
-    axis_options("0.1:10:100", "0.01:1:100"),
-    search_options,
-)
+
+
+def grid_options(*theories):
+    """The options of a diagram by one of these theories."""
+    meanings = "; ".join(f"{theory}: {THEORIES[theory]}" for theory in theories)
+    trained = "trained" in theories
+    seed = "Seed of those starts" + ", or of the training" * trained + "."
+    checkpoint = "An .npz file to which a stopped search is saved and from which it goes on (global)."
+    return _several(
+        sizes_up_to("2 to 8" + "; of trained models 2 or more" * trained),
+        _option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
+        activation_option,
+        axis_options("0.1:10:100", "0.01:1:100"),
+        _option("--n-starts", 24, SEARCHED, type=int, help="Random starts at each coarse point (global, relaxed)."),
+        _option("--seed", 0, SEARCHED + TRAINED, type=int, help=seed),
+        threads_option,
+        _option("--checkpoint", None, ("global",), type=click.Path(), help=checkpoint),
+    )
+
+
 optimizer_options = _several(
-    click.option("--n-steps", type=int, default=10_000, show_default=True, help="Steps of each training."),
-    click.option("--batch-size", type=int, default=1024, show_default=True, help="Samples of each step."),
-    click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of the loss averaged over features."),
-    click.option("--optimizer", default="adamw", show_default=True, help='"adamw", "adam" or "sgd".'),
-    click.option("--schedule", default="constant", show_default=True, help='"constant", "linear" or "cosine".'),
-    click.option("--weight-decay", type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
-    click.option("--independent", is_flag=True, help="Minibatches of its own for every model."),
+    _option("--n-steps", 10_000, TRAINED, type=int, help="Steps of each training."),
+    _option("--batch-size", 1024, TRAINED, type=int, help="Samples of each step."),
+    _option("--learning-rate", 1e-3, TRAINED, type=float, help="Of the loss averaged over features."),
+    _option("--optimizer", "adamw", TRAINED, type=Word("adamw", "adam", "sgd"), help="PyTorch's formulas."),
+    _option("--schedule", "constant", TRAINED, type=Word("constant", "linear", "cosine"), help="Of the learning rate."),
+    _option("--weight-decay", None, TRAINED, type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
+    _option("--independent", False, TRAINED, is_flag=True, help="Minibatches of its own for every model."),
 )
 trained_options = _several(
-    click.option("--n-seeds", type=int, default=10, show_default=True, help="Models trained in each cell."),
+    _option("--n-seeds", 10, TRAINED, type=int, help="Models trained in each cell."),
     optimizer_options,
-    click.option(
+    _option(
         "--reduction",
-        default="paper",
-        show_default=True,
-        help='"paper": the worst model of a cell is discarded, invariants of the others averaged; "best": the best alone.',
+        "paper",
+        TRAINED,
+        type=Word("paper", "best"),
+        help="paper: the worst model of a cell is discarded, invariants of the others averaged; best: the best alone.",
     ),
     store_option,
-    click.option("--scheduler", help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
+    _option("--scheduler", None, TRAINED, help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
 )

@@ -1,12 +1,20 @@
 """What commands share: files checked before the work, words to the person at the terminal, how a stop is told."""
 
+import codecs
+import io
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import click
 
+from .._compiling import listeners
+
 PICTURES = (".png", ".svg", ".pdf")
+PLAIN = {"→": "->", "−": "-", "…": "...", "×": "x", "·": "*", "≤": "<=", "≥": ">=", "∞": "inf", "²": "^2", "ᵀ": "^T"}
+COMPILING, ERASE = "compiling (first run only) …", "\r\033[K"
 
 
 class Stopped(Exception):
@@ -16,6 +24,57 @@ class Stopped(Exception):
 def say_on_terminal(message):
     if sys.stderr.isatty():
         click.echo(message, err=True)
+
+
+def say_while_compiling():
+    """Tell the person at the terminal, if there is one, when kernels are being compiled."""
+    listeners[:] = [CompilingNotice(sys.stderr)] if sys.stderr.isatty() else []
+
+
+def write_plainly():
+    """Where the encoding of an output has no → or ∞, write -> and inf from now on, instead of failing."""
+    codecs.register_error("phasediag", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="phasediag")
+
+
+def _plain(error):
+    """Handle the error of an encoder: other words for the characters that it lacks, and where to go on."""
+    return "".join(PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
+
+
+class CompilingNotice:
+    """Says on a terminal that kernels are being compiled, as soon as that has taken a second; bars do not count that time."""
+
+    def __init__(self, stream):
+        self.stream, self.lock = stream, threading.Lock()
+        self.spent, self.began, self.timer, self.said = 0.0, None, None, False
+
+    def __call__(self, begins):
+        """Be told that compilation begins or ends."""
+        if begins:
+            self.began, self.timer = time.monotonic(), threading.Timer(max(0.0, 1.0 - self.spent), self._say)
+            self.timer.daemon = True
+            self.timer.start()
+            return
+        with self.lock:
+            self.timer.cancel()
+            took, self.began = time.monotonic() - self.began, None
+        self.spent += took
+        if self.said:
+            self.stream.write(ERASE)
+            self.stream.flush()
+            self.said = False
+        for bar in list(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())):
+            bar.start_t, bar.last_print_t = bar.start_t + took, bar.last_print_t + took
+
+    def _say(self):
+        with self.lock:
+            if self.began is not None:
+                self.stream.write(f"{ERASE}{COMPILING}")
+                self.stream.flush()
+                self.said = True
 
 
 def check_file(name, path, endings):

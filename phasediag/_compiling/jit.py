@@ -22,6 +22,8 @@ from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
+from . import listeners
+
 # What a kernel compiled for them indexes for a tenth of what indexing an array costs numba and LLVM at compile time.
 DOUBLES, INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
 
@@ -40,9 +42,14 @@ class Policy(Compiler):
         """Compile; numba makes millions of objects and keeps them, a fifth of its time went to the search for garbage."""
         outer, collecting, Policy.working = Policy.working, gc.isenabled(), True
         gc.disable()
+        told = () if outer else tuple(listeners)
         try:
+            for listener in told:
+                listener(True)
             return super().compile_extra(func)
         finally:
+            for listener in told:
+                listener(False)
             Policy.working = outer
             if collecting:
                 gc.enable()
