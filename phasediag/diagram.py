@@ -7,6 +7,7 @@ import numpy as np
 from ._arguments import as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays
 from ._minimizing.search_state import SearchState
+from ._progress import progress_bar
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
@@ -289,12 +290,7 @@ def phase_diagram(
         seed, grids = None, frozen_grid(*model)
     else:
         n_cells = density.size * importance.size
-        with _bar(n_cells if theory == "global" else relaxed_cells(*model), progress) as bar:
-            grids = (global_grid if theory == "global" else relaxed_grid)(*model, seed=seed, progress=bar.update, **search)
+        total = n_cells if theory == "global" else relaxed_cells(*model)
+        with progress_bar(total, progress, "cell", "minima") as advance:
+            grids = (global_grid if theory == "global" else relaxed_grid)(*model, seed=seed, progress=advance, **search)
     return PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, seed=seed, **grids)
-
-
-def _bar(total, shown):
-    from tqdm import tqdm
-
-    return tqdm(total=total, disable=not shown, delay=1, unit="cell", desc="minima")

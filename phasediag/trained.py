@@ -3,7 +3,6 @@
 from contextlib import closing
 
 import numpy as np
-from tqdm import tqdm
 
 from ._arguments import (
     check_memory,
@@ -15,6 +14,7 @@ from ._arguments import (
     thread_count,
     whole_number,
 )
+from ._progress import progress_bar
 from ._training.chunks import completed
 from ._training.portions import divide, train_portion
 from .diagram import PhaseDiagram, default_axes
@@ -173,14 +173,14 @@ def _train(portions, shape, store, n_threads, executor, progress):
         weights, bias, done = store.finished()
     places = [(p.row, p.replicate, slice(p.start, p.start + p.importance.size)) for p in portions]
     missing = [i for i, place in enumerate(places) if not done[place].all()]
-    bar = tqdm(total=done.size, initial=int(done.sum()), disable=not progress, unit="model", desc="training")
+    bar = progress_bar(done.size, progress, "model", "training", done=int(done.sum()))
     work = completed(train_portion, [portions[i] for i in missing], n_threads=n_threads, executor=executor)
-    with bar, closing(work):
+    with bar as advance, closing(work):
         for k, (own_weights, own_bias) in work:
             portion, place = portions[missing[k]], places[missing[k]]
             where = f" at density {portion.density:g}, importance {portion.importance[0]:g} to {portion.importance[-1]:g}"
             check_convergent(portion.options, own_weights, own_bias, where)
-            bar.update(int(np.count_nonzero(~done[place])))
+            advance(int(np.count_nonzero(~done[place])))
             weights[place], bias[place] = own_weights, own_bias
             if store is not None:
                 store.write(portion, own_weights, own_bias)

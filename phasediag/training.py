@@ -1,15 +1,14 @@
 """Ensembles of trained models."""
 
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from threading import Lock
 
 import numpy as np
 
 from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
+from ._progress import progress_bar
 from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
@@ -187,7 +186,7 @@ def train(
         options[name] = None if options[name] is None else np.array(options[name])
     chunk = _chunk(model, options, weights, bias, recorded)
     task = partial(descend, model) if gradient == "population" else Chunk.train
-    with _progress_bar(options["n_models"] * n_steps, progress) as advanced:
+    with progress_bar(options["n_models"] * n_steps, progress, "step", "training") as advanced:
         results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
     recorded_weights, recorded_bias = (
         np.concatenate([first[None], np.concatenate(later, axis=1)])
@@ -219,24 +218,6 @@ def common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weig
         "independent": as_flag("independent", independent),
         "seed": as_seed(seed),
     }
-
-
-@contextmanager
-def _progress_bar(total, shown):
-    """Give a function that is told, by any thread, how many steps were taken."""
-    if not shown:
-        yield lambda count: None
-        return
-    from tqdm import tqdm  # not imported for runs without a bar: it takes longer than many of them
-
-    lock = Lock()
-    with tqdm(total=total, unit="step", unit_scale=True, desc="training") as bar:
-
-        def advanced(count):
-            with lock:
-                bar.update(count)
-
-        yield advanced
 
 
 def starting_points(model, options):

@@ -10,6 +10,8 @@ from phasediag import phase_diagram
 from phasediag.agreement import _distance, agreement
 from phasediag.theories import TIE_MARK
 
+pytestmark = pytest.mark.quick
+
 AXES = {"importance": np.geomspace(0.1, 10, 24), "density": np.geomspace(0.05, 1, 20)}
 
 

@@ -88,6 +88,7 @@ def test_linear_bias_is_the_mean_residual():
     assert np.abs(slope).max() < 1e-14
 
 
+@pytest.mark.quick
 def test_known_minima():
     """A feature without weights gets its mean; a perfect dedicated feature gets 0."""
     model = ToyModel(1, [1, 2], 0.3)

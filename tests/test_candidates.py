@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from phasediag import Configuration, ToyModel, classify, configurations
 from phasediag.symbolic import DENSITY, IMPORTANCE
 
+pytestmark = pytest.mark.quick
+
 SIZES = [(n, m) for n in range(2, 7) for m in range(1, n)]
 
 

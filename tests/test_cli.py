@@ -65,6 +65,7 @@ def test_data_is_written(run, tmp_path):
     assert np.array_equal(loaded.loss, phase_diagram(4, 3, theory="frozen").loss)
 
 
+@pytest.mark.quick("_commands")
 def test_boundary_prints_the_exact_equations(run):
     """Text, LaTeX and JSON of 2→1: density = 4I/(5I + 2) and (1, 4/7)."""
     code, out, err = run("boundary", "--theory", "frozen")
@@ -80,6 +81,7 @@ def test_boundary_prints_the_exact_equations(run):
     assert len(facts["triple_points"]) == len(triples) and facts["triple_points"][0]["density"] == "4/7"
 
 
+@pytest.mark.quick("_commands")
 def test_linear_model_on_the_command_line(run):
     """--activation linear reaches the computation."""
     code, out, _ = run("boundary", "--theory", "frozen", "--activation", "linear")

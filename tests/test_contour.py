@@ -155,6 +155,7 @@ def test_adversarial_weights_are_answered_within_the_declared_error_or_declined(
     assert np.mean(answered) > 0.8
 
 
+@pytest.mark.quick("_loss")
 def test_too_few_nodes_decline():
     """With fewer nodes than the tolerance needs the loss is NaN and its error infinite; with enough it is not."""
     weights, bias = np.random.default_rng(1).normal(size=(2, 6)), np.full(6, 0.1)

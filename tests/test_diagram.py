@@ -18,6 +18,7 @@ def _corners(diagram):
     return {(x, p): diagram.phase[p, x] for x in (0, -1) for p in (0, -1)}
 
 
+@pytest.mark.quick
 def test_topology_of_2_to_1():
     """Three phases: not represented and dedicated side by side at density 1, superposition below."""
     diagram = phase_diagram(theory="frozen")
@@ -162,6 +163,7 @@ def test_saved_diagrams_come_back_whole(tmp_path):
             assert not np.array_equal(getattr(diagram, one), getattr(diagram, other)), (one, other)
 
 
+@pytest.mark.quick
 def test_files_that_hold_no_diagram_are_named(tmp_path):
     """A wrong ending and a file without the fields are refused."""
     diagram = phase_diagram(importance=[1.0], density=[1.0], theory="frozen")
@@ -190,6 +192,7 @@ def test_xarray_labels_every_axis():
     assert {str(n) for n in tied.candidate[tied.values].values} == set(diagram.coexisting[0, 6])
 
 
+@pytest.mark.quick
 def test_one_cell_is_a_diagram():
     """Axes with one value work and have no boundaries."""
     diagram = phase_diagram(importance=[0.5], density=[0.1], theory="frozen")

@@ -86,6 +86,7 @@ def test_all_candidates_have_different_colours(n_features):
         assert min(_difference(one, other) for one, other in combinations(colours, 2)) > 0.5
 
 
+@pytest.mark.quick
 def test_lightness_tells_the_role():
     """Every phase without the extra feature is lighter than every one that dedicates a dimension, and so on."""
     lightness = {"not_represented": [], "dedicated": [], "superposition": []}
@@ -107,6 +108,7 @@ def test_any_name_has_a_colour(name):
     assert colour[0] > colour[1] and colour != phase_colour("extra in antipodal pair")
 
 
+@pytest.mark.quick("_drawing")
 def test_corners_of_the_colour_map():
     """Norm 0 is grey whatever the interference; norm 1 runs from blue to red; larger values saturate."""
     grey, also_grey, blue, red = norm_interference_colour([0, 0, 1, 1], [0, 1, 0, 1])
@@ -275,6 +277,7 @@ def test_coarse_diagrams_fill_their_frame(axes, look):
     assert inside.size and not np.any(np.all(inside > 0.99, axis=-1))
 
 
+@pytest.mark.quick("_drawing")
 def test_configuration_shows_its_matrix():
     """The image holds the weights; the title is the pattern."""
     c = configurations(3, 2)[-1]

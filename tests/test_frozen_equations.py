@@ -14,6 +14,7 @@ def _by_patterns(boundaries):
     return {frozenset(b.patterns): b for b in boundaries}
 
 
+@pytest.mark.quick("_boundaries")
 def test_equations_of_2_to_1():
     """density = 4I/(5I + 2), its mirror image 4/(5 + 2I), importance = 1, and the triple point (1, 4/7)."""
     boundaries, triples = frozen_boundaries(2, 1)

@@ -105,6 +105,7 @@ def test_minima_are_recognised(seed, size, shape):
     assert off.metastable == (not one.is_global)
 
 
+@pytest.mark.quick("_minimizing")
 def test_turning_is_the_best_rotation():
     """In two dimensions no angle, with or without a reflection, brings weights nearer than the one found."""
     rng = np.random.default_rng(3)

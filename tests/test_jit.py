@@ -134,6 +134,7 @@ def _through_pointers(array, added):
     return sums[0], sums[1], sums[2]
 
 
+@pytest.mark.quick("_compiling")
 def test_pointers_reach_the_entries_of_their_array():
     """A kernel called by address changes the entries from the offset on, and new zeros are zero."""
     array = np.arange(6.0)

@@ -76,6 +76,7 @@ def test_progress_counts_every_cell_once():
     assert sum(calls) == 81 and min(calls) >= 0
 
 
+@pytest.mark.quick("_minimizing")
 def test_axes_of_one_value():
     """A grid of one cell, one row and one column are searched as well."""
     for rows, columns in ((1, 1), (1, 5), (5, 1)):

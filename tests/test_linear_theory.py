@@ -21,6 +21,7 @@ def linear_models(draw):
     return ToyModel(draw(st.integers(1, n - 1)), importance, density, "linear")
 
 
+@pytest.mark.quick
 def test_loss_is_the_sum_of_the_smallest_importances():
     """σ² × Σ of the n − m smallest importances, in exact rationals; the others are represented, the top one first."""
     importance, density = [Fraction(k) for k in ("0.5", "2", "0.25", "1", "4")], Fraction(1, 8)

@@ -48,6 +48,7 @@ def test_monte_carlo_is_mean_and_standard_error_of_the_samples():
         assert error[k] == pytest.approx(loss.std(ddof=1) / np.sqrt(n_samples), rel=1e-12)
 
 
+@pytest.mark.quick("_loss")
 @pytest.mark.parametrize(
     ("weights", "importance", "density", "expected"),
     [
@@ -159,6 +160,7 @@ def test_an_unused_feature_only_adds_its_own_loss(size, seed):
     assert loss == pytest.approx(expected_loss(model, weights, bias) + 2 * (0.1 - 0.3**2 / 4), rel=1e-13)
 
 
+@pytest.mark.quick("_loss")
 def test_batches_equal_single_models_whatever_the_threads():
     """Leading axes broadcast, and every entry has the same bits as by itself."""
     model, _, bias, rng = random_model(4, 3, 2)
@@ -226,6 +228,7 @@ def test_eighty_features_agree_with_sampling():
         expected_loss_hessian(ToyModel(1, np.ones(15), 0.5), np.ones((1, 15)), np.zeros(15))
 
 
+@pytest.mark.quick
 def test_bad_input_is_named():
     """Unknown methods, too many features and bad sample counts are refused in a sentence."""
     model, weights, bias, _ = random_model(0, 3, 2)

@@ -207,6 +207,7 @@ def test_outputs_that_are_always_zero_are_no_minima(shape):
         assert np.all(np.maximum(gram, 0).sum(axis=1) + minimum.bias > 0)
 
 
+@pytest.mark.quick("_minimizing")
 def test_triangle_wins_in_3_to_2():
     """With free weights all three features in superposition have the lowest loss at importance 1, density 0.6."""
     found = minimize(ToyModel(2, [1.0, 1.0, 1.0], 0.6))
@@ -230,6 +231,7 @@ def test_a_descent_that_fails_leaves_the_others_alone():
         assert not one.is_minimum if k == 2 else np.array_equal(one.x, other.x) and one.numbers == other.numbers
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

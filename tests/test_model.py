@@ -16,6 +16,8 @@ from phasediag import (
 )
 from phasediag.model import cell_controls, cell_model, variance
 
+pytestmark = pytest.mark.quick
+
 
 def test_reconstruct_is_the_definition_written_out():
     """x' = ReLU(WᵀW x + b), entry by entry."""

@@ -167,6 +167,7 @@ def test_derivatives_equal_differences_of_exact_losses(n, m, seed):
         assert np.abs(found - hessian).max() < 1e-10 * np.abs(hessian).max()
 
 
+@pytest.mark.quick("_loss")
 @pytest.mark.parametrize("n", [2, 3, 4, 6])
 def test_orders_agree(n):
     """Loss and gradient do not depend on how many derivatives are asked for."""

@@ -105,6 +105,7 @@ def test_some_direction_curves_as_little_as_reported(shape, importance, density)
         assert curvature == pytest.approx(minimum.curvature, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.quick("_minimizing")
 def test_curvature_away_from_kinks_is_the_lowest_eigenvalue():
     """Where no bias is 0, central differences of the gradient give the Hessian and its eigenvalues without rotations."""
     model = ToyModel(2, [1.0, 1.0, 1.0], 0.6)
@@ -149,6 +150,7 @@ def test_a_saddle_is_left_downhill():
     assert end.is_minimum and np.min(np.abs(np.array(losses) / end.scaled_loss - 1)) < 1e-12
 
 
+@pytest.mark.quick("_minimizing")
 def test_parameters_that_are_not_free_stay():
     """Fixed entries keep their bits; the gradient in the free ones vanishes."""
     model = ToyModel(2, [1.0, 1.0, 2.0], 0.4)

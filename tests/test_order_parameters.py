@@ -48,6 +48,7 @@ def _rotation(size, seed):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
 
 
+@pytest.mark.quick
 def test_order_parameters_are_their_definitions_written_out():
     """Norm, interference, dimensionality and dimensions per feature, entry by entry, over leading axes."""
     weights = np.random.default_rng(0).normal(size=(2, 3, 2, 4))
@@ -93,6 +94,7 @@ def test_dimensionalities_never_exceed_the_rank(weights):
     assert feature_dimensionality(weights).sum() <= np.linalg.matrix_rank(weights) + 1e-12
 
 
+@pytest.mark.quick
 def test_dimensionality_of_the_papers_geometries():
     """The sticky fractions 1, 3/4, 2/3, 1/2, 2/5 and 3/8."""
     for weights, fraction in [
@@ -172,6 +174,7 @@ def test_a_square_antiprism_is_known_at_any_height_and_a_cube_is_not_one(height)
         assert cluster.name.startswith(name)
 
 
+@pytest.mark.quick
 def test_clusters_tell_which_features_they_hold():
     """Sizes, ranks and members; the extra feature's cluster comes first although it is the smaller."""
     weights = _blocks(_polygon(3), PAIR)[:, [0, 3, 1, 2, 4]]
@@ -247,6 +250,7 @@ def test_tolerance_outside_its_domain_is_named(tolerance):
         classify(np.eye(2), tolerance=tolerance)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("function", [feature_norm, interference, feature_dimensionality, dimensions_per_feature, classify])
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [[np.nan, 1.0]], [[np.inf, 1.0]], [["a", "b"]], [[1j, 0]]])
 def test_bad_weights_are_named(function, weights):

@@ -35,6 +35,7 @@ def test_every_set_of_active_features_counts():
     assert abs(mean - 2 * 1e-6 / 6) < 4 * error
 
 
+@pytest.mark.quick
 def test_right_losses_pass():
     """z-scores of closed forms and of exact minima are normal: variance 1, and all p-values together large."""
     diagram = phase_diagram(3, 2, theory="global", **AXES)

@@ -313,6 +313,7 @@ def test_the_simplex_comes_in_by_steps_near_the_tricritical_point():
     assert_each_once(NEAR_TRICRITICAL, found)
 
 
+@pytest.mark.quick("_boundaries")
 def test_every_pattern_around_a_state_is_a_frame_of_it():
     """Of 4→2, with the configurations' groups written out by hand; a frame contains what is free and no frame another."""
     table = configurations(4, 2)

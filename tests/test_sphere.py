@@ -74,6 +74,7 @@ def test_relu_energy_is_positive_beyond(n, m):
     assert thomson(n, m, n_starts=4)[0].energy > 0.1
 
 
+@pytest.mark.quick
 def test_polygons():
     """Five and six points on a circle are regular polygons for both energies that are rigid."""
     for n in (5, 6):
@@ -83,6 +84,7 @@ def test_polygons():
             assert lowest.energy == pytest.approx(energy_of(regular(n), energy), rel=1e-12)
 
 
+@pytest.mark.quick
 def test_tetrahedron_is_the_coulomb_minimum():
     """Four electrons sit at the corners of a regular tetrahedron, which the ReLU energy does not single out."""
     assert congruent(thomson(4, 3, energy="coulomb", n_starts=4)[0].points, simplex(3))

@@ -22,6 +22,7 @@ def edges_and_points(points):
     return len(artists["edges"].get_segments()), int(np.sum(np.array(widths) > 1)), int(np.sum(faces[:, 0] < 1))
 
 
+@pytest.mark.quick("_drawing")
 def test_circle_is_drawn_as_it_is():
     """Points at their directions whatever their lengths, each with its radius; columns of zeros are left out."""
     artists = draw_directions([[2.0, 0.0, -0.6, 0.0], [0.0, 0.0, 0.8, -0.1]], Figure().subplots())

@@ -124,6 +124,7 @@ def test_stores_of_other_runs_are_refused(filled, change, message):
     assert same(diagram, trained_phase_diagram(2, 1, **SMALL, store=path))
 
 
+@pytest.mark.quick("_training")
 def test_other_folders_are_refused(tmp_path):
     """Folders and files that are no store, and places where none can be made, are left alone."""
     (tmp_path / "other").mkdir()

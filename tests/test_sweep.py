@@ -78,6 +78,7 @@ def test_no_output_is_dead_from_the_start():
     assert relu.reconstruct(relu.sample(200, seed=0), sweep.weights[0], sweep.bias[0]).max(axis=0).min() > 0.3
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("change", "message"),
     [

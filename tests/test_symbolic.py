@@ -162,6 +162,7 @@ def test_symbolic_loss_is_the_exact_integral(configuration):
             assert value == sympy.Rational(exact(gram, bias, importance, density))
 
 
+@pytest.mark.quick
 def test_oracle_reproduces_a_hand_integral():
     """The oracle itself: an antipodal pair errs only where both are active, by the smaller: E min(x, y)² = 1/6."""
     one = Fraction(1)

@@ -36,6 +36,7 @@ def test_one_density_gives_a_binomial_split(activation):
     np.testing.assert_allclose(*parts, rtol=1e-13)
 
 
+@pytest.mark.quick
 def test_no_density_left_for_inactive_features():
     """At density 1 the whole loss comes from inputs with all features active."""
     model, weights, bias = random_model(8, 3, 2, "relu", density=1.0)

@@ -28,6 +28,7 @@ def test_bars_add_up_to_the_loss(activation):
     assert low == 0 and high > max(stack.max(), *heights.get("several", [0]))
 
 
+@pytest.mark.quick("_drawing")
 def test_panels_share_one_scale():
     """Titles hold the losses, and the same height means the same loss in every panel."""
     model = ToyModel(2, [1.0, 0.5, 2.0], 0.3)

@@ -43,6 +43,7 @@ def test_train_prints_phases_and_losses(run, tmp_path):
     assert facts["loss_curve"][-1] == facts["loss"]
 
 
+@pytest.mark.quick("_commands")
 def test_long_tables_are_cut(run):
     """More than twenty models are counted, not listed."""
     code, out, _ = run("train", "--n-models", 23, "--n-steps", 5, "--gradient", "population")

@@ -211,6 +211,7 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         trained_phase_diagram(**{**SMALL, "learning_rate": 1e5, "n_steps": 300}, optimizer="sgd")
 
 
+@pytest.mark.quick("_training")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -50,6 +50,7 @@ def test_a_run_repeats_from_its_options(options):
     assert not same(run, train(run.model, **{**run.options, "seed": run.options["seed"] + 1}))
 
 
+@pytest.mark.quick("_training")
 def test_seeds_may_be_generators():
     """A generator gives a seed of its own at each use; equal generators give equal runs."""
     one, two = np.random.default_rng(3), np.random.default_rng(3)
@@ -70,6 +71,7 @@ def test_models_share_minibatches_unless_independent(n, density):
     assert not np.array_equal(apart.minibatch(3, 0), apart.minibatch(3, 1))
 
 
+@pytest.mark.quick("_training")
 def test_minibatches_can_be_seen_again():
     """The first step of SGD is the mean gradient over the minibatch that the run shows, in every convention."""
     n, m, rate = 4, 2, 0.1
@@ -180,6 +182,7 @@ def test_bad_arguments_are_named_before_the_work_starts(change, message):
         train(model(), **{**SMALL, **change})
 
 
+@pytest.mark.quick
 def test_minibatches_of_other_runs_are_refused():
     """Steps and models outside the run, and runs without minibatches, are named."""
     run = train(model(), **SMALL)

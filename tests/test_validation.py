@@ -97,6 +97,7 @@ def test_figures_show_the_report(small):
     assert len(validation_figure(small).get_axes()) == 7
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from phasediag._weight_files import read_weights
 
+pytestmark = pytest.mark.quick
+
 WEIGHTS = np.array([[1.0, -0.5, 0.25], [0.0, 2.0, -1.5]])  # every entry exact in all types
 BIAS = np.array([0.5, -0.25, 0.0])
 

@@ -45,7 +45,7 @@ def _plain(error):
 
 
 class CompilingNotice:
-    """Says on a terminal that kernels are being compiled, as soon as that has taken a second; bars do not count that time."""
+    """Says on a terminal that kernels are being compiled, as soon as that has taken a second."""
 
     def __init__(self, stream):
         self.stream, self.lock = stream, threading.Lock()
@@ -60,14 +60,11 @@ class CompilingNotice:
             return
         with self.lock:
             self.timer.cancel()
-            took, self.began = time.monotonic() - self.began, None
-        self.spent += took
+            self.spent, self.began = self.spent + time.monotonic() - self.began, None
         if self.said:
             self.stream.write(ERASE)
             self.stream.flush()
             self.said = False
-        for bar in list(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())):
-            bar.start_t, bar.last_print_t = bar.start_t + took, bar.last_print_t + took
 
     def _say(self):
         with self.lock:
