@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, how it refuses."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-import phasediag
+import phasediag.diagram
 from phasediag import PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
 from phasediag import minimize as minima_of
 
@@ -121,19 +122,42 @@ def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
 WINDOW = ("--importance", "0.5:2:9", "--density", "0.5:1:9")
 
 
-def test_global_theory_is_the_default(run, tmp_path):
+@pytest.fixture(scope="module")
+def known_diagrams():
+    """The diagrams of `once`."""
+    return {}
+
+
+@pytest.fixture
+def once(known_diagrams, monkeypatch):
+    """Compute diagrams of equal arguments once for all that print, draw or save them; threads and bars are no arguments."""
+    computed, names = phasediag.diagram.phase_diagram, inspect.signature(phase_diagram)
+
+    def remembered(*arguments, **options):
+        given = names.bind(*arguments, **options)
+        given.apply_defaults()
+        key = str({name: np.asarray(x).tolist() for name, x in given.arguments.items() if name not in ("n_threads", "progress")})
+        if key not in known_diagrams:
+            known_diagrams[key] = computed(*arguments, **options)
+        return known_diagrams[key]
+
+    monkeypatch.setattr("phasediag.diagram.phase_diagram", remembered)
+    return remembered
+
+
+def test_global_theory_is_the_default(run, once, tmp_path):
     """`phasediag diagram` prints and draws what Python's default theory gives, and saves it losslessly."""
     path, data = tmp_path / "fig.png", tmp_path / "data.npz"
     code, out, _ = run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--n-threads", 1, "--no-spinodals", "--output", path)
     assert code == 0 and "global theory" in out and path.read_bytes().startswith(SIGNATURES[".png"])
     axes = {"importance": np.geomspace(0.5, 2, 9), "density": np.geomspace(0.5, 1, 9)}
-    diagram = phase_diagram(**axes, n_starts=8, seed=3)
+    diagram = once(**axes, n_starts=8, seed=3)
     assert out.count("boundary") == len(diagram.boundaries()) and "continuous boundary" in out
     run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--output", data)
     assert np.array_equal(PhaseDiagram.load(data).loss, diagram.loss)
 
 
-def test_solved_boundaries_are_printed(run):
+def test_solved_boundaries_are_printed(run, once):
     """Text and JSON of the global theory: order, ends, latent loss, spinodals, the triple point to ten digits."""
     code, out, _ = run("boundary", *WINDOW)
     assert code == 0 and "first-order boundary" in out and "continuous boundary" in out

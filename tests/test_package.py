@@ -88,3 +88,10 @@ def test_figures_do_not_touch_the_users_matplotlib():
     """Drawing neither loads pyplot nor picks a backend."""
     run = "import phasediag.figures\nassert 'matplotlib.pyplot' not in sys.modules"
     assert "matplotlib" in _loaded_after(run)
+
+
+def test_every_room_has_a_quick_test():
+    """``pytest -m quick`` enters each private room: some test is marked with its name."""
+    rooms = {module.name for module in pkgutil.iter_modules(phasediag.__path__) if module.ispkg}
+    texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    assert rooms == {name for text in texts for name in re.findall(r'mark\.quick\("(\w+)"\)', text)}
