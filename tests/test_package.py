@@ -22,6 +22,7 @@ def _loaded_after(statement):
     return done.stderr.split()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", phasediag.__all__)
 def test_every_public_name_is_there_and_documented(name):
     """Each name of __all__ can be imported, is listed by dir() and explains itself."""
@@ -49,6 +50,7 @@ def test_the_tour_shows_every_name_to_readers_and_type_checkers():
     assert all(name.name == name.asname for node in block for name in node.names)
 
 
+@pytest.mark.quick
 def test_names_stay_in_their_modules():
     """A public name is the very object of the module it lives in."""
     from phasediag import candidates, diagram
@@ -57,6 +59,7 @@ def test_names_stay_in_their_modules():
     assert phasediag.configurations is candidates.configurations
 
 
+@pytest.mark.quick
 def test_unknown_names_are_refused():
     """A misspelt name is an AttributeError that tells it, as in any module."""
     with pytest.raises(AttributeError, match="module 'phasediag' has no attribute 'phase_diagramm'"):
