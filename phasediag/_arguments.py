@@ -1,14 +1,26 @@
 """Checks of arguments at the public doors: every error names the argument, its domain and the value."""
 
 import os
+from collections.abc import Callable, Iterable
 from math import ceil
 from numbers import Integral
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Seed: TypeAlias = int | np.integer | np.random.Generator | None
 
 
-def real_array(name, value, domain="finite", inside=None, shape=None):
+def real_array(
+    name: str,
+    value: ArrayLike,
+    domain: str = "finite",
+    inside: Callable[[Floats], NDArray[np.bool_]] | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> Floats:
     """Return ``value`` as a float64 array, or raise ``ValueError``.
 
     Parameters
@@ -41,7 +53,9 @@ def real_array(name, value, domain="finite", inside=None, shape=None):
     return array
 
 
-def real_number(name, value, domain="finite", inside=None):
+def real_number(
+    name: str, value: ArrayLike, domain: str = "finite", inside: Callable[[Floats], NDArray[np.bool_]] | None = None
+) -> float:
     """Return ``value`` as a float, or raise ``ValueError``; as `real_array`, but a single number."""
     array = real_array(name, value, domain, inside)
     if array.ndim:
@@ -49,7 +63,7 @@ def real_number(name, value, domain="finite", inside=None):
     return float(array)
 
 
-def as_seed(seed):
+def as_seed(seed: Seed) -> int:
     """Return the whole number for a seed: itself, the next one that a Generator draws, or fresh entropy for None."""
     if seed is None:
         return np.random.SeedSequence().entropy
@@ -60,27 +74,27 @@ def as_seed(seed):
     return int(seed)
 
 
-def random_generator(seed):
+def random_generator(seed: Seed) -> np.random.Generator:
     """Return the numpy Generator that ``seed``, as in `as_seed`, stands for."""
     return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(as_seed(seed))
 
 
-def stream(seed, *branch):
+def stream(seed: int, *branch: int) -> np.random.Generator:
     """Return the numpy Generator of one branch (a purpose, a cell: whole numbers ≥ 0) of what a whole number decides."""
     return np.random.default_rng([seed, *branch])
 
 
-def density_array(name, value):
+def density_array(name: str, value: ArrayLike) -> Floats:
     """Return densities as a float64 array; each must lie in (0, 1]."""
     return real_array(name, value, "in (0, 1]", lambda p: (p > 0) & (p <= 1))
 
 
-def positive_array(name, value):
+def positive_array(name: str, value: ArrayLike) -> Floats:
     """Return positive finite numbers as a float64 array."""
     return real_array(name, value, "positive and finite", lambda x: x > 0)
 
 
-def grid_axis(name, value, check):
+def grid_axis(name: str, value: ArrayLike, check: Callable[[str, ArrayLike], Floats]) -> Floats:
     """Return a strictly increasing one-dimensional grid axis whose entries pass ``check``."""
     axis = check(name, value)
     if axis.ndim != 1 or axis.size == 0:
@@ -90,7 +104,7 @@ def grid_axis(name, value, check):
     return axis
 
 
-def whole_number(name, value, least, most=None):
+def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return ``value`` as an int within [least, most], or raise ``ValueError``."""
     domain = f"a whole number ≥ {least}" if most is None else f"a whole number from {least} to {most}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
@@ -116,7 +130,7 @@ def as_flag(name, value):
     return bool(value)
 
 
-def one_of(name, value, choices):
+def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     """Return ``value`` when it is among ``choices``, or raise ``ValueError``."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(f'"{choice}"' for choice in choices)
@@ -124,7 +138,7 @@ def one_of(name, value, choices):
     return value
 
 
-def sizes(n_features, n_hidden, most_features=None):
+def sizes(n_features: Any, n_hidden: Any, most_features: int | None = None) -> tuple[int, int]:
     """Return (n_features, n_hidden) as ints with 1 ≤ n_hidden < n_features, or raise ``ValueError``."""
     n_features = whole_number("n_features", n_features, 2, most_features)
     n_hidden = whole_number("n_hidden", n_hidden, 1)

@@ -1,11 +1,12 @@
 """How far a diagram of trained models agrees with one of a theory: phases by cell, distance of the boundaries."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
+from ._arguments import Floats
 from .attribution import same_phase
 from .diagram import PhaseDiagram
 
@@ -23,47 +24,40 @@ class Agreement:
     away : ndarray of bool, shape (n_density, n_importance)
         Cells away from the theory's boundaries by one cell: all eight neighbours have the theory's phase of the cell.
     curves : bool
-        Whether the theory's boundaries are to be followed as curves.
+        Whether the theory's boundaries were followed as curves.
+    distances : ndarray, shape (n_pieces,)
+        Distance of each piece of the trained boundary from the theory's curves, in decades. A piece lies midway, in logarithms of
+        importance and density, between neighbouring cells whose trained phases differ. Empty when either diagram has one phase
+        only, and without curves.
     """
 
     theory: PhaseDiagram
     trained: PhaseDiagram
-    agrees: np.ndarray
-    away: np.ndarray
+    agrees: NDArray[np.bool_]
+    away: NDArray[np.bool_]
     curves: bool
+    distances: Floats
 
     @property
-    def share(self):
+    def share(self) -> float:
         """Part of all cells that agree."""
         return float(self.agrees.mean())
 
     @property
-    def share_away(self):
+    def share_away(self) -> float:
         """Part of the cells away from boundaries that agree; NaN when there is none."""
         return float(self.agrees[self.away].mean()) if self.away.any() else float("nan")
 
-    @cached_property
-    def distances(self):
-        """Distance of each piece of the trained boundary from the theory's curves, in decades, shape (n_pieces,).
 
-        A piece lies midway, in the logarithms of importance and density, between neighbouring cells whose trained phases differ.
-        Empty when either diagram has one phase only, and without curves.
-        """
-        if not self.curves:
-            return np.empty(0)
-        pieces = _between_cells(self.trained)
-        curves = [np.log10([b.importance, b.density]).T for b in self.theory.boundaries() if b.phases[0] != b.phases[1]]
-        if not len(pieces) or not curves:
-            return np.empty(0)
-        return np.min([_distance(pieces, curve) for curve in curves], axis=0)
-
-
-def agreement(trained, theory, *, curves=True):
+def agreement(trained: PhaseDiagram, theory: PhaseDiagram, *, curves: bool = True) -> Agreement:
     """Compare a trained diagram with a theory's on the same grid; return an Agreement."""
     _, phase = np.unique(theory.phase.astype(str), return_inverse=True)
     phase = phase.reshape(theory.phase.shape)
     away = (minimum_filter(phase, 3, mode="nearest") == phase) & (minimum_filter(-phase, 3, mode="nearest") == -phase)
-    return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away, curves)
+    pieces = _between_cells(trained)
+    lines = [np.log10([b.importance, b.density]).T for b in theory.boundaries() if b.phases[0] != b.phases[1]] if curves else []
+    far = np.min([_distance(pieces, line) for line in lines], axis=0) if lines and len(pieces) else np.empty(0)
+    return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away, curves, far)
 
 
 def _between_cells(diagram):

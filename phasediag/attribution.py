@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._arguments import thread_count
+from ._arguments import Floats, thread_count
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .model import cell_controls
@@ -52,15 +54,15 @@ class Attribution:
         The seed of the lowest loss.
     """
 
-    cause: np.ndarray
-    phase: np.ndarray
-    basin: np.ndarray
-    left: np.ndarray
-    excess: np.ndarray
-    barred: np.ndarray
-    best: np.ndarray
+    cause: NDArray[np.object_]
+    phase: NDArray[np.object_]
+    basin: NDArray[np.object_]
+    left: Floats
+    excess: Floats
+    barred: Floats
+    best: NDArray[np.intp]
 
-    def of_cells(self, name):
+    def of_cells(self, name: str) -> NDArray[Any]:
         """Return the grid ``name`` for the best seed of each cell, shape (n_density, n_importance)."""
         return np.take_along_axis(getattr(self, name), self.best[..., None], axis=2)[..., 0]
 

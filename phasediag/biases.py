@@ -1,8 +1,11 @@
 """The biases that minimize the expected loss for given weights: one-dimensional problems, solved globally."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ._arguments import Floats
 from ._loss.evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
+from .model import ToyModel
 
 # No bias has a loss lower than what the search finds by more than this share of it and a thousandth of E x_i² …
 GAP = 1e-6
@@ -16,7 +19,7 @@ TIE = 1e-14
 ROUNDING = 2.0**-51
 
 
-def optimal_bias(model, weights):
+def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     """Return the biases that minimize the expected loss for given weights.
 
     Parameters

@@ -1,13 +1,21 @@
 """The candidate configurations of the frozen theory: patterns of weights that compete."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import density_array, one_of, positive_array, sizes
+from ._arguments import Floats, density_array, one_of, positive_array, sizes
 from .model import ACTIVATIONS
-from .phases import Cluster, phase_of, simplex_name
+from .phases import Cluster, Phase, phase_of, simplex_name
+
+if TYPE_CHECKING:
+    import sympy
+
+    from .closed_forms import ClosedForm
 
 MOST_FEATURES = 8
 
@@ -39,27 +47,27 @@ class Configuration:
 
     n_features: int
     n_hidden: int
-    groups: tuple
+    groups: tuple[tuple[int, ...], ...]
     activation: str = "relu"
 
     @property
-    def dropped(self):
+    def dropped(self) -> tuple[int, ...]:
         """The features that are not represented, a tuple of int."""
         return tuple(sorted(set(range(self.n_features)).difference(*self.groups)))
 
     @cached_property
-    def phase(self):
+    def phase(self) -> Phase:
         """The Phase that these weights have."""
         clusters = [Cluster(simplex_name(len(g)), len(g), max(len(g) - 1, 1), g) for g in self.groups]
         return phase_of(clusters, self.n_features)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The phase's name."""
         return self.phase.name
 
     @property
-    def pattern(self):
+    def pattern(self) -> str:
         """The weights in brief: the matrix itself for one dimension, W ⊥ 1_S for n_hidden = n_features − 1."""
         if self.n_hidden == 1:
             return "W = [" + ", ".join(f"{w:.0f}".replace("-", "−") for w in self.weights[0]) + "]"
@@ -70,7 +78,7 @@ class Configuration:
         return "W: " + " ".join(braces)
 
     @cached_property
-    def weights(self):
+    def weights(self) -> Floats:
         """Unit columns in orthogonal blocks, shape (n_hidden, n_features)."""
         weights = np.zeros((self.n_hidden, self.n_features))
         row = 0
@@ -81,7 +89,7 @@ class Configuration:
         weights.setflags(write=False)
         return weights
 
-    def bias(self, density):
+    def bias(self, density: ArrayLike) -> Floats:
         """Return the biases: 0 where represented, the mean density/2 where not.
 
         Parameters
@@ -98,14 +106,14 @@ class Configuration:
         bias[..., list(self.dropped)] = density[..., None] / 2
         return bias
 
-    def symbolic_loss(self):
+    def symbolic_loss(self) -> "sympy.Expr":
         """Return the expected loss as a sympy expression in ``importance`` and ``density``.
 
         Derived by exact integration over the active sets; ``importance`` is the extra feature's, the others have 1.
         """
         return _symbolic_loss(self)
 
-    def relaxed_loss(self, *, at=None):
+    def relaxed_loss(self, *, at: "Mapping[str | sympy.Symbol, Any] | None" = None) -> "ClosedForm":
         """Derive the expected loss with free scales and biases, in closed form.
 
         Parameters
@@ -139,7 +147,7 @@ class Configuration:
 
         return relaxed_form(self, at)
 
-    def expected_loss(self, importance, density):
+    def expected_loss(self, importance: ArrayLike, density: ArrayLike) -> float | Floats:
         """Return the expected loss, evaluated from its closed form.
 
         Parameters
@@ -170,12 +178,12 @@ class Configuration:
         loss = ordinary(density) + importance * extra(density)
         return float(loss) if loss.ndim == 0 else loss
 
-    def extra_loss(self, density):
+    def extra_loss(self, density: ArrayLike) -> float | Floats:
         """Return the extra feature's own loss, which is ∂(expected loss)/∂importance."""
         return _coefficients(self)[1](density_array("density", density))
 
 
-def configurations(n_features, n_hidden, *, activation="relu"):
+def configurations(n_features: int, n_hidden: int, *, activation: str = "relu") -> tuple[Configuration, ...]:
     """Enumerate the candidate configurations of n_features in n_hidden dimensions.
 
     Every way to drop features and to group the rest into dedicated dimensions, antipodal pairs and simplices that fill

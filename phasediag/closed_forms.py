@@ -1,13 +1,15 @@
 """Closed forms of the loss of a configuration whose scales and biases are free, as functions that run at any point."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
+from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import positive_array, real_array, real_number
+from ._arguments import Floats, positive_array, real_array, real_number
 from .symbolic import DENSITY, IMPORTANCE, compile_loss, simplex_gram, symbolic_expected_loss
 
 # The derivation takes about five times as long with every feature of the largest cluster: 1 s for four.
@@ -15,6 +17,7 @@ MOST_IN_A_CLUSTER = 6
 # The default reference point: unit columns, as frozen, and biases off the walls b = 0 of the frozen point.
 REPRESENTED_BIAS, DROPPED_BIAS = sympy.Rational(-1, 16), sympy.Rational(1, 4)
 ROUNDING = 1e-15  # of a corner, by which a point on a wall may appear outside; the loss and its slopes are continuous there
+Values: TypeAlias = Mapping[str | sympy.Symbol, ArrayLike]
 LATEX_NAMES = {"importance": "I", "density": "p", "scale": r"\ell", "bias": "b"}
 
 
@@ -45,15 +48,15 @@ class ClosedForm:
     """
 
     configuration: Any
-    parameters: tuple
-    reference: dict
+    parameters: tuple[sympy.Symbol, ...]
+    reference: dict[sympy.Symbol, sympy.Rational]
     expression: sympy.Expr = field(repr=False)
 
-    def gradient(self):
+    def gradient(self) -> tuple[sympy.Expr, ...]:
         """Return the derivatives of the expression, a tuple in the order of ``parameters``."""
         return tuple(sympy.diff(self.expression, parameter) for parameter in self.parameters)
 
-    def latex(self):
+    def latex(self) -> str:
         """Return the expression as LaTeX: I is the importance, p the density, ℓ_i the scales and b_i the biases."""
         names = {}
         for symbol in self.parameters:
@@ -61,17 +64,14 @@ class ClosedForm:
             names[symbol] = LATEX_NAMES[word] + (f"_{{{index}}}" if index else "")
         return sympy.latex(self.expression, symbol_names=names)
 
-    def compile(self):
+    def compile(self) -> np.ufunc:
         """Return the form as a numba function of ``parameters``; see `compile_loss`."""
         return compile_loss(self.expression, self.parameters)
 
     @cached_property
-    def conditions(self):
+    def conditions(self) -> tuple[sympy.Rel, ...]:
         """The inequalities that make the chamber, a tuple of sympy relations without duplicates; empty when linear."""
-        found = {}
-        for corner, sign in self._corners:
-            found[corner >= 0 if sign > 0 else corner <= 0] = None
-        return tuple(found)
+        return tuple(dict.fromkeys(corner >= 0 if sign > 0 else corner <= 0 for corner, sign in self._corners))
 
     @cached_property
     def _corners(self):
@@ -83,7 +83,7 @@ class ClosedForm:
     def _signed_corners(self):
         return sympy.lambdify(tuple(self.reference), [sign * corner for corner, sign in self._corners], "numpy")
 
-    def holds(self, values):
+    def holds(self, values: Values) -> bool | NDArray[np.bool_]:
         """Return whether scales and biases lie in the chamber, walls included.
 
         Parameters
@@ -101,15 +101,14 @@ class ClosedForm:
         ValueError
             When a parameter is missing or unknown, or a value lies outside its domain.
         """
-        values = self._checked(values)
-        shape = np.broadcast_shapes(*(value.shape for value in values.values()))
-        inside = np.ones(shape, dtype=bool)
-        slack = ROUNDING * (1 + max(np.max(np.abs(value), initial=0.0) for value in values.values())) ** 2
-        for corner in self._signed_corners(*values.values()) if self._corners else ():
+        arrays = self._checked(values)
+        inside = np.ones(np.broadcast_shapes(*(value.shape for value in arrays)), dtype=bool)
+        slack = ROUNDING * (1 + max(np.max(np.abs(value), initial=0.0) for value in arrays)) ** 2
+        for corner in self._signed_corners(*arrays) if self._corners else ():
             inside = inside & (corner >= -slack)
         return inside if inside.ndim else bool(inside)
 
-    def weights_and_bias(self, values):
+    def weights_and_bias(self, values: Values) -> tuple[Floats, Floats]:
         """Return the weights and biases that these scales and biases stand for.
 
         Parameters
@@ -127,11 +126,11 @@ class ClosedForm:
         ValueError
             As for `holds`.
         """
-        values = dict(zip(map(str, self.reference), np.broadcast_arrays(*self._checked(values).values()), strict=True))
-        bias = np.stack([values[f"bias_{i + 1}"] for i in range(self.configuration.n_features)], axis=-1)
+        arrays = dict(zip(map(str, self.reference), np.broadcast_arrays(*self._checked(values)), strict=True))
+        bias = np.stack([arrays[f"bias_{i + 1}"] for i in range(self.configuration.n_features)], axis=-1)
         scale = np.zeros_like(bias)
         for i in sorted(set(range(scale.shape[-1])).difference(self.configuration.dropped)):
-            scale[..., i] = values[f"scale_{i + 1}"]
+            scale[..., i] = arrays[f"scale_{i + 1}"]
         return scale[..., None, :] * self.configuration.weights, bias
 
     def _checked(self, values):
@@ -141,10 +140,10 @@ class ClosedForm:
         if missing:
             raise ValueError(f"values must give every scale and bias, got none for {', '.join(missing)}")
         checks = {symbol: positive_array if symbol.is_positive else real_array for symbol in self.reference}
-        return {symbol: check(symbol.name, values[symbol]) for symbol, check in checks.items()}
+        return [check(symbol.name, values[symbol]) for symbol, check in checks.items()]
 
 
-def relaxed_form(configuration, at=None):
+def relaxed_form(configuration: Any, at: Mapping[str | sympy.Symbol, Any] | None = None) -> ClosedForm:
     """Derive the `ClosedForm` of a configuration; the door is `Configuration.relaxed_loss`."""
     largest = max(map(len, configuration.groups))
     if largest > MOST_IN_A_CLUSTER:

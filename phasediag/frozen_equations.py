@@ -30,11 +30,11 @@ class FrozenBoundary:
         The ranges that the boundary covers (0 and oo: without limit).
     """
 
-    phases: tuple
-    patterns: tuple
+    phases: tuple[str, str]
+    patterns: tuple[str, str]
     equation: sympy.Eq
-    importance: tuple
-    density: tuple
+    importance: tuple[sympy.Expr, sympy.Expr]
+    density: tuple[sympy.Expr, sympy.Expr]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,13 @@ class FrozenTriplePoint:
 
     importance: sympy.Expr
     density: sympy.Expr
-    phases: tuple
-    patterns: tuple
+    phases: tuple[str, ...]
+    patterns: tuple[str, ...]
 
 
-def frozen_boundaries(n_features, n_hidden, *, activation="relu"):
+def frozen_boundaries(
+    n_features: int, n_hidden: int, *, activation: str = "relu"
+) -> tuple[tuple[FrozenBoundary, ...], tuple[FrozenTriplePoint, ...]]:
     """Solve for every boundary of the frozen phase diagram.
 
     Parameters

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._arguments import one_of
+from ._arguments import Floats, one_of
 from .model import ToyModel
 
 
@@ -25,13 +26,13 @@ class LinearMinimum:
     """
 
     model: ToyModel
-    features: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
+    features: NDArray[np.intp]
+    weights: Floats
+    bias: Floats
     loss: float
 
 
-def linear_minimum(model):
+def linear_minimum(model: ToyModel) -> LinearMinimum:
     """Return the global minimum of a linear model.
 
     Parameters

@@ -1,10 +1,12 @@
 """The toy model: control parameters, input law and forward pass."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import density_array, one_of, positive_array, random_generator, real_array, whole_number
+from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
 
 ACTIVATIONS = ("relu", "linear")
 LARGEST_WEIGHT, LARGEST_BIAS = 1e30, 1e70  # so that no moment of what they make overflows
@@ -45,11 +47,15 @@ class ToyModel:
     """
 
     n_hidden: int
-    importance: np.ndarray
-    density: float | np.ndarray
+    importance: Floats
+    density: float | Floats
     activation: str = "relu"
 
-    def __post_init__(self):
+    if TYPE_CHECKING:  # arguments become arrays
+
+        def __init__(self, n_hidden: int, importance: ArrayLike, density: ArrayLike, activation: str = "relu") -> None: ...
+
+    def __post_init__(self) -> None:
         importance = positive_array("importance", self.importance)
         if importance.ndim != 1 or importance.size < 2:
             raise ValueError(f"importance must have shape (n_features,) with n_features ≥ 2, got {importance.shape}")
@@ -65,31 +71,31 @@ class ToyModel:
         one_of("activation", self.activation, ACTIVATIONS)
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """Number of features."""
         return self.importance.size
 
     @property
-    def feature_density(self):
+    def feature_density(self) -> Floats:
         """Density of each feature, shape (n_features,)."""
         return np.broadcast_to(np.asarray(self.density), self.importance.shape)
 
     @property
-    def feature_variance(self):
+    def feature_variance(self) -> Floats:
         """Variance of each feature, shape (n_features,)."""
         return variance(self.feature_density)
 
     @property
-    def is_relu(self):
+    def is_relu(self) -> bool:
         """Whether the output layer rectifies."""
         return self.activation == "relu"
 
     @property
-    def loss_scale(self):
+    def loss_scale(self) -> float:
         """Σ_i importance_i E x_i², the expected loss of x' = 0."""
         return float(self.importance @ self.feature_density / 3)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, ToyModel):
             return NotImplemented
         return (
@@ -98,10 +104,10 @@ class ToyModel:
             and np.array_equal(self.feature_density, other.feature_density)
         )
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.n_hidden, self.activation, self.importance.tobytes(), self.feature_density.tobytes()))
 
-    def check_parameters(self, weights, bias):
+    def check_parameters(self, weights: ArrayLike, bias: ArrayLike) -> tuple[Floats, Floats]:
         """Return (weights, bias) as float64 arrays with one common set of leading axes.
 
         Parameters
@@ -124,12 +130,12 @@ class ToyModel:
             raise ValueError(f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast") from None
         return np.broadcast_to(weights, lead + weights.shape[-2:]), np.broadcast_to(bias, lead + bias.shape[-1:])
 
-    def check_weights(self, weights):
+    def check_weights(self, weights: ArrayLike) -> Floats:
         """Return weights as a float64 array; as `check_parameters`."""
         domain, shape = f"finite and smaller than {LARGEST_WEIGHT:g} in size", (self.n_hidden, self.n_features)
         return real_array("weights", weights, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
 
-    def reconstruct(self, x, weights, bias):
+    def reconstruct(self, x: ArrayLike, weights: ArrayLike, bias: ArrayLike) -> Floats:
         """Return the model's output x' for inputs x.
 
         Parameters
@@ -152,7 +158,7 @@ class ToyModel:
             output = np.maximum(output, 0.0)
         return output[..., 0, :] if x.ndim == 1 else output
 
-    def sample(self, n_samples, *, seed=None):
+    def sample(self, n_samples: int, *, seed: Seed = None) -> Floats:
         """Draw inputs.
 
         Parameters
@@ -170,12 +176,12 @@ class ToyModel:
         return np.where(active, generator.random(shape), 0.0)
 
 
-def variance(density):
+def variance(density: Any) -> Any:
     """Return E x² − (E x)² of a feature of some density: a number, an array or an expression."""
     return density / 3 - density**2 / 4
 
 
-def cell_controls(n_features, importance, density):
+def cell_controls(n_features: int, importance: ArrayLike, density: ArrayLike) -> Floats:
     """Return importance and density of every feature in cells of a diagram, shape (2, …, n_features).
 
     ``importance`` and ``density``, which broadcast, are the cells'; the importance is the last feature's, the others have 1.
@@ -186,12 +192,13 @@ def cell_controls(n_features, importance, density):
     return controls
 
 
-def cell_model(n_features, n_hidden, importance, density, activation):
+def cell_model(n_features: int, n_hidden: int, importance: float, density: float, activation: str) -> ToyModel:
     """Return the ToyModel of a diagram's cell."""
     return ToyModel(n_hidden, cell_controls(n_features, importance, density)[0], float(density), activation)
 
 
-def _frozen(array):
+def _frozen(array: Floats) -> Floats:
+    """A copy of an array that cannot be written to."""
     array = array.copy()
     array.setflags(write=False)
     return array

@@ -1,8 +1,9 @@
 """Order parameters of trained or solved weights."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import real_array, real_number
+from ._arguments import Floats, real_array, real_number
 
 ROUNDING = 1e-13
 """Weights of a minimum below this are exact zeros that rounding has touched."""
@@ -12,7 +13,7 @@ REPRESENTED = 1e-6
 """Part of the largest norm above which a feature is represented, or of the largest singular value above which a direction is."""
 
 
-def feature_norm(weights):
+def feature_norm(weights: ArrayLike) -> Floats:
     """Return the norm ‖W_i‖ of every feature's direction.
 
     Parameters
@@ -27,7 +28,7 @@ def feature_norm(weights):
     return np.ldexp(np.linalg.norm(scaled, axis=-2), power[..., 0, :])
 
 
-def interference(weights):
+def interference(weights: ArrayLike) -> Floats:
     """Return Σ_{j≠i} (Ŵ_i·W_j)² for every feature i; 0 where W_i = 0.
 
     Parameters
@@ -48,7 +49,7 @@ def interference(weights):
     return np.sum(np.where(diagonal, 0.0, overlap) ** 2, axis=-1)
 
 
-def feature_dimensionality(weights):
+def feature_dimensionality(weights: ArrayLike) -> Floats:
     """Return D_i = ‖W_i‖² / Σ_j (Ŵ_i·W_j)², the fraction of a dimension that feature i has; 0 where W_i = 0.
 
     Parameters
@@ -66,7 +67,7 @@ def feature_dimensionality(weights):
     return order_parameters(weights)[2]
 
 
-def dimensions_per_feature(weights):
+def dimensions_per_feature(weights: ArrayLike) -> float | Floats:
     """Return n_hidden / ‖W‖_F², the hidden dimensions per represented feature; infinite where W = 0.
 
     Parameters
@@ -82,7 +83,7 @@ def dimensions_per_feature(weights):
         return weights.shape[-2] / np.sum(weights**2, axis=(-2, -1))
 
 
-def superposition(weights, *, tolerance=REPRESENTED):
+def superposition(weights: ArrayLike, *, tolerance: float = REPRESENTED) -> bool | NDArray[np.bool_]:
     """Return whether more features are represented than there are dimensions for them.
 
     Parameters
@@ -123,7 +124,7 @@ def superposition(weights, *, tolerance=REPRESENTED):
     return result if result.ndim else bool(result)
 
 
-def order_parameters(weights):
+def order_parameters(weights: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Return norm, interference and dimensionality, each (…, n_features), of weights (…, n_hidden, n_features)."""
     weights = weight_matrices(weights)
     squared_norm, from_others = np.sum(weights**2, axis=-2), interference(weights)
@@ -132,7 +133,7 @@ def order_parameters(weights):
     return feature_norm(weights), from_others, dimensionality
 
 
-def upright(weights):
+def upright(weights: ArrayLike) -> Floats:
     """Rotate (or reflect) the hidden space: the first represented feature along the first axis, the next in the plane of two, …
 
     Features, and components left of rotations, below rounding become exact zeros: of a stationary point they are.
@@ -157,7 +158,7 @@ def _independent(columns):
     return kept
 
 
-def weight_matrices(weights):
+def weight_matrices(weights: ArrayLike) -> Floats:
     """Weights as a float64 array of shape (…, n_hidden, n_features), or a ValueError that names them."""
     weights = real_array("weights", weights)
     if weights.ndim < 2:
@@ -165,7 +166,7 @@ def weight_matrices(weights):
     return weights
 
 
-def directions_of(weights):
+def directions_of(weights: Floats) -> Floats:
     """Unit columns of weights (…, n_hidden, n_features); columns of 0 stay 0."""
     scaled, _ = _scaled(weights)
     norm = np.linalg.norm(scaled, axis=-2, keepdims=True)

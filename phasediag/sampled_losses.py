@@ -1,11 +1,13 @@
 """Tests of exact losses by sampling: z-scores over a grid, and whether all of them together are those of right values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
+from ._arguments import Floats
 from .candidates import configurations
 from .loss import expected_loss
 from .model import cell_model
@@ -32,19 +34,19 @@ class SamplingTest:
     """
 
     name: str
-    importance: np.ndarray
-    density: np.ndarray
-    exact: np.ndarray
-    sampled: np.ndarray
-    standard_error: np.ndarray
+    importance: Floats
+    density: Floats
+    exact: Floats
+    sampled: Floats
+    standard_error: Floats
 
     @cached_property
-    def z_scores(self):
+    def z_scores(self) -> Floats:
         """(sampled − exact) / standard error, shape (n_comparisons,)."""
         return (self.sampled - self.exact) / self.standard_error
 
     @property
-    def p_values(self):
+    def p_values(self) -> dict[str, float]:
         """Probability that right values look as bad, by three statistics of the z-scores, as a mapping.
 
         "scatter": Σ z² against χ²; "bias": the mean against a normal law; "largest": max |z|, corrected for their number (Šidák).
@@ -57,7 +59,7 @@ class SamplingTest:
         }
 
 
-def overall_p_value(tests):
+def overall_p_value(tests: Iterable[SamplingTest]) -> float:
     """Return the p-value of all statistics of all tests together: the smallest times their number (Bonferroni), at most 1."""
     values = [p for test in tests for p in test.p_values.values()]
     return min(1.0, len(values) * min(values))

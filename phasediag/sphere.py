@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import one_of, random_generator, real_array, real_number, whole_number
+from ._arguments import Floats, Seed, one_of, random_generator, real_array, real_number, whole_number
 from .order_parameters import upright
 
 ENERGIES = ("linear", "relu", "coulomb")
@@ -35,14 +36,16 @@ class SphereConfiguration:
         exceptions), of which ``points`` is one.
     """
 
-    points: np.ndarray
+    points: Floats
     energy: float
     gradient_norm: float
     n_found: int
     is_rigid: bool
 
 
-def thomson(n_points, n_dimensions, *, energy="relu", n_starts=32, seed=0):
+def thomson(
+    n_points: int, n_dimensions: int, *, energy: str = "relu", n_starts: int = 32, seed: Seed = 0
+) -> list[SphereConfiguration]:
     """Find the local minima of an energy of points on the unit sphere.
 
     Parameters
@@ -93,7 +96,7 @@ def thomson(n_points, n_dimensions, *, energy="relu", n_starts=32, seed=0):
         value, gradient = energy_and_gradient(points, energy)
         found.append((value, np.abs(gradient).max(), points))
     found.sort(key=lambda one: one[0])
-    levels = []
+    levels: list[list[tuple[float, float, Floats]]] = []
     for one in found:
         if not levels or one[0] - levels[-1][-1][0] > SAME_ENERGY * max(1.0, one[0]):
             levels.append([])
@@ -101,7 +104,7 @@ def thomson(n_points, n_dimensions, *, energy="relu", n_starts=32, seed=0):
     return [_configuration(level) for level in levels]
 
 
-def congruent(one, other, *, tolerance=SAME_PRODUCTS):
+def congruent(one: ArrayLike, other: ArrayLike, *, tolerance: float = SAME_PRODUCTS) -> bool:
     """Return whether two sets of directions are the same up to rotations, reflections and the order of their columns.
 
     Parameters
@@ -132,7 +135,7 @@ def congruent(one, other, *, tolerance=SAME_PRODUCTS):
     # sorted rows: what a column's partners can be, and a quick answer in most cases
     rows = [np.sort(gram, axis=1) for gram in (first, second)]
     alike = np.abs(rows[0][:, None] - rows[1]).max(axis=-1) <= tolerance
-    order = []
+    order: list[int] = []
 
     def extend():
         i = len(order)
@@ -149,7 +152,7 @@ def congruent(one, other, *, tolerance=SAME_PRODUCTS):
     return extend()
 
 
-def energy_and_gradient(points, energy):
+def energy_and_gradient(points: Floats, energy: str) -> tuple[float, Floats]:
     """Return the energy of the columns of ``points``, scaled to unit length, and its gradient in ``points``.
 
     Parameters
@@ -174,7 +177,7 @@ def energy_and_gradient(points, energy):
     return float(value), along / norm
 
 
-def settle(start, energy, generator):
+def settle(start: Floats, energy: str, generator: np.random.Generator) -> Floats:
     """Return the local minimum to which a descent from ``start`` leads, as unit vectors; a saddle is left once reached."""
     points = _descend(start, energy)
     return _descend(points + NUDGE * generator.normal(size=points.shape), energy)

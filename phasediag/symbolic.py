@@ -1,10 +1,13 @@
 """Closed forms of the expected loss, derived exactly by integrating over the active sets."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from math import comb
+from typing import Any
 
+import numpy as np
 import sympy
 
 from ._arguments import one_of
@@ -14,7 +17,15 @@ IMPORTANCE = sympy.Symbol("importance", positive=True)
 DENSITY = sympy.Symbol("density", positive=True)
 
 
-def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, activation="relu", at=None):
+def symbolic_expected_loss(
+    gram: Any,
+    bias: Sequence[Any],
+    *,
+    importance: Sequence[Any] | None = None,
+    density: Any = DENSITY,
+    activation: str = "relu",
+    at: Mapping[Any, Any] | None = None,
+) -> sympy.Expr:
     """Derive the expected loss as an exact sympy expression.
 
     Parameters
@@ -68,14 +79,13 @@ def symbolic_expected_loss(gram, bias, *, importance=None, density=DENSITY, acti
     density = sympy.sympify(density)
     total = sympy.Integer(0)
     for i in range(n_features):
-        others = [gram[i, j] for j in range(n_features) if j != i and gram[i, j] != 0]
-        others = tuple(sorted(others, key=sympy.default_sort_key))
+        others = (gram[i, j] for j in range(n_features) if j != i and gram[i, j] != 0)
         loss = _linear_feature_loss if activation == "linear" else _feature_loss
-        total += importance[i] * loss(gram[i, i], others, bias[i], density, chamber)
+        total += importance[i] * loss(gram[i, i], tuple(sorted(others, key=sympy.default_sort_key)), bias[i], density, chamber)
     return sympy.factor_terms(total) if chamber else sympy.collect(sympy.expand(total), (IMPORTANCE, DENSITY))
 
 
-def compile_loss(expression, parameters):
+def compile_loss(expression: Any, parameters: Sequence[sympy.Symbol]) -> np.ufunc:
     """Compile a closed form to machine code.
 
     Parameters
@@ -115,7 +125,7 @@ def compile_loss(expression, parameters):
     return elementwise(sympy.lambdify(parameters, expression, "math", cse=True), len(parameters))
 
 
-def simplex_gram(n_features, groups, scales):
+def simplex_gram(n_features: int, groups: Iterable[tuple[int, ...]], scales: Any) -> sympy.Matrix:
     """Return WᵀW, a sympy matrix, of columns that are ``scales[i]`` times those of regular simplices, one for each group."""
     gram = sympy.zeros(n_features)
     for group in groups:

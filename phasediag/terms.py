@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ._arguments import Floats
 from ._loss.evaluation import evaluate_rows
 from .loss import expected_loss
 from .model import ToyModel
@@ -27,15 +29,15 @@ class LossTerms:
     """
 
     model: ToyModel
-    weights: np.ndarray
-    bias: np.ndarray
-    by_active: np.ndarray | None
-    benefit: np.ndarray
-    interference: np.ndarray
-    bias_part: np.ndarray
+    weights: Floats
+    bias: Floats
+    by_active: Floats | None
+    benefit: Floats
+    interference: Floats
+    bias_part: Floats
 
     @property
-    def loss(self):
+    def loss(self) -> float | Floats:
         """The expected loss."""
         if self.by_active is None:
             return expected_loss(self.model, self.weights, self.bias)
@@ -43,7 +45,7 @@ class LossTerms:
         return total if total.ndim else float(total)
 
 
-def loss_terms(model, weights, bias):
+def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerms:
     """Take the expected loss apart.
 
     Parameters

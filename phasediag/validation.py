@@ -1,12 +1,15 @@
 """Theory against training: closed forms against samples, trained phases against every theory, a cause for every difference."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from ._arguments import stream, whole_number
+from ._arguments import Seed, stream, whole_number
 from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
@@ -40,46 +43,46 @@ class Validation:
     attribution: Attribution
 
     @cached_property
-    def p_value(self):
+    def p_value(self) -> float:
         """Probability that right losses would look as bad against the samples, over all tests."""
         return overall_p_value(self.tests)
 
     @property
-    def consistent(self):
+    def consistent(self) -> bool:
         """Whether the samples do not contradict the exact losses and no best model of a cell is unexplained."""
         return self.p_value >= LEAST_P_VALUE and UNEXPLAINED not in self.attribution.of_cells("cause")
 
-    def text(self):
+    def text(self) -> str:
         """Return the report as one page of text."""
         return text_of(self)
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """Return the report as plain lists and numbers, for JSON; every disagreeing cell is listed."""
         return facts_of(self)
 
 
 def validate(
-    n_features=2,
-    n_hidden=1,
+    n_features: int = 2,
+    n_hidden: int = 1,
     *,
-    importance=None,
-    density=None,
-    activation="relu",
-    n_seeds=10,
-    n_steps=10_000,
-    batch_size=1024,
-    learning_rate=1e-3,
-    optimizer="adamw",
-    schedule="constant",
-    weight_decay=None,
-    independent=False,
-    n_samples=20_000,
-    seed=0,
-    n_threads=None,
-    store=None,
-    curves=True,
-    progress=False,
-):
+    importance: ArrayLike | None = None,
+    density: ArrayLike | None = None,
+    activation: str = "relu",
+    n_seeds: int = 10,
+    n_steps: int = 10_000,
+    batch_size: int = 1024,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adamw",
+    schedule: str = "constant",
+    weight_decay: float | None = None,
+    independent: bool = False,
+    n_samples: int = 20_000,
+    seed: Seed = 0,
+    n_threads: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    curves: bool = True,
+    progress: bool = False,
+) -> Validation:
     """Train models over a grid and hold them, and samples of inputs, against the frozen, the relaxed and the global theory.
 
     Parameters
@@ -142,7 +145,14 @@ def validate(
     return validate_trained(trained, n_samples=n_samples, n_threads=n_threads, curves=curves, progress=progress)
 
 
-def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, progress=False):
+def validate_trained(
+    trained: PhaseDiagram,
+    *,
+    n_samples: int = 20_000,
+    n_threads: int | None = None,
+    curves: bool = True,
+    progress: bool = False,
+) -> Validation:
     """Hold a diagram of trained models against the theories, as `validate` does after training it.
 
     Parameters
@@ -161,7 +171,7 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, 
     ValueError
         When an argument is outside its domain.
     """
-    if not isinstance(trained, PhaseDiagram) or trained.theory != TRAINED:
+    if not isinstance(trained, PhaseDiagram) or trained.trained is None:
         raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')
     n_samples = whole_number("n_samples", n_samples, 100)
     grid = {"importance": trained.importance, "density": trained.density, "activation": trained.activation}
@@ -170,10 +180,8 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, 
         for theory in THEORIES
     }
     exact = diagrams["global"]
-    agreements = {
-        theory: agreement(trained, diagram, curves=curves or theory == "frozen") for theory, diagram in diagrams.items()
-    }
-    with tqdm(total=4, disable=not progress, unit="stage", desc="sampling losses") as bar:
+    agreements = {}
+    with tqdm(total=5, disable=not progress, unit="stage", desc="sampling losses") as bar:
         generator = stream(trained.trained.options["seed"], SAMPLES)
         tests = (
             closed_form_test(exact, n_samples, generator),
@@ -182,13 +190,14 @@ def validate_trained(trained, *, n_samples=20_000, n_threads=None, curves=True, 
         )
         _next(bar, "finding causes")
         attribution = attribute(trained, exact, n_threads=n_threads)
-        for theory in ("relaxed", "global"):
+        for theory, diagram in diagrams.items():
             _next(bar, f"following {theory} boundaries")
-            agreements[theory].distances  # noqa: B018 - computed once, here, and kept
+            agreements[theory] = agreement(trained, diagram, curves=curves or theory == "frozen")
         bar.update()
     return Validation(trained, tests, agreements, attribution)
 
 
 def _next(bar, stage):
+    """Show the next stage of the work."""
     bar.update()
     bar.set_description(stage)
