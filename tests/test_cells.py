@@ -14,32 +14,35 @@ from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient
 from phasediag._compiling.vectors import WORDS, load, lookup_ir, pointer, store, vector
-from phasediag._training.cells import FIELDS, LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, draw_cells, geometry, n_levels, n_moments
-from phasediag._training.engines import Patterns
+from phasediag._training.cells import LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, geometry, n_levels, n_moments
+from phasediag._training.patterns import Patterns
 
 
 def draw(trainer, step=0, block=0):
     """Return one block's patterns that are sorted: (k, samples of each cell, moments of each cell, lower corners, widths)."""
-    draw_cells(trainer.keys[0], step, block, trainer.sizes, *trainer.law, trainer.space)
-    _, _, counts, values, moments, _, patterns, cells, _, (_, n_sorted) = trainer.space
-    found = []
-    for pattern, k, n_cells, known, _, first in patterns[: n_sorted * FIELDS].reshape(-1, FIELDS):
-        if k == 1:  # n_cells is the number of rows, first where they begin
-            rows = values[first : first + n_cells * LANES].reshape(n_cells, LANES)
-            samples = [row[~np.isnan(row)][:, None] for row in rows.T]
-            table = moments[known : known + 6 * LANES].reshape(6, LANES)
+    trainer.draw(step, block)
+    drawn, found = trainer.block, []
+    for row in drawn.patterns[: drawn.n_sorted]:
+        k, n_cells, count, moments = (
+            row["n_active"],
+            row["n_cells"],
+            drawn.counts[row["pattern"]],
+            drawn.moments[row["moments"] :],
+        )
+        samples = list(trainer.cells_of(row))
+        if k == 1:
+            table = moments[: 6 * LANES].reshape(6, LANES)
         else:
-            listed = cells[first : first + 2 * n_cells].reshape(-1, 2)
-            raw = [values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k) for rounds, start in listed]
-            samples = [x[~np.isnan(x[:, 0])] for x in raw]
+            listed = drawn.cells[row["cells"] :][: 2 * n_cells].reshape(-1, 2)
+            raw = [drawn.values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k) for rounds, start in listed]
             assert all(len(x) - len(s) < ROUND and np.isnan(x[len(s) :]).all() for x, s in zip(raw, samples, strict=True))
-            groups = moments[known:][: -(-n_cells // LANES) * n_moments(k) * LANES].reshape(-1, n_moments(k), LANES)
+            groups = moments[: -(-n_cells // LANES) * n_moments(k) * LANES].reshape(-1, n_moments(k), LANES)
             table = groups.transpose(1, 0, 2).reshape(n_moments(k), -1)[:, :n_cells]
-        levels = trainer.law[1][k, counts[pattern]]
+        levels = drawn.levels[k, count]
         start, corners, _ = geometry()
         at, size = start[k, levels, 0], 2**levels
         width, lower = corners[at : at + k], corners[at + k : at + k + k * size].reshape(size, k)
-        assert sum(map(len, samples)) == counts[pattern] and len(samples) == size
+        assert sum(map(len, samples)) == count and len(samples) == size
         found.append((k, [-s.astype(float) for s in samples], table, lower, width))
     return found
 

@@ -20,6 +20,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 from .jit import Policy, keep
 
 LANES = 16
+NUMBER, VECTOR = 4, 4 * LANES  # bytes of a float32 or a word, and of sixteen
 FLOAT, WORD, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, WORDS, FLAGS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, ir.IntType(1)))
 
@@ -237,20 +238,24 @@ def routine(function, *kinds):
     """
     usual = {"f": types.CPointer(types.float32), "i": types.CPointer(types.int64), "n": types.int64}
     signature = tuple(usual.get(kind, kind) for kind in kinds), types.void
-    made = CFunc(function, signature, locals={}, options={}, pipeline_class=Policy)
+    made = CFunc(function, signature, locals={}, options={"error_model": "numpy"}, pipeline_class=Policy)
     keep(made, function)
     made.compile()
     return made
 
 
 @intrinsic
-def address(typing, array, offset):
-    """Return the address of an entry of a one-dimensional array."""
+def floats(typing, place):
+    """Return a C pointer to the float32 numbers at an address."""
+    kind = types.CPointer(types.float32)
+    return kind(types.int64), lambda context, builder, sig, args: builder.inttoptr(args[0], context.get_value_type(kind))
 
-    def emit(context, builder, sig, args):
-        return builder.ptrtoint(pointer(context, builder, sig.args[0], *args), LONG)
 
-    return types.intp(array, types.intp), emit
+@intrinsic
+def words(typing, place):
+    """Return a C pointer to the uint32 numbers at an address."""
+    kind = types.CPointer(types.uint32)
+    return kind(types.int64), lambda context, builder, sig, args: builder.inttoptr(args[0], context.get_value_type(kind))
 
 
 @intrinsic

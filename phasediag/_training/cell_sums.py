@@ -29,7 +29,7 @@ from .._compiling.vectors import (
     switch,
     variables,
 )
-from .cells import FIELDS, MOST_ACTIVE, MOST_LEVELS, ROUND, n_moments
+from .cells import MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, n_moments
 from .line_sums import emit_line
 
 BITS = ir.IntType(LANES)
@@ -40,10 +40,10 @@ class _Pattern:
 
     def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
         self.builder, self.k, self.n, self.relu = builder, k, LONG(n), relu
-        _, _, self.n_cells, moments_at, corners_at, cells_at = fields
-        self.order, self.forms, self.sums = order, forms, sums
-        self.values, self.moments = values, at(builder, moments, moments_at)
-        self.corners, self.cells = at(builder, corners, corners_at), at(builder, cells, cells_at)
+        self.n_cells, self.values, self.order, self.forms, self.sums = fields["n_cells"], values, order, forms, sums
+        self.moments, self.corners, self.cells = (
+            at(builder, array, fields[name]) for name, array in (("moments", moments), ("corners", corners), ("cells", cells))
+        )
         self.features = [builder.load(at(builder, order, LONG(f))) for f in range(k)]
         self.found = cgutils.alloca_once(builder, LONG)
         self.listed, self.masks = (cgutils.alloca_once(builder, LONG, size=2**MOST_LEVELS) for _ in range(2))
@@ -145,21 +145,21 @@ def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, 
         """Emit the code for each number of active features and the choice between them."""
         n, relu = (kind.literal_value for kind in sig.args[:2])
         patterns, place, orders, *arrays = args[2:]
-        row = at(builder, patterns, builder.mul(place, LONG(FIELDS)))
-        fields = [builder.load(at(builder, row, LONG(i))) for i in range(FIELDS)]
-        order = at(builder, orders, builder.mul(fields[0], LONG(n)))
+        row = at(builder, patterns, builder.mul(place, LONG(len(PATTERN.names))))
+        fields = {name: builder.load(at(builder, row, LONG(i))) for i, name in enumerate(PATTERN.names)}
+        order = at(builder, orders, builder.mul(fields["pattern"], LONG(n)))
 
         def block(k):
             """Emit the code for k active features."""
             if k == 1:
                 forms, sums, values, moments = arrays[:4]
-                values, moments = at(builder, values, fields[5]), at(builder, moments, fields[3])
-                emit_line(context, builder, n, relu, order, forms, sums, values, moments, fields[2])
+                values, moments = at(builder, values, fields["values"]), at(builder, moments, fields["moments"])
+                emit_line(context, builder, n, relu, order, forms, sums, values, moments, fields["n_rows"])
             else:
                 pattern = _Pattern(builder, k, n, relu, fields, order, *arrays)
                 pattern.emit()
 
-        switch(builder, fields[1], range(1, min(n, MOST_ACTIVE) + 1), block)
+        switch(builder, fields["n_active"], range(1, min(n, MOST_ACTIVE) + 1), block)
         return context.get_dummy_value()
 
     return types.void(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells), emit

@@ -16,7 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.jit import jit
+from .._compiling.jit import integers
+from .._compiling.structures import layout
 from .._compiling.vectors import (
     FLOATS,
     LANES,
@@ -27,20 +28,27 @@ from .._compiling.vectors import (
     call_ir,
     call_words_ir,
     constant,
+    floats,
+    invoke,
     load_ir,
     pointer,
+    routine,
     splat_ir,
     store_ir,
     switch,
     variables,
+    words,
 )
-from .streams import advance_ir, draw_counts, fill_negated, generators
+from .pattern_law import block_at, law_at
+from .streams import advance_ir, fill_negated, generators
 
 ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
 LEAST, PER_CELL = 192, 24  # samples of a pattern from which on it is sorted; least samples of a cell, about
 LINE_LEAST, LINE_LEVELS = 16, 4  # the same for one active feature; as many cells as lanes
-FIELDS = 6  # numbers that describe a pattern that is sorted
+# What is known of a pattern that is sorted; see `cell_drawer`.
+PATTERN, pattern_at = layout("pattern n_active n_cells n_rows moments corners cells values")
+PATTERN_BYTES = PATTERN.itemsize
 
 
 def n_moments(k):
@@ -100,7 +108,7 @@ def _halve(typing, state, held, count, levels):
         whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
         builder.store(whole, held, align=4)
         generating = generators(context, builder, sig.args[0], args[0])
-        with generating as words, cgutils.for_range(builder, args[3]) as level:
+        with generating as drawn, cgutils.for_range(builder, args[3]) as level:
             n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
             with cgutils.for_range(builder, n_vectors) as loop:
                 v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
@@ -108,7 +116,7 @@ def _halve(typing, state, held, count, levels):
                 ones, left = variables(builder, [constant(0, WORDS), counts])
                 n_rounds = builder.lshr(builder.add(_most_ir(builder, counts), LONG(31)), LONG(5))
                 with cgutils.for_range(builder, n_rounds):  # as many random bits as samples, in words of 32
-                    bits, rest = advance_ir(builder, words), builder.load(left)
+                    bits, rest = advance_ir(builder, drawn), builder.load(left)
                     short = builder.icmp_unsigned("<", rest, full)
                     low = builder.sub(builder.shl(one, builder.and_(rest, constant(31, WORDS))), one)
                     kept = builder.select(short, builder.and_(bits, low), bits)
@@ -155,12 +163,12 @@ def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, mul
                 shift.append(splat_ir(builder, builder.trunc(builder.add(halved, LONG(8)), WORD), WORDS))
             totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
             generating = generators(context, builder, kinds[0], state)
-            with generating as words, cgutils.for_range(builder, n_samples) as loop:
+            with generating as drawn, cgutils.for_range(builder, n_samples) as loop:
                 index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
                 there = builder.icmp_signed("<", index, inside)
                 y = []
                 for f in range(k):
-                    fresh = builder.lshr(advance_ir(builder, words), shift[f])
+                    fresh = builder.lshr(advance_ir(builder, drawn), shift[f])
                     whole = builder.sitofp(builder.add(corner[f], fresh), FLOATS)
                     value = builder.fmul(whole, constant(-(2.0**-24)))
                     target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, LONG(k)), LONG(f)), LONG(LANES)))
@@ -201,64 +209,72 @@ def _sum_line(typing, moments, at_moments):
     return types.void(moments, at_moments), emit
 
 
-@jit(allocates=False)
-def draw_cells(key, step, block, sizes, law, levels_of, geometry, space):
-    """Draw one block of a minibatch.
+@cache
+def cell_drawer():
+    """Return the routine that draws one part of a minibatch, into a `BLOCK`, the values negated and many of them in cells.
 
-    Fills the arrays of ``space``, the last one with the numbers of patterns present with few and with many samples. The empty
-    pattern apart, ``few`` lists the patterns that are not sorted; their negated values
-    stand at the beginning of ``values``, sample by sample. ``patterns`` has a row of FIELDS numbers for each of the
-    others: its integer, its number k of active features, that of its cells, and where its moments, corners and cells begin.
-    A cell's numbers are its rounds and where its values begin; its j-th sample's k negated values lie there at distances of
-    LANES, the next sample k LANES further on.
+    The empty pattern apart, ``few`` lists the ``n_few`` patterns that are not sorted: their values stand at the beginning of
+    ``values``, sample by sample. ``patterns`` describes the ``n_sorted`` others::
+
+        patterns   | PATTERN: pattern, n_active = k, n_cells, and in which entry of the arrays below its own begin | PATTERN | …
+
+        moments    of k > 1: Σ 1, Σ y_a, Σ y_a y_b (a ≤ b) of cells 0 … 15, a vector each | of cells 16 … 31 | …
+                   of k = 1: the three sums over all cells below each of the sixteen, then those over all cells above
+        corners    k widths of a cell | k coordinates of the lower corner of cell 0 | of cell 1 | …     (the table of `geometry`)
+        cells      of k > 1: rounds, values of cell 0 | of cell 1 | …: of ROUND samples each, and where they begin
+        values     of k > 1: cells side by side in sixteen lanes, a row for each y_a of each sample, so that a cell's next number
+                   lies LANES further on:   y_0 of sample 0 │ y_1 of sample 0 │ … │ y_0 of sample 1 │ …
+                   of k = 1: n_rows such rows, a cell's samples below one another in its lane
+                   NaN beyond a cell's last sample
     """
-    state, words, counts, values, moments, few, patterns, cells, held, found = space
-    start, _, lattice = geometry
-    draw_counts(key, step, block, sizes, law, state, words, counts)
-    active = law[0]
-    n_few = n_sorted = filled = known = listed = 0
-    for pattern in range(1, active.size):
-        count = counts[pattern]
-        if count:
-            if levels_of[active[pattern], count] < 0:
-                few[n_few] = pattern
-                n_few += 1
-                filled += active[pattern] * count
-            else:
-                patterns[n_sorted * FIELDS] = pattern
-                n_sorted += 1
-    n_vectors = (filled + LANES - 1) // LANES
-    fill_negated(state, values, n_vectors)
-    filled = n_vectors * LANES
-    for i in range(n_sorted):
-        pattern = patterns[i * FIELDS]
-        k, count = active[pattern], counts[pattern]
-        levels = levels_of[k, count]
-        n_cells = 1 << levels
-        at_corners, at_lattice = start[k, levels, 0], start[k, levels, 1]
-        patterns[i * FIELDS + 1] = k
-        patterns[i * FIELDS + 2] = n_cells
-        patterns[i * FIELDS + 3] = known
-        patterns[i * FIELDS + 4] = at_corners
-        patterns[i * FIELDS + 5] = listed
-        _halve(state, held, count, levels)
-        if k == 1:
-            most = _fill_cells(state, k, levels, held, 0, lattice, at_lattice, n_cells, 1, values, filled, moments, known)
-            _sum_line(moments, known)
-            patterns[i * FIELDS + 2] = most
-            patterns[i * FIELDS + 5] = filled
-            filled += most * LANES
-            known += 6 * LANES
-            continue
-        for first in range(0, n_cells, LANES):
-            for cell in range(first, min(first + LANES, n_cells)):
-                cells[listed] = (held[cell] + ROUND - 1) // ROUND
-                cells[listed + 1] = filled + cell - first
-                listed += 2
-            most = _fill_cells(
-                state, k, levels, held, first, lattice, at_lattice + first, max(n_cells, LANES), ROUND, values, filled,
-                moments, known,
-            )  # fmt: skip
-            filled += most * k * LANES
-            known += (k + 1) * (k + 2) // 2 * LANES
-    found[0], found[1] = n_few, n_sorted
+
+    def draw_cells(block, key, step, part):
+        """Fill the arrays of the block and the numbers of patterns of either kind."""
+        space = block_at(block)
+        law = law_at(space.law)
+        invoke(space.draw_counts, block, key, step, part)
+        n_active, counts, few = integers(law.n_active), integers(space.counts), integers(space.few)
+        levels_of, starts, most = integers(space.levels), integers(space.starts), integers(space.sizes)[0] + 1
+        state, values, moments = words(space.state), floats(space.values), floats(space.moments)
+        cells, held, lattice = integers(space.cells), words(space.held), words(space.lattice)
+        n_few = n_sorted = filled = known = listed = 0
+        for pattern in range(1, law.n_patterns):
+            count, k = counts[pattern], n_active[pattern]
+            if count:
+                if levels_of[k * most + count] < 0:
+                    few[n_few] = pattern
+                    n_few += 1
+                    filled += k * count
+                else:
+                    pattern_at(space.patterns + n_sorted * PATTERN_BYTES).pattern = pattern
+                    n_sorted += 1
+        space.n_few, space.n_sorted = n_few, n_sorted
+        n_vectors = (filled + LANES - 1) // LANES
+        fill_negated(state, values, n_vectors)
+        filled = n_vectors * LANES
+        for i in range(n_sorted):
+            row = pattern_at(space.patterns + i * PATTERN_BYTES)
+            k, count = n_active[row.pattern], counts[row.pattern]
+            levels = levels_of[k * most + count]
+            n_cells = 1 << levels
+            at_corners = 2 * (k * (MOST_LEVELS + 1) + levels)
+            row.n_active, row.n_cells, row.moments, row.corners, row.cells = k, n_cells, known, starts[at_corners], listed
+            row.values = filled
+            _halve(state, held, count, levels)
+            multiple, group = (ROUND, (k + 1) * (k + 2) // 2) if k > 1 else (1, 6)
+            for first in range(0, n_cells, LANES):
+                if k > 1:
+                    for cell in range(first, min(first + LANES, n_cells)):
+                        cells[listed] = (held[cell] + ROUND - 1) // ROUND
+                        cells[listed + 1] = filled + cell - first
+                        listed += 2
+                row.n_rows = _fill_cells(
+                    state, k, levels, held, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
+                    filled, moments, known,
+                )  # fmt: skip
+                if k == 1:
+                    _sum_line(moments, known)
+                filled += row.n_rows * k * LANES
+                known += group * LANES
+
+    return routine(draw_cells, *"nnnn")

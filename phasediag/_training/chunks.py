@@ -11,8 +11,8 @@ from threading import Event
 import numpy as np
 
 from .._compiling.vectors import LANES
-from .engines import Patterns
-from .large_engines import Batched, Dense
+from .many_features import Batched, Dense
+from .patterns import Patterns
 
 CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here

@@ -1,40 +1,60 @@
 """Sparse minibatches as lists: of each sample that is not empty, the active features and their values."""
 
+from functools import cache
+
 from llvmlite import ir
 from numba import int64, types, uint32
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.jit import jit
-from .._compiling.vectors import LANES, LONG, WORD, WORDS, at, call_words_ir, constant, pointer, splat_ir, variables
-from .streams import advance_ir, draw_outcome, fill_negated, fill_words, generators, seed_state
+from .._compiling.jit import doubles, integers, jit
+from .._compiling.structures import layout
+from .._compiling.vectors import (
+    LANES,
+    LONG,
+    WORDS,
+    at,
+    call_words_ir,
+    constant,
+    floats,
+    routine,
+    splat_ir,
+    variables,
+    words,
+)
+from .pattern_law import draw_outcome
+from .streams import advance_ir, fill_negated, fill_words, generators, seed_state
 
 BLOCK = 1024  # samples drawn together
 WAYS = 4  # counters of samples with equally many active features: one alone would wait for its own last change
 RARE = 0.02  # mean density up to which samples are chosen feature by feature
 BITS = 32  # features whose activity one word of a sample tells
+# What blocks are drawn by and into. ``most`` has the limits of random words, which tell a feature's density to 2⁻³³, less than
+# one sample in a run; where features are rare, there are alias tables of how often each is active in each size of block, else
+# none. The last block has ``n_samples`` with active features and ``n_entries``.
+LISTS, lists_at = layout(
+    "n sizes most n_tables table table_start cut alias row stride column"
+    " state n_drawn words masks found dense values tally order starts entry_row entry_place n_samples n_entries"
+)
 
 
 @intrinsic
-def _draw_activity(typing, state, most, masks, found, n_vectors):
+def _draw_activity(typing, state, most, n, masks, found, n_vectors):
     """Draw which features are active in 16 ``n_vectors`` samples, and how many.
 
-    Feature j is where a random word is at most ``most[j]``. A sample's bits stand in words of ``masks``: those of the first 32
-    features of sixteen samples, those of the next 32, …, then those of the next samples.
+    Feature j of n is where a random word is at most ``most[j]``; all arrays are C pointers. A sample's bits stand in words of
+    ``masks``: those of the first 32 features of sixteen samples, those of the next 32, …, then those of the next samples.
     """
-    sig = types.void(state, most, masks, found, types.intp)
+    sig = types.void(state, most, n, masks, found, types.intp)
 
     def emit(context, builder, sig, args):
         """Emit loops over vectors of samples, words of features and the features of a word."""
-        most, masks, found = (
-            pointer(context, builder, kind, array, to=to)
-            for kind, array, to in zip(sig.args[1:4], args[1:4], (WORD, WORDS, WORDS), strict=True)
-        )
-        n = builder.extract_value(context.make_array(sig.args[1])(context, builder, args[1]).shape, 0)
+        state, most, n, *places, n_vectors = args
+        masks, found = (builder.bitcast(place, WORDS.as_pointer()) for place in places)
         n_words = builder.lshr(builder.add(n, LONG(BITS - 1)), LONG(5))
         active, bit, ones = variables(builder, [constant(0, WORDS)] * 3)
-        generating = generators(context, builder, sig.args[0], args[0])
-        with generating as words, cgutils.for_range(builder, args[4]) as sample:
+        generating = generators(context, builder, sig.args[0], state)
+        with generating as drawn, cgutils.for_range(builder, n_vectors) as sample:
             builder.store(constant(0, WORDS), ones)
             with cgutils.for_range(builder, n_words) as loop:
                 first = builder.shl(loop.index, LONG(5))
@@ -44,8 +64,8 @@ def _draw_activity(typing, state, most, masks, found, n_vectors):
                 builder.store(constant(1, WORDS), bit)
                 with cgutils.for_range_slice(builder, first, stop, LONG(1)) as (j, _):
                     limit = splat_ir(builder, builder.load(at(builder, most, j)), WORDS)
-                    drawn, own = advance_ir(builder, words), builder.load(bit)
-                    on = builder.select(builder.icmp_unsigned("<=", drawn, limit), own, constant(0, WORDS))
+                    word, own = advance_ir(builder, drawn), builder.load(bit)
+                    on = builder.select(builder.icmp_unsigned("<=", word, limit), own, constant(0, WORDS))
                     builder.store(builder.or_(builder.load(active), on), active)
                     builder.store(builder.shl(own, constant(1, WORDS)), bit)
                 place = at(builder, masks, builder.add(builder.mul(sample.index, n_words), loop.index))
@@ -69,21 +89,22 @@ def _lowest(typing, bits):
     return types.int64(types.uint32), emit
 
 
-@jit(allocates=False)
-def _choose_activity(n_samples, tables, state, words, counts, masks, found):
+@jit(once=True)
+def _choose_activity(n_samples, space, masks, found):
     """Draw the same from tables of how often each feature is active, then which samples: faster where features are rare."""
-    first_size, table, start, cut, alias = tables
-    n = table.size
+    n, state, drawn, counts = space.n, words(space.state), words(space.words), integers(space.tally)
+    table, start, cut, alias = integers(space.table), integers(space.table_start), doubles(space.cut), integers(space.alias)
     n_words = (n + BITS - 1) // BITS
     for word in range((n_samples + LANES - 1) // LANES * LANES * n_words):
         masks[word] = 0
     for sample in range(n_samples):
         found[sample] = 0
-    fill_words(state, words, (2 * n + LANES - 1) // LANES)
-    which = 0 if n_samples == first_size else 1
+    fill_words(state, drawn, (2 * n + LANES - 1) // LANES)
+    which = 0 if n_samples == integers(space.sizes)[0] else space.n_tables + 1
     left = 0
     for j in range(n):
-        counts[j] = draw_outcome(words, j, start[which, table[j]], start[which, table[j] + 1], cut, alias)
+        own = which + table[j]
+        counts[j] = draw_outcome(drawn, j, start[own], start[own + 1], cut, alias)
         left += counts[j]
     ready = used = 0
     for j in range(n):
@@ -92,10 +113,10 @@ def _choose_activity(n_samples, tables, state, words, counts, masks, found):
         for _ in range(counts[j]):
             while True:  # again where the feature is already active
                 if used == ready:
-                    ready = min((left + LANES - 1) // LANES * LANES, words.size // LANES * LANES)
-                    fill_words(state, words, ready // LANES)
+                    ready = min((left + LANES - 1) // LANES * LANES, space.n_drawn)
+                    fill_words(state, drawn, ready // LANES)
                     used = 0
-                sample = (int64(words[used]) * n_samples) >> 32
+                sample = (int64(drawn[used]) * n_samples) >> 32
                 used += 1
                 word = sample // LANES * n_words * LANES + column + sample % LANES
                 if masks[word] & bit == 0:
@@ -105,64 +126,69 @@ def _choose_activity(n_samples, tables, state, words, counts, masks, found):
             left -= 1
 
 
-@jit(allocates=False)
-def draw_lists(key, step, block, n_samples, law, layout, previous, space):
-    """Draw a block of a minibatch; return (samples with active features, their entries).
+@cache
+def list_drawer():
+    """Return the routine that draws one part of a minibatch into the arrays of `LISTS`.
 
     An entry is an active feature of a sample: j ``row`` with the feature j, and the negated value. Entries lie sample by
     sample, ``starts`` telling where; samples with one active feature come first, then those with two, and so on, so that loops
     over a sample's entries seldom change their length. The values stand also in ``dense``, sample s and feature j at
-    s ``stride`` + column[j], from where the ``previous`` entries are removed.
-
-    ``law`` has the limits of random words, which tell a feature's density to 2⁻³³, less than one sample in a run; and, where
-    features are rare, the tables of `_choose_activity`, else empty ones.
+    s ``stride`` + column[j], from where the entries drawn before are removed.
     """
-    row, stride, column = layout
-    state, words, masks, found, dense, values, tally, order, starts, entry_row, entry_place = space
-    most, tables = law
-    n = most.size
-    n_words = (n + BITS - 1) // BITS
-    for entry in range(previous):
-        dense[entry_place[entry]] = 0
-    seed_state(key, step, block, state)
-    if tables[1].size:
-        _choose_activity(n_samples, tables, state, words, tally, masks, found)
-    else:
-        _draw_activity(state, most, masks, found, (n_samples + LANES - 1) // LANES)
-    for slot in range(WAYS * (n + 1)):
-        tally[slot] = 0
-    for sample in range(n_samples):
-        tally[WAYS * found[sample] + sample % WAYS] += 1
-    n_filled = n_entries = 0
-    for slot in range(WAYS, WAYS * (n + 1)):  # now where the samples of each slot begin
-        count, tally[slot] = tally[slot], n_filled
-        n_filled += count
-        n_entries += slot // WAYS * count
-    filled = n_filled
-    for slot in range(WAYS):  # samples without an active feature go to the end
-        count, tally[slot] = tally[slot], filled
-        filled += count
-    fill_negated(state, values, (n_entries + LANES - 1) // LANES)
-    for sample in range(n_samples):
-        slot = WAYS * found[sample] + sample % WAYS
-        order[tally[slot]] = sample
-        tally[slot] += 1
-    filled = 0
-    starts[0] = 0
-    for s in range(n_filled):
-        sample = order[s]
-        word = sample // LANES * n_words * LANES + sample % LANES
-        bits, j = masks[word], 0
-        for _ in range(found[sample]):
-            while bits == 0:
-                word += LANES
-                j += BITS
-                bits = masks[word]
-            feature = j + _lowest(bits)
-            bits &= uint32(bits - uint32(1))
-            place = s * stride + column[feature]
-            entry_row[filled], entry_place[filled] = feature * row, place
-            dense[place] = values[filled]
-            filled += 1
-        starts[s + 1] = filled
-    return n_filled, n_entries
+
+    def draw_lists(lists, key, step, part):
+        """Draw which features are active, sort the samples by their number, and list them."""
+        space = lists_at(lists)
+        n, state, masks, found = space.n, words(space.state), words(space.masks), words(space.found)
+        dense, values, column = floats(space.dense), floats(space.values), integers(space.column)
+        tally, order, starts = integers(space.tally), integers(space.order), integers(space.starts)
+        entry_row, entry_place = integers(space.entry_row), integers(space.entry_place)
+        n_samples, n_words = integers(space.sizes)[part], (n + BITS - 1) // BITS
+        for entry in range(space.n_entries):
+            dense[entry_place[entry]] = 0
+        seed_state(integers(key), step, part, state)
+        if space.n_tables:
+            _choose_activity(n_samples, space, masks, found)
+        else:
+            _draw_activity(state, words(space.most), n, masks, found, (n_samples + LANES - 1) // LANES)
+        for slot in range(WAYS * (n + 1)):
+            tally[slot] = 0
+        for sample in range(n_samples):
+            tally[WAYS * found[sample] + sample % WAYS] += 1
+        n_filled = n_entries = 0
+        for slot in range(WAYS, WAYS * (n + 1)):  # now where the samples of each slot begin
+            count = tally[slot]
+            tally[slot] = n_filled
+            n_filled += count
+            n_entries += slot // WAYS * count
+        filled = n_filled
+        for slot in range(WAYS):  # samples without an active feature go to the end
+            count = tally[slot]
+            tally[slot] = filled
+            filled += count
+        space.n_samples, space.n_entries = n_filled, n_entries
+        fill_negated(state, values, (n_entries + LANES - 1) // LANES)
+        for sample in range(n_samples):
+            slot = WAYS * found[sample] + sample % WAYS
+            order[tally[slot]] = sample
+            tally[slot] += 1
+        filled = 0
+        starts[0] = 0
+        for s in range(n_filled):
+            sample = order[s]
+            word = sample // LANES * n_words * LANES + sample % LANES
+            bits, j = masks[word], 0
+            for _ in range(found[sample]):
+                while bits == 0:
+                    word += LANES
+                    j += BITS
+                    bits = masks[word]
+                feature = j + _lowest(bits)
+                bits &= uint32(bits - uint32(1))
+                place = s * space.stride + column[feature]
+                entry_row[filled], entry_place[filled] = feature * space.row, place
+                dense[place] = values[filled]
+                filled += 1
+            starts[s + 1] = filled
+
+    return routine(draw_lists, *"nnnn")

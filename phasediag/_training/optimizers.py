@@ -7,12 +7,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.vectors import LANES, LONG, at, call_ir, constant, load_ir, routine, splat_ir, store_ir
+from .._compiling.vectors import LANES, LONG, NUMBER, at, call_ir, constant, load_ir, routine, splat_ir, store_ir
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 N_SCALARS = 7
+STEP = N_SCALARS * NUMBER  # bytes of the scalars of a step
 
 
 def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):

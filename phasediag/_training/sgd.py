@@ -17,15 +17,18 @@ from functools import cache
 from numba import float32, types
 from numba.extending import intrinsic
 
-from .._compiling.jit import call, jit
+from .._compiling.jit import integers
+from .._compiling.structures import layout
 from .._compiling.vectors import (
     FLOAT,
     LANES,
     LONG,
-    address,
+    NUMBER,
+    VECTOR,
     at,
     call_ir,
     constant,
+    floats,
     invoke,
     load,
     load_ir,
@@ -34,10 +37,17 @@ from .._compiling.vectors import (
     store_ir,
     total,
 )
-from .cell_sums import adder
-from .optimizers import N_SCALARS, move_at_ir, scalars_ir
-from .sample_sums import accumulator
-from .streams import draw_block
+from .optimizers import STEP, move_at_ir, scalars_ir
+from .pattern_law import block_at, law_at
+
+# A chunk of models, its routines and its arrays, as the kernels below read them: average is 2/(B n); parameters, first and second
+# have shape (n_vectors, (m + 1) n, 16), importance (n_vectors, n, 16), keys (1, 2) or (16 n_vectors, 2), scalars (n_steps, 7),
+# forms, sums (for each vector if models share samples) and partial (n, n + 1, 16).
+MODELS, models_at = layout(
+    "n m relu n_vectors block draw begin accumulate add finish parameters first second importance keys scalars corners"
+    " forms sums partial",
+    "average",
+)
 
 
 def _vectors(builder, array, count):
@@ -128,87 +138,81 @@ def finisher(n, m, adam):
     return routine(finish, types.float32, *"ffffff")
 
 
-def routines(n, m, relu, adam, independent):
-    """Return the addresses of routines that the kernels below take."""
-    made = (beginner(n, m, relu), accumulator(n, relu, independent), adder(n, relu), finisher(n, m, adam))
-    return tuple(one.address for one in made)
+@cache
+def shared_trainer():
+    """Return the routine that trains the `MODELS` at an address on one stream of minibatches, from step ``start`` to ``stop``."""
 
-
-@jit(allocates=False)
-def train_shared(
-    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
-):
-    """Train vectors of sixteen models on one stream of minibatches, from step ``start`` to ``stop``.
-
-    parameters, first, second: (n_vectors · rows · 16,) with rows = m n + n; importance: (n_vectors · n · 16,); keys: (1, 2);
-    average: 2/(B n); routines: those of `routines` and the address of `draw_cells`.
-    """
-    begin, accumulate, add, finish, draw = routines
-    rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
-    law, levels, geometry = law
-    active, orders = law[0], law[1]
-    _, _, counts, values, moments, few, patterns, cells, _, found = space
-    forms, sums, _ = work
-    at_forms = address(forms, 0)
-    for step in range(start, stop):
-        for block in range(sizes.size):
-            call(draw, (keys[0], step, block, sizes, law, levels, geometry, space))
-            n_few, n_sorted = found[0], found[1]
-            for v in range(parameters.size // rows):
-                at_parameters, at_sums = address(parameters, v * rows), address(sums, v * row_sums)
-                invoke(begin, counts[0], block, at_parameters, at_forms, at_sums)
-                filled = 0
-                for i in range(n_few):
-                    pattern = few[i]
-                    k, count = active[pattern], counts[pattern]
-                    at_order, at_values = address(orders, pattern * n), address(values, filled)
-                    invoke(accumulate, at_forms, at_sums, at_order, k, at_values, count, 0)
-                    filled += k * count
-                if n_sorted:
-                    invoke(
-                        add, n_sorted, address(patterns, 0), address(orders, 0), at_forms, at_sums, address(values, 0),
-                        address(moments, 0), address(geometry[1], 0), address(cells, 0),
-                    )  # fmt: skip
-                if block == sizes.size - 1:
-                    invoke(
-                        finish, average, at_sums, address(importance, v * n * LANES), address(scalars, step * N_SCALARS),
-                        at_parameters, address(first, v * rows), address(second, v * rows),
-                    )  # fmt: skip
-
-
-@jit(allocates=False)
-def train_independent(
-    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, scalars, space, work
-):
-    """Train vectors of sixteen models, each on its own stream: ``keys`` has shape (n_vectors · 16, 2)."""
-    begin, accumulate, _, finish = routines
-    rows, row_sums = (m * n + n) * LANES, n * (n + 1) * LANES
-    active, orders = law[0], law[1]
-    values, counts, first_value, present = space[2], space[3], space[4], space[5]
-    forms, sums, partial = work
-    at_forms, at_partial = address(forms, 0), address(partial, 0)
-    for step in range(start, stop):
-        for v in range(parameters.size // rows):
-            at_parameters, at_sums = address(parameters, v * rows), address(sums, 0)
-            invoke(begin, 0, 0, at_parameters, at_forms, at_sums)
-            for lane in range(LANES):
-                for entry in range(row_sums):
-                    partial[entry] = 0
-                n_empty = 0
-                for block in range(sizes.size):
-                    n_present = draw_block(keys[v * LANES + lane], step, block, sizes, law, space)
-                    n_empty += counts[0]
-                    for i in range(n_present):
-                        pattern = present[i]
+    def train_shared(models, start, stop):
+        """Draw each part of a minibatch once for all vectors of sixteen models."""
+        models = models_at(models)
+        block = block_at(models.block)
+        law = law_at(block.law)
+        n_active, counts, few = integers(law.n_active), integers(block.counts), integers(block.few)
+        n, rows = models.n, (models.m + 1) * models.n * VECTOR
+        for step in range(start, stop):
+            for part in range(block.n_blocks):
+                invoke(models.draw, models.block, models.keys, step, part)
+                for v in range(models.n_vectors):
+                    parameters, sums = models.parameters + v * rows, models.sums + v * n * (n + 1) * VECTOR
+                    invoke(models.begin, counts[0], part, parameters, models.forms, sums)
+                    values = block.values
+                    for i in range(block.n_few):
+                        pattern = few[i]
+                        k, count = n_active[pattern], counts[pattern]
+                        invoke(models.accumulate, models.forms, sums, law.order + pattern * n * 8, k, values, count, 0)
+                        values += k * count * NUMBER
+                    if block.n_sorted:
                         invoke(
-                            accumulate, at_forms, at_partial, address(orders, pattern * n), active[pattern],
-                            address(values, first_value[i]), counts[pattern], lane,
+                            models.add, block.n_sorted, block.patterns, law.order, models.forms, sums, block.values,
+                            block.moments, models.corners, block.cells,
                         )  # fmt: skip
-                for row in range(0, row_sums, LANES):
-                    sums[row + lane] = total(load(partial, row))
-                for row in range(n * LANES + lane, row_sums, (n + 1) * LANES):
-                    sums[row] += n_empty * (max(forms[row], float32(0.0)) if relu else forms[row])
-            invoke(
-                finish, average, at_sums, address(importance, v * n * LANES), address(scalars, step * N_SCALARS),
-                at_parameters, address(first, v * rows), address(second, v * rows),
-            )  # fmt: skip
+                    if part == block.n_blocks - 1:
+                        invoke(
+                            models.finish, models.average, sums, models.importance + v * n * VECTOR,
+                            models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+                        )  # fmt: skip
+
+    return routine(train_shared, *"nnn")
+
+
+@cache
+def independent_trainer():
+    """Return the routine that trains the `MODELS` at an address, each on its own stream, from step ``start`` to ``stop``."""
+
+    def train_independent(models, start, stop):
+        """Add up the samples of one model after another, lanes being samples, then move sixteen models at once."""
+        models = models_at(models)
+        block = block_at(models.block)
+        law = law_at(block.law)
+        n_active, counts = integers(law.n_active), integers(block.counts)
+        few, begin = integers(block.few), integers(block.begin)
+        forms, sums, partial = floats(models.forms), floats(models.sums), floats(models.partial)
+        n, rows = models.n, (models.m + 1) * models.n * VECTOR
+        entries = n * (n + 1) * LANES
+        for step in range(start, stop):
+            for v in range(models.n_vectors):
+                parameters = models.parameters + v * rows
+                invoke(models.begin, 0, 0, parameters, models.forms, models.sums)
+                for lane in range(LANES):
+                    for entry in range(entries):
+                        partial[entry] = 0
+                    n_empty = 0
+                    for part in range(block.n_blocks):
+                        invoke(models.draw, models.block, models.keys + (v * LANES + lane) * 16, step, part)
+                        n_empty += counts[0]
+                        for i in range(block.n_few):
+                            pattern = few[i]
+                            invoke(
+                                models.accumulate, models.forms, models.partial, law.order + pattern * n * 8,
+                                n_active[pattern], block.values + begin[i] * NUMBER, counts[pattern], lane,
+                            )  # fmt: skip
+                    for row in range(0, entries, LANES):
+                        sums[row + lane] = total(load(partial, row))
+                    for row in range(n * LANES + lane, entries, (n + 1) * LANES):
+                        sums[row] += n_empty * (max(forms[row], float32(0.0)) if models.relu else forms[row])
+                invoke(
+                    models.finish, models.average, models.sums, models.importance + v * n * VECTOR,
+                    models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+                )  # fmt: skip
+
+    return routine(train_independent, *"nnn")

@@ -6,13 +6,25 @@ y. Models share the samples, so that lists of active features are read once for 
 the number of features. Outputs are taken block by block, so that the rows of C and R of a block stay in the cache.
 """
 
-import numpy as np
-from numba import int64
+from functools import cache
 
-from .._compiling.jit import jit
-from .._compiling.vectors import LANES, address, invoke
-from .lists import draw_lists
-from .optimizers import N_SCALARS
+import numpy as np
+
+from .._compiling.jit import integers
+from .._compiling.structures import layout
+from .._compiling.vectors import LANES, NUMBER, VECTOR, floats, invoke, routine
+from .lists import lists_at
+from .optimizers import STEP
+
+# A chunk of models, its routines and its arrays, as the kernel below reads them. average is 2/(B n); parameters, first and
+# second have shape (n_vectors, m + 1, padded, 16), rows of weights and one of biases, padded by zeros to whole blocks of
+# ``width`` outputs; importance (n_vectors, padded, 16); keys (1, 2); scalars (n_steps, 7); forms (n + 1, width, 16);
+# sums (padded / width, n + 1, width, 16); gradient (m + 1, padded, 16).
+MODELS, models_at = layout(
+    "n m relu width padded n_vectors n_parts lists draw product prepare add weigh move parameters first second importance keys"
+    " scalars forms sums gradient",
+    "average",
+)
 
 WIDTHS, ROOM = (4, 10), 26_000  # outputs of a block: what registers hold; bytes of its rows of C, or R, in half of the cache
 
@@ -23,51 +35,45 @@ def block_width(n):
     return int(-(-n // -(-n // most)))
 
 
-@jit(allocates=False)
-def train_batched(
-    n, m, width, average, routines, parameters, first, second, importance, keys, start, stop, sizes, law, layout, scalars,
-    space, work,
-):  # fmt: skip
-    """Train vectors of sixteen models from step ``start`` to ``stop``.
+@cache
+def batched_trainer():
+    """Return the routine that trains the `MODELS` at an address from step ``start`` to ``stop``."""
 
-    parameters, first, second: (n_vectors · (m + 1) · padded · 16,), rows of weights and one of biases, padded by zeros to
-    whole blocks of ``width`` outputs; importance: (n_vectors · padded · 16,); keys: (1, 2); average: 2/(B n); routines: the
-    addresses of `product`, `preparer`, `adder`, `weigher` and `mover`.
-    """
-    product, prepare, add, weigh, move = routines
-    forms, sums, gradient = work
-    _, _, _, _, dense, values, _, _, starts, entry_row, entry_place = space
-    n_blocks = (n + width - 1) // width
-    padded, block_size = n_blocks * width, (n + 1) * width * LANES
-    size = (m + 1) * padded * LANES
-    at_forms, at_gradient = address(forms, 0), address(gradient, 0)
-    n_samples = n_entries = int64(0)
-    for step in range(start, stop):
-        for v in range(parameters.size // size):
-            weights, at_importance = address(parameters, v * size), address(importance, v * padded * LANES)
-            for at in range(sums.size):
-                sums[at] = 0
-            for part in range(sizes.size):
-                if v == 0 or sizes.size > 1:
-                    n_samples, n_entries = draw_lists(keys[0], step, part, sizes[part], law, layout, n_entries, space)
-                n_empty = sizes[part] - n_samples
-                for q in range(n_blocks):
-                    own, at_sums = v * size + q * width * LANES, address(sums, q * block_size)
-                    invoke(product, at_forms, width, weights, 1, padded, address(parameters, own), padded, m, n)
-                    invoke(
-                        prepare, n, q * width, n_empty, address(parameters, own + m * padded * LANES), at_forms, at_sums,
-                    )  # fmt: skip
-                    invoke(
-                        add, at_forms, at_sums, n * width * LANES, address(dense, q * width * sizes[0]),
-                        address(entry_row, 0), address(values, 0), address(starts, 0), n_samples,
-                    )  # fmt: skip
-            invoke(weigh, n, average, at_importance, address(sums, 0), address(gradient, m * padded * LANES))
-            for q in range(n_blocks):
-                at_slopes = address(gradient, q * width * LANES)
-                invoke(product, at_slopes, padded, weights, padded, 1, address(sums, q * block_size), width, n, m)
-            invoke(
-                move, address(scalars, step * N_SCALARS), at_gradient, weights, address(first, v * size),
-                address(second, v * size), size // LANES,
-            )  # fmt: skip
-    for entry in range(n_entries):  # leave no thresholds behind for the next call
-        dense[entry_place[entry]] = 0
+    def train_batched(models, start, stop):
+        """Add up the samples of a minibatch for sixteen models after another, block by block of outputs."""
+        models = models_at(models)
+        lists = lists_at(models.lists)
+        n, m, width, padded, n_parts = models.n, models.m, models.width, models.padded, models.n_parts
+        rows, block_size = (m + 1) * padded * VECTOR, (n + 1) * width * VECTOR
+        sums, sizes = floats(models.sums), integers(lists.sizes)
+        for step in range(start, stop):
+            for v in range(models.n_vectors):
+                weights = models.parameters + v * rows
+                for entry in range(padded * (n + 1) * LANES):
+                    sums[entry] = 0
+                for part in range(n_parts):
+                    if v == 0 or n_parts > 1:
+                        invoke(models.draw, models.lists, models.keys, step, part)
+                    n_empty = sizes[part] - lists.n_samples
+                    for first in range(0, padded, width):
+                        own, own_sums = weights + first * VECTOR, models.sums + first // width * block_size
+                        invoke(models.product, models.forms, width, weights, 1, padded, own, padded, m, n)
+                        invoke(models.prepare, n, first, n_empty, own + m * padded * VECTOR, models.forms, own_sums)
+                        invoke(
+                            models.add, models.forms, own_sums, n * width * LANES, lists.dense + first * sizes[0] * NUMBER,
+                            lists.entry_row, lists.values, lists.starts, lists.n_samples,
+                        )  # fmt: skip
+                slopes = models.gradient
+                invoke(
+                    models.weigh, n, models.average, models.importance + v * padded * VECTOR, models.sums,
+                    slopes + m * padded * VECTOR,
+                )  # fmt: skip
+                for first in range(0, padded, width):
+                    own_sums = models.sums + first // width * block_size
+                    invoke(models.product, slopes + first * VECTOR, padded, weights, padded, 1, own_sums, width, n, m)
+                invoke(
+                    models.move, models.scalars + step * STEP, slopes, weights, models.first + v * rows,
+                    models.second + v * rows, rows // VECTOR,
+                )  # fmt: skip
+
+    return routine(train_batched, *"nnn")

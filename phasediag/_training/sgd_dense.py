@@ -11,24 +11,54 @@ in blocks that stay in registers.
 
 from functools import cache
 
-from numba import float32, int64
+from numba import float32
 
-from .._compiling.jit import jit
-from .._compiling.vectors import LANES, address, invoke, load, routine, splat, store, total, where_positive
-from .optimizers import N_SCALARS
+from .._compiling.jit import integers
+from .._compiling.structures import layout
+from .._compiling.vectors import (
+    LANES,
+    NUMBER,
+    VECTOR,
+    floats,
+    invoke,
+    load,
+    routine,
+    splat,
+    store,
+    total,
+    where_positive,
+    words,
+)
+from .optimizers import STEP
 from .streams import fill_features, seed_state
 
 TILE = 512  # samples of a tile
 STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
+# A chunk of models, its routines and its arrays, as the kernels below read them. average is 2/(B n); parameters, first and
+# second have shape (n_models, m + 1, width), rows of weights and one of biases, padded by zeros to whole vectors; importance
+# (n_models, n); keys (1, 2) with key_step 0, or (n_models, 2) with the bytes of one; scalars (n_steps, 7); most and scale (n,):
+# up to which random word a feature is active, and its value for one. x holds ``room`` tiles (n, STRIDE); h and d (m, STRIDE)
+# hidden values and projected errors, e (n, STRIDE) errors; sums ((m + 1) n, 16); gradient (m + 1, width).
+MODELS, models_at = layout(
+    "n m relu width n_models batch_size room key_step draw product errors outer move parameters first second importance keys"
+    " scalars most scale state x h e d sums gradient",
+    "average",
+)
 
 
-@jit(allocates=False)
-def draw_tile(key, step, tile, law, state, x, at):
-    """Draw a tile of a minibatch from entry ``at`` of ``x`` on: features by samples, rows of STRIDE."""
-    most, scale = law
-    seed_state(key, step, tile, state)
-    for j in range(most.size):
-        fill_features(state, x, at + j * STRIDE, TILE // LANES, most[j], scale[j])
+@cache
+def tile_drawer():
+    """Return the routine that draws a tile of a minibatch, float32 (n, STRIDE): features by samples."""
+
+    def draw_tile(models, key, step, tile, x):
+        """Fill a row of samples at ``x`` for each feature."""
+        models = models_at(models)
+        most, scale, state = words(models.most), floats(models.scale), words(models.state)
+        seed_state(integers(key), step, tile, state)
+        for j in range(models.n):
+            fill_features(state, floats(x), j * STRIDE, TILE // LANES, most[j], scale[j])
+
+    return routine(draw_tile, *"nnnnn")
 
 
 @cache
@@ -57,45 +87,43 @@ def errors():
     return routine(subtract, *"nnffnnfff")
 
 
-@jit(allocates=False)
-def train_dense(
-    n, m, relu, average, routines, parameters, first, second, importance, keys, start, stop, batch_size, law, scalars,
-    state, x, buffers,
-):  # fmt: skip
-    """Train models from step ``start`` to ``stop``, on one stream (keys of shape (1, 2)) or each on its own.
+@cache
+def dense_trainer():
+    """Return the routine that trains the `MODELS` at an address from step ``start`` to ``stop``."""
 
-    parameters, first, second: (n_models · (m + 1) · width,), a model being m rows of weights and one of biases, padded by
-    zeros to whole vectors; importance: (n_models · n,); routines: the addresses of `mover`, `product`, `errors` and `outer`.
-    """
-    move, product, errors, outer = routines
-    h, e, d, sums, gradient = buffers
-    width = (n + LANES - 1) // LANES * LANES
-    size = (m + 1) * width
-    n_tiles, room = (batch_size + TILE - 1) // TILE, x.size // (n * STRIDE)
-    for step in range(start, stop):
-        for model in range(parameters.size // size):
-            weights = address(parameters, model * size)
-            for at in range(sums.size):
-                sums[at] = 0
-            for tile in range(n_tiles):
-                n_samples = min(TILE, batch_size - tile * TILE)
-                vectors = (n_samples + LANES - 1) // LANES
-                x_at = tile % room * n * STRIDE
-                if model == 0 or len(keys) > 1 or n_tiles > room:
-                    draw_tile(keys[model if len(keys) > 1 else 0], step, tile, law, state, x, x_at)
-                at_h, at_e, at_d, at_x = address(h, 0), address(e, 0), address(d, 0), address(x, x_at)
-                invoke(product, at_h, STRIDE, weights, width, 1, at_x, STRIDE, n, m, vectors)
-                invoke(product, at_e, STRIDE, weights, 1, width, at_h, STRIDE, m, n, vectors)
+    def train_dense(place, start, stop):
+        """Take one model after another, tile by tile of its samples."""
+        models = models_at(place)
+        n, m, width, batch_size = models.n, models.m, models.width, models.batch_size
+        sums, gradient = floats(models.sums), floats(models.gradient)
+        rows = (m + 1) * width * NUMBER
+        h, e, d = models.h, models.e, models.d
+        n_tiles = (batch_size + TILE - 1) // TILE
+        for step in range(start, stop):
+            for model in range(models.n_models):
+                weights = models.parameters + model * rows
+                for entry in range((m + 1) * n * LANES):
+                    sums[entry] = 0
+                for tile in range(n_tiles):
+                    n_samples = min(TILE, batch_size - tile * TILE)
+                    vectors = (n_samples + LANES - 1) // LANES
+                    x = models.x + tile % models.room * n * STRIDE * NUMBER
+                    if model == 0 or models.key_step or n_tiles > models.room:
+                        invoke(models.draw, place, models.keys + model * models.key_step, step, tile, x)
+                    invoke(models.product, h, STRIDE, weights, width, 1, x, STRIDE, n, m, vectors)
+                    invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
+                    invoke(
+                        models.errors, n, models.relu, weights + m * width * NUMBER, models.importance + model * n * NUMBER,
+                        n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
+                    )  # fmt: skip
+                    invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
+                    invoke(models.outer, models.sums, h, d, e, x, m, n, STRIDE, vectors)
+                for k in range(m + 1):
+                    for i in range(n):
+                        gradient[k * width + i] = models.average * total(load(sums, (k * n + i) * LANES))
                 invoke(
-                    errors, n, int64(relu), address(parameters, model * size + m * width), address(importance, model * n),
-                    n_samples, vectors * LANES, at_x, at_e, address(sums, m * n * LANES),
+                    models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
+                    models.second + model * rows, rows // VECTOR,
                 )  # fmt: skip
-                invoke(product, at_d, STRIDE, weights, width, 1, at_e, STRIDE, n, m, vectors)
-                invoke(outer, address(sums, 0), at_h, at_d, at_e, at_x, m, n, STRIDE, vectors)
-            for k in range(m + 1):
-                for i in range(n):
-                    gradient[k * width + i] = average * total(load(sums, (k * n + i) * LANES))
-            invoke(
-                move, address(scalars, step * N_SCALARS), address(gradient, 0), weights,
-                address(first, model * size), address(second, model * size), size // LANES,
-            )  # fmt: skip
+
+    return routine(train_dense, *"nnn")

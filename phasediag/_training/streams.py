@@ -1,4 +1,4 @@
-"""Counter-based random streams and the law of a minibatch's activity patterns.
+"""Counter-based random streams.
 
 The minibatch of one step is a pure function of (key, step, block): sixteen xoshiro128+ generators are seeded from a
 hash of these and run until the block is drawn. Nothing else is remembered between steps, so that threads, chunks and
@@ -8,19 +8,17 @@ References
 ----------
 Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators" (the hash).
 Blackman & Vigna 2021, "Scrambled linear pseudorandom number generators" (xoshiro128+).
-Walker 1977, "An efficient method for generating discrete random variables with general distributions"; Vose 1991.
 """
 
 from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
-from numba import types, uint64
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.jit import jit
-from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, at, call_words_ir, constant, held, pointer, splat_ir, variables
+from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, at, constant, held, pointer, splat_ir
 
 STARTS, MINIBATCHES = 0, 1  # what a seed is used for
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
@@ -51,11 +49,10 @@ def _like(word, value):
 
 @intrinsic
 def seed_state(typing, key, step, block, state):
-    """Seed the sixteen generators of one block of one step with a hash of (key, step, block)."""
+    """Seed the sixteen generators of one block of one step with a hash of (key, step, block); key and state are C pointers."""
 
     def emit(context, builder, sig, args):
         key, step, block, state = args
-        key = context.make_array(sig.args[0])(context, builder, key).data
         low, high = (builder.load(at(builder, key, LONG(i))) for i in range(2))
         origin = _mix(builder, builder.add(builder.shl(step, LONG(20)), block))
         origin = _mix(builder, builder.add(origin, high))
@@ -66,8 +63,7 @@ def seed_state(typing, key, step, block, state):
         ]
         steps = ir.Constant(many, [i * 0x9E3779B97F4A7C15 % 2**64 for i in range(1, many.count + 1)])
         words = _mix(builder, builder.add(_mix(builder, builder.add(spread[0], steps)), spread[1]))
-        target = context.make_array(sig.args[3])(context, builder, state).data
-        builder.store(words, builder.bitcast(target, many.as_pointer()), align=4)
+        builder.store(words, builder.bitcast(state, many.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return types.void(key, types.int64, types.int64, state), emit
@@ -142,133 +138,3 @@ def fill_negated(typing, state, out, n_vectors):
         return builder.fmul(whole, constant(-(2.0**-24)))
 
     return types.void(state, out, types.intp), _emit_fill(negated)
-
-
-def alias_table(probability):
-    """Return (cut, alias) of Walker's method for a finite law: keep outcome i when the fraction is below cut[i]."""
-    scaled = np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))
-    cut, alias = np.ones(len(scaled)), np.arange(len(scaled))
-    small, large = list(np.flatnonzero(scaled < 1)), list(np.flatnonzero(scaled >= 1))
-    while small and large:
-        low, high = small.pop(), large[-1]
-        cut[low], alias[low] = scaled[low], high
-        scaled[high] -= 1 - scaled[low]
-        if scaled[high] < 1:
-            small.append(large.pop())
-    return cut, alias
-
-
-def binomial_law(size, probability):
-    """Return the probabilities of 0, …, ``size`` successes, from their ratios to the likeliest number's."""
-    mode = min(int((size + 1) * probability), size)
-    k, law = np.arange(size), np.ones(size + 1)
-    success, failure = (size - k) * probability, (k + 1) * (1 - probability)
-    law[mode + 1 :] = np.cumprod(success[mode:] / failure[mode:])
-    law[:mode] = np.cumprod((failure[:mode] / success[:mode])[::-1])[::-1]
-    return law / law.sum()
-
-
-class PatternLaw:
-    """The law of the number of samples with each activity pattern in a block of samples.
-
-    A pattern is a set of active features, written as the integer Σ 2^i. The most likely pattern takes what the others
-    leave: their total is binomial, and each of them is then drawn from the patterns' conditional law, to 2⁻³².
-    """
-
-    def __init__(self, feature_density, block_sizes):
-        n = len(feature_density)
-        active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        probability = np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
-        self.active = active.sum(axis=1)
-        self.order = np.argsort(1 - active, axis=1, kind="stable").ravel()
-        self.usual = int(np.argmax(probability))
-        likely = np.argsort(-probability, kind="stable")
-        self.others = likely[(likely != self.usual) & (probability[likely] > 0)]
-        below = np.cumsum(probability[self.others])
-        rest = below[-1] if below.size else 0.0
-        self.below = np.minimum(np.round(below / max(rest, 1e-300) * 2.0**32), 2.0**32 - 1).astype(np.uint32)
-        counts = [alias_table(binomial_law(size, min(rest, 1.0))) for size in block_sizes]
-        self.count_start = np.cumsum([0] + [len(cut) for cut, _ in counts])
-        self.count_cut = np.concatenate([cut for cut, _ in counts])
-        self.count_alias = np.concatenate([alias for _, alias in counts])
-
-    def arrays(self):
-        """Return what kernels take as ``law``."""
-        return (
-            self.active, self.order, self.usual, self.others, self.below, self.count_start, self.count_cut, self.count_alias,
-        )  # fmt: skip
-
-
-@jit(allocates=False)
-def draw_outcome(words, i, start, stop, cut, alias):
-    """Draw from the alias table in entries start … stop − 1, using the i-th pair of words."""
-    bits = (uint64(words[2 * i]) << uint64(32)) | uint64(words[2 * i + 1])
-    scaled = np.float64(bits >> uint64(11)) * 2.0**-53 * (stop - start)
-    outcome = int(scaled)
-    if scaled - outcome >= cut[start + outcome]:
-        outcome = alias[start + outcome]
-    return outcome
-
-
-@intrinsic
-def _count_below(typing, words, n_vectors, limit):
-    """Return how many of 16 ``n_vectors`` words lie below a limit."""
-
-    def emit(context, builder, sig, args):
-        start = pointer(context, builder, sig.args[0], args[0], to=WORDS)
-        limit = splat_ir(builder, args[2], WORDS)
-        (found,) = variables(builder, [constant(0, WORDS)])
-        with cgutils.for_range(builder, args[1]) as loop:
-            word = builder.load(builder.gep(start, [loop.index]), align=4)
-            below = builder.zext(builder.icmp_unsigned("<", word, limit), WORDS)
-            builder.store(builder.add(builder.load(found), below), found)
-        return builder.zext(call_words_ir(builder, "vector.reduce.add", builder.load(found), to=WORD), LONG)
-
-    return types.int64(words, types.intp, types.uint32), emit
-
-
-@jit(allocates=False)
-def draw_counts(key, step, block, sizes, law, state, words, counts):
-    """Seed the generators of one block of a minibatch and draw how many of its samples have each pattern."""
-    _, _, usual, others, below, count_start, count_cut, count_alias = law
-    seed_state(key, step, block, state)
-    fill_words(state, words, 1)
-    which = 0 if sizes[block] == sizes[0] else 1
-    rest = draw_outcome(words, 0, count_start[which], count_start[which + 1], count_cut, count_alias)
-    n_vectors = (rest + LANES - 1) // LANES
-    fill_words(state, words, n_vectors)
-    for i in range(rest, n_vectors * LANES):
-        words[i] = 2**32 - 1  # below no limit
-    for pattern in range(counts.size):
-        counts[pattern] = 0
-    seen = 0
-    for i in range(others.size):  # the likeliest first
-        if seen == rest:
-            break
-        found = _count_below(words, n_vectors, below[i]) if i < others.size - 1 else rest
-        counts[others[i]] = found - seen
-        seen = found
-    counts[usual] = sizes[block] - rest
-
-
-@jit(allocates=False)
-def draw_block(key, step, block, sizes, law, space):
-    """Draw one block of a minibatch: pattern by pattern, the active features' values negated.
-
-    Fills the values, counts, begin and present of ``space`` and returns the number of patterns present, the empty one
-    apart. Values lie feature by feature, each padded to whole vectors.
-    """
-    state, words, values, counts, begin, present = space
-    draw_counts(key, step, block, sizes, law, state, words, counts)
-    active = law[0]
-    filled = 0
-    n_present = 0
-    for pattern in range(1, active.size):
-        count = counts[pattern]
-        if count:
-            present[n_present] = pattern
-            begin[n_present] = filled
-            n_present += 1
-            filled += active[pattern] * ((count + LANES - 1) // LANES * LANES)
-    fill_negated(state, values, filled // LANES)
-    return n_present

@@ -1,0 +1,45 @@
+"""Structures: the numbers and arrays that a kernel works with, under names, at one address.
+
+A kernel takes the address of a structure instead of arrays, each of which is seven values to numba, and reads ``run.n_models``.
+"""
+
+import numpy as np
+from numba import from_dtype, types
+from numba.extending import intrinsic
+
+
+def layout(names, *floats):
+    """Return (dtype, view) of a structure: int64 numbers, or addresses, and float32 numbers under names.
+
+    Inside a kernel ``view(address)`` gives what has these names as attributes.
+    """
+    dtype = np.dtype([(name, np.int64) for name in names.split()] + [(name, np.float32) for name in floats])
+    kind = from_dtype(dtype)
+
+    @intrinsic
+    def view(typing, address):
+        def emit(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(kind))
+
+        return kind(types.int64), emit
+
+    return dtype, view
+
+
+class Structure:
+    """A structure filled with numbers, arrays and other structures, whose addresses it holds; they are its attributes.
+
+    Numbers that kernels have written since are read as they are now.
+    """
+
+    def __init__(self, dtype, **entries):
+        self._entries, self._record = entries, np.zeros(1, dtype)
+        self.address = self._record.ctypes.data
+        for name, entry in entries.items():
+            address = entry.ctypes.data if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)
+            self._record[name] = address
+
+    def __getattr__(self, name):
+        if name in self._entries and not isinstance(self._entries[name], int | np.integer):
+            return self._entries[name]
+        return self._record[name][0]

@@ -1,0 +1,177 @@
+"""The engines that train a chunk of models of many features: their arrays, and the minibatches they draw."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._compiling.structures import Structure
+from .._compiling.vectors import LANES, aligned
+from . import batched, sgd_batched, sgd_dense
+from .lists import BITS, BLOCK, LISTS, RARE, WAYS, list_drawer
+from .optimizers import mover
+from .pattern_law import alias_table, binomial_law
+from .products import outer, product
+from .sgd_dense import STRIDE, TILE
+from .streams import STATE
+from .trainer import Trainer, blocks, in_lanes, out_of_lanes
+
+ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
+
+
+def word_limits(density):
+    """Return up to which random word of 32 bits a feature of each density is active."""
+    return (np.clip(np.rint(density * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
+
+
+class Dense(Trainer):
+    """Many features, dense minibatches: one model after another, lanes are samples."""
+
+    def set_up(self):
+        """Lay models out one after another, rows of weights and biases padded by zeros to whole vectors."""
+        chunk = self.chunk
+        self.width, self.keys = -(-self.n // LANES) * LANES, chunk.keys
+        self.parameters = aligned(self.n_models * (self.m + 1) * self.width)
+        weights, bias = self.current()
+        weights[:], bias[:] = chunk.weights, chunk.bias
+        self.importance = aligned(chunk.importance.size)
+        self.importance[:] = chunk.importance.ravel()
+
+    def structure(self):
+        """Return the `sgd_dense.MODELS`."""
+        n, m, tiles = self.n, self.m, -(-self.chunk.batch_size // TILE)
+        room = tiles if tiles * n * STRIDE <= ROOM else 1
+        most = word_limits(self.chunk.density)
+        self.kernel, self.drawer = sgd_dense.dense_trainer(), sgd_dense.tile_drawer()
+        return Structure(
+            sgd_dense.MODELS,
+            **self.common(),
+            width=self.width,
+            n_models=self.n_models,
+            batch_size=self.chunk.batch_size,
+            room=room,
+            key_step=self.keys.strides[0] if self.independent else 0,
+            draw=self.drawer,
+            product=product(),
+            errors=sgd_dense.errors(),
+            outer=outer(),
+            move=mover(self.adam),
+            most=most,
+            scale=((1 - 2.0**-23) / (most + 1.0)).astype(np.float32),
+            state=aligned(STATE, np.uint32),
+            x=aligned(n * STRIDE * room),
+            h=aligned(m * STRIDE),
+            e=aligned(n * STRIDE),
+            d=aligned(m * STRIDE),
+            sums=aligned((m + 1) * n * LANES),
+            gradient=aligned((m + 1) * self.width),
+        )
+
+    def minibatch(self, step, model):
+        """Return the samples of one step of one model, shape (batch_size, n_features)."""
+        batch_size, tiles, x = self.chunk.batch_size, [], self.models.x
+        key = self.keys[model if self.independent else 0]
+        for tile in range(-(-batch_size // TILE)):
+            self.drawer.ctypes(self.models.address, key.ctypes.data, step, tile, x.ctypes.data)
+            tiles.append(x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
+        return np.concatenate(tiles)[:batch_size]
+
+    def current(self):
+        """Return the models' weights and biases."""
+        rows = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
+        return rows[:, :-1], rows[:, -1]
+
+
+@lru_cache(maxsize=8)
+def rarity_tables(density, sizes):
+    """Return the alias tables of how often each feature is active in a block, by their names in `LISTS`; cached for chunks.
+
+    ``table``, shape (n,), is each feature's, ``table_start`` (2, n_tables + 1) where each begins by size of block, ``cut`` and
+    ``alias`` are their entries. Where features are not rare there are none.
+    """
+    densities, table = np.unique(density if np.mean(density) <= RARE else (), return_inverse=True)
+    tables = [[alias_table(binomial_law(size, p)) for p in densities] for size in sizes]
+    flat = [one for row in tables for one in row]
+    begin = np.arange(len(densities) + 1)
+    start = np.stack([begin * (sizes[0] + 1), begin * (sizes[1] + 1) + len(densities) * (sizes[0] + 1)])
+    cut, alias = (np.concatenate([np.zeros(0, kind), *(one[i] for one in flat)]) for i, kind in enumerate((float, int)))
+    table = table.astype(np.int64)
+    return {"n_tables": len(densities), "table": table, "table_start": start, "cut": cut, "alias": alias}
+
+
+class Batched(Trainer):
+    """Many features, sparse minibatches that models share: lanes are models."""
+
+    def set_up(self):
+        """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
+        chunk, n, m = self.chunk, self.n, self.m
+        self.width, self.keys = sgd_batched.block_width(n), chunk.keys
+        self.padded = -(-n // self.width) * self.width
+        rows = np.zeros((self.n_models, m + 1, self.padded))
+        rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
+        self.parameters = in_lanes(rows.reshape(self.n_models, -1))
+        self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
+        self.sizes = blocks(chunk.batch_size, BLOCK)
+        self.lists = self._lists(n, self.width, int(self.sizes[0]), int(self.sizes[-1]))
+
+    def _lists(self, n, width, most, least):
+        """Allocate the lists of blocks of ``most`` or ``least`` samples; return the `LISTS`."""
+        density, feature, block = self.chunk.density, np.arange(n), -(-most // LANES) * LANES
+        n_words = max(2 * n, block) + LANES
+        arrays = {"tally": WAYS * (n + 2), "order": block, "starts": block + 1, "entry_row": n * block, "entry_place": n * block}
+        return Structure(
+            LISTS,
+            n=n,
+            sizes=self.sizes,
+            most=word_limits(density),
+            row=width * LANES,
+            stride=width,
+            column=feature // width * width * most + feature % width,
+            state=aligned(STATE, np.uint32),
+            n_drawn=n_words // LANES * LANES,
+            words=aligned(n_words, np.uint32),
+            masks=aligned(block * -(-n // BITS), np.uint32),
+            found=aligned(block, np.uint32),
+            dense=aligned(most * self.padded),
+            values=aligned(n * block),
+            **rarity_tables(tuple(density), (most, least)),
+            **{name: np.zeros(size, np.int64) for name, size in arrays.items()},
+        )
+
+    def structure(self):
+        """Return the `sgd_batched.MODELS`."""
+        width, forms = self.width, (self.n + 1) * self.width * LANES
+        self.kernel, self.drawer = sgd_batched.batched_trainer(), list_drawer()
+        return Structure(
+            sgd_batched.MODELS,
+            **self.common(),
+            width=width,
+            padded=self.padded,
+            n_vectors=-(-self.n_models // LANES),
+            n_parts=self.sizes.size,
+            lists=self.lists,
+            draw=self.drawer,
+            product=batched.product(width),
+            prepare=batched.preparer(width, self.chunk.relu),
+            add=batched.adder(width, self.chunk.relu),
+            weigh=batched.weigher(width),
+            move=mover(self.adam),
+            forms=aligned(forms),
+            sums=aligned(forms * self.padded // width),
+            gradient=aligned((self.m + 1) * self.padded * LANES),
+        )
+
+    def minibatch(self, step, model):
+        """Return the samples of one step of one model, shape (batch_size, n_features), those with fewest features first."""
+        x, lists = np.zeros((self.chunk.batch_size, self.n)), self.lists
+        for part in range(self.sizes.size):
+            self.drawer.ctypes(lists.address, self.keys.ctypes.data, step, part)
+            samples = np.repeat(np.arange(lists.n_samples), np.diff(lists.starts[: lists.n_samples + 1]))
+            rows = lists.entry_row[: lists.n_entries]
+            x[self.sizes[:part].sum() + samples, rows // (self.width * LANES)] = -lists.values[: lists.n_entries]
+        return x
+
+    def current(self):
+        """Return the models' weights and biases."""
+        rows = out_of_lanes(self.parameters, self.n_models, (self.m + 1) * self.padded)
+        rows = rows.reshape(self.n_models, self.m + 1, self.padded)[:, :, : self.n]
+        return rows[:, :-1], rows[:, -1]

@@ -1,0 +1,193 @@
+"""The law of a minibatch's activity patterns: how many samples of a block have each set of active features.
+
+A pattern is a set of active features, written as the integer Σ 2^i. The most likely one takes what the others leave: their total
+is binomial, and each of them is then drawn from the patterns' conditional law, to 2⁻³².
+
+References
+----------
+Walker 1977, "An efficient method for generating discrete random variables with general distributions"; Vose 1991.
+"""
+
+from functools import cache, lru_cache
+
+import numpy as np
+from numba import types, uint64
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .._compiling.jit import doubles, integers, jit
+from .._compiling.structures import Structure, layout
+from .._compiling.vectors import (
+    LANES,
+    LONG,
+    WORD,
+    WORDS,
+    call_words_ir,
+    constant,
+    floats,
+    invoke,
+    pointer,
+    routine,
+    splat_ir,
+    variables,
+    words,
+)
+from .streams import fill_negated, fill_words, seed_state
+
+# `PatternLaw` as kernels read it.
+LAW, law_at = layout("n_patterns n_active order usual n_others others below count_start count_cut count_alias")
+# What a block of a minibatch is drawn by and into. ``few`` are the n_few patterns whose samples lie one after another at the
+# beginning of ``values``, by `draw_block` from ``begin`` on, each feature's samples padded to whole vectors. The others by
+# `draw_cells`, which says what they are.
+BLOCK, block_at = layout(
+    "law draw_counts sizes n_blocks state words counts values few begin n_few"
+    " levels starts lattice patterns moments cells held n_sorted"
+)
+
+
+def alias_table(probability):
+    """Return (cut, alias) of Walker's method for a finite law: keep outcome i when the fraction is below cut[i]."""
+    scaled = np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))
+    cut, alias = np.ones(len(scaled)), np.arange(len(scaled))
+    small, large = list(np.flatnonzero(scaled < 1)), list(np.flatnonzero(scaled >= 1))
+    while small and large:
+        low, high = small.pop(), large[-1]
+        cut[low], alias[low] = scaled[low], high
+        scaled[high] -= 1 - scaled[low]
+        if scaled[high] < 1:
+            small.append(large.pop())
+    return cut, alias
+
+
+def binomial_law(size, probability):
+    """Return the probabilities of 0, …, ``size`` successes, from their ratios to the likeliest number's."""
+    mode = min(int((size + 1) * probability), size)
+    k, law = np.arange(size), np.ones(size + 1)
+    success, failure = (size - k) * probability, (k + 1) * (1 - probability)
+    law[mode + 1 :] = np.cumprod(success[mode:] / failure[mode:])
+    law[:mode] = np.cumprod((failure[:mode] / success[:mode])[::-1])[::-1]
+    return law / law.sum()
+
+
+@lru_cache(maxsize=8)
+def pattern_law(feature_density, block_sizes):
+    """Return the law for tuples of the features' densities and of one or two sizes of blocks; chunks of one density share it.
+
+    Returns
+    -------
+    Structure
+        ``n_active``, shape (n_patterns,), is a pattern's number of active features; ``order``, (n_patterns n,), has the features
+        of each pattern, the active ones first; ``others``, (n_others,), lists all patterns but the usual one, the likeliest
+        first, and ``below`` up to which word each is drawn; ``count_start``, one more than sizes, tells where in ``count_cut``
+        and ``count_alias`` the alias table of each size begins, of how many samples have one of the others.
+    """
+    n = len(feature_density)
+    active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    probability = np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
+    usual = int(np.argmax(probability))
+    likely = np.argsort(-probability, kind="stable")
+    others = likely[(likely != usual) & (probability[likely] > 0)]
+    below = np.cumsum(probability[others])
+    rest = below[-1] if below.size else 0.0
+    tables = [alias_table(binomial_law(size, min(rest, 1.0))) for size in block_sizes]
+    return Structure(
+        LAW,
+        n_patterns=2**n,
+        n_active=active.sum(axis=1),
+        order=np.argsort(1 - active, axis=1, kind="stable").ravel(),
+        usual=usual,
+        n_others=others.size,
+        others=others,
+        below=np.minimum(np.round(below / max(rest, 1e-300) * 2.0**32), 2.0**32 - 1).astype(np.uint32),
+        count_start=np.cumsum([0] + [len(cut) for cut, _ in tables]),
+        count_cut=np.concatenate([cut for cut, _ in tables]),
+        count_alias=np.concatenate([alias for _, alias in tables]),
+    )
+
+
+@jit(once=True)
+def draw_outcome(drawn, i, start, stop, cut, alias):
+    """Draw from the alias table in entries start … stop − 1, using the i-th pair of random words; all arrays are C pointers."""
+    bits = (uint64(drawn[2 * i]) << uint64(32)) | uint64(drawn[2 * i + 1])
+    scaled = np.float64(bits >> uint64(11)) * 2.0**-53 * (stop - start)
+    outcome = int(scaled)
+    if scaled - outcome >= cut[start + outcome]:
+        outcome = alias[start + outcome]
+    return outcome
+
+
+@intrinsic
+def _count_below(typing, drawn, n_vectors, limit):
+    """Return how many of 16 ``n_vectors`` words at a C pointer lie below a limit."""
+
+    def emit(context, builder, sig, args):
+        """Emit the loop over vectors of words."""
+        start = pointer(context, builder, sig.args[0], args[0], to=WORDS)
+        limit = splat_ir(builder, args[2], WORDS)
+        (found,) = variables(builder, [constant(0, WORDS)])
+        with cgutils.for_range(builder, args[1]) as loop:
+            word = builder.load(builder.gep(start, [loop.index]), align=4)
+            below = builder.zext(builder.icmp_unsigned("<", word, limit), WORDS)
+            builder.store(builder.add(builder.load(found), below), found)
+        return builder.zext(call_words_ir(builder, "vector.reduce.add", builder.load(found), to=WORD), LONG)
+
+    return types.int64(drawn, types.intp, types.uint32), emit
+
+
+@cache
+def counter():
+    """Return the routine that seeds the generators of one part of a minibatch and draws how many samples have each pattern."""
+
+    def draw_counts(block, key, step, part):
+        """Fill the counts of the `BLOCK` at an address."""
+        block = block_at(block)
+        law, sizes = law_at(block.law), integers(block.sizes)
+        drawn, state = words(block.words), words(block.state)
+        counts, others, below, start = integers(block.counts), integers(law.others), words(law.below), integers(law.count_start)
+        seed_state(integers(key), step, part, state)
+        fill_words(state, drawn, 1)
+        which = 0 if sizes[part] == sizes[0] else 1
+        rest = draw_outcome(drawn, 0, start[which], start[which + 1], doubles(law.count_cut), integers(law.count_alias))
+        n_vectors = (rest + LANES - 1) // LANES
+        fill_words(state, drawn, n_vectors)
+        for i in range(rest, n_vectors * LANES):
+            drawn[i] = 2**32 - 1  # below no limit
+        for pattern in range(law.n_patterns):
+            counts[pattern] = 0
+        seen = 0
+        for i in range(law.n_others):  # the likeliest first
+            if seen == rest:
+                break
+            found = _count_below(drawn, n_vectors, below[i]) if i < law.n_others - 1 else rest
+            counts[others[i]] = found - seen
+            seen = found
+        counts[law.usual] = sizes[part] - rest
+
+    return routine(draw_counts, *"nnnn")
+
+
+@cache
+def block_drawer():
+    """Return the routine that draws one part of a minibatch pattern by pattern, into a `BLOCK`, the values negated.
+
+    The empty pattern apart, all that are present are listed in ``few``.
+    """
+
+    def draw_block(block, key, step, part):
+        """Fill the counts, ``few``, where the values of each begin, and the values."""
+        space = block_at(block)
+        law = law_at(space.law)
+        invoke(space.draw_counts, block, key, step, part)
+        n_active, counts, few, begin = integers(law.n_active), integers(space.counts), integers(space.few), integers(space.begin)
+        filled = n_few = 0
+        for pattern in range(1, law.n_patterns):
+            count = counts[pattern]
+            if count:
+                few[n_few] = pattern
+                begin[n_few] = filled
+                n_few += 1
+                filled += n_active[pattern] * ((count + LANES - 1) // LANES * LANES)
+        space.n_few = n_few
+        fill_negated(words(space.state), floats(space.values), filled // LANES)
+
+    return routine(draw_block, *"nnnn")

@@ -1,0 +1,131 @@
+"""The engine for few features: patterns of activity are counted."""
+
+import numpy as np
+
+from .._compiling.structures import Structure
+from .._compiling.vectors import LANES, aligned
+from .cell_sums import adder
+from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, cell_drawer, geometry, n_levels, n_moments
+from .pattern_law import BLOCK, block_drawer, counter, pattern_law
+from .sample_sums import accumulator
+from .sgd import MODELS, beginner, finisher, independent_trainer, shared_trainer
+from .streams import STATE
+from .trainer import Trainer, blocks, in_lanes, out_of_lanes
+
+PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
+
+
+class Patterns(Trainer):
+    """Few features: lanes are models that share samples, or samples of one model."""
+
+    def set_up(self):
+        """Lay models out in vectors of sixteen; unused lanes hold models at rest."""
+        chunk, n, m = self.chunk, self.n, self.m
+        self.parameters = in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
+        self.importance = in_lanes(chunk.importance)
+        self.n_vectors = self.importance.size // (n * LANES)
+        self.keys = np.resize(chunk.keys, (self.n_vectors * LANES, 2)) if self.independent else chunk.keys
+        self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
+        most = int(self.sizes[0])
+        law = pattern_law(tuple(chunk.density), tuple(sorted(set(self.sizes), reverse=True)))
+        few = np.zeros(2**n, np.int64)
+        self.block = (self._block_of_one if self.independent else self._block_of_all)(
+            n, most, law=law, draw_counts=counter(), sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),
+            state=aligned(STATE, np.uint32), words=aligned(2 * most + LANES, np.uint32),
+        )  # fmt: skip
+
+    @staticmethod
+    def _block_of_one(n, most, **entries):
+        """Allocate the samples of one model, up to ``most`` of n features; return a `BLOCK`."""
+        return Structure(BLOCK, begin=np.zeros(2**n, np.int64), values=aligned(n * most + LANES * n * 2**n), **entries)
+
+    @staticmethod
+    def _block_of_all(n, most, **entries):
+        """Allocate the samples that models share, sorted into cells; return a `BLOCK`."""
+        n_patterns = min(2**n - 1, most // LINE_LEAST)  # that are sorted
+        groups = 2 * (n_patterns + most // LINE_LEAST)  # of sixteen cells
+        starts, _, lattice = geometry()
+        return Structure(
+            BLOCK,
+            values=aligned(n * LANES * (most + 1 + ROUND * groups)),
+            moments=aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups),
+            patterns=np.zeros(n_patterns, PATTERN),
+            cells=np.zeros(2 * LANES * groups, np.int64),
+            held=aligned(2**MOST_LEVELS, np.int32),
+            levels=n_levels(n, most),
+            starts=starts,
+            lattice=lattice,
+            **entries,
+        )
+
+    def structure(self):
+        """Return the `MODELS`."""
+        n, m, relu, sums = self.n, self.m, self.chunk.relu, self.n * (self.n + 1) * LANES
+        self.kernel = independent_trainer() if self.independent else shared_trainer()
+        self.drawer = block_drawer() if self.independent else cell_drawer()
+        return Structure(
+            MODELS,
+            **self.common(),
+            n_vectors=self.n_vectors,
+            block=self.block,
+            draw=self.drawer,
+            begin=beginner(n, m, relu),
+            accumulate=accumulator(n, relu, self.independent),
+            add=adder(n, relu),
+            finish=finisher(n, m, self.adam),
+            corners=geometry()[1],
+            forms=aligned(sums),
+            sums=aligned(sums if self.independent else self.n_vectors * sums),
+            partial=aligned(sums),
+        )
+
+    def draw(self, step, part, model=0):
+        """Draw one part of a minibatch into the block."""
+        key = self.keys[model if self.independent else 0]
+        self.drawer.ctypes(self.block.address, key.ctypes.data, step, part)
+
+    def minibatch(self, step, model):
+        """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""
+        x = np.zeros((self.chunk.batch_size, self.n))
+        shown = self._show_independent if self.independent else self._show_shared
+        for part, end in enumerate(np.cumsum(self.sizes)):
+            self.draw(step, part, model)
+            for pattern, samples in shown():
+                x[end - len(samples) : end, np.flatnonzero(pattern >> np.arange(self.n) & 1)] = -samples
+                end -= len(samples)
+        return x
+
+    def _show_independent(self):
+        """Yield each pattern of the block drawn and its negated samples, shape (count, k)."""
+        block = self.block
+        for pattern, start in zip(block.few[: block.n_few], block.begin, strict=False):
+            k, count = block.law.n_active[pattern], block.counts[pattern]
+            padded = -(-count // LANES) * LANES
+            yield pattern, block.values[start : start + k * padded].reshape(k, padded)[:, :count].T
+
+    def _show_shared(self):
+        """Yield each pattern of the block drawn, cell by cell, and its negated samples, shape (count, k)."""
+        block, filled = self.block, 0
+        for pattern in block.few[: block.n_few]:
+            size = block.law.n_active[pattern] * block.counts[pattern]
+            yield pattern, block.values[filled : filled + size].reshape(block.counts[pattern], -1)
+            filled += size
+        for row in block.patterns[: block.n_sorted]:
+            for samples in self.cells_of(row):
+                yield row["pattern"], samples
+
+    def cells_of(self, row):
+        """Yield the negated samples, shape (count, k), of each cell of a pattern that is sorted, from its row of ``patterns``."""
+        k, n_cells, values = row["n_active"], row["n_cells"], self.block.values
+        if k == 1:
+            drawn = values[row["values"] :][: row["n_rows"] * LANES].reshape(-1, LANES)
+            yield from (lane[~np.isnan(lane)][:, None] for lane in drawn.T)
+            return
+        for rounds, start in self.block.cells[row["cells"] :][: 2 * n_cells].reshape(-1, 2):
+            drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
+            yield drawn[~np.isnan(drawn[:, 0])]
+
+    def current(self):
+        """Return the models' weights and biases."""
+        rows = out_of_lanes(self.parameters, self.n_models, (self.m + 1) * self.n)
+        return rows[:, : -self.n].reshape(self.n_models, self.m, self.n), rows[:, -self.n :]
