@@ -56,26 +56,32 @@ class DensitySweep:
 
     @property
     def loss(self):
+        """The lowest exact loss at each density, shape (n_density,)."""
         return self.losses.min(axis=1)
 
     @property
     def feature_norm(self):
+        """Norms of the best models' columns, shape (n_density, n_features)."""
         return feature_norm(self.weights)
 
     @property
     def represented(self):
+        """Which features the best models represent, shape (n_density, n_features)."""
         return self.feature_norm > TRAINED_TOLERANCE
 
     @property
     def interference(self):
+        """Interferences of the best models' features, shape (n_density, n_features)."""
         return interference(self.weights)
 
     @property
     def feature_dimensionality(self):
+        """Dimensionalities of the best models' features, shape (n_density, n_features)."""
         return feature_dimensionality(self.weights)
 
     @property
     def dimensions_per_feature(self):
+        """n_hidden / ‖W‖_F² of the best models, shape (n_density,)."""
         return dimensions_per_feature(self.weights)
 
 

@@ -33,6 +33,7 @@ class Structure:
     """
 
     def __init__(self, dtype, **entries):
+        """Fill in entries by name; the others are 0. Arrays are contiguous."""
         self._entries, self._record = entries, np.zeros(1, dtype)
         self.address = self._record.ctypes.data
         for name, entry in entries.items():
@@ -40,6 +41,7 @@ class Structure:
             self._record[name] = address
 
     def __getattr__(self, name):
+        """Return the array or structure as it was given, or the number that stands there."""
         if name in self._entries and not isinstance(self._entries[name], int | np.integer):
             return self._entries[name]
         return self._record[name][0]

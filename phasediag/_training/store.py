@@ -38,6 +38,7 @@ class Store:
     """
 
     def __init__(self, path, importance, density, shape, options):
+        """Open the store and check that it belongs to this run, or make it."""
         try:
             import zarr
         except ImportError:

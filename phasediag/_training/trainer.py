@@ -45,6 +45,7 @@ class Trainer:
     """
 
     def __init__(self, chunk):
+        """Lay the models of a `Chunk` out, at rest before their first step."""
         self.chunk = chunk
         self.n_models, self.m, self.n = chunk.weights.shape
         self.adam = chunk.optimizer != "sgd"
