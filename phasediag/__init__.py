@@ -93,7 +93,7 @@ _NAMES = {
     "boundaries": "PhaseBoundary TriplePoint",
     "frozen_equations": "frozen_boundaries FrozenBoundary FrozenTriplePoint",
     "training": "train TrainingRun",
-    "trained": "trained_phase_diagram",
+    "trained_diagram": "trained_phase_diagram",
     "trained_models": "TrainedModels",
     "sweep": "sweep_density DensitySweep",
     "inspection": "inspect Inspection",
@@ -144,7 +144,7 @@ if TYPE_CHECKING:  # what is loaded lazily, for those who check types
     from .sweep import DensitySweep as DensitySweep, sweep_density as sweep_density
     from .symbolic import compile_loss as compile_loss, symbolic_expected_loss as symbolic_expected_loss
     from .terms import LossTerms as LossTerms, loss_terms as loss_terms
-    from .trained import trained_phase_diagram as trained_phase_diagram
+    from .trained_diagram import trained_phase_diagram as trained_phase_diagram
     from .trained_models import TrainedModels as TrainedModels
     from .training import TrainingRun as TrainingRun, train as train
     from .validation import Validation as Validation, validate as validate, validate_trained as validate_trained

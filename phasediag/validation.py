@@ -15,7 +15,7 @@ from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
 from .diagram import THEORIES, PhaseDiagram, phase_diagram
 from .sampled_losses import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
-from .trained import trained_phase_diagram
+from .trained_diagram import trained_phase_diagram
 from .trained_models import TRAINED
 
 SAMPLES = 1  # what a seed is used for, beside the training itself

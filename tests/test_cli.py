@@ -114,7 +114,7 @@ def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
     options = ("paper", "--quick", "--keep-models", "--output", tmp_path)
     run(*options)
     report = (tmp_path / "report.txt").read_text(encoding="utf-8")
-    monkeypatch.setattr("phasediag.trained.train_portion", lambda portion: pytest.fail("trained again"))
+    monkeypatch.setattr("phasediag.trained_diagram.train_portion", lambda portion: pytest.fail("trained again"))
     run(*options)
     assert (tmp_path / "report.txt").read_text(encoding="utf-8") == report
 

@@ -11,7 +11,7 @@ FLOORS = """
 __main__ cli _commands
 figures _drawing
 validation _validation_report agreement attribution sampled_losses
-trained diagram _boundaries theories boundaries
+trained_diagram diagram _boundaries theories boundaries
 inspection sweep trained_models training _training
 minima _minimizing
 frozen_equations candidates closed_forms symbolic

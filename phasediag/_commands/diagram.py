@@ -132,7 +132,7 @@ def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
     from contextlib import nullcontext
 
     from .._training.cluster import cluster_executor
-    from ..trained import trained_phase_diagram
+    from ..trained_diagram import trained_phase_diagram
 
     try:
         with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:

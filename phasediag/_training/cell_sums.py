@@ -39,7 +39,7 @@ class _Pattern:
     """Emits the code for one pattern: its arrays, and one method for each stage."""
 
     def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
-        """Take the `PATTERN`'s numbers by name, and the addresses of arrays as of `adder`; those of the pattern begin further on."""
+        """Take the `PATTERN`'s numbers by name, and the addresses of arrays as of `adder` for all patterns."""
         self.builder, self.k, self.n, self.relu = builder, k, LONG(n), relu
         self.n_cells, self.values, self.order, self.forms, self.sums = fields["n_cells"], values, order, forms, sums
         self.moments, self.corners, self.cells = (
