@@ -17,7 +17,7 @@ minima _minimizing
 frozen_equations candidates closed_forms symbolic
 terms loss biases linear_theory _loss
 sphere phases order_parameters model colours
-_compiling _weight_files _array_files _arguments
+_compiling _weight_files _array_files _progress _arguments
 """
 
 
