@@ -46,6 +46,13 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     leave room for a lower loss is refined to rounding (beyond 10 features to the accuracy of the contour integral's
     slopes), and the lowest minimum wins. Among equally low ones (1e-14 relative) the bias of smallest size is returned. The
     half-line b ≤ −Σ_j (WᵀW)⁺_ij, where the output is off and the loss constant, is never optimal.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, optimal_bias
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1)
+    >>> optimal_bias(model, [[1.0, 0.0]]).round(12)  # a feature that is not represented: its mean, density/2
+    array([0.  , 0.05])
     """
     weights = model.check_weights(weights)
     weights = np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights)

@@ -208,6 +208,17 @@ def configurations(n_features: int, n_hidden: int, *, activation: str = "relu") 
     ------
     ValueError
         When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import configurations
+    >>> for configuration in configurations(2, 1):
+    ...     print(configuration.pattern, configuration.name, sep=": ")
+    W = [1, 0]: extra not represented + dedicated
+    W = [0, 1]: extra dedicated + not represented
+    W = [1, −1]: extra in antipodal pair
+    >>> configurations(2, 1)[2].symbolic_loss()
+    density**2*importance/6 + density**2/6
     """
     return _configurations(*sizes(n_features, n_hidden, MOST_FEATURES), one_of("activation", activation, ACTIVATIONS))
 

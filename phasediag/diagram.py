@@ -264,6 +264,14 @@ def phase_diagram(
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change".
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9])
+    >>> diagram.extra  # rows: densities
+    array([['superposition', 'superposition'],
+           ['not_represented', 'dedicated']], dtype=object)
     """
     n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
     one_of("theory", theory, THEORIES)

@@ -80,6 +80,18 @@ def frozen_boundaries(
     -----
     Which pairs of configurations touch is read off a grid of the whole plane; their curves, and where each begins and
     ends, are then exact: the difference of two losses is linear in importance and polynomial in density.
+
+    Examples
+    --------
+    >>> from phasediag import frozen_boundaries
+    >>> boundaries, (point,) = frozen_boundaries(2, 1)
+    >>> for boundary in boundaries:
+    ...     print(boundary.equation)
+    Eq(importance, 1)
+    Eq(density, 4*importance/(5*importance + 2))
+    Eq(density, 4/(2*importance + 5))
+    >>> point.importance, point.density
+    (1, 4/7)
     """
     n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
     return _solve(n_features, n_hidden, one_of("activation", activation, ACTIVATIONS))

@@ -138,6 +138,14 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
     For more than 10 features the descent is L-BFGS along the gradient of the contour integral. The nearest minimum is then
     less exact (its ``gradient_norm`` tells how exact), its ``curvature`` is unknown (NaN, so that it never counts as converged
     itself), and the global minimum is not searched for.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> found = inspect(model, [[0.9, -1.1]], [0.0, 0.0])
+    >>> found.phase.name, found.nearest.is_global
+    ('extra in antipodal pair', True)
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")

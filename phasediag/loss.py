@@ -53,6 +53,13 @@ def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition" (the loss).
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, expected_loss
+    >>> pair = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1)
+    >>> round(expected_loss(pair, [[1.0, -1.0]], [0.0, 0.0]), 12)  # density²/3: only two active features disturb each other
+    0.003333333333
     """
     return expected_loss_with_error(model, weights, bias, method, tolerance=tolerance)[0]
 
@@ -111,6 +118,16 @@ def expected_loss_and_gradient(model, weights, bias, method="auto", *, tolerance
     -----
     The loss is differentiable except where an output's weights all vanish and its bias is 0; there the derivative is
     the one for a rising bias.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, expected_loss_and_gradient
+    >>> pair = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1)
+    >>> loss, in_weights, in_bias = expected_loss_and_gradient(pair, [[1.0, -1.0]], [0.0, 0.0])
+    >>> in_weights.shape, in_bias.shape
+    ((1, 2), (2,))
+    >>> in_bias.round(12)
+    array([-0.00333333, -0.00333333])
     """
     weights, bias = model.check_parameters(weights, bias)
     losses, weights_gradient, bias_gradient, _, _ = evaluate(model, weights, bias, method, 1, tolerance=tolerance)

@@ -89,6 +89,15 @@ def minimize(model, *, n_starts=32, seed=0):
     BFGS (scipy) on loss / Σ_i I_i E x_i² with the exact gradient leads to a basin; a trust-region Newton method on the
     exact second derivatives polishes to a gradient of rounding size and leaves saddles downhill. Points at which an output
     is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are dropped.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, minimize
+    >>> lowest, *others = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1))
+    >>> lowest.phase.name, round(lowest.loss, 9)
+    ('extra in antipodal pair', 0.003153375)
+    >>> all(other.loss > lowest.loss and other.curvature > 0 for other in others)
+    True
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")

@@ -44,6 +44,17 @@ class ToyModel:
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition".
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1)
+    >>> model.n_features
+    2
+    >>> model.reconstruct([1.0, 0.0], weights=[[1.0, -1.0]], bias=[0.0, 0.0])
+    array([1., 0.])
+    >>> model.sample(3, seed=0).shape
+    (3, 2)
     """
 
     n_hidden: int

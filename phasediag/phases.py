@@ -94,6 +94,13 @@ def classify(weights, *, tolerance=TOLERANCE):
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition", on tegum products.
+
+    Examples
+    --------
+    >>> from phasediag import classify
+    >>> phase = classify([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]])
+    >>> phase.name, phase.extra
+    ('extra in antipodal pair + dedicated', 'superposition')
     """
     weights = weight_matrices(weights)
     if weights.ndim != 2 or not weights.shape[1]:

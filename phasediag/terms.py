@@ -88,6 +88,14 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     ----------
     Saxe et al. 2013, arXiv 1312.6120 (linear networks). Elhage et al. 2022, "Toy Models of Superposition", section
     "Mathematical understanding". Chen et al. 2023, arXiv 2310.06301, Lemma 3.1 (the one-active part).
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, loss_terms
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1)
+    >>> terms = loss_terms(model, [[1.0, -1.0]], [0.0, 0.0])
+    >>> terms.by_active.round(6)  # an antipodal pair errs only where both features are active
+    array([0.      , 0.      , 0.003333])
     """
     weights, bias = model.check_parameters(weights, bias)
     by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None

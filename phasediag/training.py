@@ -169,6 +169,14 @@ def train(
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", and its notebook.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, train
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> run = train(model, n_models=4, n_steps=200, batch_size=64, learning_rate=0.01, seed=0)
+    >>> run.weights.shape, run.bias.shape
+    ((4, 1, 2), (4, 2))
     """
     options = dict(
         n_models=whole_number("n_models", n_models, 1),

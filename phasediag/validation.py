@@ -121,6 +121,14 @@ def validate(
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change", which sets the frozen theory beside trained models.
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> few = dict(n_seeds=2, n_steps=300, batch_size=64, learning_rate=0.01, n_samples=500, curves=False)
+    >>> report = validate(importance=[0.5, 2.0], density=[0.1, 0.9], **few)
+    >>> report.consistent, report.agreements["global"].share
+    (True, 1.0)
     """
     n_samples = whole_number("n_samples", n_samples, 100)
     trained = trained_phase_diagram(
