@@ -204,7 +204,7 @@ def _among_minima(model, weights, bias, n_starts, seed):
     """The Minimum at the bottom of the basin, by Newton's method, and all minima, it among them unless it is a plateau."""
     own = settle_model(model, flatten(weights, bias)[None], radius=RADIUS)[0]
     others = settled_minima(model, n_starts, seed)
-    found = distinct(others, model.n_hidden, equal_classes(model), flat=model.activation == "linear", first=own)
+    found = distinct(others, model.n_hidden, equal_classes(model), first=own)
     minima = {id(point): as_minimum(model, point, is_lowest(point, found)) for point in [own, *found]}
     return minima[id(own)], tuple(minima[id(point)] for point in found)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._arguments import random_generator, whole_number
 from ._minimizing.flat import parts
-from ._minimizing.search import equal_classes, settled_minima
+from ._minimizing.search import equal_classes, settled_minima, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
@@ -41,6 +41,11 @@ class Minimum:
     feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
     is_global : bool
         Whether no lower minimum was found; more than one can be the lowest.
+    valley : int
+        Dimension of the valley of equal loss, rotations apart, of which this is one point; 0 for a minimum of its own. (The
+        linear model keeps any n_hidden-dimensional subspace of features of equal importance × variance.)
+    tied : tuple of str
+        The phases of the frozen configurations in that valley, of which the first is shown; where there is none, this phase.
     """
 
     weights: np.ndarray
@@ -55,6 +60,8 @@ class Minimum:
     interference: np.ndarray
     feature_dimensionality: np.ndarray
     is_global: bool
+    valley: int = 0
+    tied: tuple = ()
 
     @property
     def converged(self):
@@ -105,8 +112,8 @@ def minimize(model, *, n_starts=32, seed=0):
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
     n_starts = whole_number("n_starts", n_starts, 1)
     settled = settled_minima(model, n_starts, random_generator(seed))
-    found = distinct(settled, model.n_hidden, equal_classes(model), flat=model.activation == "linear")
-    return [as_minimum(model, point, is_lowest(point, found)) for point in found]
+    found = distinct(settled, model.n_hidden, equal_classes(model))
+    return [as_minimum(model, tied_minima(model, point)[0], is_lowest(point, found)) for point in found]
 
 
 def is_lowest(point, found):
@@ -117,10 +124,21 @@ def is_lowest(point, found):
 def as_minimum(model, point, is_global):
     """Return the Minimum at a Settled point."""
     weights, bias = parts(point.x, model.n_hidden)
-    return minimum_at(model, upright(weights), bias.copy(), point.feature_loss, point.gradient_norm, point.curvature, is_global)
+    tied = tied_minima(model, point) if point.is_flat else []
+    return minimum_at(
+        model,
+        upright(weights),
+        bias.copy(),
+        point.feature_loss,
+        point.gradient_norm,
+        point.curvature,
+        is_global,
+        valley=valley_dimension(model, point) if tied else 0,
+        tied=tuple(dict.fromkeys(classify(parts(one.x, model.n_hidden)[0]).name for one in tied)),
+    )
 
 
-def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_global):
+def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_global, valley=0, tied=()):
     """Return the Minimum at upright weights (n_hidden, n_features) and bias (n_features,)."""
     phase = classify(weights)
     norm, interference, dimensionality = order_parameters(weights)
@@ -137,6 +155,8 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_
         interference=interference,
         feature_dimensionality=dimensionality,
         is_global=bool(is_global),
+        valley=valley,
+        tied=tied,
     )
 
 

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
 from .candidates import configurations
 from .model import variance
@@ -25,7 +26,7 @@ def frozen_grid(n_features, n_hidden, importance, density, activation):
     losses = np.empty((len(table), density.size, importance.size))
     for k, configuration in enumerate(table):
         losses[k] = configuration.expected_loss(importance, density[:, None])
-    winner, fields = _lowest(losses, [c.phase for c in table])
+    winner, fields = _lowest(losses, _column([c.phase for c in table]))
     weights = np.stack([c.weights for c in table])
     biases = np.stack([c.bias(density) for c in table])
     return fields | {
@@ -73,8 +74,7 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
         for i in configuration.dropped:
             bias[k][..., i] = density[:, None] / 2
             losses[k] += variance(density)[:, None] * (importance if i == n_features - 1 else 1.0)
-    phases = classify_many(weights.reshape(-1, n_hidden, n_features))
-    phases = np.array([*phases, None], dtype=object)[:-1].reshape(shape)
+    phases = _column(classify_many(weights.reshape(-1, n_hidden, n_features))).reshape(shape)
     winner, fields = _lowest(losses, phases)
     at = (winner, *np.indices(winner.shape))
     return fields | {
@@ -85,9 +85,7 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
         "feature_norm": feature_norm(weights[at])[..., -1],
         "interference": interference(weights[at])[..., -1],
         "converged": converged[at],
-        "minima": np.moveaxis(np.concatenate([weights.reshape(*shape, -1), bias], axis=-1), 0, 2).reshape(
-            -1, (n_hidden + 1) * n_features
-        ),
+        "minima": np.moveaxis(flatten(weights, bias), 0, 2).reshape(-1, (n_hidden + 1) * n_features),
         "minima_cell": np.repeat(np.arange(winner.size), len(table)),
     }
 
@@ -101,13 +99,21 @@ def relaxed_cells(n_features, n_hidden, importance, density, activation):
 
 def _lowest_minima(landscape):
     """Loss, weights, bias and whether it has converged of the lowest minimum of each cell of a landscape."""
-    shape, m, n = (landscape.density.size, landscape.importance.size), landscape.n_hidden, landscape.n_features
+    shape = landscape.density.size, landscape.importance.size
     cells = list(np.ndindex(shape))
-    points = [landscape.cells[cell][0] for cell in cells]
-    x = np.array([point.x for point in points])
-    loss = np.sum(landscape.control(cells)[0] * np.array([point.feature_loss for point in points]), axis=1)
-    done = np.array([point.is_minimum for point in points])
-    return loss.reshape(shape), x[:, : m * n].reshape(*shape, m, n), x[:, m * n :].reshape(*shape, n), done.reshape(shape)
+    points = [landscape.minima(cell)[0] for cell in cells]
+    weights, bias = parts(np.array([point.x for point in points]).reshape(*shape, -1), landscape.n_hidden)
+    return _losses(landscape, cells, points).reshape(shape), weights, bias, _converged(points).reshape(shape)
+
+
+def _losses(landscape, cells, points):
+    """The losses of points (Settled), each in a cell of its own, shape (n_points,)."""
+    return np.sum(landscape.control(cells)[0] * np.array([point.feature_loss for point in points]), axis=1)
+
+
+def _converged(points):
+    """Whether each point (Settled) is a minimum, shape (n_points,)."""
+    return np.array([point.is_minimum for point in points])
 
 
 def global_grid(n_features, n_hidden, importance, density, activation, **search):
@@ -119,73 +125,58 @@ def global_grid(n_features, n_hidden, importance, density, activation, **search)
 
 def landscape_fields(landscape):
     """Turn the minima of each cell into the fields of a PhaseDiagram."""
-    n, m = landscape.n_features, landscape.n_hidden
-    shape = (landscape.density.size, landscape.importance.size)
-    cells = list(np.ndindex(shape))
-    counts = [len(landscape.cells[cell]) for cell in cells]
-    points = [point for cell in cells for point in landscape.cells[cell]]
-    where = np.repeat(np.arange(len(cells)), counts)
+    shape = landscape.density.size, landscape.importance.size
+    cells = [(cell, point) for cell in np.ndindex(shape) for point in landscape.minima(cell)]
+    where, points = np.array([np.ravel_multi_index(cell, shape) for cell, _ in cells]), [point for _, point in cells]
+    losses = _losses(landscape, [cell for cell, _ in cells], points)
     x = np.array([point.x for point in points])
-    weights, bias = x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
-    losses = np.sum(landscape.control([cells[k] for k in where])[0] * np.array([point.feature_loss for point in points]), axis=1)
+    weights, bias = parts(x, landscape.n_hidden)
     phases = classify_many(weights)
-    names = tuple(dict.fromkeys(phase.name for phase in phases))
-    table = np.full((len(names), len(cells)), np.nan)
-    objects = {}
-    for k, (cell, phase) in enumerate(zip(where, phases, strict=True)):
-        row = names.index(phase.name)
-        table[row, cell] = np.fmin(table[row, cell], losses[k])
-        objects[phase.name] = phase
-    table = table.reshape(len(names), *shape)
-    _, fields = _lowest(table, [objects[name] for name in names])
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    lowest = np.array([start + np.argmin(losses[start : start + count]) for start, count in zip(first, counts, strict=True)])
-    coexisting = np.empty(len(cells), dtype=object)
-    for cell, (start, count) in enumerate(zip(first, counts, strict=True)):
-        by_loss = start + np.argsort(losses[start : start + count], kind="stable")
+    candidates = {phase.name: phase for phase in phases}
+    row = {name: k for k, name in enumerate(candidates)}
+    table, coexisting, lowest = np.full((len(row), *shape), np.nan), np.empty(shape, dtype=object), np.empty(shape, dtype=int)
+    for here in np.split(np.arange(len(points)), np.flatnonzero(np.diff(where)) + 1):
+        cell = cells[here[0]][0]
+        by_loss = here[np.argsort(losses[here], kind="stable")]
         coexisting[cell] = tuple(dict.fromkeys(phases[k].name for k in by_loss))
+        for k in by_loss[::-1]:
+            table[row[phases[k].name], *cell] = losses[k]
+        lowest[cell] = here[np.argmax(losses[here] <= losses[by_loss[0]] * (1 + TIE_TOLERANCE))]
+    _, fields = _lowest(table, _column(list(candidates.values())))
     return fields | {
-        "candidates": names,
+        "candidates": tuple(candidates),
         "candidate_loss": table,
-        "coexisting": coexisting.reshape(shape),
-        "weights": weights[lowest].reshape(*shape, m, n),
-        "bias": bias[lowest].reshape(*shape, n),
-        "feature_norm": feature_norm(weights[lowest])[:, -1].reshape(shape),
-        "interference": interference(weights[lowest])[:, -1].reshape(shape),
-        "converged": np.array([points[k].is_minimum for k in lowest]).reshape(shape),
+        "coexisting": coexisting,
+        "weights": weights[lowest],
+        "bias": bias[lowest],
+        "feature_norm": feature_norm(weights[lowest])[..., -1],
+        "interference": interference(weights[lowest])[..., -1],
+        "converged": _converged(points)[lowest],
         "minima": x,
         "minima_cell": where,
     }
 
 
 def _lowest(losses, phases):
-    """The index of the lowest candidate of each cell and the fields loss, phase, extra and coexisting.
+    """The first of the lowest candidates of each cell, and the fields loss, phase, extra and coexisting.
 
-    ``phases``: a Phase for each candidate, or an array of them of the shape of ``losses``.
+    losses: (n_candidates, n_density, n_importance), NaN where there is no such candidate; phases: an array of Phase that
+    broadcasts to that shape.
     """
     loss = np.nanmin(losses, axis=0)
-    winner = np.nanargmin(losses, axis=0)
-    each = isinstance(phases, np.ndarray)
-    if each:
-        own = np.take_along_axis(phases, winner[None], axis=0)[0]
-        lookup = {phase: (phase.name, phase.extra, (phase.name,)) for phase in set(own.ravel().tolist())}
-        phase, extra, coexisting = (_objects([lookup[p][k] for p in own.ravel()]).reshape(own.shape) for k in range(3))
-    else:
-        phase = _objects([p.name for p in phases])[winner]
-        extra = _objects([p.extra for p in phases])[winner]
-        coexisting = _objects([(p.name,) for p in phases])[winner]
     tied = losses <= loss * (1 + TIE_TOLERANCE)
-    for cell in zip(*np.nonzero(tied.sum(axis=0) > 1), strict=True):
-        which = np.flatnonzero(tied[(slice(None), *cell)])
-        members = [phases[(k, *cell)] if each else phases[k] for k in which]
-        names = tuple(dict.fromkeys(member.name for member in members))
-        coexisting[cell], phase[cell] = names, TIE_MARK.join(names)
-        roles = {member.extra for member in members}
+    phases = np.broadcast_to(phases, losses.shape)
+    phase, extra, coexisting = (np.empty(loss.shape, dtype=object) for _ in range(3))
+    for cell in np.ndindex(loss.shape):
+        members = phases[(tied[(slice(None), *cell)], *cell)]
+        names, roles = tuple(dict.fromkeys(p.name for p in members)), {p.extra for p in members}
+        phase[cell], coexisting[cell] = TIE_MARK.join(names), names
         extra[cell] = roles.pop() if len(roles) == 1 else COEXISTENCE
-    return winner, {"loss": loss, "phase": phase, "extra": extra, "coexisting": coexisting}
+    return np.argmax(tied, axis=0), {"loss": loss, "phase": phase, "extra": extra, "coexisting": coexisting}
 
 
-def _objects(values):
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+def _column(phases):
+    """Phases as an array of shape (n_phases, 1, 1)."""
+    column = np.empty((len(phases), 1, 1), dtype=object)
+    column[:, 0, 0] = phases
+    return column

@@ -179,6 +179,35 @@ def test_the_linear_model_drops_the_least_important_features(shape):
     assert len(equal) == 1 and equal[0].loss == pytest.approx(variance * (n - m), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "tied"),
+    [
+        (2, 1, ("extra not represented + dedicated", "extra dedicated + not represented")),
+        (4, 2, ("extra not represented + 2 dedicated + not represented", "extra dedicated + dedicated + 2 not represented")),
+        (5, 2, ("extra not represented + 2 dedicated + 2 not represented", "extra dedicated + dedicated + 3 not represented")),
+        (5, 3, ("extra not represented + 3 dedicated + not represented", "extra dedicated + 2 dedicated + 2 not represented")),
+    ],
+)
+def test_a_continuum_of_minima_is_named_by_the_configurations_in_it(n, m, tied):
+    """The linear model keeps any m-dimensional subspace of equal features: m (n − m) dimensions, and a tie of what it drops."""
+    model = ToyModel(m, np.ones(n), 0.3, "linear")
+    (valley,) = minimize(model, n_starts=4)
+    assert valley.tied == tied and valley.phase.name == tied[0] and valley.valley == m * (n - m) and valley.converged
+    assert np.array_equal(np.sort(valley.weights, axis=None)[::-1], np.repeat([1.0, 0.0], [m, m * (n - 1)]))
+    rows = np.linalg.qr(np.random.default_rng(0).normal(size=(n, m)))[0].T
+    anywhere = expected_loss(model, rows, 0.15 * (1 - (rows.T @ rows).sum(axis=1)))
+    assert anywhere == pytest.approx(valley.loss, rel=1e-13)
+
+
+def test_ties_are_of_equal_features_alone():
+    """Features of other importance take no part in a valley, and isolated minima have none."""
+    (valley,) = minimize(ToyModel(1, [1.0, 0.5, 1.0], 0.3, "linear"), n_starts=4)
+    expected = {"extra dedicated + 2 not represented", "extra not represented + dedicated + not represented"}
+    assert valley.valley == 1 and set(valley.tied) == expected
+    for model in (ToyModel(1, [1.0, 0.5, 0.2], 0.3, "linear"), ToyModel(2, np.ones(5), 0.05), ToyModel(2, np.ones(3), 0.6)):
+        assert all(minimum.valley == 0 and minimum.tied == () for minimum in minimize(model, n_starts=4))
+
+
 @pytest.mark.parametrize(("n", "norm", "bias"), [(4, 1.0, 0.0), (5, 1.17046, -0.28230), (6, 1.32053, -0.61814)])
 def test_polygons_of_rare_features_have_chens_norm_and_bias(n, norm, bias):
     """As density falls the regular polygons approach those of the one-hot loss (Chen et al. 2023), linearly in density."""

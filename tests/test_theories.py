@@ -356,3 +356,13 @@ def test_linear_models_never_gain_from_superposition(shape, theory):
     dropped = shape[0] - shape[1]
     expected = variance * np.where(result.importance < 1, dropped - 1 + result.importance, dropped)
     assert np.allclose(result.loss, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("theory", ["frozen", "relaxed", "global"])
+def test_the_linear_model_ties_at_equal_importances(theory):
+    """Every direction has the same loss there: the cells name what ties, and their weights are the same from row to row."""
+    result = phase_diagram(2, 1, importance=[0.5, 1.0, 2.0], density=[0.1, 0.5, 1.0], theory=theory, activation="linear")
+    kept, dropped = "extra dedicated + not represented", "extra not represented + dedicated"
+    assert set(result.phase[:, 0]) == {dropped} and set(result.phase[:, 2]) == {kept}
+    assert set(result.phase[:, 1]) == {f"{dropped} = {kept}"} and set(result.extra[:, 1]) == {"coexistence"}
+    assert set(result.coexisting[:, 1]) == {(dropped, kept)} and np.ptp(result.weights[:, 1], axis=0).max() < 1e-12

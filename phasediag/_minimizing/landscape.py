@@ -16,6 +16,7 @@ import numpy as np
 from .._arguments import stream
 from .._array_files import check_writable
 from ..model import cell_controls, cell_model
+from .search import tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
 from .stationary_points import invariants, settle
@@ -120,14 +121,21 @@ class Landscape:
                     self._state.save(checkpoint, *identity)
         return self
 
+    def minima(self, cell):
+        """The minima of a cell, a list of Settled; in place of one of a valley the configurations that tie in it."""
+        points = self.cells[cell]
+        return [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
+
     def _coarse_cells(self):
+        """The cells that have many starts, a tuple of (density index, importance index)."""
         rows, columns = (
             np.unique(np.linspace(0, size - 1, max(2, -(-size // COARSE_SPACING) + 1)).round().astype(int))
             for size in (self.density.size, self.importance.size)
         )
         return tuple((int(i), int(j)) for i in rows for j in columns)
 
-    def _model(self, cell):
+    def model(self, cell):
+        """The ToyModel of a cell (density index, importance index)."""
         i, j = cell
         return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
 
@@ -142,13 +150,13 @@ class Landscape:
         now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
         if now:
             generators = [stream(seed, *cell) for cell in now]
-            starts = [starting_points(self._model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
+            starts = [starting_points(self.model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
         else:
             now = waiting[: max(_FEW_AT_ONCE // few, 1)]
             density = np.repeat(self.control(now)[1], few, axis=0)
             starts = random_starts(self.n_hidden, density, stream(seed, *now[0])).reshape(len(now), few, -1)
         found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
-        return self._state.after(found, flat=self.activation == "linear", waiting=waiting[len(now) :])
+        return self._state.after(found, waiting=waiting[len(now) :])
 
     def _wave(self, pool):
         """The state after every minimum of the frontier was carried to the neighbours that do not know it."""
@@ -165,7 +173,7 @@ class Landscape:
                     known[cell].append(key)
                     tasks.append((cell, x))
         found = self._settled(tasks, pool, radius=0.25)
-        return self._state.after(found, flat=self.activation == "linear", frontier=())
+        return self._state.after(found, frontier=())
 
     def _settled(self, tasks, pool, radius):
         """Descend from each (cell, x): a list of (cell, Settled, invariants), all of them or, on an interrupt, none."""
@@ -181,7 +189,7 @@ class Landscape:
 
     def _lowest(self, cell):
         """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
-        starts = starting_points(self._model(cell), 1, stream(0, *cell))
+        starts = starting_points(self.model(cell), 1, stream(0, *cell))
         settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
         return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)

@@ -24,6 +24,7 @@ from .trust_region import (
     EVALUATIONS,
     FEATURE_LOSSES,
     FEATURES,
+    FLAT,
     FREE,
     GRADIENT,
     HESSIAN,
@@ -33,6 +34,7 @@ from .trust_region import (
     LOSS,
     LOWEST,
     MOVED,
+    N_NUMBERS,
     NORM,
     NUMBERS,
     RELU,
@@ -98,7 +100,7 @@ def _new_store(m, n):
     enumeration, kept = workspaces(m, n, 2)
     sizes = np.array([size, 1 + 6 * size + 2 * size**2, 3 + 5 * size, 0], np.int32)
     control = np.empty(n), np.empty(n), np.ones(size, np.int64)
-    results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(5), np.empty(size), np.empty((size, size))
+    results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(N_NUMBERS), np.empty(size), np.empty((size, size))
     hidden = (
         np.zeros((STARTS + 4 + 2 * n * n, size)),  # the lines
         enumeration,
@@ -185,8 +187,8 @@ def pinned_hessian(x, m, importance, density, relu, store):
 def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
     """Descend from each row of ``points`` (B, size) in place; a saddle is left downhill along its lowest curvature.
 
-    importance, density: (B, n). result (B, 4 + n): scaled loss, largest scaled gradient entry, lowest curvature,
-    evaluations, then each feature's own loss.
+    importance, density: (B, n). result (B, 5 + n): scaled loss, largest scaled gradient entry, lowest curvature, evaluations,
+    whether the end is one of a valley of equal loss, then each feature's own loss.
     """
     limits = int(max_steps), float(radius), float(tolerance)
     _settle(points, importance, density, *limits, result, store.control(importance[0], density[0], relu, free))
@@ -309,7 +311,7 @@ def _approach(points, free, result, table):
 
 @jit(allocates=False)
 def _settle(points, importance, density, max_steps, radius, tolerance, result, table):
-    """`settle`: points (B, size), importance, density (B, n), result (B, 4 + n)."""
+    """`settle`: points (B, size), importance, density (B, n), result (B, 5 + n)."""
     at, numbers, n = pointer(table), doubles(table[NUMBERS]), table[FEATURES]
     importances, densities, losses = doubles(table[IMPORTANCE]), doubles(table[DENSITY]), doubles(table[FEATURE_LOSSES])
     x, found, size = pointer(points), pointer(result), points.shape[1]
@@ -321,9 +323,10 @@ def _settle(points, importance, density, max_steps, radius, tolerance, result, t
         norm, curvature = numbers[NORM], numbers[LOWEST]
         call(table[EVALUATE], (x, 0, at))
         found[0], found[1], found[2], found[3] = numbers[LOSS], norm, curvature, numbers[EVALUATIONS]
+        found[4] = numbers[FLAT]
         for i in range(n):
-            found[4 + i] = losses[i]
-        x, found = offset(x, size), offset(found, 4 + n)
+            found[5 + i] = losses[i]
+        x, found = offset(x, size), offset(found, 5 + n)
 
 
 @jit(inner=True)
@@ -334,6 +337,7 @@ def _settle_one(x, max_steps, radius, tolerance, table):
     n, size, steps, norm, curvature = table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], 0, 0.0, 0.0
     bias, direction, trial = offset(x, size - n), offset(lines, DIRECTION * size), offset(lines, ASIDE * size)
     for _attempt in range(6):
+        numbers[FLAT] = 0.0
         call(table[DESCEND], (x, max_steps - steps, radius, tolerance, table))
         loss, norm = numbers[LOSS], numbers[NORM]
         steps += int(numbers[STEPS])
@@ -367,6 +371,11 @@ def _settle_one(x, max_steps, radius, tolerance, table):
                     x[i] = trial[i]
                 lower = True
                 break
+            away = 0.0
+            for i in range(size):
+                away += (trial[i] - x[i]) ** 2
+            if numbers[LOSS] < loss * (1.0 + 1e-13) and away > 2.5e-5:  # it has come to rest at half the distance or more
+                numbers[FLAT] = 1.0
         if not lower:
             break
     numbers[NORM], numbers[LOWEST] = norm, curvature

@@ -3,8 +3,8 @@
 import numpy as np
 
 from . import newton
-from .starts import starting_points
-from .stationary_points import settle
+from .starts import configuration_starts, starting_points
+from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, settle
 
 
 def settled_minima(model, n_starts, generator):
@@ -19,6 +19,29 @@ def settle_model(model, points, **limits):
     """As `settle`, of points (n_points, size) that share one model."""
     control = (np.broadcast_to(part, (len(points), model.n_features)) for part in (model.importance, model.feature_density))
     return settle(points, model.n_hidden, *control, relu=model.is_relu, **limits)
+
+
+def tied_minima(model, point):
+    """The frozen configurations in the valley of a minimum, Settled, in the order of their table; or the point where none is.
+
+    Which point of a valley of equal loss a descent reaches says nothing; the configurations in it have names and exact zeros.
+    """
+    starts = list(configuration_starts(model)) if point.is_flat else []
+    settled = settle_model(model, np.array(starts)) if starts else []
+    valley = [
+        one
+        for start, one in zip(starts, settled, strict=True)
+        if one.is_minimum and one.is_flat and np.max(np.abs(one.x - start)) < SAME_POINT
+        if abs(one.scaled_loss - point.scaled_loss) <= SAME_LOSS * point.scaled_loss
+    ]
+    return valley or [point]
+
+
+def valley_dimension(model, point):
+    """The number of directions, rotations apart, along which the second derivatives at a minimum vanish."""
+    control = model.importance, model.feature_density, model.activation == "relu"
+    hessian = newton.pinned_hessian(point.x, model.n_hidden, *control, newton.store(model.n_hidden, model.n_features))
+    return int(np.sum(np.linalg.eigvalsh(hessian) < CURVATURE_TOLERANCE))
 
 
 def equal_classes(model):

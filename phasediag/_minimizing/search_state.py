@@ -37,14 +37,14 @@ class SearchState:
     waiting: tuple = ()
     evaluations: int = 0
 
-    def after(self, found, *, flat, **changes):
+    def after(self, found, **changes):
         """The state after a step that ``found`` (cell, Settled, key): the minima that are new are in it and in its frontier."""
         state = replace(self, **changes)
         cells, keys, frontier, evaluations = dict(state.cells), dict(state.keys), list(state.frontier), state.evaluations
         for cell, point, key in found:
             evaluations += point.n_evaluations
             known = zip(cells.get(cell, ()), keys.get(cell, ()), strict=True)
-            if not point.is_minimum or any(same_minimum(point, key, *other, flat=flat) for other in known):
+            if not point.is_minimum or any(same_minimum(point, key, *other) for other in known):
                 continue
             frontier.append((cell, len(cells.get(cell, ()))))
             cells[cell], keys[cell] = (*cells.get(cell, ()), point), (*keys.get(cell, ()), key)
@@ -96,7 +96,9 @@ class SearchState:
                 f"got {str(path)!r} with {' and '.join(file['options'].tolist())}"
             )
         numbers = zip(file["x"], file["numbers"].tolist(), file["feature_loss"], strict=True)
-        points = [Settled(x, *four, int(count), bool(dead), losses) for x, (*four, count, dead), losses in numbers]
+        points = [
+            Settled(x, *three, int(count), bool(dead), bool(flat), losses) for x, (*three, count, dead, flat), losses in numbers
+        ]
         ends = np.cumsum(file["counts"])
         cells, keys = {}, {}
         for cell, start, end in zip(map(tuple, file["cells"].tolist()), ends - file["counts"], ends, strict=True):

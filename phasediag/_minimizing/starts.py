@@ -8,14 +8,12 @@ from .flat import flatten
 
 def starting_points(model, n_starts, generator):
     """Return flat starts, shape (n, size): frozen configurations, perturbations of them, and random weights."""
-    m, n, density = model.n_hidden, model.n_features, model.feature_density
-    starts = []
-    for weights in _configuration_weights(model, generator):
-        bias = np.where(np.any(weights != 0, axis=0), 0.0, density / 2)
-        starts.append(flatten(weights, bias))
+    m, n, starts = model.n_hidden, model.n_features, []
+    for start in configuration_starts(model, generator):
+        starts.append(start)
         for size in (0.03, 0.3):
             starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
-    starts += [random_starts(m, density[None], generator)[0] for _ in range(n_starts)]
+    starts += [random_starts(m, model.feature_density[None], generator)[0] for _ in range(n_starts)]
     return np.array(starts)
 
 
@@ -30,8 +28,14 @@ def random_starts(n_hidden, density, generator):
     return flatten(weights, bias)
 
 
+def configuration_starts(model, generator=None):
+    """The frozen configurations, flat; with features permuted by importance, and by chance, unless all but the last are alike."""
+    for weights in _configuration_weights(model, generator):
+        yield flatten(weights, np.where(np.any(weights != 0, axis=0), 0.0, model.feature_density / 2))
+
+
 def _configuration_weights(model, generator):
-    """The frozen weights, each (n_hidden, n_features); with features permuted as well unless all but the last are alike."""
+    """The weights of `configuration_starts`, each (n_hidden, n_features)."""
     if model.n_features > MOST_FEATURES:
         return
     alike = len(set(zip(model.importance[:-1], model.feature_density[:-1], strict=True))) == 1
@@ -43,4 +47,5 @@ def _configuration_weights(model, generator):
         permuted = np.empty_like(configuration.weights)
         permuted[:, by_importance] = configuration.weights[:, ::-1]
         yield permuted
-        yield configuration.weights[:, generator.permutation(model.n_features)]
+        if generator is not None:
+            yield configuration.weights[:, generator.permutation(model.n_features)]

@@ -29,7 +29,8 @@ class Settled:
     """A stationary point in flat form: what the solvers hand to each other.
 
     x holds the weights row by row, then the biases; losses are divided by Σ_i I_i E x_i², feature_loss is not. n_evaluations
-    counts every call of the kernel: of each step, for the curvature at the end and, of the loss alone, the last.
+    counts every call of the kernel: of each step, for the curvature at the end and, of the loss alone, the last. is_dead: an
+    output is 0 for every input. is_flat: the point is one of a valley of equal loss that no rotation makes.
     """
 
     x: np.ndarray
@@ -38,6 +39,7 @@ class Settled:
     curvature: float
     n_evaluations: int
     is_dead: bool
+    is_flat: bool
     feature_loss: np.ndarray
 
     @property
@@ -47,8 +49,8 @@ class Settled:
 
     @property
     def numbers(self):
-        """The five numbers between x and feature_loss."""
-        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead
+        """The six numbers between x and feature_loss."""
+        return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead, self.is_flat
 
 
 def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_steps=400, radius=0.5):
@@ -65,12 +67,12 @@ def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_s
     x = np.array(points, dtype=np.float64, ndmin=2)
     free = 1 if free is None else free
     controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
-    result = np.empty((len(x), 4 + importance.shape[1]))
+    result = np.empty((len(x), 5 + importance.shape[1]))
     if len(x):
         store = newton.store(n_hidden, importance.shape[1])
         newton.settle(x, n_hidden, *controls, relu, free, max_steps, radius, 1e-15, store, result)
     dead = has_dead_output(x, n_hidden) & relu
-    return [Settled(row, *r[:3], int(r[3]), bool(d), r[4:]) for row, r, d in zip(x, result, dead, strict=True)]
+    return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
 def invariants(x, n_hidden, classes):
@@ -113,19 +115,17 @@ def _orbits(n, classes):
     return rows, rows < n * n + n
 
 
-def distinct(settled, n_hidden, classes, *, flat=False, first=None):
+def distinct(settled, n_hidden, classes, *, first=None):
     """Return the distinct minima among settled points, lowest first, as a list of Settled.
 
     ``first``: a point that is kept, if it is a minimum, instead of those that are the same.
-    ``flat``: the minima lie in valleys of equal loss (as those of the linear model do), of which one point is kept: the one
-    that came first.
     """
     kept, keys = [], []
     for point in ([] if first is None else [first]) + sorted(settled, key=_rounded_loss):
         if not point.is_minimum:
             continue
         key = invariants(point.x, n_hidden, classes)
-        if not any(same_minimum(point, key, *other, flat=flat) for other in zip(kept, keys, strict=True)):
+        if not any(same_minimum(point, key, *other) for other in zip(kept, keys, strict=True)):
             kept.append(point)
             keys.append(key)
     return sorted(kept, key=_rounded_loss)
@@ -136,8 +136,8 @@ def _rounded_loss(point):
     return float(f"{point.scaled_loss:.11e}")
 
 
-def same_minimum(point, key, other, other_key, *, flat=False):
-    """Whether two settled points with these invariants are one minimum; a flat valley counts as one.
+def same_minimum(point, key, other, other_key):
+    """Whether two settled points with these invariants are one minimum; a valley of equal loss counts as one.
 
     Where the lowest curvature is small, as for very unequal importances or very small densities, the gradients that rounding
     has left allow points, and losses, farther from those of the minimum.
@@ -146,7 +146,7 @@ def same_minimum(point, key, other, other_key, *, flat=False):
     reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
     if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
         return False
-    return flat or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
+    return (point.is_flat and other.is_flat) or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
 
 
 def has_dead_output(x, n_hidden):

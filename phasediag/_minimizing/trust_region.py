@@ -28,8 +28,9 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN,
     INTEGER_WORK,
 ) = range(ARRAYS, ARRAYS + 15)
 
-# The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted.
-LOSS, NORM, LOWEST, STEPS, EVALUATIONS = range(5)
+# The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
+# one of a valley of equal loss.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, N_NUMBERS = range(7)
 
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size).
 TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
