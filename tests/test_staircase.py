@@ -1,29 +1,18 @@
-"""Imports point down only, lazy ones included."""
+"""Imports point down only, lazy ones included, along the list of rooms in CONTRIBUTING.md."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import phasediag
 
-# From the top down; a room may use those that come after it.
-FLOORS = """
-__main__ cli _commands
-figures _drawing
-validation _validation_report agreement attribution sampled_losses
-trained_diagram diagram _boundaries theories boundaries
-inspection sweep trained_models training _training
-minima _minimizing
-frozen_equations candidates closed_forms symbolic
-terms loss biases linear_theory _loss
-sphere phases order_parameters model colours
-_compiling _weight_files _array_files _progress _arguments
-"""
-
 
 def test_imports_point_down():
     """No module imports from a room above its own, nor itself by way of others; every room has its place."""
-    floor = {room: k for k, room in enumerate(FLOORS.split())}
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = text[text.index("## The staircase") : text.index("## Rules")]
+    floor = {room: k for k, room in enumerate(re.findall(r"`(\w+)(?:/|\.py)`", listed))}
     root, imported = Path(phasediag.__file__).parent, {}
     for path in root.rglob("*.py"):
         module = path.relative_to(root).with_suffix("").parts
@@ -31,7 +20,7 @@ def test_imports_point_down():
         if module == ("__init__",):
             continue
         found = imported.setdefault(module[:-1] if module[-1] == "__init__" else module, set())
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
                 start = (*package[: len(package) + 1 - node.level], *(node.module.split(".") if node.module else ()))
                 names = [(*start, alias.name) for alias in node.names]
