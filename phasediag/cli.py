@@ -34,7 +34,16 @@ def commands():
     """
 
 
-for command in (paper, diagram, boundary, minimize, train, inspect, validate):
+for command, summary in {
+    paper: "Draw the paper's phase diagrams of 2→1 and 3→2, and exact ones.",
+    diagram: "Compute a phase diagram, print it and draw it.",
+    boundary: "Print boundaries and where they meet.",
+    minimize: "Find the minima of the loss over all weights and biases.",
+    train: "Train models of one kind; print their losses and phases.",
+    inspect: "Say what trained weights in a file are.",
+    validate: "Hold trained models and samples against the theories.",
+}.items():
+    command.short_help = summary
     commands.add_command(command)
 
 
