@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import random_generator, real_number, whole_number
+from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
@@ -59,45 +60,45 @@ class Inspection:
     """
 
     model: ToyModel
-    weights: np.ndarray
-    bias: np.ndarray
+    weights: Floats
+    bias: Floats
     tolerance: float
     loss: float
     loss_error: float
-    feature_loss: np.ndarray
+    feature_loss: Floats
     gradient_norm: float
     terms: LossTerms
     phase: Phase
-    feature_norm: np.ndarray
-    interference: np.ndarray
-    feature_dimensionality: np.ndarray
-    dead_outputs: tuple
+    feature_norm: Floats
+    interference: Floats
+    feature_dimensionality: Floats
+    dead_outputs: tuple[int, ...]
     nearest: Minimum
     distance: float
-    minima: tuple | None
+    minima: tuple[Minimum, ...] | None
 
     @property
-    def excess(self):
+    def excess(self) -> float:
         """How far the loss lies above that of the nearest minimum, relative to the latter."""
         return max(self.loss / self.nearest.loss - 1, 0.0)
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the excess is at most 1 %, of a descent that came to an end."""
         return self.excess <= MOST_LEFT and self.nearest.gradient_norm <= SETTLED
 
     @property
-    def plateau(self):
+    def plateau(self) -> tuple[int, ...]:
         """The features whose output is 0 for every input where the descent ends, a tuple of int: empty at a minimum."""
         return dead_outputs(self.model, self.nearest.weights, self.nearest.bias)
 
     @property
-    def gap(self):
+    def gap(self) -> float | None:
         """By how much the loss exceeds that of the lowest minimum; None where minima are not searched for or not found."""
         return max(self.loss - self.minima[0].loss, 0.0) if self.minima else None
 
     @property
-    def metastable(self):
+    def metastable(self) -> bool | None:
         """Whether the descent ends above the lowest minimum: in a metastable one, unless it ends in none (see ``nearest``).
 
         None where minima are not searched for or not found.
@@ -105,7 +106,15 @@ class Inspection:
         return self.nearest.loss > self.minima[0].loss * (1 + SAME_LOSS) if self.minima else None
 
 
-def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, seed=0):
+def inspect(
+    model: ToyModel,
+    weights: ArrayLike,
+    bias: ArrayLike,
+    *,
+    tolerance: float = TRAINED_TOLERANCE,
+    n_starts: int = 32,
+    seed: Seed = 0,
+) -> Inspection:
     """Tell what one model's weights and biases are, wherever they come from.
 
     Parameters
@@ -179,7 +188,7 @@ def inspect(model, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, s
     )
 
 
-def dead_outputs(model, weights, bias):
+def dead_outputs(model: ToyModel, weights: Floats, bias: Floats) -> tuple[int, ...]:
     """Return the features whose output is 0 for every input and stays so under small changes, a tuple of int.
 
     Where weights and bias of an output are all 0, a rising bias switches it on at once.
@@ -189,7 +198,7 @@ def dead_outputs(model, weights, bias):
     return tuple(np.flatnonzero((highest_output(weights, bias) <= 0) & (bias < 0)).tolist())
 
 
-def turned(weights, towards):
+def turned(weights: Floats, towards: Floats) -> Floats:
     """Return weights after the rotation or reflection of the hidden space that brings them nearest to others.
 
     References
