@@ -1,14 +1,18 @@
 """The exact expected loss of any weights and biases, and its derivatives."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import random_generator, whole_number
+from ._arguments import Floats, Seed, random_generator, whole_number
 from ._loss.evaluation import TOLERANCE, evaluate
+from .model import ToyModel
 
 SAMPLES_AT_ONCE = 65536
 
 
-def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
+def expected_loss(
+    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+) -> float | Floats:
     """Return the expected loss E Σ_i importance_i (x_i − x'_i)².
 
     Parameters
@@ -64,7 +68,9 @@ def expected_loss(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
     return expected_loss_with_error(model, weights, bias, method, tolerance=tolerance)[0]
 
 
-def expected_loss_with_error(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
+def expected_loss_with_error(
+    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+) -> tuple[float | Floats, float | Floats]:
     """Return the expected loss and a bound or cautious estimate of its absolute error.
 
     Parameters
@@ -93,7 +99,9 @@ def expected_loss_with_error(model, weights, bias, method="auto", *, tolerance=T
     return (total, error) if total.ndim else (float(total), float(error))
 
 
-def expected_loss_and_gradient(model, weights, bias, method="auto", *, tolerance=TOLERANCE):
+def expected_loss_and_gradient(
+    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+) -> tuple[float | Floats, Floats, Floats]:
     """Return the expected loss and its gradient.
 
     Parameters
@@ -135,7 +143,7 @@ def expected_loss_and_gradient(model, weights, bias, method="auto", *, tolerance
     return total if total.ndim else float(total), weights_gradient, bias_gradient
 
 
-def expected_loss_hessian(model, weights, bias):
+def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> Floats:
     """Return the second derivatives of the expected loss in (weights row by row, then biases).
 
     Parameters
@@ -161,7 +169,9 @@ def expected_loss_hessian(model, weights, bias):
     return evaluate(model, weights, bias, "enumeration", 2)[3]
 
 
-def monte_carlo_loss(model, weights, bias, n_samples, *, seed=None):
+def monte_carlo_loss(
+    model: ToyModel, weights: ArrayLike, bias: ArrayLike, n_samples: int, *, seed: Seed = None
+) -> tuple[float | Floats, float | Floats]:
     """Return an estimate of the expected loss from samples, and its standard error.
 
     Parameters
