@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
-from ._arguments import random_generator, whole_number
+from ._arguments import Floats, Seed, random_generator, whole_number
 from ._minimizing.flat import parts
 from ._minimizing.search import equal_classes, settled_minima, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct
@@ -48,28 +46,28 @@ class Minimum:
         The phases of the frozen configurations in that valley, of which the first is shown; where there is none, this phase.
     """
 
-    weights: np.ndarray
-    bias: np.ndarray
+    weights: Floats
+    bias: Floats
     loss: float
     phase: Phase
     configuration: Configuration | None
     gradient_norm: float
     curvature: float
-    feature_loss: np.ndarray
-    feature_norm: np.ndarray
-    interference: np.ndarray
-    feature_dimensionality: np.ndarray
+    feature_loss: Floats
+    feature_norm: Floats
+    interference: Floats
+    feature_dimensionality: Floats
     is_global: bool
     valley: int = 0
     tied: tuple = ()
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the gradient has rounding size and no curvature is negative."""
         return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
 
 
-def minimize(model, *, n_starts=32, seed=0):
+def minimize(model: ToyModel, *, n_starts: int = 32, seed: Seed = 0) -> list[Minimum]:
     """Find the local minima of the expected loss over all weights and biases.
 
     Parameters
