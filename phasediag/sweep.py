@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from ._arguments import as_seed, density_array
+from ._arguments import Floats, Seed, as_seed, density_array
 from .loss import expected_loss
 from .model import ToyModel
 from .order_parameters import dimensions_per_feature, feature_dimensionality, feature_norm, interference
@@ -47,58 +49,58 @@ class DensitySweep:
     """
 
     n_hidden: int
-    importance: np.ndarray
-    density: np.ndarray
-    options: Mapping
-    weights: np.ndarray
-    bias: np.ndarray
-    losses: np.ndarray
+    importance: Floats
+    density: Floats
+    options: Mapping[str, Any]
+    weights: Floats
+    bias: Floats
+    losses: Floats
 
     @property
-    def loss(self):
+    def loss(self) -> Floats:
         """The lowest exact loss at each density, shape (n_density,)."""
         return self.losses.min(axis=1)
 
     @property
-    def feature_norm(self):
+    def feature_norm(self) -> Floats:
         """Norms of the best models' columns, shape (n_density, n_features)."""
         return feature_norm(self.weights)
 
     @property
-    def represented(self):
+    def represented(self) -> NDArray[np.bool_]:
         """Which features the best models represent, shape (n_density, n_features)."""
         return self.feature_norm > TRAINED_TOLERANCE
 
     @property
-    def interference(self):
+    def interference(self) -> Floats:
         """Interferences of the best models' features, shape (n_density, n_features)."""
         return interference(self.weights)
 
     @property
-    def feature_dimensionality(self):
+    def feature_dimensionality(self) -> Floats:
         """Dimensionalities of the best models' features, shape (n_density, n_features)."""
         return feature_dimensionality(self.weights)
 
     @property
-    def dimensions_per_feature(self):
+    def dimensions_per_feature(self) -> float | Floats:
         """n_hidden / ‖W‖_F² of the best models, shape (n_density,)."""
         return dimensions_per_feature(self.weights)
 
 
 def sweep_density(
-    n_hidden,
-    importance,
-    density=PAPER_DENSITIES,
+    n_hidden: int,
+    importance: ArrayLike,
+    density: ArrayLike = PAPER_DENSITIES,
     *,
-    activation="relu",
-    n_models=8,
-    n_steps=20_000,
-    batch_size=1024,
-    learning_rate=3e-3,
-    seed=None,
-    n_threads=None,
-    progress=False,
-):
+    activation: str = "relu",
+    n_models: int = 8,
+    n_steps: int = 20_000,
+    batch_size: int = 1024,
+    learning_rate: float = 3e-3,
+    seed: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> DensitySweep:
     """Train models at each of some densities, the same for all features, and keep the best one of each.
 
     Parameters
@@ -143,7 +145,7 @@ def sweep_density(
     if density.ndim != 1 or density.size == 0:
         raise ValueError(f"density must have shape (n_density,) with n_density ≥ 1, got {density.shape}")
     models = [ToyModel(n_hidden, importance, p, activation) for p in density]
-    options = {
+    options: dict[str, Any] = {
         "n_models": n_models,
         "n_steps": n_steps,
         "batch_size": batch_size,
