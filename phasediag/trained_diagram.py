@@ -1,10 +1,14 @@
 """Phase diagrams of trained models, by the paper's protocol."""
 
+import os
+from concurrent.futures import Executor
 from contextlib import closing
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._arguments import (
+    Seed,
     check_memory,
     density_array,
     grid_axis,
@@ -24,27 +28,27 @@ from .training import check_convergent, check_importance, common_options
 
 
 def trained_phase_diagram(
-    n_features=2,
-    n_hidden=1,
+    n_features: int = 2,
+    n_hidden: int = 1,
     *,
-    importance=None,
-    density=None,
-    activation="relu",
-    n_seeds=10,
-    n_steps=10_000,
-    batch_size=1024,
-    learning_rate=1e-3,
-    optimizer="adamw",
-    schedule="constant",
-    weight_decay=None,
-    independent=False,
-    reduction="paper",
-    seed=0,
-    n_threads=None,
-    executor=None,
-    store=None,
-    progress=False,
-):
+    importance: ArrayLike | None = None,
+    density: ArrayLike | None = None,
+    activation: str = "relu",
+    n_seeds: int = 10,
+    n_steps: int = 10_000,
+    batch_size: int = 1024,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adamw",
+    schedule: str = "constant",
+    weight_decay: float | None = None,
+    independent: bool = False,
+    reduction: str = "paper",
+    seed: Seed = 0,
+    n_threads: int | None = None,
+    executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> PhaseDiagram:
     """Train models over a grid of importance and density and name the phases they end in.
 
     Parameters
@@ -140,11 +144,10 @@ def trained_phase_diagram(
     shape = (density.size, n_seeds, importance.size, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation, "n_seeds": n_seeds, **options}
     kept = None if store is None else _open(store, importance, density, shape, facts)
-    weights, bias = _train(portions, shape, kept, n_threads, executor, progress)
-    models = evaluate_cells(
-        n_hidden, importance, density, activation, *(np.ascontiguousarray(x.swapaxes(1, 2)) for x in (weights, bias)),
-        reduction, {"n_seeds": n_seeds, "reduction": reduction, **options},
-    )  # fmt: skip
+    trained = _train(portions, shape, kept, n_threads, executor, progress)
+    weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
+    options = {"n_seeds": n_seeds, "reduction": reduction, **options}
+    models = evaluate_cells(n_hidden, importance, density, activation, weights, bias, reduction, options)
     return PhaseDiagram(n_features, n_hidden, activation, TRAINED, importance, density, **diagram_fields(models))
 
 
