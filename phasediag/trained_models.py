@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._arguments import one_of
+from ._arguments import Floats, one_of
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
@@ -56,34 +58,34 @@ class TrainedModels:
         |g|²/(2 density × loss), as if every curvature were the density.
     """
 
-    options: Mapping
-    weights: np.ndarray
-    bias: np.ndarray
-    loss: np.ndarray
-    gradient_norm: np.ndarray
-    feature_norm: np.ndarray
-    interference: np.ndarray
-    phase: np.ndarray
-    extra: np.ndarray
-    kept: np.ndarray
-    excess: np.ndarray
+    options: Mapping[str, Any]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    loss: Floats
+    gradient_norm: Floats
+    feature_norm: Floats
+    interference: Floats
+    phase: NDArray[np.object_]
+    extra: NDArray[np.object_]
+    kept: NDArray[np.bool_]
+    excess: Floats
 
     @property
-    def metastable_fraction(self):
+    def metastable_fraction(self) -> Floats:
         """Share of the seeds of each cell that ended in another phase than the one of the lowest loss there."""
         best = np.argmin(self.loss, axis=-1)[..., None]
         return np.mean(self.phase != np.take_along_axis(self.phase, best, axis=-1), axis=-1)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads: arrays of numbers and of text by name."""
         arrays = {f"trained_{f.name}": getattr(self, f.name) for f in fields(self) if f.name != "options"}
         arrays["trained_phase"], arrays["trained_extra"] = self.phase.astype(str), self.extra.astype(str)
         return arrays | {"trained_options": np.array(json.dumps(dict(self.options)))}
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "TrainedModels":
         """Return the models whose `arrays` are in a mapping."""
-        values = {f.name: arrays[f"trained_{f.name}"] for f in fields(cls)}
+        values: dict[str, Any] = {f.name: arrays[f"trained_{f.name}"] for f in fields(cls)}
         values["options"] = json.loads(values["options"].item())
         values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)
         return cls(**values)
