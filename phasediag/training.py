@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
+from ._arguments import Floats, Seed, as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
 from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
@@ -49,35 +51,35 @@ class TrainingRun:
     """
 
     model: ToyModel
-    options: Mapping
-    weights: np.ndarray
-    bias: np.ndarray
-    recorded_steps: np.ndarray
-    recorded_weights: np.ndarray
-    recorded_bias: np.ndarray
+    options: Mapping[str, Any]
+    weights: Floats
+    bias: Floats
+    recorded_steps: NDArray[np.int64]
+    recorded_weights: NDArray[np.floating]
+    recorded_bias: NDArray[np.floating]
 
     @cached_property
-    def loss(self):
+    def loss(self) -> Floats:
         """Exact expected loss of each model."""
         return loosely_expected_loss(self.model, self.weights, self.bias)
 
     @cached_property
-    def loss_curve(self):
+    def loss_curve(self) -> Floats:
         """Exact expected loss at the recorded steps."""
         return loosely_expected_loss(self.model, self.recorded_weights, self.recorded_bias)
 
     @cached_property
-    def gradient_norm(self):
+    def gradient_norm(self) -> Floats:
         """Euclidean norm of the exact gradient of the expected loss."""
         _, weights_gradient, bias_gradient, _, _ = evaluate_loosely(self.model, self.weights, self.bias, 1)
         return np.sqrt((weights_gradient**2).sum(axis=(-2, -1)) + (bias_gradient**2).sum(axis=-1))
 
     @property
-    def gap(self):
+    def gap(self) -> Floats:
         """By how much each loss exceeds the lowest one of the run."""
         return self.loss - self.loss.min()
 
-    def minibatch(self, step, index=0):
+    def minibatch(self, step: int, index: int = 0) -> NDArray[np.float32]:
         """Return the samples that model ``index`` saw in a step (0 is the first), in no particular order.
 
         Returns
@@ -99,23 +101,23 @@ class TrainingRun:
 
 
 def train(
-    model,
+    model: ToyModel,
     *,
-    n_models=10,
-    n_steps=10_000,
-    batch_size=1024,
-    learning_rate=1e-3,
-    optimizer="adamw",
-    schedule="constant",
-    weight_decay=None,
-    gradient="minibatch",
-    independent=False,
-    seed=None,
-    initial_weights=None,
-    initial_bias=None,
-    n_threads=None,
-    progress=False,
-):
+    n_models: int = 10,
+    n_steps: int = 10_000,
+    batch_size: int = 1024,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adamw",
+    schedule: str = "constant",
+    weight_decay: float | None = None,
+    gradient: str = "minibatch",
+    independent: bool = False,
+    seed: Seed = None,
+    initial_weights: ArrayLike | None = None,
+    initial_bias: ArrayLike | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> TrainingRun:
     """Train models of one kind from different starting points.
 
     Parameters
@@ -178,7 +180,7 @@ def train(
     >>> run.weights.shape, run.bias.shape
     ((4, 1, 2), (4, 2))
     """
-    options = dict(
+    options: dict[str, Any] = dict(
         n_models=whole_number("n_models", n_models, 1),
         gradient=one_of("gradient", gradient, GRADIENTS),
         initial_weights=initial_weights,
