@@ -7,34 +7,46 @@ import numpy as np
 import pytest
 
 from phasediag._compiling.emission import DOUBLES, SINGLES
-from phasediag._compiling.jit import call
-from phasediag._loss.contour import START, _kernels
-from phasediag._loss.nodes import SLOPE
-from phasediag._loss.rows import NARROW_ROW, ROW
+from phasediag._compiling.jit import call, pointer
+from phasediag._loss import contour_table as entry
+from phasediag._loss.contour import OutputLosses
+from phasediag._loss.nodes import ROW, SLOPE, SUMS, VECTOR, VECTORS
 
 
 @numba.njit
-def run(kernels, first, lanes, arguments, period, few, weight, p_i, n, work, narrow, sums, narrow_sums):
+def run(table, first, double, period, few, weight, p_i, n):
     """Add the terms of one vector of nodes."""
-    unit = 2 * np.pi / period
-    call(kernels[0], (first, lanes, True, unit, few, weight, *arguments, work, narrow))
-    if lanes == DOUBLES:
-        call(kernels[1], (first, 1.0 / unit, few, True, p_i, n, work, sums))
-    else:
-        call(kernels[2], (first, 1.0 / unit, few, True, p_i, n, narrow, narrow_sums))
+    start, unit = pointer(table), 2 * np.pi / period
+    call(table[entry.START], (first, not double, True, unit, few, weight, n, start))
+    rows = table[entry.ROWS] if double else table[entry.NARROW_ROWS]
+    call(table[entry.NODES] if double else table[entry.NARROW_NODES], (first, 1.0 / unit, few, True, p_i, n, rows))
+
+
+def output(a_i, p_i, a, p, b):
+    """An output with these weights and densities."""
+    made = OutputLosses(1, a.size)
+    for place, values in ((entry.WEIGHTS, a), (entry.DENSITIES, p)):
+        made.array(place, a.size)[:] = values
+    for place, value in ((entry.A_I, a_i), (entry.P_I, p_i), (entry.BIAS, b)):
+        made.numbers[place] = value
+    return made
+
+
+def rows_of(made, n, double=True):
+    """The rows of n features, two more and the sums of an output, as vectors; shape (n + 2, VECTORS, lanes) and (SUMS, lanes)."""
+    lanes, size = (DOUBLES, (n + 2) * ROW) if double else (SINGLES, (n + 2) * ROW)
+    whole = made.array(entry.ROWS if double else entry.NARROW_ROWS, (size + SUMS * VECTOR) // 8)
+    vectors = whole.view(np.float64 if double else np.float32).reshape(-1, lanes)
+    return vectors[: (n + 2) * VECTORS].reshape(n + 2, VECTORS, lanes), vectors[(n + 2) * VECTORS :]
 
 
 def terms(a_i, p_i, a, p, b, period, first, lanes, few):
     """Sums over one vector of nodes: loss, slope in b, slope in a_i, slopes in a_j; complex."""
-    n = a.size
-    work, narrow = np.zeros((n + 2) * ROW), np.zeros((n + 2) * NARROW_ROW, np.float32)
-    sums, narrow_sums = np.zeros(6 * DOUBLES), np.zeros(6 * SINGLES, np.float32)
-    weight = 2 / period * (np.prod(1 - p) if few else 1.0)
-    arguments, space = (a_i, p_i, b, a, p), (work, narrow, sums, narrow_sums)
-    run(_kernels()[START:], float(first), lanes, arguments, period, few, weight, p_i, n, *space)
-    rows, row, common = (work, ROW, sums) if lanes == DOUBLES else (narrow, NARROW_ROW, narrow_sums)
-    slopes = [rows[j * row + SLOPE * lanes :][: 2 * lanes] for j in range(n)]
-    parts = np.array([*common.reshape(3, 2 * lanes), *slopes], dtype=float).reshape(-1, 2, lanes).sum(axis=2)
+    n, double = a.size, lanes == DOUBLES
+    made = output(a_i, p_i, a, p, b)
+    run(made.table, float(first), double, period, few, 2 / period * (np.prod(1 - p) if few else 1.0), p_i, n)
+    rows, sums = rows_of(made, n, double)
+    parts = np.array([*sums.reshape(3, 2, lanes), *rows[:n, SLOPE : SLOPE + 2]], dtype=float).sum(axis=2)
     return parts[:, 0] + 1j * parts[:, 1]
 
 
@@ -85,17 +97,13 @@ def test_terms_are_sums_over_active_subsets(first, lanes, allowed, few):
 
 def test_phases_go_on_from_vector_to_vector():
     """A vector of nodes begun afresh has the phases that the one before left behind."""
-    kernels, unit, p_i = _kernels()[START:], 1.7, 0.2
-    a, p = np.array([0.7, -0.31, 1e-3, 0.05]), np.array([0.1, 0.02, 0.3, 0.6])
-    work, narrow, sums, nothing = np.zeros(6 * ROW), np.zeros(1, np.float32), np.zeros(6 * DOUBLES), np.zeros(1, np.float32)
-    arguments, period = (0.9, p_i, -0.1, a, p), 2 * np.pi / unit
-    run(kernels, 33.0, DOUBLES, arguments, period, True, 1.0, p_i, 4, work, narrow, sums, nothing)
-    went_on = work.reshape(6, ROW)[:, : 2 * DOUBLES].copy()
-    run(kernels, 41.0, DOUBLES, arguments, period, True, 1.0, p_i, 4, work, narrow, np.zeros_like(sums), nothing)
-    fresh = work.reshape(6, ROW)[:, : 2 * DOUBLES].copy()
-    run(kernels, 33.0, DOUBLES, arguments, period, True, 1.0, p_i, 4, work, narrow, np.zeros_like(sums), nothing)
-    assert np.allclose(work.reshape(6, ROW)[:, : 2 * DOUBLES], went_on, rtol=0, atol=0)
-    step = np.exp(8j * unit * np.array([*a, 0.9, -0.1]))[:, None]
-    turned = step * (went_on[:, :DOUBLES] + 1j * went_on[:, DOUBLES:])
-    size = np.abs(turned)
-    assert np.all(np.abs(turned - fresh[:, :DOUBLES] - 1j * fresh[:, DOUBLES:]) <= 1e-14 * size)
+    a, p, p_i, unit = np.array([0.7, -0.31, 1e-3, 0.05]), np.array([0.1, 0.02, 0.3, 0.6]), 0.2, 1.7
+    made = output(0.9, p_i, a, p, -0.1)
+    phases = []
+    for first in (33.0, 41.0, 33.0):
+        run(made.table, first, True, 2 * np.pi / unit, True, 1.0, p_i, 4)
+        phases.append(rows_of(made, 4)[0][:, :2].copy())
+    went_on, fresh, again = phases
+    assert np.array_equal(again, went_on)
+    turned = np.exp(8j * unit * np.array([*a, 0.9, -0.1]))[:, None] * (went_on[:, 0] + 1j * went_on[:, 1])
+    assert np.all(np.abs(turned - fresh[:, 0] - 1j * fresh[:, 1]) <= 1e-14 * np.abs(turned))

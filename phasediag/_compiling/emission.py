@@ -82,6 +82,10 @@ class Lanes:
 
     # memory: rows of vectors and numbers
 
+    def pointer(self, address):
+        """A pointer to numbers of this kind at an address."""
+        return self.builder.inttoptr(address, self.number.as_pointer())
+
     def address(self, base, vector):
         """The address of a vector of a row."""
         place = self.builder.gep(base, [LONG(vector * self.count)])

@@ -16,8 +16,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.compiler import Compiler
+from numba.core import cgutils, typed_passes, untyped_passes
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
@@ -33,10 +34,42 @@ NUMBERS = {types.float64, types.int64}
 OPERATORS = "add sub mul truediv iadd isub imul itruediv lt le gt ge eq ne neg".split()
 
 
-class Policy(Compiler):
+# Numba's passes over the text of a kernel. Those left out serve closures, array expressions, arguments None, lists and loops over
+# unlike things: kernels have none, and with the next two a quarter of the time to compile went to them.
+PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    untyped_passes.GenericRewrites,
+    untyped_passes.InlineInlinables,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.NoPythonSupportedFeatureValidation,
+    typed_passes.IRLegalization,
+    typed_passes.AnnotateTypes,
+    typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)
+# Needed only where a variable changes its type: numba tries without them first.
+RETYPING = {untyped_passes.ReconstructSSA, typed_passes.PreLowerStripPhis}
+
+
+class Policy(CompilerBase):
     """Numba's compiler, for the kernels of this package."""
 
     working = False  # numba compiles under one lock, so that what is asked meanwhile is asked for our kernels
+
+    def define_pipelines(self):
+        """The passes over a kernel; numba goes on to the next list where one fails."""
+        managers = []
+        for left_out in (RETYPING, ()):
+            managers.append(PassManager("kernels"))
+            for one in PASSES:
+                if one not in left_out:
+                    managers[-1].add_pass(one, one.__name__)
+            managers[-1].finalize()
+        return managers
 
     def compile_extra(self, func):
         """Compile; numba makes millions of objects and keeps them, a fifth of its time went to the search for garbage."""
@@ -46,7 +79,7 @@ class Policy(Compiler):
         try:
             for listener in told:
                 listener(True)
-            return super().compile_extra(func)
+            return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
         finally:
             for listener in told:
                 listener(False)

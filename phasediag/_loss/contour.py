@@ -18,276 +18,268 @@ import math
 from functools import cache
 
 import numpy as np
+from numba import types
 
 from .._compiling.emission import DOUBLES
-from .._compiling.jit import address, call, jit
+from .._compiling.jit import INTEGERS, address, call, doubles, jit, offset, pointer
 from .._compiling.vectors import aligned
+from . import contour_table as entry
+from .contour_table import others
 from .envelopes import ROOM
 from .few_active import add_few_active
-from .nodes import add_nodes
+from .nodes import ROW, SUMS, VECTOR, add_narrow_nodes, add_nodes
 from .pairs import PAIRS_ROW, TOTALS, add_pairs
 from .polynomial import add_polynomial
-from .rows import NARROW_ROW, ROW
-from .series import NARROW_SUMS, STAGES, SUMS, start, sum_series
-from .truncation import count_nodes, short_period
+from .rows import start_rows
+from .series import BEHIND, STAGES, sum_series
+from .truncation import CUT_SHARE, count_nodes, short_period
 
 EPSILON = 2.0**-52
-# Where the addresses of functions are kept: each is compiled once, not again inside its callers.
-FEW_ACTIVE, PAIRS, POLYNOMIAL, PERIOD, NODES, SERIES, LOSS, START, TERMS, NARROW_TERMS = range(10)
 # Weights this small move z by nothing that a double could tell.
 NEGLIGIBLE = 1e-150
 # Columns of W are orthogonal when the cosine between them is what rounding leaves of 0.
 ORTHOGONAL = 4.0 * EPSILON
-CLASSES = 48  # of weights
+N_CLASSES = 48  # of weights
 
 
 @jit(inner=True, once=True)
-def _order(i, gram, p, compact, starts):
-    """Collect weights, probabilities and names of the features besides ``i`` that move z; return how many there are.
+def _order(i, n_features, gram, density, table):
+    """Collect weights, densities and names of the features besides ``i`` that move z; return how many there are.
 
     The one most likely active comes last, as the series wants it, the others roughly by falling weight, in classes by √|a_j|.
+    gram, density: shape (n_features,), row i of WᵀW and the model's densities.
     """
+    a, p, features = doubles(table[entry.WEIGHTS]), doubles(table[entry.DENSITIES]), doubles(table[entry.FEATURES])
+    classes, starts = doubles(table[entry.CLASSES]), doubles(table[entry.STARTS])
     largest, last = 0.0, -1
-    for j in range(p.size):
+    for j in range(n_features):
         if j != i and abs(gram[j]) > NEGLIGIBLE:
             largest = max(largest, abs(gram[j]))
-            if last < 0 or p[j] > p[last]:
+            if last < 0 or density[j] > density[last]:
                 last = j
-    for k in range(CLASSES + 1):
-        starts[k, 0] = 0.0
+    for k in range(N_CLASSES + 1):
+        starts[k] = 0.0
     step = 1.0 / largest
-    for j in range(p.size):
+    for j in range(n_features):
         if j != i and j != last and abs(gram[j]) > NEGLIGIBLE:
-            k = int((CLASSES - 0.5) * (1.0 - math.sqrt(abs(gram[j]) * step)))
-            compact[5, j] = k
-            starts[k + 1, 0] += 1.0
-    for k in range(CLASSES):
-        starts[k + 1, 0] += starts[k, 0]
-    count = int(starts[CLASSES, 0])
-    for j in range(p.size):
+            k = int((N_CLASSES - 0.5) * (1.0 - math.sqrt(abs(gram[j]) * step)))
+            classes[j] = k
+            starts[k + 1] += 1.0
+    for k in range(N_CLASSES):
+        starts[k + 1] += starts[k]
+    count = int(starts[N_CLASSES])
+    for j in range(n_features):
         if j != i and j != last and abs(gram[j]) > NEGLIGIBLE:
-            k = int(compact[5, j])
-            at = int(starts[k, 0])
-            starts[k, 0] += 1.0
-            compact[0, at], compact[1, at], compact[6, at] = gram[j], p[j], j
+            k = int(classes[j])
+            at = int(starts[k])
+            starts[k] += 1.0
+            a[at], p[at], features[at] = gram[j], density[j], j
     if last >= 0:
-        compact[0, count], compact[1, count], compact[6, count] = gram[last], p[last], last
+        a[count], p[count], features[count] = gram[last], density[last], last
         count += 1
     return count
 
 
 @jit(inner=True)
-def _feature_loss(i, gram, b, p, tolerance, slack, max_nodes, space, slope):
-    """Loss E(x_i − z⁺)² of output i, its slope in b, its error and the nodes used; its slopes in a_j go to ``slope``.
+def _feature_loss(i, n_features, table):
+    """Find the loss E(x_i − z⁺)² of output i, its slopes, its error and the nodes used; the slopes in row i of WᵀW go to theirs.
 
-    The four numbers go to entries 0, 1, 3 and 4 of ``found`` in ``space``, the scale of the loss to entry 5.
-
-    The loss is NaN and the error infinite when more than ``max_nodes`` nodes would be needed.
+    The loss is NaN and the error infinite when more than the most nodes would be needed. The numbers b, tolerances and most nodes
+    are given. See `contour_table`.
     """
-    compact, pairs, work, narrow, sums, narrow_sums, recent, bounds, singles, found, kernels = space
-    a_i, p_i = gram[i], p[i]
+    numbers, gram, density = doubles(table[entry.NUMBERS]), doubles(table[entry.GRAM]), doubles(table[entry.MODEL_DENSITY])
+    (a, p, slope_a, _numbers), features = others(table), doubles(table[entry.FEATURES])
+    none_before, none_but = doubles(table[entry.NONE_BEFORE]), doubles(table[entry.NONE_BUT])
+    some_but = doubles(table[entry.SOME_BUT])
+    a_i, p_i, b = gram[i], density[i], numbers[entry.BIAS]
     # A feature of weight zero never moves z: it leaves the products, and its slope is p_j/2 times the slope in b.
-    count = _order(i, gram, p, compact, bounds)
-    a, p_a, none_before, none_but = compact[0, :count], compact[1, :count], compact[2, :count], compact[3, :count]
-    some_but, slope_a = compact[4, :count], compact[5, :count]
+    n = _order(i, n_features, gram, density, table)
     none, some, two = 1.0, 0.0, 0.0  # probabilities of none, at least one, at least two active
-    for j in range(count):
+    for j in range(n):
         none_before[j], some_but[j], slope_a[j] = none, some, 0.0
-        two += p_a[j] * (some - two)
-        some += none * p_a[j]
-        none *= 1.0 - p_a[j]
+        two += p[j] * (some - two)
+        some += none * p[j]
+        none *= 1.0 - p[j]
     after, some_after = 1.0, 0.0
     low, high = b + min(a_i, 0.0), b + max(a_i, 0.0)
     mean, variance = 0.5 * a_i * p_i, a_i * a_i * p_i * (4.0 - 3.0 * p_i)
-    for j in range(count - 1, -1, -1):
+    for j in range(n - 1, -1, -1):
         none_but[j] = none_before[j] * after
         some_but[j] += none_before[j] * some_after
-        some_after += after * p_a[j]
-        after *= 1.0 - p_a[j]
+        some_after += after * p[j]
+        after *= 1.0 - p[j]
         low += min(a[j], 0.0)
         high += max(a[j], 0.0)
-        mean += 0.5 * a[j] * p_a[j]
-        variance += a[j] * a[j] * p_a[j] * (4.0 - 3.0 * p_a[j])
+        mean += 0.5 * a[j] * p[j]
+        variance += a[j] * a[j] * p[j] * (4.0 - 3.0 * p[j])
     variance /= 12.0
-    second = p_i / 3.0
-    scale = second + variance + max(b + mean, 0.0) ** 2  # E x_i² and at least E (z⁺)²
+    second, mean = p_i / 3.0, max(b + mean, 0.0)
+    scale = second + variance + mean * mean  # E x_i² and at least E (z⁺)²
     # a margin: a corner of z at ±T would meet the kink at 0 in phase, and the sum would settle slowly
     reach = 1.1 * max(high, -low)
+    numbers[entry.A_I], numbers[entry.P_I], numbers[entry.NONE], numbers[entry.VARIANCE] = a_i, p_i, none, variance
+    numbers[entry.SCALE], numbers[entry.REACH], numbers[entry.PERIOD] = scale, reach, 0.0
+    numbers[entry.ERROR] = numbers[entry.USED] = 0.0
 
-    call(kernels[FEW_ACTIVE], (a_i, p_i, a, p_a, b, none, none_but, slope_a, found))
-    if count >= 2 and high > 0.0:
-        call(kernels[PAIRS], (1.0 - p_i, a, p_a, b, pairs, slope_a, found))
-    if count == 0 and abs(a_i) <= NEGLIGIBLE and b == 0.0:  # about to be switched on by a rising bias
-        found[1], found[2] = -p_i, -2.0 / 3.0 * p_i
+    call(table[entry.FEW_ACTIVE], (n, table))
+    if n >= 2 and high > 0.0:
+        call(table[entry.PAIRS], (n, table))
+    if n == 0 and abs(a_i) <= NEGLIGIBLE and b == 0.0:  # about to be switched on by a rising bias
+        numbers[entry.SLOPE_B], numbers[entry.SLOPE_I] = -p_i, -2.0 / 3.0 * p_i
     error = 0.0
-    period = 0.0
-    nodes = 0
-    own = a_i, p_i, a, p_a
-    rest = none_before, some_but, singles, slope_a, found
-    if count >= 2 and low >= 0.0:
-        period = reach
-        call(kernels[POLYNOMIAL], (0.0, 1.0, 0.0, *own, b, *rest))
-    elif count >= 2 and high > 0.0:
-        call(kernels[PERIOD], (*own, b, reach, variance, scale, slack, 0.1 * tolerance, found))
-        period = found[5]
+    if n >= 2 and low >= 0.0:
+        numbers[entry.PERIOD] = reach
+        call(table[entry.POLYNOMIAL], (0.0, 1.0, 0.0, n, table))
+    elif n >= 2 and high > 0.0:
+        cut = CUT_SHARE * numbers[entry.TOLERANCE]
+        call(table[entry.SHORT_PERIOD], (n, table))
+        period = numbers[entry.PERIOD]
         if period < reach:
-            error = 0.1 * tolerance
-        call(kernels[POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, *own, b, *rest))
-        call(kernels[NODES], (period, *own, scale, slack, 0.75 * tolerance, bounds, sums, found))
-        goal = max_nodes, found[3], found[4], found[5], 0.75 * tolerance, scale, slack, period, a_i, p_i, b
-        fine = found[5]
-        space = work, narrow, sums, narrow_sums, recent
-        call(kernels[SERIES], (goal, a, p_a, *space, slope_a, found, kernels[START:]))
-        if found[4] > fine:
-            error += 0.1 * tolerance
-        error += found[3]
-        nodes = int(found[4])
-        if found[3] == math.inf:
-            found[0] = found[1] = found[2] = math.nan
+            error = cut
+        call(table[entry.POLYNOMIAL], (1.0 / (3.0 * period), 0.5, period / 6.0, n, table))
+        call(table[entry.COUNT_NODES], (n, table))
+        call(table[entry.SERIES], (n, table))
+        if numbers[entry.USED] > numbers[entry.FINE]:
+            error += cut
+        if numbers[entry.ERROR] == math.inf:
+            numbers[entry.LOSS] = numbers[entry.SLOPE_B] = numbers[entry.SLOPE_I] = math.nan
 
     # rounding: the terms of the polynomial and of the series are at most of these sizes
-    rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * period**2 * two)
-    for j in range(p.size):
-        slope[j] = 0.5 * p[j] * found[1]
-    for k in range(count):
-        slope[int(compact[6, k])] = slope_a[k]
-    slope[i] = found[2]
-    found[0] += second
-    found[3], found[4], found[5] = error * scale + rounding, nodes, scale
-
-
-def feature_losses(
-    weights, bias, density, start, stop, tolerance, slope_tolerance, max_nodes, loss, slope, slope_b, error, nodes
-):
-    """Losses of the outputs ``start`` … ``stop`` − 1 of one model, with their slopes and errors.
-
-    Parameters
-    ----------
-    weights : ndarray, shape (n_hidden, n_features)
-        All arrays are float64, C-contiguous and writable.
-    bias, density : ndarray, shape (n_features,)
-    start, stop : int
-        Rows to fill; the rows are independent, so that threads may share a model and get the same bits.
-    tolerance : float
-        Error allowed in the loss of an output, relative to scale = E x_i² + Var z_i + max(E z_i, 0)².
-    slope_tolerance : float
-        Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
-        is the one that converges slowly. When infinite, only the losses are computed; the slopes are left undefined.
-    max_nodes : int
-        Outputs that would need more nodes get a NaN loss and an infinite error.
-    loss, slope_b, error : ndarray, shape (n_features,)
-        Filled with E(x_i − x'_i)², without importance, its slope in b_i and a bound or a cautious estimate
-        of its error.
-    nodes : ndarray of int, shape (n_features,)
-        Filled with the number of nodes used.
-    slope : ndarray, shape (n_features, n_features)
-        Row i is filled with the slopes of loss i in G_ij, G = WᵀW.
-    """
-    n = weights.shape[1]
-    space = (
-        np.empty((7, n)),
-        aligned(TOTALS + (n // DOUBLES + 1) * PAIRS_ROW, np.float64),
-        aligned((n + 1) * ROW, np.float64),
-        aligned((n + 1) * NARROW_ROW),
-        aligned(max(SUMS, ROOM), np.float64),
-        aligned(NARROW_SUMS),
-        np.empty(STAGES * (2 * n + 8)),
-        np.empty((96, 2)),
-        np.empty((n, 3)),
-        np.empty(6),
-        _kernels(),
-    )
-    slack = float(slope_tolerance) / float(tolerance)
-    filled = loss, slope, slope_b, error, nodes, np.empty(n), np.empty(n), space
-    _rows(weights, bias, density, int(start), int(stop), float(tolerance), slack, int(max_nodes), *filled)
+    period = numbers[entry.PERIOD]
+    rounding = 8.0 * EPSILON * (scale + period * math.sqrt(scale * two) + 0.1 * (period * period) * two)
+    numbers[entry.ERROR] = (error + numbers[entry.ERROR]) * scale + rounding
+    slope = offset(doubles(table[entry.MODEL_SLOPE]), i * n_features)
+    for j in range(n_features):
+        slope[j] = 0.5 * density[j] * numbers[entry.SLOPE_B]
+    for k in range(n):
+        slope[int(features[k])] = slope_a[k]
+    slope[i] = numbers[entry.SLOPE_I]
+    numbers[entry.LOSS] += second
 
 
 @jit(allocates=False)
-def _rows(
-    weights, bias, density, start, stop, tolerance, slack, max_nodes, loss, slope, slope_b, error, nodes, length, gram, space
-):
-    m, n = weights.shape
+def _feature_losses(m, n, whole_table):
+    """Losses, slopes and errors of all outputs of one model of n features in m dimensions; see `contour_table`."""
+    table = pointer(whole_table)
+    weights, length, gram = doubles(table[entry.MODEL_WEIGHTS]), doubles(table[entry.LENGTH]), doubles(table[entry.GRAM])
+    bias, density, numbers = doubles(table[entry.MODEL_BIAS]), doubles(table[entry.MODEL_DENSITY]), doubles(table[entry.NUMBERS])
+    loss, slope_b = doubles(table[entry.MODEL_LOSS]), doubles(table[entry.MODEL_SLOPE_B])
+    error, nodes = doubles(table[entry.MODEL_ERROR]), doubles(table[entry.MODEL_NODES])
     for j in range(n):
         length[j] = 0.0
         for k in range(m):
-            length[j] += weights[k, j] * weights[k, j]
+            length[j] += weights[k * n + j] * weights[k * n + j]
         length[j] = math.sqrt(length[j])
-    for i in range(start, stop):
+    for i in range(n):
         orthogonal = 0.0
-        gram[:] = 0.0
+        for j in range(n):
+            gram[j] = 0.0
         for k in range(m):
             for j in range(n):
-                gram[j] += weights[k, i] * weights[k, j]
+                gram[j] += weights[k * n + i] * weights[k * n + j]
         for j in range(n):
             if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
                 orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
                 gram[j] = 0.0
-        call(space[10][LOSS], (i, gram, bias[i], density, tolerance, slack, max_nodes, space, slope[i]))
-        found = space[9]
-        loss[i], slope_b[i], nodes[i] = found[0], found[1], int(found[4])
-        error[i] = found[3] + 2.0 * math.sqrt(found[5]) * orthogonal
+        numbers[entry.BIAS] = bias[i]
+        call(table[entry.FEATURE_LOSS], (i, n, table))
+        loss[i], slope_b[i], nodes[i] = numbers[entry.LOSS], numbers[entry.SLOPE_B], numbers[entry.USED]
+        error[i] = numbers[entry.ERROR] + 2.0 * math.sqrt(numbers[entry.SCALE]) * orthogonal
 
 
 @cache
-def _kernels():
-    row, narrow, table = np.empty(1), np.empty(1, np.float32), np.empty((1, 1))
-    own = 0.0, 0.0, row, row
-    kernels = np.zeros(10, np.int64)
-    kernels[FEW_ACTIVE] = address(add_few_active, *own, 0.0, 0.0, row, row, row)
-    kernels[PAIRS] = address(add_pairs, 0.0, row, row, 0.0, row, row, row)
-    kernels[POLYNOMIAL] = address(add_polynomial, 0.0, 0.0, 0.0, *own, 0.0, row, row, table, row, row)
-    kernels[PERIOD] = address(short_period, *own, *[0.0] * 6, row)
-    kernels[NODES] = address(count_nodes, 0.0, *own, 0.0, 0.0, 0.0, table, row, row)
-    goal = 1, *[0.0] * 10
-    series = row, narrow, row, narrow, row
-    kernels[SERIES] = address(sum_series, goal, row, row, *series, row, row, kernels)
-    kernels[START] = address(start, 1.0, 1, True, 0.0, True, 0.0, 0.0, 0.0, 0.0, row, row, row, narrow)
-    kernels[TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, row, row)
-    kernels[NARROW_TERMS] = address(add_nodes, 0.0, 0.0, True, True, 0.0, 1, narrow, narrow)
-    space = table, row, *series, table, table, row, kernels
-    kernels[LOSS] = address(_feature_loss, 0, row, 0.0, row, 0.0, 0.0, 1, space, row)
-    return kernels
+def _functions():
+    """Addresses of the kernels, in the order of `contour_table`."""
+    output = types.int64, INTEGERS
+    nodes = 0.0, 0.0, True, True, 0.0, 0, 0
+    return [
+        address(_feature_loss, 0, *output),
+        address(add_few_active, *output),
+        address(add_pairs, *output),
+        address(add_polynomial, 0.0, 0.0, 0.0, *output),
+        address(short_period, *output),
+        address(count_nodes, *output),
+        address(sum_series, *output),
+        address(start_rows, 0.0, True, True, 0.0, True, 0.0, *output),
+        address(add_nodes, *nodes),
+        address(add_narrow_nodes, *nodes),
+    ]
 
 
-def contour_loss_gradient(
-    weights, bias, importance, density, tolerance, slope_tolerance, max_nodes, loss, weights_slope, bias_slope, error
-):
-    """Losses of every output and the gradient of the whole loss, for a batch of models.
+@cache
+def _places(m, n):
+    """Where in one array of doubles those of `contour_table` begin for n features in m dimensions; where it ends."""
+    rows = ((n + 2) * ROW + SUMS * VECTOR) // 8
+    others_than_n = {
+        entry.MODEL_WEIGHTS: m * n,
+        entry.MODEL_SLOPE: n * n,
+        entry.STARTS: N_CLASSES + 1,
+        entry.SINGLES: 3 * n,
+        entry.PAIR_ROWS: TOTALS + (n // DOUBLES + 1) * PAIRS_ROW,
+        entry.ROWS: rows,
+        entry.NARROW_ROWS: rows,
+        entry.RECENT: STAGES * (2 * n + BEHIND),
+        entry.ENVELOPES: ROOM,
+        entry.BOUNDS: 2 * entry.MOST_BOUNDS,
+        entry.NUMBERS: entry.N_NUMBERS,
+    }
+    sizes = np.array([others_than_n.get(k, n) for k in range(entry.MODEL_WEIGHTS, entry.ENTRIES)])
+    ends = np.cumsum(-(-sizes // 8) * 8)
+    return np.concatenate([np.zeros(entry.MODEL_WEIGHTS + 1, np.int64), ends[:-1]]), int(ends[-1])
 
-    Parameters
+
+class OutputLosses:
+    """The losses of the outputs of one model after another, each of n features in m dimensions; each thread needs its own.
+
+    Attributes
     ----------
-    weights : ndarray, shape (n_models, n_hidden, n_features)
-    bias, importance, density : ndarray, shape (n_models, n_features)
-    tolerance, slope_tolerance, max_nodes
-        See `feature_losses`.
-    loss : ndarray, shape (n_models, n_features)
-        Filled with the losses of the outputs, without importance; NaN where the tolerance cannot be met.
-    weights_slope, bias_slope : ndarray, shapes of ``weights`` and ``bias``
-        Filled with the gradient of Σ_i importance_i loss_i.
-    error : ndarray, shape (n_models,)
-        Filled with a bound or cautious estimate of the error of Σ_i importance_i loss_i; infinite where a loss is NaN.
+    weights, bias, density : ndarray, shapes (m, n), (n,), (n,)
+        Of the model.
+    loss, slope_b, error, nodes : ndarray, shape (n,)
+        E(x_i − x'_i)², without importance, its slope in b_i, a bound or a cautious estimate of its error, and the nodes used.
+    slope : ndarray, shape (n, n)
+        Row i: the slopes of loss i in row i of G = WᵀW.
+    numbers, table : ndarray
+        See `contour_table`.
     """
-    n = bias.shape[1]
-    slope = np.empty((n, n))
-    errors = np.empty(n)
-    nodes = np.empty(n, dtype=np.int64)
-    for one in range(weights.shape[0]):
-        # own copies: read-only or strided arrays would each be compiled anew
-        arrays = [np.array(x[one], dtype=np.float64) for x in (weights, bias, density)]
-        feature_losses(
-            *arrays,
-            0,
-            n,
-            float(tolerance),
-            float(slope_tolerance),
-            int(max_nodes),
-            loss[one],
-            slope,
-            bias_slope[one],
-            errors,
-            nodes,
-        )
-        in_gram = importance[one][:, None] * slope
-        weights_slope[one] = arrays[0] @ (in_gram + in_gram.T)
-        bias_slope[one] *= importance[one]
-        error[one] = importance[one] @ errors
+
+    def __init__(self, m, n):
+        starts, end = _places(m, n)
+        self.sizes, self._starts, self._memory = (m, n), starts, aligned(end, np.float64)
+        self.table = self._memory.ctypes.data + 8 * starts
+        self.table[: entry.MODEL_WEIGHTS] = _functions()
+        array = self.array
+        self.weights, self.bias = array(entry.MODEL_WEIGHTS, m, n), array(entry.MODEL_BIAS, n)
+        self.density, self.loss = array(entry.MODEL_DENSITY, n), array(entry.MODEL_LOSS, n)
+        self.slope, self.slope_b = array(entry.MODEL_SLOPE, n, n), array(entry.MODEL_SLOPE_B, n)
+        self.error, self.nodes = array(entry.MODEL_ERROR, n), array(entry.MODEL_NODES, n)
+        self.numbers = array(entry.NUMBERS, entry.N_NUMBERS)
+
+    def array(self, k, *shape):
+        """The array whose address is entry k of the table."""
+        start = self._starts[k]
+        return self._memory[start : start + math.prod(shape)].reshape(shape)
+
+    def evaluate(self, weights, bias, density, tolerance, slope_tolerance, max_nodes):
+        """Fill the results for one model.
+
+        Parameters
+        ----------
+        weights, bias, density : array_like, shapes (m, n), (n,), (n,)
+        tolerance : float
+            Error allowed in the loss of an output, relative to scale = E x_i² + Var z_i + max(E z_i, 0)².
+        slope_tolerance : float
+            Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
+            is the one that converges slowly. When infinite, only the losses are computed; the slopes are left undefined.
+        max_nodes : int
+            Outputs that would need more nodes get a NaN loss and an infinite error.
+        """
+        self.weights[:], self.bias[:], self.density[:] = weights, bias, density
+        self.numbers[entry.TOLERANCE], self.numbers[entry.SLACK] = tolerance, slope_tolerance / tolerance
+        self.numbers[entry.MOST_NODES] = max_nodes
+        _feature_losses(*self.sizes, self.table)
+
+    def gradient(self, importance):
+        """Gradient of Σ_i importance_i loss_i in weights and bias of the model evaluated."""
+        in_gram = importance[:, None] * self.slope
+        return self.weights @ (in_gram + in_gram.T), self.slope_b * importance

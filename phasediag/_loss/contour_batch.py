@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..model import variance
-from .contour import contour_loss_gradient
+from .contour import OutputLosses
 
 MOST_NODES = 2**16
 SLOPES = 100.0  # the slopes, whose series converge slowly, may err by so many times the tolerance, of their own scale
@@ -15,11 +15,10 @@ MOST_ROUNDS = 3  # a rough loss says too little of what is allowed
 def integrate(weights, bias, importance, density, order, tolerance, losses, weights_gradient, bias_gradient, error):
     """Fill losses of the outputs, gradient and error of the whole loss; return which models cannot meet the tolerance.
 
-    The tolerance is relative to max(Σ_i importance_i E x_i², loss). Arrays have the models along the first axis; order 0
-    leaves the gradients alone.
+    The tolerance is relative to max(Σ_i importance_i E x_i², loss). weights and weights_gradient (B, m, n), bias, importance,
+    density, losses and bias_gradient (B, n), error (B,): a bound or cautious estimate. Losses that cannot meet it may be NaN,
+    their errors infinite. Order 0 leaves the gradients alone.
     """
-    if order == 0:
-        weights_gradient, bias_gradient = np.empty(weights.shape), np.empty(bias.shape)
     gram = np.swapaxes(weights, 1, 2) @ weights
     mean = bias + (gram @ (density / 2)[..., None])[..., 0]
     spread = (gram**2 @ variance(density)[..., None])[..., 0]
@@ -28,17 +27,18 @@ def integrate(weights, bias, importance, density, order, tolerance, losses, weig
     scale = nothing + np.sum(importance * (spread + np.maximum(mean, 0) ** 2), axis=1)
     share = np.maximum(nothing / scale, LEAST_SHARE)
     slope_tolerance = SLOPES * tolerance if order else np.inf
-    declined = np.zeros(len(bias), dtype=bool)
+    declined, outputs = np.zeros(len(bias), dtype=bool), OutputLosses(*weights.shape[1:])
     for k in range(len(bias)):
-        one = slice(k, k + 1)
-        inputs, outputs = (weights[one], bias[one], importance[one], density[one]), (weights_gradient[one], bias_gradient[one])
         asked = tolerance * share[k]
         for _ in range(MOST_ROUNDS):
-            contour_loss_gradient(*inputs, asked, slope_tolerance, MOST_NODES, losses[one], *outputs, error[one])
-            allowed = tolerance * max(nothing[k], importance[k] @ losses[k] - error[k])
+            outputs.evaluate(weights[k], bias[k], density[k], asked, slope_tolerance, MOST_NODES)
+            error[k] = importance[k] @ outputs.error
+            allowed = tolerance * max(nothing[k], importance[k] @ outputs.loss - error[k])
             needed = 0.8 * allowed / scale[k]
             if error[k] <= allowed or error[k] == np.inf or needed >= asked:
                 break
             asked = needed
-        declined[k] = not error[k] <= allowed
+        losses[k], declined[k] = outputs.loss, not error[k] <= allowed
+        if order:
+            weights_gradient[k], bias_gradient[k] = outputs.gradient(importance[k])
     return declined

@@ -71,13 +71,11 @@ def _emit(lanes, a, p, n, room):
 
 
 @intrinsic
-def add_envelopes(typing, a, p, room):
-    """Fill ``room`` behind the eight frequencies with the sums for features of weights ``a`` and densities ``p``."""
+def add_envelopes(typing, a, p, n, room):
+    """Fill ``room`` behind the eight frequencies with the sums for n features of weights ``a`` and densities ``p``."""
 
     def emit(context, builder, sig, args):
-        arrays = [context.make_array(kind)(context, builder, x) for kind, x in zip(sig.args, args, strict=True)]
-        n = cgutils.unpack_tuple(builder, arrays[0].shape)[0]
-        _emit(Lanes(builder, True), arrays[0].data, arrays[1].data, n, arrays[2].data)
+        _emit(Lanes(builder, True), *args)
         return context.get_dummy_value()
 
-    return types.void(a, p, room), emit
+    return types.void(a, p, n, room), emit

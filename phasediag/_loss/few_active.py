@@ -2,7 +2,9 @@
 
 import math
 
-from .._compiling.jit import jit
+from .._compiling.jit import doubles, jit
+from . import contour_table as entry
+from .contour_table import others
 
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3, the highest degree below
 
@@ -69,12 +71,14 @@ def _two_active(a_i, a_j, b):
 
 
 @jit(inner=True)
-def add_few_active(a_i, p_i, a, p, b, none, none_but, slope, found):
-    """Loss E[z⁺(z⁺ − 2x_i)], slope in b and slope in a_i of the states with ≤ 1 active feature besides i, to ``found``.
+def add_few_active(n, table):
+    """Begin loss E[z⁺(z⁺ − 2x_i)], slope in b and slope in a_i with the states with ≤ 1 active feature besides i.
 
-    ``none`` is the probability that no other feature is active, ``none_but[j]`` that none but possibly j is; the slopes
-    in a_j are added to ``slope``.
+    The slopes in the n weights a_j are added to. See `contour_table`.
     """
+    a, p, slope, numbers = others(table)
+    none_but = doubles(table[entry.NONE_BUT])
+    a_i, p_i, b, none = numbers[entry.A_I], numbers[entry.P_I], numbers[entry.BIAS], numbers[entry.NONE]
     loss = slope_b = slope_i = 0.0
     if none > 0.0:
         one, one_b, one_i = _one_active(a_i, b, 1.0)
@@ -84,7 +88,7 @@ def add_few_active(a_i, p_i, a, p, b, none, none_but, slope, found):
         if b > 0.0:
             loss += none * (1.0 - p_i) * b * b
             slope_b += none * (1.0 - p_i) * 2.0 * b
-    for j in range(a.size):
+    for j in range(n):
         weight = p[j] * none_but[j]
         if weight > 0.0:
             one, one_b, one_j = _one_active(a[j], b, 0.0)
@@ -93,4 +97,4 @@ def add_few_active(a_i, p_i, a, p, b, none, none_but, slope, found):
             slope_b += weight * ((1.0 - p_i) * one_b + p_i * two_b)
             slope_i += weight * p_i * two_i
             slope[j] += weight * ((1.0 - p_i) * one_j + p_i * two_j)
-    found[0], found[1], found[2] = loss, slope_b, slope_i
+    numbers[entry.LOSS], numbers[entry.SLOPE_B], numbers[entry.SLOPE_I] = loss, slope_b, slope_i

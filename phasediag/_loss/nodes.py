@@ -14,15 +14,19 @@ from numba.extending import intrinsic
 from .._compiling.emission import Lanes
 from .._compiling.jit import jit
 from .._compiling.vectors import LONG
+from .contour_table import LOSS, SLOPE_B, SLOPE_I
 
-# Workspace: one row per feature. Vectors: w e^{iy} at the next nodes, w = ρ/a; t = ρ φ(iy), less an offset; iω g, where
+# Rows, one per feature, and behind them those of the output's own feature and of its bias. Vectors: w e^{iy} at the next nodes,
+# w = ρ/a; t = ρ φ(iy), less an offset; iω g, where
 # g = ρ φ'(iy); the product of the factors 1 + t over the features before; the sum of the slope. Then numbers: w, ρ, 1/a, the
 # offset, the angle from node to node and the phase from block to block.
 PHASE, T, G, ALL, SLOPE = range(0, 10, 2)  # vectors; imaginary parts follow
 H = ALL  # ρ φ''(iy) of the output's own feature
 VECTORS = 11
+VECTOR = 64  # bytes, of either precision
+ROW = VECTORS * VECTOR
 WEIGHT, RATIO, INVERSE, OFFSET, ANGLE, STEP_RE, STEP_IM = range(7)
-LOSS, SLOPE_B, SLOPE_I = range(0, 6, 2)  # vectors of the sums
+SUMS = 6  # vectors of the sums: complex, of the loss and its slopes in b and in a_i
 
 
 def _number(lanes, row, name):
@@ -30,15 +34,15 @@ def _number(lanes, row, name):
     return lanes.builder.load(lanes.builder.gep(row, [LONG((VECTORS - 1) * lanes.count + name)]))
 
 
-def spread(lanes, row, name):
+def _spread(lanes, row, name):
     """Emit a number of a row as a vector."""
     return lanes.splat(_number(lanes, row, name))
 
 
-def next_phase(lanes, row):
+def _next_phase(lanes, row):
     """Emit the phase of these nodes, times the weight; store the one of the next."""
     phase = lanes.load(row, PHASE)
-    step = spread(lanes, row, STEP_RE), spread(lanes, row, STEP_IM)
+    step = _spread(lanes, row, STEP_RE), _spread(lanes, row, STEP_IM)
     lanes.store(row, PHASE, lanes.product(phase, step))
     return phase
 
@@ -55,12 +59,12 @@ def _transform(lanes, row, nodes, omega, inverse, last, own=False):
     a uniform u.
     """
     builder = lanes.builder
-    phase = next_phase(lanes, row)
+    phase = _next_phase(lanes, row)
     angle = _number(lanes, row, ANGLE)
     reach = builder.fmul(angle, last)
     one = ir.Constant(reach.type, 1.0)
     small = builder.and_(builder.fcmp_ordered("<", reach, one), builder.fcmp_ordered(">", reach, builder.fneg(one)))
-    ratio, t = spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
+    ratio, t = _spread(lanes, row, RATIO), lanes.variable((lanes.zero, lanes.zero))
     with builder.if_else(small, likely=False) as (then, otherwise):
         with then:
             x = lanes.mul(lanes.splat(builder.fmul(angle, ir.Constant(angle.type, 0.5))), nodes)
@@ -80,8 +84,8 @@ def _transform(lanes, row, nodes, omega, inverse, last, own=False):
                 lanes.store(row, H, lanes.product(turn, (square, slope)))
         with otherwise:
             c, s = phase
-            re, im = lanes.mul(s, inverse), lanes.mul(builder.fsub(spread(lanes, row, WEIGHT), c), inverse)
-            own_inverse = spread(lanes, row, INVERSE)
+            re, im = lanes.mul(s, inverse), lanes.mul(builder.fsub(_spread(lanes, row, WEIGHT), c), inverse)
+            own_inverse = _spread(lanes, row, INVERSE)
             g = lanes.fma(builder.fneg(re), own_inverse, c), lanes.fma(builder.fneg(im), own_inverse, s)
             lanes.set(t, (re, im))
             if own:  # ρ e^{iy} = ρ + iy t
@@ -94,12 +98,12 @@ def _transform(lanes, row, nodes, omega, inverse, last, own=False):
     return lanes.get(t)
 
 
-class Block:
+class _Block:
     """Emission of what all terms of one vector of nodes share: frequencies, rows and the sums of the loss."""
 
-    def __init__(self, lanes, first, unit, n, work):
+    def __init__(self, lanes, first, unit, n, rows):
         builder = self.builder = lanes.builder
-        self.lanes, self.n, self.work = lanes, n, work
+        self.lanes, self.n, self.rows = lanes, n, rows
         self.nodes = builder.fadd(lanes.splat(first), ir.Constant(lanes.kind, [float(m) for m in range(lanes.count)]))
         self.inverse = builder.fdiv(lanes.splat(unit), self.nodes)  # 1/ω
         self.omega = builder.fdiv(self.nodes, lanes.splat(unit))
@@ -108,7 +112,7 @@ class Block:
 
     def row(self, j):
         """Emit the address of a row."""
-        return self.builder.gep(self.work, [self.builder.mul(j, LONG(VECTORS * self.lanes.count))])
+        return self.builder.gep(self.rows, [self.builder.mul(j, LONG(VECTORS * self.lanes.count))])
 
     def transform(self, row, own=False):
         """Emit t; see `_transform`."""
@@ -137,7 +141,7 @@ class Block:
         own = self.row(n)
         f, g, h = self.transform(own, own=True), lanes.load(own, G), lanes.load(own, H)
         # at s = iω, with i inactive 2q/s², active 2f/s² − 2g/s and for a_i 2g/s² − 2h/s, each times e^{sb}
-        turn = lanes.scale(next_phase(lanes, self.row(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
+        turn = lanes.scale(_next_phase(lanes, self.row(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
         idle = lanes.scale(turn, lanes.mul(lanes.splat(builder.fsub(p_i, ir.Constant(p_i.type, 1.0))), inverse))
 
         def over(x, y):  # i y/ω − x/ω², less a factor 1/ω
@@ -148,20 +152,21 @@ class Block:
         loss = lanes.scale((slope_b[1], builder.fneg(slope_b[0])), inverse)
         slope_i = lanes.product(lanes.product(turn, over(g, h)), two)
         for place, value in ((LOSS, loss), (SLOPE_B, slope_b), (SLOPE_I, slope_i)):
-            lanes.store(sums, place, lanes.add(lanes.load(sums, place), value))
+            lanes.store(sums, 2 * place, lanes.add(lanes.load(sums, 2 * place), value))
         return self.over(active), self.over(idle)  # the factor that iω g has too much
 
 
-def add_slope(lanes, row, rest, g):
+def _add_slope(lanes, row, rest, g):
     """Emit the addition to the sum of the slope in a_j."""
     lanes.store(row, SLOPE, lanes.product(rest, g, lanes.load(row, SLOPE)))
 
 
-def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
+def _emit_terms(lanes, first, unit, few, slopes, p_i, n, rows):
     """Emit the terms; see `add_nodes`."""
     builder = lanes.builder
     one = lanes.constant(1.0)
-    block = Block(lanes, first, unit, n, work)
+    block = _Block(lanes, first, unit, n, rows)
+    sums = block.row(builder.add(n, LONG(2)))
     end = builder.sub(n, LONG(1))
     zero = lanes.zero, lanes.zero
     only, once, twice, thrice = (lanes.variable(zero) for _ in range(4))
@@ -170,7 +175,7 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
         t = block.transform(row)
         with builder.if_then(builder.icmp_signed("<", loop.index, end)):
             lanes.set(only, lanes.add(lanes.get(only), t))
-        t = builder.fsub(t[0], spread(lanes, row, OFFSET)), t[1]
+        t = builder.fsub(t[0], _spread(lanes, row, OFFSET)), t[1]
         lanes.store(row, T, t)
         lanes.store(row, ALL, block.climb(t, once, twice, thrice))
     a1 = lanes.get(once)
@@ -188,45 +193,51 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, work, sums):
             row = block.row(builder.sub(end, loop.index))
             t, v = lanes.load(row, T), lanes.get(after)
             rest = lanes.product(lanes.load(row, ALL), v, lanes.get(none))
-            add_slope(lanes, row, lanes.product(t, lanes.get(single), rest), lanes.load(row, G))
+            _add_slope(lanes, row, lanes.product(t, lanes.get(single), rest), lanes.load(row, G))
             lanes.set(after, lanes.product(t, v, v))
             with builder.if_then(builder.and_(few, builder.icmp_signed("==", loop.index, LONG(0))), likely=False):
                 lanes.set(single, idle)
                 lanes.set(none, lanes.add(lanes.get(none), lanes.neg(lanes.product(idle, t))))
 
 
-@intrinsic
-def _terms(typing, first, unit, few, slopes, p_i, n, work, sums):
-    """As `add_nodes`, in the precision of ``work``."""
+@intrinsic(prefer_literal=True)
+def _add_terms(typing, double, first, unit, few, slopes, p_i, n, rows):
+    """As `add_nodes`, in double or in single precision, which must be a literal."""
 
     def emit(context, builder, sig, args):
-        *numbers, n, work, sums = args
-        lanes = Lanes(builder, sig.args[6].dtype == types.float64)
-        work, sums = (context.make_array(sig.args[k])(context, builder, args[k]).data for k in (6, 7))
-        _emit_terms(lanes, *numbers, n, work, sums)
+        lanes = Lanes(builder, sig.args[0].literal_value)
+        _emit_terms(lanes, *args[1:-1], lanes.pointer(args[-1]))
         return context.get_dummy_value()
 
-    return types.void(first, unit, few, slopes, p_i, n, work, sums), emit
+    return types.void(double, first, unit, few, slopes, p_i, n, rows), emit
 
 
-@intrinsic
-def take(typing, array, at):
+@intrinsic(prefer_literal=True)
+def take(typing, double, address):
     """Return real and imaginary part of a complex sum, lanes added up in one fixed order, and set the sum to zero."""
 
     def emit(context, builder, sig, args):
-        lanes = Lanes(builder, sig.args[0].dtype == types.float64)
-        base = builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        lanes = Lanes(builder, sig.args[0].literal_value)
+        base = lanes.pointer(args[1])
         sums = [lanes.total(part) for part in lanes.load(base, 0)]
         lanes.store(base, 0, (lanes.zero, lanes.zero))
         return cgutils.pack_array(builder, sums)
 
-    return types.UniTuple(types.float64, 2)(array, types.intp), emit
+    return types.UniTuple(types.float64, 2)(double, address), emit
 
 
 @jit(inner=True)
-def add_nodes(first, unit, few, slopes, p_i, n, work, sums):
+def add_nodes(first, unit, few, slopes, p_i, n, rows):
     """Add the terms of the nodes from ``first`` on to the sums, lane by lane; 1/ω = ``unit``/k at node k.
 
-    Where states with few active features are taken out (``few``), all products are relative to the probability that none is.
+    ``rows``: the address of the rows of the n features, that of the output's own feature, active with probability p_i, that of
+    its bias and the sums. Where states with few active features are taken out (``few``), all products are relative to the
+    probability that none is. The slow twin is `expected` in the tests of the terms.
     """
-    _terms(first, unit, few, slopes, p_i, n, work, sums)
+    _add_terms(True, first, unit, few, slopes, p_i, n, rows)
+
+
+@jit(inner=True)
+def add_narrow_nodes(first, unit, few, slopes, p_i, n, rows):
+    """As `add_nodes`, in single precision, for twice as many nodes."""
+    _add_terms(False, first, unit, few, slopes, p_i, n, rows)

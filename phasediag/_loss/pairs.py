@@ -13,8 +13,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .._compiling.emission import DOUBLES, Lanes
-from .._compiling.jit import jit
+from .._compiling.jit import doubles, jit
 from .._compiling.vectors import LONG
+from . import contour_table as entry
+from .contour_table import others
 
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3
 SURELY = 1e-17  # probability of being inactive below which none is told from it
@@ -104,28 +106,28 @@ def _emit_row(lanes, a_j, b, factor, row, end, totals):
 
 @intrinsic
 def _add_row(typing, a_j, b, factor, work, start, end):
-    """Add the pairs of feature j and the features of the blocks start … end − 1; return the slope in a_j."""
+    """Add the pairs of feature j and the features of the blocks start … end − 1 to ``work``; return the slope in a_j."""
 
     def emit(context, builder, sig, args):
         a_j, b, factor, work, start, end = args
-        totals = context.make_array(sig.args[3])(context, builder, work).data
-        row = builder.gep(totals, [builder.add(builder.mul(start, LONG(PAIRS_ROW)), LONG(TOTALS))])
-        return _emit_row(Lanes(builder, True), a_j, b, factor, row, builder.sub(end, start), totals)
+        row = builder.gep(work, [builder.add(builder.mul(start, LONG(PAIRS_ROW)), LONG(TOTALS))])
+        return _emit_row(Lanes(builder, True), a_j, b, factor, row, builder.sub(end, start), work)
 
     return types.float64(a_j, b, factor, work, start, end), emit
 
 
 @jit(inner=True)
-def add_pairs(q_i, a, p, b, work, slope, found):
-    """Add loss, slope in b to ``found`` and the slopes in a_j to ``slope``: feature i inactive, exactly two others active.
+def add_pairs(n, table):
+    """Add loss, slope in b and the slopes in the n weights a_j: feature i inactive, exactly two others active.
 
-    ``q_i`` is the probability that i is inactive; ``work`` has room for the totals and a row for every eight features.
+    See `contour_table`. Its slow twin is `exact_loss` in the tests of the contour.
     """
-    n = a.size
+    a, p, slope, numbers = others(table)
+    work, b = doubles(table[entry.PAIR_ROWS]), numbers[entry.BIAS]
     n_blocks = (n + DOUBLES - 1) // DOUBLES
     for at in range(TOTALS + n_blocks * PAIRS_ROW):
         work[at] = 0.0
-    none = q_i
+    none = 1.0 - numbers[entry.P_I]
     for k in range(n_blocks * DOUBLES):
         at = TOTALS + k // DOUBLES * PAIRS_ROW + k % DOUBLES
         weight = a[k] if k < n else 1.0
@@ -142,5 +144,5 @@ def add_pairs(q_i, a, p, b, work, slope, found):
     for k in range(n):
         slope[k] += work[TOTALS + k // DOUBLES * PAIRS_ROW + SLOPE * DOUBLES + k % DOUBLES]
     for m in range(DOUBLES):
-        found[0] += work[m]
-        found[1] += work[DOUBLES + m]
+        numbers[entry.LOSS] += work[m]
+        numbers[entry.SLOPE_B] += work[DOUBLES + m]

@@ -1,12 +1,14 @@
 """The part of a loss and its slopes that is a polynomial in z, by moments (numba kernels)."""
 
-from .._compiling.jit import jit
+from .._compiling.jit import doubles, jit
+from . import contour_table as entry
+from .contour_table import others
 
 
 @jit(inner=True)
 def _shifted_moments(x0, x1, x2, x3, b):
     """Moments 0 … 3 of b + x from those of x."""
-    return x0, b * x0 + x1, b * b * x0 + 2.0 * b * x1 + x2, b**3 * x0 + 3.0 * b * (b * x1 + x2) + x3
+    return x0, b * x0 + x1, b * b * x0 + 2.0 * b * x1 + x2, b * b * b * x0 + 3.0 * b * (b * x1 + x2) + x3
 
 
 @jit(inner=True)
@@ -21,18 +23,22 @@ def _sum_moments(x, y):
 
 
 @jit(inner=True)
-def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, none_before, some_but, singles, slope, found):
-    """Add to ``found`` loss, slope in b and in a_i over μ with (z⁺)² → P = c₃z³ + c₂z² + c₁z, z⁺ → P'/2, 1_{z>0} → P''/2.
+def add_polynomial(c3, c2, c1, n, table):
+    """Add loss and slopes over μ with (z⁺)² → P = c₃z³ + c₂z² + c₁z, z⁺ → P'/2, 1_{z>0} → P''/2.
 
-    The slopes in a_j are added to ``slope``; ``singles`` has room for three numbers per feature.
+    n other features move the output; see `contour_table`.
     """
+    a, p, slope, numbers = others(table)
+    none_before, some_but = doubles(table[entry.NONE_BEFORE]), doubles(table[entry.SOME_BUT])
+    singles = doubles(table[entry.SINGLES])
+    a_i, p_i, b = numbers[entry.A_I], numbers[entry.P_I], numbers[entry.BIAS]
     # moments of y = Σ_j a_j x_j where at least one, two, three of these features are active
     y0 = y1 = y2 = y3 = two0 = two1 = two2 = two3 = three0 = three1 = three2 = three3 = 0.0
     s0 = s1 = s2 = 0.0  # where exactly one is
     none = 1.0
-    for j in range(a.size):
-        q, v0 = 1.0 - p[j], p[j]
-        v1, v2, v3 = v0 * a[j] / 2.0, v0 * a[j] ** 2 / 3.0, v0 * a[j] ** 3 / 4.0
+    for j in range(n):
+        q, v0, x = 1.0 - p[j], p[j], a[j]
+        v1, v2, v3 = v0 * x / 2.0, v0 * (x * x) / 3.0, v0 * (x * x * x) / 4.0
         three3 = q * three3 + v0 * two3 + 3.0 * (v1 * two2 + v2 * two1) + v3 * two0
         three2 = q * three2 + v0 * two2 + 2.0 * v1 * two1 + v2 * two0
         three1 = q * three1 + v0 * two1 + v1 * two0
@@ -45,12 +51,12 @@ def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, none_before, some_but, singles
         y2 += 2.0 * v1 * y1 + v2 * (y0 + none)
         y1 += v1 * (y0 + none)
         y0 += v0 * none
-        singles[j, 0], singles[j, 1], singles[j, 2] = s0, s1, s2
+        singles[3 * j], singles[3 * j + 1], singles[3 * j + 2] = s0, s1, s2
         s0, s1, s2 = q * s0 + none * v0, q * s1 + none * v1, q * s2 + none * v2
         none *= q
     # moments of b where i is inactive; of b + a_i x_i where it is active, times x_i and times x_i²
     idle = _shifted_moments(1.0 - p_i, 0.0, 0.0, 0.0, b)
-    a1, a2, a3 = p_i * a_i, p_i * a_i**2, p_i * a_i**3
+    a1, a2, a3 = p_i * a_i, p_i * (a_i * a_i), p_i * (a_i * a_i * a_i)
     own0 = _shifted_moments(p_i, a1 / 2.0, a2 / 3.0, a3 / 4.0, b)
     own1 = _shifted_moments(p_i / 2.0, a1 / 3.0, a2 / 4.0, a3 / 5.0, b)
     own2 = _shifted_moments(p_i / 3.0, a1 / 4.0, a2 / 5.0, a3 / 6.0, b)
@@ -60,22 +66,23 @@ def add_polynomial(c3, c2, c1, a_i, p_i, a, p, b, none_before, some_but, singles
     slope_b = 3.0 * c3 * (r[2] + m[2] - 2.0 * mx[1]) + 2.0 * c2 * (r[1] + m[1] - mx[0]) + c1 * (r[0] + m[0])
     slope_i = 3.0 * c3 * (mx[2] - 2.0 * mxx[1]) + 2.0 * c2 * (mx[1] - mxx[0]) + c1 * mx[0]
     s0, s1, s2, after = 0.0, 0.0, 0.0, 1.0
-    for j in range(a.size - 1, -1, -1):
-        q, v0, v1, v2 = 1.0 - p[j], p[j], p[j] * a[j] / 2.0, p[j] * a[j] ** 2 / 3.0
+    for j in range(n - 1, -1, -1):
+        q, v0, x = 1.0 - p[j], p[j], a[j]
+        v1, v2 = v0 * x / 2.0, v0 * (x * x) / 3.0
         mean = y1 - v1
         rest0, rest1, rest2 = some_but[j], mean, y2 - 2.0 * v1 * mean - v2
-        alone = (v0 / 2.0, p[j] * a[j] / 3.0, p[j] * a[j] ** 2 / 4.0, 0.0)
+        alone = (v0 / 2.0, v0 * x / 3.0, v0 * (x * x) / 4.0, 0.0)
         joint = _sum_moments(alone, (rest0, rest1, rest2, 0.0))
         m, mx = _sum_moments(own0, joint), _sum_moments(own1, joint)
         # without the states in which exactly one feature besides i and j is active
         before = none_before[j]
-        rest0 -= singles[j, 0] * after + before * s0
-        rest1 -= singles[j, 1] * after + before * s1
-        rest2 -= singles[j, 2] * after + before * s2
+        rest0 -= singles[3 * j] * after + before * s0
+        rest1 -= singles[3 * j + 1] * after + before * s1
+        rest2 -= singles[3 * j + 2] * after + before * s2
         r = _sum_moments(idle, _sum_moments(alone, (rest0, rest1, rest2, 0.0)))
         slope[j] += 3.0 * c3 * (r[2] + m[2] - 2.0 * mx[1]) + 2.0 * c2 * (r[1] + m[1] - mx[0]) + c1 * (r[0] + m[0])
         s0, s1, s2 = q * s0 + after * v0, q * s1 + after * v1, q * s2 + after * v2
         after *= q
-    found[0] += loss
-    found[1] += slope_b
-    found[2] += slope_i
+    numbers[entry.LOSS] += loss
+    numbers[entry.SLOPE_B] += slope_b
+    numbers[entry.SLOPE_I] += slope_i

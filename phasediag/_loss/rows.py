@@ -1,4 +1,4 @@
-"""The workspace of the contour series: one row per feature, prepared for the first nodes (numba kernels).
+"""The rows of the contour series, one per feature, prepared for the first nodes (numba kernels).
 
 The sums of the slopes are zero to begin with, and again whenever `take` has taken them.
 """
@@ -10,39 +10,65 @@ from numba import types
 from numba.extending import intrinsic
 
 from .._compiling.emission import DOUBLES, SINGLES, Lanes
-from .._compiling.jit import jit
+from .._compiling.jit import doubles, jit
 from .._compiling.vectors import LONG, WORD
-from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, STEP_IM, STEP_RE, VECTORS, WEIGHT
+from . import contour_table as entry
+from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, ROW, STEP_IM, STEP_RE, VECTORS, WEIGHT
 
-ROW, NARROW_ROW = VECTORS * DOUBLES, VECTORS * SINGLES
-NUMBERS, NARROW_NUMBERS = ROW - DOUBLES, NARROW_ROW - SINGLES
+SURELY = 1e-17  # probability of being inactive below which none is told from it
+N_NUMBERS, N_NARROW_NUMBERS = (VECTORS - 1) * DOUBLES, (VECTORS - 1) * SINGLES  # entries of a row before its numbers
 RE, IM = PHASE * DOUBLES, (PHASE + 1) * DOUBLES
 
 
-@jit(inner=True)
-def start_row(work, at, weight, ratio, a, offset, angle, first):
+@jit(inner=True, once=True)
+def _start_row(row, weight, ratio, a, offset, angle, first):
     """Prepare a row of doubles for the nodes from ``first`` on; ``angle`` is that between two nodes."""
-    numbers = at + NUMBERS
-    work[numbers + WEIGHT], work[numbers + RATIO], work[numbers + INVERSE] = weight, ratio, 1.0 / a
-    work[numbers + OFFSET], work[numbers + ANGLE] = offset, angle
+    row[N_NUMBERS + WEIGHT], row[N_NUMBERS + RATIO], row[N_NUMBERS + INVERSE] = weight, ratio, 1.0 / a
+    row[N_NUMBERS + OFFSET], row[N_NUMBERS + ANGLE] = offset, angle
     c, s = math.cos(angle), math.sin(angle)
-    work[at + RE], work[at + IM] = weight * c, weight * s
+    row[RE], row[IM] = weight * c, weight * s
     if first > 1.0:
-        work[at + RE], work[at + IM] = weight * math.cos(first * angle), weight * math.sin(first * angle)
+        row[RE], row[IM] = weight * math.cos(first * angle), weight * math.sin(first * angle)
     size = 1
     while size < DOUBLES:
-        for m in range(at, at + size):
-            x, y = work[m + RE], work[m + IM]
-            work[m + size + RE], work[m + size + IM] = c * x - s * y, s * x + c * y
+        for m in range(size):
+            x, y = row[m + RE], row[m + IM]
+            row[m + size + RE], row[m + size + IM] = c * x - s * y, s * x + c * y
         c, s = (c - s) * (c + s), 2.0 * c * s
         size *= 2
-    work[numbers + STEP_RE], work[numbers + STEP_IM] = c, s
+    row[N_NUMBERS + STEP_RE], row[N_NUMBERS + STEP_IM] = c, s
+
+
+@jit(inner=True)
+def start_rows(first, narrow, fresh, unit, few, weight, n, table):
+    """Prepare the rows of n features, of the output's own and of its bias for the nodes from ``first`` on.
+
+    ``weight`` is that of the terms. Rows of single precision (``narrow``) are made from those of double precision, which need not
+    be ``fresh`` when they have got that far. See `contour_table`.
+    """
+    a, p, numbers = doubles(table[entry.WEIGHTS]), doubles(table[entry.DENSITIES]), doubles(table[entry.NUMBERS])
+    for j in range(n + 2):
+        own, ratio, offset = numbers[entry.BIAS], 0.0, 0.0
+        if j < n:
+            own, ratio = a[j], p[j]
+            if few:
+                ratio /= max(1.0 - p[j], SURELY)
+            else:
+                offset = ratio
+        elif j == n:
+            own, ratio = numbers[entry.A_I], numbers[entry.P_I]
+        if fresh:
+            row = doubles(table[entry.ROWS] + j * ROW)
+            _start_row(row, weight if j > n else ratio / own, ratio, own, offset, unit * own, first)
+        if narrow:
+            _narrow_row(table[entry.ROWS] + j * ROW, table[entry.NARROW_ROWS] + j * ROW)
 
 
 def _emit_narrow(lanes, row, narrow):
-    """Emit the row of singles; see `narrow_row`."""
+    """Emit the row of singles at ``narrow`` from that of doubles; see `_narrow_row`."""
     builder = lanes.builder
     single = Lanes(builder, False)
+    row, narrow = lanes.pointer(row), single.pointer(narrow)
 
     def narrowed(parts):  # a vector of singles from as many doubles
         while len(parts) > 1:
@@ -51,7 +77,7 @@ def _emit_narrow(lanes, row, narrow):
         return builder.fptrunc(parts[0], single.kind)
 
     phases = [lanes.load(row, PHASE)]
-    step = [lanes.splat(builder.load(builder.gep(row, [LONG(NUMBERS + number)]))) for number in (STEP_RE, STEP_IM)]
+    step = [lanes.splat(builder.load(builder.gep(row, [LONG(N_NUMBERS + number)]))) for number in (STEP_RE, STEP_IM)]
     while len(phases) * DOUBLES < SINGLES:
         phases += [lanes.product(phase, step) for phase in phases]
         step = lanes.product(step, step)
@@ -60,16 +86,15 @@ def _emit_narrow(lanes, row, narrow):
     builder.store(narrowed([numbers] * (SINGLES // DOUBLES)), single.address(narrow, VECTORS - 1), align=4)
     for number, value in zip((STEP_RE, STEP_IM), step, strict=True):
         value = builder.extract_element(value, WORD(0))
-        builder.store(builder.fptrunc(value, single.number), builder.gep(narrow, [LONG(NARROW_NUMBERS + number)]))
+        builder.store(builder.fptrunc(value, single.number), builder.gep(narrow, [LONG(N_NARROW_NUMBERS + number)]))
 
 
 @intrinsic
-def narrow_row(typing, work, at, narrow, to):
-    """Prepare a row of singles for the same nodes as a row of doubles."""
+def _narrow_row(typing, row, narrow):
+    """Prepare the row of singles at the address ``narrow`` for the same nodes as the row of doubles at ``row``."""
 
     def emit(context, builder, sig, args):
-        arrays = [context.make_array(sig.args[k])(context, builder, args[k]).data for k in (0, 2)]
-        _emit_narrow(Lanes(builder, True), *(builder.gep(x, [args[k]]) for x, k in zip(arrays, (1, 3), strict=True)))
+        _emit_narrow(Lanes(builder, True), *args)
         return context.get_dummy_value()
 
-    return types.void(work, types.intp, narrow, types.intp), emit
+    return types.void(row, narrow), emit

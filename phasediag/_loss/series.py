@@ -3,9 +3,12 @@
 import math
 
 from .._compiling.emission import DOUBLES, SINGLES
-from .._compiling.jit import call, jit
-from .nodes import SLOPE, take
-from .rows import NARROW_ROW, ROW, narrow_row, start_row
+from .._compiling.jit import call, doubles, jit, offset
+from . import contour_table as entry
+from .contour_table import others
+from .nodes import ROW, SLOPE, SUMS, VECTOR, take
+from .rows import SURELY
+from .truncation import SUM_SHARE
 
 STAGES = 4  # how many stages back the sums are watched for having settled
 # On the estimated tail. Of 950 random and adversarial outputs of 3 to 80 features, summed much further by a copy of this rule in
@@ -14,18 +17,19 @@ CAUTION = 1.25
 MANY, APART = 12, 1.02  # features, and the ratio of weights, from which on terms of the smallest weights are of many phases
 # The slopes are watched up to so many nodes, and again once loss and common slopes have come so near, in tolerances.
 EARLY, NEAR = 96.0, 40.0
-SURELY = 1e-17  # probability of being inactive below which none is told from it
 SCARCE = 1e-200  # probability that no feature is active below which states with few active ones have none to speak of
 NARROW_SCARCE = 1e-25  # … below which products relative to it have no room in single precision
 REFRESH = 2048.0  # nodes after which phases in single precision are computed afresh
-SUMS, NARROW_SUMS = 6 * DOUBLES, 6 * SINGLES
+# What each of the last stages added: real and imaginary parts for the slopes in a_j, then loss, slope in b and slope in a_i;
+# behind these 2 (n + 3) numbers the node after which the stage began, and by which factor the tail exceeds it, squared.
+BEGUN, FACTOR, BEHIND = 6, 7, 8
 
 
 @jit(inner=True, once=True)
-def _four_smallest(a):
-    """The four smallest |a_j| in order; infinite where there are no four."""
+def _four_smallest(a, n):
+    """Of n weights, the four smallest |a_j| in order; infinite where there are no four."""
     first = second = third = fourth = math.inf
-    for j in range(a.size):
+    for j in range(n):
         size = abs(a[j])
         if size < first:
             first, second, third, fourth = size, first, second, third
@@ -63,7 +67,7 @@ def _many_phases(smallest, n):
 
 @jit(inner=True, once=True)
 def _square_unit(j, n, p, p_i, scale, root):
-    """The square of what a sum counts relative to: the slopes in a_j, then loss, slope in b and slope in a_i."""
+    """The square of what sum j counts relative to: the slopes in the n weights, then loss, slope in b and slope in a_i."""
     if j == n:
         return scale * scale
     if j == n + 1:
@@ -72,27 +76,27 @@ def _square_unit(j, n, p, p_i, scale, root):
 
 
 @jit(inner=True, once=True)
-def _tail(recent, size, stage, power, end, p, p_i, scale, root, common, enough):
+def _tail(recent, stage, power, end, p, n, p_i, scale, root, common, enough):
     """Estimate of what follows the last stage, relative to each sum's scale; cut short where it is more than ``enough``.
 
-    Of the sums that all features have in ``common``, which must be asked for first, or of the slopes in a_j. What the longest
-    window has added counts as if all that follows had one sign; what shorter ones have, which tell of signs that change, as if
-    they went on doing so.
+    ``recent``: see BEGUN. Of the sums that all features have in ``common``, which must be asked for first, or of the slopes in
+    the n weights, of densities p. What the longest window has added counts as if all that follows had one sign; what shorter ones
+    have, which tell of signs that change, as if they went on doing so.
     """
-    n = p.size
+    size = 2 * n + BEHIND
     if common:
         for back in range(STAGES):
-            at = (stage - back) % STAGES * size
-            growth = (end / recent[at + 2 * n + 6]) ** power
-            recent[at + 2 * n + 7] = 1.0 / ((growth - 1.0) * (growth + (1.0 if back < STAGES - 1 else -1.0)))
-    square, limit = 0.0, (enough / CAUTION) ** 2
+            behind = offset(recent, (stage - back) % STAGES * size + 2 * n)
+            growth = (end / behind[BEGUN]) ** power
+            behind[FACTOR] = 1.0 / ((growth - 1.0) * (growth + (1.0 if back < STAGES - 1 else -1.0)))
+    square, limit = 0.0, (enough / CAUTION) * (enough / CAUTION)
     for j in range(n if common else 0, n + 3 if common else n):
         re = im = most = 0.0
         for back in range(STAGES):
-            at = (stage - back) % STAGES * size
-            re += recent[at + 2 * j]
-            im += recent[at + 2 * j + 1]
-            most = max(most, (re * re + im * im) * recent[at + 2 * n + 7])
+            added = offset(recent, (stage - back) % STAGES * size)
+            re += added[2 * j]
+            im += added[2 * j + 1]
+            most = max(most, (re * re + im * im) * added[2 * n + FACTOR])
         square = max(square, most / _square_unit(j, n, p, p_i, scale, root))
         if square > limit:
             break
@@ -100,103 +104,75 @@ def _tail(recent, size, stage, power, end, p, p_i, scale, root, common, enough):
 
 
 @jit(inner=True)
-def start(first, lanes, fresh, unit, few, weight, a_i, p_i, b, a, p, work, narrow):
-    """Prepare the rows for the nodes from ``first`` on; ``weight`` is that of the terms.
+def sum_series(n, table):
+    """Add the sum over the nodes to loss and slopes; set its error, relative to the scale, and how many nodes it took.
 
-    Those of single precision from those of double precision, which need not be ``fresh`` when they have got that far.
+    The sum ends after the sure nodes, or with an infinite error at the most nodes, or where it has settled: what follows is
+    estimated from what the last one to four stages (of a sixth) together have each added, as if that fell by the slowest power.
+    The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
+    The last of the n features must be the one most likely active. See `contour_table`.
     """
-    n = a.size
-    for j in range(n + 2):
-        own, ratio, offset = b, 0.0, 0.0
-        if j < n:
-            own, ratio = a[j], p[j]
-            if few:
-                ratio /= max(1.0 - p[j], SURELY)
-            else:
-                offset = ratio
-        elif j == n:
-            own, ratio = a_i, p_i
-        if fresh:
-            start_row(work, j * ROW, weight if j > n else ratio / own, ratio, own, offset, unit * own, first)
-        if lanes == SINGLES:
-            narrow_row(work, j * ROW, narrow, j * NARROW_ROW)
-
-
-@jit(inner=True)
-def sum_series(goal, a, p, work, narrow, sums, narrow_sums, recent, slope, found, kernels):
-    """Add loss, slope in b and slope in a_i to ``found``; then relative error and number of nodes; add the slopes in a_j.
-
-    ``goal`` is (most nodes, sure nodes, error after them, nodes in double precision, tolerance,
-    scale, slack, period, a_i, p_i, b). The sums end after the sure nodes, or with an infinite error at the most nodes, or where
-    they have settled: what follows is estimated from what each of the last one to four stages (of a sixth) together have added,
-    as if that fell by the slowest power. The terms are real parts; the moduli of the complex sums are what is watched, as a tail
-    may pass through zero.
-    The last feature must be the one most likely active. The kernels are the addresses of `start` and, for double and single
-    precision, `add_nodes`.
-    """
-    most, sure, rest, fine, tolerance, scale, slack, period, a_i, p_i, b = goal
-    n = a.size
+    a, p, slope, numbers = others(table)
+    recent, a_i, p_i = doubles(table[entry.RECENT]), numbers[entry.A_I], numbers[entry.P_I]
+    scale, slack, period = numbers[entry.SCALE], numbers[entry.SLACK], numbers[entry.PERIOD]
+    most, sure, fine = numbers[entry.MOST_NODES], numbers[entry.SURE], numbers[entry.FINE]
+    tolerance = SUM_SHARE * numbers[entry.TOLERANCE]
     none = 1.0
     for j in range(n):
         none *= max(1.0 - p[j], SURELY)
     few = none > SCARCE
     if none < NARROW_SCARCE:
         fine = math.inf
-    for m in range(SUMS):
-        sums[m] = 0.0
-    for m in range(NARROW_SUMS):
-        narrow_sums[m] = 0.0
+    sums = doubles(table[entry.ROWS] + (n + 2) * ROW), doubles(table[entry.NARROW_ROWS] + (n + 2) * ROW)
+    for m in range(SUMS * DOUBLES):  # of bytes 0, whatever the precision
+        sums[0][m] = sums[1][m] = 0.0
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
-    smallest = _four_smallest(a)
+    smallest = _four_smallest(a, n)
     faster = 1.0 if _many_phases(smallest, n) else 0.0
-    stage, lanes, size, watched = 0, DOUBLES, 2 * n + 8, 0
-    first, end, turned = 1.0, DOUBLES * 1.0, 0.0  # floats: a literal whole number would be compiled a second time
+    stage, narrow, size, watched = 0, False, 2 * n + BEHIND, 0
+    lanes, rows, terms = DOUBLES * 1.0, table[entry.ROWS], table[entry.NODES]
+    first, end, turned = 1.0, DOUBLES * 1.0, 0.0
     last_watched = EARLY if fine == math.inf else 0.0
     while True:
-        new = stage % STAGES * size
-        recent[new + 2 * n + 6] = first - 1.0
-        narrowed = first > fine and lanes == DOUBLES
-        if narrowed:
-            lanes = SINGLES
-        if narrowed or turned == 0.0 or (lanes == SINGLES and first > turned + REFRESH):
-            call(kernels[0], (first, lanes, not narrowed, unit, few, weight, a_i, p_i, b, a, p, work, narrow))
+        added = offset(recent, stage % STAGES * size)
+        added[2 * n + BEGUN] = first - 1.0
+        fresh = narrow or not first > fine
+        if not fresh:
+            narrow, lanes, rows, terms = True, SINGLES * 1.0, table[entry.NARROW_ROWS], table[entry.NARROW_NODES]
+        if not fresh or turned == 0.0 or (narrow and first > turned + REFRESH):
+            call(table[entry.START], (first, narrow, fresh, unit, few, weight, n, table))
             turned = first
-        while first <= end and first <= sure and first + lanes - 1 <= most:
-            if lanes == DOUBLES:
-                call(kernels[1], (first, 1.0 / unit, few, slack < math.inf, p_i, n, work, sums))
-            else:
-                call(kernels[2], (first, 1.0 / unit, few, slack < math.inf, p_i, n, narrow, narrow_sums))
+        while first <= end and first <= sure and first + lanes - 1.0 <= most:
+            call(terms, (first, 1.0 / unit, few, slack < math.inf, p_i, n, rows))
             first += lanes
         watches = first - 1.0 <= last_watched
-        ends = first > sure or first + lanes - 1 > most
+        ends = first > sure or first + lanes - 1.0 > most
         watched = watched + 1 if watches else 0
-        for j in range(0 if watches or ends or (lanes == DOUBLES and first > fine) else n, n + 3):
-            if lanes == DOUBLES:
-                re, im = take(work, j * ROW + SLOPE * DOUBLES) if j < n else take(sums, 2 * DOUBLES * (j - n))
-            else:
-                re, im = take(narrow, j * NARROW_ROW + SLOPE * SINGLES) if j < n else take(narrow_sums, 2 * SINGLES * (j - n))
-            recent[new + 2 * j], recent[new + 2 * j + 1] = re, im
+        for j in range(0 if watches or ends or (first > fine and not narrow) else n, n + 3):
+            at = rows + (j * ROW + SLOPE * VECTOR if j < n else (n + 2) * ROW + 2 * (j - n) * VECTOR)
+            re, im = take(False, at) if narrow else take(True, at)
+            added[2 * j], added[2 * j + 1] = re, im
             if j < n:
                 slope[j] += re
             else:
-                found[j - n] += re
-        found[4] = first - 1
+                numbers[entry.LOSS + j - n] += re
+        numbers[entry.USED] = first - 1.0
         if first > sure:
-            found[3] = rest
+            numbers[entry.ERROR] = numbers[entry.REST]
             return
         if stage >= STAGES:
-            power = faster + _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + 6], a_i, smallest)
+            power = faster + _slowest_power(unit * recent[(stage + 1) % STAGES * size + 2 * n + BEGUN], a_i, smallest)
             error = 0.0
             for common in (True, False):
                 if error <= tolerance:
-                    error = max(error, _tail(recent, size, stage, power, end, p, p_i, scale, root, common, NEAR * tolerance))
+                    error = max(error, _tail(recent, stage, power, end, p, n, p_i, scale, root, common, NEAR * tolerance))
                 if common and error <= NEAR * tolerance:
                     last_watched = math.inf
             if error <= tolerance and watched > STAGES:
-                found[3] = error
+                numbers[entry.ERROR] = error
                 return
         if ends:
-            found[3] = math.inf
+            numbers[entry.ERROR] = math.inf
             return
         stage += 1
-        end += lanes * max(1.0, math.floor(end / (6 * lanes) + 0.5))
+        end += lanes * max(1.0, float(int(end / (6.0 * lanes) + 0.5)))

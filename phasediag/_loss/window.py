@@ -96,11 +96,11 @@ def average_inside(rows, piece, start, end, lo0, lo1, size, degree, p, falling, 
             u = 1.0 - w if falling else w
         for i in range(degree + 1):
             rows[REST + i] = piece[i]
-        at = lo0 + size * w
-        x, y = fraction(start, at, end)
+        left = lo0 + size * w
+        x, y = fraction(start, left, end)
         for _cut in range(2):
             split(offset(rows, REST), offset(rows, PART), x, y, degree)
-            x, y = fraction(at, lo1 + size * w, end)
+            x, y = fraction(left, lo1 + size * w, end)
         for i in range(degree + 1):
             value = weight * rows[PART + i]
             rows[RESULT + i] += value
