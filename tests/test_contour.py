@@ -1,6 +1,7 @@
 """The contour engine: every number against exact vertex sums, mpmath, Monte Carlo or differences."""
 
 import itertools
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import mpmath as mp
@@ -206,6 +207,46 @@ def test_many_features_match_a_plain_contour_in_higher_precision(n, m, density, 
         for i in (0, n // 2):
             exact = mp_contour_loss(i, gram_row(weights, i), bias[i], [density] * n, nodes)
             assert abs(exact - mp.mpf(loss[i])) <= error[i] + 1e-14
+
+
+def plain_contour(i, a, b, p, n_nodes):
+    """Loss of output i, its slopes in a and in b: the series at the head of `contour` over all states, in plain numpy."""
+    period = 1.1 * max(b + np.maximum(a, 0).sum(), -b - np.minimum(a, 0).sum())
+
+    def transforms(s):
+        """E w e^{sz} for w = 1, x_j and for these times x_i; shape (2, n + 1, s.size)."""
+        w = s * a[:, None]
+        first = (np.exp(w) - 1) / w
+        second = (np.exp(w) - first) / w
+        none = 1 - p[:, None] + p[:, None] * first
+        one, two = p[:, None] * second / none, p[i] * (np.exp(w[i]) - 2 * second[i]) / w[i] / none[i]
+        plain = np.exp(s * b) * np.prod(none, axis=0) * np.concatenate([np.ones((1, s.size)), one])
+        own = one[i] * plain
+        own[1 + i] = two * plain[0]
+        return np.array([plain, own])
+
+    circle = np.exp(2j * np.pi * np.arange(64) / 64)  # on which Cauchy's formula gives E w z^k
+    z0, z1, z2, z3 = (math.factorial(k) * np.mean(transforms(circle) * circle**-k, axis=-1).real for k in range(4))
+    s = 2j * np.pi * np.arange(1, n_nodes + 1) / period
+    one, two, three = (2 / period * np.sum(transforms(s) / s**k, axis=-1).real for k in (1, 2, 3))
+    square = z3 / (3 * period) + z2 / 2 + period * z1 / 6 + 2 * three
+    positive, step = z2 / (2 * period) + z1 / 2 + period * z0 / 12 + two, z1 / period + z0 / 2 + one
+    slope_b, *slope = 2 * (positive[0] - step[1])
+    return p[i] / 3 + square[0, 0] - 2 * positive[1, 0], slope, slope_b
+
+
+@pytest.mark.parametrize("n, m", [(12, 4), (20, 5), (40, 10)])
+def test_losses_and_slopes_of_dense_models_match_the_plain_contour(n, m):
+    """The kernels and their slow twin, which takes nothing out and sums all nodes in double precision, agree."""
+    rng = np.random.default_rng(n)
+    weights, bias, p = rng.normal(size=(m, n)) / np.sqrt(m), 0.2 * rng.normal(size=n), rng.uniform(0.85, 1, size=n)
+    loss, slope, slope_b, error, _ = rows(weights, bias, p)
+    for i in range(0, n, 5):
+        a = np.array(gram_row(weights, i))
+        wanted, wanted_slope, wanted_slope_b = plain_contour(i, a, bias[i], p, 4000)
+        unit = SLOPE_TOLERANCE * np.sqrt(scale_of(i, a, bias[i], p))
+        assert abs(loss[i] - wanted) <= error[i] + 1e-13 and abs(slope_b[i] - wanted_slope_b) <= unit
+        assert np.all(np.abs(slope[i] - wanted_slope) <= unit * np.sqrt(p / 3))
 
 
 @pytest.mark.parametrize("n, m, density", [(20, 5, 0.1), (80, 20, 0.05), (100, 25, 0.3)])

@@ -10,6 +10,7 @@ from phasediag._compiling.emission import DOUBLES, SINGLES
 from phasediag._compiling.jit import call, pointer
 from phasediag._loss import contour_table as entry
 from phasediag._loss.contour import OutputLosses
+from phasediag._loss.envelopes import NONE, OMEGA, ONE, ROOM, THREE, TWO, add_envelopes
 from phasediag._loss.nodes import ROW, SLOPE, SUMS, VECTOR, VECTORS
 
 
@@ -93,6 +94,29 @@ def test_terms_are_sums_over_active_subsets(first, lanes, allowed, few):
     found = terms(0.9, 0.2, a, p, b, 3.0, first, lanes, few)
     unit = np.abs(expected(0.9, 0.2, a, p, b, 3.0, [first], False))
     assert np.all(np.abs(found - wanted) <= allowed * unit)
+
+
+@numba.njit
+def envelopes(a, p, room):
+    """Fill the sums behind the frequencies."""
+    add_envelopes(pointer(a), pointer(p), a.size, pointer(room))
+
+
+def test_envelopes_are_sums_over_active_subsets():
+    """The sums of the bounds of |φ| are those over the subsets of active features, with bounds from above and not far above."""
+    a, p = np.array([0.7, -0.31, 0.05, 1.4]), np.array([0.1, 0.02, 0.3, 0.6])
+    room = np.zeros(ROOM).reshape(-1, DOUBLES)
+    room[OMEGA] = np.geomspace(0.3, 300, DOUBLES)
+    envelopes(a, p, room.reshape(-1))
+    for omega, *sums in zip(*room[[OMEGA, NONE, ONE, TWO, THREE]], strict=True):
+        x = np.abs(a) * omega / 2
+        beta = [np.max(np.abs(np.sinc(np.linspace(y, y + 4, 4001) / np.pi))) for y in x]
+        wanted = np.zeros(4)
+        for active in itertools.product((0, 1), repeat=a.size):
+            chance = np.prod([q * top if on else 1 - q for q, top, on in zip(p, beta, active, strict=True)])
+            wanted[: min(sum(active), 3) + 1] += chance
+        wanted[0] = np.prod(1 - p)
+        assert np.all(sums >= wanted * (1 - 1e-12)) and np.all(sums <= 2 * wanted)
 
 
 def test_phases_go_on_from_vector_to_vector():

@@ -179,7 +179,7 @@ def workspaces(n_hidden, n_features, order, relu=True):
         np.empty((n, n)),  # ∂L/∂(WᵀW)
         np.empty((4, n + 1)),  # weights and densities of the other features of one output; working space
         np.empty(n + 1, np.int64),  # which features these are, the output's own first
-        np.empty(max(first_component(n, order), 15)),  # loss and derivatives by component
+        np.empty(max(first_component.py_func(n, order), 15)),  # loss and derivatives by component
         np.empty((n + 1, n + 1)),  # second derivatives of one output
         np.empty((n + 1, n_hidden * n + n)),
     )

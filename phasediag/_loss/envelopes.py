@@ -72,7 +72,10 @@ def _emit(lanes, a, p, n, room):
 
 @intrinsic
 def add_envelopes(typing, a, p, n, room):
-    """Fill ``room`` behind the eight frequencies with the sums for n features of weights ``a`` and densities ``p``."""
+    """Fill ``room`` behind the eight frequencies with the sums for n features of weights ``a`` and densities ``p``.
+
+    Its slow twin is `test_envelopes_are_sums_over_active_subsets`.
+    """
 
     def emit(context, builder, sig, args):
         _emit(Lanes(builder, True), *args)

@@ -36,14 +36,14 @@ OUTPUT = (*FEW, 0, SPACE)
 
 def workspace(n_features, order, relu):
     """Arrays that `clipped_moments` works in, for derivatives up to ``order``, and the number of components."""
-    components, pieces = first_component(n_features, order), 2 ** (n_features - 1) + 1 if relu else 1
+    components, pieces = first_component.py_func(n_features, order), 2 ** (n_features - 1) + 1 if relu else 1
     # by order and component: derivatives in t; offspring of the u-weighted average, from the first
     kinds = np.full((order + 1, components, 2), -1)
     kinds[:, :, 0] = 0
     kinds[1:, 1:2] = 1, 0
     for k in range(n_features):
         kinds[2:, 2:3] = 2, 1
-        kinds[2:, first_component(k, 2) + 1 : first_component(k, 2) + 2] = 1, 2 + k
+        kinds[2:, first_component.py_func(k, 2) + 1 : first_component.py_func(k, 2) + 2] = 1, 2 + k
     return (
         *np.empty((2, pieces, components, n_features + 4)),  # Bernstein coefficients of two levels
         *np.empty((2, pieces + 1)),  # their knots

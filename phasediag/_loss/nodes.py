@@ -232,7 +232,7 @@ def add_nodes(first, unit, few, slopes, p_i, n, rows):
 
     ``rows``: the address of the rows of the n features, that of the output's own feature, active with probability p_i, that of
     its bias and the sums. Where states with few active features are taken out (``few``), all products are relative to the
-    probability that none is. The slow twin is `expected` in the tests of the terms.
+    probability that none is. Its slow twin is `expected` in `test_contour_terms`.
     """
     _add_terms(True, first, unit, few, slopes, p_i, n, rows)
 

@@ -120,7 +120,7 @@ def _add_row(typing, a_j, b, factor, work, start, end):
 def add_pairs(n, table):
     """Add loss, slope in b and the slopes in the n weights a_j: feature i inactive, exactly two others active.
 
-    See `contour_table`. Its slow twin is `exact_loss` in the tests of the contour.
+    See `contour_table`. Its slow twin is `exact_loss` in `test_contour`.
     """
     a, p, slope, numbers = others(table)
     work, b = doubles(table[entry.PAIR_ROWS]), numbers[entry.BIAS]

@@ -14,7 +14,7 @@ import numpy as np
 from .._compiling.jit import jit, offset
 
 
-@jit
+@jit(inner=True)
 def first_component(k, order):
     """Number of the first component born with weight k; those before it exist when it is averaged over."""
     return 1 if order == 0 else 2 + k if order == 1 else 3 + 3 * k + k * (k - 1) // 2

@@ -91,7 +91,10 @@ def _emit_narrow(lanes, row, narrow):
 
 @intrinsic
 def _narrow_row(typing, row, narrow):
-    """Prepare the row of singles at the address ``narrow`` for the same nodes as the row of doubles at ``row``."""
+    """Prepare the row of singles at the address ``narrow`` for the same nodes as the row of doubles at ``row``.
+
+    Its slow twin is `expected` in `test_contour_terms`, which takes terms of single precision for those of double precision.
+    """
 
     def emit(context, builder, sig, args):
         _emit_narrow(Lanes(builder, True), *args)

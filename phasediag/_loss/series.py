@@ -110,7 +110,8 @@ def sum_series(n, table):
     The sum ends after the sure nodes, or with an infinite error at the most nodes, or where it has settled: what follows is
     estimated from what the last one to four stages (of a sixth) together have each added, as if that fell by the slowest power.
     The terms are real parts; the moduli of the complex sums are what is watched, as a tail may pass through zero.
-    The last of the n features must be the one most likely active. See `contour_table`.
+    The last of the n features must be the one most likely active. See `contour_table`. Its slow twin is `plain_contour` in
+    `test_contour`.
     """
     a, p, slope, numbers = others(table)
     recent, a_i, p_i = doubles(table[entry.RECENT]), numbers[entry.A_I], numbers[entry.P_I]
