@@ -21,6 +21,7 @@ from ._arguments import (
 from ._progress import progress_bar
 from ._training.chunks import completed
 from ._training.portions import divide, train_portion
+from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, default_axes
 from .model import ACTIVATIONS
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
@@ -137,34 +138,18 @@ def trained_phase_diagram(
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
     n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), thread_count(n_threads)
-    seed = _stored_seed(store) if seed is None else seed
+    seed = stored_seed(store) if seed is None else seed
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
     portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
     shape = (density.size, n_seeds, importance.size, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation, "n_seeds": n_seeds, **options}
-    kept = None if store is None else _open(store, importance, density, shape, facts)
+    kept = None if store is None else Store(store, importance, density, shape, facts)
     trained = _train(portions, shape, kept, n_threads, executor, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
     options = {"n_seeds": n_seeds, "reduction": reduction, **options}
     models = evaluate_cells(n_hidden, importance, density, activation, weights, bias, reduction, options)
     return PhaseDiagram(n_features, n_hidden, activation, TRAINED, importance, density, **diagram_fields(models))
-
-
-def _stored_seed(path):
-    """Return the seed of the run that began the store, so that a run without a seed of its own can go on; None without one."""
-    if path is None:
-        return None
-    from ._training.store import stored_seed
-
-    return stored_seed(path)
-
-
-def _open(path, *arguments):
-    """Open the store; zarr is loaded only here."""
-    from ._training.store import Store
-
-    return Store(path, *arguments)
 
 
 def _train(portions, shape, store, n_threads, executor, progress):

@@ -8,6 +8,7 @@ every run.
 
 import operator
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 from llvmlite import ir
@@ -230,18 +231,40 @@ for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operat
         return getattr(builder, name)(*args)
 
 
-def routine(function, *kinds):
-    """Return ``function`` compiled by itself for arguments of the given kinds, to be called by `invoke`.
+class Routine:
+    """A function compiled by itself when it is first asked for its ``address``, or called; see `routine`."""
 
-    Kinds are numba types, or strings for the usual ones: "f" and "i" for pointers to float32 and int64, "n" for an
-    int64. Routines take no part in numba's reference counting and are compiled once, whoever calls them.
+    def __init__(self, function, kinds):
+        """Take a function and the kinds of its arguments."""
+        self.function, self.kinds = function, kinds
+
+    @cached_property
+    def compiled(self):
+        """The compiled function, cached on disk."""
+        usual = {"f": types.CPointer(types.float32), "i": types.CPointer(types.int64), "n": types.int64, "s": types.float32}
+        signature = tuple(usual[kind] for kind in self.kinds), types.void
+        made = CFunc(self.function, signature, locals={}, options={"error_model": "numpy"}, pipeline_class=Policy)
+        keep(made, self.function)
+        made.compile()
+        return made
+
+    @property
+    def address(self):
+        """What `invoke` takes."""
+        return self.compiled.address
+
+    def __call__(self, *numbers):
+        """Call the routine from Python, without the interpreter's lock."""
+        self.compiled.ctypes(*numbers)
+
+
+def routine(kinds):
+    """Compile a function by itself, for arguments of the given kinds, to be called by `invoke`.
+
+    Kinds are "f" and "i" for pointers to float32 and int64, "n" for an int64 and "s" for a float32. Routines take no part in
+    numba's reference counting and are compiled once, whoever calls them.
     """
-    usual = {"f": types.CPointer(types.float32), "i": types.CPointer(types.int64), "n": types.int64}
-    signature = tuple(usual.get(kind, kind) for kind in kinds), types.void
-    made = CFunc(function, signature, locals={}, options={"error_model": "numpy"}, pipeline_class=Policy)
-    keep(made, function)
-    made.compile()
-    return made
+    return lambda function: Routine(function, kinds)
 
 
 @intrinsic

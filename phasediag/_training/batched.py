@@ -82,7 +82,7 @@ def product(width):
         for first in range(0, n_rows, ROWS):
             _multiply(width, min(ROWS, n_rows - first), first, out, out_row, a, a_row, a_step, b, b_row, depth)
 
-    return routine(multiply, *"fnfnnfnnn")
+    return routine("fnfnnfnnn")(multiply)
 
 
 @intrinsic(prefer_literal=True)
@@ -147,7 +147,7 @@ def adder(width, relu):
         """Add the samples."""
         _add(width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples)
 
-    return routine(add, *"ffnfifin")
+    return routine("ffnfifin")(add)
 
 
 @cache
@@ -170,7 +170,7 @@ def preparer(width, relu):
                 level = where_positive(level, level)
             store(sums, place, fma(splat(float32(n_empty)), level, load(sums, place)))
 
-    return routine(prepare, *"nnnfff")
+    return routine("nnnfff")(prepare)
 
 
 @cache
@@ -194,4 +194,4 @@ def weigher(width):
                 store(sums, upper, both)
             store(gradient, i * LANES, weight * load(sums, own + n * width * LANES))
 
-    return routine(weigh, "n", types.float32, *"fff")
+    return routine("nsfff")(weigh)

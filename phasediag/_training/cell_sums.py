@@ -178,4 +178,4 @@ def adder(n, relu):
         for place in range(n_sorted):
             _add_pattern(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells)
 
-    return routine(add, *"niifffffi")
+    return routine("niifffffi")(add)

@@ -46,7 +46,7 @@ ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
 LEAST, PER_CELL = 192, 24  # samples of a pattern from which on it is sorted; least samples of a cell, about
 LINE_LEAST, LINE_LEVELS = 16, 4  # the same for one active feature; as many cells as lanes
-# What is known of a pattern that is sorted; see `cell_drawer`.
+# What is known of a pattern that is sorted; see `draw_cells`.
 PATTERN, pattern_at = layout("pattern n_active n_cells n_rows moments corners cells values")
 PATTERN_BYTES = PATTERN.itemsize
 
@@ -209,9 +209,9 @@ def _sum_line(typing, moments, at_moments):
     return types.void(moments, at_moments), emit
 
 
-@cache
-def cell_drawer():
-    """Return the routine that draws one part of a minibatch, into a `BLOCK`, the values negated and many of them in cells.
+@routine("nnnn")
+def draw_cells(block, key, step, part):
+    """Draw one part of a minibatch, into the `BLOCK` at an address, the values negated and many of them in cells.
 
     The empty pattern apart, ``few`` lists the ``n_few`` patterns that are not sorted: their values stand at the beginning of
     ``values``, sample by sample. ``patterns`` describes the ``n_sorted`` others::
@@ -227,54 +227,49 @@ def cell_drawer():
                    of k = 1: n_rows such rows, a cell's samples below one another in its lane
                    NaN beyond a cell's last sample
     """
-
-    def draw_cells(block, key, step, part):
-        """Fill the arrays of the block and the numbers of patterns of either kind."""
-        space = block_at(block)
-        law = law_at(space.law)
-        invoke(space.draw_counts, block, key, step, part)
-        n_active, counts, few = integers(law.n_active), integers(space.counts), integers(space.few)
-        levels_of, starts, most = integers(space.levels), integers(space.starts), integers(space.sizes)[0] + 1
-        state, values, moments = words(space.state), floats(space.values), floats(space.moments)
-        cells, held, lattice = integers(space.cells), words(space.held), words(space.lattice)
-        n_few = n_sorted = filled = known = listed = 0
-        for pattern in range(1, law.n_patterns):
-            count, k = counts[pattern], n_active[pattern]
-            if count:
-                if levels_of[k * most + count] < 0:
-                    few[n_few] = pattern
-                    n_few += 1
-                    filled += k * count
-                else:
-                    pattern_at(space.patterns + n_sorted * PATTERN_BYTES).pattern = pattern
-                    n_sorted += 1
-        space.n_few, space.n_sorted = n_few, n_sorted
-        n_vectors = (filled + LANES - 1) // LANES
-        fill_negated(state, values, n_vectors)
-        filled = n_vectors * LANES
-        for i in range(n_sorted):
-            row = pattern_at(space.patterns + i * PATTERN_BYTES)
-            k, count = n_active[row.pattern], counts[row.pattern]
-            levels = levels_of[k * most + count]
-            n_cells = 1 << levels
-            at_corners = 2 * (k * (MOST_LEVELS + 1) + levels)
-            row.n_active, row.n_cells, row.moments, row.corners, row.cells = k, n_cells, known, starts[at_corners], listed
-            row.values = filled
-            _halve(state, held, count, levels)
-            multiple, group = (ROUND, (k + 1) * (k + 2) // 2) if k > 1 else (1, 6)
-            for first in range(0, n_cells, LANES):
-                if k > 1:
-                    for cell in range(first, min(first + LANES, n_cells)):
-                        cells[listed] = (held[cell] + ROUND - 1) // ROUND
-                        cells[listed + 1] = filled + cell - first
-                        listed += 2
-                row.n_rows = _fill_cells(
-                    state, k, levels, held, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
-                    filled, moments, known,
-                )  # fmt: skip
-                if k == 1:
-                    _sum_line(moments, known)
-                filled += row.n_rows * k * LANES
-                known += group * LANES
-
-    return routine(draw_cells, *"nnnn")
+    space = block_at(block)
+    law = law_at(space.law)
+    invoke(space.draw_counts, block, key, step, part)
+    n_active, counts, few = integers(law.n_active), integers(space.counts), integers(space.few)
+    levels_of, starts, most = integers(space.levels), integers(space.starts), integers(space.sizes)[0] + 1
+    state, values, moments = words(space.state), floats(space.values), floats(space.moments)
+    cells, held, lattice = integers(space.cells), words(space.held), words(space.lattice)
+    n_few = n_sorted = filled = known = listed = 0
+    for pattern in range(1, law.n_patterns):
+        count, k = counts[pattern], n_active[pattern]
+        if count:
+            if levels_of[k * most + count] < 0:
+                few[n_few] = pattern
+                n_few += 1
+                filled += k * count
+            else:
+                pattern_at(space.patterns + n_sorted * PATTERN_BYTES).pattern = pattern
+                n_sorted += 1
+    space.n_few, space.n_sorted = n_few, n_sorted
+    n_vectors = (filled + LANES - 1) // LANES
+    fill_negated(state, values, n_vectors)
+    filled = n_vectors * LANES
+    for i in range(n_sorted):
+        row = pattern_at(space.patterns + i * PATTERN_BYTES)
+        k, count = n_active[row.pattern], counts[row.pattern]
+        levels = levels_of[k * most + count]
+        n_cells = 1 << levels
+        at_corners = 2 * (k * (MOST_LEVELS + 1) + levels)
+        row.n_active, row.n_cells, row.moments, row.corners, row.cells = k, n_cells, known, starts[at_corners], listed
+        row.values = filled
+        _halve(state, held, count, levels)
+        multiple, group = (ROUND, (k + 1) * (k + 2) // 2) if k > 1 else (1, 6)
+        for first in range(0, n_cells, LANES):
+            if k > 1:
+                for cell in range(first, min(first + LANES, n_cells)):
+                    cells[listed] = (held[cell] + ROUND - 1) // ROUND
+                    cells[listed + 1] = filled + cell - first
+                    listed += 2
+            row.n_rows = _fill_cells(
+                state, k, levels, held, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
+                filled, moments, known,
+            )  # fmt: skip
+            if k == 1:
+                _sum_line(moments, known)
+            filled += row.n_rows * k * LANES
+            known += group * LANES

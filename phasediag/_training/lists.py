@@ -1,7 +1,5 @@
 """Sparse minibatches as lists: of each sample that is not empty, the active features and their values."""
 
-from functools import cache
-
 from llvmlite import ir
 from numba import int64, types, uint32
 from numba.core import cgutils
@@ -126,69 +124,64 @@ def _choose_activity(n_samples, space, masks, found):
             left -= 1
 
 
-@cache
-def list_drawer():
-    """Return the routine that draws one part of a minibatch into the arrays of `LISTS`.
+@routine("nnnn")
+def draw_lists(lists, key, step, part):
+    """Draw one part of a minibatch into the arrays of the `LISTS` at an address.
 
     An entry is an active feature of a sample: j ``row`` with the feature j, and the negated value. Entries lie sample by
     sample, ``starts`` telling where; samples with one active feature come first, then those with two, and so on, so that loops
     over a sample's entries seldom change their length. The values stand also in ``dense``, sample s and feature j at
     s ``stride`` + column[j], from where the entries drawn before are removed.
     """
-
-    def draw_lists(lists, key, step, part):
-        """Draw which features are active, sort the samples by their number, and list them."""
-        space = lists_at(lists)
-        n, state, masks, found = space.n, words(space.state), words(space.masks), words(space.found)
-        dense, values, column = floats(space.dense), floats(space.values), integers(space.column)
-        tally, order, starts = integers(space.tally), integers(space.order), integers(space.starts)
-        entry_row, entry_place = integers(space.entry_row), integers(space.entry_place)
-        n_samples, n_words = integers(space.sizes)[part], (n + BITS - 1) // BITS
-        for entry in range(space.n_entries):
-            dense[entry_place[entry]] = 0
-        seed_state(integers(key), step, part, state)
-        if space.n_tables:
-            _choose_activity(n_samples, space, masks, found)
-        else:
-            _draw_activity(state, words(space.most), n, masks, found, (n_samples + LANES - 1) // LANES)
-        for slot in range(WAYS * (n + 1)):
-            tally[slot] = 0
-        for sample in range(n_samples):
-            tally[WAYS * found[sample] + sample % WAYS] += 1
-        n_filled = n_entries = 0
-        for slot in range(WAYS, WAYS * (n + 1)):  # now where the samples of each slot begin
-            count = tally[slot]
-            tally[slot] = n_filled
-            n_filled += count
-            n_entries += slot // WAYS * count
-        filled = n_filled
-        for slot in range(WAYS):  # samples without an active feature go to the end
-            count = tally[slot]
-            tally[slot] = filled
-            filled += count
-        space.n_samples, space.n_entries = n_filled, n_entries
-        fill_negated(state, values, (n_entries + LANES - 1) // LANES)
-        for sample in range(n_samples):
-            slot = WAYS * found[sample] + sample % WAYS
-            order[tally[slot]] = sample
-            tally[slot] += 1
-        filled = 0
-        starts[0] = 0
-        for s in range(n_filled):
-            sample = order[s]
-            word = sample // LANES * n_words * LANES + sample % LANES
-            bits, j = masks[word], 0
-            for _ in range(found[sample]):
-                while bits == 0:
-                    word += LANES
-                    j += BITS
-                    bits = masks[word]
-                feature = j + _lowest(bits)
-                bits &= uint32(bits - uint32(1))
-                place = s * space.stride + column[feature]
-                entry_row[filled], entry_place[filled] = feature * space.row, place
-                dense[place] = values[filled]
-                filled += 1
-            starts[s + 1] = filled
-
-    return routine(draw_lists, *"nnnn")
+    space = lists_at(lists)
+    n, state, masks, found = space.n, words(space.state), words(space.masks), words(space.found)
+    dense, values, column = floats(space.dense), floats(space.values), integers(space.column)
+    tally, order, starts = integers(space.tally), integers(space.order), integers(space.starts)
+    entry_row, entry_place = integers(space.entry_row), integers(space.entry_place)
+    n_samples, n_words = integers(space.sizes)[part], (n + BITS - 1) // BITS
+    for entry in range(space.n_entries):
+        dense[entry_place[entry]] = 0
+    seed_state(integers(key), step, part, state)
+    if space.n_tables:
+        _choose_activity(n_samples, space, masks, found)
+    else:
+        _draw_activity(state, words(space.most), n, masks, found, (n_samples + LANES - 1) // LANES)
+    for slot in range(WAYS * (n + 1)):
+        tally[slot] = 0
+    for sample in range(n_samples):
+        tally[WAYS * found[sample] + sample % WAYS] += 1
+    n_filled = n_entries = 0
+    for slot in range(WAYS, WAYS * (n + 1)):  # now where the samples of each slot begin
+        count = tally[slot]
+        tally[slot] = n_filled
+        n_filled += count
+        n_entries += slot // WAYS * count
+    filled = n_filled
+    for slot in range(WAYS):  # samples without an active feature go to the end
+        count = tally[slot]
+        tally[slot] = filled
+        filled += count
+    space.n_samples, space.n_entries = n_filled, n_entries
+    fill_negated(state, values, (n_entries + LANES - 1) // LANES)
+    for sample in range(n_samples):
+        slot = WAYS * found[sample] + sample % WAYS
+        order[tally[slot]] = sample
+        tally[slot] += 1
+    filled = 0
+    starts[0] = 0
+    for s in range(n_filled):
+        sample = order[s]
+        word = sample // LANES * n_words * LANES + sample % LANES
+        bits, j = masks[word], 0
+        for _ in range(found[sample]):
+            while bits == 0:
+                word += LANES
+                j += BITS
+                bits = masks[word]
+            feature = j + _lowest(bits)
+            bits &= uint32(bits - uint32(1))
+            place = s * space.stride + column[feature]
+            entry_row[filled], entry_place[filled] = feature * space.row, place
+            dense[place] = values[filled]
+            filled += 1
+        starts[s + 1] = filled

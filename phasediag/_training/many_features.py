@@ -7,10 +7,10 @@ import numpy as np
 from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
 from . import batched, sgd_batched, sgd_dense
-from .lists import BITS, BLOCK, LISTS, RARE, WAYS, list_drawer
+from .lists import BITS, BLOCK, LISTS, RARE, WAYS, draw_lists
 from .optimizers import mover
 from .pattern_law import alias_table, binomial_law
-from .products import outer, product
+from .products import add_outer, multiply
 from .sgd_dense import STRIDE, TILE
 from .streams import STATE
 from .trainer import Trainer, blocks, in_lanes, out_of_lanes
@@ -41,7 +41,7 @@ class Dense(Trainer):
         n, m, tiles = self.n, self.m, -(-self.chunk.batch_size // TILE)
         room = tiles if tiles * n * STRIDE <= ROOM else 1
         most = word_limits(self.chunk.density)
-        self.kernel, self.drawer = sgd_dense.dense_trainer(), sgd_dense.tile_drawer()
+        self.kernel, self.drawer = sgd_dense.train_dense, sgd_dense.draw_tile
         return Structure(
             sgd_dense.MODELS,
             **self.common(),
@@ -51,9 +51,9 @@ class Dense(Trainer):
             room=room,
             key_step=self.keys.strides[0] if self.independent else 0,
             draw=self.drawer,
-            product=product(),
-            errors=sgd_dense.errors(),
-            outer=outer(),
+            product=multiply,
+            errors=sgd_dense.subtract,
+            outer=add_outer,
             move=mover(self.adam),
             most=most,
             scale=((1 - 2.0**-23) / (most + 1.0)).astype(np.float32),
@@ -71,7 +71,7 @@ class Dense(Trainer):
         batch_size, tiles, x = self.chunk.batch_size, [], self.models.x
         key = self.keys[model if self.independent else 0]
         for tile in range(-(-batch_size // TILE)):
-            self.drawer.ctypes(self.models.address, key.ctypes.data, step, tile, x.ctypes.data)
+            self.drawer(self.models.address, key.ctypes.data, step, tile, x.ctypes.data)
             tiles.append(x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
 
@@ -140,7 +140,7 @@ class Batched(Trainer):
     def structure(self):
         """Return the `sgd_batched.MODELS`."""
         width, forms = self.width, (self.n + 1) * self.width * LANES
-        self.kernel, self.drawer = sgd_batched.batched_trainer(), list_drawer()
+        self.kernel, self.drawer = sgd_batched.train_batched, draw_lists
         return Structure(
             sgd_batched.MODELS,
             **self.common(),
@@ -164,7 +164,7 @@ class Batched(Trainer):
         """Return the samples of one step of one model, shape (batch_size, n_features), those with fewest features first."""
         x, lists = np.zeros((self.chunk.batch_size, self.n)), self.lists
         for part in range(self.sizes.size):
-            self.drawer.ctypes(lists.address, self.keys.ctypes.data, step, part)
+            self.drawer(lists.address, self.keys.ctypes.data, step, part)
             samples = np.repeat(np.arange(lists.n_samples), np.diff(lists.starts[: lists.n_samples + 1]))
             rows = lists.entry_row[: lists.n_entries]
             x[self.sizes[:part].sum() + samples, rows // (self.width * LANES)] = -lists.values[: lists.n_entries]

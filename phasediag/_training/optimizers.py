@@ -44,11 +44,12 @@ def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
     return scalars
 
 
-def move_ir(builder, adam, scalars, slope, old, mean, square):
-    """Emit one step of a vector of parameters along their gradient; return parameters and moments after it.
+def move_ir(builder, adam, scalars, slope, *places):
+    """Emit one step of a vector of parameters along their gradient: they and their two moments lie at three addresses.
 
     ``scalars`` are vectors of those of `step_scalars`; for SGD ``adam`` is False and the moments stay as they are.
     """
+    old, mean, square = (load_ir(builder, place) for place in places)
     size, scale, shrink, coupled, keep_first, keep_second, epsilon = scalars
     slope = call_ir(builder, "fma", coupled, old, slope)
     if adam:
@@ -56,19 +57,14 @@ def move_ir(builder, adam, scalars, slope, old, mean, square):
         mean = call_ir(builder, "fma", new_first, builder.fsub(slope, mean), mean)
         square = call_ir(builder, "fma", builder.fmul(new_second, slope), slope, builder.fmul(keep_second, square))
         slope = builder.fdiv(mean, call_ir(builder, "fma", call_ir(builder, "sqrt", square), scale, epsilon))
-    return builder.fsub(builder.fmul(shrink, old), builder.fmul(size, slope)), mean, square
+    moved = builder.fsub(builder.fmul(shrink, old), builder.fmul(size, slope))
+    for value, place in list(zip((moved, mean, square), places, strict=True))[: 3 if adam else 1]:
+        store_ir(builder, value, place)
 
 
 def scalars_ir(builder, scalars):
     """Emit vectors of the scalars of a step from their address."""
     return [splat_ir(builder, builder.load(at(builder, scalars, LONG(i)))) for i in range(N_SCALARS)]
-
-
-def move_at_ir(builder, adam, scalars, slope, *places):
-    """Emit one step of the parameters and moments at three addresses."""
-    moved = move_ir(builder, adam, scalars, slope, *(load_ir(builder, place) for place in places))
-    for value, place in list(zip(moved, places, strict=True))[: 3 if adam else 1]:
-        store_ir(builder, value, place)
 
 
 @intrinsic(prefer_literal=True)
@@ -79,7 +75,7 @@ def _move(typing, adam, scalars, gradient, parameters, first, second, n_vectors)
         scalars = scalars_ir(builder, args[1])
         with cgutils.for_range(builder, args[6]) as loop:
             places = [at(builder, array, builder.mul(loop.index, LONG(LANES))) for array in args[2:6]]
-            move_at_ir(builder, sig.args[0].literal_value, scalars, load_ir(builder, places[0]), *places[1:])
+            move_ir(builder, sig.args[0].literal_value, scalars, load_ir(builder, places[0]), *places[1:])
         return context.get_dummy_value()
 
     return types.void(adam, scalars, gradient, parameters, first, second, n_vectors), emit
@@ -92,4 +88,4 @@ def mover(adam):
     def move(scalars, gradient, parameters, first, second, n_vectors):
         _move(adam, scalars, gradient, parameters, first, second, n_vectors)
 
-    return routine(move, *"fffffn")
+    return routine("fffffn")(move)

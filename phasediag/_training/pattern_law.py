@@ -8,7 +8,7 @@ References
 Walker 1977, "An efficient method for generating discrete random variables with general distributions"; Vose 1991.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numba import types, uint64
@@ -134,60 +134,50 @@ def _count_below(typing, drawn, n_vectors, limit):
     return types.int64(drawn, types.intp, types.uint32), emit
 
 
-@cache
-def counter():
-    """Return the routine that seeds the generators of one part of a minibatch and draws how many samples have each pattern."""
-
-    def draw_counts(block, key, step, part):
-        """Fill the counts of the `BLOCK` at an address."""
-        block = block_at(block)
-        law, sizes = law_at(block.law), integers(block.sizes)
-        drawn, state = words(block.words), words(block.state)
-        counts, others, below, start = integers(block.counts), integers(law.others), words(law.below), integers(law.count_start)
-        seed_state(integers(key), step, part, state)
-        fill_words(state, drawn, 1)
-        which = 0 if sizes[part] == sizes[0] else 1
-        rest = draw_outcome(drawn, 0, start[which], start[which + 1], doubles(law.count_cut), integers(law.count_alias))
-        n_vectors = (rest + LANES - 1) // LANES
-        fill_words(state, drawn, n_vectors)
-        for i in range(rest, n_vectors * LANES):
-            drawn[i] = 2**32 - 1  # below no limit
-        for pattern in range(law.n_patterns):
-            counts[pattern] = 0
-        seen = 0
-        for i in range(law.n_others):  # the likeliest first
-            if seen == rest:
-                break
-            found = _count_below(drawn, n_vectors, below[i]) if i < law.n_others - 1 else rest
-            counts[others[i]] = found - seen
-            seen = found
-        counts[law.usual] = sizes[part] - rest
-
-    return routine(draw_counts, *"nnnn")
+@routine("nnnn")
+def draw_counts(block, key, step, part):
+    """Seed the generators of one part of a minibatch and draw how many samples have each pattern, into a `BLOCK`."""
+    block = block_at(block)
+    law, sizes = law_at(block.law), integers(block.sizes)
+    drawn, state = words(block.words), words(block.state)
+    counts, others, below, start = integers(block.counts), integers(law.others), words(law.below), integers(law.count_start)
+    seed_state(integers(key), step, part, state)
+    fill_words(state, drawn, 1)
+    which = 0 if sizes[part] == sizes[0] else 1
+    rest = draw_outcome(drawn, 0, start[which], start[which + 1], doubles(law.count_cut), integers(law.count_alias))
+    n_vectors = (rest + LANES - 1) // LANES
+    fill_words(state, drawn, n_vectors)
+    for i in range(rest, n_vectors * LANES):
+        drawn[i] = 2**32 - 1  # below no limit
+    for pattern in range(law.n_patterns):
+        counts[pattern] = 0
+    seen = 0
+    for i in range(law.n_others):  # the likeliest first
+        if seen == rest:
+            break
+        found = _count_below(drawn, n_vectors, below[i]) if i < law.n_others - 1 else rest
+        counts[others[i]] = found - seen
+        seen = found
+    counts[law.usual] = sizes[part] - rest
 
 
-@cache
-def block_drawer():
-    """Return the routine that draws one part of a minibatch pattern by pattern, into a `BLOCK`, the values negated.
+@routine("nnnn")
+def draw_block(block, key, step, part):
+    """Draw one part of a minibatch pattern by pattern, into the `BLOCK` at an address, the values negated.
 
     The empty pattern apart, all that are present are listed in ``few``.
     """
-
-    def draw_block(block, key, step, part):
-        """Fill the counts, ``few``, where the values of each begin, and the values."""
-        space = block_at(block)
-        law = law_at(space.law)
-        invoke(space.draw_counts, block, key, step, part)
-        n_active, counts, few, begin = integers(law.n_active), integers(space.counts), integers(space.few), integers(space.begin)
-        filled = n_few = 0
-        for pattern in range(1, law.n_patterns):
-            count = counts[pattern]
-            if count:
-                few[n_few] = pattern
-                begin[n_few] = filled
-                n_few += 1
-                filled += n_active[pattern] * ((count + LANES - 1) // LANES * LANES)
-        space.n_few = n_few
-        fill_negated(words(space.state), floats(space.values), filled // LANES)
-
-    return routine(draw_block, *"nnnn")
+    space = block_at(block)
+    law = law_at(space.law)
+    invoke(space.draw_counts, block, key, step, part)
+    n_active, counts, few, begin = integers(law.n_active), integers(space.counts), integers(space.few), integers(space.begin)
+    filled = n_few = 0
+    for pattern in range(1, law.n_patterns):
+        count = counts[pattern]
+        if count:
+            few[n_few] = pattern
+            begin[n_few] = filled
+            n_few += 1
+            filled += n_active[pattern] * ((count + LANES - 1) // LANES * LANES)
+    space.n_few = n_few
+    fill_negated(words(space.state), floats(space.values), filled // LANES)

@@ -5,10 +5,10 @@ import numpy as np
 from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
 from .cell_sums import adder
-from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, cell_drawer, geometry, n_levels, n_moments
-from .pattern_law import BLOCK, block_drawer, counter, pattern_law
+from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, draw_cells, geometry, n_levels, n_moments
+from .pattern_law import BLOCK, draw_block, draw_counts, pattern_law
 from .sample_sums import accumulator
-from .sgd import MODELS, beginner, finisher, independent_trainer, shared_trainer
+from .sgd import MODELS, beginner, finisher, train_independent, train_shared
 from .streams import STATE
 from .trainer import Trainer, blocks, in_lanes, out_of_lanes
 
@@ -30,7 +30,7 @@ class Patterns(Trainer):
         law = pattern_law(tuple(chunk.density), tuple(sorted(set(self.sizes), reverse=True)))
         few = np.zeros(2**n, np.int64)
         self.block = (self._block_of_one if self.independent else self._block_of_all)(
-            n, most, law=law, draw_counts=counter(), sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),
+            n, most, law=law, draw_counts=draw_counts, sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),
             state=aligned(STATE, np.uint32), words=aligned(2 * most + LANES, np.uint32),
         )  # fmt: skip
 
@@ -61,8 +61,8 @@ class Patterns(Trainer):
     def structure(self):
         """Return the `MODELS`."""
         n, m, relu, sums = self.n, self.m, self.chunk.relu, self.n * (self.n + 1) * LANES
-        self.kernel = independent_trainer() if self.independent else shared_trainer()
-        self.drawer = block_drawer() if self.independent else cell_drawer()
+        self.kernel = train_independent if self.independent else train_shared
+        self.drawer = draw_block if self.independent else draw_cells
         return Structure(
             MODELS,
             **self.common(),
@@ -82,7 +82,7 @@ class Patterns(Trainer):
     def draw(self, step, part, model=0):
         """Draw one part of a minibatch into the block."""
         key = self.keys[model if self.independent else 0]
-        self.drawer.ctypes(self.block.address, key.ctypes.data, step, part)
+        self.drawer(self.block.address, key.ctypes.data, step, part)
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), pattern by pattern."""

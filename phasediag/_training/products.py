@@ -3,8 +3,6 @@
 Each is compiled once, by itself, and called by address, so that the kernels around them compile quickly.
 """
 
-from functools import cache
-
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -44,33 +42,24 @@ def _multiply(typing, rows, columns, out, out_at, out_row, a, a_at, a_row, a_ste
         switch(builder, builder.add(builder.mul(rows, number(COLUMNS + 1)), columns), cases, block)
         return context.get_dummy_value()
 
-    return types.void(*sig_args(13, rows, {2: out, 5: a, 9: b})), emit
+    return types.void(rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth), emit
 
 
-def sig_args(count, whole, others):
-    """Return ``count`` argument types: ``whole`` except where ``others`` says."""
-    return [others.get(i, whole) for i in range(count)]
-
-
-@cache
-def product():
-    """Return the routine out[r, q] = Σ_d a[r, d] b[d, q] for n_rows rows r and n_vectors vectors q.
+@routine("fnfnnfnnnn")
+def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows, n_vectors):
+    """Write out[r, q] = Σ_d a[r, d] b[d, q] for n_rows rows r and n_vectors vectors q.
 
     ``_row`` is the distance of a matrix's rows, ``a_step`` that of a's columns.
     """
-
-    def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows, n_vectors):
-        down, across = (n_rows + ROWS - 1) // ROWS, (n_vectors + COLUMNS - 1) // COLUMNS
-        for part in range(across):
-            q, q_stop = part * n_vectors // across, (part + 1) * n_vectors // across
-            for block in range(down):
-                r, r_stop = block * n_rows // down, (block + 1) * n_rows // down
-                _multiply(
-                    r_stop - r, q_stop - q, out, r * out_row + q * LANES, out_row, a, r * a_row, a_row, a_step, b,
-                    q * LANES, b_row, depth,
-                )  # fmt: skip
-
-    return routine(multiply, *"fnfnnfnnnn")
+    down, across = (n_rows + ROWS - 1) // ROWS, (n_vectors + COLUMNS - 1) // COLUMNS
+    for part in range(across):
+        q, q_stop = part * n_vectors // across, (part + 1) * n_vectors // across
+        for block in range(down):
+            r, r_stop = block * n_rows // down, (block + 1) * n_rows // down
+            _multiply(
+                r_stop - r, q_stop - q, out, r * out_row + q * LANES, out_row, a, r * a_row, a_row, a_step, b,
+                q * LANES, b_row, depth,
+            )  # fmt: skip
 
 
 @intrinsic
@@ -103,25 +92,21 @@ def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, rig
         switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)
         return context.get_dummy_value()
 
-    return types.void(*sig_args(13, rows, {2: sums, 5: h, 6: d, 8: e, 9: x})), emit
+    return types.void(rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors), emit
 
 
-@cache
-def outer():
-    """Return the routine that adds Σ_v h[k, v] e[i, v] + d[k, v] x[i, v] to the vectors sums[k, i], k < m and i < n.
+@routine("fffffnnnn")
+def add_outer(sums, h, d, e, x, m, n, stride, n_vectors):
+    """Add Σ_v h[k, v] e[i, v] + d[k, v] x[i, v] to the vectors sums[k, i], k < m and i < n.
 
     The matrices have rows of ``stride`` entries, ``n_vectors`` vectors of them filled.
     """
-
-    def add(sums, h, d, e, x, m, n, stride, n_vectors):
-        down, across = (m + SIDE - 1) // SIDE, (n + SIDE - 1) // SIDE
-        for block in range(down):
-            k, k_stop = block * m // down, (block + 1) * m // down
-            for part in range(across):
-                i, i_stop = part * n // across, (part + 1) * n // across
-                _add_outer(
-                    k_stop - k, i_stop - i, sums, (k * n + i) * LANES, n * LANES, h, d, k * stride, e, x, i * stride,
-                    stride, n_vectors,
-                )  # fmt: skip
-
-    return routine(add, *"fffffnnnn")
+    down, across = (m + SIDE - 1) // SIDE, (n + SIDE - 1) // SIDE
+    for block in range(down):
+        k, k_stop = block * m // down, (block + 1) * m // down
+        for part in range(across):
+            i, i_stop = part * n // across, (part + 1) * n // across
+            _add_outer(
+                k_stop - k, i_stop - i, sums, (k * n + i) * LANES, n * LANES, h, d, k * stride, e, x, i * stride,
+                stride, n_vectors,
+            )  # fmt: skip

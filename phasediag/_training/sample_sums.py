@@ -101,4 +101,4 @@ def accumulator(n, relu, by_sample):
         """Add one pattern."""
         _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
 
-    return routine(accumulate, *"ffinfnn")
+    return routine("ffinfnn")(accumulate)

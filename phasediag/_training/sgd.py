@@ -37,7 +37,7 @@ from .._compiling.vectors import (
     store_ir,
     total,
 )
-from .optimizers import STEP, move_at_ir, scalars_ir
+from .optimizers import STEP, move_ir, scalars_ir
 from .pattern_law import block_at, law_at
 
 # A chunk of models, its routines and its arrays, as the kernels below read them: average is 2/(B n); parameters, first and second
@@ -98,7 +98,7 @@ def beginner(n, m, relu):
     def begin(n_empty, again, parameters, forms, sums):
         _begin(n, m, relu, n_empty, again, parameters, forms, sums)
 
-    return routine(begin, *"nnfff")
+    return routine("nnfff")(begin)
 
 
 @intrinsic(prefer_literal=True)
@@ -122,7 +122,7 @@ def _finish(typing, n, m, adam, average, sums, importance, scalars, parameters, 
                     for j in range(1, n):
                         slope = call_ir(builder, "fma", builder.fneg(parameters[k * n + j]), both[i][j], slope)
                 places = [at(builder, array, LONG((k * n + i) * LANES)) for array in arrays]
-                move_at_ir(builder, adam, scalars, builder.fmul(average, slope), *places)
+                move_ir(builder, adam, scalars, builder.fmul(average, slope), *places)
         return context.get_dummy_value()
 
     return types.void(n, m, adam, average, sums, importance, scalars, parameters, first, second), emit
@@ -135,84 +135,77 @@ def finisher(n, m, adam):
     def finish(average, sums, importance, scalars, parameters, first, second):
         _finish(n, m, adam, average, sums, importance, scalars, parameters, first, second)
 
-    return routine(finish, types.float32, *"ffffff")
+    return routine("sffffff")(finish)
 
 
-@cache
-def shared_trainer():
-    """Return the routine that trains the `MODELS` at an address on one stream of minibatches, from step ``start`` to ``stop``."""
+@routine("nnn")
+def train_shared(models, start, stop):
+    """Train the `MODELS` at an address on one stream of minibatches, from step ``start`` to ``stop``."""
+    models = models_at(models)
+    block = block_at(models.block)
+    law = law_at(block.law)
+    n_active, counts, few = integers(law.n_active), integers(block.counts), integers(block.few)
+    n, rows = models.n, (models.m + 1) * models.n * VECTOR
+    for step in range(start, stop):
+        for part in range(block.n_blocks):
+            invoke(models.draw, models.block, models.keys, step, part)
+            for v in range(models.n_vectors):
+                parameters, sums = models.parameters + v * rows, models.sums + v * n * (n + 1) * VECTOR
+                invoke(models.begin, counts[0], part, parameters, models.forms, sums)
+                values = block.values
+                for i in range(block.n_few):
+                    pattern = few[i]
+                    k, count = n_active[pattern], counts[pattern]
+                    invoke(models.accumulate, models.forms, sums, law.order + pattern * n * 8, k, values, count, 0)
+                    values += k * count * NUMBER
+                if block.n_sorted:
+                    invoke(
+                        models.add, block.n_sorted, block.patterns, law.order, models.forms, sums, block.values,
+                        block.moments, models.corners, block.cells,
+                    )  # fmt: skip
+                if part == block.n_blocks - 1:
+                    invoke(
+                        models.finish, models.average, sums, models.importance + v * n * VECTOR,
+                        models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+                    )  # fmt: skip
 
-    def train_shared(models, start, stop):
-        """Draw each part of a minibatch once for all vectors of sixteen models."""
-        models = models_at(models)
-        block = block_at(models.block)
-        law = law_at(block.law)
-        n_active, counts, few = integers(law.n_active), integers(block.counts), integers(block.few)
-        n, rows = models.n, (models.m + 1) * models.n * VECTOR
-        for step in range(start, stop):
-            for part in range(block.n_blocks):
-                invoke(models.draw, models.block, models.keys, step, part)
-                for v in range(models.n_vectors):
-                    parameters, sums = models.parameters + v * rows, models.sums + v * n * (n + 1) * VECTOR
-                    invoke(models.begin, counts[0], part, parameters, models.forms, sums)
-                    values = block.values
+
+@routine("nnn")
+def train_independent(models, start, stop):
+    """Train the `MODELS` at an address, each on its own stream, from step ``start`` to ``stop``.
+
+    The samples of one model after another are added up, lanes being samples; then sixteen models move at once.
+    """
+    models = models_at(models)
+    block = block_at(models.block)
+    law = law_at(block.law)
+    n_active, counts = integers(law.n_active), integers(block.counts)
+    few, begin = integers(block.few), integers(block.begin)
+    forms, sums, partial = floats(models.forms), floats(models.sums), floats(models.partial)
+    n, rows = models.n, (models.m + 1) * models.n * VECTOR
+    entries = n * (n + 1) * LANES
+    for step in range(start, stop):
+        for v in range(models.n_vectors):
+            parameters = models.parameters + v * rows
+            invoke(models.begin, 0, 0, parameters, models.forms, models.sums)
+            for lane in range(LANES):
+                for entry in range(entries):
+                    partial[entry] = 0
+                n_empty = 0
+                for part in range(block.n_blocks):
+                    invoke(models.draw, models.block, models.keys + (v * LANES + lane) * 16, step, part)
+                    n_empty += counts[0]
                     for i in range(block.n_few):
                         pattern = few[i]
-                        k, count = n_active[pattern], counts[pattern]
-                        invoke(models.accumulate, models.forms, sums, law.order + pattern * n * 8, k, values, count, 0)
-                        values += k * count * NUMBER
-                    if block.n_sorted:
                         invoke(
-                            models.add, block.n_sorted, block.patterns, law.order, models.forms, sums, block.values,
-                            block.moments, models.corners, block.cells,
+                            models.accumulate, models.forms, models.partial, law.order + pattern * n * 8,
+                            n_active[pattern], block.values + begin[i] * NUMBER, counts[pattern], lane,
                         )  # fmt: skip
-                    if part == block.n_blocks - 1:
-                        invoke(
-                            models.finish, models.average, sums, models.importance + v * n * VECTOR,
-                            models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
-                        )  # fmt: skip
-
-    return routine(train_shared, *"nnn")
-
-
-@cache
-def independent_trainer():
-    """Return the routine that trains the `MODELS` at an address, each on its own stream, from step ``start`` to ``stop``."""
-
-    def train_independent(models, start, stop):
-        """Add up the samples of one model after another, lanes being samples, then move sixteen models at once."""
-        models = models_at(models)
-        block = block_at(models.block)
-        law = law_at(block.law)
-        n_active, counts = integers(law.n_active), integers(block.counts)
-        few, begin = integers(block.few), integers(block.begin)
-        forms, sums, partial = floats(models.forms), floats(models.sums), floats(models.partial)
-        n, rows = models.n, (models.m + 1) * models.n * VECTOR
-        entries = n * (n + 1) * LANES
-        for step in range(start, stop):
-            for v in range(models.n_vectors):
-                parameters = models.parameters + v * rows
-                invoke(models.begin, 0, 0, parameters, models.forms, models.sums)
-                for lane in range(LANES):
-                    for entry in range(entries):
-                        partial[entry] = 0
-                    n_empty = 0
-                    for part in range(block.n_blocks):
-                        invoke(models.draw, models.block, models.keys + (v * LANES + lane) * 16, step, part)
-                        n_empty += counts[0]
-                        for i in range(block.n_few):
-                            pattern = few[i]
-                            invoke(
-                                models.accumulate, models.forms, models.partial, law.order + pattern * n * 8,
-                                n_active[pattern], block.values + begin[i] * NUMBER, counts[pattern], lane,
-                            )  # fmt: skip
-                    for row in range(0, entries, LANES):
-                        sums[row + lane] = total(load(partial, row))
-                    for row in range(n * LANES + lane, entries, (n + 1) * LANES):
-                        sums[row] += n_empty * (max(forms[row], float32(0.0)) if models.relu else forms[row])
-                invoke(
-                    models.finish, models.average, models.sums, models.importance + v * n * VECTOR,
-                    models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
-                )  # fmt: skip
-
-    return routine(train_independent, *"nnn")
+                for row in range(0, entries, LANES):
+                    sums[row + lane] = total(load(partial, row))
+                for row in range(n * LANES + lane, entries, (n + 1) * LANES):
+                    sums[row] += n_empty * (max(forms[row], float32(0.0)) if models.relu else forms[row])
+            invoke(
+                models.finish, models.average, models.sums, models.importance + v * n * VECTOR,
+                models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+            )  # fmt: skip

@@ -6,8 +6,6 @@ y. Models share the samples, so that lists of active features are read once for 
 the number of features. Outputs are taken block by block, so that the rows of C and R of a block stay in the cache.
 """
 
-from functools import cache
-
 import numpy as np
 
 from .._compiling.jit import integers
@@ -35,45 +33,40 @@ def block_width(n):
     return int(-(-n // -(-n // most)))
 
 
-@cache
-def batched_trainer():
-    """Return the routine that trains the `MODELS` at an address from step ``start`` to ``stop``."""
-
-    def train_batched(models, start, stop):
-        """Add up the samples of a minibatch for sixteen models after another, block by block of outputs."""
-        models = models_at(models)
-        lists = lists_at(models.lists)
-        n, m, width, padded, n_parts = models.n, models.m, models.width, models.padded, models.n_parts
-        rows, block_size = (m + 1) * padded * VECTOR, (n + 1) * width * VECTOR
-        sums, sizes = floats(models.sums), integers(lists.sizes)
-        for step in range(start, stop):
-            for v in range(models.n_vectors):
-                weights = models.parameters + v * rows
-                for entry in range(padded * (n + 1) * LANES):
-                    sums[entry] = 0
-                for part in range(n_parts):
-                    if v == 0 or n_parts > 1:
-                        invoke(models.draw, models.lists, models.keys, step, part)
-                    n_empty = sizes[part] - lists.n_samples
-                    for first in range(0, padded, width):
-                        own, own_sums = weights + first * VECTOR, models.sums + first // width * block_size
-                        invoke(models.product, models.forms, width, weights, 1, padded, own, padded, m, n)
-                        invoke(models.prepare, n, first, n_empty, own + m * padded * VECTOR, models.forms, own_sums)
-                        invoke(
-                            models.add, models.forms, own_sums, n * width * LANES, lists.dense + first * sizes[0] * NUMBER,
-                            lists.entry_row, lists.values, lists.starts, lists.n_samples,
-                        )  # fmt: skip
-                slopes = models.gradient
-                invoke(
-                    models.weigh, n, models.average, models.importance + v * padded * VECTOR, models.sums,
-                    slopes + m * padded * VECTOR,
-                )  # fmt: skip
+@routine("nnn")
+def train_batched(models, start, stop):
+    """Train the `MODELS` at an address from step ``start`` to ``stop``."""
+    models = models_at(models)
+    lists = lists_at(models.lists)
+    n, m, width, padded, n_parts = models.n, models.m, models.width, models.padded, models.n_parts
+    rows, block_size = (m + 1) * padded * VECTOR, (n + 1) * width * VECTOR
+    sums, sizes = floats(models.sums), integers(lists.sizes)
+    for step in range(start, stop):
+        for v in range(models.n_vectors):
+            weights = models.parameters + v * rows
+            for entry in range(padded * (n + 1) * LANES):
+                sums[entry] = 0
+            for part in range(n_parts):
+                if v == 0 or n_parts > 1:
+                    invoke(models.draw, models.lists, models.keys, step, part)
+                n_empty = sizes[part] - lists.n_samples
                 for first in range(0, padded, width):
-                    own_sums = models.sums + first // width * block_size
-                    invoke(models.product, slopes + first * VECTOR, padded, weights, padded, 1, own_sums, width, n, m)
-                invoke(
-                    models.move, models.scalars + step * STEP, slopes, weights, models.first + v * rows,
-                    models.second + v * rows, rows // VECTOR,
-                )  # fmt: skip
-
-    return routine(train_batched, *"nnn")
+                    own, own_sums = weights + first * VECTOR, models.sums + first // width * block_size
+                    invoke(models.product, models.forms, width, weights, 1, padded, own, padded, m, n)
+                    invoke(models.prepare, n, first, n_empty, own + m * padded * VECTOR, models.forms, own_sums)
+                    invoke(
+                        models.add, models.forms, own_sums, n * width * LANES, lists.dense + first * sizes[0] * NUMBER,
+                        lists.entry_row, lists.values, lists.starts, lists.n_samples,
+                    )  # fmt: skip
+            slopes = models.gradient
+            invoke(
+                models.weigh, n, models.average, models.importance + v * padded * VECTOR, models.sums,
+                slopes + m * padded * VECTOR,
+            )  # fmt: skip
+            for first in range(0, padded, width):
+                own_sums = models.sums + first // width * block_size
+                invoke(models.product, slopes + first * VECTOR, padded, weights, padded, 1, own_sums, width, n, m)
+            invoke(
+                models.move, models.scalars + step * STEP, slopes, weights, models.first + v * rows,
+                models.second + v * rows, rows // VECTOR,
+            )  # fmt: skip

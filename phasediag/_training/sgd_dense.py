@@ -9,8 +9,6 @@ five products of m n multiplications per sample. Samples are taken tile by tile,
 in blocks that stay in registers.
 """
 
-from functools import cache
-
 from numba import float32
 
 from .._compiling.jit import integers
@@ -46,84 +44,70 @@ MODELS, models_at = layout(
 )
 
 
-@cache
-def tile_drawer():
-    """Return the routine that draws a tile of a minibatch, float32 (n, STRIDE): features by samples."""
-
-    def draw_tile(models, key, step, tile, x):
-        """Fill a row of samples at ``x`` for each feature."""
-        models = models_at(models)
-        most, scale, state = words(models.most), floats(models.scale), words(models.state)
-        seed_state(integers(key), step, tile, state)
-        for j in range(models.n):
-            fill_features(state, floats(x), j * STRIDE, TILE // LANES, most[j], scale[j])
-
-    return routine(draw_tile, *"nnnnn")
+@routine("nnnnn")
+def draw_tile(models, key, step, tile, x):
+    """Draw a tile of a minibatch at the address ``x``, float32 (n, STRIDE): features by samples."""
+    models = models_at(models)
+    most, scale, state = words(models.most), floats(models.scale), words(models.state)
+    seed_state(integers(key), step, tile, state)
+    for j in range(models.n):
+        fill_features(state, floats(x), j * STRIDE, TILE // LANES, most[j], scale[j])
 
 
-@cache
-def errors():
-    """Return the routine that turns outputs in ``e``, bias not yet added, into weighted errors, and adds them up."""
-
-    def subtract(n, relu, bias, importance, n_samples, n_padded, x, e, sums):
-        whole = n_samples // LANES * LANES
-        for i in range(n):
-            b, weight, own = bias[i], importance[i], i * LANES
-            added = load(sums, own)
-            for at in range(i * STRIDE, i * STRIDE + whole, LANES):
-                output = load(e, at) + splat(b)
-                error = splat(weight) * (output - load(x, at))
-                if relu:
-                    error = where_positive(output, error)
-                store(e, at, error)
-                added = added + error
-            store(sums, own, added)
-            for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
-                output = e[at] + b
-                passes = at < i * STRIDE + n_samples and (output > 0 or not relu)
-                e[at] = weight * (output - x[at]) if passes else float32(0.0)
-                sums[own] += e[at]
-
-    return routine(subtract, *"nnffnnfff")
+@routine("nnffnnfff")
+def subtract(n, relu, bias, importance, n_samples, n_padded, x, e, sums):
+    """Turn the outputs in ``e`` (n, STRIDE), bias not yet added, into weighted errors, and add them to ``sums`` (n, 16)."""
+    whole = n_samples // LANES * LANES
+    for i in range(n):
+        b, weight, own = bias[i], importance[i], i * LANES
+        added = load(sums, own)
+        for at in range(i * STRIDE, i * STRIDE + whole, LANES):
+            output = load(e, at) + splat(b)
+            error = splat(weight) * (output - load(x, at))
+            if relu:
+                error = where_positive(output, error)
+            store(e, at, error)
+            added = added + error
+        store(sums, own, added)
+        for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
+            output = e[at] + b
+            passes = at < i * STRIDE + n_samples and (output > 0 or not relu)
+            e[at] = weight * (output - x[at]) if passes else float32(0.0)
+            sums[own] += e[at]
 
 
-@cache
-def dense_trainer():
-    """Return the routine that trains the `MODELS` at an address from step ``start`` to ``stop``."""
-
-    def train_dense(place, start, stop):
-        """Take one model after another, tile by tile of its samples."""
-        models = models_at(place)
-        n, m, width, batch_size = models.n, models.m, models.width, models.batch_size
-        sums, gradient = floats(models.sums), floats(models.gradient)
-        rows = (m + 1) * width * NUMBER
-        h, e, d = models.h, models.e, models.d
-        n_tiles = (batch_size + TILE - 1) // TILE
-        for step in range(start, stop):
-            for model in range(models.n_models):
-                weights = models.parameters + model * rows
-                for entry in range((m + 1) * n * LANES):
-                    sums[entry] = 0
-                for tile in range(n_tiles):
-                    n_samples = min(TILE, batch_size - tile * TILE)
-                    vectors = (n_samples + LANES - 1) // LANES
-                    x = models.x + tile % models.room * n * STRIDE * NUMBER
-                    if model == 0 or models.key_step or n_tiles > models.room:
-                        invoke(models.draw, place, models.keys + model * models.key_step, step, tile, x)
-                    invoke(models.product, h, STRIDE, weights, width, 1, x, STRIDE, n, m, vectors)
-                    invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
-                    invoke(
-                        models.errors, n, models.relu, weights + m * width * NUMBER, models.importance + model * n * NUMBER,
-                        n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
-                    )  # fmt: skip
-                    invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
-                    invoke(models.outer, models.sums, h, d, e, x, m, n, STRIDE, vectors)
-                for k in range(m + 1):
-                    for i in range(n):
-                        gradient[k * width + i] = models.average * total(load(sums, (k * n + i) * LANES))
+@routine("nnn")
+def train_dense(place, start, stop):
+    """Train the `MODELS` at an address from step ``start`` to ``stop``."""
+    models = models_at(place)
+    n, m, width, batch_size = models.n, models.m, models.width, models.batch_size
+    sums, gradient = floats(models.sums), floats(models.gradient)
+    rows = (m + 1) * width * NUMBER
+    h, e, d = models.h, models.e, models.d
+    n_tiles = (batch_size + TILE - 1) // TILE
+    for step in range(start, stop):
+        for model in range(models.n_models):
+            weights = models.parameters + model * rows
+            for entry in range((m + 1) * n * LANES):
+                sums[entry] = 0
+            for tile in range(n_tiles):
+                n_samples = min(TILE, batch_size - tile * TILE)
+                vectors = (n_samples + LANES - 1) // LANES
+                x = models.x + tile % models.room * n * STRIDE * NUMBER
+                if model == 0 or models.key_step or n_tiles > models.room:
+                    invoke(models.draw, place, models.keys + model * models.key_step, step, tile, x)
+                invoke(models.product, h, STRIDE, weights, width, 1, x, STRIDE, n, m, vectors)
+                invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
                 invoke(
-                    models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
-                    models.second + model * rows, rows // VECTOR,
+                    models.errors, n, models.relu, weights + m * width * NUMBER, models.importance + model * n * NUMBER,
+                    n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
                 )  # fmt: skip
-
-    return routine(train_dense, *"nnn")
+                invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
+                invoke(models.outer, models.sums, h, d, e, x, m, n, STRIDE, vectors)
+            for k in range(m + 1):
+                for i in range(n):
+                    gradient[k * width + i] = models.average * total(load(sums, (k * n + i) * LANES))
+            invoke(
+                models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
+                models.second + model * rows, rows // VECTOR,
+            )  # fmt: skip

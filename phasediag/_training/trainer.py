@@ -69,4 +69,4 @@ class Trainer:
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
-        self.kernel.ctypes(self.models.address, start, stop)
+        self.kernel(self.models.address, start, stop)
