@@ -70,7 +70,7 @@ def test_xarray_reads_the_store(filled):
 
 def test_only_what_is_missing_is_trained(filled, monkeypatch):
     """From a store with holes, the holes alone are filled, with the bits they had."""
-    from phasediag import trained
+    from phasediag import trained_diagram
 
     path, diagram = filled
     group = zarr.open_group(path, mode="r+")
@@ -83,8 +83,8 @@ def test_only_what_is_missing_is_trained(filled, monkeypatch):
         begun.append((portion.row, portion.replicate))
         return train_portion(portion, stopped)
 
-    train_portion = trained.train_portion
-    monkeypatch.setattr(trained, "train_portion", noted)
+    train_portion = trained_diagram.train_portion
+    monkeypatch.setattr(trained_diagram, "train_portion", noted)
     assert same(diagram, trained_phase_diagram(2, 1, **SMALL, store=path))
     assert sorted(begun) == [(2, 1), (4, 5)]
 
