@@ -122,8 +122,16 @@ def test_only_trained_diagrams_are_validated():
         validate_trained(None)
 
 
-def test_validate_on_the_command_line(run, tmp_path):
+def test_validate_on_the_command_line(run, tmp_path, monkeypatch):
     """Text on the terminal; the report as text, JSON and picture; bad endings refused before the work."""
+    reports = {}
+
+    def once(**options):
+        key = str(sorted(options.items()))
+        reports[key] = reports.get(key) or validate(**options)
+        return reports[key]
+
+    monkeypatch.setattr("phasediag.validation.validate", once)
     options = ("validate", "--importance", "0.1:10:9", "--density", "0.02:1:9", "--n-seeds", 4, "--n-steps", 1500)
     options = (*options, "--learning-rate", 0.003, "--seed", 3, "--n-samples", 3000, "--no-curves")
     code, out, err = run(*options, "--output", tmp_path / "report.txt")
@@ -132,5 +140,6 @@ def test_validate_on_the_command_line(run, tmp_path):
     assert code == 0 and json.loads(out) == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     code, _, _ = run(*options, "--output", tmp_path / "report.png")
     assert code == 0 and (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert len(reports) == 1
     code, _, err = run("validate", "--output", tmp_path / "report.doc")
     assert code == 2 and "output must end in" in err
