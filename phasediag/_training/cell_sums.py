@@ -39,7 +39,7 @@ class _Pattern:
     """Emits the code for one pattern: its arrays, and one method for each stage."""
 
     def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
-        """Take the `PATTERN`'s numbers by name, and the addresses of arrays as of `adder` for all patterns."""
+        """Take the `PATTERN`'s numbers by name, and the addresses of arrays as of `cell_adder` for all patterns."""
         self.builder, self.k, self.n, self.relu = builder, k, LONG(n), relu
         self.n_cells, self.values, self.order, self.forms, self.sums = fields["n_cells"], values, order, forms, sums
         self.moments, self.corners, self.cells = (
@@ -167,7 +167,7 @@ def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, 
 
 
 @cache
-def adder(n, relu):
+def cell_adder(n, relu):
     """Return the routine that adds the ``n_sorted`` patterns of `draw_cells` to the sums of sixteen models of n features.
 
     ``forms`` holds the rows C_i0 … C_i,n−1, b_i with C = I − G; ``sums`` gets Σ e y_0 … Σ e y_n−1, Σ e.

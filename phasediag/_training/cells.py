@@ -98,21 +98,21 @@ def _most_ir(builder, words):
 
 
 @intrinsic
-def _halve(typing, state, held, count, levels):
+def _halve(typing, state, per_cell, count, levels):
     """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
 
     def emit(context, builder, sig, args):
         """Emit the halvings one after another, vector by vector of cells."""
-        held = pointer(context, builder, sig.args[1], args[1], to=WORDS)
+        per_cell = pointer(context, builder, sig.args[1], args[1], to=WORDS)
         one, full = constant(1, WORDS), constant(32, WORDS)
         whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
-        builder.store(whole, held, align=4)
+        builder.store(whole, per_cell, align=4)
         generating = generators(context, builder, sig.args[0], args[0])
         with generating as drawn, cgutils.for_range(builder, args[3]) as level:
             n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
             with cgutils.for_range(builder, n_vectors) as loop:
                 v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
-                counts = builder.load(at(builder, held, v), align=4)
+                counts = builder.load(at(builder, per_cell, v), align=4)
                 ones, left = variables(builder, [constant(0, WORDS), counts])
                 n_rounds = builder.lshr(builder.add(_most_ir(builder, counts), LONG(31)), LONG(5))
                 with cgutils.for_range(builder, n_rounds):  # as many random bits as samples, in words of 32
@@ -127,20 +127,20 @@ def _halve(typing, state, held, count, levels):
                 for half in range(2):
                     lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
                     mixed = builder.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes))
-                    builder.store(mixed, at(builder, held, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
+                    builder.store(mixed, at(builder, per_cell, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
         return context.get_dummy_value()
 
-    return types.void(state, held, types.int64, types.int64), emit
+    return types.void(state, per_cell, types.int64, types.int64), emit
 
 
 @intrinsic
-def _fill_cells(typing, state, k, levels, held, first, lattice, corner, row, multiple, values, place, moments, known):
+def _fill_cells(typing, state, k, levels, per_cell, first, lattice, corner, row, multiple, values, place, moments, known):
     """Draw the samples of sixteen cells, one per lane, and return how many: rows of k vectors, NaN beyond a cell's number.
 
     Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y. The number of rows is a ``multiple``.
     """
     whole = types.int64
-    sig = whole(state, whole, whole, held, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+    sig = whole(state, whole, whole, per_cell, whole, lattice, whole, whole, whole, values, whole, moments, whole)
 
     def emit(context, builder, sig, args):
         """Emit the loop over rows for each number of active features."""
@@ -233,7 +233,7 @@ def draw_cells(block, key, step, part):
     n_active, counts, few = integers(law.n_active), integers(space.counts), integers(space.few)
     levels_of, starts, most = integers(space.levels), integers(space.starts), integers(space.sizes)[0] + 1
     state, values, moments = words(space.state), floats(space.values), floats(space.moments)
-    cells, held, lattice = integers(space.cells), words(space.held), words(space.lattice)
+    cells, per_cell, lattice = integers(space.cells), words(space.per_cell), words(space.lattice)
     n_few = n_sorted = filled = known = listed = 0
     for pattern in range(1, law.n_patterns):
         count, k = counts[pattern], n_active[pattern]
@@ -257,16 +257,16 @@ def draw_cells(block, key, step, part):
         at_corners = 2 * (k * (MOST_LEVELS + 1) + levels)
         row.n_active, row.n_cells, row.moments, row.corners, row.cells = k, n_cells, known, starts[at_corners], listed
         row.values = filled
-        _halve(state, held, count, levels)
+        _halve(state, per_cell, count, levels)
         multiple, group = (ROUND, (k + 1) * (k + 2) // 2) if k > 1 else (1, 6)
         for first in range(0, n_cells, LANES):
             if k > 1:
                 for cell in range(first, min(first + LANES, n_cells)):
-                    cells[listed] = (held[cell] + ROUND - 1) // ROUND
+                    cells[listed] = (per_cell[cell] + ROUND - 1) // ROUND
                     cells[listed + 1] = filled + cell - first
                     listed += 2
             row.n_rows = _fill_cells(
-                state, k, levels, held, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
+                state, k, levels, per_cell, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
                 filled, moments, known,
             )  # fmt: skip
             if k == 1:

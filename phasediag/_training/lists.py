@@ -23,7 +23,7 @@ from .._compiling.vectors import (
 from .pattern_law import draw_outcome
 from .streams import advance_ir, fill_negated, fill_words, generators, seed_state
 
-BLOCK = 1024  # samples drawn together
+LIST_BLOCK = 1024  # samples drawn together
 WAYS = 4  # counters of samples with equally many active features: one alone would wait for its own last change
 RARE = 0.02  # mean density up to which samples are chosen feature by feature
 BITS = 32  # features whose activity one word of a sample tells

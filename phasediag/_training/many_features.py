@@ -7,7 +7,7 @@ import numpy as np
 from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
 from . import batched, sgd_batched, sgd_dense
-from .lists import BITS, BLOCK, LISTS, RARE, WAYS, draw_lists
+from .lists import BITS, LIST_BLOCK, LISTS, RARE, WAYS, draw_lists
 from .optimizers import mover
 from .pattern_law import alias_table, binomial_law
 from .products import add_outer, multiply
@@ -110,7 +110,7 @@ class Batched(Trainer):
         rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
         self.parameters = in_lanes(rows.reshape(self.n_models, -1))
         self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
-        self.sizes = blocks(chunk.batch_size, BLOCK)
+        self.sizes = blocks(chunk.batch_size, LIST_BLOCK)
         self.lists = self._lists(n, self.width, int(self.sizes[0]), int(self.sizes[-1]))
 
     def _lists(self, n, width, most, least):

@@ -41,7 +41,7 @@ LAW, law_at = layout("n_patterns n_active order usual n_others others below coun
 # `draw_cells`, which says what they are.
 BLOCK, block_at = layout(
     "law draw_counts sizes n_blocks state words counts values few begin n_few"
-    " levels starts lattice patterns moments cells held n_sorted"
+    " levels starts lattice patterns moments cells per_cell n_sorted"
 )
 
 

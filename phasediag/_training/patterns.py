@@ -4,7 +4,7 @@ import numpy as np
 
 from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
-from .cell_sums import adder
+from .cell_sums import cell_adder
 from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, draw_cells, geometry, n_levels, n_moments
 from .pattern_law import BLOCK, draw_block, draw_counts, pattern_law
 from .sample_sums import accumulator
@@ -51,7 +51,7 @@ class Patterns(Trainer):
             moments=aligned(n_moments(min(n, MOST_ACTIVE)) * LANES * groups),
             patterns=np.zeros(n_patterns, PATTERN),
             cells=np.zeros(2 * LANES * groups, np.int64),
-            held=aligned(2**MOST_LEVELS, np.int32),
+            per_cell=aligned(2**MOST_LEVELS, np.int32),
             levels=n_levels(n, most),
             starts=starts,
             lattice=lattice,
@@ -71,7 +71,7 @@ class Patterns(Trainer):
             draw=self.drawer,
             begin=beginner(n, m, relu),
             accumulate=accumulator(n, relu, self.independent),
-            add=adder(n, relu),
+            add=cell_adder(n, relu),
             finish=finisher(n, m, self.adam),
             corners=geometry()[1],
             forms=aligned(sums),
