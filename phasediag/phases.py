@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._arguments import real_array
 from .order_parameters import directions_of, feature_norm, weight_matrices
@@ -62,7 +63,7 @@ class Phase:
         return self.name
 
 
-def classify(weights, *, tolerance=TOLERANCE):
+def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     """Name the phase of a weight matrix by its interference graph.
 
     Nodes are the represented features (‖W_i‖ above ``tolerance``), edges join features whose directions have a cosine
