@@ -114,15 +114,6 @@ def whole_number(name: str, value: Any, least: int, most: int | None = None) -> 
     return int(value)
 
 
-def as_rate(name, value, least):
-    """Return a finite float: positive if ``least`` is None, else ≥ ``least``."""
-    domain = "positive and finite" if least is None else f"finite and ≥ {least}"
-    array = real_array(name, value, domain, lambda x: x > 0 if least is None else x >= least)
-    if array.ndim:
-        raise ValueError(f"{name} must be a number, got shape {array.shape}")
-    return float(array)
-
-
 def as_flag(name, value):
     """Return a bool."""
     if not isinstance(value, bool | np.bool_):
@@ -204,5 +195,6 @@ def _cgroup_shares(root):
 
 
 def _short(value):
+    """What a message shows of a value."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else text[:57] + "..."

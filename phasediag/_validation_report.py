@@ -84,6 +84,7 @@ def disagreements(validation):
 
 
 def _head(validation):
+    """What was trained."""
     trained = validation.trained
     options = trained.trained.options
     return [
@@ -97,6 +98,7 @@ def _head(validation):
 
 
 def _losses(validation):
+    """The table of the tests by samples."""
     width = max(len(test.name) for test in validation.tests)
     yield f"{'Exact losses against samples':<{width}}  number   rms z   mean z  max |z|   p: scatter    bias  largest"
     for test in validation.tests:
@@ -110,6 +112,7 @@ def _losses(validation):
 
 
 def _phases(validation):
+    """The table of agreement, and how far losses lie above the global minimum."""
     trained = validation.trained
     cell = max(_spacing(trained.importance), _spacing(trained.density))
     yield "Trained phases (best model of each cell) against the theories"
@@ -133,6 +136,7 @@ def _phases(validation):
 
 
 def _causes(validation):
+    """The table of causes, and the cells away from boundaries that differ."""
     attribution, away = validation.attribution, validation.agreements["global"].away
     best = attribution.of_cells("cause")
     yield f"{'Why models differ from the global theory':<42}  {'cells':>6}  {'of these away':>13}  {'models':>7}"
@@ -152,6 +156,7 @@ def _causes(validation):
 
 
 def _reason(row):
+    """The cause of one of the `disagreements` in words."""
     minimum, above = row["minimum"] or "no minimum", row["minimum_above_global"]
     place = f"{minimum}, {100 * above:.3g} % above the global one" if above > SAME_LOSS else f"the global one, {minimum}"
     return {
@@ -163,8 +168,10 @@ def _reason(row):
 
 
 def _spacing(axis):
+    """Decades between neighbouring cells; NaN for one."""
     return float(np.mean(np.diff(np.log10(axis)))) if axis.size > 1 else float("nan")
 
 
 def _quantiles(values, levels):
+    """A list of float, empty where there are no values."""
     return [float(x) for x in np.quantile(values, levels)] if values.size else []

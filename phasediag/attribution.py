@@ -111,6 +111,7 @@ def _descend(points, n_hidden, importance, density, relu, n_threads):
     """The ends of exact descents, in the order of their starts; each is computed by itself, whatever the threads."""
 
     def part(k):
+        """The ends of the descents from start k on."""
         rows = slice(k, k + AT_ONCE)
         return settle(points[rows], n_hidden, importance[rows], density[rows], relu=relu, radius=0.1)
 

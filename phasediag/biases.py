@@ -166,6 +166,7 @@ def _exceeding(gram, density):
     lowest = np.where(gram > 0, 0, reach).sum(axis=-1)
 
     def exceeds(threshold):
+        """Bound of P(z > threshold) for every output."""
         cells = np.floor(lowest + threshold / cell)
         found = np.take_along_axis(above, np.clip(cells, 0, n_cells).astype(int), 0)
         return np.where(cells < 0, 1.0, found)

@@ -225,6 +225,7 @@ def configurations(n_features: int, n_hidden: int, *, activation: str = "relu") 
 
 @lru_cache(maxsize=64)
 def _configurations(n_features, n_hidden, activation):
+    """The table of `configurations`."""
     table = []
     shared = n_features - n_hidden  # every dropped feature and every simplex saves one dimension
     for extra_size in range(n_features + 1):  # 0: not represented
@@ -274,6 +275,7 @@ def _simplex(size):
 
 @lru_cache(maxsize=1024)
 def _symbolic_loss(configuration):
+    """The sympy expression of `Configuration.symbolic_loss`."""
     from .symbolic import DENSITY, simplex_gram, symbolic_expected_loss
 
     gram = simplex_gram(configuration.n_features, configuration.groups, [1] * configuration.n_features)

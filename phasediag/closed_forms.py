@@ -75,12 +75,14 @@ class ClosedForm:
 
     @cached_property
     def _corners(self):
+        """Every corner with its sign at the reference point, pairs; none when linear."""
         if self.configuration.activation == "linear":
             return ()
         return tuple((corner, _sign(corner, self.reference)) for corner in _corners(self.configuration))
 
     @cached_property
     def _signed_corners(self):
+        """A function of scales and biases: every corner times its sign, not negative in the chamber."""
         return sympy.lambdify(tuple(self.reference), [sign * corner for corner, sign in self._corners], "numpy")
 
     def holds(self, values: Values) -> bool | NDArray[np.bool_]:
@@ -174,6 +176,7 @@ def _symbols(configuration):
 
 
 def _gram(configuration):
+    """WᵀW of the configuration with free scales, a sympy matrix."""
     return simplex_gram(configuration.n_features, configuration.groups, _symbols(configuration)[0])
 
 
@@ -188,6 +191,7 @@ def _corners(configuration):
 
 
 def _sign(corner, reference):
+    """−1, 0 or 1."""
     return int(sympy.sign(corner.subs(reference)))
 
 

@@ -99,6 +99,7 @@ def frozen_boundaries(
 
 @lru_cache(maxsize=32)
 def _solve(n_features, n_hidden, activation):
+    """The boundaries and triple points of `frozen_boundaries`."""
     table = configurations(n_features, n_hidden, activation=activation)
     losses = [sympy.expand(c.symbolic_loss()) for c in table]
     boundaries, points = [], {}
@@ -111,8 +112,8 @@ def _solve(n_features, n_hidden, activation):
                         phases=(table[a].name, table[b].name),
                         patterns=(table[a].pattern, table[b].pattern),
                         equation=equation,
-                        importance=_ordered(end[0] for end in ends),
-                        density=_ordered(end[1] for end in ends),
+                        importance=tuple(sorted(end[0] for end in ends)),
+                        density=tuple(sorted(end[1] for end in ends)),
                     )
                 )
                 for importance, density in ends:
@@ -174,8 +175,3 @@ def _lowest_parts(curve, parameter, end, a, losses):
         values = [float(loss.subs({IMPORTANCE: importance, DENSITY: density})) for loss in losses]
         if values[a] <= min(values) + 1e-12 * abs(values[a]):
             yield tuple(tuple(sympy.limit(c, parameter, x, "-" if x == high else "+") for c in curve) for x in (low, high))
-
-
-def _ordered(ends):
-    low, high = ends
-    return (low, high) if low <= high else (high, low)

@@ -68,12 +68,11 @@ def overall_p_value(tests: Iterable[SamplingTest]) -> float:
 def closed_form_test(diagram, n_samples, generator):
     """Test the closed form of every frozen configuration at every cell of a diagram."""
     table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
-    rows = []
-    for importance, density, model, _ in _points(diagram):
-        for configuration in table:
-            exact = float(configuration.expected_loss(importance, density))
-            weights, bias = configuration.weights, configuration.bias(density)
-            rows.append((importance, density, exact, *sampled_loss(model, weights, bias, n_samples, generator)))
+    rows = [
+        (i, p, float(one.expected_loss(i, p)), *sampled_loss(model, one.weights, one.bias(p), n_samples, generator))
+        for i, p, model, _ in _points(diagram)
+        for one in table
+    ]
     return SamplingTest("closed forms of the frozen configurations", *np.array(rows).T)
 
 
@@ -81,9 +80,8 @@ def lowest_test(diagram, name, n_samples, generator):
     """Test the exact loss at the weights of lowest loss of every cell of a diagram."""
     rows = []
     for importance, density, model, cell in _points(diagram):
-        weights, bias = diagram.weights[cell], diagram.bias[cell]
-        exact = expected_loss(model, weights, bias)
-        rows.append((importance, density, exact, *sampled_loss(model, weights, bias, n_samples, generator)))
+        found = diagram.weights[cell], diagram.bias[cell]
+        rows.append((importance, density, expected_loss(model, *found), *sampled_loss(model, *found, n_samples, generator)))
     return SamplingTest(name, *np.array(rows).T)
 
 

@@ -138,6 +138,7 @@ def congruent(one: ArrayLike, other: ArrayLike, *, tolerance: float = SAME_PRODU
     order: list[int] = []
 
     def extend():
+        """Whether the order begun can be completed."""
         i = len(order)
         if i == len(first):
             return True
@@ -184,9 +185,11 @@ def settle(start: Floats, energy: str, generator: np.random.Generator) -> Floats
 
 
 def _descend(start, energy):
+    """Where a BFGS descent ends, unit vectors as columns."""
     from scipy.optimize import minimize
 
     def flat(x):
+        """Energy and gradient, shape (size,), of flat points."""
         value, gradient = energy_and_gradient(x.reshape(start.shape), energy)
         return value, gradient.ravel()
 
@@ -196,6 +199,7 @@ def _descend(start, energy):
 
 
 def _configuration(level):
+    """The SphereConfiguration of all minima of one energy: (energy, gradient_norm, points) of each."""
     value, gradient_norm, points = level[0]
     return SphereConfiguration(
         points=upright(points),
@@ -207,6 +211,7 @@ def _configuration(level):
 
 
 def _gram(name, value):
+    """Products of the columns scaled to unit length, shape (n_points, n_points)."""
     directions = real_array(name, value)
     if directions.ndim != 2:
         raise ValueError(f"{name} must have shape (n_dimensions, n_points), got {directions.shape}")

@@ -186,6 +186,7 @@ def _vertices(weights, bias, chamber):
 
 
 def _is_positive(corner, chamber):
+    """Whether a·v + b > 0 in the chamber of a reference point, pairs of symbol and value."""
     positive = corner.subs(chamber) > 0
     if positive not in (True, False):
         raise ValueError(f"at must give a value to every free parameter, got none that decides the sign of {corner}")

@@ -118,6 +118,7 @@ def _by_active(model, weights, bias):
 
 
 def _relu_parts(model, weights, bias):
+    """Benefit, interference and bias of every feature, each (…, n_features): where at most one feature is active."""
     inactive, own = 1 - model.feature_density, np.eye(model.n_features)
     alone = model.feature_density * np.prod(np.where(own, 1.0, inactive), axis=-1)
     gram, bias = np.swapaxes(weights, -1, -2) @ weights, bias[..., None]
@@ -134,6 +135,7 @@ def _relu_parts(model, weights, bias):
 
 
 def _linear_parts(model, weights, bias):
+    """As `_relu_parts`, of the linear model's whole loss."""
     p, importance = model.feature_density, model.importance
     gram = np.swapaxes(weights, -1, -2) @ weights
     residual = np.eye(model.n_features) - gram

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import Floats, Seed, as_flag, as_rate, as_seed, check_memory, one_of, real_array, thread_count, whole_number
+from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, real_array, real_number, thread_count, whole_number
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
 from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
@@ -221,10 +221,10 @@ def common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weig
     return {
         "n_steps": whole_number("n_steps", n_steps, 1, 2**40),
         "batch_size": whole_number("batch_size", batch_size, 1, 2**30),
-        "learning_rate": as_rate("learning_rate", learning_rate, least=None),
+        "learning_rate": real_number("learning_rate", learning_rate, "positive and finite", lambda x: x > 0),
         "optimizer": optimizer,
         "schedule": one_of("schedule", schedule, SCHEDULES),
-        "weight_decay": as_rate("weight_decay", weight_decay, least=0),
+        "weight_decay": real_number("weight_decay", weight_decay, "finite and ≥ 0", lambda x: x >= 0),
         "independent": as_flag("independent", independent),
         "seed": as_seed(seed),
     }

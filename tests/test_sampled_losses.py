@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -14,6 +14,7 @@ from phasediag.sampled_losses import LEAST_P_VALUE, closed_form_test, lowest_tes
 AXES = {"importance": np.geomspace(0.1, 10, 7), "density": np.geomspace(0.001, 1, 7)}
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 5), density=st.floats(1e-4, 1), seed=st.integers(0, 2**32), linear=st.booleans())
 def test_sampled_loss_is_unbiased(n, density, seed, linear):
     """Within six standard errors of the exact loss for any weights, however rare the features."""

@@ -158,7 +158,7 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(batch_size=2**40), "batch_size must be a whole number"),
         (dict(learning_rate=np.nan), "learning_rate must be positive and finite, got nan"),
         (dict(learning_rate=0), "learning_rate must be positive and finite, got 0"),
-        (dict(learning_rate=[0.1, 0.2]), "learning_rate must be a number"),
+        (dict(learning_rate=[0.1, 0.2]), "learning_rate must be one number"),
         (dict(weight_decay=-1), "weight_decay must be finite and ≥ 0, got -1"),
         (dict(optimizer="lbfgs"), "optimizer must be one of"),
         (dict(optimizer=["adam"]), "optimizer must be one of"),

@@ -97,6 +97,7 @@ def _remember(function):
         metadata = {"target": "cpu"}  # noqa: RUF012  what is of the processor goes before what is general
 
         def generic(self, args, kws):
+            """The signature of the operator for these types, None for others to answer."""
             if not Policy.working or kws or not NUMBERS.issuperset(args):
                 return None
             if args not in known:
