@@ -11,6 +11,7 @@ class Word(click.Choice):
         self.also = also
 
     def convert(self, value, param, context):
+        """The word in lower case, or the one that it stands for."""
         from .._arguments import one_of
 
         word = self.also.get(value.lower(), value.lower())
@@ -26,6 +27,7 @@ class TheoryOption(click.Option):
         self.theories = theories
 
     def handle_parse_result(self, context, opts, args):
+        """Refuse the option where the theory, which is parsed first, is not one of its own."""
         theory = context.params.get("theory", self.theories[0])
         if self.name in opts and theory not in self.theories:
             owners = " or ".join(f'"{owner}"' for owner in self.theories)
@@ -39,6 +41,7 @@ class Axis(click.ParamType):
     name = "axis"
 
     def convert(self, value, param, context):
+        """The points of the axis, shape (n_points,)."""
         import numpy as np
 
         try:
@@ -60,6 +63,7 @@ class Numbers(click.ParamType):
     name = "numbers"
 
     def convert(self, value, param, context):
+        """A list of float."""
         try:
             return [float(part) for part in value.split(",")]
         except ValueError:
@@ -72,6 +76,7 @@ class Index(click.ParamType):
     name = "index"
 
     def convert(self, value, param, context):
+        """A tuple of int."""
         try:
             return tuple(int(part) for part in value.split(","))
         except ValueError:
@@ -79,6 +84,8 @@ class Index(click.ParamType):
 
 
 def _several(*options):
+    """One decorator of several."""
+
     def decorate(function):
         for option in reversed(options):
             function = option(function)

@@ -161,11 +161,13 @@ def _status(validations):
 
 
 def _steps(low, high, count):
+    """An axis of equal logarithmic steps, shape (count,)."""
     import numpy as np
 
     return np.geomspace(low, high, count)
 
 
 def _save(figure, path):
+    """Write a picture and say so."""
     figure.savefig(path, dpi=100)
     click.echo(f"wrote {path}", err=True)

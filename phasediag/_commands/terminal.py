@@ -22,6 +22,7 @@ class Stopped(Exception):
 
 
 def say_on_terminal(message):
+    """Write a line to standard error if a person reads it."""
     if sys.stderr.isatty():
         click.echo(message, err=True)
 
@@ -67,6 +68,7 @@ class CompilingNotice:
             self.said = False
 
     def _say(self):
+        """Say it, unless compilation has just ended; called by the timer's thread."""
         with self.lock:
             if self.began is not None:
                 self.stream.write(f"{ERASE}{COMPILING}")
