@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from phasediag._compiling.emission import DOUBLES, SINGLES
+from phasediag._compiling.emission import DOUBLE_LANES, SINGLE_LANES
 from phasediag._compiling.jit import call, pointer
 from phasediag._loss import contour_table as entry
 from phasediag._loss.contour import OutputLosses
@@ -35,7 +35,7 @@ def output(a_i, p_i, a, p, b):
 
 def rows_of(made, n, double=True):
     """The rows of n features, two more and the sums of an output, as vectors; shape (n + 2, VECTORS, lanes) and (SUMS, lanes)."""
-    lanes, size = (DOUBLES, (n + 2) * ROW) if double else (SINGLES, (n + 2) * ROW)
+    lanes, size = (DOUBLE_LANES, (n + 2) * ROW) if double else (SINGLE_LANES, (n + 2) * ROW)
     whole = made.array(entry.ROWS if double else entry.NARROW_ROWS, (size + SUMS * VECTOR) // 8)
     vectors = whole.view(np.float64 if double else np.float32).reshape(-1, lanes)
     return vectors[: (n + 2) * VECTORS].reshape(n + 2, VECTORS, lanes), vectors[(n + 2) * VECTORS :]
@@ -43,7 +43,7 @@ def rows_of(made, n, double=True):
 
 def terms(a_i, p_i, a, p, b, period, first, lanes, few):
     """Sums over one vector of nodes: loss, slope in b, slope in a_i, slopes in a_j; complex."""
-    n, double = a.size, lanes == DOUBLES
+    n, double = a.size, lanes == DOUBLE_LANES
     made = output(a_i, p_i, a, p, b)
     run(made.table, float(first), double, period, few, 2 / period * (np.prod(1 - p) if few else 1.0), p_i, n)
     rows, sums = rows_of(made, n, double)
@@ -85,7 +85,8 @@ def expected(a_i, p_i, a, p, b, period, nodes, few):
 
 @pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize(
-    ("first", "lanes", "allowed"), [(1, DOUBLES, 1e-12), (41, DOUBLES, 1e-12), (17, SINGLES, 2e-6), (41, SINGLES, 2e-6)]
+    ("first", "lanes", "allowed"),
+    [(1, DOUBLE_LANES, 1e-12), (41, DOUBLE_LANES, 1e-12), (17, SINGLE_LANES, 2e-6), (41, SINGLE_LANES, 2e-6)],
 )
 def test_terms_are_sums_over_active_subsets(first, lanes, allowed, few):
     """One vector of nodes adds the transforms of the states with at least three active features, or of all states."""
@@ -105,8 +106,8 @@ def envelopes(a, p, room):
 def test_envelopes_are_sums_over_active_subsets():
     """The sums of the bounds of |φ| are those over the subsets of active features, with bounds from above and not far above."""
     a, p = np.array([0.7, -0.31, 0.05, 1.4]), np.array([0.1, 0.02, 0.3, 0.6])
-    room = np.zeros(ROOM).reshape(-1, DOUBLES)
-    room[OMEGA] = np.geomspace(0.3, 300, DOUBLES)
+    room = np.zeros(ROOM).reshape(-1, DOUBLE_LANES)
+    room[OMEGA] = np.geomspace(0.3, 300, DOUBLE_LANES)
     envelopes(a, p, room.reshape(-1))
     for omega, *sums in zip(*room[[OMEGA, NONE, ONE, TWO, THREE]], strict=True):
         x = np.abs(a) * omega / 2

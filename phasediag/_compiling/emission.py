@@ -8,7 +8,7 @@ from numba.core import cgutils
 
 from .vectors import LONG, WORD
 
-DOUBLES, SINGLES = 8, 16  # lanes
+DOUBLE_LANES, SINGLE_LANES = 8, 16
 
 
 class Lanes:
@@ -16,7 +16,7 @@ class Lanes:
 
     def __init__(self, builder, double):
         self.builder, self.number = builder, ir.DoubleType() if double else ir.FloatType()
-        self.count = DOUBLES if double else SINGLES
+        self.count = DOUBLE_LANES if double else SINGLE_LANES
         self.kind = ir.VectorType(self.number, self.count)
         self.suffix = f"v{self.count}f{64 if double else 32}"
         self.zero = self.constant(0.0)

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 from numba import types
 
-from .._compiling.emission import DOUBLES
+from .._compiling.emission import DOUBLE_LANES
 from .._compiling.jit import INTEGERS, address, call, doubles, jit, offset, pointer
 from .._compiling.vectors import aligned
 from . import contour_table as entry
@@ -215,7 +215,7 @@ def _places(m, n):
         entry.MODEL_SLOPE: n * n,
         entry.STARTS: N_CLASSES + 1,
         entry.SINGLES: 3 * n,
-        entry.PAIR_ROWS: TOTALS + (n // DOUBLES + 1) * PAIRS_ROW,
+        entry.PAIR_ROWS: TOTALS + (n // DOUBLE_LANES + 1) * PAIRS_ROW,
         entry.ROWS: rows,
         entry.NARROW_ROWS: rows,
         entry.RECENT: STAGES * (2 * n + BEHIND),

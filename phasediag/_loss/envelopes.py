@@ -5,13 +5,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.emission import DOUBLES, Lanes
+from .._compiling.emission import DOUBLE_LANES, Lanes
 
 # Vectors: the frequencies; then the probability of none active, the sums over the states with at least one,
 # two, three active features, and of the states with j active beside those without the largest share: numerator and
 # denominator of its square.
 OMEGA, NONE, ONE, TWO, THREE, LARGEST, LOWEST = range(7)
-ROOM = 7 * DOUBLES
+ROOM = 7 * DOUBLE_LANES
 LEAST = 0.2173  # the largest |sin x/x| where x > π
 
 

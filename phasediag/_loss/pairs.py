@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compiling.emission import DOUBLES, Lanes
+from .._compiling.emission import DOUBLE_LANES, Lanes
 from .._compiling.jit import doubles, jit
 from .._compiling.vectors import LONG
 from . import contour_table as entry
@@ -21,9 +21,9 @@ from .contour_table import others
 GAUSS = 0.5 / math.sqrt(3.0)  # two-point Gauss–Legendre: exact to degree 3
 SURELY = 1e-17  # probability of being inactive below which none is told from it
 # Workspace: vectors of loss and slope in b, then one row for every eight features k: a_k, 1/|a_k|, p_k/q_k, slope
-TOTALS = 2 * DOUBLES
+TOTALS = 2 * DOUBLE_LANES
 WEIGHT, INVERSE, RATIO, SLOPE = range(4)
-PAIRS_ROW = 4 * DOUBLES
+PAIRS_ROW = 4 * DOUBLE_LANES
 
 
 def _segment(lanes, left, right):
@@ -124,25 +124,25 @@ def add_pairs(n, table):
     """
     a, p, slope, numbers = others(table)
     work, b = doubles(table[entry.PAIR_ROWS]), numbers[entry.BIAS]
-    n_blocks = (n + DOUBLES - 1) // DOUBLES
+    n_blocks = (n + DOUBLE_LANES - 1) // DOUBLE_LANES
     for at in range(TOTALS + n_blocks * PAIRS_ROW):
         work[at] = 0.0
     none = 1.0 - numbers[entry.P_I]
-    for k in range(n_blocks * DOUBLES):
-        at = TOTALS + k // DOUBLES * PAIRS_ROW + k % DOUBLES
+    for k in range(n_blocks * DOUBLE_LANES):
+        at = TOTALS + k // DOUBLE_LANES * PAIRS_ROW + k % DOUBLE_LANES
         weight = a[k] if k < n else 1.0
-        work[at + WEIGHT * DOUBLES], work[at + INVERSE * DOUBLES] = weight, 1.0 / abs(weight)
+        work[at + WEIGHT * DOUBLE_LANES], work[at + INVERSE * DOUBLE_LANES] = weight, 1.0 / abs(weight)
         if k < n:
             none *= max(1.0 - p[k], SURELY)
     if none == 0.0:
         return
     for j in range(n - 1, -1, -1):
         ratio = p[j] / max(1.0 - p[j], SURELY)
-        slope[j] += _add_row(a[j], b, none * ratio, work, (j + 1) // DOUBLES, n_blocks)
+        slope[j] += _add_row(a[j], b, none * ratio, work, (j + 1) // DOUBLE_LANES, n_blocks)
         # from now on a partner of those before
-        work[TOTALS + j // DOUBLES * PAIRS_ROW + RATIO * DOUBLES + j % DOUBLES] = ratio
+        work[TOTALS + j // DOUBLE_LANES * PAIRS_ROW + RATIO * DOUBLE_LANES + j % DOUBLE_LANES] = ratio
     for k in range(n):
-        slope[k] += work[TOTALS + k // DOUBLES * PAIRS_ROW + SLOPE * DOUBLES + k % DOUBLES]
-    for m in range(DOUBLES):
+        slope[k] += work[TOTALS + k // DOUBLE_LANES * PAIRS_ROW + SLOPE * DOUBLE_LANES + k % DOUBLE_LANES]
+    for m in range(DOUBLE_LANES):
         numbers[entry.LOSS] += work[m]
-        numbers[entry.SLOPE_B] += work[DOUBLES + m]
+        numbers[entry.SLOPE_B] += work[DOUBLE_LANES + m]

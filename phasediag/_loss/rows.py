@@ -9,15 +9,15 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .._compiling.emission import DOUBLES, SINGLES, Lanes
+from .._compiling.emission import DOUBLE_LANES, SINGLE_LANES, Lanes
 from .._compiling.jit import doubles, jit
 from .._compiling.vectors import LONG, WORD
 from . import contour_table as entry
 from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, ROW, STEP_IM, STEP_RE, VECTORS, WEIGHT
 
 SURELY = 1e-17  # probability of being inactive below which none is told from it
-N_NUMBERS, N_NARROW_NUMBERS = (VECTORS - 1) * DOUBLES, (VECTORS - 1) * SINGLES  # entries of a row before its numbers
-RE, IM = PHASE * DOUBLES, (PHASE + 1) * DOUBLES
+N_NUMBERS, N_NARROW_NUMBERS = (VECTORS - 1) * DOUBLE_LANES, (VECTORS - 1) * SINGLE_LANES  # entries of a row before its numbers
+RE, IM = PHASE * DOUBLE_LANES, (PHASE + 1) * DOUBLE_LANES
 
 
 @jit(inner=True, once=True)
@@ -30,7 +30,7 @@ def _start_row(row, weight, ratio, a, offset, angle, first):
     if first > 1.0:
         row[RE], row[IM] = weight * math.cos(first * angle), weight * math.sin(first * angle)
     size = 1
-    while size < DOUBLES:
+    while size < DOUBLE_LANES:
         for m in range(size):
             x, y = row[m + RE], row[m + IM]
             row[m + size + RE], row[m + size + IM] = c * x - s * y, s * x + c * y
@@ -78,12 +78,12 @@ def _emit_narrow(lanes, row, narrow):
 
     phases = [lanes.load(row, PHASE)]
     step = [lanes.splat(builder.load(builder.gep(row, [LONG(N_NUMBERS + number)]))) for number in (STEP_RE, STEP_IM)]
-    while len(phases) * DOUBLES < SINGLES:
+    while len(phases) * DOUBLE_LANES < SINGLE_LANES:
         phases += [lanes.product(phase, step) for phase in phases]
         step = lanes.product(step, step)
     single.store(narrow, PHASE, [narrowed([phase[part] for phase in phases]) for part in (0, 1)])
     numbers = builder.load(lanes.address(row, VECTORS - 1), align=8)
-    builder.store(narrowed([numbers] * (SINGLES // DOUBLES)), single.address(narrow, VECTORS - 1), align=4)
+    builder.store(narrowed([numbers] * (SINGLE_LANES // DOUBLE_LANES)), single.address(narrow, VECTORS - 1), align=4)
     for number, value in zip((STEP_RE, STEP_IM), step, strict=True):
         value = builder.extract_element(value, WORD(0))
         builder.store(builder.fptrunc(value, single.number), builder.gep(narrow, [LONG(N_NARROW_NUMBERS + number)]))

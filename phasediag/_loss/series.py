@@ -2,7 +2,7 @@
 
 import math
 
-from .._compiling.emission import DOUBLES, SINGLES
+from .._compiling.emission import DOUBLE_LANES, SINGLE_LANES
 from .._compiling.jit import call, doubles, jit, offset
 from . import contour_table as entry
 from .contour_table import others
@@ -125,21 +125,21 @@ def sum_series(n, table):
     if none < NARROW_SCARCE:
         fine = math.inf
     sums = doubles(table[entry.ROWS] + (n + 2) * ROW), doubles(table[entry.NARROW_ROWS] + (n + 2) * ROW)
-    for m in range(SUMS * DOUBLES):  # of bytes 0, whatever the precision
+    for m in range(SUMS * DOUBLE_LANES):  # of bytes 0, whatever the precision
         sums[0][m] = sums[1][m] = 0.0
     unit, weight, root = 2.0 * math.pi / period, 2.0 / period * (none if few else 1.0), math.sqrt(scale) * slack
     smallest = _four_smallest(a, n)
     faster = 1.0 if _many_phases(smallest, n) else 0.0
     stage, narrow, size, watched = 0, False, 2 * n + BEHIND, 0
-    lanes, rows, terms = DOUBLES * 1.0, table[entry.ROWS], table[entry.NODES]
-    first, end, turned = 1.0, DOUBLES * 1.0, 0.0
+    lanes, rows, terms = DOUBLE_LANES * 1.0, table[entry.ROWS], table[entry.NODES]
+    first, end, turned = 1.0, DOUBLE_LANES * 1.0, 0.0
     last_watched = EARLY if fine == math.inf else 0.0
     while True:
         added = offset(recent, stage % STAGES * size)
         added[2 * n + BEGUN] = first - 1.0
         fresh = narrow or not first > fine
         if not fresh:
-            narrow, lanes, rows, terms = True, SINGLES * 1.0, table[entry.NARROW_ROWS], table[entry.NARROW_NODES]
+            narrow, lanes, rows, terms = True, SINGLE_LANES * 1.0, table[entry.NARROW_ROWS], table[entry.NARROW_NODES]
         if not fresh or turned == 0.0 or (narrow and first > turned + REFRESH):
             call(table[entry.START], (first, narrow, fresh, unit, few, weight, n, table))
             turned = first

@@ -2,7 +2,7 @@
 
 import math
 
-from .._compiling.emission import DOUBLES
+from .._compiling.emission import DOUBLE_LANES
 from .._compiling.jit import doubles, jit, offset
 from . import contour_table as entry
 from .contour_table import others
@@ -39,17 +39,17 @@ def _term_bound(room, a_i, p_i, scale, slack):
     The loss counts relative to ``scale``, the slope in b to slack √scale, the one in a_j to slack √(scale E x_j²). ``room``
     is one lane of what `add_envelopes` has filled.
     """
-    omega, one, two = room[DOUBLES * OMEGA], room[DOUBLES * ONE], room[DOUBLES * TWO]
-    ratio = math.sqrt(0.75 * room[DOUBLES * LARGEST] / room[DOUBLES * LOWEST])
+    omega, one, two = room[DOUBLE_LANES * OMEGA], room[DOUBLE_LANES * ONE], room[DOUBLE_LANES * TWO]
+    ratio = math.sqrt(0.75 * room[DOUBLE_LANES * LARGEST] / room[DOUBLE_LANES * LOWEST])
     f, g, h = _own_bounds(omega, a_i, p_i)
     root = math.sqrt(scale)
     idle = (1.0 - p_i) / (omega * omega)
     slope = (f / omega + g) / omega
     own = (g / omega + h) / (omega * math.sqrt(p_i / 3.0))
-    slope_b = idle * room[DOUBLES * THREE] + slope * two
+    slope_b = idle * room[DOUBLE_LANES * THREE] + slope * two
     common = slope_b / (omega * scale) + (slope_b + own * two) / (root * slack)
     ratio /= root * slack
-    every = room[DOUBLES * NONE] + one
+    every = room[DOUBLE_LANES * NONE] + one
     return 4.0 * (common + ratio * (idle * two + slope * one)), 4.0 * (common + ratio * (idle + slope) * every)
 
 
@@ -73,12 +73,12 @@ def count_nodes(n, table):
     start, growth, last, goes_on = 8.0, 1.25, -1, True
     while goes_on:
         k = start
-        for lane in range(DOUBLES):
-            room[DOUBLES * OMEGA + lane] = step * k
+        for lane in range(DOUBLE_LANES):
+            room[DOUBLE_LANES * OMEGA + lane] = step * k
             k *= growth
         add_envelopes(a, p, n, room)
         k = start
-        for lane in range(DOUBLES):
+        for lane in range(DOUBLE_LANES):
             last += 1
             bound, whole = _term_bound(offset(room, lane), a_i, p_i, scale, slack)
             bound /= period
