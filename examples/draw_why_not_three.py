@@ -26,8 +26,10 @@ assert cells.any() and not any(TRIANGLE in name for name in plane.phase[plane.de
 
 figure = Figure(figsize=(12, 5.2), layout="constrained")
 left, right = figure.subplots(1, 2)
-to_file = len(sys.argv) == 2 and sys.argv[1].endswith(".png")  # only then follow the boundaries as curves
-draw_phase_diagram(plane, left, curves=to_file, spinodals=False, legend=False)
+to_file = len(sys.argv) == 2 and sys.argv[1].endswith(".png")
+if to_file:
+    plane.boundaries()  # follows them; then they are drawn as curves
+draw_phase_diagram(plane, left, spinodals=False, legend=False)
 draw_columns_on_diagram(plane, left)
 left.set_title("3 → 2, exact: the lowest minimum and its columns of W")
 draw_loss_sheets(cut, right)

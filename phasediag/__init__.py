@@ -41,7 +41,8 @@ Phase diagrams and their boundaries:
     phase_diagram               the phases over importance and density, by one of three theories
     PhaseDiagram                what it returns; boundaries, triple points, tables, files
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
-    TriplePoint                 where three of them do
+    Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum
+    TriplePoint                 where three phases have equal losses
     frozen_boundaries           the boundaries of the frozen theory as equations
     FrozenBoundary              one of them
     FrozenTriplePoint           where they meet, exactly
@@ -90,7 +91,7 @@ _NAMES = {
     "minima": "minimize Minimum",
     "linear_theory": "linear_minimum LinearMinimum",
     "diagram": "phase_diagram PhaseDiagram",
-    "boundaries": "PhaseBoundary TriplePoint",
+    "boundaries": "PhaseBoundary Spinodal TriplePoint",
     "frozen_equations": "frozen_boundaries FrozenBoundary FrozenTriplePoint",
     "training": "train TrainingRun",
     "trained_diagram": "trained_phase_diagram",

@@ -1,14 +1,44 @@
-"""Boundary curves between phases and the points at which three meet: the results of ``PhaseDiagram.boundaries``."""
+"""Boundary curves between phases, where phases end, and the points at which three meet: plain data, as a diagram keeps it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 
+_STRAIGHT = 1e-10
+"""Along a curve a coordinate that changes by less (relative) between two points does not vary."""
+
+POINTS = "importance", "density", "latent_loss"
+COLUMNS = "kind", "index", "phases", "order", "point", *POINTS, "end", "closed", "function_of", "boundaries"
+"""Columns of a table of curves by points; ``POINTS`` vary along a curve."""
+
+
+class _Curve:
+    """What boundaries and spinodals share: points along a curve, in order."""
+
+    @property
+    def closed(self):
+        """Whether the curve returns to its first point."""
+        first, last = np.array([self.importance, self.density])[:, [0, -1]].T
+        return bool(self.importance.size > 1 and np.array_equal(first, last))
+
+    @property
+    def function_of(self):
+        """The coordinates that grow or fall all along the curve, so that the other is a function of them: a tuple of names.
+
+        A vertical curve is a function of ("density",) alone; a curve that turns back in both, and a closed one, of ().
+        """
+        steps = {name: np.diff(np.log(getattr(self, name))) for name in ("importance", "density")}
+        return tuple(name for name, step in steps.items() if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT))
+
+    def facts(self):
+        """The curve as plain lists, numbers and strings, for JSON."""
+        facts = {"phases": [*self.phases], "closed": self.closed, "function_of": [*self.function_of]}
+        return facts | {name: getattr(self, name).tolist() for name in ("importance", "density")}
+
 
 @dataclass(frozen=True, eq=False)
-class PhaseBoundary:
+class PhaseBoundary(_Curve):
     """A curve in the plane of control parameters across which the lowest minimum changes.
 
     Attributes
@@ -16,7 +46,8 @@ class PhaseBoundary:
     phases : tuple of two str
         The phases on its two sides. They can have one name: where two minima of the same phase cross.
     importance, density : ndarray, shape (n_points,)
-        Points along the curve in order; each solves its equation to rounding.
+        Points along the curve in order; each solves its equation to rounding. One point in a diagram of one row or column,
+        which a curve crosses. Curves may be vertical, turn back or be closed: see ``closed`` and ``function_of``.
     order : {"first", "continuous"}
         "first": two minima with the same loss. "continuous": one minimum turns into the other, where the lowest one-sided
         curvature of the more symmetric one (a weight or an interference is 0 in it) vanishes.
@@ -29,6 +60,11 @@ class PhaseBoundary:
         How the curve ends at its first and last point: "edge" of the diagram, "triple point", "critical point" (two minima
         of one phase become one), "order changes" (a first-order boundary becomes continuous, at a tricritical point),
         "closed", or "unresolved" (it could not be followed farther, nor a junction be solved there).
+    minima : ndarray, shape (2, n_points, (n_hidden + 1) n_features)
+        The minima on the two sides at each point, weights row by row, then biases. On a continuous boundary both are the more
+        symmetric one.
+    free : ndarray of bool, shape (2, n_points, (n_hidden + 1) n_features)
+        Which of these parameters are free: the others are zeros that symmetry or the relaxed theory's pattern keeps.
     """
 
     phases: tuple
@@ -38,36 +74,56 @@ class PhaseBoundary:
     latent_loss: np.ndarray
     feature_norm: np.ndarray
     ends: tuple
-    find_spinodals: Callable = field(default=tuple, repr=False)
+    minima: np.ndarray = field(repr=False)
+    free: np.ndarray = field(repr=False)
 
-    @cached_property
+    @property
     def spinodals(self):
-        """Where either phase of a first-order boundary ceases to be a minimum, a tuple of Spinodal; sought when first asked for.
+        """Where either phase ceases to be a minimum: those of ``PhaseDiagram.spinodals`` that belong to this boundary.
 
-        Each is followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum
-        share it. A phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of
-        its symmetry. Empty on continuous boundaries and where both phases always exist (frozen weights).
+        A tuple of Spinodal; those of the whole diagram are sought when first asked for. Empty on continuous boundaries and where
+        both phases always exist (frozen weights).
         """
-        return self.find_spinodals()
+        curves = self.__dict__["curves"]
+        return tuple(limit for limit in curves.spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
+
+    def facts(self):
+        """The curve as plain lists, numbers and strings, for JSON."""
+        return super().facts() | {"order": self.order, "ends": [*self.ends], "latent_loss": self.latent_loss.tolist()}
 
 
 @dataclass(frozen=True, eq=False)
-class Spinodal:
+class Spinodal(_Curve):
     """The limit beyond which a phase of a first-order boundary is no longer a minimum.
+
+    Followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum share it. A
+    phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its symmetry.
 
     Attributes
     ----------
     phase : str
     importance, density : ndarray, shape (n_points,)
-        Points along the curve, in the direction of the boundary's; each solves its equation to rounding. It ends at an edge, in a
-        point where minima become one or the order changes, where the minimum begins to cease in another way, or where the
-        support of an output changes, so that third derivatives jump. Where it could not be followed: points across the
-        boundary's own.
+        Points along the curve, in the direction of the first boundary's; each solves its equation to rounding. It ends at an
+        edge, in a point where minima become one or the order changes, where the minimum begins to cease in another way, or
+        where the support of an output changes, so that third derivatives jump. Where it could not be followed: points across
+        the boundary's own.
+    boundaries : tuple of int
+        The boundaries across which it lies, as positions in ``PhaseDiagram.boundaries()``.
     """
 
     phase: str
     importance: np.ndarray
     density: np.ndarray
+    boundaries: tuple
+
+    @property
+    def phases(self):
+        """Its one phase, as a tuple."""
+        return (self.phase,)
+
+    def facts(self):
+        """The curve as plain lists, numbers and strings, for JSON."""
+        return super().facts() | {"boundaries": [*self.boundaries]}
 
 
 @dataclass(frozen=True)
@@ -85,3 +141,110 @@ class TriplePoint:
     importance: float
     density: float
     phases: tuple
+
+    def facts(self):
+        """The point as plain lists, numbers and strings, for JSON."""
+        return {"phases": [*self.phases], "importance": self.importance, "density": self.density}
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The curves and points of a diagram that have been computed: plain data, which the diagram keeps and saves.
+
+    Attributes
+    ----------
+    n_features, n_hidden, activation, theory
+        Those of the diagram.
+    importance, density : ndarray, shape (2,)
+        Its lowest and highest values.
+    boundaries : tuple of PhaseBoundary
+    triple_points : tuple of TriplePoint
+    """
+
+    n_features: int
+    n_hidden: int
+    activation: str
+    theory: str
+    importance: np.ndarray
+    density: np.ndarray
+    boundaries: tuple
+    triple_points: tuple
+
+    def __post_init__(self):
+        for boundary in self.boundaries:
+            boundary.__dict__["curves"] = self
+
+    @classmethod
+    def of(cls, diagram, boundaries, triple_points):
+        """Those of a PhaseDiagram."""
+        model = (getattr(diagram, name) for name in ("n_features", "n_hidden", "activation", "theory"))
+        window = (axis[[0, -1]] for axis in (diagram.importance, diagram.density))
+        return cls(*model, *window, tuple(boundaries), tuple(triple_points))
+
+    @cached_property
+    def spinodals(self):
+        """The limits of the minima on both sides of first-order boundaries, each once; sought when first asked for."""
+        from ._boundaries import find_spinodals
+
+        return tuple(find_spinodals(self))
+
+    @property
+    def has_spinodals(self):
+        """Whether the spinodals have been sought."""
+        return "spinodals" in self.__dict__
+
+    def facts(self):
+        """All curves and points as plain lists, numbers and strings, for JSON; boundaries with their spinodals' positions."""
+        spinodals = [limit.facts() for limit in self.spinodals]
+        boundaries = [
+            boundary.facts() | {"spinodals": [i for i, limit in enumerate(spinodals) if k in limit["boundaries"]]}
+            for k, boundary in enumerate(self.boundaries)
+        ]
+        return {"boundaries": boundaries, "spinodals": spinodals, "triple_points": [t.facts() for t in self.triple_points]}
+
+    def rows(self):
+        """All points of all curves, then the triple points: a list of dict, their keys the columns of a table.
+
+        kind ("boundary", "spinodal", "triple point"), index (position among its kind), phases (joined by " | "), order, point
+        (position along the curve), importance, density, latent_loss, end (why the curve ends there), closed, function_of and
+        boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no meaning.
+        """
+        rows = []
+        for kind, members in zip(("boundary", "spinodal", "triple point"), self.facts().values(), strict=True):
+            for index, one in enumerate(members):
+                head = dict.fromkeys(COLUMNS) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
+                head |= {name: one[name] for name in ("order", "closed") if name in one}
+                head |= {name: " ".join(map(str, one[name])) for name in ("function_of", "boundaries") if name in one}
+                columns = {name: np.atleast_1d(one[name]).tolist() for name in POINTS if name in one}
+                for k in range(len(columns["importance"])):
+                    rows.append(head | {"point": k} | {name: column[k] for name, column in columns.items()})
+                if "ends" in one:
+                    rows[-1]["end"], rows[-len(columns["density"])]["end"] = one["ends"][::-1]
+        return rows
+
+    def arrays(self):
+        """All curves and points as plain arrays by name, for a file."""
+        members = {"boundary": self.boundaries, "triple_point": self.triple_points}
+        members |= {"spinodal": self.spinodals} if self.has_spinodals else {}
+        arrays = {f"n_{kind}": np.array(len(some)) for kind, some in members.items()}
+        for kind, some in members.items():
+            for k, one in enumerate(some):
+                arrays |= {f"{kind}_{k}_{part.name}": np.asarray(getattr(one, part.name)) for part in fields(one)}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays, diagram):
+        """The curves of a diagram from what ``arrays`` returned; None where there are none."""
+        if "n_boundary" not in arrays:
+            return None
+
+        def members(kind, result):
+            plain = {tuple: lambda value: tuple(value.tolist()), str: np.ndarray.item, float: np.ndarray.item}
+            for k in range(int(arrays[f"n_{kind}"])):
+                values = ((part.type, arrays[f"{kind}_{k}_{part.name}"]) for part in fields(result))
+                yield result(*(plain.get(type_, np.asarray)(value) for type_, value in values))
+
+        curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint))
+        if "n_spinodal" in arrays:
+            curves.__dict__["spinodals"] = tuple(members("spinodal", Spinodal))
+        return curves

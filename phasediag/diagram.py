@@ -1,6 +1,9 @@
 """Phase diagrams: which phase has the lowest loss over the plane of importance and density."""
 
+import csv
+import json
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from ._arguments import as_seed, density_array, grid_axis, one_of, positive_arra
 from ._array_files import npz_path, read_arrays
 from ._minimizing.search_state import SearchState
 from ._progress import progress_bar
+from .boundaries import COLUMNS, Curves
 from .candidates import MOST_FEATURES
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
@@ -85,7 +89,7 @@ class PhaseDiagram:
     seed: int | None = None
 
     def boundaries(self, *, progress=False):
-        """Return the curves between the phases, a list of PhaseBoundary; computed once.
+        """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
         until they leave the diagram or meet a third phase; each point solves the equation to rounding.
@@ -100,20 +104,58 @@ class PhaseDiagram:
         ValueError
             For a trained diagram: it has cells only.
         """
-        return list(self._curves(progress)[0])
+        return list(self._computed_curves(progress).boundaries)
 
     def triple_points(self):
-        """Return the points where three phases have the same lowest loss, a list of TriplePoint."""
-        return list(self._curves()[1])
+        """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
+        return list(self._computed_curves().triple_points)
 
-    def _curves(self, progress=False):
+    def spinodals(self):
+        """Return the limits beyond which phases of first-order boundaries are no minima, a list of Spinodal; computed once.
+
+        Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
+        """
+        return list(self._computed_curves().spinodals)
+
+    @property
+    def curves(self):
+        """The curves that have been computed so far, as Curves; None where there are none."""
+        return self.__dict__.get("_curves")
+
+    def _computed_curves(self, progress=False):
+        """The diagram's Curves, computed where there are none."""
         from ._boundaries import find_boundaries
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
-        if "_found" not in self.__dict__:
-            self.__dict__["_found"] = find_boundaries(self, progress)
-        return self.__dict__["_found"]
+        if self.curves is None:
+            self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
+        return self.curves
+
+    def save_curves(self, path):
+        """Write boundaries, spinodals and triple points by points; they are computed first where they have not been.
+
+        Parameters
+        ----------
+        path : path
+            A .csv file gets a line for each point, with the columns of ``Curves.rows``; a .json file an object for each curve.
+
+        Raises
+        ------
+        ValueError
+            When the file's ending is neither .csv nor .json, or the diagram is a trained one.
+        """
+        path = Path(path)
+        if path.suffix not in (".csv", ".json"):
+            raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")
+        curves = self._computed_curves()
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            if path.suffix == ".json":
+                json.dump(curves.facts(), stream, indent=1, ensure_ascii=False)
+            else:
+                writer = csv.DictWriter(stream, COLUMNS)
+                writer.writeheader()
+                writer.writerows(curves.rows())
 
     def to_xarray(self):
         """Return the diagram as an ``xarray.Dataset`` with labelled axes density, importance, candidate, hidden, feature."""
@@ -152,7 +194,7 @@ class PhaseDiagram:
         return variables | {"excess": (grid[:2], models.excess), "metastable_fraction": (grid[:2], models.metastable_fraction)}
 
     def save(self, path):
-        """Write the diagram to an .npz file of plain arrays, which ``PhaseDiagram.load`` reads back.
+        """Write the diagram, with the curves computed so far, to an .npz file of plain arrays for ``PhaseDiagram.load``.
 
         Raises
         ------
@@ -166,11 +208,13 @@ class PhaseDiagram:
         arrays["coexisting"] = np.array(joined).reshape(self.coexisting.shape)
         if self.trained is not None:
             arrays |= self.trained.arrays()
+        if self.curves is not None:
+            arrays |= self.curves.arrays()
         np.savez_compressed(npz_path("path", path), **arrays)
 
     @classmethod
     def load(cls, path):
-        """Read a diagram written by ``save``.
+        """Read a diagram written by ``save``; what it saved of its curves is not computed again.
 
         Raises
         ------
@@ -189,7 +233,9 @@ class PhaseDiagram:
         coexisting = np.empty(values["loss"].size, dtype=object)
         coexisting[:] = [tuple(text.split(TIE_MARK)) for text in values["coexisting"].ravel()]
         values["coexisting"] = coexisting.reshape(values["loss"].shape)
-        return cls(**values)
+        diagram = cls(**values)
+        diagram.__dict__["_curves"] = Curves.from_arrays(arrays, diagram)
+        return diagram
 
 
 def default_axes():

@@ -1,4 +1,8 @@
-"""Drawings of results: each function takes a result and an axes, computes no physics, and returns its artists."""
+"""Drawings of results.
+
+Each ``draw_*`` function takes a result and an axes, draws what the result has and returns the artists: it computes nothing. Of
+the functions that compose whole figures, those of diagrams first compute the curves that they show.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +16,7 @@ from ._drawing.sphere import draw_directions, draw_products, thomson_figure
 from ._drawing.sweep import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
 from ._drawing.terms import draw_loss_terms, loss_terms_figure
 from ._drawing.validation import agreement_figure, draw_causes, draw_excess_loss, draw_panels, draw_z_scores, validation_figure
+from .trained_models import TRAINED
 
 __all__ = [
     "agreement_figure",
@@ -65,11 +70,12 @@ def draw_configuration(configuration, ax):
 
 
 def diagram_figure(diagram, *, look="phase", spinodals=True):
-    """Compose a figure of one phase diagram with its legend or colour key.
+    """Compose a figure of one phase diagram with its legend or colour key, and the curves of a theory's diagram.
 
     Parameters
     ----------
     diagram : PhaseDiagram
+        Its boundaries, and its spinodals if they are to be drawn, are computed unless it has them.
     look : {"phase", "norm-interference"}
     spinodals : bool
 
@@ -77,6 +83,7 @@ def diagram_figure(diagram, *, look="phase", spinodals=True):
     -------
     matplotlib.figure.Figure
     """
+    _compute_curves([diagram], spinodals=spinodals)
     if look == "phase":
         height = 2.2 + 0.36 * len(phase_handles([diagram])) + 0.2 * len(STYLES)
         figure = Figure(figsize=(8.9, max(4.6, height)), layout="constrained")
@@ -101,6 +108,7 @@ def paper_figure(diagrams):
     -------
     matplotlib.figure.Figure
     """
+    _compute_curves(diagrams)
     figure = Figure(figsize=(14.5, 4.4 * len(diagrams)), layout="constrained")
     panels = figure.subplots(len(diagrams), 3, width_ratios=(3, 3, 1.1), squeeze=False)
     for (phases, colours, key), diagram in zip(panels, diagrams, strict=True):
@@ -125,6 +133,7 @@ def comparison_figure(rows):
     -------
     matplotlib.figure.Figure
     """
+    _compute_curves([diagram for row in rows for diagram in row])
     figure = Figure(figsize=(17.5, 5.6 * len(rows)), layout="constrained")
     parts = np.ravel(figure.subfigures(len(rows), 1, squeeze=False))
     for part, (simple, exact) in zip(parts, rows, strict=True):
@@ -139,6 +148,13 @@ def comparison_figure(rows):
         draw_colour_key(key)
         _legend_below(part, [*phase_handles([simple, exact]), *style_handles(drawings)], 5)
     return figure
+
+
+def _compute_curves(diagrams, *, spinodals=True):
+    """Let diagrams have the curves that a figure shows: those of theories have them."""
+    for diagram in diagrams:
+        if diagram.theory != TRAINED:
+            diagram.spinodals() if spinodals else diagram.boundaries()
 
 
 def _close_up(diagram):

@@ -170,6 +170,22 @@ def test_solved_boundaries_are_printed(run, once):
         assert len(b["importance"]) == len(b["density"]) == len(b["latent_loss"]) and len(b["ends"]) == 2
         assert (b["order"] == "first") == bool(b["spinodals"])
     assert any(abs(t["density"] - 0.7064036926732175) < 1e-8 for t in facts["triple_points"])
+    assert {k for b in facts["boundaries"] for k in b["spinodals"]} == set(range(len(facts["spinodals"])))
+
+
+def test_curves_go_to_files(run, tmp_path):
+    """`boundary --output` writes what it computed, as a table or as data; `diagram --json` tells the spinodals too."""
+    window, path = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4"), tmp_path / "curves.csv"
+    code, _, err = run("boundary", *window, "--output", path)
+    assert code == 0 and f"wrote {path}" in err
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("kind,index,phases,order,point,importance,density,latent_loss,end,closed,function_of")
+    assert {line.split(",")[0] for line in lines[1:]} == {"boundary", "spinodal"}
+    facts = json.loads(run("diagram", *window, "--json")[1])
+    assert len(facts["spinodals"]) == 2 and len(facts["phase"]) == 4
+    assert sum(len(c["importance"]) for kind in ("boundaries", "spinodals") for c in facts[kind]) == len(lines) - 1
+    code, _, err = run("boundary", "--theory", "frozen", "--output", path)
+    assert code == 2 and "output must not be given for the frozen theory" in err
 
 
 def test_relaxed_theory_has_boundaries(run):

@@ -1,5 +1,6 @@
 """Figures: they show the diagram they were given, in colours that can be told apart, without overlaps."""
 
+import pickle
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from phasediag.colours import norm_interference_colour, phase_colour
 from phasediag.figures import (
     demonstration_figure,
     diagram_figure,
+    draw_boundaries,
     draw_colour_key,
     draw_columns,
     draw_columns_on_diagram,
@@ -145,6 +147,7 @@ def test_regions_show_the_right_colour_up_to_the_curve(shape, look):
 def test_axes_and_curves_are_those_of_the_diagram(shape):
     """Logarithmic axes with density 1 on top; one line for each boundary, with its points; dots at the triple points."""
     diagram = phase_diagram(*shape, theory="frozen")
+    diagram.boundaries()
     ax = Figure().subplots()
     artists = draw_phase_diagram(diagram, ax)
     assert ax.get_xscale() == ax.get_yscale() == "log"
@@ -162,6 +165,7 @@ def test_axes_and_curves_are_those_of_the_diagram(shape):
 def test_legend_names_every_phase_once_with_its_pattern(shape, importance):
     """Labels are pattern and name of the winners, no more and no fewer; patches have the phases' colours."""
     diagram = phase_diagram(*shape, importance=importance, theory="frozen")
+    diagram.boundaries()
     legend = draw_phase_diagram(diagram, Figure().subplots())["legend"]
     winners = set().union(*(b.phases for b in diagram.boundaries()))
     expected = {f"{c.pattern}\n{c.name}": phase_colour(c.name) for c in configurations(*shape) if c.name in winners}
@@ -299,8 +303,28 @@ def test_unknown_look_is_named():
 
 @pytest.fixture(scope="module")
 def exact():
-    """The global 2→1 diagram around its triple points."""
-    return phase_diagram(2, 1, importance=np.geomspace(0.4, 2.5, 24), density=np.geomspace(0.4, 1.0, 24))
+    """The global 2→1 diagram around its triple points, with its curves."""
+    diagram = phase_diagram(2, 1, importance=np.geomspace(0.4, 2.5, 24), density=np.geomspace(0.4, 1.0, 24))
+    diagram.spinodals()
+    return diagram
+
+
+def test_drawing_computes_nothing(exact, monkeypatch):
+    """What a diagram has of curves is drawn, in cells where it has none; whole figures compute what they show."""
+    bare = phase_diagram(theory="frozen", importance=[0.5, 2.0], density=[0.3, 0.9])
+    without_spinodals = pickle.loads(pickle.dumps(exact))
+    del without_spinodals.curves.__dict__["spinodals"]
+    monkeypatch.setattr("phasediag._boundaries.find_spinodals", lambda *_: pytest.fail("computed"))
+    with monkeypatch.context() as context:
+        context.setattr("phasediag._boundaries.find_boundaries", lambda *_: pytest.fail("computed"))
+        for draw in (draw_phase_diagram, draw_boundaries):
+            assert draw(bare, Figure().subplots())["boundaries"] == []
+            drawn = draw(without_spinodals, Figure().subplots(), spinodals=True)
+            assert len(drawn["boundaries"]) == len(exact.boundaries()) and drawn["spinodals"] == []
+            drawn = draw(exact, Figure().subplots(), spinodals=True)
+            assert len(drawn["spinodals"]) == 2 * sum(limit.importance.size > 1 for limit in exact.spinodals())
+    diagram_figure(bare, spinodals=False)
+    assert bare.curves is not None
 
 
 def test_lines_tell_the_order(exact):

@@ -325,17 +325,24 @@ def test_every_pattern_around_a_state_is_a_frame_of_it():
         assert np.all(frame)
 
 
+def _solver(diagram):
+    """A solver of its own with the minima of a diagram."""
+    solver = Solver(diagram)
+    solver.contenders = Contenders(solver, diagram)
+    return solver
+
+
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2)])
 def test_no_contender_is_left_out_that_could_be_lowest(shape, monkeypatch):
     """At random points the lowest minimum is the same when every contender is solved, whatever its slope says."""
-    solver = Solver(diagram(shape=shape))
+    solver = _solver(diagram(shape=shape))
     start, generator = np.log([0.7, 0.6]), np.random.default_rng(0)
     points = start + np.cumsum(generator.normal(0, 0.05, (60, 2)), axis=0)
     points = np.clip(points, solver.box.low, solver.box.high)
     carried = [solver.contenders.lowest(u) for u in points]
     monkeypatch.setattr(contenders, "_bend", lambda one, other: np.inf)
     for u, state in zip(points, carried, strict=True):
-        afresh = Contenders(solver).lowest(u)
+        afresh = Contenders(solver, solver.contenders.diagram).lowest(u)
         assert state.loss == pytest.approx(afresh.loss, rel=1e-13) and state.phase == afresh.phase
 
 
@@ -347,9 +354,9 @@ def test_a_minimum_loss_bends_no_more_than_contenders_allow():
             loss, lower = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
             tangent = np.log(loss) - back * (1 / 3 - p / 2) / (1 / 3 - p / 4)
             assert np.log(lower) > tangent - contenders._bend(one, other) / 2 - 1e-12
-    solver, generator = Solver(diagram(shape=(3, 2))), np.random.default_rng(1)
-    for k in generator.choice(len(solver.diagram.minima), 60, replace=False):
-        state = solver.stored(int(k))
+    solver, generator = _solver(diagram(shape=(3, 2))), np.random.default_rng(1)
+    for k in generator.choice(len(solver.contenders.diagram.minima), 60, replace=False):
+        state = solver.contenders.stored(int(k))
         if not state.stable:
             continue
         here, u = state, state.u

@@ -25,3 +25,22 @@ def find_boundaries(diagram, progress=False):
     from .solved import solved_boundaries
 
     return solved_boundaries(diagram, progress)
+
+
+def find_spinodals(curves):
+    """Find where the minima on both sides of first-order boundaries cease.
+
+    Parameters
+    ----------
+    curves : Curves
+        Plain data: what is solved begins from the minima stored along the boundaries.
+
+    Returns
+    -------
+    list of Spinodal
+    """
+    if curves.theory == "frozen" or curves.activation == "linear":  # whose minima exist everywhere
+        return []
+    from .spinodals import spinodals
+
+    return spinodals(curves)

@@ -11,7 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from .._minimizing.stationary_points import invariants
 from .continuation import point
+from .grid import nodes
 from .states import MOVED, far
 
 WINDOW = 2
@@ -43,11 +45,19 @@ SAME = 1e-9
 class Contenders:
     """The minima stored in the cells of a diagram and those noted between them, with what they have become."""
 
-    def __init__(self, solver):
-        self.solver, self._noted, self._stored, self._searched = solver, {}, {}, set()
+    def __init__(self, solver, diagram):
+        self.solver, self.diagram, self._noted, self._stored, self._searched = solver, diagram, {}, {}, set()
         self._count = 0
-        self._logs = np.log(solver.diagram.density), np.log(solver.diagram.importance)
+        self._u = nodes(diagram.importance, diagram.density)
+        self._keys = invariants(diagram.minima, solver.m, solver.classes)
+        self._logs = np.log(diagram.density), np.log(diagram.importance)
         self._place, self._tracks, self._cells = None, [], {}
+
+    def stored(self, k):
+        """The k-th minimum stored in the diagram, in its cell."""
+        solver, diagram = self.solver, self.diagram
+        frame = solver.all_free if solver.patterns is None else solver.patterns[k % len(solver.patterns)]
+        return solver.recognized(diagram.minima[k], frame, self._u.reshape(-1, 2)[diagram.minima_cell[k]])
 
     def note(self, state):
         """Let a minimum met between the cells contend near by."""
@@ -120,17 +130,17 @@ class Contenders:
         """Tracks of the minima stored in some cells, and their invariants: of those alike the one nearest to the middle."""
         if (rows, columns) in self._cells:
             return self._cells[rows, columns]
-        solver, tracks, keys = self.solver, [], np.empty((0, self.solver.keys.shape[1]))
+        tracks, keys = [], np.empty((0, self._keys.shape[1]))
         cells = list(product(range(*rows), range(*columns)))
-        middle = np.mean([solver.u[cell] for cell in cells], axis=0)
-        for i, j in sorted(cells, key=lambda cell: np.sum((solver.u[cell] - middle) ** 2)):
-            flat = i * solver.u.shape[1] + j
-            place = np.arange(*np.searchsorted(solver.diagram.minima_cell, [flat, flat + 1]))
-            new = place[_unlike(solver.keys[place], keys)]
-            keys = np.concatenate([keys, solver.keys[new]])
+        middle = np.mean([self._u[cell] for cell in cells], axis=0)
+        for i, j in sorted(cells, key=lambda cell: np.sum((self._u[cell] - middle) ** 2)):
+            flat = i * self._u.shape[1] + j
+            place = np.arange(*np.searchsorted(self.diagram.minima_cell, [flat, flat + 1]))
+            new = place[_unlike(self._keys[place], keys)]
+            keys = np.concatenate([keys, self._keys[new]])
             for k in new:
                 if k not in self._stored:
-                    self._stored[k] = _Track(solver.stored(k))
+                    self._stored[k] = _Track(self.stored(k))
                 tracks.append(self._stored[k])
         self._cells[rows, columns] = tracks, keys
         return tracks, keys

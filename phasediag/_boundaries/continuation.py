@@ -23,11 +23,15 @@ NEAR_END = 0.1
 
 
 class Box:
-    """The rectangle of the diagram in u, and the length of a full step in it."""
+    """The rectangle of the diagram in u, and the length of a full step in it.
+
+    ``wide``: along which axes it extends, one of them only in a diagram of one row or column, which curves cross in a point.
+    """
 
     def __init__(self, importance, density):
         self.low = np.log([importance[0], density[0]])
         self.high = np.log([importance[-1], density[-1]])
+        self.wide = self.high > self.low
         self.step = max(float(np.max(self.high - self.low)) / STEPS_ACROSS, LEAST_STEP)
 
     def outside(self, u):
@@ -176,15 +180,18 @@ def intersection(one, other, u):
     return u if size < 1e-9 else None
 
 
-def correct(curve, u):
-    """Newton's method onto the curve along the slope; None where the curve does not exist or it fails."""
+def correct(curve, u, wide=True):
+    """Newton's method onto the curve along the slope; None where the curve does not exist or it fails.
+
+    ``wide``: the axes along which it may move, of a box that does not extend along both.
+    """
     size = np.inf
     for _ in range(25):
         value = curve.value(u)
         if not np.isfinite(value):
             return None
         if size > 1e-5:  # nearer to the curve it hardly changes
-            slope = curve.slope(u)
+            slope = curve.slope(u) * wide
             square = slope @ slope
             if not np.isfinite(square) or square == 0:
                 return None
@@ -225,9 +232,8 @@ def crossing(value, start, end):
 def _edge(curve, inside, outside, box):
     """Where the curve leaves the box between two of its points."""
     for axis in (0, 1):
-        for limit in (box.low[axis], box.high[axis]):
-            beyond = (outside[axis] - limit) * (1 if limit == box.high[axis] else -1)
-            if beyond <= 1e-13:
+        for limit, sign in ((box.low[axis], -1), (box.high[axis], 1)):
+            if (outside[axis] - limit) * sign <= 1e-13:
                 continue
             if abs(inside[axis] - limit) < 1e-13:
                 return None

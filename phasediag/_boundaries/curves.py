@@ -226,7 +226,7 @@ def located(a, b):
         if one.stable and other.stable and far(one, other) > 1e-6:
             curve = Crossing(one, other)
             u = crossing(curve.value, here[0], here[2])
-            u = correct(curve, here[1]) if u is None else u
+            u = correct(curve, here[1], solver.box.wide) if u is None else u
             if u is not None and np.linalg.norm(u - here[1]) < 2 * np.linalg.norm(end - start):
                 curve.move_to(u)
                 return [*found, (u, curve)]

@@ -3,17 +3,13 @@
 import numpy as np
 
 from .._minimizing import newton
-from .._minimizing.flat import flatten
 from .._minimizing.starts import starting_points
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, invariants, settle
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, settle
 from ..candidates import configurations
 from ..model import cell_controls, cell_model
-from ..theories import TIE_MARK, TIE_TOLERANCE
 from .blocks import blocks, separated
-from .contenders import Contenders
 from .continuation import Box, inward_difference, point
 from .frames import frames_around
-from .grid import beside, nodes, spacing
 from .states import MOVED, NO_LINK, State, far
 
 SEED = 0
@@ -24,23 +20,28 @@ FAR_OUT = 30.0
 
 
 class Solver:
-    """Solves for minima of one diagram's model anywhere in the plane."""
+    """Solves for minima of one model and theory anywhere in the plane; never part of a result.
+
+    diagram: PhaseDiagram or Curves, of which the model, the theory and the window are taken. contenders: the minima that may be
+    lower than those asked for, of a solver that compares.
+    """
 
     def __init__(self, diagram):
-        self.diagram = diagram
+        self.contenders = None
         self.n, self.m = diagram.n_features, diagram.n_hidden
-        self.relu = diagram.activation == "relu"
+        self.activation, self.relu = diagram.activation, diagram.activation == "relu"
         self.classes = (tuple(range(self.n - 1)), (self.n - 1,))
-        self.store = newton.store(self.m, self.n)
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
-        self.u = nodes(diagram.importance, diagram.density)
-        self.keys = invariants(diagram.minima, self.m, self.classes)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
             self.table = configurations(self.n, self.m, activation=diagram.activation)
             self.patterns = [self._pattern(c) for c in self.table]
-        self.contenders = Contenders(self)
+
+    @property
+    def store(self):
+        """The working arrays of the thread that asks."""
+        return newton.store(self.m, self.n)
 
     def control(self, u):
         return cell_controls(self.n, *point(u))
@@ -95,7 +96,7 @@ class Solver:
 
     def search(self, u, n_starts):
         """The minima found at u from starts of their own, lowest first."""
-        model = cell_model(self.n, self.m, *point(u), self.diagram.activation)
+        model = cell_model(self.n, self.m, *point(u), self.activation)
         starts = starting_points(model, n_starts, np.random.default_rng(SEED))
         found, known = [], set()
         for frame in [self.all_free] if self.patterns is None else self.patterns:
@@ -122,35 +123,6 @@ class Solver:
         by_density = inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5, axes=(1,))[1]
         return np.array([point(u)[0] * state.extra_loss, by_density])
 
-    def lowest(self, cell):
-        """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
-        diagram = self.diagram
-        if self._ties(cell):
-            return self.lowest_near(beside(self.u[cell], self.box, spacing(self.box, diagram)))
-        x = flatten(diagram.weights[cell], diagram.bias[cell])
-        frame = self.all_free
-        if diagram.theory == "relaxed":
-            frame = self.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
-        return self.recognized(x, frame, self.u[cell])
-
-    def lowest_near(self, u):
-        """The lowest of the minima that those stored near u become there."""
-        return self.contenders.lowest(u)
-
-    def _ties(self, cell):
-        """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
-        if TIE_MARK in self.diagram.phase[cell]:
-            return True
-        flat = np.ravel_multi_index(cell, self.u.shape[:2])
-        first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
-        losses = [self.loss_at(x, self.u[cell]) for x in self.diagram.minima[first:last]]
-        return np.sum(np.array(losses) <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)) > 1
-
-    def stored(self, k):
-        """The k-th minimum stored in the diagram, in its cell."""
-        frame = self.all_free if self.patterns is None else self.patterns[k % len(self.patterns)]
-        return self.recognized(self.diagram.minima[k], frame, self.u.reshape(-1, 2)[self.diagram.minima_cell[k]])
-
     def exact(self, state):
         """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""
         found = self.recognized(state.x, state.frame, state.u, free=state.free)
@@ -169,8 +141,17 @@ class Solver:
             turned, zeros = separated(block, tolerance)
             weights[np.ix_(rows, columns)] = turned
             free[np.ix_(rows, columns)] &= ~zeros
-        frames = (frame,) if self.patterns is None else frames_around(free, self.table)
-        return State(self, np.append(weights.ravel(), x[size:]), frames, np.append(free.ravel(), frame[size:]), u)
+        free = np.append(free.ravel(), frame[size:])
+        frames = (frame,) if self.patterns is None else self._frames(free)
+        return State(self, np.append(weights.ravel(), x[size:]), frames, free, u)
+
+    def known(self, x, free, u):
+        """The state of parameters x at u, of which those ``free`` are: as a boundary keeps it."""
+        return State(self, x, (self.all_free,) if self.patterns is None else self._frames(free), free, u)
+
+    def _frames(self, free):
+        """The relaxed theory's patterns around parameters of which those ``free`` are."""
+        return frames_around(free[: self.m * self.n].reshape(self.m, self.n), self.table)
 
     def symmetrized(self, state, u):
         """The more symmetric stationary point from which a state has hardly departed, or None."""

@@ -88,7 +88,7 @@ def frozen_boundaries(diagram):
                 break
         points = np.array(points)
         points = points[np.append(True, np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-9)]
-        if len(points) > 1:
+        if len(points) > 1 or not np.all(box.wide):
             curves.append((curve, points, tuple(ends)))
 
     sheets = np.array([c.expected_loss(diagram.importance, diagram.density[:, None]) for c in table])
@@ -110,4 +110,6 @@ def _frozen_result(curve, points, ends):
     pair = [curve.table[k] for k in (curve.a, curve.b)]
     latent = np.abs(pair[0].extra_loss(density) - pair[1].extra_loss(density))
     norms = np.array([[np.linalg.norm(c.weights[:, -1])] * len(points) for c in pair])
-    return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, ends)
+    minima = np.array([[np.append(c.weights.ravel(), c.bias(p)) for p in density] for c in pair])
+    free = np.zeros(minima.shape, dtype=bool)
+    return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, ends, minima, free)

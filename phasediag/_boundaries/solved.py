@@ -5,21 +5,21 @@ followed from wherever it is met first to the junctions at its ends; from there,
 """
 
 from copy import copy
-from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
 from .._minimizing.flat import flatten
-from .._minimizing.stationary_points import invariants
+from .._minimizing.stationary_points import SAME_POINT, invariants
 from ..boundaries import PhaseBoundary
+from ..theories import TIE_MARK, TIE_TOLERANCE
 from . import continuation
+from .contenders import Contenders
 from .continuation import follow
 from .curves import Crossing, Softening, located
 from .equilibria import Solver
-from .grid import Corners, beside
+from .grid import Corners, beside, nodes, spacing
 from .junctions import Junction, junction, junction_ahead, junction_between
-from .spinodals import Limits
 from .stability import TINY, offspring, rival
 from .states import MOVED, far
 
@@ -57,15 +57,16 @@ MOST_CURVES = 200
 def solved_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
     with tqdm(disable=not progress, delay=1, unit="curve", desc="boundaries") as bar:
-        network = _Network(Solver(diagram), bar.update)
-        _Meshes(network).search()
+        solver = Solver(diagram)
+        solver.contenders = Contenders(solver, diagram)
+        network = _Network(solver, bar.update)
+        _Meshes(network, diagram).search()
         network.close()
     corners = Corners()
     for node in network.junctions:
         if node.kind == "triple point":
             corners.add(node.u, [state.phase for state in [*node.states, *_turned(node)]])
-    limits = Limits(network.solver, network.junctions)
-    return [trace.boundary(limits) for trace in network.traces], corners.triple_points()
+    return [trace.boundary() for trace in network.traces], corners.triple_points()
 
 
 class _Network:
@@ -101,7 +102,7 @@ class _Network:
             if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
                 continue
             trace = _Trace(u, curve, self.junctions)
-            if trace.length < SAME_JUNCTION or trace.along_the_edge or trace.returns or trace.hollow:
+            if trace.hollow or not (trace.is_crossed or trace.extends):
                 continue
             self.followed()
             for node in self._keep(trace):
@@ -149,7 +150,7 @@ def _around(node, solver):
     """Yield the lowest minima of neighbouring points on a circle around a junction between which it may change."""
     angles = 2 * np.pi * (np.arange(DIRECTIONS) + 0.123) / DIRECTIONS
     ring = [node.u + RING * solver.box.step * np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
-    states = [solver.lowest_near(u) if not solver.box.outside(u) else None for u in ring]
+    states = [solver.contenders.lowest(u) if not solver.box.outside(u) else None for u in ring]
     for a, b in zip(states, [*states[1:], states[0]], strict=True):
         if a is not None and b is not None and (a.phase != b.phase or far(a, b) > RING_JUMP):
             yield a, b
@@ -245,24 +246,26 @@ class _Trace:
         return np.array([u for u, _ in self.trail])
 
     @property
-    def length(self):
-        return float(np.sum(np.linalg.norm(np.diff(self.points, axis=0), axis=1)))
+    def extends(self):
+        """Whether it leads anywhere: not where it returns to its first point without being closed, nor along density 1.
+
+        Its minima are then not told apart; at density 1, x and 1 − x have one law: aligned and antipodal directions tie all
+        along this edge.
+        """
+        points = self.points
+        returns = np.linalg.norm(points[0] - points[-1]) < SAME_JUNCTION and self.ends[0] != "closed"
+        return not returns and bool(np.any(np.abs(points[:, 1]) >= 1e-6))
 
     @property
-    def returns(self):
-        """Whether it hardly leaves the junction to which it returns: its minima are then not told apart."""
-        return bool(np.linalg.norm(self.points[0] - self.points[-1]) < SAME_JUNCTION and self.ends[0] != "closed")
+    def is_crossed(self):
+        """Whether it is the point in which a diagram of one row or column crosses a curve."""
+        return len(self.trail) == 1 and not np.all(self.curve.solver.box.wide)
 
     @property
     def hollow(self):
         """Whether its two minima are nowhere told apart: rounding has put it beside a softening curve."""
         least = TINY if "unresolved" in self.ends else HOLLOW  # what else is of their family has not been told apart either
         return self.curve.order == "first" and all(far(*pair) < least for _, pair in self.trail)
-
-    @property
-    def along_the_edge(self):
-        """At density 1, x and 1 − x have one law: aligned and antipodal directions tie all along this edge."""
-        return bool(np.all(np.abs(self.points[:, 1]) < 1e-6))
 
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""
@@ -291,19 +294,20 @@ class _Trace:
     def _nearest(self, u):
         return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
 
-    def boundary(self, limits):
-        """The curve as a PhaseBoundary, whose spinodals are among the ``limits``."""
+    def boundary(self):
+        """The curve as a PhaseBoundary."""
         curve, points, pairs = self.curve, self.points, [pair for _, pair in self.trail]
         norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in pairs]).T
         importance, density = np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0)
+        minima, free = (np.array([[getattr(pair[k], name) for pair in pairs] for k in (0, 1)]) for name in ("x", "free"))
         if curve.order == "continuous":
             phases = self._turning_into()
-            return PhaseBoundary(phases, importance, density, "continuous", np.zeros(len(points)), norms, tuple(self.ends))
-        widest = max(pairs, key=lambda pair: far(*pair))
-        phases = tuple(state.phase for state in widest)
-        latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in pairs])
-        spinodals = partial(limits.spinodals, self.trail)
-        return PhaseBoundary(phases, importance, density, "first", latent, norms, tuple(self.ends), spinodals)
+            latent = np.zeros(len(points))
+        else:
+            widest = max(pairs, key=lambda pair: far(*pair))
+            phases = tuple(state.phase for state in widest)
+            latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in pairs])
+        return PhaseBoundary(phases, importance, density, curve.order, latent, norms, tuple(self.ends), minima, free)
 
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a softening curve."""
@@ -343,10 +347,10 @@ class _Meshes:
     depend on the grid.
     """
 
-    def __init__(self, network):
-        self.network, self.solver, self.lowest = network, network.solver, {}
-        diagram = self.solver.diagram
-        self.shape = self.solver.u.shape[:2]
+    def __init__(self, network, diagram):
+        self.network, self.solver, self.diagram, self.lowest = network, network.solver, diagram, {}
+        self.u = nodes(diagram.importance, diagram.density)
+        self.shape = self.u.shape[:2]
         x = flatten(diagram.weights, diagram.bias)
         self.keys = invariants(x, self.solver.m, self.solver.classes)
 
@@ -368,7 +372,7 @@ class _Meshes:
 
     def _changes(self, one, other):
         """Whether the lowest minima of two cells differ."""
-        phase = self.solver.diagram.phase
+        phase = self.diagram.phase
         return phase[one] != phase[other] or np.max(np.abs(self.keys[one] - self.keys[other])) >= JUMP
 
     def _compare(self, places):
@@ -385,7 +389,7 @@ class _Meshes:
     def _inside(self, corners):
         """Neighbouring points of a mesh no farther apart than about ``FINE``: pairs of (row, column)."""
         (i, j), far_end = corners[0], corners[-1]
-        down, right = np.ceil(np.abs(self.solver.u[far_end] - self.solver.u[i, j])[::-1] / FINE).astype(int)
+        down, right = np.ceil(np.abs(self.u[far_end] - self.u[i, j])[::-1] / FINE).astype(int)
         rows = np.linspace(i, far_end[0], max(down, 1) + 1) if self.shape[0] > 1 else [0]
         columns = np.linspace(j, far_end[1], max(right, 1) + 1) if self.shape[1] > 1 else [0]
         for r, c in np.ndindex(len(rows), len(columns)):
@@ -398,16 +402,38 @@ class _Meshes:
         row, column = float(row), float(column)
         if (row, column) not in self.lowest:
             if row.is_integer() and column.is_integer():
-                found = self.solver.lowest((int(row), int(column)))
+                found = self._lowest_in((int(row), int(column)))
             else:
-                found = self.solver.lowest_near(self._between(row, column))
+                found = self.solver.contenders.lowest(self._between(row, column))
                 self.solver.contenders.note(found)
             self.lowest[row, column] = found
         return self.lowest[row, column]
 
+    def _lowest_in(self, cell):
+        """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
+        solver, diagram = self.solver, self.diagram
+        if self._ties(cell):
+            return solver.contenders.lowest(beside(self.u[cell], solver.box, spacing(solver.box, diagram)))
+        x = flatten(diagram.weights[cell], diagram.bias[cell])
+        frame = solver.all_free
+        if solver.patterns is not None:
+            frame = solver.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
+        return solver.recognized(x, frame, self.u[cell])
+
+    def _ties(self, cell):
+        """Whether several minima have the lowest loss in a cell: by name, or within one phase."""
+        if TIE_MARK in self.diagram.phase[cell]:
+            return True
+        flat = np.ravel_multi_index(cell, self.shape)
+        first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
+        minima = self.diagram.minima[first:last]
+        losses = np.array([self.solver.loss_at(x, self.u[cell]) for x in minima])
+        keys = invariants(minima[losses <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)], self.solver.m, self.solver.classes)
+        return len(keys) > 0 and np.max(np.ptp(keys, axis=0)) > SAME_POINT
+
     def _between(self, row, column):
         """The point at fractions of the cells' indices, a little aside: curves may pass through any of a grid's points."""
-        diagram, box = self.solver.diagram, self.solver.box
+        diagram, box = self.diagram, self.solver.box
         axes = [np.log(axis) for axis in (diagram.importance, diagram.density)]
         u = np.array([np.interp(at, np.arange(axis.size), axis) for at, axis in zip((column, row), axes, strict=True)])
         return beside(u, box, FINE)

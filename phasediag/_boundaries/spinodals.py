@@ -9,6 +9,7 @@ from .._minimizing import newton
 from ..boundaries import Spinodal
 from .continuation import correct, crossing, distance, follow, inward_difference, passes
 from .curves import Crossing, Softening
+from .equilibria import Solver
 from .junctions import cusp
 from .stability import breaking_curvature
 from .states import MOVED, State, far
@@ -42,18 +43,51 @@ THIRD_STEP = 1e-6
 """Third derivatives, which jump where the support of an output changes, are differences of second derivatives this far aside."""
 
 
-class Limits:
-    """The limits of minima that have been followed; ``junctions``: of the boundaries."""
+def spinodals(curves):
+    """The limits of the minima on both sides of the first-order boundaries of ``curves``, each once: a list of Spinodal."""
+    solver = Solver(curves)
+    limits = _Limits(np.log([b.importance[k], b.density[k]]) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
+    found = []  # phase, points and boundaries of each limit
+    for index, boundary in enumerate(curves.boundaries):
+        if boundary.order == "first":
+            trail = _trail(solver, boundary)
+            heading = trail[-1][0] - trail[0][0]
+            for side in (0, 1):
+                met, single = limits.of_side(trail, side)
+                for limit in met:
+                    known = next((one for one in found if one[0] is limit), None)
+                    if known is None:
+                        found.append((limit, boundary.phases[side], limit.along(heading), [index]))
+                    elif index not in known[-1]:
+                        known[-1].append(index)
+                if single:
+                    points = np.array(sorted(single, key=lambda u: u @ heading))
+                    found.append((None, boundary.phases[side], points, [index]))
+    return [
+        Spinodal(phase, np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0), tuple(members))
+        for _, phase, points, members in found
+    ]
 
-    def __init__(self, solver, junctions):
-        self.solver, self.junctions, self.known = solver, junctions, []
 
-    def spinodals(self, trail):
-        """Both spinodals of a first-order boundary, from its points with the two minima there: a tuple of Spinodal."""
-        return tuple(part for side in (0, 1) for part in self._of_side(trail, side))
+def _trail(solver, boundary):
+    """The points u of a boundary with the two minima there: a list of (u, pair)."""
+    u = np.log([boundary.importance, boundary.density]).T
+    sides = zip(boundary.minima, boundary.free, strict=True)
+    one, other = ([solver.known(*state) for state in zip(x, free, u, strict=True)] for x, free in sides)
+    return list(zip(u, zip(one, other, strict=True), strict=True))
 
-    def _of_side(self, trail, side):
-        """Where the minimum on one side of a first-order boundary ends: the limits met across some of its points."""
+
+class _Limits:
+    """The limits of minima that have been followed; ``merging``: the points in which minima become one on the boundaries."""
+
+    def __init__(self, merging):
+        self.merging, self.known = list(merging), []
+
+    def of_side(self, trail, side):
+        """Where the minimum on one side of a first-order boundary ends: the limits met across some of its points.
+
+        Those followed, and the points on limits that cannot be.
+        """
         found, last = [], len(trail) - 1
         places = np.unique(np.linspace(0, last, min(len(trail), POINTS)).round().astype(int))
         for k in sorted(places, key=lambda k: abs(k - last / 2)):  # from the middle
@@ -64,13 +98,9 @@ class Limits:
             limit = self._met(u, across, far(*pair))
             if limit is not None and limit not in found:
                 found.append(limit)
-            if sum(len(limit.trail) > 1 for limit in found) == MOST_LIMITS:
+            if sum(limit.is_curve for limit in found) == MOST_LIMITS:
                 break
-        heading = trail[-1][0] - trail[0][0]
-        widest = max((pair for _, pair in trail), key=lambda pair: far(*pair))
-        single = sorted((limit.points[0] for limit in found if len(limit.trail) == 1), key=lambda u: u @ heading)
-        curves = [limit.along(heading) for limit in found if len(limit.trail) > 1] + ([np.array(single)] if single else [])
-        return [Spinodal(widest[side].phase, np.exp(curve[:, 0]), np.minimum(np.exp(curve[:, 1]), 1.0)) for curve in curves]
+        return [limit for limit in found if limit.is_curve], [limit.points[0] for limit in found if not limit.is_curve]
 
     def _met(self, u, across, apart):
         """The limit met on the way from a point of a boundary, None where the minimum lasts to the edge of the diagram."""
@@ -83,15 +113,15 @@ class Limits:
         for limit in self.known:
             if limit.passes(point, states[0]):
                 return limit
-        self.known.append(_Limit(point, curve, states[0], self.junctions))
+        self.known.append(_Limit(point, curve, states[0], self.merging))
         return self.known[-1]
 
 
 class _Limit:
     """The limit of one minimum, followed to both ends from a point on it; that point alone where it cannot be followed."""
 
-    def __init__(self, start, curve, state, junctions):
-        self.trail = [(start, state)]
+    def __init__(self, start, curve, state, merging):
+        self.trail, self.is_curve = [(start, state)], False
         if curve is None:
             return
         curve.move_to(start)
@@ -101,17 +131,18 @@ class _Limit:
             states = [*(state for _, state in way.trail), *[way.states[0]] * (len(points) - len(way.trail))]
             more = list(zip(points, states, strict=True))
             if reason == "end":
-                more += self._merged(way, [start, *points], junctions)
+                more += self._merged(way, [start, *points], merging)
             self.trail = [*self.trail, *more] if sense > 0 else [*more[::-1], *self.trail]
             if reason == "closed":
                 break
+        self.is_curve = len(self.trail) > 1 or not np.all(state.solver.box.wide)
 
     @staticmethod
-    def _merged(way, points, junctions):
+    def _merged(way, points, merging):
         """The point ahead in which the limit ends, where minima become one, with the state there; none where it is not known."""
         near, last = REACHED * way.solver.box.step, points[-1]
         ahead = last - points[-2] if len(points) > 1 else np.zeros(2)
-        places = [node.u for node in junctions if node.kind in MERGING]
+        places = list(merging)
         if isinstance(way, Fold):
             place = cusp(way.states[0], last)
             places += [] if place is None else [place]
@@ -284,9 +315,10 @@ def _across(u, pair, side):
         return None
     curve = Crossing(*(pair[0].solver.stationary(state, u) for state in pair))
     slope = curve.slope(u)
-    if not np.all(np.isfinite(slope)) or not np.any(slope):
+    if not np.all(np.isfinite(slope)) or not np.any(slope * pair[0].solver.box.wide):
         return None
-    # where one minimum is lower value(u) is negative
+    # where one minimum is lower value(u) is negative; a diagram of one row or column is not left
+    slope = slope * pair[0].solver.box.wide
     return curve.states[side], slope / np.linalg.norm(slope) * (1.0 if side == 0 else -1.0)
 
 
@@ -335,7 +367,7 @@ def _solved(own, here, reach):
     symmetric = own.solver.symmetrized(own, here)
     curves = [Fold(own)] + ([] if symmetric is None or not symmetric.held else [_Softened(symmetric)])
     for curve in curves:
-        exact = correct(curve, here) if curve.takes_in(own) else None
+        exact = correct(curve, here, own.solver.box.wide) if curve.takes_in(own) else None
         if exact is not None and np.linalg.norm(exact - here) < 4 * reach and curve.exists(exact):
             return exact, curve
     return None

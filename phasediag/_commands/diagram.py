@@ -76,20 +76,25 @@ def diagram(look, spinodals, output, as_json, **grid):
 Examples
   phasediag boundary
   phasediag boundary --theory frozen --n-features 4 --n-hidden 2 --latex
-  phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30"""
+  phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30
+  phasediag boundary --importance 0.3:3:25 --density 0.05:1:25 --output curves.csv"""
 )
 @grid_options("global", "relaxed", "frozen")
 @click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
+@click.option("--output", type=click.Path(), help="Table (.csv) or data (.json) of the points of all curves to write.")
 @json_option
-def boundary(theory, latex, as_json, **grid):
-    """Print boundaries and triple points.
+def boundary(theory, latex, output, as_json, **grid):
+    """Print boundaries, spinodals and triple points.
 
     Frozen theory: the exact equations, over all importances and densities. Relaxed and global: the curves within the given
     ranges, followed by continuation from where neighbouring cells of the grid differ, with their order and spinodals.
     """
+    check_file("output", output, (".csv", ".json"))
     from . import printing
 
     if theory == "frozen":
+        if output is not None:
+            raise ValueError(f'output must not be given for the frozen theory, whose equations are printed, got "{output}"')
         for name in ("importance", "density"):
             if grid[name] is not None:
                 raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
@@ -109,6 +114,9 @@ def boundary(theory, latex, as_json, **grid):
         printing.print_json(printing.curve_facts(result))
     else:
         printing.print_curves(result)
+    if output:
+        result.save_curves(output)
+        click.echo(f"wrote {output}", err=True)
     return int(printing.print_unconverged(result))
 
 

@@ -26,33 +26,17 @@ def _finite(facts):
 
 def diagram_facts(result, *, cells):
     """A diagram as plain lists and numbers, with the grids when ``cells``."""
-    trained = result.trained is not None
-    facts = trained_facts(result) if trained else curve_facts(result, spinodals=False)
+    facts = curve_facts(result) if result.trained is None else trained_facts(result)
     if cells:
         grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
         facts |= {name: getattr(result, name).tolist() for name in grids}
     return facts
 
 
-def curve_facts(result, *, spinodals=True):
-    """The boundaries and triple points of a diagram as plain lists and numbers."""
-    boundaries = []
-    for b in result.boundaries():
-        facts = {
-            "phases": b.phases,
-            "order": b.order,
-            "ends": b.ends,
-            "importance": b.importance.tolist(),
-            "density": b.density.tolist(),
-            "latent_loss": b.latent_loss.tolist(),
-        }
-        if spinodals:
-            facts["spinodals"] = [
-                {"phase": s.phase, "importance": s.importance.tolist(), "density": s.density.tolist()} for s in b.spinodals
-            ]
-        boundaries.append(facts)
-    triples = [{"importance": t.importance, "density": t.density, "phases": t.phases} for t in result.triple_points()]
-    return _head_facts(result) | {"boundaries": boundaries, "triple_points": triples}
+def curve_facts(result):
+    """The boundaries, spinodals and triple points of a diagram as plain lists and numbers."""
+    result.spinodals()
+    return _head_facts(result) | result.curves.facts()
 
 
 def print_diagram(result):
@@ -252,8 +236,7 @@ def _meeting(triple):
 
 
 def _extent(spinodal):
-    if spinodal.importance.size == 0:
-        return "beyond this diagram"
+    """Ranges of a spinodal's coordinates in words."""
     ranges = (
         f"{name} {x.min():.6g} to {x.max():.6g}"
         for name, x in (("importance", spinodal.importance), ("density", spinodal.density))

@@ -9,7 +9,7 @@ from .._arguments import one_of
 from ..colours import LOOKS, norm_interference_colour, phase_colour
 from ..theories import TIE_MARK
 from ..trained_models import TRAINED
-from .regions import cell_edges, enclosed, pixel_edges, spread, whole
+from .regions import cell_edges, curves_of, enclosed, pixel_edges, spread, whole
 
 STYLES = {
     "first": {"linestyle": "-", "linewidth": 1.4, "label": "first order: two minima cross"},
@@ -36,8 +36,9 @@ _CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critica
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None):
-    """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves.
+    """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves where they have been computed.
 
+    Nothing is computed: call ``diagram.boundaries()``, and ``diagram.spinodals()`` for those, before; ``diagram_figure`` does.
     Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
     the other. Trained diagrams have none: they are drawn cell by cell, in the look "phase" that of the seed with the lowest
     exact loss, in the look "norm-interference" what their reduction keeps.
@@ -50,9 +51,10 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
         "phase": one colour for each phase, named in the legend; "norm-interference": the paper's two-dimensional colour of
         the extra feature (see ``draw_colour_key``).
     curves : bool
-        Follow the boundaries and draw them as curves; otherwise the diagram is drawn cell by cell, as trained ones always are.
+        Draw the curves that the diagram has; otherwise, and where it has none (trained ones have none), it is drawn cell by cell.
     spinodals : bool
-        Draw dotted (in the look "phase" on the phase's colour) how far each phase is a minimum beyond its boundary.
+        Draw dotted (in the look "phase" on the phase's colour) how far each phase is a minimum beyond its boundary, where the
+        diagram has its spinodals.
     legend : bool
         Name the phases and the kinds of lines and points beside the diagram; only in the look "phase".
     window : ((float, float), (float, float)), optional
@@ -72,7 +74,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
     trained = diagram.theory == TRAINED
-    curves = curves and not trained
+    curves = curves and diagram.curves is not None
     artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window)}
     artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if curves else {name: [] for name in _CURVES}
     title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
@@ -86,17 +88,17 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
 
 
 def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
-    """Draw the boundary curves of a theory's diagram and the points where they meet or change, over anything with its axes.
+    """Draw the boundary curves of a diagram and the points where they meet or change, over anything with its axes.
 
     Parameters
     ----------
     diagram : PhaseDiagram
-        Not a trained one, which has no curves.
+        What it has of curves is drawn: ``diagram.boundaries()`` and ``diagram.spinodals()`` compute them.
     ax : matplotlib.axes.Axes
     look : {"phase", "norm-interference"}
         Spinodals are dotted on the colours of phases, or on white.
     spinodals : bool
-        Draw them too.
+        Draw them too, where the diagram has them.
 
     Returns
     -------
@@ -105,20 +107,16 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
         each).
     """
     artists = {"boundaries": [], "spinodals": []}
-    ends, drawn = {"order changes": [], "critical point": []}, set()
-    for boundary in diagram.boundaries():
+    ends, curves = {"order changes": [], "critical point": []}, diagram.curves
+    for boundary in curves_of(diagram):
         place = boundary.importance, boundary.density
         artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
         for k, end in zip((0, -1), boundary.ends, strict=False):
             if end in ends:
                 ends[end].append((place[0][k], place[1][k]))
-        for spinodal in boundary.spinodals if spinodals else ():
-            points = zip(spinodal.importance[[0, -1]].tolist(), spinodal.density[[0, -1]].tolist(), strict=True)
-            curve = spinodal.importance.size, *sorted(points)
-            if curve not in drawn:  # boundaries of one minimum share it
-                drawn.add(curve)
-                artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
-    ends["triple point"] = [(p.importance, p.density) for p in diagram.triple_points()]
+    for spinodal in curves.spinodals if spinodals and curves is not None and curves.has_spinodals else ():
+        artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
+    ends["triple point"] = [(p.importance, p.density) for p in (() if curves is None else curves.triple_points)]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
         options = {"color": "black", "zorder": 3, **STYLES[kind]}

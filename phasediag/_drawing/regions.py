@@ -30,12 +30,18 @@ def pixel_edges(window):
     return tuple(np.geomspace(*ends, FINENESS + 1) for ends in window)
 
 
+def curves_of(diagram):
+    """The boundaries of a diagram that have been computed; none otherwise."""
+    return () if diagram.curves is None else diagram.curves.boundaries
+
+
 def enclosed(diagram, window):
     """Number the regions that the boundary curves enclose in a window.
 
     Parameters
     ----------
     diagram : PhaseDiagram
+        With the curves that have been computed.
     window : ((float, float), (float, float))
         Lowest and highest importance, lowest and highest density.
 
@@ -53,7 +59,7 @@ def enclosed(diagram, window):
     from scipy.ndimage import distance_transform_edt, label
 
     curve = np.zeros((FINENESS, FINENESS), dtype=bool)
-    paths = [np.log([b.importance, b.density]).T for b in diagram.boundaries()]
+    paths = [np.log([b.importance, b.density]).T for b in curves_of(diagram)]
     ends = np.log(window)
     for path in [*paths, *_bridges(diagram, paths)]:
         place = (path - ends[:, 0]) / (ends[:, 1] - ends[:, 0]) * FINENESS
@@ -74,7 +80,7 @@ def _bridges(diagram, paths):
     """Straight lines from ends within the diagram to the nearest point of another curve, where that is near."""
     reach = 1.5 * max(np.max(np.diff(np.log(axis)), initial=0.0) for axis in (diagram.importance, diagram.density))
     lines = []
-    for k, (boundary, path) in enumerate(zip(diagram.boundaries(), paths, strict=True)):
+    for k, (boundary, path) in enumerate(zip(curves_of(diagram), paths, strict=True)):
         others = np.concatenate([np.empty((0, 2)), *paths[:k], *paths[k + 1 :]])
         for end, kind in zip((path[0], path[-1]), boundary.ends or ("edge", "edge"), strict=True):
             if kind in ("edge", "closed", "critical point") or not len(others):
