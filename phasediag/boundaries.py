@@ -107,6 +107,8 @@ class Spinodal(_Curve):
         edge, in a point where minima become one or the order changes, where the minimum begins to cease in another way, or
         where the support of an output changes, so that third derivatives jump. Where it could not be followed: points across
         the boundary's own.
+    minima : ndarray, shape (n_points, (n_hidden + 1) n_features)
+        The minimum that ceases at each point, weights row by row, then biases.
     boundaries : tuple of int
         The boundaries across which it lies, as positions in ``PhaseDiagram.boundaries()``.
     """
@@ -114,6 +116,7 @@ class Spinodal(_Curve):
     phase: str
     importance: np.ndarray
     density: np.ndarray
+    minima: np.ndarray = field(repr=False)
     boundaries: tuple
 
     @property

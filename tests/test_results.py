@@ -181,7 +181,7 @@ def test_curves_say_whether_they_are_functions():
     }  # fmt: skip
     turn = np.linspace(0, 2 * np.pi, 9)
     turn = np.append(turn[:-1], turn[0])
-    circle = phasediag.Spinodal("any", np.exp(np.cos(turn)), np.exp(-2 - np.sin(turn)), ())
+    circle = phasediag.Spinodal("any", np.exp(np.cos(turn)), np.exp(-2 - np.sin(turn)), np.zeros((10, 4)), ())
     assert circle.closed and circle.function_of == ()
 
 

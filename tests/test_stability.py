@@ -106,13 +106,18 @@ def test_a_feature_comes_in_where_the_closed_form_says(boundaries):
 def test_pairs_cease_where_an_independent_loss_has_a_fold(boundaries):
     """At the states on the spinodals of the pair the slopes and the lowest curvature of an independent loss vanish."""
     steps = np.eye(4, dtype=int)
-    known = [limit for b in boundaries if b.spinodals for limit in b.find_spinodals.func.__self__.known]
-    folds = [node for limit in known for node in limit.trail[4:-4:20] if not node[1].held and len(limit.trail) > 20]
+    limits = {id(limit): limit for b in boundaries for limit in b.spinodals if len(limit.minima) > 20}.values()
+    folds = [
+        (limit.importance[k], limit.density[k], limit.minima[k])
+        for limit in limits
+        for k in range(4, len(limit.minima) - 4, 20)
+        if np.all(limit.minima[k, :2])
+    ]
     assert len(folds) > 8
-    for u, state in folds:
-        importance, density = (mpf(value) for value in np.exp(u))
-        x = [mpf(abs(state.x[0])), mpf(abs(state.x[1])), mpf(state.x[2]), mpf(state.x[3])]
-        assert state.x[0] * state.x[1] < 0
+    for importance, density, minimum in folds:
+        assert minimum[0] * minimum[1] < 0
+        importance, density = mpf(importance), mpf(density)
+        x = [*map(mpf, np.abs(minimum[:2])), *map(mpf, minimum[2:])]
 
         def own(*y, controls=(importance, density)):
             return loss(*controls, *y)

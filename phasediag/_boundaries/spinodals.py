@@ -47,7 +47,7 @@ def spinodals(curves):
     """The limits of the minima on both sides of the first-order boundaries of ``curves``, each once: a list of Spinodal."""
     solver = Solver(curves)
     limits = _Limits(np.log([b.importance[k], b.density[k]]) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
-    found = []  # phase, points and boundaries of each limit
+    found = []  # of each limit: itself, the phase, its trail, the boundaries
     for index, boundary in enumerate(curves.boundaries):
         if boundary.order == "first":
             trail = _trail(solver, boundary)
@@ -61,12 +61,15 @@ def spinodals(curves):
                     elif index not in known[-1]:
                         known[-1].append(index)
                 if single:
-                    points = np.array(sorted(single, key=lambda u: u @ heading))
+                    points = sorted((limit.trail[0] for limit in single), key=lambda point: point[0] @ heading)
                     found.append((None, boundary.phases[side], points, [index]))
-    return [
-        Spinodal(phase, np.exp(points[:, 0]), np.minimum(np.exp(points[:, 1]), 1.0), tuple(members))
-        for _, phase, points, members in found
-    ]
+    return [_spinodal(*one) for _, *one in found]
+
+
+def _spinodal(phase, trail, boundaries):
+    """A Spinodal of these points u with the states there."""
+    u, minima = np.array([u for u, _ in trail]), np.array([state.x for _, state in trail])
+    return Spinodal(phase, np.exp(u[:, 0]), np.minimum(np.exp(u[:, 1]), 1.0), minima, tuple(boundaries))
 
 
 def _trail(solver, boundary):
@@ -86,7 +89,7 @@ class _Limits:
     def of_side(self, trail, side):
         """Where the minimum on one side of a first-order boundary ends: the limits met across some of its points.
 
-        Those followed, and the points on limits that cannot be.
+        Those followed, and those that cannot be, of which one point is known.
         """
         found, last = [], len(trail) - 1
         places = np.unique(np.linspace(0, last, min(len(trail), POINTS)).round().astype(int))
@@ -100,7 +103,7 @@ class _Limits:
                 found.append(limit)
             if sum(limit.is_curve for limit in found) == MOST_LIMITS:
                 break
-        return [limit for limit in found if limit.is_curve], [limit.points[0] for limit in found if not limit.is_curve]
+        return [limit for limit in found if limit.is_curve], [limit for limit in found if not limit.is_curve]
 
     def _met(self, u, across, apart):
         """The limit met on the way from a point of a boundary, None where the minimum lasts to the edge of the diagram."""
@@ -168,8 +171,8 @@ class _Limit:
         return passes(self.points, u, u + _room(own.solver.box, u, direction) * direction)
 
     def along(self, heading):
-        """Its points in the order of this direction."""
-        return self.points if (self.points[-1] - self.points[0]) @ heading >= 0 else self.points[::-1]
+        """Its trail in the order of this direction."""
+        return self.trail if (self.trail[-1][0] - self.trail[0][0]) @ heading >= 0 else self.trail[::-1]
 
 
 class _Softened(Softening):
