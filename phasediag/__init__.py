@@ -112,7 +112,7 @@ if TYPE_CHECKING:  # what is loaded lazily, for those who check types
     from .agreement import Agreement as Agreement  # noqa: I001 - a line for each room
     from .attribution import Attribution as Attribution
     from .biases import optimal_bias as optimal_bias
-    from .boundaries import PhaseBoundary as PhaseBoundary, TriplePoint as TriplePoint
+    from .boundaries import PhaseBoundary as PhaseBoundary, Spinodal as Spinodal, TriplePoint as TriplePoint
     from .candidates import Configuration as Configuration, configurations as configurations
     from .closed_forms import ClosedForm as ClosedForm
     from .diagram import PhaseDiagram as PhaseDiagram, phase_diagram as phase_diagram

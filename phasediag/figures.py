@@ -173,6 +173,7 @@ def _close_up(diagram):
 
 
 def _legend_below(figure, handles, columns):
+    """Put a legend below a figure, where there is something to name."""
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
 

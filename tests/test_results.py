@@ -20,8 +20,8 @@ from phasediag._boundaries.equilibria import Solver
 USES = {
     "ToyModel": "x.reconstruct([[0.2, 0.9]], [[1.0, -1.0]], [0.0, 0.0]).tolist()",
     "Configuration": "float(x.expected_loss(0.7, 0.3)), str(x.symbolic_loss()), x.name",
-    "ClosedForm": "str(x.expression)",
-    "FrozenBoundary": "x.patterns, str(x.equation)",
+    "ClosedForm": "str(x.expression.subs({**dict.fromkeys(x.parameters, 1), **x.reference}))",
+    "FrozenBoundary": "x.patterns, str(x.equation.rhs.subs(dict.fromkeys(x.equation.free_symbols, 2)))",
     "Minimum": "x.loss, x.phase.name, x.weights.tolist()",
     "Inspection": "x.phase.name, str(x)",
     "TrainingRun": "x.loss.tolist(), x.weights.tolist()",
@@ -86,9 +86,9 @@ def test_results_are_used_in_other_processes(results, environment, tmp_path):
     tasks = [(use, {"x": results[name]}) for name, use in USES.items()]
     by_joblib = joblib.Parallel(n_jobs=2)(joblib.delayed(eval)(*task) for task in tasks)
     by_dask = dask.compute(*(dask.delayed(eval)(*task) for task in tasks), scheduler="processes", num_workers=1)
-    for name, *elsewhere in zip(USES, pickle.loads(after.read_bytes()), by_joblib, by_dask, strict=True):
-        here = eval(USES[name], {"x": results[name]})
-        assert all(repr(value) == repr(here) for value in elsewhere), name
+    here = [repr(eval(*task)) for task in tasks]
+    for elsewhere in (pickle.loads(after.read_bytes()), by_joblib, by_dask):
+        assert dict(zip(USES, map(repr, elsewhere), strict=True)) == dict(zip(USES, here, strict=True))
 
 
 def test_threads_share_a_solver(window):

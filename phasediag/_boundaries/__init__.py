@@ -22,7 +22,7 @@ def find_boundaries(diagram, progress=False):
         from .frozen import frozen_boundaries
 
         return frozen_boundaries(diagram)
-    from .solved import solved_boundaries
+    from .network import solved_boundaries
 
     return solved_boundaries(diagram, progress)
 

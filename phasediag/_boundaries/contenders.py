@@ -191,9 +191,11 @@ class _Track:
 
     @property
     def began(self):
+        """Whether it is where it is stored."""
         return self.state is self.origin
 
     def move_to(self, state):
+        """Carry it to a state, not yet known to be a minimum."""
         self.state, self.stable = state, False
 
     def renew(self, u):
@@ -225,4 +227,5 @@ def _bend(one, other):
 
 
 def _distance(one, other):
+    """The larger of the distances along the two axes."""
     return float(np.max(np.abs(one - other)))

@@ -35,6 +35,7 @@ class Box:
         self.step = max(float(np.max(self.high - self.low)) / STEPS_ACROSS, LEAST_STEP)
 
     def outside(self, u):
+        """Whether u lies outside, by more than rounding."""
         return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))
 
 

@@ -1,4 +1,6 @@
-"""The two kinds of boundary curve: two minima cross, or the more symmetric of two phases loses its stability."""
+"""Curves along which stationary points are solved for: two minima coexist, or a symmetric one loses its stability."""
+
+from copy import copy
 
 import numpy as np
 
@@ -9,7 +11,6 @@ from .states import MOVED, far
 MERGED = 1e-8
 """Two solutions whose invariants differ by less are one."""
 
-
 SAME_WAY = 1e-6
 """A minimum followed to a point and back differs by less from what it was."""
 
@@ -17,7 +18,57 @@ HARDLY = 1e-5
 """Norms and cosines below this are zero in a state at the limit of its stability."""
 
 
-class Crossing:
+class Curve:
+    """A curve in the plane, followed with the states that make it: what `continuation.follow` asks of it.
+
+    states: those at the last point, from which the next are solved. trail: the points accepted so far with the states there, a
+    list of (u, states). A kind of curve has value(u), solve(u) (the states at u, or None) and exists(u) (whether a point that
+    solves the equation is on the curve).
+    """
+
+    def __init__(self, states):
+        self.solver, self.states, self.trail = states[0].solver, states, []
+
+    def anew(self):
+        """The same curve with a trail of its own, to be followed in another direction."""
+        other = copy(self)
+        other.trail = []
+        return other
+
+    def slope(self, u):
+        """Gradient of the value in u, shape (2,)."""
+        return inward_difference(self.value, u, 1e-5)
+
+    def move_to(self, u):
+        """Take the states at u for those that are near."""
+        self.states = self.solve(u) or self.states
+
+    def accept(self, u):
+        """Take u for the last point: it is on the curve and the next one is near."""
+        self.move_to(u)
+        self.trail.append((u, self.states))
+
+    def tells_apart(self, u):
+        """Whether its states are far enough apart at u to be compared; a single one always is."""
+        return True
+
+    def rival(self, u):
+        """What is lower at u than the states, or says that the curve becomes another one; None."""
+        return None
+
+    def corner(self, against):
+        """A function of u that vanishes where a rival has the loss of the states."""
+
+        def difference(u):
+            states, other = self.solve(u), self.solver.descend(against, u)
+            if states is None or not other.converged or any(far(other, state) < 1e-6 for state in states):
+                return np.nan
+            return (states[0].loss - other.loss) / (states[0].loss + other.loss)
+
+        return difference
+
+
+class Coexistence(Curve):
     """The curve on which two minima have the same loss.
 
     Where they are near each other the difference of their losses is taken within their family, from the symmetric state
@@ -27,8 +78,9 @@ class Crossing:
     order = "first"
 
     def __init__(self, one, other):
-        *self.states, self.base = family(one, other)
-        self.solver, self.trail, self._at, self._solved = one.solver, [], None, None
+        *states, self.base = family(one, other)
+        super().__init__(states)
+        self._at, self._solved = None, None
 
     @property
     def members(self):
@@ -41,17 +93,15 @@ class Crossing:
         return None if solved is None else solved[:2]
 
     def _solve(self, u):
+        """The members at u, or None; remembered for the last u."""
         if self._at is None or not np.array_equal(self._at, u):
             new = self.solver.stationary_points(self.members, u)
             if self.base is None:
                 new = [self.solver.settled(old, found, u) for old, found in zip(self.states, new, strict=True)]
-            self._at, self._solved = np.array(u), new
-            moved = max(far(new, old) for new, old in zip(self._solved, self.members, strict=True))
-            done = all(
-                new.converged and new.clusters == old.clusters for new, old in zip(self._solved, self.members, strict=True)
-            )
-            if not done or moved > MOVED or far(*self._solved[:2]) < max(MERGED, 0.1 * far(*self.states)):
-                self._solved = None
+            pairs = list(zip(new, self.members, strict=True))
+            followed = all(one.converged and one.clusters == old.clusters and not far(one, old) > MOVED for one, old in pairs)
+            apart = followed and not far(*new[:2]) < max(MERGED, 0.1 * far(*self.states))
+            self._at, self._solved = np.array(u), new if apart else None
         return self._solved
 
     def exists(self, u):
@@ -70,6 +120,7 @@ class Crossing:
         return True
 
     def value(self, u):
+        """The difference of the losses, relative to them and to the square of the distance within a family."""
         solved = self._solve(u)
         return np.nan if solved is None else self._difference(solved, u) / self._scale(solved)
 
@@ -84,15 +135,17 @@ class Crossing:
         return inward_difference(lambda v: self._difference(solved, v), u, 1e-5) / self._scale(solved)
 
     def _difference(self, solved, u):
+        """Loss of the first minus that of the second at u, with the parameters solved for."""
         if self.base is not None:
             return excess(solved[2], solved[0], u) - excess(solved[2], solved[1], u)
         return self.solver.loss_at(solved[0].x, u) - self.solver.loss_at(solved[1].x, u)
 
     def _scale(self, solved):
+        """What the difference is divided by."""
         return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), 1e-300) ** 2)
 
     def move_to(self, u):
-        """Take the states at u for those that are near."""
+        """Take the states at u for those that are near; begin or cease to compare them within a family."""
         solved = self._solve(u)
         if solved is None:
             return
@@ -104,44 +157,42 @@ class Crossing:
         self.base = solved[2] if len(solved) == 3 else None
         self.states = solved[:2]
 
-    def accept(self, u):
-        self.move_to(u)
-        self.trail.append((u, self.states))
-
     def tells_apart(self, u):
         """Whether its minima are farther from each other than rounding allows to tell which one is lower."""
         pair = self.solve(u)
         return pair is not None and far(*pair) >= TINY
 
     def rival(self, u):
+        """The lowest minimum at u when it is lower than both, or None."""
         solved = self._solve(u)
         return None if solved is None else rival(u, solved[:2], solved[2] if len(solved) == 3 else None)
 
-    def corner(self, against):
-        def difference(u):
-            pair, other = self.solve(u), self.solver.descend(against, u)
-            if pair is None or not other.converged or any(far(other, state) < 1e-6 for state in pair):
-                return np.nan
-            return (pair[0].loss - other.loss) / (pair[0].loss + other.loss)
 
-        return difference
+class StabilityLimit(Curve):
+    """The curve on which a symmetric state loses its stability: the curvature of its soft mode is 0.
 
-
-class Softening:
-    """The curve on which a symmetric state loses its stability: the curvature of its soft mode is 0."""
+    The phase that it turns into is the same point there: the states are that one twice.
+    """
 
     order = "continuous"
 
     def __init__(self, symmetric):
-        self.solver, self.trail = symmetric.solver, []
-        exact = self.solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
+        solver = symmetric.solver
+        exact = solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
         if not np.array_equal(exact.free, symmetric.free):  # where it is flat its zeros are not determined well
-            symmetric = self.solver.stationary(exact, symmetric.u)
+            symmetric = solver.stationary(exact, symmetric.u)
         symmetric = symmetric.within(symmetric.softest_frame)
-        self.states, self.mode = [symmetric, symmetric], Mode(symmetric)
+        super().__init__([symmetric, symmetric])
+        self.mode = Mode(symmetric)
+
+    def anew(self):
+        """The same curve with a trail and a mode of its own."""
+        other = super().anew()
+        other.mode = copy(self.mode)
+        return other
 
     def solve(self, u):
-        """The symmetric state at u, twice: the other phase is the same point there."""
+        """The symmetric state at u, twice, or None."""
         state = self.solver.stationary(self.states[0], u)
         return [state, state] if state.converged and far(state, self.states[0]) < MOVED else None
 
@@ -151,61 +202,45 @@ class Softening:
         return pair is not None and pair[0].curvature > -1e-8
 
     def value(self, u):
+        """The curvature of the mode."""
         pair = self.solve(u)
         return np.nan if pair is None else self.mode.curvature(pair[0])
 
-    def slope(self, u):
-        return inward_difference(self.value, u, 1e-5)
-
     def move_to(self, u):
-        self.states = self.solve(u) or self.states
+        """Take the state and its mode at u for those that are near."""
+        super().move_to(u)
         self.mode.move_to(self.states[0])
-
-    def accept(self, u):
-        self.move_to(u)
-        self.trail.append((u, self.states))
-
-    def tells_apart(self, u):
-        """There is but one state."""
-        return True
 
     def turning(self, u):
         """The lowest derivative along soft directions that decides the order, which changes where it becomes negative."""
         return turning_direction(self.solver.stationary(self.states[0], u))[0]
 
     def rival(self, u):
-        if self.turning(u) < -1e-9:
-            return "order changes"
-        return rival(u, self.solve(u)[:1], branching=False)
+        """Either "order changes", or the lowest minimum at u when it is lower, or None."""
+        return "order changes" if self.turning(u) < -1e-9 else rival(u, self.solve(u)[:1], branching=False)
 
     def corner(self, against):
-        if isinstance(against, str):
-            return self.turning
-
-        def difference(u):
-            other = self.solver.descend(against, u)
-            own = self.solve(u)
-            if own is None or not other.converged or far(own[0], other) < 1e-6:
-                return np.nan
-            return (own[0].loss - other.loss) / (own[0].loss + other.loss)
-
-        return difference
+        """A function of u that vanishes where the order changes, or where a rival has the loss of the state."""
+        return self.turning if isinstance(against, str) else super().corner(against)
 
 
 class Turning:
     """The curve on which the third (or fourth) derivative of a symmetric state along its soft mode vanishes."""
 
-    def __init__(self, softening):
-        self.state, self.mode = softening.states[0], softening.mode
+    def __init__(self, limit):
+        self.state, self.mode = limit.states[0], limit.mode
 
     def value(self, u):
+        """That derivative."""
         state = self.state.solver.stationary(self.state, u)
         return self.mode.turning(state) if state.converged else np.nan
 
     def slope(self, u):
+        """Gradient of the value in u, shape (2,)."""
         return inward_difference(self.value, u, 1e-4)
 
     def move_to(self, u):
+        """Take the state at u for the one that is near."""
         self.state = self.state.solver.stationary(self.state, u)
 
 
@@ -215,16 +250,16 @@ def located(a, b):
     found = []
     for state in (a, b):
         if state.held:
-            curve = Softening(state)
+            curve = StabilityLimit(state)
             u = crossing(curve.value, start, end)
             if u is not None:
-                found.append((u, Softening(solver.stationary(state, u))))
+                found.append((u, StabilityLimit(solver.stationary(state, u))))
     low, high, first, last = 0.0, 1.0, a, b
     for _ in range(30):
         here = [start + t * (end - start) for t in (low, 0.5 * (low + high), high)]
         one, other = solver.solve(first, here[1]), solver.solve(last, here[1])
         if one.stable and other.stable and far(one, other) > 1e-6:
-            curve = Crossing(one, other)
+            curve = Coexistence(one, other)
             u = crossing(curve.value, here[0], here[2])
             u = correct(curve, here[1], solver.box.wide) if u is None else u
             if u is not None and np.linalg.norm(u - here[1]) < 2 * np.linalg.norm(end - start):

@@ -44,6 +44,7 @@ class Solver:
         return newton.store(self.m, self.n)
 
     def control(self, u):
+        """Importance and density of every feature at u, both (n_features,)."""
         return cell_controls(self.n, *point(u))
 
     def solve(self, state, u):
@@ -108,6 +109,7 @@ class Solver:
         return sorted(found, key=lambda state: state.loss)
 
     def _failed(self, state, u):
+        """What a state becomes at u where nothing is solved."""
         new = State(self, state.x, state.frames, state.free, u)
         new.converged = False
         return new

@@ -30,6 +30,7 @@ class Corners:
         self.found = []  # (u, list of phases)
 
     def add(self, u, phases):
+        """Add a point u, or further phases to one that is known."""
         for known, members in self.found:
             if np.linalg.norm(known - u) < 1e-7:
                 members += [phase for phase in phases if phase not in members]
@@ -37,4 +38,5 @@ class Corners:
         self.found.append((u, list(dict.fromkeys(phases))))
 
     def triple_points(self):
+        """The results, a list of TriplePoint."""
         return [TriplePoint(*point(u), tuple(members)) for u, members in self.found]

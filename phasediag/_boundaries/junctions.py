@@ -6,8 +6,8 @@ import numpy as np
 
 from .._minimizing import newton
 from .continuation import correct, distance, first_step, intersection
-from .curves import Crossing, Softening, Turning
-from .stability import TINY, offspring, rival
+from .curves import Coexistence, StabilityLimit, Turning
+from .stability import TINY, branches, rival
 from .states import far
 
 REACH = 4.0
@@ -89,7 +89,7 @@ def junction_ahead(curve, here, reach, tangent):
 def _triple(one, other, third, u):
     """Three minima of one loss; the third is replaced while there is a lower one."""
     for _ in range(4):
-        curves = Crossing(one, other), Crossing(one, third)
+        curves = Coexistence(one, other), Coexistence(one, third)
         u = intersection(*curves, u)
         if u is None:
             return None
@@ -103,7 +103,7 @@ def _triple(one, other, third, u):
 
 def _meeting(symmetric, other, u):
     """A symmetric state loses its stability where another minimum has its loss; a triple point if not continuously."""
-    curves = Softening(symmetric), Crossing(symmetric, other)
+    curves = StabilityLimit(symmetric), Coexistence(symmetric, other)
     u = intersection(*curves, u)
     if u is None:
         return None
@@ -115,7 +115,8 @@ def _meeting(symmetric, other, u):
 
 
 def _tricritical(symmetric, u):
-    softening = Softening(symmetric)
+    """A symmetric state's limit of stability becomes first-order; None where no such point is solved near u."""
+    softening = StabilityLimit(symmetric)
     u = intersection(softening, Turning(softening), u)
     return None if u is None else Junction("order changes", u, softening.solve(u)[:1])
 
@@ -212,38 +213,41 @@ def _near(curve, u, against=()):
 
 
 def _from_triple_point(node):
+    """Each two of the three minima coexist on one side at least."""
     for one, other in combinations(node.states, 2):
         third = [state for state in node.states if state is not one and state is not other]
-        for u in _near(Crossing(one, other), node.u, third):
-            curve = Crossing(one, other)
+        for u in _near(Coexistence(one, other), node.u, third):
+            curve = Coexistence(one, other)
             curve.move_to(u)
             yield u, curve
 
 
 def _from_end_point(node):
+    """The symmetric state's limit, its coexistence with the other minimum, and that of what branches off from it."""
     symmetric, other = node.states
-    for u in _near(Softening(symmetric), node.u):
-        curve = Softening(symmetric)
+    for u in _near(StabilityLimit(symmetric), node.u):
+        curve = StabilityLimit(symmetric)
         curve.move_to(u)
         yield u, curve
-    for u in _near(Crossing(symmetric, other), node.u):
-        curve = Crossing(symmetric, other)
+    for u in _near(Coexistence(symmetric, other), node.u):
+        curve = Coexistence(symmetric, other)
         curve.move_to(u)
         yield u, curve
     box = symmetric.solver.box
     for part, sense in ((0.2, 1.0), (0.2, -1.0), (0.02, 1.0), (0.02, -1.0)):
-        ahead = first_step(Crossing(symmetric, other), node.u, box, part * sense)
+        ahead = first_step(Coexistence(symmetric, other), node.u, box, part * sense)
         if ahead is not None and not box.outside(ahead):
             unstable, beyond = (state.solver.stationary(state, ahead) for state in (symmetric, other))
-            yield from _pairs([*offspring(unstable), beyond], ahead, needed=beyond)
+            yield from _pairs([*branches(unstable), beyond], ahead, needed=beyond)
 
 
 def _from_tricritical_point(node):
+    """On either side the limit of stability, or the coexistence of the symmetric state or what branches off from it."""
     symmetric = node.states[0]
     box, found = symmetric.solver.box, {}
     for part in (0.5, 0.05, 0.005):
         for sense in (1.0, -1.0):
-            curve = Softening(symmetric)
+            curve = StabilityLimit(symmetric)
             ahead = first_step(curve, node.u, box, part * sense)
             if found.get(sense) or ahead is None or box.outside(ahead):
                 continue
@@ -254,7 +258,7 @@ def _from_tricritical_point(node):
                     yield ahead, curve
                 continue
             unstable = curve.states[0]
-            for departure in _pairs([unstable, *offspring(unstable)], ahead):
+            for departure in _pairs([unstable, *branches(unstable)], ahead):
                 found[sense] = True
                 yield departure
 
@@ -264,7 +268,7 @@ def _pairs(states, u, needed=None):
     for one, other in combinations(states, 2):
         if (needed is not None and other is not needed) or (len(states) > 2 and far(one, other) < TINY):
             continue
-        curve = Crossing(one, other)
+        curve = Coexistence(one, other)
         v = correct(curve, u)
         if v is None or np.linalg.norm(v - u) > 0.5 * curve.solver.box.step or not curve.exists(v):
             continue

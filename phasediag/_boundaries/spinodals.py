@@ -5,14 +5,14 @@ Sought across the boundary, followed by continuation from where they are met, an
 
 import numpy as np
 
-from .._minimizing import newton
 from ..boundaries import Spinodal
-from .continuation import correct, crossing, distance, follow, inward_difference, passes
-from .curves import Crossing, Softening
+from .continuation import correct, crossing, distance, passes
+from .curves import Coexistence
 from .equilibria import Solver
+from .folds import Fold, SymmetryLimit
+from .followed import Followed
 from .junctions import cusp
-from .stability import breaking_curvature
-from .states import MOVED, State, far
+from .states import far
 
 NEARLY_ONE = 1e-3
 """Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
@@ -38,9 +38,6 @@ MOST_LIMITS = 4
 
 SAME_LIMIT = 0.05
 """Limits of minima whose invariants differ by less, where they pass through one point, are one."""
-
-THIRD_STEP = 1e-6
-"""Third derivatives, which jump where the support of an output changes, are differences of second derivatives this far aside."""
 
 
 def spinodals(curves):
@@ -68,7 +65,7 @@ def spinodals(curves):
 
 def _spinodal(phase, trail, boundaries):
     """A Spinodal of these points u with the states there."""
-    u, minima = np.array([u for u, _ in trail]), np.array([state.x for _, state in trail])
+    u, minima = np.array([u for u, _ in trail]), np.array([states[0].x for _, states in trail])
     return Spinodal(phase, np.exp(u[:, 0]), np.minimum(np.exp(u[:, 1]), 1.0), minima, tuple(boundaries))
 
 
@@ -120,50 +117,33 @@ class _Limits:
         return self.known[-1]
 
 
-class _Limit:
+class _Limit(Followed):
     """The limit of one minimum, followed to both ends from a point on it; that point alone where it cannot be followed."""
 
     def __init__(self, start, curve, state, merging):
-        self.trail, self.is_curve = [(start, state)], False
-        if curve is None:
-            return
-        curve.move_to(start)
-        for sense in (1.0, -1.0):
-            way = curve.anew()
-            points, reason, _ = follow(way, start, way.solver.box, sense, patience=PATIENCE)
-            states = [*(state for _, state in way.trail), *[way.states[0]] * (len(points) - len(way.trail))]
-            more = list(zip(points, states, strict=True))
-            if reason == "end":
-                more += self._merged(way, [start, *points], merging)
-            self.trail = [*self.trail, *more] if sense > 0 else [*more[::-1], *self.trail]
-            if reason == "closed":
-                break
-        self.is_curve = len(self.trail) > 1 or not np.all(state.solver.box.wide)
+        self.trail, self.merging = [(start, [state])], merging
+        if curve is not None:
+            super().__init__(start, curve, curve.solver.box, patience=PATIENCE)
+        self.is_curve = curve is not None and (len(self.trail) > 1 or not np.all(state.solver.box.wide))
 
-    @staticmethod
-    def _merged(way, points, merging):
-        """The point ahead in which the limit ends, where minima become one, with the state there; none where it is not known."""
-        near, last = REACHED * way.solver.box.step, points[-1]
-        ahead = last - points[-2] if len(points) > 1 else np.zeros(2)
-        places = list(merging)
-        if isinstance(way, Fold):
-            place = cusp(way.states[0], last)
-            places += [] if place is None else [place]
-        places = [place for place in places if np.linalg.norm(place - last) < near and (place - last) @ ahead >= 0]
-        places = [place for place in places if not way.solver.box.outside(place)]
-        return [(min(places, key=lambda place: np.linalg.norm(place - last)), way.states[0])] if places else []
-
-    @property
-    def points(self):
-        return np.array([u for u, _ in self.trail])
+    def _ended(self, way, points, reason, against):
+        """As any curve, or in the point ahead in which minima become one."""
+        trail, reason = super()._ended(way, points, reason, against)
+        if reason == "end":
+            last, box = points[-1], way.solver.box
+            ahead = last - points[-2] if len(points) > 1 else np.zeros(2)
+            places = [*self.merging, *([cusp(way.states[0], last)] if isinstance(way, Fold) else [])]
+            places = [place for place in places if place is not None and np.linalg.norm(place - last) < REACHED * box.step]
+            places = [place for place in places if (place - last) @ ahead >= 0 and not box.outside(place)]
+            nearest = sorted(places, key=lambda place: np.linalg.norm(place - last))[:1]
+            trail = [*trail, *((place, way.states) for place in nearest)]
+        return trail, reason
 
     def passes(self, u, state):
         """Whether it passes through u, as the limit of the same minimum."""
-        points = self.points
-        if distance(points, u) > 0.1 * state.solver.box.step:
-            return False
-        own = self.trail[int(np.argmin(np.linalg.norm(points - u, axis=1)))][1]
-        return own.shape == state.shape and far(own, state) < SAME_LIMIT
+        (own, *_) = self.nearest(u)
+        near = distance(self.points, u) <= 0.1 * state.solver.box.step
+        return near and own.shape == state.shape and far(own, state) < SAME_LIMIT
 
     def lies(self, u, across):
         """Whether it crosses the way from u."""
@@ -175,148 +155,11 @@ class _Limit:
         return self.trail if (self.trail[-1][0] - self.trail[0][0]) @ heading >= 0 else self.trail[::-1]
 
 
-class _Softened(Softening):
-    """The curve on which a symmetric state loses its stability, whatever lies lower, as long as it turns the same way."""
-
-    def __init__(self, symmetric):
-        super().__init__(symmetric)
-        self._sense = np.sign(self.turning(symmetric.u))
-
-    def anew(self):
-        """The same curve, with a trail of its own."""
-        return _Softened(self.states[0])
-
-    def turning(self, u):
-        """As that of any softening curve, along its own mode alone."""
-        state = self.solver.stationary(self.states[0], u)
-        return self.mode.turning(state) if state.converged else np.nan
-
-    def takes_in(self, own):
-        """Whether the minimum next to it that is less symmetric ends in it, and not, where it turns the other way, before."""
-        return self._sense > 0
-
-    def accept(self, u):
-        self.move_to(u)
-        self.trail.append((u, self.states[0]))
-
-    def rival(self, u):
-        return "order changes" if np.sign(self.turning(u)) == -self._sense else None
-
-
-class Fold:
-    """The curve on which a minimum meets a saddle: its lowest curvature vanishes along a direction in which it may move.
-
-    Its equation is the slope of the loss along that direction where the curvature along it vanishes, the other parameters at
-    their best: the extreme slope, which exists on both sides of the curve.
-    """
-
-    def __init__(self, state):
-        self.solver, self.states, self.trail = state.solver, [state], []
-        self.moving = np.flatnonzero(state.free)
-        self.direction = state.softest[1][self.moving]
-        self._at, self._solved, self._bend = None, None, 0.0
-
-    def takes_in(self, own):
-        """Whether its state is softest along parameters that move, none that symmetry keeps at zero."""
-        return np.linalg.norm(self.direction) > 0.99
-
-    def anew(self):
-        """The same curve, with a trail of its own."""
-        curve = Fold(self.states[0])
-        curve.direction, curve._bend = self.direction, self._bend
-        return curve
-
-    def value(self, u):
-        """The extreme slope."""
-        solved = self._solve(u)
-        return np.nan if solved is None else solved[1]
-
-    def slope(self, u):
-        """Of the extreme slope: along the null vector of the second derivatives, what does not depend on u."""
-        solved = self._solve(u)
-        if solved is None:
-            return np.full(2, np.nan)
-        state, _, null = solved[:3]
-        return inward_difference(lambda v: float(null @ self._derivatives(state.x, v)[0]), u, 1e-5)
-
-    def exists(self, u):
-        """Whether it is a minimum that ends here: the curvature changes sign the same way as before, no other is negative."""
-        solved = self._solve(u)
-        if solved is None or solved[3] * self._bend < 0:
-            return False
-        state, hessian = solved[0], solved[4]
-        if self.moving.size > 1 and np.linalg.eigvalsh(hessian)[1] < -1e-9:
-            return False
-        return not state.held or not breaking_curvature(state)[0] < -1e-8
-
-    def move_to(self, u):
-        """Take the state at u for one that is near."""
-        solved = self._solve(u)
-        if solved is not None:
-            self.states, self.direction, self._bend = [solved[0]], solved[2] / np.linalg.norm(solved[2]), solved[3]
-            self._at = None
-
-    def accept(self, u):
-        self.move_to(u)
-        self.trail.append((u, self.states[0]))
-
-    def rival(self, u):
-        """Whatever lies lower, the minimum ends here."""
-        return None
-
-    def tells_apart(self, u):
-        """There is but one state."""
-        return True
-
-    def _derivatives(self, x, u):
-        """Gradient and second derivatives in the parameters that move."""
-        solver = self.solver
-        hessian = newton.pinned_hessian(x, solver.m, *solver.control(u), solver.relu, solver.store)
-        return newton.gradient_of(solver.store)[self.moving].copy(), hessian[np.ix_(self.moving, self.moving)]
-
-    def _solve(self, u):
-        """State, slope, null vector, third derivative along it and second derivatives at the point of extreme slope, or None."""
-        if self._at is None or not np.array_equal(self._at, u):
-            self._at, self._solved = np.array(u), self._newton(u)
-        return self._solved
-
-    def _newton(self, u):
-        old, size = self.states[0], self.moving.size
-        x, border = old.x.copy(), np.zeros((size + 1, size + 1))
-        border[:size, size] = border[size, :size] = self.direction
-        for _ in range(25):
-            gradient, hessian = self._derivatives(x, u)
-            border[:size, :size] = hessian
-            if not np.all(np.isfinite(border)) or not np.all(np.isfinite(gradient)):
-                return None
-            try:
-                both = np.linalg.solve(border, np.column_stack([np.append(-gradient, 0.0), np.append(np.zeros(size), 1.0)]))
-            except np.linalg.LinAlgError:
-                return None
-            aside, null, curvature = both[:size, 0], both[:size, 1], -both[size, 1]
-            forward, backward = x.copy(), x.copy()
-            forward[self.moving] += THIRD_STEP * null
-            backward[self.moving] -= THIRD_STEP * null
-            bend = (self._derivatives(forward, u)[1] - self._derivatives(backward, u)[1]) @ null / (2 * THIRD_STEP)
-            third = float(null @ bend)
-            along = -(curvature + aside @ bend) / third if third else np.inf
-            if not abs(along) < 0.5:
-                return None
-            move = aside + along * null
-            x[self.moving] += move
-            if np.max(np.abs(move)) < 1e-12:
-                break
-        else:
-            return None
-        state = State(self.solver, x, old.frames, old.free, u)
-        return (state, -float(both[size, 0]), null, third, hessian) if far(state, old) < MOVED else None
-
-
 def _across(u, pair, side):
     """The minimum on one side at a point of the boundary, and the direction in which the other one is lower; or None."""
     if far(*pair) < NEARLY_ONE:
         return None
-    curve = Crossing(*(pair[0].solver.stationary(state, u) for state in pair))
+    curve = Coexistence(*(pair[0].solver.stationary(state, u) for state in pair))
     slope = curve.slope(u)
     if not np.all(np.isfinite(slope)) or not np.any(slope * pair[0].solver.box.wide):
         return None
@@ -368,7 +211,7 @@ def _ceases(u, across, own, apart):
 def _solved(own, here, reach):
     """The point within a few times ``reach`` where a minimum meets a saddle, or becomes symmetric, with its curve; or None."""
     symmetric = own.solver.symmetrized(own, here)
-    curves = [Fold(own)] + ([] if symmetric is None or not symmetric.held else [_Softened(symmetric)])
+    curves = [Fold(own)] + ([] if symmetric is None or not symmetric.held else [SymmetryLimit(symmetric)])
     for curve in curves:
         exact = correct(curve, here, own.solver.box.wide) if curve.takes_in(own) else None
         if exact is not None and np.linalg.norm(exact - here) < 4 * reach and curve.exists(exact):
@@ -390,9 +233,9 @@ def _room(box, here, across):
 
 def _softens(own, here, there):
     """Where a symmetric state loses its stability between here and there, or a little beyond, with the curve of such points."""
-    soft = _Softened(own)
+    soft = SymmetryLimit(own)
     for reach in (1.0, 4.0):
         exact = crossing(soft.value, here, here + reach * (there - here))
         if exact is not None:
-            return exact, _Softened(own.solver.stationary(own, exact))
+            return exact, SymmetryLimit(own.solver.stationary(own, exact))
     return None

@@ -186,6 +186,7 @@ class Mode:
         )
 
     def curvature(self, state):
+        """Second derivative along the mode at a state."""
         return self._derivatives(state)[0]
 
     def turning(self, state):
@@ -196,10 +197,12 @@ class Mode:
         return self._derivatives(state)[1]
 
     def move_to(self, state):
+        """Find the mode again at a state."""
         if self.direction is not None and not self.enters:
             self.direction = breaking_curvature(state, self.direction)[1]
 
     def _derivatives(self, state):
+        """Second and third derivative along the mode at a state; NaN where there is none."""
         if self.direction is None:
             return np.nan, np.nan
         direction = self.direction if self.enters else breaking_curvature(state, self.direction)[1]
@@ -207,6 +210,7 @@ class Mode:
 
 
 def _moving(state, direction):
+    """The part of a direction that breaks the symmetry: along held zeros that move."""
     return np.where(state.frame & ~state.free, direction, 0.0)
 
 
@@ -256,7 +260,7 @@ def _reduced_slope(state, direction, amplitude):
     return float(mode @ gradient / (mode @ mode))
 
 
-def offspring(state):
+def branches(state):
     """The minima next to a held state in which its symmetry is broken."""
     solver, found = state.solver, []
     soft = [(view.frame, *found) for view in state.views for found in soft_directions(view)]
@@ -307,7 +311,7 @@ def family(one, other):
     bases = [state for state in (one, other) if state.held]
     bases += [state for state in (solver.symmetrized(one, u), solver.symmetrized(other, u)) if state is not None]
     for base in bases:
-        members = [base, *offspring(base)]
+        members = [base, *branches(base)]
         nearest = [min(members, key=lambda member: far(member, state)) for state in (one, other)]
         if nearest[0] is not nearest[1] and all(
             far(member, state) < 1e-2 * apart + 1e-9 for member, state in zip(nearest, (one, other), strict=True)
@@ -341,7 +345,7 @@ def rival(u, states, base=None, *, branching=True):
             continue
         close = reach < CLOSE
         own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
-        for member in [parent, *offspring(parent)]:
+        for member in [parent, *branches(parent)]:
             apart = far(member, parent)
             if any(far(member, state) <= 1e-3 * apart for state in states) or not member.stable:
                 continue

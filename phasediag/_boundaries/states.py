@@ -53,10 +53,12 @@ class State:
 
     @property
     def weights(self):
+        """Shape (n_hidden, n_features)."""
         return self.x[: self.solver.m * self.solver.n].reshape(self.solver.m, self.solver.n)
 
     @cached_property
     def key(self):
+        """Its invariants, shape (n_invariants,)."""
         return invariants(self.x, self.solver.m, self.solver.classes)
 
     @cached_property
@@ -72,6 +74,7 @@ class State:
 
     @cached_property
     def phase(self):
+        """The name of its phase."""
         return phase_name(self.weights)
 
     @cached_property
@@ -83,6 +86,7 @@ class State:
 
     @property
     def loss(self):
+        """The expected loss."""
         return self.losses[0]
 
     @cached_property
@@ -92,6 +96,7 @@ class State:
 
     @property
     def extra_loss(self):
+        """The extra feature's own loss."""
         return self.losses[1]
 
     @cached_property
@@ -100,6 +105,7 @@ class State:
         return min(((*self._softest_within(frame), frame) for frame in self.frames), key=lambda found: found[0])
 
     def _softest_within(self, frame):
+        """Lowest one-sided curvature within a frame, and its direction."""
         solver = self.solver
         importance, density = solver.control(self.u)
         if np.any(np.abs(self.x[solver.m * solver.n :]) < 1e-9):  # second derivatives jump
@@ -120,6 +126,7 @@ class State:
 
     @property
     def curvature(self):
+        """Lowest one-sided curvature within the frames."""
         return self.softest[0]
 
     @cached_property
@@ -131,4 +138,5 @@ class State:
 
 
 def far(one, other):
+    """How far two states are apart: the largest difference of their invariants."""
     return float(np.max(np.abs(one.key - other.key)))

@@ -17,6 +17,7 @@ def as_json(facts):
 
 
 def _finite(facts):
+    """Facts with None for NaN and infinities."""
     if isinstance(facts, dict):
         return {key: _finite(value) for key, value in facts.items()}
     if isinstance(facts, list | tuple):
@@ -68,6 +69,7 @@ def trained_facts(result):
 
 
 def _print_seeds(models):
+    """Print what made trained models."""
     n_density, n_importance, n_seeds = models.loss.shape
     click.echo(
         f"  {n_density * n_importance * n_seeds} models, {n_seeds} a cell; "
@@ -207,10 +209,12 @@ def print_unconverged(result):
 
 
 def _head_facts(result):
+    """What a diagram is of, as plain facts."""
     return {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation", "theory")}
 
 
 def _print_head(result):
+    """Print what a diagram is of."""
     kind = "theory" if result.trained is None else "models"
     click.echo(
         f"{result.n_features} → {result.n_hidden}, {result.theory} {kind} ({result.activation}): "
@@ -220,16 +224,19 @@ def _print_head(result):
 
 
 def _kind(boundary):
+    """The kind of a boundary in words."""
     return {"first": "first-order boundary", "continuous": "continuous boundary"}[boundary.order]
 
 
 def _pair(boundary):
+    """The phases that a boundary separates in words."""
     if boundary.phases[0] == boundary.phases[1]:
         return f"two minima of {boundary.phases[0]}"
     return f"{boundary.phases[0]} | {boundary.phases[1]}"
 
 
 def _meeting(triple):
+    """What meets in a triple point in words."""
     if len(triple.phases) == 1:
         return f"minima of one phase, {triple.phases[0]}, meet"
     return f"{len(triple.phases)} phases meet" if len(triple.phases) > 2 else f"minima of {' and '.join(triple.phases)} meet"
@@ -245,6 +252,7 @@ def _extent(spinodal):
 
 
 def _written(expression, latex):
+    """A sympy expression as text, or as LaTeX."""
     import sympy
 
     if latex:

@@ -108,6 +108,7 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
 
 
 def _points(points):
+    """Points of the plane as an array of shape (n_points, 2)."""
     points = positive_array("points", points)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points must have shape (n_points, 2), got {points.shape}")
@@ -142,6 +143,7 @@ def _circle_frame(weights, ax, reach, absent, margin):
 
 
 def _draw_products(weights, ax, names):
+    """Draw the products of the columns as an image."""
     products = weights.T @ weights
     image = ax.imshow(products, cmap="RdBu", vmin=-1, vmax=1)
     ax.set_xticks(range(len(names)), names, fontsize="x-small")

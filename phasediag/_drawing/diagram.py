@@ -223,6 +223,7 @@ def phase_handles(diagrams):
 
 
 def _patterns(diagram):
+    """The pattern of each configuration by its name."""
     from ..candidates import MOST_FEATURES, configurations
 
     if diagram.n_features > MOST_FEATURES:
@@ -231,5 +232,6 @@ def _patterns(diagram):
 
 
 def _in_order_of_role(names):
+    """Names of phases by what they do with the extra feature, then by name."""
     rank = {"extra not": 0, "extra ded": 1, "extra in ": 2}
     return sorted(names, key=lambda name: (rank[name[:9]], name))

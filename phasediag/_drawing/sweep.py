@@ -205,6 +205,7 @@ def geometry_figure(sweep):
 
 
 def _matrix(weights):
+    """One weight matrix, checked."""
     weights = real_array("weights", weights)
     if weights.ndim != 2:
         raise ValueError(f"weights must have shape (n_hidden, n_features), got {weights.shape}")
