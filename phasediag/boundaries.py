@@ -84,8 +84,9 @@ class PhaseBoundary(_Curve):
         A tuple of Spinodal; those of the whole diagram are sought when first asked for. Empty on continuous boundaries and where
         both phases always exist (frozen weights).
         """
-        curves = self.__dict__["curves"]
-        return tuple(limit for limit in curves.spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
+        curves = self.__dict__.get("curves")  # none where a boundary is made by hand
+        spinodals = () if curves is None else curves.spinodals
+        return tuple(limit for limit in spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
 
     def facts(self):
         """The curve as plain lists, numbers and strings, for JSON."""
@@ -197,24 +198,24 @@ class Curves:
         return "spinodals" in self.__dict__
 
     def facts(self):
-        """All curves and points as plain lists, numbers and strings, for JSON; boundaries with their spinodals' positions."""
-        spinodals = [limit.facts() for limit in self.spinodals]
-        boundaries = [
-            boundary.facts() | {"spinodals": [i for i, limit in enumerate(spinodals) if k in limit["boundaries"]]}
-            for k, boundary in enumerate(self.boundaries)
-        ]
-        return {"boundaries": boundaries, "spinodals": spinodals, "triple_points": [t.facts() for t in self.triple_points]}
+        """What has been computed as plain lists, numbers and strings, for JSON: boundaries with their spinodals' positions."""
+        facts = {"boundaries": [b.facts() for b in self.boundaries], "triple_points": [t.facts() for t in self.triple_points]}
+        if self.has_spinodals:
+            facts["spinodals"] = [limit.facts() for limit in self.spinodals]
+            for k, boundary in enumerate(facts["boundaries"]):
+                boundary["spinodals"] = [i for i, limit in enumerate(self.spinodals) if k in limit.boundaries]
+        return facts
 
     def rows(self):
-        """All points of all curves, then the triple points: a list of dict, their keys the columns of a table.
+        """All points that have been computed, curve by curve: a list of dict, their keys the columns of a table.
 
         kind ("boundary", "spinodal", "triple point"), index (position among its kind), phases (joined by " | "), order, point
         (position along the curve), importance, density, latent_loss, end (why the curve ends there), closed, function_of and
         boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no meaning.
         """
-        rows = []
-        for kind, members in zip(("boundary", "spinodal", "triple point"), self.facts().values(), strict=True):
-            for index, one in enumerate(members):
+        rows, facts = [], self.facts()
+        for kind, name in (("boundary", "boundaries"), ("spinodal", "spinodals"), ("triple point", "triple_points")):
+            for index, one in enumerate(facts.get(name, ())):
                 head = dict.fromkeys(COLUMNS) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
                 head |= {name: one[name] for name in ("order", "closed") if name in one}
                 head |= {name: " ".join(map(str, one[name])) for name in ("function_of", "boundaries") if name in one}

@@ -149,6 +149,7 @@ class PhaseDiagram:
         if path.suffix not in (".csv", ".json"):
             raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")
         curves = self._computed_curves()
+        self.spinodals()
         with open(path, "w", encoding="utf-8", newline="") as stream:
             if path.suffix == ".json":
                 json.dump(curves.facts(), stream, indent=1, ensure_ascii=False)

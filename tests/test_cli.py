@@ -181,6 +181,7 @@ def test_curves_go_to_files(run, tmp_path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("kind,index,phases,order,point,importance,density,latent_loss,end,closed,function_of")
     assert {line.split(",")[0] for line in lines[1:]} == {"boundary", "spinodal"}
+    assert "spinodals" not in json.loads(run("diagram", *window, "--no-spinodals", "--json")[1])
     facts = json.loads(run("diagram", *window, "--json")[1])
     assert len(facts["spinodals"]) == 2 and len(facts["phase"]) == 4
     assert sum(len(c["importance"]) for kind in ("boundaries", "spinodals") for c in facts[kind]) == len(lines) - 1

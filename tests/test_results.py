@@ -37,14 +37,20 @@ USES = {
 
 
 @pytest.fixture(scope="module")
-def window():
-    """A small global diagram of 2→1, crossed by one boundary, with its curves but without its spinodals."""
+def pickled():
+    """A small global diagram of 2→1, crossed by one boundary, with its curves but without its spinodals: pickled."""
     diagram = phase_diagram(2, 1, importance=np.geomspace(0.25, 0.35, 3), density=np.geomspace(0.25, 0.45, 4), n_threads=1)
     assert len(diagram.boundaries()) == 1 and not diagram.curves.has_spinodals
-    return diagram
+    return pickle.dumps(diagram)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def window(pickled):
+    """That diagram, for each test anew."""
+    return pickle.loads(pickled)
+
+
+@pytest.fixture
 def results(window):
     """One result of each kind, made in this process."""
     model, short = ToyModel(1, [1.0, 0.7], 0.3), {"n_steps": 20, "batch_size": 32, "seed": 1}

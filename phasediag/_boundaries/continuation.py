@@ -49,11 +49,7 @@ def follow(curve, start, box, sense, between=None, ahead=None, patience=MOST_CRE
 
     Parameters
     ----------
-    curve : object
-        With value(u), slope(u), exists(u) (whether a point that solves the equation is on the curve), accept(u) (u is on the
-        curve and the next point is near), tells_apart(u) (whether its two states are far enough apart at u to be compared),
-        rival(u) (None, or what is lower than the phases that the curve separates) and corner(rival) (a function of u that
-        vanishes where it has the same loss).
+    curve : Curve
     start : ndarray, shape (2,)
     box : Box
     sense : +1.0 or -1.0

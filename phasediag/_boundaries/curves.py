@@ -130,7 +130,7 @@ class Coexistence(Curve):
         if solved is None:
             return np.full(2, np.nan)
         if self.base is None:
-            one, other = (self.solver.loss_slope(state, u) for state in solved)
+            one, other = (state.slope_at(u) for state in solved)
             return (one - other) / self._scale(solved)
         return inward_difference(lambda v: self._difference(solved, v), u, 1e-5) / self._scale(solved)
 
@@ -138,7 +138,8 @@ class Coexistence(Curve):
         """Loss of the first minus that of the second at u, with the parameters solved for."""
         if self.base is not None:
             return excess(solved[2], solved[0], u) - excess(solved[2], solved[1], u)
-        return self.solver.loss_at(solved[0].x, u) - self.solver.loss_at(solved[1].x, u)
+        one, other = (self.solver.losses(state.x, u)[0] for state in solved)
+        return one - other
 
     def _scale(self, solved):
         """What the difference is divided by."""

@@ -6,9 +6,10 @@ from .._minimizing import newton
 from .._minimizing.starts import starting_points
 from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, settle
 from ..candidates import configurations
-from ..model import cell_controls, cell_model
+from ..model import cell_model
 from .blocks import blocks, separated
-from .continuation import Box, inward_difference, point
+from .continuation import Box, point
+from .family import Family
 from .frames import frames_around
 from .states import MOVED, NO_LINK, State, far
 
@@ -19,7 +20,7 @@ FAR_OUT = 30.0
 """Nothing is solved where the logarithm of importance or density is larger than this in size."""
 
 
-class Solver:
+class Solver(Family):
     """Solves for minima of one model and theory anywhere in the plane; never part of a result.
 
     diagram: PhaseDiagram or Curves, of which the model, the theory and the window are taken. contenders: the minima that may be
@@ -27,25 +28,14 @@ class Solver:
     """
 
     def __init__(self, diagram):
+        super().__init__(diagram.n_features, diagram.n_hidden, diagram.activation)
         self.contenders = None
-        self.n, self.m = diagram.n_features, diagram.n_hidden
-        self.activation, self.relu = diagram.activation, diagram.activation == "relu"
-        self.classes = (tuple(range(self.n - 1)), (self.n - 1,))
         self.box = Box(diagram.importance, diagram.density)
         self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
             self.table = configurations(self.n, self.m, activation=diagram.activation)
             self.patterns = [self._pattern(c) for c in self.table]
-
-    @property
-    def store(self):
-        """The working arrays of the thread that asks."""
-        return newton.store(self.m, self.n)
-
-    def control(self, u):
-        """Importance and density of every feature at u, both (n_features,)."""
-        return cell_controls(self.n, *point(u))
 
     def solve(self, state, u):
         """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
@@ -56,10 +46,6 @@ class Solver:
         if new.converged and far(new, state) < MOVED and (state.held or new.stable):
             return new
         return self.descend(state, u) if np.all(np.abs(u) < FAR_OUT) else new
-
-    def minimum(self, state, u):
-        """The minimum that a state becomes at u; where symmetry keeps it stationary but unstable, it falls to a lower one."""
-        return self.fallen(self.solve(state, u), u)
 
     def fallen(self, new, u):
         """The minimum to which a stationary point falls that symmetry keeps, but unstable; any other stays."""
@@ -75,14 +61,12 @@ class Solver:
     def stationary_points(self, states, u):
         """The stationary points next to some states at u, whatever their kinds, in the same order."""
         if not states or not np.all(np.abs(u) < FAR_OUT):
-            return [self._failed(state, u) for state in states]
-        importance, density = self.control(u)
+            return [State(self, state.x, state.frames, state.free, u, converged=False) for state in states]
         x, free = np.array([state.x for state in states]), np.array([state.free for state in states])
-        numbers = newton.approach(x, self.m, importance, density, self.relu, free, self.store)
-        scale, found = float(importance @ density) / 3, []
+        numbers = newton.approach(x, self.m, *self.control(u), self.relu, free, self.store)
+        scale, found = self.unscaled(1.0, u), []
         for state, row, (left, loss, extra_loss) in zip(states, x, numbers.tolist(), strict=True):
-            new = State(self, row, state.frames, state.free, u)
-            new.converged = left <= GRADIENT_TOLERANCE  # not where it is NaN
+            new = State(self, row, state.frames, state.free, u, converged=left <= GRADIENT_TOLERANCE)  # not where it is NaN
             new.losses = loss * scale, extra_loss
             found.append(new)
         return found
@@ -91,9 +75,7 @@ class Solver:
         """The minimum to which a descent from a state leads at u."""
         control = (part[None] for part in self.control(u))
         (settled,) = settle(state.x[None], self.m, *control, relu=self.relu, free=state.free, radius=radius)
-        new = State(self, settled.x, state.frames, state.free, u)
-        new.converged = settled.gradient_norm <= GRADIENT_TOLERANCE
-        return new
+        return State(self, settled.x, state.frames, state.free, u, converged=settled.gradient_norm <= GRADIENT_TOLERANCE)
 
     def search(self, u, n_starts):
         """The minima found at u from starts of their own, lowest first."""
@@ -107,23 +89,6 @@ class Solver:
                 settled = settle(starts * frame, self.m, *control, relu=self.relu, free=frame)
                 found += [self.recognized(one.x, frame, u) for one in distinct(settled, self.m, self.classes)]
         return sorted(found, key=lambda state: state.loss)
-
-    def _failed(self, state, u):
-        """What a state becomes at u where nothing is solved."""
-        new = State(self, state.x, state.frames, state.free, u)
-        new.converged = False
-        return new
-
-    def loss_at(self, x, u):
-        """The loss of fixed parameters."""
-        importance, density = self.control(u)
-        scaled = newton.evaluate(x, self.m, importance, density, self.relu, 0, self.store)
-        return scaled * float(importance @ density) / 3
-
-    def loss_slope(self, state, u):
-        """Gradient of the minimum's loss in u: by the envelope theorem the parameters stay as they are."""
-        by_density = inward_difference(lambda v: self.loss_at(state.x, v), u, 1e-5, axes=(1,))[1]
-        return np.array([point(u)[0] * state.extra_loss, by_density])
 
     def exact(self, state):
         """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._minimizing import newton
 from .continuation import inward_difference
 from .curves import Curve, StabilityLimit
 from .stability import breaking_curvature
@@ -91,14 +90,13 @@ class Fold(Curve):
         """Take the state at u for one that is near."""
         solved = self._solve(u)
         if solved is not None:
-            self.states, self.direction, self._bend = [solved[0]], solved[2] / np.linalg.norm(solved[2]), solved[3]
-            self._at = None
+            self.states, self._bend, self._at = [solved.state], solved.third, None
+            self.direction = solved.null / np.linalg.norm(solved.null)
 
     def _derivatives(self, x, u):
         """Gradient and second derivatives in the parameters that move."""
-        solver = self.solver
-        hessian = newton.pinned_hessian(x, solver.m, *solver.control(u), solver.relu, solver.store)
-        return newton.gradient_of(solver.store)[self.moving].copy(), hessian[np.ix_(self.moving, self.moving)]
+        gradient, hessian = self.solver.pinned(x, u)
+        return gradient[self.moving], hessian[np.ix_(self.moving, self.moving)]
 
     def _solve(self, u):
         """The _Extreme at u, or None; remembered for the last u."""

@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 
-from .._minimizing import newton
 from .continuation import correct, distance, first_step, intersection
 from .curves import Coexistence, StabilityLimit, Turning
 from .stability import TINY, branches, rival
@@ -160,15 +159,11 @@ def cusp(state, u):
     def equations(z):
         x, direction, v = state.x.copy(), np.zeros(size), z[-2:]
         x[moving], direction[moving] = z[: moving.size], z[moving.size : -2]
-        control = solver.control(v)
-        h, along = 1e-3, []
-        for k in (0, -2, -1, 1, 2):
-            newton.evaluate(x + k * h * direction, solver.m, *control, solver.relu, 2, solver.store)
-            along.append(newton.hessian_of(solver.store).copy())
-            if k == 0:
-                gradient = newton.gradient_of(solver.store)[moving].copy()
-        third = direction @ (along[1] - 8 * along[2] + 8 * along[3] - along[4]) @ direction / (12 * h)
-        return np.concatenate([gradient, (along[0] @ direction)[moving], [direction @ direction - 1, third]])
+        h = 1e-3
+        here, *along = (solver.hessian(x + k * h * direction, v) for k in (0, -2, -1, 1, 2))
+        third = direction @ (along[0] - 8 * along[1] + 8 * along[2] - along[3]) @ direction / (12 * h)
+        slopes = solver.gradient(x, v)[moving], (here @ direction)[moving]
+        return np.concatenate([*slopes, [direction @ direction - 1, third]])
 
     z = np.concatenate([state.x[moving], state.softest[1][moving], u])
     for _ in range(20):

@@ -105,7 +105,7 @@ class Meshes:
         flat = np.ravel_multi_index(cell, self.shape)
         first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
         minima = self.diagram.minima[first:last]
-        losses = np.array([self.solver.loss_at(x, self.u[cell]) for x in minima])
+        losses = np.array([self.solver.losses(x, self.u[cell])[0] for x in minima])
         keys = invariants(minima[losses <= self.diagram.loss[cell] * (1 + TIE_TOLERANCE)], self.solver.m, self.solver.classes)
         return len(keys) > 0 and np.max(np.ptp(keys, axis=0)) > SAME_POINT
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .._minimizing import newton
+from .._minimizing.newton import PROBE
 from .states import MOVED, NO_LINK, State, far
 
 STEP = 2e-4
@@ -46,15 +46,13 @@ def breaking_curvature(state, direction=None):
     """
     solver = state.solver
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
-    direction = state._softest_within(state.frame)[1] if direction is None else direction
+    direction = solver.softest(state.x, state.u, state.frame)[1] if direction is None else direction
     length = np.linalg.norm(direction[moving])
     if length < 1e-6:
         return np.nan, direction
-    importance, density = solver.control(state.u)
     direction, best = direction / length, (np.inf, direction)
     for _ in range(12):
-        moved = state.x + newton.PROBE * direction
-        hessian = newton.pinned_hessian(moved, solver.m, importance, density, solver.relu, solver.store)
+        hessian = solver.pinned(state.x + PROBE * direction, state.u)[1]
         best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
         response = -np.linalg.lstsq(hessian[np.ix_(resting, resting)], hessian[np.ix_(resting, moving)], rcond=1e-9)[0]
         reduced = hessian[np.ix_(moving, moving)] + hessian[np.ix_(moving, resting)] @ response
@@ -131,10 +129,9 @@ def _look_along(state, direction):
 def derivatives_of(state, enter):
     """Curvature, third derivative and direction of ``enter``, a direction of held zeros, with the response of the others."""
     solver, direction = state.solver, enter.copy()
-    control = solver.control(state.u)
     moving, resting = np.flatnonzero(state.frame & ~state.free), np.flatnonzero(state.free)
     for _ in range(20):
-        second, third = newton.derivatives_beside(state.x, direction, STEP, solver.m, *control, solver.relu, solver.store)
+        second, third = solver.beside(state.x, direction, STEP, state.u)
         rest = second[resting]
         response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=1e-9)[0]
         change = np.max(np.abs(response - direction[resting]), initial=0.0)
@@ -247,13 +244,15 @@ def fourth_derivative(state, direction):
 def _reduced_slope(state, direction, amplitude):
     """Derivative of the loss in the amplitude of a mode to which the other parameters respond."""
     solver, x = state.solver, state.x + amplitude * direction
-    control, frame = solver.control(state.u), np.flatnonzero(state.frame)
+    frame = np.flatnonzero(state.frame)
     mode = _moving(state, direction)[frame]
     across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
     for _ in range(20):
-        hessian = newton.pinned_hessian(x, solver.m, *control, solver.relu, solver.store)[np.ix_(frame, frame)]
-        gradient = newton.gradient_of(solver.store)[frame].copy()
-        response = across @ np.linalg.lstsq(across.T @ hessian @ across, -across.T @ gradient, rcond=1e-9)[0]
+        gradient, hessian = solver.pinned(x, state.u)
+        gradient = gradient[frame]
+        response = (
+            across @ np.linalg.lstsq(across.T @ hessian[np.ix_(frame, frame)] @ across, -across.T @ gradient, rcond=1e-9)[0]
+        )
         x[frame] += response
         if np.max(np.abs(response)) < 1e-13:
             break
@@ -290,14 +289,10 @@ def excess(base, state, u):
     solver, step = base.solver, state.x - base.x
     if np.max(np.abs(step)) < 1e-13:
         return 0.0
-    importance, density = solver.control(u)
     total = 0.0
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        newton.evaluate(base.x + node * step, solver.m, importance, density, solver.relu, 2, solver.store)
-        total += weight * (1 - node) * (step @ newton.hessian_of(solver.store) @ step)
-    newton.evaluate(base.x, solver.m, importance, density, solver.relu, 1, solver.store)
-    total += newton.gradient_of(solver.store) @ step
-    return total * float(importance @ density) / 3
+        total += weight * (1 - node) * (step @ solver.hessian(base.x + node * step, u) @ step)
+    return solver.unscaled(total + solver.gradient(base.x, u) @ step, u)
 
 
 def family(one, other):

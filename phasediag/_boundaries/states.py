@@ -4,7 +4,6 @@ from functools import cached_property
 
 import numpy as np
 
-from .._minimizing import newton
 from .._minimizing.stationary_points import has_dead_output, invariants
 from ..phases import phase_name
 from .blocks import clusters_of
@@ -24,12 +23,11 @@ class State:
 
     x: flat parameters. frames: those that the theory lets move, together; in the relaxed theory every pattern around the
     point is a frame of its own. free: those that do move; the others of the frames are zeros that symmetry keeps stationary,
-    so that the point stays exactly symmetric even where it is unstable.
+    so that the point stays exactly symmetric even where it is unstable. converged: whether it is stationary.
     """
 
-    def __init__(self, solver, x, frames, free, u):
-        self.solver, self.x, self.frames, self.free, self.u = solver, x, frames, free, u
-        self.converged = True
+    def __init__(self, solver, x, frames, free, u, converged=True):
+        self.solver, self.x, self.frames, self.free, self.u, self.converged = solver, x, frames, free, u, converged
 
     @property
     def held(self):
@@ -80,9 +78,7 @@ class State:
     @cached_property
     def losses(self):
         """The loss, and the extra feature's own."""
-        importance, density = self.solver.control(self.u)
-        scaled = newton.evaluate(self.x, self.solver.m, importance, density, self.solver.relu, 0, self.solver.store)
-        return scaled * float(importance @ density) / 3, float(newton.feature_losses_of(self.solver.store)[-1])
+        return self.solver.losses(self.x, self.u)
 
     @property
     def loss(self):
@@ -92,7 +88,7 @@ class State:
     @cached_property
     def tangent(self):
         """Logarithm of the loss, and its slope in u."""
-        return np.log(self.loss), self.solver.loss_slope(self, self.u) / self.loss
+        return np.log(self.loss), self.slope_at(self.u) / self.loss
 
     @property
     def extra_loss(self):
@@ -102,17 +98,12 @@ class State:
     @cached_property
     def _softest(self):
         """Lowest one-sided curvature within any frame, its direction, and the frame."""
-        return min(((*self._softest_within(frame), frame) for frame in self.frames), key=lambda found: found[0])
+        found = ((*self.solver.softest(self.x, self.u, frame), frame) for frame in self.frames)
+        return min(found, key=lambda one: one[0])
 
-    def _softest_within(self, frame):
-        """Lowest one-sided curvature within a frame, and its direction."""
-        solver = self.solver
-        importance, density = solver.control(self.u)
-        if np.any(np.abs(self.x[solver.m * solver.n :]) < 1e-9):  # second derivatives jump
-            direction = np.empty_like(self.x)
-            arguments = solver.m, importance, density, solver.relu, frame, solver.store, direction
-            return newton.lowest_curvature(self.x, *arguments), direction
-        return newton.smooth_curvature(self.x, solver.m, importance, density, solver.relu, frame, solver.store)
+    def slope_at(self, u):
+        """Gradient of the minimum's loss in u: by the envelope theorem the parameters stay as they are."""
+        return self.solver.slope(self.x, self.extra_loss, u)
 
     @property
     def softest(self):

@@ -43,7 +43,7 @@ Examples
     show_default=True,
     help="Colours; the second: the paper's.",
 )
-@click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Draw where metastable phases end.")
+@click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Where metastable phases end.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) or data (.npz) to write.")
 @json_option
 def diagram(look, spinodals, output, as_json, **grid):
@@ -57,7 +57,9 @@ def diagram(look, spinodals, output, as_json, **grid):
     training = {option: grid.pop(option) for option in TRAINED_OPTIONS}
     result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid)
     if as_json:
-        printing.print_json(printing.diagram_facts(result, cells=True))
+        if spinodals and result.trained is None:
+            result.spinodals()
+        printing.print_json(printing.diagram_facts(result))
     else:
         printing.print_diagram(result)
     if output:
@@ -111,6 +113,7 @@ def boundary(theory, latex, output, as_json, **grid):
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     result = computed(theory=theory, **grid)
     if as_json:
+        result.spinodals()
         printing.print_json(printing.curve_facts(result))
     else:
         printing.print_curves(result)

@@ -25,18 +25,15 @@ def _finite(facts):
     return None if isinstance(facts, float) and not np.isfinite(facts) else facts
 
 
-def diagram_facts(result, *, cells):
-    """A diagram as plain lists and numbers, with the grids when ``cells``."""
+def diagram_facts(result):
+    """A diagram with its grids, and its curves or what made its models, as plain lists and numbers."""
     facts = curve_facts(result) if result.trained is None else trained_facts(result)
-    if cells:
-        grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
-        facts |= {name: getattr(result, name).tolist() for name in grids}
-    return facts
+    grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
+    return facts | {name: getattr(result, name).tolist() for name in grids}
 
 
 def curve_facts(result):
-    """The boundaries, spinodals and triple points of a diagram as plain lists and numbers."""
-    result.spinodals()
+    """The boundaries, triple points and, where it has them, spinodals of a diagram as plain lists and numbers."""
     return _head_facts(result) | result.curves.facts()
 
 
