@@ -1,16 +1,11 @@
 """Boundary curves between phases, where phases end, and the points at which three meet: plain data, as a diagram keeps it."""
 
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
 _STRAIGHT = 1e-10
 """Along a curve a coordinate that changes by less (relative) between two points does not vary."""
-
-POINTS = "importance", "density", "latent_loss"
-COLUMNS = "kind", "index", "phases", "order", "point", *POINTS, "end", "closed", "function_of", "boundaries"
-"""Columns of a table of curves by points; ``POINTS`` vary along a curve."""
 
 
 class _Curve:
@@ -149,106 +144,3 @@ class TriplePoint:
     def facts(self):
         """The point as plain lists, numbers and strings, for JSON."""
         return {"phases": [*self.phases], "importance": self.importance, "density": self.density}
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """The curves and points of a diagram that have been computed: plain data, which the diagram keeps and saves.
-
-    Attributes
-    ----------
-    n_features, n_hidden, activation, theory
-        Those of the diagram.
-    importance, density : ndarray, shape (2,)
-        Its lowest and highest values.
-    boundaries : tuple of PhaseBoundary
-    triple_points : tuple of TriplePoint
-    """
-
-    n_features: int
-    n_hidden: int
-    activation: str
-    theory: str
-    importance: np.ndarray
-    density: np.ndarray
-    boundaries: tuple
-    triple_points: tuple
-
-    def __post_init__(self):
-        for boundary in self.boundaries:
-            boundary.__dict__["curves"] = self
-
-    @classmethod
-    def of(cls, diagram, boundaries, triple_points):
-        """Those of a PhaseDiagram."""
-        model = (getattr(diagram, name) for name in ("n_features", "n_hidden", "activation", "theory"))
-        window = (axis[[0, -1]] for axis in (diagram.importance, diagram.density))
-        return cls(*model, *window, tuple(boundaries), tuple(triple_points))
-
-    @cached_property
-    def spinodals(self):
-        """The limits of the minima on both sides of first-order boundaries, each once; sought when first asked for."""
-        from ._boundaries import find_spinodals
-
-        return tuple(find_spinodals(self))
-
-    @property
-    def has_spinodals(self):
-        """Whether the spinodals have been sought."""
-        return "spinodals" in self.__dict__
-
-    def facts(self):
-        """What has been computed as plain lists, numbers and strings, for JSON: boundaries with their spinodals' positions."""
-        facts = {"boundaries": [b.facts() for b in self.boundaries], "triple_points": [t.facts() for t in self.triple_points]}
-        if self.has_spinodals:
-            facts["spinodals"] = [limit.facts() for limit in self.spinodals]
-            for k, boundary in enumerate(facts["boundaries"]):
-                boundary["spinodals"] = [i for i, limit in enumerate(self.spinodals) if k in limit.boundaries]
-        return facts
-
-    def rows(self):
-        """All points that have been computed, curve by curve: a list of dict, their keys the columns of a table.
-
-        kind ("boundary", "spinodal", "triple point"), index (position among its kind), phases (joined by " | "), order, point
-        (position along the curve), importance, density, latent_loss, end (why the curve ends there), closed, function_of and
-        boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no meaning.
-        """
-        rows, facts = [], self.facts()
-        for kind, name in (("boundary", "boundaries"), ("spinodal", "spinodals"), ("triple point", "triple_points")):
-            for index, one in enumerate(facts.get(name, ())):
-                head = dict.fromkeys(COLUMNS) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
-                head |= {name: one[name] for name in ("order", "closed") if name in one}
-                head |= {name: " ".join(map(str, one[name])) for name in ("function_of", "boundaries") if name in one}
-                columns = {name: np.atleast_1d(one[name]).tolist() for name in POINTS if name in one}
-                for k in range(len(columns["importance"])):
-                    rows.append(head | {"point": k} | {name: column[k] for name, column in columns.items()})
-                if "ends" in one:
-                    rows[-1]["end"], rows[-len(columns["density"])]["end"] = one["ends"][::-1]
-        return rows
-
-    def arrays(self):
-        """All curves and points as plain arrays by name, for a file."""
-        members = {"boundary": self.boundaries, "triple_point": self.triple_points}
-        members |= {"spinodal": self.spinodals} if self.has_spinodals else {}
-        arrays = {f"n_{kind}": np.array(len(some)) for kind, some in members.items()}
-        for kind, some in members.items():
-            for k, one in enumerate(some):
-                arrays |= {f"{kind}_{k}_{part.name}": np.asarray(getattr(one, part.name)) for part in fields(one)}
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays, diagram):
-        """The curves of a diagram from what ``arrays`` returned; None where there are none."""
-        if "n_boundary" not in arrays:
-            return None
-
-        def members(kind, result):
-            plain = {tuple: lambda value: tuple(value.tolist()), str: np.ndarray.item, float: np.ndarray.item}
-            for k in range(int(arrays[f"n_{kind}"])):
-                values = ((part.type, arrays[f"{kind}_{k}_{part.name}"]) for part in fields(result))
-                yield result(*(plain.get(type_, np.asarray)(value) for type_, value in values))
-
-        curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint))
-        if "n_spinodal" in arrays:
-            curves.__dict__["spinodals"] = tuple(members("spinodal", Spinodal))
-        return curves

@@ -11,8 +11,8 @@ from ._arguments import as_seed, density_array, grid_axis, one_of, positive_arra
 from ._array_files import npz_path, read_arrays
 from ._minimizing.search_state import SearchState
 from ._progress import progress_bar
-from .boundaries import COLUMNS, Curves
 from .candidates import MOST_FEATURES
+from .curves import COLUMNS, Curves
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels

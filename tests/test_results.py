@@ -194,9 +194,9 @@ def test_curves_say_whether_they_are_functions():
 @pytest.mark.parametrize(
     ("theory", "axes", "point"),
     [
-        ("global", {"importance": [0.3], "density": [0.2, 0.3, 0.4, 0.5]}, (0.3, 0.3756861917)),
-        ("global", {"importance": [0.2, 0.3, 0.4, 0.5], "density": [0.3757]}, (0.3000201423, 0.3757)),
-        ("relaxed", {"importance": [0.2, 0.3, 0.4, 0.5], "density": [0.3757]}, (0.3000201423, 0.3757)),
+        ("global", {"importance": [0.3], "density": [0.2, 0.3, 0.4, 0.5]}, (0.3, 0.375686)),
+        ("global", {"importance": [0.2, 0.3, 0.4, 0.5], "density": [0.3757]}, (0.30002, 0.3757)),
+        ("relaxed", {"importance": [0.2, 0.3, 0.4, 0.5], "density": [0.3757]}, (0.30002, 0.3757)),
         ("frozen", {"importance": [0.3], "density": [0.2, 0.3, 0.4, 0.5]}, (0.3, 1.2 / 3.5)),
         ("global", {"importance": [0.3], "density": [0.3757]}, None),
     ],
@@ -209,7 +209,11 @@ def test_one_row_or_column_is_crossed_in_points(theory, axes, point):
         return
     (boundary,) = diagram.boundaries()
     assert boundary.ends == ("edge", "edge") and boundary.importance.shape == boundary.density.shape == (1,)
-    assert np.allclose([boundary.importance[0], boundary.density[0]], point, rtol=1e-9, atol=0)
+    importance, density = boundary.importance[0], boundary.density[0]
+    assert np.allclose([importance, density], point, rtol=2e-6, atol=0)
+    if theory != "frozen":  # a search that knows nothing of curves finds two minima of one loss
+        first, second, *_ = phasediag.minimize(ToyModel(1, [1.0, importance], density), n_starts=8, seed=0)
+        assert second.loss / first.loss - 1 < 1e-10
     assert [limit.importance.size for limit in diagram.spinodals()] == [1] * (0 if theory == "frozen" else 2)
     for limit in diagram.spinodals():
         for name, axis in axes.items():
