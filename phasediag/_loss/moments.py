@@ -78,6 +78,7 @@ def working_space(table, order):
 
 @cache
 def _kernels():
+    """Addresses of the functions above, behind the place of the number of pieces."""
     kernels, n, x = np.zeros(6, np.int64), 0, 0.0
     kernels[FIRST_PIECES] = address(first_pieces, DOUBLES, n, n, DOUBLES, x, x, n, x, x, x, DOUBLES, INTEGERS)
     kernels[LINEAR] = address(linear_moments, *OUTPUT)

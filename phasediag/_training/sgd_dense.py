@@ -70,9 +70,9 @@ def subtract(n, relu, bias, importance, n_samples, n_padded, x, e, sums):
             added = added + error
         store(sums, own, added)
         for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
-            output = e[at] + b
-            passes = at < i * STRIDE + n_samples and (output > 0 or not relu)
-            e[at] = weight * (output - x[at]) if passes else float32(0.0)
+            single = e[at] + b
+            passes = at < i * STRIDE + n_samples and (single > 0 or not relu)
+            e[at] = weight * (single - x[at]) if passes else float32(0.0)
             sums[own] += e[at]
 
 
