@@ -1,6 +1,7 @@
 """Which engine computes the expected loss, on how many threads, and to which tolerance."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 
@@ -19,6 +20,8 @@ TOLERANCE = 1e-12
 TOLERANCES = (TOLERANCE, 1e-9, 1e-6, 1e-3)
 # Weights this small count as 0, which no double can tell in the loss: their products lose their digits before they vanish.
 NEGLIGIBLE = 1e-100
+# Asked once: reading the limits of the process takes as long as many a loss.
+processors = cache(usable_processors)
 
 
 def evaluate(model, weights, bias, method, order, **accuracy):
@@ -74,7 +77,7 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
 
     # every model is computed by itself: the result does not depend on the number of threads
     n_threads = batch * 4 ** min(n, 8) // 2**16
-    n_threads = min(n_threads, usable_processors()) if n_threads > 1 else 1
+    n_threads = min(n_threads, processors()) if n_threads > 1 else 1
     if n_threads == 1:
         run(slice(None))
     else:
