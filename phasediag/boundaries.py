@@ -1,6 +1,7 @@
 """Boundary curves between phases, where phases end, and the points at which three meet: plain data, as a diagram keeps it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -73,17 +74,17 @@ class PhaseBoundary(_Curve):
     free: np.ndarray = field(repr=False)
 
     @property
-    def spinodals(self):
+    def spinodals(self) -> "tuple[Spinodal, ...]":
         """Where either phase ceases to be a minimum: those of ``PhaseDiagram.spinodals`` that belong to this boundary.
 
         A tuple of Spinodal; those of the whole diagram are sought when first asked for. Empty on continuous boundaries and where
         both phases always exist (frozen weights).
         """
-        curves = self.__dict__.get("curves")  # none where a boundary is made by hand
+        curves: Any = self.__dict__.get("curves")  # none where a boundary is made by hand
         spinodals = () if curves is None else curves.spinodals
         return tuple(limit for limit in spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
 
-    def facts(self):
+    def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
         return super().facts() | {"order": self.order, "ends": [*self.ends], "latent_loss": self.latent_loss.tolist()}
 
@@ -116,11 +117,11 @@ class Spinodal(_Curve):
     boundaries: tuple
 
     @property
-    def phases(self):
+    def phases(self) -> tuple[str]:
         """Its one phase, as a tuple."""
         return (self.phase,)
 
-    def facts(self):
+    def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
         return super().facts() | {"boundaries": [*self.boundaries]}
 
@@ -141,6 +142,6 @@ class TriplePoint:
     density: float
     phases: tuple
 
-    def facts(self):
+    def facts(self) -> dict:
         """The point as plain lists, numbers and strings, for JSON."""
         return {"phases": [*self.phases], "importance": self.importance, "density": self.density}

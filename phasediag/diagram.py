@@ -2,20 +2,27 @@
 
 import csv
 import json
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
+from ._arguments import Seed, as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays
 from ._minimizing.search_state import SearchState
 from ._progress import progress_bar
+from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import COLUMNS, Curves
 from .model import ACTIVATIONS
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels
+
+if TYPE_CHECKING:
+    import xarray
 
 THEORIES = ("frozen", "relaxed", "global")
 MOST_IMPORTANCE = 1e9
@@ -88,7 +95,7 @@ class PhaseDiagram:
     trained: TrainedModels | None = None
     seed: int | None = None
 
-    def boundaries(self, *, progress=False):
+    def boundaries(self, *, progress: bool = False) -> list[PhaseBoundary]:
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
@@ -106,11 +113,11 @@ class PhaseDiagram:
         """
         return list(self._computed_curves(progress).boundaries)
 
-    def triple_points(self):
+    def triple_points(self) -> list[TriplePoint]:
         """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
         return list(self._computed_curves().triple_points)
 
-    def spinodals(self):
+    def spinodals(self) -> list[Spinodal]:
         """Return the limits beyond which phases of first-order boundaries are no minima, a list of Spinodal; computed once.
 
         Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
@@ -118,7 +125,7 @@ class PhaseDiagram:
         return list(self._computed_curves().spinodals)
 
     @property
-    def curves(self):
+    def curves(self) -> Curves | None:
         """The curves that have been computed so far, as Curves; None where there are none."""
         return self.__dict__.get("_curves")
 
@@ -132,7 +139,7 @@ class PhaseDiagram:
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
         return self.curves
 
-    def save_curves(self, path):
+    def save_curves(self, path: str | os.PathLike[str]) -> None:
         """Write boundaries, spinodals and triple points by points; they are computed first where they have not been.
 
         Parameters
@@ -158,7 +165,7 @@ class PhaseDiagram:
                 writer.writeheader()
                 writer.writerows(curves.rows())
 
-    def to_xarray(self):
+    def to_xarray(self) -> "xarray.Dataset":
         """Return the diagram as an ``xarray.Dataset`` with labelled axes density, importance, candidate, hidden, feature."""
         import xarray
 
@@ -194,7 +201,7 @@ class PhaseDiagram:
             variables[f"seed_{name}"] = grid, getattr(models, name).astype(str)
         return variables | {"excess": (grid[:2], models.excess), "metastable_fraction": (grid[:2], models.metastable_fraction)}
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the diagram, with the curves computed so far, to an .npz file of plain arrays for ``PhaseDiagram.load``.
 
         Raises
@@ -202,7 +209,9 @@ class PhaseDiagram:
         ValueError
             When the file's ending is not .npz.
         """
-        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("coexisting", "trained")}
+        arrays: dict[str, Any] = {
+            f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("coexisting", "trained")
+        }
         arrays["seed"] = str(self.seed)  # may be longer than numpy's integers
         arrays["phase"], arrays["extra"] = self.phase.astype(str), self.extra.astype(str)
         joined = [TIE_MARK.join(names) for names in self.coexisting.ravel()]
@@ -214,7 +223,7 @@ class PhaseDiagram:
         np.savez_compressed(npz_path("path", path), **arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> "PhaseDiagram":
         """Read a diagram written by ``save``; what it saved of its curves is not computed again.
 
         Raises
@@ -246,19 +255,19 @@ def default_axes():
 
 
 def phase_diagram(
-    n_features=2,
-    n_hidden=1,
+    n_features: int = 2,
+    n_hidden: int = 1,
     *,
-    importance=None,
-    density=None,
-    theory="global",
-    activation="relu",
-    n_starts=24,
-    seed=0,
-    n_threads=None,
-    progress=False,
-    checkpoint=None,
-):
+    importance: ArrayLike | None = None,
+    density: ArrayLike | None = None,
+    theory: str = "global",
+    activation: str = "relu",
+    n_starts: int = 24,
+    seed: Seed = 0,
+    n_threads: int | None = None,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> PhaseDiagram:
     """Compute a phase diagram.
 
     Parameters

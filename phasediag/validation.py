@@ -182,7 +182,7 @@ def validate_trained(
     if not isinstance(trained, PhaseDiagram) or trained.trained is None:
         raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')
     n_samples = whole_number("n_samples", n_samples, 100)
-    grid = {"importance": trained.importance, "density": trained.density, "activation": trained.activation}
+    grid: dict[str, Any] = {"importance": trained.importance, "density": trained.density, "activation": trained.activation}
     diagrams = {
         theory: phase_diagram(trained.n_features, trained.n_hidden, theory=theory, n_threads=n_threads, progress=progress, **grid)
         for theory in THEORIES

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -98,3 +99,25 @@ def test_every_room_has_a_quick_test():
     rooms = {module.name for module in pkgutil.iter_modules(phasediag.__path__) if module.ispkg}
     texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
     assert rooms == {name for text in texts for name in re.findall(r'mark\.quick\("(\w+)"\)', text)}
+
+
+def _functions(one):
+    """What a public name lets a user call: the function itself, or the public methods and properties of a class."""
+    if inspect.isfunction(one):
+        return [one]
+    found = []
+    for value in [value for name, value in vars(one).items() if not name.startswith("_")]:
+        inner = [getattr(value, name) for name in ("fget", "func", "__func__") if hasattr(value, name)]
+        found += [function for function in (inner or [value]) if inspect.isfunction(function)]
+    return found
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", phasediag.__all__)
+def test_every_public_name_has_hints(name):
+    """Each argument and what is returned, of functions, methods and properties."""
+    for function in _functions(getattr(phasediag, name)):
+        signature = inspect.signature(function)
+        parameters = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
+        missing = [one.name for one in parameters if one.annotation is inspect.Parameter.empty]
+        assert not missing and signature.return_annotation is not inspect.Signature.empty, (function.__qualname__, missing)
