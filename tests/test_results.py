@@ -8,8 +8,6 @@ import sys
 import threading
 from dataclasses import fields
 
-import dask
-import joblib
 import numpy as np
 import pytest
 
@@ -80,6 +78,9 @@ def test_results_are_used_in_other_processes(results, environment, tmp_path):
 
     Spinodals are sought there, from the minima stored along the boundaries.
     """
+    import dask
+    import joblib
+
     assert results.keys() == USES.keys()
     before, after = tmp_path / "before.pickle", tmp_path / "after.pickle"
     before.write_bytes(pickle.dumps([(USES[name], result) for name, result in results.items()]))
