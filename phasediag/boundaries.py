@@ -12,14 +12,17 @@ _STRAIGHT = 1e-10
 class _Curve:
     """What boundaries and spinodals share: points along a curve, in order."""
 
+    importance: np.ndarray
+    density: np.ndarray
+
     @property
-    def closed(self):
+    def closed(self) -> bool:
         """Whether the curve returns to its first point."""
         first, last = np.array([self.importance, self.density])[:, [0, -1]].T
         return bool(self.importance.size > 1 and np.array_equal(first, last))
 
     @property
-    def function_of(self):
+    def function_of(self) -> tuple[str, ...]:
         """The coordinates that grow or fall all along the curve, so that the other is a function of them: a tuple of names.
 
         A vertical curve is a function of ("density",) alone; a curve that turns back in both, and a closed one, of ().
@@ -27,9 +30,9 @@ class _Curve:
         steps = {name: np.diff(np.log(getattr(self, name))) for name in ("importance", "density")}
         return tuple(name for name, step in steps.items() if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT))
 
-    def facts(self):
+    def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
-        facts = {"phases": [*self.phases], "closed": self.closed, "function_of": [*self.function_of]}
+        facts = {"closed": self.closed, "function_of": [*self.function_of]}
         return facts | {name: getattr(self, name).tolist() for name in ("importance", "density")}
 
 
@@ -80,13 +83,15 @@ class PhaseBoundary(_Curve):
         A tuple of Spinodal; those of the whole diagram are sought when first asked for. Empty on continuous boundaries and where
         both phases always exist (frozen weights).
         """
-        curves: Any = self.__dict__.get("curves")  # none where a boundary is made by hand
-        spinodals = () if curves is None else curves.spinodals
-        return tuple(limit for limit in spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
+        curves: Any = self.__dict__.get("curves")
+        if curves is None:  # a boundary made by hand
+            return ()
+        return tuple(limit for limit in curves.spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
-        return super().facts() | {"order": self.order, "ends": [*self.ends], "latent_loss": self.latent_loss.tolist()}
+        facts = {"phases": [*self.phases], "order": self.order, "ends": [*self.ends], "latent_loss": self.latent_loss.tolist()}
+        return facts | super().facts()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +121,9 @@ class Spinodal(_Curve):
     minima: np.ndarray = field(repr=False)
     boundaries: tuple
 
-    @property
-    def phases(self) -> tuple[str]:
-        """Its one phase, as a tuple."""
-        return (self.phase,)
-
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
-        return super().facts() | {"boundaries": [*self.boundaries]}
+        return {"phases": [self.phase], "boundaries": [*self.boundaries]} | super().facts()
 
 
 @dataclass(frozen=True)
