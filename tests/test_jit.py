@@ -30,7 +30,6 @@ def add(x):
     return x + THIS
 """,
     "_training/kernel.py": """
-from numba import types
 from .._compiling.jit import jit
 from .._compiling.vectors import routine
 from .._loss.added import (
@@ -39,17 +38,17 @@ from .._loss.added import (
 @jit
 def kernel(x):
     return add(x)
+@routine("i")
 def twice(x):
     x[0] = add(add(x[0]))
-twice = routine(twice, types.CPointer(types.int64))
 """,
 }
 RUN = """
 import ctypes
 from phasediag._training.kernel import kernel, twice
 x = ctypes.c_int64(1)
-twice.ctypes(ctypes.byref(x))
-print(kernel(1), x.value, sum(kernel.stats.cache_hits.values()), twice.cache_hits)
+twice(ctypes.byref(x))
+print(kernel(1), x.value, sum(kernel.stats.cache_hits.values()), twice.compiled.cache_hits)
 """
 
 
