@@ -98,7 +98,8 @@ class PhaseBoundary(_Curve):
 class Spinodal(_Curve):
     """The limit beyond which a phase of a first-order boundary is no longer a minimum.
 
-    Followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum share it. A
+    Followed beyond what lies across the boundary, until it ends or leaves the diagram; boundaries of one minimum share it, and
+    where one phase loses its symmetry and becomes another, both cease on one curve: a Spinodal for each. A
     phase has more than one where it ceases in different ways: at a fold (it meets a saddle) or at the limit of its symmetry.
 
     Attributes

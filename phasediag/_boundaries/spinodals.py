@@ -52,7 +52,7 @@ def spinodals(curves):
             for side in (0, 1):
                 met, single = limits.of_side(trail, side)
                 for limit in met:
-                    known = next((one for one in found if one[0] is limit), None)
+                    known = next((one for one in found if one[:2] == (limit, boundary.phases[side])), None)
                     if known is None:
                         found.append((limit, boundary.phases[side], limit.along(heading), [index]))
                     elif index not in known[-1]:
