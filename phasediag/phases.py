@@ -1,7 +1,7 @@
 """Phases: what a weight matrix does with its features, named by the clusters that interference ties together."""
 
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,12 +12,73 @@ from .order_parameters import directions_of, feature_norm, weight_matrices
 TOLERANCE = 1e-3
 """Norms and cosines below this count as zero when a phase is named."""
 
-_POLYGONS = {5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon"}
-_SQUARE_TOLERANCE = 1 / 6
-"""Gaps between the directions of a square may differ by this part of a right angle, 15°."""
-_POLYGON_TOLERANCE = 0.6
-"""Those of other polygons, deformed by unequal importances, by this part of the regular gap."""
-_HEIGHT_TOLERANCE = 0.2
+_BENT = 0.27
+"""Products of a shape's directions may differ from its reference's by this.
+
+Importances from 0.1 to 10 bend the pentagons and hexagons of least loss, 5→2 and 6→2, by up to 0.22, and the uneven norms of
+equal features bend bipyramids by up to 0.24; minima of another kind are 0.41 and more away.
+"""
+_SAME_ANGLE, _MOST_ANGLES = 2.0, 8  # degrees within which angles are one, and how many are listed, in a description
+
+
+def _ring(size, height=0.0, turn=0.0):
+    """Unit columns evenly around an axis, at one height along it: shape (3, size)."""
+    angle = turn + 2 * np.pi * np.arange(size) / size
+    radius = np.sqrt(1 - height**2)
+    return np.vstack([radius * np.cos(angle), radius * np.sin(angle), np.full(size, height)])
+
+
+def _simplex(size):
+    """The columns of a regular simplex around the origin: shape (size, size), of rank size − 1."""
+    return np.eye(size) - 1 / size
+
+
+def _across(one, other):
+    """Two parts in orthogonal subspaces, a tegum product: shape (rows of both, columns of both)."""
+    beside, below = np.zeros((len(one), other.shape[1])), np.zeros((len(other), one.shape[1]))
+    return np.block([[one, beside], [below, other]])
+
+
+def _pyramid(base, depth):
+    """An apex, and unit columns around its axis so deep below the middle: shape (1 + rows, 1 + columns)."""
+    below = np.vstack([np.full(base.shape[1], -depth), np.sqrt(1 - depth**2) * base])
+    return np.column_stack([np.eye(len(below))[0], below])
+
+
+def _leaning(size, lean):
+    """Two simplices across each other of which one corner each leans away from the other's: shape (2 size, 2 size)."""
+    upright = _simplex(size)
+    leaning = -lean * upright * (np.arange(size) == 0)
+    return np.block([[upright, leaning], [leaning, upright]])
+
+
+def _capped(columns, corners):
+    """The columns and one more over the middle of the first ``corners`` of them: shape (rows, columns + 1)."""
+    return np.column_stack([columns, columns[:, :corners].sum(axis=1)])
+
+
+_PAIR = _simplex(2)
+_POLYGONS = "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"
+SHAPES = {
+    "square": _across(_PAIR, _PAIR),
+    **{name: _ring(5 + k) for k, name in enumerate(_POLYGONS)},
+    "octahedron": _across(_PAIR, _across(_PAIR, _PAIR)),
+    "triangular bipyramid": _across(_simplex(3), _PAIR),
+    "pentagonal bipyramid": _across(_ring(5), _PAIR),
+    "square pyramid": _pyramid(np.hstack([np.eye(2), -np.eye(2)]), 0.386),
+    "capped octahedron": np.hstack([_ring(1, 1.0), _ring(3, 0.210), _ring(3, -0.669, np.pi / 3)]),
+    "square antiprism": np.hstack([_ring(4, 0.55), _ring(4, -0.55, np.pi / 4)]),
+    "edge-capped tetrahedron": _capped(_simplex(4), 2),
+    "3-3 duopyramid": _leaning(3, 0.18),
+    "tetrahedral bipyramid": _across(_simplex(4), _PAIR),
+    "octahedral pyramid": _pyramid(np.hstack([np.eye(3), -np.eye(3)]), 0.336),
+    "face-capped 4-simplex": _capped(_simplex(5), 3),
+}
+"""Shapes with names beside the simplices: directions, as columns, of which rotations and permutations do not matter.
+
+Where proportions are free they are near those of the lowest minima of equal features: square and octahedral pyramid of 5→3 and
+7→4 at density 0.65, capped octahedron and square antiprism of 7→3 and 8→3 at 0.01, 3-3 duopyramid of 6→4 at 0.8.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,12 +95,35 @@ class Cluster:
         Rank of their directions.
     features : tuple of int
         Which features; not part of the comparison, since features of equal importance can be exchanged.
+    products : ndarray or None, shape (size, size)
+        Of a plain cluster, whose name does not tell its shape: the products of its directions; not part of the comparison.
     """
 
     name: str
     size: int
     dimension: int
     features: tuple = field(compare=False)
+    products: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def shape(self):
+        """The name; for a plain cluster the angles between its directions and the shape whose corners they share, if any.
+
+        Angles in degrees, those within 2° of each other as one, more than eight as a range; "pentagon 2:1:1:1:1" are six
+        features along the corners of a pentagon, two of them along one.
+        """
+        if self.products is None:
+            return self.name
+        angles = np.degrees(np.arccos(np.sort(np.clip(self.products[np.triu_indices(self.size, 1)], -1, 1))[::-1]))
+        runs = [run.mean() for run in np.split(angles, np.flatnonzero(np.diff(angles) > _SAME_ANGLE) + 1)]
+        many = f"{angles[0]:.0f}° to {angles[-1]:.0f}°"
+        words = "angles " + (many if len(runs) > _MOST_ANGLES else " ".join(f"{angle:.0f}°" for angle in runs))
+        for name, reference in _references(self.dimension):
+            corners = _corners(self.products.tolist(), reference) if len(reference) < self.size else None
+            if corners:
+                shares = sorted((corners.count(corner) for corner in set(corners)), reverse=True)
+                return f"{name} {':'.join(map(str, shares))}, {words}"
+        return words
 
 
 @dataclass(frozen=True)
@@ -61,6 +145,11 @@ class Phase:
 
     def __str__(self):
         return self.name
+
+    def text(self):
+        """Return the name, with the angles of those clusters that it does not tell the shape of."""
+        shapes = dict.fromkeys(cluster.shape for cluster in self.clusters if cluster.products is not None)
+        return f"{self.name} ({'; '.join(shapes)})" if shapes else self.name
 
 
 def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
@@ -89,8 +178,9 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     -----
     A square is two orthogonal antipodal pairs and an octahedron is three (tegum products): they are reported as such. A
     simplex is k features in k − 1 dimensions with the origin inside, however deformed: the coefficients of Σ c_i Ŵ_i = 0 are
-    above ``tolerance`` × the largest. Of other clusters only those are named whose angles are those of the polygon or square
-    antiprism, up to a tolerance, and the others described plainly.
+    above ``tolerance`` × the largest. Other clusters have the name of the shape in ``SHAPES`` whose products Ŵ_i·Ŵ_j theirs
+    are, each to within 0.27, or a plain name; `Phase.text` describes those. Nothing but norms and products counts, so that
+    neither rotations nor dimensions added change a name.
 
     References
     ----------
@@ -146,7 +236,7 @@ def phase_name(weights):
 
 
 _SQUARES = 1e100  # squares of larger weights overflow
-_SETTLED = {}  # the phase of each pattern met so far, None where the pattern does not settle it
+_SETTLED = {}  # the phase of each pattern met so far that settles it
 
 
 def _phase(weights, tolerance):
@@ -168,13 +258,14 @@ def _phase(weights, tolerance):
         singular = np.linalg.svd(directions, compute_uv=False)
         rank = int(np.sum(singular > tolerance * singular[0]))
     key = (weights.shape, tolerance, represented.tobytes(), pattern.tobytes(), rank)
-    if key not in _SETTLED:
-        phase = classify(weights, tolerance=tolerance)
-        _SETTLED[key] = phase if _settled_by_pattern(phase, pattern, represented) else None
-    return _SETTLED[key] or classify(weights, tolerance=tolerance)
+    phase = _SETTLED.get(key) or classify(weights, tolerance=tolerance)
+    if key not in _SETTLED and _settled_by_pattern(phase, pattern, represented):
+        _SETTLED[key] = phase
+    return phase
 
 
 def _settled_by_pattern(phase, pattern, represented):
+    """Whether all weights of this pattern have this phase; pattern: (n_represented, n_represented), see `_phase`."""
     large = [cluster for cluster in phase.clusters if cluster.size > 2]
     if not large:
         return True
@@ -211,6 +302,7 @@ def simplex_name(size):
 
 
 def _counted(count, name):
+    """The name with its count, in the plural where English has one."""
     if count == 1:
         return name
     if name[-1] == "d" or "in " in name:
@@ -219,31 +311,19 @@ def _counted(count, name):
 
 
 def _cluster(directions, members, tolerance):
-    columns = directions[:, members]
+    """The Cluster of these features; directions: (n_hidden, n_features)."""
+    columns, size = directions[:, members], len(members)
     singular = np.linalg.svd(columns, compute_uv=False)
     dimension = int(np.sum(singular > tolerance * singular[0]))
-    return Cluster(_shape(columns, dimension, tolerance), len(members), dimension, members)
-
-
-def _shape(directions, dimension, tolerance):
-    size = directions.shape[1]
-    if size == 1:
-        return "dedicated"
-    if size == dimension + 1:
-        if _surrounds_origin(directions, tolerance):
-            return simplex_name(size)
-        return "aligned pair" if size == 2 else _plain(size, dimension)
-    if dimension == 2 and size == 4:
-        return "square" if _is_polygon(directions, _SQUARE_TOLERANCE) else _plain(size, 2)
-    if dimension == 2 and size in _POLYGONS and _is_polygon(directions, _POLYGON_TOLERANCE):
-        return _POLYGONS[size]
-    if (size, dimension) == (8, 3) and _is_antiprism(directions):
-        return "square antiprism"
-    return _plain(size, dimension)
-
-
-def _plain(size, dimension):
-    return f"{size} features in {dimension} dimension{'s' if dimension > 1 else ''}"
+    if size == 1 or (size == dimension + 1 and _surrounds_origin(columns, tolerance)):
+        return Cluster(simplex_name(size), size, dimension, members)
+    if size == 2:
+        return Cluster("aligned pair", size, dimension, members)
+    products = columns.T @ columns
+    for name, reference in _references(dimension):
+        if len(reference) == size > dimension + 1 and _corners(products.tolist(), reference):
+            return Cluster(name, size, dimension, members)
+    return Cluster(f"{size} features in {dimension} dimension{'s' if dimension > 1 else ''}", size, dimension, members, products)
 
 
 def _surrounds_origin(directions, tolerance):
@@ -256,37 +336,29 @@ def _surrounds_origin(directions, tolerance):
     return bool(relation.min() > tolerance * relation.max() > 0)
 
 
-def _is_polygon(directions, tolerance):
-    """Whether the gaps between neighbouring directions of a plane are equal up to this part of a gap."""
-    gap = 2 * np.pi / directions.shape[1]
-    basis = np.linalg.svd(directions)[0][:, :2]
-    return bool(np.all(np.abs(_gaps(basis.T @ directions) - gap) < tolerance * gap))
+@lru_cache
+def _references(dimension):
+    """The shapes of so many dimensions, the simplex included, most corners first: a list of (name, products as rows)."""
+    found = []
+    for name, columns in {**SHAPES, simplex_name(dimension + 1): _simplex(dimension + 1)}.items():
+        unit = directions_of(columns)
+        if np.linalg.matrix_rank(unit) == dimension:
+            found.append((name, (unit.T @ unit).tolist()))
+    return sorted(found, key=lambda one: -len(one[1]))
 
 
-def _gaps(directions):
-    """Angles between neighbouring directions of a plane."""
-    angles = np.sort(np.arctan2(*directions))
-    return np.diff(np.append(angles, angles[0] + 2 * np.pi))
+def _corners(products, reference, taken=()):
+    """Which corner of a reference each direction takes so that all products fit and every corner is taken, or None.
 
-
-def _is_antiprism(directions):
-    """Whether eight directions are two parallel squares, one turned by 45° against the other.
-
-    Four of them then add up to a vector along the axis: along it they stand on one side, the others on the other, all at one
-    height; around it the two fours alternate.
+    Products of both as lists of rows; ``taken`` are the corners of the first directions.
     """
-    for chosen in combinations(range(8), 4):
-        axis = np.sum(directions[:, chosen], axis=1)
-        if np.linalg.norm(axis) < 1.0:
-            continue
-        axis = axis / np.linalg.norm(axis)
-        height = axis @ directions
-        upper = height > 0
-        if tuple(np.flatnonzero(upper)) != chosen or np.ptp(np.abs(height)) > _HEIGHT_TOLERANCE:
-            continue
-        around = np.linalg.svd(axis[None])[2][1:] @ directions
-        order = np.argsort(np.arctan2(*around))
-        alternate = np.all(upper[order] != np.roll(upper[order], 1))
-        if alternate and np.all(np.abs(_gaps(around) - np.pi / 4) < _SQUARE_TOLERANCE * np.pi / 2):
-            return True
-    return False
+    if len(taken) == len(products):
+        return taken
+    free = len(products) - len(taken) - 1
+    for corner, wanted in enumerate(reference):
+        now = (*taken, corner)
+        fits = len(reference) - len(set(now)) <= free
+        if fits and all(abs(a - wanted[other]) <= _BENT for a, other in zip(products[len(taken)], taken, strict=False)):
+            if found := _corners(products, reference, now):
+                return found
+    return None

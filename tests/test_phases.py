@@ -1,0 +1,151 @@
+"""Phases: names depend on norms and products of the features alone, and tell the shapes of minima apart."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasediag import ToyModel, classify, configurations, minimize
+from phasediag.phases import SHAPES, classify_many, phase_of
+
+SIMPLICES = {"triangle": 3, "tetrahedron": 4, "4-simplex": 5, "5-simplex": 6}
+
+
+def _directions(name):
+    """Unit columns in as many dimensions as they span; tegum products lean, so that their parts are one cluster."""
+    if name in SIMPLICES:
+        return configurations(SIMPLICES[name], SIMPLICES[name] - 1)[-1].weights
+    basis, size, _ = np.linalg.svd(SHAPES[name])
+    columns = basis[:, size > 1e-9].T @ SHAPES[name]
+    unit = columns / np.linalg.norm(columns, axis=0)
+    parts = classify(unit).clusters
+    for part in parts[1:]:
+        axis = unit[:, parts[0].features[0]]
+        unit[:, part.features] += 0.15 * np.outer(axis, np.sign(unit[:, part.features[0]] @ unit[:, part.features] + 1e-9))
+    return unit / np.linalg.norm(unit, axis=0)
+
+
+def _rotation(size, rng):
+    """A random orthogonal matrix, with reflections."""
+    basis, upper = np.linalg.qr(rng.normal(size=(size, size)))
+    return basis * np.sign(np.diag(upper))
+
+
+def _noise(shape, rng):
+    """A random matrix of spectral norm 1."""
+    noise = rng.normal(size=shape)
+    return noise / np.linalg.norm(noise, 2)
+
+
+@given(st.sampled_from([*SHAPES, *SIMPLICES]), st.integers(1, 12), st.integers(0, 2**32), st.sampled_from([0.0, 0.4]))
+@settings(deadline=None, max_examples=300)
+def test_a_cluster_has_one_name_in_any_orientation_order_and_number_of_dimensions(name, n_hidden, seed, noise):
+    """Rotated, reflected, permuted, embedded, with other norms, and with noise below what the tolerance can turn into a link."""
+    rng = np.random.default_rng(seed)
+    columns = _directions(name)
+    n_hidden = max(n_hidden, len(columns))
+    weights = (_rotation(n_hidden, rng)[:, : len(columns)] @ columns)[:, rng.permutation(columns.shape[1])]
+    weights += 1e-3 * noise * _noise(weights.shape, rng)
+    weights *= 10 ** rng.uniform(-0.5, 0.5, columns.shape[1])
+    phase = classify(weights)
+    assert phase.name == phase.text() == f"extra in {name}"
+    assert [(cluster.size, cluster.dimension) for cluster in phase.clusters] == [columns.shape[::-1]]
+    assert classify_many([weights, weights]) == [phase, phase]
+
+
+@given(st.sampled_from([name for name in SHAPES if len(classify(SHAPES[name]).clusters) == 1]), st.integers(0, 2**32))
+@settings(deadline=None)
+def test_trained_shapes_keep_their_names(name, seed):
+    """At the tolerance of trained models noise may be a hundred times larger."""
+    rng = np.random.default_rng(seed)
+    columns = _directions(name)
+    weights = _rotation(12, rng)[:, : len(columns)] @ columns
+    weights += 0.04 * _noise(weights.shape, rng)
+    assert classify(weights, tolerance=0.1).name == f"extra in {name}"
+
+
+@given(st.integers(1, 12), st.integers(1, 24), st.integers(0, 2**32), st.sampled_from([1e-3, 0.1, 0.5]))
+@settings(deadline=None)
+def test_any_weights_have_a_name_that_rotations_keep(n_hidden, n_features, seed, tolerance):
+    """Random weights, of a random rank: never an error."""
+    rng = np.random.default_rng(seed)
+    rank = rng.integers(1, n_hidden + 1)
+    weights = rng.normal(size=(n_hidden, rank)) @ rng.normal(size=(rank, n_features))
+    phase = classify(weights, tolerance=tolerance)
+    turned = classify(_rotation(n_hidden, rng) @ weights, tolerance=tolerance)
+    assert (turned.name, turned.text()) == (phase.name, phase.text())
+    assert classify_many(weights[None], tolerance=tolerance)[0] == phase
+
+
+ENTRIES = [0.0, 0.0, 1.0, -1.0, 0.7, -0.5, 2e-4, 3e-3, 0.06, -0.2]
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.data(), st.sampled_from([1e-3, 0.1]))
+@settings(deadline=None, max_examples=200)
+def test_the_fast_path_answers_as_classify_does(n_hidden, n_features, data, tolerance):
+    """Also when the pattern of signs has been met before, with other weights."""
+    size = n_hidden * n_features
+    matrix = np.reshape(data.draw(st.lists(st.sampled_from(ENTRIES), min_size=size, max_size=size)), (n_hidden, n_features))
+    scaled = matrix * np.linspace(0.9, 1.3, n_features)
+    stack = np.array([matrix, scaled, matrix])
+    expected = [classify(weights, tolerance=tolerance) for weights in stack]
+    found = classify_many(stack, tolerance=tolerance)
+    assert found == expected
+    for one, other in zip(found, expected, strict=True):
+        assert one.text() == other.text()
+        assert [cluster.features for cluster in one.clusters] == [cluster.features for cluster in other.clusters]
+
+
+@pytest.mark.parametrize("n_hidden", [4, 5, 8])
+def test_eight_features_in_three_of_more_dimensions(n_hidden):
+    """These raised a TypeError from five dimensions up, and the antiprism's name depended on its rotation in four."""
+    antiprism, cube = SHAPES["square antiprism"], np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 0.9])).reshape(3, 8) + 0.1
+    for seed in range(20):
+        basis = _rotation(n_hidden, np.random.default_rng(seed))[:, :3]
+        assert classify(basis @ antiprism).name == "extra in square antiprism"
+        assert classify(basis @ cube).name == "extra in 8 features in 3 dimensions"
+
+
+LOWEST = [
+    (5, 3, 0.65, "square pyramid"),
+    (5, 3, 0.95, "edge-capped tetrahedron"),
+    (6, 4, 0.8, "3-3 duopyramid"),
+    (7, 3, 0.01, "capped octahedron"),
+]
+
+
+@pytest.mark.parametrize(("n_features", "n_hidden", "density", "name"), LOWEST)
+def test_shapes_of_exact_minima_have_names(n_features, n_hidden, density, name):
+    """The lowest minima of equal features at these densities."""
+    lowest = minimize(ToyModel(n_hidden, np.ones(n_features), density), n_starts=16)[0]
+    assert lowest.phase.name == f"extra in {name}"
+
+
+def _in_plane(*degrees):
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+
+@pytest.mark.parametrize(
+    ("weights", "shape"),
+    [
+        (_in_plane(0, 5, 72, 144, 216, 288), "pentagon 2:1:1:1:1, angles 5° 67° 72° 77° 139° 144° 149°"),
+        (_in_plane(0, 0, 0, 127, -127), "triangle 3:1:1, angles 0° 106° 127°"),
+        (_in_plane(0, 63, -63, 180), "angles 63° 117° 126° 180°"),
+        (_in_plane(*range(0, 100, 7)), "angles 7° to 98°"),
+        (np.array([[1.0, -0.5, 0.7]]), "antipodal pair 2:1, angles 0° 180°"),
+    ],
+)
+def test_plain_clusters_are_described_by_their_angles(weights, shape):
+    """A name such as "6 features in 2 dimensions" stands for many shapes; its text tells which."""
+    phase = classify(weights)
+    assert phase.clusters[0].shape == shape and phase.text() == f"{phase.name} ({shape})"
+    assert phase.name.startswith(f"extra in {weights.shape[1]} features in")
+
+
+def test_text_of_several_clusters():
+    """Shapes of plain clusters follow in order, each once; named clusters have no more to tell."""
+    kite = classify(_in_plane(0, 63, -63, 180)).clusters[0]
+    pair = classify(np.array([[1.0, -1.0]])).clusters[0]
+    assert phase_of([pair, kite, kite], 11).text() == (
+        "extra not represented + antipodal pair + 2 4 features in 2 dimensions (angles 63° 117° 126° 180°)"
+    )
