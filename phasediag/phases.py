@@ -21,58 +21,34 @@ equal features bend bipyramids by up to 0.24; minima of another kind are 0.41 an
 _SAME_ANGLE, _MOST_ANGLES = 2.0, 8  # degrees within which angles are one, and how many are listed, in a description
 
 
-def _ring(size, height=0.0, turn=0.0):
-    """Unit columns evenly around an axis, at one height along it: shape (3, size)."""
+def _ring(size, turn=0.0):
+    """Unit columns evenly around a circle, shape (2, size)."""
     angle = turn + 2 * np.pi * np.arange(size) / size
-    radius = np.sqrt(1 - height**2)
-    return np.vstack([radius * np.cos(angle), radius * np.sin(angle), np.full(size, height)])
+    return np.array([np.cos(angle), np.sin(angle)])
 
 
-def _simplex(size):
-    """The columns of a regular simplex around the origin: shape (size, size), of rank size − 1."""
-    return np.eye(size) - 1 / size
+def _layers(*layers):
+    """Unit columns at heights along an axis, a (height, directions around the axis) for each: shape (1 + rows, columns)."""
+    return np.hstack([np.vstack([np.full(len(base.T), h), np.sqrt(1 - h**2) * base]) for h, base in layers])
 
 
-def _across(one, other):
-    """Two parts in orthogonal subspaces, a tegum product: shape (rows of both, columns of both)."""
-    beside, below = np.zeros((len(one), other.shape[1])), np.zeros((len(other), one.shape[1]))
-    return np.block([[one, beside], [below, other]])
-
-
-def _pyramid(base, depth):
-    """An apex, and unit columns around its axis so deep below the middle: shape (1 + rows, 1 + columns)."""
-    below = np.vstack([np.full(base.shape[1], -depth), np.sqrt(1 - depth**2) * base])
-    return np.column_stack([np.eye(len(below))[0], below])
-
-
-def _leaning(size, lean):
-    """Two simplices across each other of which one corner each leans away from the other's: shape (2 size, 2 size)."""
-    upright = _simplex(size)
-    leaning = -lean * upright * (np.arange(size) == 0)
-    return np.block([[upright, leaning], [leaning, upright]])
-
-
-def _capped(columns, corners):
-    """The columns and one more over the middle of the first ``corners`` of them: shape (rows, columns + 1)."""
-    return np.column_stack([columns, columns[:, :corners].sum(axis=1)])
-
-
-_PAIR = _simplex(2)
-_POLYGONS = "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"
+_POINT, _RING, _TURNED = _ring(1), {size: _ring(size) for size in range(2, 11)}, _ring(2, np.pi / 2)
+_PAIR, _TRIANGLE = _layers((1, _POINT), (-1, _POINT)), _layers((0, _RING[3]))
+_TETRAHEDRON, _OCTAHEDRON = _layers((1, _POINT), (-1 / 3, _RING[3])), np.hstack([np.eye(3), -np.eye(3)])
+_POLYGONS = "square", "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"
 SHAPES = {
-    "square": _across(_PAIR, _PAIR),
-    **{name: _ring(5 + k) for k, name in enumerate(_POLYGONS)},
-    "octahedron": _across(_PAIR, _across(_PAIR, _PAIR)),
-    "triangular bipyramid": _across(_simplex(3), _PAIR),
-    "pentagonal bipyramid": _across(_ring(5), _PAIR),
-    "square pyramid": _pyramid(np.hstack([np.eye(2), -np.eye(2)]), 0.386),
-    "capped octahedron": np.hstack([_ring(1, 1.0), _ring(3, 0.210), _ring(3, -0.669, np.pi / 3)]),
-    "square antiprism": np.hstack([_ring(4, 0.55), _ring(4, -0.55, np.pi / 4)]),
-    "edge-capped tetrahedron": _capped(_simplex(4), 2),
-    "3-3 duopyramid": _leaning(3, 0.18),
-    "tetrahedral bipyramid": _across(_simplex(4), _PAIR),
-    "octahedral pyramid": _pyramid(np.hstack([np.eye(3), -np.eye(3)]), 0.336),
-    "face-capped 4-simplex": _capped(_simplex(5), 3),
+    **{name: _RING[4 + k] for k, name in enumerate(_POLYGONS)},
+    "octahedron": _OCTAHEDRON,
+    "triangular bipyramid": _layers((1, _POINT), (0, _RING[3]), (-1, _POINT)),
+    "pentagonal bipyramid": _layers((1, _POINT), (0, _RING[5]), (-1, _POINT)),
+    "square pyramid": _layers((1, _POINT), (-0.386, _RING[4])),
+    "capped octahedron": _layers((1, _POINT), (0.210, _RING[3]), (-0.669, _ring(3, np.pi))),
+    "square antiprism": _layers((0.55, _RING[4]), (-0.55, _ring(4, np.pi / 4))),
+    "edge-capped tetrahedron": _layers((1, _POINT), (3**-0.5, _RING[2]), (-(3**-0.5), _TURNED)),
+    "3-3 duopyramid": _layers((-0.574, _PAIR), (0.460, _layers((-0.236, _RING[2]), (0.236, _TURNED)))),
+    "tetrahedral bipyramid": _layers((1, _PAIR[:, :1]), (0, _TETRAHEDRON), (-1, _PAIR[:, :1])),
+    "octahedral pyramid": _layers((1, _PAIR[:, :1]), (-0.336, _OCTAHEDRON)),
+    "face-capped 4-simplex": _layers((1, _PAIR[:, :1]), (0.408, _TRIANGLE), (-0.612, _PAIR)),
 }
 """Shapes with names beside the simplices: directions, as columns, of which rotations and permutations do not matter.
 
@@ -236,43 +212,36 @@ def phase_name(weights):
 
 
 _SQUARES = 1e100  # squares of larger weights overflow
-_SETTLED = {}  # the phase of each pattern met so far that settles it
+_SETTLED = {}  # of each pattern met so far that settles it: the phase, and the features of its simplex beyond pairs
 
 
 def _phase(weights, tolerance):
-    """Classify by pattern: which norms and cosines vanish, their signs, which pairs are collinear, and the rank.
+    """Classify by pattern: which norms and products vanish, their signs, and which pairs are collinear.
 
-    That settles the phase where at most one cluster has more than two features and that one has only negative cosines and
-    one dimension less than features (then its directions surround the origin).
+    That settles clusters of one and two features, and which ones are larger: where that is one, all of whose products are
+    negative, it surrounds the origin when it has one dimension less than features.
     """
     if np.abs(weights).max(initial=0.0) > _SQUARES:
         return classify(weights, tolerance=tolerance)
-    gram = weights.T @ weights
-    norm = np.sqrt(gram.diagonal())
+    norm = np.sqrt(np.sum(weights**2, axis=0))
     represented = norm > tolerance
-    directions = weights[:, represented] / norm[represented]
-    cosine = directions.T @ directions
-    pattern = np.where(np.abs(cosine) > tolerance, np.sign(cosine), 0.0) + 2 * (np.abs(cosine) > 1 - tolerance**2 / 2)
-    rank = 1
-    if weights.shape[0] > 1 and directions.size:
-        singular = np.linalg.svd(directions, compute_uv=False)
-        rank = int(np.sum(singular > tolerance * singular[0]))
-    key = (weights.shape, tolerance, represented.tobytes(), pattern.tobytes(), rank)
-    phase = _SETTLED.get(key) or classify(weights, tolerance=tolerance)
-    if key not in _SETTLED and _settled_by_pattern(phase, pattern, represented):
-        _SETTLED[key] = phase
-    return phase
-
-
-def _settled_by_pattern(phase, pattern, represented):
-    """Whether all weights of this pattern have this phase; pattern: (n_represented, n_represented), see `_phase`."""
+    directions = weights / np.where(represented, norm, np.inf)
+    product = directions.T @ directions
+    size = np.abs(product)
+    collinear = (1 - size) <= tolerance**2 * (1 + size)  # of two directions, the rank that their singular values give
+    pattern = np.sign(product) * ((size > tolerance) + 1.0 * collinear)
+    key = (tolerance, represented.tobytes(), pattern.tobytes())
+    if key in _SETTLED:
+        phase, simplex = _SETTLED[key]
+        if not simplex or _dimension(directions[:, simplex], tolerance) < len(simplex):
+            return phase
+    phase = classify(weights, tolerance=tolerance)
     large = [cluster for cluster in phase.clusters if cluster.size > 2]
-    if not large:
-        return True
-    place = np.cumsum(represented) - 1  # of each feature among the represented ones
-    members = place[list(large[0].features)]
-    between = pattern[np.ix_(members, members)][~np.eye(large[0].size, dtype=bool)]
-    return len(large) == 1 and large[0].size == large[0].dimension + 1 and bool(np.all(between == -1))
+    simplex = large[0].features if large else ()
+    opposed = np.sum(pattern[np.ix_(simplex, simplex)] == -1) == len(simplex) * (len(simplex) - 1)
+    if len(large) <= 1 and opposed and all(cluster.products is None for cluster in phase.clusters):
+        _SETTLED[key] = phase, simplex
+    return phase
 
 
 def phase_of(clusters, n_features):
@@ -313,17 +282,22 @@ def _counted(count, name):
 def _cluster(directions, members, tolerance):
     """The Cluster of these features; directions: (n_hidden, n_features)."""
     columns, size = directions[:, members], len(members)
-    singular = np.linalg.svd(columns, compute_uv=False)
-    dimension = int(np.sum(singular > tolerance * singular[0]))
+    dimension = _dimension(columns, tolerance)
     if size == 1 or (size == dimension + 1 and _surrounds_origin(columns, tolerance)):
         return Cluster(simplex_name(size), size, dimension, members)
-    if size == 2:
+    if size == 2 and dimension == 1:
         return Cluster("aligned pair", size, dimension, members)
     products = columns.T @ columns
     for name, reference in _references(dimension):
         if len(reference) == size > dimension + 1 and _corners(products.tolist(), reference):
             return Cluster(name, size, dimension, members)
     return Cluster(f"{size} features in {dimension} dimension{'s' if dimension > 1 else ''}", size, dimension, members, products)
+
+
+def _dimension(columns, tolerance):
+    """The rank of unit columns (n_hidden, size): how many of their singular values exceed this part of the largest."""
+    singular = np.linalg.svd(columns, compute_uv=False)
+    return int(np.sum(singular > tolerance * singular[0]))
 
 
 def _surrounds_origin(directions, tolerance):
@@ -340,7 +314,8 @@ def _surrounds_origin(directions, tolerance):
 def _references(dimension):
     """The shapes of so many dimensions, the simplex included, most corners first: a list of (name, products as rows)."""
     found = []
-    for name, columns in {**SHAPES, simplex_name(dimension + 1): _simplex(dimension + 1)}.items():
+    simplex = np.eye(dimension + 1) - 1 / (dimension + 1)
+    for name, columns in {**SHAPES, simplex_name(dimension + 1): simplex}.items():
         unit = directions_of(columns)
         if np.linalg.matrix_rank(unit) == dimension:
             found.append((name, (unit.T @ unit).tolist()))

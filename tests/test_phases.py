@@ -37,6 +37,10 @@ def _noise(shape, rng):
     return noise / np.linalg.norm(noise, 2)
 
 
+def _in_plane(*degrees):
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+
 @given(st.sampled_from([*SHAPES, *SIMPLICES]), st.integers(1, 12), st.integers(0, 2**32), st.sampled_from([0.0, 0.4]))
 @settings(deadline=None, max_examples=300)
 def test_a_cluster_has_one_name_in_any_orientation_order_and_number_of_dimensions(name, n_hidden, seed, noise):
@@ -96,6 +100,27 @@ def test_the_fast_path_answers_as_classify_does(n_hidden, n_features, data, tole
         assert [cluster.features for cluster in one.clusters] == [cluster.features for cluster in other.clusters]
 
 
+@given(st.integers(2, 3), st.sampled_from([0.1, 0.01]), st.data())
+@settings(deadline=None, max_examples=200)
+def test_the_fast_path_knows_directions_that_are_nearly_collinear(n_hidden, tolerance, data):
+    """Between collinear and not lie a few tolerances; two antipodal columns have been called aligned there."""
+    angles = data.draw(st.lists(st.floats(-3, 3), min_size=2, max_size=5))
+    turned = np.pi * np.array(data.draw(st.lists(st.integers(0, 1), min_size=len(angles), max_size=len(angles))))
+    columns = np.zeros((n_hidden, len(angles)))
+    columns[:2] = np.cos(turned + tolerance * np.array(angles)), np.sin(turned + tolerance * np.array(angles))
+    assert classify_many(columns[None], tolerance=tolerance)[0] == classify(columns, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("angle", [6, 11, 12, 30])
+def test_two_columns(angle):
+    """Two columns 11° apart are one direction to a tolerance of 0.1, 12° apart they are two."""
+    for turn, one in ((0, "aligned pair"), (180, "antipodal pair")):
+        weights = _in_plane(0, turn + angle)
+        name = one if angle < 11.4 else "2 features in 2 dimensions"
+        for phase in (classify(weights, tolerance=0.1), *classify_many([weights, weights], tolerance=0.1)):
+            assert phase.name == f"extra in {name}"
+
+
 @pytest.mark.parametrize("n_hidden", [4, 5, 8])
 def test_eight_features_in_three_of_more_dimensions(n_hidden):
     """These raised a TypeError from five dimensions up, and the antiprism's name depended on its rotation in four."""
@@ -119,10 +144,6 @@ def test_shapes_of_exact_minima_have_names(n_features, n_hidden, density, name):
     """The lowest minima of equal features at these densities."""
     lowest = minimize(ToyModel(n_hidden, np.ones(n_features), density), n_starts=16)[0]
     assert lowest.phase.name == f"extra in {name}"
-
-
-def _in_plane(*degrees):
-    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
 
 
 @pytest.mark.parametrize(
