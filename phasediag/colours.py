@@ -1,8 +1,12 @@
 """Colours of phases and of order parameters: from one mapping, distinguishable without colour vision."""
 
 import re
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
+
+from .phases import SHAPES
 
 LOOKS = ("phase", "norm-interference")
 
@@ -19,18 +23,9 @@ CAUSE_COLOURS = {
 }
 """Of the causes for which trained models differ from the theory (after Okabe and Ito)."""
 
-_SIZES = {
-    "pair": 2,
-    "triangle": 3,
-    "square": 4,
-    "tetrahedron": 4,
-    "pentagon": 5,
-    "hexagon": 6,
-    "heptagon": 7,
-    "octagon": 8,
-    "antiprism": 8,
-}
-_SIMPLICES = ("antipodal pair", "triangle", "tetrahedron", "simplex", "simplices")
+_SIZES = {name: columns.shape[1] for name, columns in SHAPES.items()}
+_SIZES |= {"antipodal pair": 2, "aligned pair": 2, "triangle": 3, "tetrahedron": 4}
+_SIMPLICES = ("antipodal pair", "triangle", "tetrahedron")
 
 # Lightness from none to all of the features in superposition, chroma and hue, in Oklch. The three ranges of
 # lightness do not overlap: without colour a phase still shows where its extra feature is.
@@ -39,6 +34,20 @@ _ROLES = {
     "dedicated": ((0.77, 0.63), 0.11, 250.0),
     "in": ((0.60, 0.46), 0.17, 25.0),
 }
+
+APART = 0.05
+"""Least distance in Oklab, by whatever eye, between phases drawn together; about twice what adjacent areas need to differ."""
+_HUES = 60.0
+"""How far phases that have to give way turn from their role's hue, to either side, at most: the roles' hues do not meet."""
+
+# What is left of linear RGB for a full, a protanopic and a deuteranopic eye (Machado, Oliveira and Fernandes 2009, severity 1).
+_EYES = np.array(
+    [
+        np.eye(3),
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ]
+)
 
 _ENDS = {"grey": (0.80, 0.80, 0.80), "blue": (0.33, 0.57, 0.87), "red": (0.72, 0.13, 0.19)}
 
@@ -62,7 +71,7 @@ def phase_colour(name):
         In [0, 1].
     """
     head, *others = name.split(" = ")[0].removeprefix("extra ").split(" + ")
-    role = head if head in _ROLES else "in"
+    role = _role(name)
     (light, dark), chroma, hue = _ROLES[role]
     counts = [_count_and_cluster(part) for part in others]
     own = head.removeprefix("in ")
@@ -75,6 +84,38 @@ def phase_colour(name):
     if role == "in":
         return _rgb(lightness, chroma * (1 - 0.4 * abs(_turn(own))), hue + 60.0 * _turn(own) - 30.0 * turn)
     return _rgb(lightness, max(chroma, 0.09 * abs(turn)), hue - 80.0 * turn)
+
+
+def phase_colours(names):
+    """Return the colours of phases that are drawn together, no two alike.
+
+    Each phase has the colour that its name gives it alone (`phase_colour`); where two of these are nearer than ``APART``, one
+    gives way: the later name takes the nearest colour of its role that is as far from all others.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of phases; of phases that coexist ("… = …") the first one's counts.
+
+    Returns
+    -------
+    dict
+        From each name to three floats in [0, 1].
+    """
+    first = {name: name.split(" = ")[0] for name in names}
+    own = {name: phase_colour(name) for name in sorted(set(first.values()))}
+    chosen, waiting = {}, []
+    for name, colour in own.items():
+        if chosen and _distance([colour], list(chosen.values())).min() < APART:
+            waiting.append(name)
+        else:
+            chosen[name] = colour
+    for name in waiting:
+        palette = _palette(_role(name))
+        room = _distance(palette, list(chosen.values())).min(axis=1)
+        far = room >= min(APART, room.max())
+        chosen[name] = tuple(palette[far][np.argmin(_distance(palette[far], [own[name]]))].tolist())
+    return {name: chosen[one] for name, one in first.items()}
 
 
 def norm_interference_colour(norm, interference):
@@ -101,6 +142,34 @@ def norm_interference_colour(norm, interference):
     return (1 - norm) * grey + norm * ((1 - share) * blue + share * red)
 
 
+def _role(name):
+    """The key of ``_ROLES`` for a phase's name."""
+    head = name.split(" = ")[0].removeprefix("extra ").split(" + ")[0]
+    return head if head in _ROLES else "in"
+
+
+@lru_cache
+def _palette(role):
+    """The colours of a role's lightness that phases may give way to, shape (n_colours, 3)."""
+    (light, dark), _, hue = _ROLES[role]
+    hues = hue + np.linspace(-_HUES, _HUES, 15)
+    grid = product(np.linspace(light, dark, 8), np.linspace(0.03, 0.17, 6), hues)
+    return np.array([_rgb(*place) for place in grid])
+
+
+def _distance(colours, others):
+    """The least distance that any eye sees, in Oklab: shape (n_colours, n_others)."""
+    one, other = (_oklab(np.asarray(some)) for some in (colours, others))
+    return np.linalg.norm(one[:, :, None] - other[:, None], axis=-1).min(axis=0)
+
+
+def _oklab(colours):
+    """Oklab coordinates of sRGB colours (n, 3) as each eye sees them, shape (n_eyes, n, 3)."""
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.einsum("eij,nj->eni", _EYES, linear), 0, 1)
+    return np.cbrt(seen @ np.linalg.inv(_FROM_CONES).T) @ np.linalg.inv(_TO_CONES).T
+
+
 def _count_and_cluster(part):
     """Split "2 antipodal pairs" into (2, "antipodal pairs"); the 4 of "4 features in 2 dimensions" is no count."""
     count, rest = re.fullmatch(r"(?:(\d+) (?!features))?(.+)", part).groups()
@@ -112,8 +181,7 @@ def _size(cluster):
     number = re.match(r"(\d+)(-simpl| features)", cluster)
     if number:
         return int(number[1]) + (number[2] == "-simpl")
-    words = [word.removesuffix("s") for word in cluster.split()]
-    return next((_SIZES[word] for word in reversed(words) if word in _SIZES), 1)
+    return _SIZES.get(cluster.removesuffix("s"), 1)
 
 
 def _turn(cluster):
@@ -121,7 +189,8 @@ def _turn(cluster):
     if _size(cluster) == 1:
         return 0.0
     extent = 1 - 1 / (_size(cluster) - 1) if _size(cluster) > 2 else 0.0
-    return extent if any(word in cluster for word in _SIMPLICES) else -max(extent, 0.4)
+    simplex = cluster.removesuffix("s") in _SIMPLICES or re.match(r"\d+-simpl", cluster)
+    return extent if simplex else -max(extent, 0.4)
 
 
 def _rgb(lightness, chroma, hue):
@@ -134,20 +203,16 @@ def _rgb(lightness, chroma, hue):
     angle = np.radians(hue)
     for part in np.linspace(1.0, 0.0, 21):
         a, b = part * chroma * np.cos(angle), part * chroma * np.sin(angle)
-        cone = np.array(
-            [
-                lightness + 0.3963377774 * a + 0.2158037573 * b,
-                lightness - 0.1055613458 * a - 0.0638541728 * b,
-                lightness - 0.0894841775 * a - 1.2914855480 * b,
-            ]
-        )
-        linear = _FROM_CONES @ cone**3
+        linear = _FROM_CONES @ (_TO_CONES @ [lightness, a, b]) ** 3
         if np.all((linear >= -1e-9) & (linear <= 1 + 1e-9)):
             break
     linear = np.clip(linear, 0, 1)
     return tuple(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).tolist())
 
 
+_TO_CONES = np.array(
+    [[1.0, 0.3963377774, 0.2158037573], [1.0, -0.1055613458, -0.0638541728], [1.0, -0.0894841775, -1.2914855480]]
+)
 _FROM_CONES = np.array(
     [
         [4.0767416621, -3.3077115913, 0.2309699292],

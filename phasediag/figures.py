@@ -139,9 +139,10 @@ def comparison_figure(rows):
     for part, (simple, exact) in zip(parts, rows, strict=True):
         *panels, key = part.subplots(1, 5, width_ratios=(3, 3, 3, 3, 1))
         drawings = [
-            draw_phase_diagram(diagram, ax, legend=False) for diagram, ax in zip((simple, exact), panels[:2], strict=True)
+            draw_phase_diagram(simple, panels[0], legend=False, beside=[exact]),
+            draw_phase_diagram(exact, panels[1], legend=False, beside=[simple]),
+            draw_phase_diagram(exact, panels[2], legend=False, beside=[simple], window=_close_up(exact)),
         ]
-        drawings.append(draw_phase_diagram(exact, panels[2], legend=False, window=_close_up(exact)))
         panels[2].set_title(f"{exact.n_features} → {exact.n_hidden}, close-up with columns of W")
         draw_columns_on_diagram(exact, panels[2])
         draw_phase_diagram(exact, panels[3], look="norm-interference", spinodals=False)

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from phasediag import ToyModel, configurations, frozen_boundaries, loss_terms, minimize, phase_diagram, sweep_density, thomson
+from phasediag import ToyModel, configurations, loss_terms, minimize, phase_diagram, sweep_density, thomson
 from phasediag.colours import norm_interference_colour, phase_colour
 from phasediag.figures import (
     demonstration_figure,
@@ -30,31 +30,6 @@ from phasediag.figures import (
 )
 from phasediag.sphere import ENERGIES
 
-SIZES = [(2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 3), (6, 3)]
-
-# What remains of linear RGB for protanopes and deuteranopes (Machado, Oliveira and Fernandes 2009, severity 1).
-PROTANOPIA = np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]])
-DEUTERANOPIA = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])
-LUMINANCE = np.tile([0.2126, 0.7152, 0.0722], (3, 1))
-
-
-def _linear(colour):
-    colour = np.asarray(colour)
-    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-
-
-def _cielab(linear):
-    """CIE 1976 L*a*b* (D65) of linear RGB."""
-    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(linear, 0, 1)
-    f = xyz / [0.9505, 1.0, 1.089]
-    f = np.where(f > (6 / 29) ** 3, np.cbrt(f), f / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-def _difference(one, other, seen_by=None):
-    seen_by = np.eye(3) if seen_by is None else seen_by
-    return np.linalg.norm(_cielab(seen_by @ _linear(one)) - _cielab(seen_by @ _linear(other)))
-
 
 def _image(figure):
     canvas = FigureCanvasAgg(figure)
@@ -65,59 +40,6 @@ def _image(figure):
 def _pixel(image, ax, importance, density):
     x, y = ax.transData.transform((importance, density))
     return image[image.shape[0] - 1 - int(y), int(x)]
-
-
-@pytest.mark.parametrize("shape", SIZES)
-@pytest.mark.parametrize(
-    "seen_by", [None, PROTANOPIA, DEUTERANOPIA, LUMINANCE], ids=["all", "protanopia", "deuteranopia", "grey"]
-)
-def test_winning_phases_can_be_told_apart(shape, seen_by):
-    """CIELAB difference ≥ 3 within a family of the extra feature's roles and ≥ 4 between them, for any eye and in grey."""
-    names = sorted(set().union(*(b.phases for b in frozen_boundaries(*shape)[0])))
-    for one, other in combinations(names, 2):
-        same_role = one.split()[1] == other.split()[1]
-        assert _difference(phase_colour(one), phase_colour(other), seen_by) > (3 if same_role else 4), (one, other)
-
-
-@pytest.mark.parametrize("n_features", range(2, 9))
-def test_all_candidates_have_different_colours(n_features):
-    """No two of the patterns that could compete share a colour, although each colour knows only its own name."""
-    for n_hidden in range(1, n_features):
-        colours = [phase_colour(c.name) for c in configurations(n_features, n_hidden)]
-        assert all(0 <= value <= 1 for colour in colours for value in colour)
-        assert min(_difference(one, other) for one, other in combinations(colours, 2)) > 0.5
-
-
-@pytest.mark.quick
-def test_lightness_tells_the_role():
-    """Every phase without the extra feature is lighter than every one that dedicates a dimension, and so on."""
-    lightness = {"not_represented": [], "dedicated": [], "superposition": []}
-    for n_features in range(2, 8):
-        for n_hidden in range(1, n_features):
-            for c in configurations(n_features, n_hidden):
-                lightness[c.phase.extra].append(_cielab(_linear(phase_colour(c.name)))[0])
-    assert min(lightness["not_represented"]) > max(lightness["dedicated"]) + 1
-    assert min(lightness["dedicated"]) > max(lightness["superposition"]) + 1
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["extra in pentagon", "extra in 5 features in 3 dimensions + 2 4 features in 2 dimensions", "extra in aligned pair", "other"],
-)
-def test_any_name_has_a_colour(name):
-    """Shapes that only trained or relaxed weights take have a colour of their own, red in kind."""
-    colour = phase_colour(name)
-    assert colour[0] > colour[1] and colour != phase_colour("extra in antipodal pair")
-
-
-@pytest.mark.quick("_drawing")
-def test_corners_of_the_colour_map():
-    """Norm 0 is grey whatever the interference; norm 1 runs from blue to red; larger values saturate."""
-    grey, also_grey, blue, red = norm_interference_colour([0, 0, 1, 1], [0, 1, 0, 1])
-    assert grey[0] == grey[1] == grey[2] and np.array_equal(grey, also_grey)
-    assert blue[2] > blue[1] > blue[0] and red[0] > 3 * max(red[1:])
-    assert np.array_equal(norm_interference_colour(1.3, 4.0), red)
-    assert np.allclose(norm_interference_colour(1, 0.5), (blue + red) / 2)
 
 
 @pytest.mark.parametrize("look", ["phase", "norm-interference"])

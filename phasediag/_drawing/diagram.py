@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .._arguments import one_of
-from ..colours import LOOKS, norm_interference_colour, phase_colour
+from ..colours import LOOKS, norm_interference_colour, phase_colour, phase_colours
 from ..theories import TIE_MARK
 from ..trained_models import TRAINED
 from .regions import cell_edges, curves_of, enclosed, pixel_edges, spread, whole
@@ -35,7 +35,7 @@ STYLES = {
 _CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
 
 
-def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None):
+def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None, beside=()):
     """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves where they have been computed.
 
     Nothing is computed: call ``diagram.boundaries()``, and ``diagram.spinodals()`` for those, before; ``diagram_figure`` does.
@@ -59,6 +59,8 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
         Name the phases and the kinds of lines and points beside the diagram; only in the look "phase".
     window : ((float, float), (float, float)), optional
         Lowest and highest importance, lowest and highest density to show; default the whole diagram.
+    beside : sequence of PhaseDiagram
+        Others in the same figure: no two phases of all of them share a colour.
 
     Returns
     -------
@@ -75,8 +77,9 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     window = whole(diagram) if window is None else window
     trained = diagram.theory == TRAINED
     curves = curves and diagram.curves is not None
-    artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window)}
-    artists |= draw_boundaries(diagram, ax, look=look, spinodals=spinodals) if curves else {name: [] for name in _CURVES}
+    artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window, _colours([diagram, *beside]))}
+    options = {"look": look, "spinodals": spinodals, "beside": beside}
+    artists |= draw_boundaries(diagram, ax, **options) if curves else {name: [] for name in _CURVES}
     title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
     paper_axes(ax, window, title)
     artists["legend"] = None
@@ -87,7 +90,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     return artists
 
 
-def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
+def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
     """Draw the boundary curves of a diagram and the points where they meet or change, over anything with its axes.
 
     Parameters
@@ -99,6 +102,8 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
         Spinodals are dotted on the colours of phases, or on white.
     spinodals : bool
         Draw them too, where the diagram has them.
+    beside : sequence of PhaseDiagram
+        Others in the same figure, see ``draw_phase_diagram``.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
         Artists: "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes", "critical_points" (a line
         each).
     """
-    artists = {"boundaries": [], "spinodals": []}
+    artists, colours = {"boundaries": [], "spinodals": []}, _colours([diagram, *beside])
     ends, curves = {"order changes": [], "critical point": []}, diagram.curves
     for boundary in curves_of(diagram):
         place = boundary.importance, boundary.density
@@ -115,7 +120,7 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False):
             if end in ends:
                 ends[end].append((place[0][k], place[1][k]))
     for spinodal in curves.spinodals if spinodals and curves is not None and curves.has_spinodals else ():
-        artists["spinodals"] += _draw_spinodal(spinodal, ax, look)
+        artists["spinodals"] += _draw_spinodal(spinodal, ax, look, colours)
     ends["triple point"] = [(p.importance, p.density) for p in (() if curves is None else curves.triple_points)]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
@@ -145,28 +150,34 @@ def draw_colour_key(ax):
     return image
 
 
-def _draw_regions(diagram, ax, look, window):
+def _draw_regions(diagram, ax, look, window, colours):
     """Fill the regions that the boundary curves enclose: by phase, or by order parameters that vary within them."""
     regions = enclosed(diagram, window)
     if look == "phase":
         names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
         tied = np.char.find(names, TIE_MARK) >= 0  # such a cell lies on a boundary
         which = np.ma.array(which.reshape(diagram.phase.shape), mask=tied[which].reshape(diagram.phase.shape))
-        colours = np.array([phase_colour(name) for name in names])[spread(diagram, window, regions, which, smooth=False)]
+        filled = np.array([colours[name] for name in names])[spread(diagram, window, regions, which, smooth=False)]
     else:
         fields = (spread(diagram, window, regions, x, smooth=True) for x in (diagram.feature_norm, diagram.interference))
-        colours = norm_interference_colour(*fields)
-    return ax.pcolormesh(*pixel_edges(window), colours, shading="flat", rasterized=True)
+        filled = norm_interference_colour(*fields)
+    return ax.pcolormesh(*pixel_edges(window), filled, shading="flat", rasterized=True)
 
 
-def _draw_cells(diagram, ax, look, window):
+def _draw_cells(diagram, ax, look, _window, colours):
     """Fill every cell of a diagram."""
     if look == "phase":
         names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
-        colours = np.array([phase_colour(name) for name in names])[which.reshape(diagram.phase.shape)]
+        filled = np.array([colours[name] for name in names])[which.reshape(diagram.phase.shape)]
     else:
-        colours = norm_interference_colour(diagram.feature_norm, diagram.interference)
-    return ax.pcolormesh(*cell_edges(diagram), colours, shading="flat", rasterized=True)
+        filled = norm_interference_colour(diagram.feature_norm, diagram.interference)
+    return ax.pcolormesh(*cell_edges(diagram), filled, shading="flat", rasterized=True)
+
+
+def _colours(diagrams):
+    """The colours of all phases that are lowest somewhere, a dict by name, those of tied phases and of each alone."""
+    names = {name for diagram in diagrams for name in np.unique(diagram.phase.astype(str)).tolist()}
+    return phase_colours(names | {name.split(TIE_MARK)[0] for name in names})
 
 
 def paper_axes(ax, window, title):
@@ -189,13 +200,13 @@ def plain_ticks(axis, low, high):
     axis.set_minor_formatter(NullFormatter())
 
 
-def _draw_spinodal(spinodal, ax, look):
+def _draw_spinodal(spinodal, ax, look, colours):
     """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground."""
     if spinodal.importance.size < 2:
         return []
     importance, density = spinodal.importance, spinodal.density
     style = {name: value for name, value in STYLES["spinodal"].items() if name != "label"}
-    colour = phase_colour(spinodal.phase) if look == "phase" else "white"
+    colour = "white" if look != "phase" else colours.get(spinodal.phase) or phase_colour(spinodal.phase)
     under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
     return under + ax.plot(importance, density, color="black", zorder=2.1, **style)
 
@@ -214,11 +225,10 @@ def style_handles(drawings):
 def phase_handles(diagrams):
     """A patch for each phase that is lowest somewhere, with its pattern where the frozen theory has one."""
     patterns = _patterns(diagrams[0])
-    names = {name.split(TIE_MARK)[0] for diagram in diagrams for name in np.unique(diagram.phase.astype(str)).tolist()}
-    handles = []
-    for name in _in_order_of_role(names):
+    colours, handles = _colours(diagrams), []
+    for name in _in_order_of_role({name.split(TIE_MARK)[0] for name in colours}):
         label = f"{patterns[name]}\n{name}" if name in patterns else name
-        handles.append(matplotlib.patches.Patch(facecolor=phase_colour(name), edgecolor="black", linewidth=0.6, label=label))
+        handles.append(matplotlib.patches.Patch(facecolor=colours[name], edgecolor="black", linewidth=0.6, label=label))
     return handles
 
 

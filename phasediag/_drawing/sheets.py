@@ -5,7 +5,7 @@ import numpy as np
 from .._arguments import positive_array
 from .._minimizing.flat import parts
 from .._minimizing.stationary_points import invariants
-from ..colours import phase_colour
+from ..colours import phase_colours
 from ..loss import expected_loss
 from ..model import cell_model
 from ..phases import classify_many
@@ -42,6 +42,7 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
         raise ValueError(f'diagram must be of the "relaxed" or "global" theory, got "{diagram.theory}"')
     axis, fixed, cells = _cut(diagram, importance, density)
     sheets = _sheets(diagram, cells)
+    colours = phase_colours({name for _, _, phases in sheets for name in phases})
     artists, ends, named = [], [], {}
     for places, excess, phases in sheets:
         for name, part in _runs(phases):
@@ -51,7 +52,7 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
                 piece = slice(first, end) if is_stable else slice(max(first - 1, 0), end + 1)  # thin lines reach the thick ones
                 width = 3.2 if is_stable else 1.2
                 line = ax.plot(
-                    axis[places[piece]], 100 * excess[piece], color=phase_colour(name), linewidth=width, zorder=2 + is_stable
+                    axis[places[piece]], 100 * excess[piece], color=colours[name], linewidth=width, zorder=2 + is_stable
                 )
                 artists += line
                 if is_stable or name not in named:

@@ -158,7 +158,8 @@ def draw_panels(validation, figure, *, look):
     *panels, last = figure.subplots(1, 4 - by_phase, width_ratios=(3, 3, 3) if by_phase else (3, 3, 3, 1))
     for ax, (name, diagram) in zip([*panels, last][:3], diagrams.items(), strict=True):
         curves = exact.curves or name == "frozen"
-        artists[name] = draw_phase_diagram(diagram, ax, look=look, curves=curves, spinodals=False, legend=False)
+        options = {"curves": curves, "spinodals": False, "legend": False, "beside": diagrams.values()}
+        artists[name] = draw_phase_diagram(diagram, ax, look=look, **options)
         model = f"{diagram.n_features} → {diagram.n_hidden}"
         ax.set_title(
             {
