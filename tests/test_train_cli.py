@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from phasediag import PhaseDiagram, ToyModel, train, trained_phase_diagram
+from phasediag.phases import classify_many
 
 AXES = ["--importance", "0.1:10:4", "--density", "0.3:1:5"]
 GRID = {"importance": np.geomspace(0.1, 10, 4), "density": np.geomspace(0.3, 1, 5)}
@@ -37,10 +38,20 @@ def test_train_prints_phases_and_losses(run, tmp_path):
     assert [int(line.split()[0]) for line in out.splitlines()[-10:]] == np.argsort(again.loss).tolist()
     with np.load(tmp_path / "run.npz") as file:
         assert np.array_equal(file["weights"], again.weights) and np.array_equal(file["loss"], again.loss)
+        assert file["phase"].tolist() == [phase.name for phase in classify_many(again.weights, tolerance=0.1)]
     code, out, _ = run(*arguments, "--json")
     facts = json.loads(out)
     assert code == 0 and facts["loss"] == np.sort(again.loss).tolist() and len(facts["phase"]) == 10
     assert facts["loss_curve"][-1] == facts["loss"]
+
+
+def test_what_was_trained_is_written_before_it_is_named(run, tmp_path, monkeypatch):
+    """A failure after the training loses no models."""
+    monkeypatch.setattr("phasediag.phases.classify_many", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("train", "--n-features", 3, "--n-hidden", 2, "--n-steps", 20, "--output", tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz") as file:
+        assert file["weights"].shape == (10, 2, 3)
 
 
 @pytest.mark.quick("_commands")
@@ -73,6 +84,7 @@ INTERRUPTED = """
 import os, signal, sys
 from phasediag._training.store import Store
 from phasediag.cli import main
+from phasediag.phases import classify_many
 
 kept, write = [], Store.write
 

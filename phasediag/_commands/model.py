@@ -82,6 +82,7 @@ Examples
 def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
     check_file("output", output, (".npz",))
+    from .._array_files import replace_arrays
     from ..phases import classify_many
     from ..trained_models import TRAINED_TOLERANCE
     from ..training import train as trained
@@ -89,15 +90,16 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
 
     model = _model(n_features, n_hidden, importance, density, activation)
     run = trained(model, progress=sys.stderr.isatty(), **options)
+    arrays = {"weights": run.weights, "bias": run.bias, "loss": run.loss}
+    if output:  # before anything else can fail
+        replace_arrays(output, **arrays)
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
     if as_json:
         printing.print_json(printing.run_facts(run, phases))
     else:
         printing.print_run(run, phases)
     if output:
-        import numpy as np
-
-        np.savez_compressed(output, weights=run.weights, bias=run.bias, loss=run.loss, phase=[phase.name for phase in phases])
+        replace_arrays(output, **arrays, phase=[phase.name for phase in phases])
         click.echo(f"wrote {output}", err=True)
     return 0
 
