@@ -23,10 +23,10 @@ EXPECTED = {
     (6, 2): ("hexagon", "relu, coulomb"),
     (4, 3): ("antipodal pair + 2 dedicated", "none"),
     (6, 3): ("antipodal pair + 2 antipodal pairs", "relu, coulomb"),
-    (7, 3): ("7 features in 3 dimensions", "none"),  # pentagon + antipodal pair is a minimum 27 % above
+    (7, 3): ("capped octahedron", "none"),  # pentagon + antipodal pair is a minimum 27 % above
     (8, 3): ("square antiprism", "none"),
 }
-LARGER = {(9, 3): ("9 features in 3 dimensions", "none"), (10, 4): ("10 features in 4 dimensions", "relu")}
+LARGER = {(9, 3): ("tricapped trigonal prism", "none"), (10, 4): ("10 features in 4 dimensions", "relu")}
 
 
 def largest_product(points):

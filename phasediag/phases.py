@@ -44,6 +44,7 @@ SHAPES = {
     "square pyramid": _layers((1, _POINT), (-0.386, _RING[4])),
     "capped octahedron": _layers((1, _POINT), (0.210, _RING[3]), (-0.669, _ring(3, np.pi))),
     "square antiprism": _layers((0.55, _RING[4]), (-0.55, _ring(4, np.pi / 4))),
+    "tricapped trigonal prism": _layers((0, _RING[3]), (0.729, _ring(3, np.pi)), (-0.729, _ring(3, np.pi))),
     "edge-capped tetrahedron": _layers((1, _POINT), (3**-0.5, _RING[2]), (-(3**-0.5), _TURNED)),
     "3-3 duopyramid": _layers((-0.574, _PAIR), (0.460, _layers((-0.236, _RING[2]), (0.236, _TURNED)))),
     "tetrahedral bipyramid": _layers((1, _PAIR[:, :1]), (0, _TETRAHEDRON), (-1, _PAIR[:, :1])),
@@ -53,7 +54,8 @@ SHAPES = {
 """Shapes with names beside the simplices: directions, as columns, of which rotations and permutations do not matter.
 
 Where proportions are free they are near those of the lowest minima of equal features: square and octahedral pyramid of 5→3 and
-7→4 at density 0.65, capped octahedron and square antiprism of 7→3 and 8→3 at 0.01, 3-3 duopyramid of 6→4 at 0.8.
+7→4 at density 0.65, capped octahedron, square antiprism and tricapped trigonal prism of 7→3, 8→3 and 9→3 at 0.01, 3-3 duopyramid
+of 6→4 at 0.8.
 """
 
 
