@@ -102,19 +102,13 @@ def phase_colours(names):
     dict
         From each name to three floats in [0, 1].
     """
-    first = {name: name.split(" = ")[0] for name in names}
-    own = {name: phase_colour(name) for name in sorted(set(first.values()))}
-    chosen, waiting = {}, []
-    for name, colour in own.items():
-        if chosen and _distance([colour], list(chosen.values())).min() < APART:
-            waiting.append(name)
-        else:
-            chosen[name] = colour
-    for name in waiting:
-        palette = _palette(_role(name))
-        room = _distance(palette, list(chosen.values())).min(axis=1)
-        far = room >= min(APART, room.max())
-        chosen[name] = tuple(palette[far][np.argmin(_distance(palette[far], [own[name]]))].tolist())
+    first, chosen = {name: name.split(" = ")[0] for name in names}, {}
+    for name in sorted(set(first.values())):
+        own = phase_colour(name)
+        candidates = np.array([own, *_palette(_role(name))])
+        room = _distance(candidates, [*chosen.values()]).min(axis=1, initial=np.inf)
+        far = candidates[room >= min(APART, room.max())]
+        chosen[name] = tuple(far[np.argmin(_distance(far, [own]))].tolist())
     return {name: chosen[one] for name, one in first.items()}
 
 
@@ -159,7 +153,7 @@ def _palette(role):
 
 def _distance(colours, others):
     """The least distance that any eye sees, in Oklab: shape (n_colours, n_others)."""
-    one, other = (_oklab(np.asarray(some)) for some in (colours, others))
+    one, other = (_oklab(np.reshape(some, (-1, 3))) for some in (colours, others))
     return np.linalg.norm(one[:, :, None] - other[:, None], axis=-1).min(axis=0)
 
 

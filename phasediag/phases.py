@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import real_array
-from .order_parameters import directions_of, feature_norm, weight_matrices
+from .order_parameters import directions_of, weight_matrices
 
 TOLERANCE = 1e-3
 """Norms and cosines below this count as zero when a phase is named."""
@@ -175,22 +175,7 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     if weights.ndim != 2 or not weights.shape[1]:
         raise ValueError(f"weights must have shape (n_hidden, n_features) with at least one feature, got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
-    n_features = weights.shape[1]
-    directions = directions_of(weights)
-    represented = np.flatnonzero(feature_norm(weights) > tolerance)
-    linked = np.abs(directions.T @ directions) > tolerance
-    clusters = []
-    waiting = set(represented.tolist())
-    while waiting:
-        members, frontier = set(), {min(waiting)}
-        while frontier:
-            members |= frontier
-            frontier = {j for i in frontier for j in waiting if linked[i, j]} - members
-        waiting -= members
-        clusters.append(_cluster(directions, tuple(sorted(members)), tolerance))
-    extra = n_features - 1
-    clusters.sort(key=lambda cluster: (extra not in cluster.features, -cluster.size, cluster.dimension, cluster.name))
-    return phase_of(clusters, n_features)
+    return _phase(weights, tolerance)
 
 
 def classify_many(weights, *, tolerance=TOLERANCE):
@@ -213,37 +198,22 @@ def phase_name(weights):
     return _phase(weights, TOLERANCE).name
 
 
-_SQUARES = 1e100  # squares of larger weights overflow
-_SETTLED = {}  # of each pattern met so far that settles it: the phase, and the features of its simplex beyond pairs
-
-
 def _phase(weights, tolerance):
-    """Classify by pattern: which norms and products vanish, their signs, and which pairs are collinear.
-
-    That settles clusters of one and two features, and which ones are larger: where that is one, all of whose products are
-    negative, it surrounds the origin when it has one dimension less than features.
-    """
-    if np.abs(weights).max(initial=0.0) > _SQUARES:
-        return classify(weights, tolerance=tolerance)
-    norm = np.sqrt(np.sum(weights**2, axis=0))
-    represented = norm > tolerance
-    directions = weights / np.where(represented, norm, np.inf)
-    product = directions.T @ directions
-    size = np.abs(product)
-    collinear = (1 - size) <= tolerance**2 * (1 + size)  # of two directions, the rank that their singular values give
-    pattern = np.sign(product) * ((size > tolerance) + 1.0 * collinear)
-    key = (tolerance, represented.tobytes(), pattern.tobytes())
-    if key in _SETTLED:
-        phase, simplex = _SETTLED[key]
-        if not simplex or _dimension(directions[:, simplex], tolerance) < len(simplex):
-            return phase
-    phase = classify(weights, tolerance=tolerance)
-    large = [cluster for cluster in phase.clusters if cluster.size > 2]
-    simplex = large[0].features if large else ()
-    opposed = np.sum(pattern[np.ix_(simplex, simplex)] == -1) == len(simplex) * (len(simplex) - 1)
-    if len(large) <= 1 and opposed and all(cluster.products is None for cluster in phase.clusters):
-        _SETTLED[key] = phase, simplex
-    return phase
+    """The Phase of one finite matrix (n_hidden, n_features)."""
+    directions = directions_of(weights)
+    waiting = np.flatnonzero(np.sum(directions * weights, axis=0) > tolerance).tolist()
+    products = directions.T @ directions
+    linked = (np.abs(products) > tolerance).tolist()
+    clusters, extra = [], weights.shape[1] - 1
+    while waiting:
+        members = waiting[:1]
+        for i in members:  # grows
+            row = linked[i]
+            members += [j for j in waiting if row[j] and j not in members]
+        waiting = [j for j in waiting if j not in members]
+        clusters.append(_cluster(directions, products, tuple(sorted(members)), tolerance))
+    clusters.sort(key=lambda cluster: (extra not in cluster.features, -cluster.size, cluster.dimension, cluster.name))
+    return phase_of(clusters, extra + 1)
 
 
 def phase_of(clusters, n_features):
@@ -281,35 +251,25 @@ def _counted(count, name):
     return f"{count} {name.removesuffix('ex')}ices" if name.endswith("simplex") else f"{count} {name}s"
 
 
-def _cluster(directions, members, tolerance):
-    """The Cluster of these features; directions: (n_hidden, n_features)."""
-    columns, size = directions[:, members], len(members)
-    dimension = _dimension(columns, tolerance)
-    if size == 1 or (size == dimension + 1 and _surrounds_origin(columns, tolerance)):
-        return Cluster(simplex_name(size), size, dimension, members)
-    if size == 2 and dimension == 1:
-        return Cluster("aligned pair", size, dimension, members)
-    products = columns.T @ columns
+def _cluster(directions, products, members, tolerance):
+    """The Cluster of these members; directions: (n_hidden, n_features), products: (n_features, n_features)."""
+    size = len(members)
+    if size == 1:
+        return Cluster("dedicated", 1, 1, members)
+    _, singular, relations = np.linalg.svd(directions[:, members])
+    singular, relation = singular.tolist(), relations[-1].tolist()
+    dimension = sum(value > tolerance * singular[0] for value in singular)
+    if size == dimension + 1:
+        least, most = min(relation), max(relation)
+        if least > tolerance * most > 0 or most < tolerance * least < 0:  # 0 lies inside, so that every corner opposes the others
+            return Cluster(simplex_name(size), size, dimension, members)
+        if size == 2:
+            return Cluster("aligned pair", size, dimension, members)
+    products = products[np.ix_(members, members)]
     for name, reference in _references(dimension):
         if len(reference) == size > dimension + 1 and _corners(products.tolist(), reference):
             return Cluster(name, size, dimension, members)
     return Cluster(f"{size} features in {dimension} dimension{'s' if dimension > 1 else ''}", size, dimension, members, products)
-
-
-def _dimension(columns, tolerance):
-    """The rank of unit columns (n_hidden, size): how many of their singular values exceed this part of the largest."""
-    singular = np.linalg.svd(columns, compute_uv=False)
-    return int(np.sum(singular > tolerance * singular[0]))
-
-
-def _surrounds_origin(directions, tolerance):
-    """Whether 0 lies inside the simplex of the directions, not on its boundary, so that every one opposes the others.
-
-    Their one linear relation then has positive coefficients.
-    """
-    relation = np.linalg.svd(directions)[2][-1]
-    relation = relation * np.sign(relation.sum())
-    return bool(relation.min() > tolerance * relation.max() > 0)
 
 
 @lru_cache

@@ -86,8 +86,8 @@ ENTRIES = [0.0, 0.0, 1.0, -1.0, 0.7, -0.5, 2e-4, 3e-3, 0.06, -0.2]
 
 @given(st.integers(1, 4), st.integers(1, 6), st.data(), st.sampled_from([1e-3, 0.1]))
 @settings(deadline=None, max_examples=200)
-def test_the_fast_path_answers_as_classify_does(n_hidden, n_features, data, tolerance):
-    """Also when the pattern of signs has been met before, with other weights."""
+def test_many_are_named_as_each_alone(n_hidden, n_features, data, tolerance):
+    """Weights of few values, whose norms and products are often equal, zero or near a tolerance."""
     size = n_hidden * n_features
     matrix = np.reshape(data.draw(st.lists(st.sampled_from(ENTRIES), min_size=size, max_size=size)), (n_hidden, n_features))
     scaled = matrix * np.linspace(0.9, 1.3, n_features)
@@ -102,7 +102,7 @@ def test_the_fast_path_answers_as_classify_does(n_hidden, n_features, data, tole
 
 @given(st.integers(2, 3), st.sampled_from([0.1, 0.01]), st.data())
 @settings(deadline=None, max_examples=200)
-def test_the_fast_path_knows_directions_that_are_nearly_collinear(n_hidden, tolerance, data):
+def test_many_are_named_as_each_alone_where_directions_are_nearly_collinear(n_hidden, tolerance, data):
     """Between collinear and not lie a few tolerances; two antipodal columns have been called aligned there."""
     angles = data.draw(st.lists(st.floats(-3, 3), min_size=2, max_size=5))
     turned = np.pi * np.array(data.draw(st.lists(st.integers(0, 1), min_size=len(angles), max_size=len(angles))))
