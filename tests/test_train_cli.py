@@ -84,7 +84,6 @@ INTERRUPTED = """
 import os, signal, sys
 from phasediag._training.store import Store
 from phasediag.cli import main
-from phasediag.phases import classify_many
 
 kept, write = [], Store.write
 
