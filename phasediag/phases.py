@@ -84,7 +84,7 @@ class Cluster:
     products: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
-    def shape(self):
+    def shape(self) -> str:
         """The name; for a plain cluster the angles between its directions and the shape whose corners they share, if any.
 
         Angles in degrees, those within 2° of each other as one, more than eight as a range; "pentagon 2:1:1:1:1" are six
@@ -124,7 +124,7 @@ class Phase:
     def __str__(self):
         return self.name
 
-    def text(self):
+    def text(self) -> str:
         """Return the name, with the angles of those clusters that it does not tell the shape of."""
         shapes = dict.fromkeys(cluster.shape for cluster in self.clusters if cluster.products is not None)
         return f"{self.name} ({'; '.join(shapes)})" if shapes else self.name
