@@ -6,6 +6,7 @@ all about it. Drawings are in ``phasediag.figures``, the command line is ``phase
 The model, and the order parameters of its weights:
     ToyModel                    x' = activation(WᵀW x + b): importances, densities, activation
     classify                    the phase of weights: which features share which dimensions
+    classify_many               the phases of a stack of weights
     Phase                       a phase, with a stable name and its clusters
     Cluster                     features that share dimensions: dedicated, antipodal pair, triangle, …
     feature_norm                ‖W_i‖, how far a feature is represented
@@ -56,6 +57,8 @@ Trained models:
     DensitySweep                what sweep_density returns
 
 Weights trained elsewhere:
+    read_weights                weights and biases of a file that another program wrote
+    WeightFile                  what read_weights returns, with what it rests on
     inspect                     exact loss, phase, nearest minimum and gap to the global one
     Inspection                  what inspect returns
 
@@ -80,7 +83,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "model": "ToyModel",
-    "phases": "classify Phase Cluster",
+    "phases": "classify classify_many Phase Cluster",
     "order_parameters": "feature_norm interference feature_dimensionality dimensions_per_feature superposition",
     "loss": "expected_loss expected_loss_with_error expected_loss_and_gradient expected_loss_hessian monte_carlo_loss",
     "terms": "loss_terms LossTerms",
@@ -97,6 +100,7 @@ _NAMES = {
     "trained_diagram": "trained_phase_diagram",
     "trained_models": "TrainedModels",
     "sweep": "sweep_density DensitySweep",
+    "weight_files": "read_weights WeightFile",
     "inspection": "inspect Inspection",
     "validation": "validate validate_trained Validation",
     "agreement": "Agreement",
@@ -139,7 +143,7 @@ if TYPE_CHECKING:  # what is loaded lazily, for those who check types
         interference as interference,
         superposition as superposition,
     )
-    from .phases import Cluster as Cluster, Phase as Phase, classify as classify
+    from .phases import Cluster as Cluster, Phase as Phase, classify as classify, classify_many as classify_many
     from .sampled_losses import SamplingTest as SamplingTest
     from .sphere import SphereConfiguration as SphereConfiguration, congruent as congruent, thomson as thomson
     from .sweep import DensitySweep as DensitySweep, sweep_density as sweep_density
@@ -149,6 +153,7 @@ if TYPE_CHECKING:  # what is loaded lazily, for those who check types
     from .trained_models import TrainedModels as TrainedModels
     from .training import TrainingRun as TrainingRun, train as train
     from .validation import Validation as Validation, validate as validate, validate_trained as validate_trained
+    from .weight_files import WeightFile as WeightFile, read_weights as read_weights
 
 
 def __getattr__(name: str) -> Any:

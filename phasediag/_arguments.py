@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Seed: TypeAlias = int | np.integer | np.random.Generator | None
 
+from ._reading.numbers import as_array
+
 
 def real_array(
     name: str,
@@ -28,6 +30,7 @@ def real_array(
     name : str
         The argument's name as the caller wrote it.
     value : array_like
+        Or an array of another package; see `as_array`.
     domain : str
         The allowed values in words, for the message.
     inside : callable, optional
@@ -36,11 +39,13 @@ def real_array(
         Shape that the trailing axes must have.
     """
     try:
-        if np.iscomplexobj(value):
-            raise TypeError
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be real numbers ({domain}), got {_short(value)}") from None
+        array = as_array(value)
+        if array.dtype.kind == "c":
+            raise TypeError("complex")
+        array = array.astype(np.float64, copy=False)
+    except TypeError as reason:
+        why = f" ({reason})" if hasattr(value, "shape") else ""
+        raise ValueError(f"{name} must be real numbers ({domain}), got {_short(value)}{why}") from None
     if shape is not None and array.shape[array.ndim - len(shape) :] != tuple(shape):
         expected = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(f"{name} must have shape (…, {expected.rstrip(',')}), got {array.shape}")
@@ -195,6 +200,6 @@ def _cgroup_shares(root):
 
 
 def _short(value):
-    """What a message shows of a value."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    """What a message shows of a value, on one line."""
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -136,8 +136,8 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     models; pickles are not read.
     """
     check_file("output", output, PICTURES)
-    from .._weight_files import read_weights
     from ..inspection import inspect as inspection_of
+    from ..weight_files import read_weights
     from . import inspection_printing
     from .printing import print_json
 

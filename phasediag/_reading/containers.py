@@ -1,0 +1,269 @@
+"""What a file holds, told by its first bytes and not by its name: arrays, and remarks beside them.
+
+.npy (one array or several, one after the other), .npz, .safetensors and, where PyTorch is installed, its files. Pickles are
+never read; of every other format the error says what it is and shows the lines that convert it.
+"""
+
+import json
+import math
+from ast import literal_eval
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+
+from .numbers import WIDTH, as_array, decode
+
+ENDINGS = ".npz, .npy, .safetensors, .pt"
+MOST_HEADER = 100_000_000
+"""Bytes of the header of a safetensors file at most, as its own package allows."""
+ODD_TYPES = {"V2": "BF16", "f1": "F8_E5M2"}
+"""Types of ml_dtypes, as NumPy writes their names without their meaning, of which only one has that name."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray or Exception
+        By name: "" for the one array of a .npy file, "0", "1", … for several. An array that cannot be read is its error.
+    remarks : dict of str to str
+        Metadata, and what else stands beside the arrays as text.
+    format : str
+        "npy", "npz", "safetensors" or "torch".
+    """
+
+    arrays: dict
+    remarks: dict
+    format: str
+
+
+class _Foreign(Exception):
+    """A file of a format that is not read: what it is in words, with the lines that convert it."""
+
+
+def contents(what, path):
+    """Return the Contents of a file; where there are none, a ``ValueError`` that begins with ``what``."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise ValueError(unreadable(what, path, error)) from None
+    try:
+        return _format(path, head)(path)
+    except _Foreign as foreign:
+        words = str(foreign).replace("PATH", repr(str(path)))
+        raise ValueError(f"{what} must be in a file that is read ({ENDINGS}), got {str(path)!r}, {words}") from None
+    except Exception as error:  # a damaged file makes the parsers raise anything, a tokenizer's errors among them
+        raise ValueError(unreadable(what, path, error)) from None
+
+
+def unreadable(what, path, error):
+    """The words for a file, or an array in it, that cannot be read."""
+    reason = getattr(error, "strerror", None) or str(error).split("\n")[0] or type(error).__name__
+    return f"{what} must be in a file that can be read, got {str(path)!r} ({reason})"
+
+
+def _format(path, head):
+    """The function that reads a file that begins so."""
+    if head.startswith(b"\x93NUMPY"):
+        return _read_npy
+    if head.startswith(b"PK\x03\x04"):
+        return _zip_format(path)
+    if len(head) > 8 and head[8:9] == b"{":
+        return _read_safetensors
+    if head.startswith(_TORCH_LEGACY):
+        return _read_torch
+    for begins, sentence in _OTHERS:
+        if head.startswith(begins):
+            raise _Foreign(sentence)
+    if head[:1] == b"\x08" and path.suffix.lower() == ".onnx":
+        raise _Foreign(_ONNX)
+    if path.suffix.lower() == ".msgpack" or (head[:1] >= b"\x81" and head[:1] <= b"\x8f" and 0xA0 <= head[1] <= 0xBF):
+        raise _Foreign(_MSGPACK)
+    if not head:
+        raise _Foreign("an empty file")
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
+        raise _Foreign("a text file; " + _two("import numpy; W = numpy.loadtxt(PATH, delimiter=',')", _SAVE))
+    raise _Foreign("a file of an unknown format; " + _two("import numpy", _SAVE))
+
+
+def _zip_format(path):
+    try:
+        names = ZipFile(path).namelist()
+    except Exception:  # cut short
+        return _read_npz
+    ends = {name.rpartition("/")[2] for name in names}
+    if "model.weights.h5" in ends:
+        raise _Foreign(_KERAS)
+    if "archive_format" in ends or "model.json" in ends:
+        raise _Foreign(_EXPORTED)
+    if "constants.pkl" in ends:
+        raise _Foreign(_SCRIPT)
+    if "data.pkl" in ends:
+        return _read_torch
+    if not any(name.endswith(".npy") for name in names):
+        raise _Foreign(f"a zip file without arrays, of {', '.join(names[:4])} …; unpack it first")
+    return _read_npz
+
+
+def _two(first, second):
+    """The words that lead to two lines of Python."""
+    return f"which these two lines convert:\n    {first}\n    {second}"
+
+
+_SAVE = 'numpy.savez("weights.npz", weights=W, bias=b)'
+_SAVE_TENSORS = 'numpy.savez("weights.npz", **{k: v.detach().float().cpu().numpy() for k, v in ITEMS.items()})'
+_TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_PICKLE = "a pickle, which can run any program and is never read; " + _two(
+    "import numpy, pickle; found = pickle.load(open(PATH, 'rb'))  # only where you trust who wrote it", _SAVE
+)
+_STATE = 'a file of PyTorch, to be read after pip install "phasediag[torch]", or one ' + _two(
+    'import torch, numpy; found = torch.load(PATH, map_location="cpu", weights_only=True)',
+    _SAVE_TENSORS.replace("ITEMS", "found"),
+)
+_EXPORTED = "a program that PyTorch exported; " + _two(
+    "import torch, numpy; model = torch.export.load(PATH)", _SAVE_TENSORS.replace("ITEMS", "model.state_dict")
+)
+_SCRIPT = "a TorchScript program; " + _two(
+    'import torch, numpy; model = torch.jit.load(PATH, map_location="cpu")', _SAVE_TENSORS.replace("ITEMS", "model.state_dict()")
+)
+_KERAS = "a Keras model; " + _two(
+    "import keras, numpy; model = keras.saving.load_model(PATH, compile=False)",
+    'numpy.savez("weights.npz", **{w.path: w.numpy() for w in model.weights})',
+)
+_HDF5 = "an HDF5 file; " + _two(
+    "import h5py, numpy; arrays = {}; h5py.File(PATH).visititems(lambda k, v: hasattr(v, 'shape') and arrays.update({k: v[()]}))",
+    'numpy.savez("weights.npz", **arrays)  # Keras numbers its arrays: vars/0 is a kernel, vars/1 its bias',
+)
+_ONNX = "an ONNX model; " + _two(
+    "import onnx, numpy; model = onnx.load(PATH)",
+    'numpy.savez("weights.npz", **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})',
+)
+_MSGPACK = "a msgpack file, as Flax writes; " + _two(
+    "import flax, numpy; tree = flax.serialization.msgpack_restore(open(PATH, 'rb').read())",
+    'numpy.savez("weights.npz", **flax.traverse_util.flatten_dict(tree, sep="/"))',
+)
+_OTHERS = (
+    (b"\x89HDF\r\n\x1a\n", _HDF5),
+    *((b"\x80" + bytes([protocol]), _PICKLE) for protocol in range(2, 6)),
+    (b"\x1f\x8b", "a file compressed by gzip: unpack it first (gunzip)"),
+    (b"\x28\xb5\x2f\xfd", "a file compressed by zstd: unpack it first (unzstd)"),
+    (b"BZh", "a file compressed by bzip2: unpack it first (bunzip2)"),
+    (b"\xfd7zXZ", "a file compressed by xz: unpack it first (unxz)"),
+    (
+        b"MATLAB",
+        "a MATLAB file; " + _two("import scipy.io, numpy; found = scipy.io.loadmat(PATH)", _SAVE.replace("=W", '=found["W"]')),
+    ),
+    (b"GGUF", "a GGUF file; " + _two("import gguf, numpy; found = gguf.GGUFReader(PATH)", _SAVE)),
+    (b"version https://git-lfs", "a pointer of Git LFS in place of the file: git lfs pull fetches it"),
+    (b"<", "a page of HTML or XML, as a failed download leaves: fetch the file itself"),
+    (b"PAR1", "a Parquet file; " + _two("import pandas, numpy; W = pandas.read_parquet(PATH).to_numpy()", _SAVE)),
+)
+
+
+def _read_npy(path):
+    with open(path, "rb") as file:
+        size, arrays = path.stat().st_size, []
+        while file.tell() < size:
+            arrays.append(_npy_array(file))
+    return Contents(
+        {"": arrays[0]} if len(arrays) == 1 else dict(zip(map(str, range(len(arrays))), arrays, strict=True)), {}, "npy"
+    )
+
+
+def _npy_array(file):
+    """The next array of a file of .npy arrays; also of types that NumPy itself writes but does not know."""
+    start = file.tell()
+    major, _ = np.lib.format.read_magic(file)
+    size = int.from_bytes(file.read(2 if major == 1 else 4), "little")
+    header = literal_eval(file.read(min(size, 10_000)).decode("latin1"))
+    kind = str(header["descr"]).lstrip("<>|=")
+    if kind in ODD_TYPES:
+        kind, shape = ODD_TYPES[kind], header["shape"]
+        return decode(file.read(math.prod(shape) * WIDTH[kind]), kind).reshape(
+            shape, order="F" if header["fortran_order"] else "C"
+        )
+    if kind == "V1":
+        raise ValueError('numbers of one byte whose type NumPy did not write; save W.astype("float32")')
+    file.seek(start)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_npz(path):
+    with ZipFile(path) as file:
+        names = [name for name in file.namelist() if name.endswith(".npy")]
+        arrays = {name.removesuffix(".npy"): _attempt(lambda name: _npy_array(BytesIO(file.read(name))), name) for name in names}
+    return Contents(*_divided(arrays), "npz")
+
+
+def _read_safetensors(path):
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    if size > min(MOST_HEADER, len(raw) - 8):
+        raise ValueError("its header is longer than the file")
+    header, data = json.loads(raw[8 : 8 + size]), raw[8 + size :]
+    remarks = header.pop("__metadata__", {})
+    arrays = {name: _attempt(lambda entry: _tensor(entry, data), entry) for name, entry in header.items()}
+    return Contents(arrays, remarks, "safetensors")
+
+
+def _tensor(entry, data):
+    """One tensor of a safetensors file, from its entry in the header."""
+    kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+    if kind not in WIDTH:
+        raise ValueError(f"its type is {kind}, not one of {', '.join(WIDTH)}")
+    if not 0 <= start <= end <= len(data) or end - start != WIDTH[kind] * math.prod(shape):
+        raise ValueError(f"its {end - start} bytes of {len(data)} are not those of shape {shape} and type {kind}")
+    return decode(data[start:end], kind).reshape(shape)
+
+
+def _read_torch(path):
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise _Foreign(_STATE) from None
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if "weights_only" not in str(error) and "Weights only" not in str(error):
+            raise
+        raise _Foreign(
+            "a file of PyTorch that holds more than tensors, and could run any program; where it was written, "
+            'torch.save(model.state_dict(), "weights.pt") writes one that is read'
+        ) from None
+    return Contents(*_divided(dict(_leaves(found, ""))), "torch")
+
+
+def _leaves(tree, name):
+    """Yield (name, array, text or number) of every leaf of nested mappings and sequences."""
+    if isinstance(tree, dict):
+        parts = tree.items()
+    elif isinstance(tree, list | tuple):
+        parts = enumerate(tree)
+    else:
+        if isinstance(tree, str | int | float):
+            yield name, np.asarray(tree)
+        elif hasattr(tree, "shape"):
+            yield name, _attempt(as_array, tree)
+        return
+    for key, part in parts:
+        yield from _leaves(part, f"{name}.{key}" if name else str(key))
+
+
+def _divided(arrays):
+    """(arrays, remarks): single texts are remarks."""
+    remarks = {k: v.item() for k, v in arrays.items() if not isinstance(v, Exception) and v.ndim == 0 and v.dtype.kind == "U"}
+    return {name: value for name, value in arrays.items() if name not in remarks}, remarks
+
+
+def _attempt(read, key):
+    try:
+        return read(key)
+    except Exception as error:
+        return error

@@ -1,0 +1,255 @@
+"""Which axis of an array of weights is what: the readings that all arrays of a file allow, and the one that makes sense.
+
+A layout is the order of the stored axes, "instances hidden features" for the einsum of most notebooks. An array without the
+word "hidden" has one hidden dimension that is not stored. With "untransposed" before it the numbers lie in memory in the order
+that the axes have before the last two were exchanged (see `read_weights`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+HIDDEN, FEATURES, INSTANCES, UNTRANSPOSED = "hidden", "features", "instances", "untransposed"
+MOST_PER_DIMENSION = 20
+"""Without a bias, a matrix of more features than this for each hidden dimension may as well be many models of one dimension."""
+SAMPLES = 256
+MUCH_BETTER = 2.0
+"""A reading whose loss is lower by this factor is what was meant."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One reading of the axes of an array of weights."""
+
+    axes: tuple
+    shape: tuple
+    untransposed: bool = False
+
+    def __str__(self):
+        return " ".join([UNTRANSPOSED] * self.untransposed + list(self.axes))
+
+    @property
+    def lead(self):
+        """Numbers of models along the instances' axes."""
+        return tuple(size for size, axis in zip(self.shape, self.axes, strict=True) if axis == INSTANCES)
+
+    @property
+    def n_hidden(self):
+        return self.shape[self.axes.index(HIDDEN)] if HIDDEN in self.axes else 1
+
+    @property
+    def n_features(self):
+        return self.shape[self.axes.index(FEATURES)]
+
+    @property
+    def instances_first(self):
+        return self.axes[-1] != INSTANCES
+
+    def told(self):
+        """The layout and what it makes of the array, in words."""
+        count = int(np.prod(self.lead))
+        models, plural = f"{count} models" if self.lead and count != 1 else "one model", "s" * (self.n_hidden > 1)
+        return f'"{self!s}" ({models} of {self.n_features} features in {self.n_hidden} hidden dimension{plural})'
+
+    def weights(self, array):
+        """Return the array as weights of shape (*lead, n_hidden, n_features)."""
+        if self.untransposed:
+            array = array.reshape(self.shape)
+        if HIDDEN not in self.axes:
+            array = np.expand_dims(array, 0)
+        axes = self.axes if HIDDEN in self.axes else (HIDDEN, *self.axes)
+        order = [k for k, axis in enumerate(axes) if axis == INSTANCES] + [axes.index(HIDDEN), axes.index(FEATURES)]
+        return array.transpose(order)
+
+    def per_feature(self, array):
+        """Return an array as one number for each feature of each model, shape (*lead, n_features); None where it is none."""
+        whole = (*self.lead, self.n_features)
+        stored = whole if self.instances_first else (self.n_features, *self.lead)
+        if _squeezed(array.shape) == _squeezed(stored):
+            array = array.reshape(stored)
+            return array if self.instances_first else np.moveaxis(array, 0, -1)
+        if _squeezed(array.shape) == (self.n_features,):
+            return np.broadcast_to(array.reshape(-1), whole)
+        return None
+
+    def per_model(self, array):
+        """As `per_feature`, but numbers that all features of a model share are spread over them as well."""
+        whole = (*self.lead, self.n_features)
+        found = self.per_feature(array) if array.ndim != 1 or array.shape != self.lead else None
+        if found is None and _squeezed(array.shape) in (_squeezed(self.lead), ()):
+            found = np.broadcast_to(array.reshape(*self.lead, 1) if array.size > 1 else array.reshape(-1), whole)
+        return found
+
+
+def parse_layout(text, shape):
+    """Return the Layout that a user names for an array of this shape, or raise ``ValueError``."""
+    words = tuple(str(text).replace(",", " ").split())
+    untransposed, axes = words[:1] == (UNTRANSPOSED,), words[words[:1] == (UNTRANSPOSED,) :]
+    lead = sum(axis == INSTANCES for axis in axes)
+    right = set(axes) <= {HIDDEN, FEATURES, INSTANCES} and axes.count(FEATURES) == 1 and axes.count(HIDDEN) <= 1
+    if not right or (HIDDEN not in axes and lead != len(axes) - 1):
+        raise ValueError(
+            'layout must be the order of the axes in words: "features", with or without "hidden", and "instances" for every '
+            f"axis of models, got {text!r}"
+        )
+    if len(axes) != len(shape):
+        raise ValueError(f"layout must name the {len(shape)} axes of weights of shape {shape}, got {text!r}")
+    found = Layout(axes, _before_transposition(shape) if untransposed else tuple(shape), untransposed)
+    _check_sizes(found)
+    return found
+
+
+def find_layout(weights, bias, others, path, scrambled, linear):
+    """Return (Layout, words on what decided it) for an array of weights.
+
+    Parameters
+    ----------
+    weights : ndarray
+        As stored.
+    bias : ndarray or None
+    others : list of ndarray
+        Importances and densities of the file.
+    scrambled : bool
+        Whether the file's writer may have stored a transposed array's memory under its transposed shape.
+
+    Raises
+    ------
+    ValueError
+        When no reading fits, several do, or only the scrambled one makes sense; it names the option that picks one.
+    """
+    fitting = _fitting(weights, bias, others)
+    if not fitting:
+        raise ValueError(_why_none(weights, bias, path))
+    misfits = [_misfit(layout, weights, bias, linear) for layout in fitting]
+    sensible = [layout for layout, misfit in zip(fitting, misfits, strict=True) if misfit < 1]
+    unsure = bias is None and weights.ndim == 2  # one wide matrix, or many models of one dimension
+    if len(fitting) > 1 and (len(sensible) != 1 or unsure):
+        *some, last = (layout.told() for layout in fitting)
+        shapes = f"weights {weights.shape} " + ("without a bias" if bias is None else f"with a bias {bias.shape}")
+        raise ValueError(f"layout must be given: in {str(path)!r} {shapes} can be read as {', '.join(some)} or {last}")
+    found = (sensible or fitting)[0]
+    before = _scrambled(weights, bias, linear, misfits[fitting.index(found)]) if scrambled else None
+    if before is not None:
+        raise ValueError(
+            f'layout must be given: {str(path)!r} reconstructs much better as "{before}" than as "{found}": a transposed NumPy '
+            "array's memory seems to be stored under its transposed shape, as safetensors 0.8.0 does"
+        )
+    words = [f'axes are "{found}"'] if found.axes != (HIDDEN, FEATURES) else []
+    if len(fitting) > 1:
+        words.append("as others reconstruct less than a constant does")
+    elif bias is None and weights.ndim == 2:
+        flat = [layout for layout in _flat_readings(weights.shape) if layout.n_features == found.n_hidden]
+        words += [f"not {layout.told()}, which that layout reads" for layout in flat]
+    return found, ", ".join(words)
+
+
+def _fitting(weights, bias, others):
+    """The layouts that the shapes of all arrays allow."""
+    found = [layout for layout in _readings(weights.shape) if layout.n_hidden < layout.n_features]
+    flat = _flat_readings(weights.shape)
+    if bias is None:
+        crowded = found and all(layout.n_features > MOST_PER_DIMENSION * layout.n_hidden for layout in found)
+        found += flat if weights.ndim == 1 or (weights.ndim == 2 and crowded) else []
+    else:
+        alike = weights.ndim > 1 and _squeezed(bias.shape) == _squeezed(weights.shape)
+        found += [layout for layout in flat if weights.ndim == 1 or (alike and layout.n_features <= MOST_PER_DIMENSION)]
+        found = [layout for layout in found if layout.per_feature(bias) is not None]
+        whole = [layout for layout in found if _squeezed(bias.shape) == _squeezed((*layout.lead, layout.n_features))]
+        whole += [layout for layout in found if _squeezed(bias.shape) == _squeezed((layout.n_features, *layout.lead))]
+        found = whole or found
+    told = [layout for layout in found if all(layout.per_model(other) is not None for other in others)]
+    kept = {}  # layouts that differ by axes of length 1 alone are one
+    for layout in told or found:
+        kept.setdefault((_squeezed(layout.lead), layout.n_hidden, layout.n_features, layout.weights(weights).tobytes()), layout)
+    return list(kept.values())
+
+
+def _scrambled(weights, bias, linear, misfit):
+    """The layout of the memory of an array whose last two axes had been exchanged that fits much better, or None."""
+    before = _before_transposition(weights.shape)
+    for axes in dict.fromkeys(layout.axes for layout in _readings(before)):
+        layout = Layout(axes, before, True)
+        fits = 1 < layout.n_hidden < layout.n_features and (bias is None or layout.per_feature(bias) is not None)
+        if fits and _misfit(layout, weights, bias, linear) < min(1.0, misfit / MUCH_BETTER):
+            return layout
+    return None
+
+
+def _readings(shape):
+    """Every order of the axes with instances before or after the others."""
+    n_lead = len(shape) - 2
+    if n_lead < 0:
+        return []
+    pairs = ((HIDDEN, FEATURES), (FEATURES, HIDDEN))
+    orders = [(*[INSTANCES] * n_lead, *pair) for pair in pairs]
+    if n_lead:
+        orders += [(*pair, *[INSTANCES] * n_lead) for pair in pairs]
+    return [Layout(order, tuple(shape)) for order in orders]
+
+
+def _flat_readings(shape):
+    """Orders of the axes where one hidden dimension is not stored."""
+    n_lead = len(shape) - 1
+    orders = dict.fromkeys([(*[INSTANCES] * n_lead, FEATURES), (FEATURES, *[INSTANCES] * n_lead)])
+    return [Layout(order, tuple(shape)) for order in orders if shape[order.index(FEATURES)] > 1]
+
+
+def _without_repeats(layouts, weights):
+    """The layouts that give different weights; those that differ by axes of length 1 alone are one."""
+    kept = {}
+    for layout in layouts:
+        kept.setdefault((_squeezed(layout.lead), layout.n_hidden, layout.n_features, layout.weights(weights).tobytes()), layout)
+    return list(kept.values())
+
+
+def _misfit(layout, weights, bias, linear):
+    """The loss of models read so relative to the best constant's, at the density at which it is least: below 1 if trained.
+
+    The median over at most 64 models, for inputs with about one active feature, and of density 0.1, 0.5 and 1.
+    """
+    weights = layout.weights(weights)
+    weights = weights.reshape(-1, *weights.shape[-2:])[:64].astype(float)
+    n = layout.n_features
+    bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:64].astype(float)
+    generator, least = np.random.default_rng(0), np.inf
+    for density in (1 / n, 0.1, 0.5, 1.0):
+        inputs = generator.uniform(size=(SAMPLES, n)) * (generator.uniform(size=(SAMPLES, n)) < density)
+        with np.errstate(all="ignore"):
+            outputs = np.swapaxes(weights, 1, 2) @ (weights @ inputs.T) + bias[..., None]
+            outputs = outputs if linear else np.maximum(outputs, 0.0)
+            loss = np.median(np.mean((outputs - inputs.T) ** 2, axis=(1, 2))) / np.mean(np.var(inputs, axis=0))
+        least = min(least, loss) if np.isfinite(loss) else least
+    return float(least)
+
+
+def _why_none(weights, bias, path):
+    """Why no reading fits, in words."""
+    where = f"in {str(path)!r} weights have shape {weights.shape}" + ("" if bias is None else f", the bias {bias.shape}")
+    by_bias = [] if bias is None else [layout for layout in _readings(weights.shape) if layout.per_feature(bias) is not None]
+    for layout in by_bias:
+        advice = ""
+        if weights.ndim == 2 and weights.shape[1] == layout.n_features > 1:
+            advice = f' (layout "instances features" reads {weights.shape[0]} models of one hidden dimension)'
+        return (
+            f"n_hidden must be less than n_features ({layout.n_features}, the bias says), got {layout.n_hidden}: {where}{advice}"
+        )
+    if bias is None:
+        square = len(set(weights.shape[-2:])) == 1
+        return f"n_hidden must be less than n_features{', got a square matrix' if square else ''}: {where}"
+    return f"bias must have a number for each feature (and for each model, or for all): {where}"
+
+
+def _check_sizes(layout):
+    if not layout.n_hidden < layout.n_features:
+        raise ValueError(
+            f'n_hidden must be less than n_features ({layout.n_features}), got {layout.n_hidden}: axes read as "{layout}"'
+        )
+
+
+def _before_transposition(shape):
+    """The shape of which this one has the last two axes exchanged."""
+    return (*shape[:-2], shape[-1], shape[-2])
+
+
+def _squeezed(shape):
+    return tuple(size for size in shape if size != 1)

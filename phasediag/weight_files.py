@@ -1,0 +1,292 @@
+"""Weights and biases from files that other programs wrote: what is read, and what it rests on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._arguments import as_flag
+from ._reading import roles
+from ._reading.containers import contents, unreadable
+from ._reading.layouts import find_layout, parse_layout
+
+BIASES = ("zero", "optimal")
+ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
+SAME_WEIGHTS = 1e-5
+"""Two arrays are one transposed when no entry differs by more than this part of the largest."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeightFile:
+    """The parameters of one model or of many, and how they were found.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (…, n_hidden, n_features)
+        Axes of length 1 before the last two are dropped.
+    bias : ndarray of shape (…, n_features), or None
+        None when the file holds none.
+    layout : str
+        The order of the axes as stored; see `read_weights`.
+    unused : tuple of str
+        Arrays of the file that have not been read.
+    source : str
+        Where everything comes from and what was done to it, in words.
+    importance, density : ndarray of shape (…, n_features), or None
+        Those that the file holds.
+    activation : {"relu", "linear"} or None
+        What the file says.
+    doubt : str or None
+        Why the arrays may be another model's than a tied one with a bias on its outputs, so that no verdict can rest on them.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray | None
+    layout: str
+    unused: tuple
+    source: str
+    importance: np.ndarray | None
+    density: np.ndarray | None
+    activation: str | None
+    doubt: str | None
+
+
+def read_weights(path, *, weights_name=None, bias_name=None, bias=None, layout=None, index=None, tied=False):
+    """Read the weights and biases of one model or of many.
+
+    Parameters
+    ----------
+    path : path-like
+        .npz, .npy, .safetensors or, where PyTorch is installed, a file of ``torch.save``; told by content, not by ending.
+    weights_name, bias_name : str, optional
+        Names of the arrays. By default those with a word of their kind in the name ("W", "encoder.weight", "params/kernel",
+        "b_final", "decoder_bias", …), where there is one.
+    bias : str, optional
+        A file that holds the bias alone; or "zero" or "optimal": the file's bias is not read. What the latter mean is the
+        caller's business.
+    layout : str, optional
+        The order of the axes of the stored weights, e.g. "instances hidden features" or "features hidden instances"; without
+        "hidden", one hidden dimension whose axis is not stored. By default what the shapes of all arrays leave; where they
+        leave several, the one by which models reconstruct better than a constant does.
+    index : sequence of int, optional
+        Which of several models, one number for each axis of them. By default all.
+    tied : bool
+        Take the weights as those of a tied model though the file holds other arrays that may be its decoder.
+
+    Returns
+    -------
+    WeightFile
+
+    Raises
+    ------
+    ValueError
+        When a file cannot be read, does not hold what is asked for, or can be read in several ways; then the error lists them
+        and names the option that picks one.
+
+    Notes
+    -----
+    A toy model has fewer hidden dimensions than features, so that a matrix alone tells which axis is which. Of arrays with
+    an axis of models, that axis is the first or the last.
+
+    Pickles are never read; files of PyTorch are by ``torch.load(weights_only=True)``, which runs no code.
+
+    ``safetensors.numpy.save_file`` of safetensors 0.8.0 stores the memory of an array that is not contiguous, W.T for one,
+    under the shape of the array, without a word. Where what is stored reconstructs less than a constant does, but does more
+    when it is read in the order before the transposition, that is an error; the layout "untransposed hidden features" reads
+    it. ``save_file({"W": numpy.ascontiguousarray(W.T)}, path)`` writes what is meant.
+    """
+    tied = as_flag("tied", tied)
+    held = contents("weights", path)
+    arrays, remarks = held.arrays, held.remarks
+    kinds = {name: roles.role(name, array) for name, array in arrays.items()}
+    weights_name, bias_name = _names(arrays, kinds, weights_name, bias_name, bias, path)
+    weights, scale = roles.real("weights", weights_name, arrays, path)
+    said = [f"{path}: weights" + (f' "{weights_name}"' if weights_name else "") + f" {weights.shape}"]
+    found_bias, other_scale = None, None
+    if bias is not None and bias not in BIASES:
+        found_bias = _single_array(bias)
+        said.append(f"bias {bias} {found_bias.shape}")
+    elif bias_name is not None:
+        found_bias, other_scale = roles.real("bias", bias_name, arrays, path)
+        said.append(f'bias "{bias_name}" {found_bias.shape}')
+    controls = _controls(arrays, kinds, path)
+    activation = _activation(remarks, path)
+    if layout is None:
+        others = [values for values, _ in controls.values()]
+        read, why = find_layout(weights, found_bias, others, path, held.format == "safetensors", activation == "linear")
+    else:
+        read, why = parse_layout(layout, weights.shape), f'axes are "{layout}", as said'
+    used = {weights_name, bias_name, scale, other_scale, *(name for _, name in controls.values())}
+    unused = tuple(name for name in arrays if name not in used)
+    same, doubt = _other_weights(read, weights, arrays, kinds, unused)
+    notes = [why] if why else []
+    notes += [f'"{name}" is the transpose of the weights: tied' for name in same]
+    unused = tuple(name for name in unused if name not in same)
+    parameters = [name for name in unused if kinds[name] != "training"]
+    if parameters:
+        notes.append("not read: " + ", ".join(parameters))
+    placed = {what: _placed(what, read, values, found_bias, path) for what, (values, _) in controls.items()}
+    notes += [f'{what} "{name}"' for what, (_, name) in controls.items()]
+    if activation:
+        notes.append(f"activation {activation}, the file says")
+    parts = {
+        "importance": None,
+        "density": None,
+        "weights": read.weights(weights),
+        "bias": None if found_bias is None else read.per_feature(found_bias),
+        **placed,
+    }
+    if parts["bias"] is None and found_bias is not None:
+        raise ValueError(
+            f'bias must have a number for each feature where weights {weights.shape} are "{layout}", got {found_bias.shape}'
+        )
+    parts, chosen = _chosen(parts, read.lead, index)
+    return WeightFile(
+        **parts,
+        layout=str(read),
+        unused=unused,
+        source="; ".join([", ".join(said), *notes, *chosen]),
+        activation=activation,
+        doubt=None if tied else doubt,
+    )
+
+
+def _single_array(path):
+    """The numbers of a file that holds one array."""
+    arrays = contents("bias", path).arrays
+    if len(arrays) != 1:
+        raise ValueError(f"bias must be in a file of one array, got {str(path)!r} with {len(arrays)} ({', '.join(arrays)})")
+    (name,) = arrays
+    return roles.real("bias", _sound("bias", name, arrays, path), arrays, path)[0]
+
+
+def _names(arrays, kinds, weights_name, bias_name, bias, path):
+    """(name of the weights, name of the bias or None): those that are asked for, or the ones whose names say so."""
+    missing, chosen = [], []
+    for what, name in (("weights", weights_name), ("bias", bias_name)):
+        if name is not None and name not in arrays:
+            if list(arrays) == [""]:
+                raise ValueError(
+                    f"{what}_name must not be given for {str(path)!r}, which holds one array without a name, got {name!r}"
+                )
+            raise ValueError(
+                f"{what}_name must be one of the arrays of {str(path)!r} ({', '.join(arrays) or 'none'}), got {name!r}"
+            )
+    if weights_name is None:
+        there = [name for name, kind in kinds.items() if kind == "weights" and name != bias_name]
+        weights_name = first_layer = roles.first_layer(there) if there else None
+        if list(arrays) == [""]:
+            weights_name = first_layer = ""
+        if first_layer is None:
+            missing.append(("weights_name", f"may be {', '.join(there)}" if there else ""))
+    if bias_name is None and bias is None:
+        there = [name for name, kind in kinds.items() if kind == "bias" and name != weights_name]
+        if weights_name is not None and len(there) > 1:
+            _sound("weights", weights_name, arrays, path)
+            there = _output_biases(arrays, there, max(arrays[weights_name].shape, default=0)) or there
+        rest = [name for name, kind in kinds.items() if not kind and name != weights_name and np.ndim(arrays[name]) > 0]
+        if len(there) > 1:
+            missing.append(("bias_name", f"may be {', '.join(there)}"))
+        elif not there and rest:
+            missing.append(("bias_name", 'or bias "zero" or "optimal"'))
+        bias_name = there[0] if len(there) == 1 else None
+    if missing:
+        names = " and ".join(f"{name} ({why})" if why else name for name, why in missing)
+        raise ValueError(f"{names} must be given: the arrays of {str(path)!r} are {', '.join(arrays) or 'none'}")
+    for what, name in (("weights", weights_name), ("bias", bias_name)):
+        chosen.append(name if name is None else _sound(what, name, arrays, path))
+    return tuple(chosen)
+
+
+def _output_biases(arrays, names, n_features):
+    """Of several biases those with a number for each feature, and of these the decoder's where their names tell."""
+    fitting = [name for name in names if np.ndim(arrays[name]) and n_features in arrays[name].shape]
+    decoders = [name for name in fitting if roles.DECODER & set(roles.words(name))]
+    return decoders if len(decoders) == 1 else fitting
+
+
+def _sound(what, name, arrays, path):
+    """The name of an array that could be read."""
+    if isinstance(arrays[name], Exception):
+        raise ValueError(unreadable(what, path, arrays[name]))
+    return name
+
+
+def _controls(arrays, kinds, path):
+    """The file's importance and density, each with its name; of several or unreadable ones none."""
+    found = {}
+    for kind in ("importance", "density", "sparsity"):
+        names = [name for name, own in kinds.items() if own == kind and not isinstance(arrays[name], Exception)]
+        what = "importance" if kind == "importance" else "density"
+        if len(names) == 1 and what not in found and arrays[names[0]].dtype.kind in "fiu":
+            values = arrays[names[0]].astype(np.float64)
+            found[what] = (1 - values if kind == "sparsity" else values), names[0]
+    return found
+
+
+def _placed(what, read, values, bias, path):
+    """An importance or density of the file as one number for each feature of each model."""
+    placed = read.per_model(values) if what == "density" else read.per_feature(values)
+    if placed is None:
+        placed = read.per_model(values)
+    if placed is None:
+        raise ValueError(
+            f"{what} must have a number for each feature or each model: {str(path)!r} has one of shape {values.shape} beside "
+            f'weights of shape {read.shape}, axes "{read}"'
+        )
+    return placed
+
+
+def _activation(remarks, path):
+    """What the file's remarks say of the activation, or None."""
+    for name, value in remarks.items():
+        if "activation" in roles.words(name) and isinstance(value, str):
+            if value.lower() not in ACTIVATIONS:
+                raise ValueError(f'activation must be "relu" or "linear", got {value!r} in {str(path)!r}')
+            return ACTIVATIONS[value.lower()]
+    return None
+
+
+def _other_weights(read, weights, arrays, kinds, unused):
+    """(unused arrays that are the weights once more, why the others make the model another one or None)."""
+    own, same, others = read.weights(weights), [], []
+    for name in unused:
+        array = arrays[name]
+        if isinstance(array, Exception) or kinds[name] == "training":
+            continue
+        shaped = array.ndim >= 2 and sorted(array.shape) == sorted(weights.shape)
+        if shaped and array.dtype.kind in "fiu" and any(_equal(own, turned) for turned in _turned(array, read)):
+            same.append(name)
+        elif shaped or kinds[name] in ("weights", "bias", "scale"):
+            others.append(name)
+    if not others:
+        return same, None
+    are = "are" if len(others) > 1 else "is"
+    return same, (
+        f"{', '.join(others)} {are} not read and may make this another model than a tied one with a bias on its outputs alone"
+    )
+
+
+def _turned(array, read):
+    """The array read as the weights are, and as their transpose."""
+    for shaped in (array, np.swapaxes(array, -1, -2)) if read.instances_first else (array, np.swapaxes(array, 0, 1)):
+        if shaped.shape == read.shape:
+            yield read.weights(shaped)
+
+
+def _equal(one, other):
+    """Whether two arrays agree to rounding."""
+    return bool(np.max(np.abs(one - other)) <= SAME_WEIGHTS * np.max(np.abs(one), initial=0.0))
+
+
+def _chosen(parts, lead, index):
+    """The parts of one model, or of all without axes of length 1, and what was chosen in words."""
+    if index is None:
+        kept = tuple(size for size in lead if size != 1)
+        return {name: x if x is None else x.reshape(*kept, *x.shape[len(lead) :]) for name, x in parts.items()}, []
+    got = ",".join(map(str, index))
+    if not lead:
+        raise ValueError(f"index must not be given for the weights of one model, of shape {parts['weights'].shape}, got {got}")
+    if len(index) != len(lead) or not all(0 <= k < size for k, size in zip(index, lead, strict=True)):
+        allowed = ",".join(f"0…{size - 1}" for size in lead)
+        raise ValueError(f"index must be in {allowed} for weights of shape {parts['weights'].shape}, got {got}")
+    return {name: x if x is None else x[tuple(index)] for name, x in parts.items()}, [f"model {got}"]
