@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
@@ -114,6 +115,7 @@ def inspect(
     tolerance: float = TRAINED_TOLERANCE,
     n_starts: int = 32,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> Inspection:
     """Tell what one model's weights and biases are, wherever they come from.
 
@@ -129,6 +131,8 @@ def inspect(
         Random starts of the search for the global minimum, as in `minimize`.
     seed : None, int or numpy.random.Generator
         Of that search.
+    progress : bool
+        Show a progress bar on standard error.
 
     Returns
     -------
@@ -164,8 +168,9 @@ def inspect(
         raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
-    search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
-    nearest, minima = search(model, weights, bias, n_starts, seed)
+    few = model.n_features <= MOST_ENUMERATED
+    with tqdm(disable=not progress, unit="step", desc="searching for minima" if few else "descending", delay=0.5) as bar:
+        nearest, minima = (_among_minima if few else _alone)(model, weights, bias, n_starts, seed, bar)
     norm, interference, dimensionality = order_parameters(weights)
     return Inspection(
         model=model,
@@ -209,7 +214,7 @@ def turned(weights: Floats, towards: Floats) -> Floats:
     return left @ right @ weights
 
 
-def _among_minima(model, weights, bias, n_starts, seed):
+def _among_minima(model, weights, bias, n_starts, seed, bar):
     """The Minimum at the bottom of the basin, by Newton's method, and all minima, it among them unless it is a plateau."""
     own = settle_model(model, flatten(weights, bias)[None], radius=RADIUS)[0]
     others = settled_minima(model, n_starts, seed)
@@ -218,9 +223,9 @@ def _among_minima(model, weights, bias, n_starts, seed):
     return minima[id(own)], tuple(minima[id(point)] for point in found)
 
 
-def _alone(model, weights, bias, n_starts, seed):
+def _alone(model, weights, bias, n_starts, seed, bar):
     """The Minimum of unknown curvature at the bottom of the basin of many features, and None: others are not searched for."""
-    weights, bias = descend(model, weights, bias)
+    weights, bias = descend(model, weights, bias, bar.update)
     weights = upright(weights)
     losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
     return minimum_at(model, weights, bias, losses, _largest(gradient) / model.loss_scale, np.nan, False), None

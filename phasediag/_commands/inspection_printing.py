@@ -5,9 +5,12 @@ import numpy as np
 
 from ..inspection import SETTLED
 from ..minima import MOST_ENUMERATED
-from .printing import minimum_facts
+from ..phases import classify_many
+from ..trained_models import MOST_LEFT
+from .printing import minimum_facts, print_json
 
 MOST_ROWS = 20
+NO_BIAS = "NO BIAS in the file: all were taken as 0, which may be another model than the one that was trained (see --bias)"
 ARRAYS = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
 NUMBERS = ("tolerance", "loss", "loss_error", "gradient_norm", "excess", "converged", "metastable", "gap", "distance")
 
@@ -33,7 +36,38 @@ def _minimum(minimum):
     return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in facts.items()}
 
 
-def print_inspection(result, source):
+def law(models):
+    """What inputs the verdicts hold for, in words."""
+    densities = np.unique([model.feature_density for model in models])
+    density = f"{densities[0]:g}" if len(densities) == 1 else f"{densities[0]:g} to {densities[-1]:g}"
+    return f"independent features, each active with probability (density) {density} and then uniform on [0, 1]"
+
+
+def print_doubt(found, tolerance, as_json):
+    """Print what is in a file of weights that may be another model's: the phases of its weights, and no verdict."""
+    phases = [str(phase) for phase in classify_many(found.weights.reshape(-1, *found.weights.shape[-2:]), tolerance=tolerance)]
+    if as_json:
+        print_json(
+            {"source": found.source, "layout": found.layout, "unused": list(found.unused), "doubt": found.doubt, "phases": phases}
+        )
+        return
+    click.echo(found.source)
+    for name in dict.fromkeys(phases):
+        click.echo(f"phase     {name}" + (f"  ({phases.count(name)} models)" if len(phases) > 1 else ""))
+    click.echo(f"verdict   withheld: {found.doubt}; --tied reads it as one all the same")
+
+
+def print_ensemble(result, source, theirs, no_bias):
+    """Print an Ensemble: what was read, the table, and what it holds for."""
+    click.echo(source)
+    click.echo(f"{result.weights.shape[2]} → {result.weights.shape[1]} ({result.models[0].activation})\n")
+    click.echo(result.text())
+    click.echo(f"\nall of it for {law(result.models)}")
+    for line in [*theirs, *[NO_BIAS] * no_bias]:
+        click.echo(line)
+
+
+def print_inspection(result, source, theirs=(), no_bias=False):
     """Print an inspection: what was read, the verdict, the features, and the minima."""
     model = result.model
     importance, density = (_short(x) for x in (model.importance, np.atleast_1d(model.density)))
@@ -42,8 +76,8 @@ def print_inspection(result, source):
     click.echo(f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)")
     mean = f"divided by {model.n_features} features: {result.loss / model.n_features:.6g}"
     click.echo(f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})")
-    click.echo(f"gradient  {result.gradient_norm:.1e}")
-    for k, line in enumerate(verdict(result)):
+    click.echo(f"gradient  {result.gradient_norm:.1e}  (largest entry, of the loss divided by that of x' = 0; 0 at a minimum)")
+    for k, line in enumerate([*verdict(result), f"for {law([model])}", *[NO_BIAS] * no_bias, *theirs]):
         click.echo(f"{'verdict' if k == 0 else '':<10}{line}")
     _print_features(result)
     _print_minima(result)
@@ -54,7 +88,8 @@ def verdict(result):
     above = f"{_percent(result.excess)} above the bottom of their basin"
     if result.nearest.gradient_norm > SETTLED:
         above = f"more than {above}, which the descent has not reached"
-    sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above}"]
+    limit = f"(a converged model lies at most {_percent(MOST_LEFT)} above it)"
+    sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above} {limit}"]
     if result.minima is None:
         sentences.append(
             f"whether that bottom is the global minimum is not known: that is searched for up to {MOST_ENUMERATED} features"

@@ -6,17 +6,16 @@ import click
 
 from .options import (
     Index,
-    Numbers,
     Word,
     activation_option,
-    importance_option,
     json_option,
     optimizer_options,
     point_options,
     sizes_up_to,
     threads_option,
 )
-from .terminal import PICTURES, check_file, say_on_terminal
+from .profiles import Profile
+from .terminal import PICTURES, check_file
 
 
 @click.command(
@@ -108,48 +107,80 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
     epilog="""\b
 Examples
   phasediag inspect weights.npz --density 0.1 --importance 0.5
+  phasediag inspect model.pt --density 0.05 --importance "0.9**i" --their-loss 0.0123
   phasediag inspect model.safetensors --density 0.05 --weights-name encoder.W --bias-name decoder.b
-  phasediag inspect runs.npz --density 0.1 --index 3 --json
+  phasediag inspect runs.npz --density "20**(-i/(n-1))"  (a table of all models; the density of each)
+  phasediag inspect runs.npz --density 0.1 --layout "features hidden instances" --index 3 --json
   phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png"""
 )
 @click.argument("file", type=click.Path())
-@click.option("--density", type=Numbers(), required=True, help="Density in (0, 1] (1 − sparsity), or a list for all features.")
-@importance_option
-@activation_option
-@click.option("--weights-name", help='Name of the weights in FILE, if not "weights", "W" or "weight".')
-@click.option("--bias-name", help='Name of the bias in FILE, if not "bias", "b", "b_final" or "biases".')
+@click.option(
+    "--density",
+    type=Profile(),
+    help="Density in (0, 1] (1 − sparsity), or a list or a formula in i and n: one for each model where FILE holds several, "
+    "for each feature where it holds one. [default: from FILE]",
+)
+@click.option(
+    "--importance",
+    type=Profile(),
+    help="Importance of the extra feature (the others have 1), or a list or a formula in i for all, like 0.9**i. "
+    "[default: from FILE; 1 if it has none]",
+)
+@click.option("--activation", help='"relu" or "linear". [default: what FILE says; relu if it says nothing]')
+@click.option("--weights-name", help="Name of the weights in FILE. [default: the one with a word for weights in it]")
+@click.option("--bias-name", help="Name of the bias in FILE. [default: the one with a word for biases in it]")
 @click.option(
     "--bias",
-    help='A .npy file; "zero"; or "optimal": the best for these weights. [default: from FILE; zero if it has none]',
+    help='A file of the bias alone; "zero"; or "optimal": the best for these weights. [default: from FILE; zero if it has none]',
 )
-@click.option("--index", type=Index(), help="Which of several models in FILE: 3, or 0,3 for two leading axes.")
+@click.option("--layout", help='The axes of the weights in FILE, e.g. "instances hidden features". [default: what fits]')
+@click.option("--index", type=Index(), help="Which of several models in FILE: 3, or 0,3 for two leading axes. [default: all]")
+@click.option("--tied", is_flag=True, help="Read the weights as a tied model's though FILE holds other weights.")
+@click.option("--their-loss", type=float, help="A loss that was reported for these weights: which convention it follows.")
 @click.option("--tolerance", type=float, default=0.1, show_default=True, help="Norms and cosines below it count as zero.")
 @click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts of the search for the global minimum.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W, here and at the minima.")
 @json_option
-def inspect(file, density, importance, activation, tolerance, n_starts, seed, output, as_json, **reading):
-    """Say what the trained weights in FILE (.npz, .npy or .safetensors) are.
+def inspect(file, density, importance, activation, tolerance, n_starts, seed, output, as_json, their_loss, **reading):
+    """Say what the trained weights in FILE (.npz, .npy, .safetensors, PyTorch's) are.
 
     Prints their exact loss and its parts, their phase, the minimum that they are nearest to, whether they have converged to it,
-    and whether it is the global one. Weights have shape (n_hidden, n_features), or transposed, with axes before for several
-    models; pickles are not read.
+    and whether it is the global one; of several models, a table. All of it holds for independent features that are uniform on
+    [0, 1] where they are active. Formats are told by content; pickles are not read.
     """
     check_file("output", output, PICTURES)
+    from .._arguments import real_number
+    from ..ensembles import inspect_many
     from ..inspection import inspect as inspection_of
+    from ..loss_conventions import loss_conventions, told
     from ..weight_files import read_weights
-    from . import inspection_printing
+    from . import inspection_printing as printed
     from .printing import print_json
 
+    if their_loss is not None:
+        real_number("their_loss", their_loss, "positive and finite", lambda x: x > 0)
     found = read_weights(file, **reading)
-    model = _model(found.weights.shape[1], found.weights.shape[0], importance, density, activation)
-    bias, source = _bias(model, found, reading["bias"])
-    say_on_terminal("searching for minima …")
-    result = inspection_of(model, found.weights, bias, tolerance=tolerance, n_starts=n_starts, seed=seed)
+    if found.doubt is not None:
+        printed.print_doubt(found, tolerance, as_json)
+        return 1
+    many = found.weights.ndim > 2
+    if many and output:
+        raise ValueError(f"output must be of one model: index must choose one of {found.weights.shape[:-2]}")
+    weights = found.weights.reshape(-1, *found.weights.shape[-2:])
+    models = _models(found, len(weights), importance, density, activation)
+    bias, source = _biases(models, weights, found, reading["bias"])
+    options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed, "progress": sys.stderr.isatty()}
+    result = inspect_many(models, weights, bias, **options) if many else inspection_of(models[0], weights[0], bias[0], **options)
+    conventions = loss_conventions(models, result.feature_loss.reshape(len(models), -1))
+    theirs = [] if their_loss is None else told(conventions, their_loss)
     if as_json:
-        print_json({"source": source} | inspection_printing.inspection_facts(result))
+        facts = {"source": source, "layout": found.layout, "unused": list(found.unused), "law": printed.law(models)}
+        facts |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
+        print_json(facts | ({"models": result.facts()} if many else printed.inspection_facts(result)))
     else:
-        inspection_printing.print_inspection(result, source)
+        no_bias = found.bias is None and reading["bias"] is None
+        (printed.print_ensemble if many else printed.print_inspection)(result, source, theirs, no_bias)
     if output:
         from ..figures import inspection_figure
 
@@ -158,15 +189,55 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     return 0
 
 
-def _bias(model, found, wish):
-    """The bias that the file or the user gives, and the words on where everything comes from."""
+def _models(found, n_models, importance, density, activation):
+    """The ToyModel of every model of a file, by the options or, where they are not given, by the file."""
+    import numpy as np
+
+    from ..model import ToyModel, cell_controls
+
+    n_hidden, n_features = found.weights.shape[-2:]
+    if importance is None:
+        importances = np.ones((n_models, n_features)) if found.importance is None else found.importance
+    else:
+        importance = importance(n_features) if callable(importance) else importance
+        importance = cell_controls(n_features, importance[0], 1.0)[0] if len(importance) == 1 else importance
+        if len(importance) != n_features:
+            raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
+        importances = np.broadcast_to(importance, (n_models, n_features))
+    if density is None and found.density is None:
+        raise ValueError("density must be given (--density): the file holds none")
+    densities = found.density
+    if density is not None:
+        density = density(n_models if n_models > 1 else n_features) if callable(density) else density
+        if len(density) not in (1, n_models, n_features):
+            counts = f"one number, {n_models} for the models or" if n_models > 1 else "one number or"
+            raise ValueError(f"density must be {counts} {n_features} for the features, got {len(density)}")
+        if len(density) == n_models == n_features > 1:
+            raise ValueError(
+                f"density must be one number where there are as many models as features, got {len(density)}: take an index"
+            )
+        by_model = len(density) == n_models
+        densities = np.broadcast_to(np.reshape(density, (-1, 1) if by_model else (1, -1)), (n_models, n_features))
+    importances, densities = (np.reshape(x, (n_models, n_features)) for x in (importances, densities))
+    activation = activation or found.activation or "relu"
+    return [
+        ToyModel(n_hidden, own, dense[0] if np.ptp(dense) == 0 else dense, activation)
+        for own, dense in zip(importances, densities, strict=True)
+    ]
+
+
+def _biases(models, weights, found, wish):
+    """The biases (n_models, n_features) that the file or the user gives, and the words on where everything comes from."""
+    import numpy as np
+
     if found.bias is not None:
-        return found.bias, found.source
+        return found.bias.reshape(len(models), -1), found.source
     if wish == "optimal":
         from ..biases import optimal_bias
 
-        return optimal_bias(model, found.weights), f"{found.source}; bias the best for these weights"
-    return [0.0] * model.n_features, f"{found.source}; bias zero" + ("" if wish else " (none in the file)")
+        best = [optimal_bias(model, one) for model, one in zip(models, weights, strict=True)]
+        return np.array(best), f"{found.source}; bias the best for these weights"
+    return np.zeros((len(models), models[0].n_features)), f"{found.source}; bias zero" + ("" if wish else " (none in the file)")
 
 
 def _model(n_features, n_hidden, importance, density, activation):

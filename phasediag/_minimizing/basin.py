@@ -17,12 +17,15 @@ MOST_ROUNDS = 4
 OPTIONS = {"maxiter": 2000, "maxfun": 3000, "maxcor": 30, "ftol": 1e-8, "gtol": 1e-8}
 
 
-def descend(model, weights, bias):
-    """Return weights (n_hidden, n_features) and bias (n_features,) at the bottom of the basin of others."""
+def descend(model, weights, bias, watch=lambda: None):
+    """Return weights (n_hidden, n_features) and bias (n_features,) at the bottom of the basin of others.
+
+    ``watch`` is called after every evaluation.
+    """
     weights, bias = weights.copy(), bias.copy()
     for _round in range(MOST_ROUNDS):
         shortened = _shorten(model, weights, bias)
-        weights, bias, finished = _run(model, weights, bias)
+        weights, bias, finished = _run(model, weights, bias, watch)
         if finished and not shortened:
             break
     return weights, bias
@@ -54,7 +57,7 @@ class _Declined(Exception):
     """The contour integral does not answer at a point of the descent."""
 
 
-def _run(model, weights, bias):
+def _run(model, weights, bias, watch):
     """Descend by L-BFGS: (weights, bias, whether it came to an end); columns that are 0 stay so."""
     from scipy.optimize import minimize as scipy_minimize
 
@@ -65,6 +68,7 @@ def _run(model, weights, bias):
     def scaled(steps):
         x = start.copy()
         x[free] += FIRST_STEP * steps
+        watch()
         losses, *gradient, _, _ = evaluate(model, *parts(x, model.n_hidden), "auto", 1, tolerance=ALONG, strict=False)
         loss = model.importance @ losses / scale
         if np.isnan(loss):

@@ -139,7 +139,7 @@ def find_layout(weights, bias, others, path, scrambled, linear):
         words.append("as others reconstruct less than a constant does")
     elif bias is None and weights.ndim == 2:
         flat = [layout for layout in _flat_readings(weights.shape) if layout.n_features == found.n_hidden]
-        words += [f"not {layout.told()}, which that layout reads" for layout in flat]
+        words += [f"other layouts: {layout.told()}" for layout in flat]
     return found, ", ".join(words)
 
 

@@ -1,0 +1,226 @@
+"""Many models trained elsewhere at once: what each of them is, and where it lies among the minima of its own expected loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from ._arguments import random_generator, real_number, whole_number
+from ._loss.evaluation import evaluate_loosely
+from ._minimizing.basin import descend
+from ._minimizing.flat import flatten, parts
+from ._minimizing.search import equal_classes, settle_model, settled_minima
+from ._minimizing.stationary_points import SAME_LOSS, distinct
+from .inspection import RADIUS, SETTLED
+from .minima import MOST_ENUMERATED
+from .model import ToyModel
+from .phases import classify_many
+from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Many models' parameters, what they do, and where they lie among the minima of their expected losses.
+
+    Attributes
+    ----------
+    models : tuple of ToyModel, length n_models
+        Importance and density for which each is judged.
+    weights : ndarray, shape (n_models, n_hidden, n_features)
+    bias : ndarray, shape (n_models, n_features)
+    tolerance : float
+        Norms and cosines below it count as zero in ``phase``.
+    loss : ndarray, shape (n_models,)
+        Exact expected loss.
+    feature_loss : ndarray, shape (n_models, n_features)
+        Each feature's own loss E (x_i − x'_i)², without its importance.
+    phase : ndarray of str, shape (n_models,)
+    bottom : ndarray, shape (n_models,)
+        Loss where an exact descent from the model ends.
+    bottom_phase : ndarray of str, shape (n_models,)
+        Its phase, with the tolerance of exact minima; "" where the descent ends in no minimum.
+    bottom_gradient : ndarray, shape (n_models,)
+        Largest entry there of the gradient of loss / Σ_i I_i E x_i².
+    lowest : ndarray, shape (n_models,)
+        Loss of the lowest minimum found for the model's importance and density; NaN for more than 10 features.
+    lowest_phase : ndarray of str, shape (n_models,)
+        Its phase, or those of all minima as low (to a relative 1e-9) joined by " = "; "" where there is none.
+    """
+
+    models: tuple
+    weights: np.ndarray
+    bias: np.ndarray
+    tolerance: float
+    loss: np.ndarray
+    feature_loss: np.ndarray
+    phase: np.ndarray
+    bottom: np.ndarray
+    bottom_phase: np.ndarray
+    bottom_gradient: np.ndarray
+    lowest: np.ndarray
+    lowest_phase: np.ndarray
+
+    @property
+    def excess(self):
+        """How far each loss lies above that at the end of the descent, relative to the latter."""
+        return np.maximum(self.loss / self.bottom - 1, 0.0)
+
+    @property
+    def converged(self):
+        """Whether the excess is at most 1 %, of a descent that came to an end."""
+        return (self.excess <= MOST_LEFT) & (self.bottom_gradient <= SETTLED)
+
+    @property
+    def gap(self):
+        """By how much each loss exceeds that of the lowest minimum; NaN where it is not known."""
+        return np.maximum(self.loss - self.lowest, 0.0)
+
+    @property
+    def metastable(self):
+        """Whether the descent ends above the lowest minimum; False where that is not known."""
+        return self.bottom > self.lowest * (1 + SAME_LOSS)
+
+    def facts(self):
+        """Return plain lists and numbers, one dict for each model; what is unknown is None."""
+        rows = []
+        for k, model in enumerate(self.models):
+            known = bool(np.isfinite(self.lowest[k]))
+            rows.append(
+                {
+                    "importance": model.importance.tolist(),
+                    "density": model.feature_density.tolist(),
+                    "loss": float(self.loss[k]),
+                    "phase": str(self.phase[k]),
+                    "excess": float(self.excess[k]),
+                    "converged": bool(self.converged[k]),
+                    "nearest_phase": str(self.bottom_phase[k]) or None,
+                    "nearest_loss": float(self.bottom[k]),
+                    "lowest_loss": float(self.lowest[k]) if known else None,
+                    "lowest_phase": str(self.lowest_phase[k]) or None,
+                    "gap": float(self.gap[k]) if known else None,
+                    "metastable": bool(self.metastable[k]) if known else None,
+                }
+            )
+        return rows
+
+    def text(self):
+        """Return a table with a line for each model, and how many there are of each phase."""
+        lines = [f"{'model':>5}  {'density':>9}  {'loss':>13}  {'above its':>9}  {'above the':>9}  phase"]
+        lines.append(f"{'':>5}  {'':>9}  {'':>13}  {'basin':>9}  {'lowest':>9}")
+        for k, model in enumerate(self.models):
+            density = f"{model.feature_density[0]:.4g}" if np.ptp(model.feature_density) == 0 else "varied"
+            above = f"{100 * self.gap[k] / self.lowest[k]:.3g} %" if np.isfinite(self.lowest[k]) else "unknown"
+            marks = ["not converged"] * (not self.converged[k]) + [f"metastable: {self.lowest_phase[k]} is lower"] * bool(
+                self.metastable[k]
+            )
+            said = f"  ({'; '.join(marks)})" if marks else ""
+            lines.append(
+                f"{k:5d}  {density:>9}  {self.loss[k]:13.8g}  {100 * self.excess[k]:7.3g} %  {above:>9}  {self.phase[k]}{said}"
+            )
+        lines.append("")
+        names, counts = np.unique(self.phase.astype(str), return_counts=True)
+        lines += [f"{counts[k]:5d}  {names[k]}" for k in np.argsort(-counts, kind="stable")]
+        counts = f"{int(self.metastable.sum())} metastable, {int((~self.converged).sum())} not converged"
+        lines.append(f"{len(self.models):5d}  models; {counts}")
+        return "\n".join(lines)
+
+    def __repr__(self):
+        model = self.models[0]
+        return (
+            f"Ensemble of {len(self.models)} models {model.n_features}→{model.n_hidden}, {int(self.metastable.sum())} metastable"
+        )
+
+
+def inspect_many(models, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, seed=0, progress=False):
+    """Tell what many models' weights and biases are, as `inspect` does for one.
+
+    Parameters
+    ----------
+    models : ToyModel or sequence of ToyModel
+        Importance and density for which they are judged: those of all, or one for each.
+    weights : array_like, shape (n_models, n_hidden, n_features)
+    bias : array_like, shape (n_models, n_features) or (n_features,)
+    tolerance : float
+        In (0, 1): norms and cosines below it count as zero when the phase is named.
+    n_starts : int
+        Random starts of the search for the lowest minimum, which models of equal importance and density share.
+    seed : None, int or numpy.random.Generator
+        Of those searches.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+    """
+    n_starts = whole_number("n_starts", n_starts, 1)
+    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
+    one = isinstance(models, ToyModel)
+    models = (models,) if one else tuple(models)
+    if not models or not all(isinstance(model, ToyModel) for model in models):
+        raise ValueError(f"models must be a ToyModel or one for each model, got {models!r:.60}")
+    weights, bias = models[0].check_parameters(weights, bias)
+    if weights.ndim != 3 or not len(weights):
+        raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
+    models = models * len(weights) if one else models
+    if len(models) != len(weights) or {(m.n_features, m.n_hidden) for m in models} != {(weights.shape[2], weights.shape[1])}:
+        raise ValueError(f"models must be one for each of the {len(weights)} weights and of their sizes, got {len(models)}")
+    found = {name: np.empty(len(weights)) for name in ("loss", "bottom", "bottom_gradient", "lowest")}
+    found |= {name: np.empty(len(weights), dtype=object) for name in ("phase", "bottom_phase", "lowest_phase")}
+    found["feature_loss"] = np.empty(bias.shape)
+    found["phase"][:] = [phase.name for phase in classify_many(weights, tolerance=tolerance)]
+    groups = {}
+    for k, model in enumerate(models):
+        groups.setdefault(model, []).append(k)
+    with tqdm(total=len(weights), disable=not progress, unit="model", desc="inspecting") as bar:
+        for model, members in groups.items():
+            found["feature_loss"][members] = evaluate_loosely(model, weights[members], bias[members], 0)[0]
+            found["loss"][members] = found["feature_loss"][members] @ model.importance
+            search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
+            for name, values in search(model, weights[members], bias[members], n_starts, random_generator(seed)).items():
+                found[name][members] = values
+            bar.update(len(members))
+    return Ensemble(models=models, weights=weights, bias=bias, tolerance=tolerance, **found)
+
+
+def _among_minima(model, weights, bias, n_starts, generator):
+    """Where descents from models (n, n_hidden, n_features) of one kind end, and the lowest minimum found: fields of Ensemble."""
+    own = settle_model(model, flatten(weights, bias), radius=RADIUS)
+    points = [*settled_minima(model, n_starts, generator), *own]
+    minima = distinct(points, model.n_hidden, equal_classes(model), flat=not model.is_relu)
+    names = _names(model, own)
+    tied = [point for point in minima if point.scaled_loss <= minima[0].scaled_loss * (1 + SAME_LOSS)]
+    return {
+        "bottom": [model.importance @ point.feature_loss for point in own],
+        "bottom_gradient": [point.gradient_norm for point in own],
+        "bottom_phase": [name if point.is_minimum else "" for name, point in zip(names, own, strict=True)],
+        "lowest": model.importance @ minima[0].feature_loss if minima else np.nan,
+        "lowest_phase": " = ".join(dict.fromkeys(_names(model, tied))) if minima else "",
+    }
+
+
+def _names(model, points):
+    """The phases of settled points, with the tolerance of exact minima: a list of str."""
+    if not points:
+        return []
+    weights, _ = parts(np.array([point.x for point in points]), model.n_hidden)
+    return [phase.name for phase in classify_many(weights)]
+
+
+def _alone(model, weights, bias, n_starts, generator):
+    """As `_among_minima`, of many features: the lowest minimum is not searched for."""
+    ends = [descend(model, *one) for one in zip(weights, bias, strict=True)]
+    own_weights, own_bias = (np.array(part) for part in zip(*ends, strict=True))
+    losses, *gradient, _, _ = evaluate_loosely(model, own_weights, own_bias, 1)
+    return {
+        "bottom": losses @ model.importance,
+        "bottom_gradient": np.abs(flatten(*gradient)).max(axis=-1) / model.loss_scale,
+        "bottom_phase": [phase.name for phase in classify_many(own_weights)],
+        "lowest": np.nan,
+        "lowest_phase": "",
+    }
