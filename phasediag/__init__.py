@@ -61,6 +61,11 @@ Weights trained elsewhere:
     WeightFile                  what read_weights returns, with what it rests on
     inspect                     exact loss, phase, nearest minimum and gap to the global one
     Inspection                  what inspect returns
+    inspect_many                the same for many models at once
+    Ensemble                    what inspect_many returns: a table
+    compare                     many models beside a diagram: which are in its phases, and why the others are not
+    Comparison                  what compare returns
+    diagram_of_models           a diagram of models trained elsewhere over a grid, for validate_trained and for drawing
 
 Theory against training:
     validate                    train, sample and compare with every theory; a cause for every difference
@@ -102,6 +107,8 @@ _NAMES = {
     "sweep": "sweep_density DensitySweep",
     "weight_files": "read_weights WeightFile",
     "inspection": "inspect Inspection",
+    "ensembles": "inspect_many Ensemble",
+    "comparison": "compare Comparison diagram_of_models",
     "validation": "validate validate_trained Validation",
     "agreement": "Agreement",
     "attribution": "Attribution",
@@ -119,12 +126,14 @@ if TYPE_CHECKING:  # what is loaded lazily, for those who check types
     from .boundaries import PhaseBoundary as PhaseBoundary, Spinodal as Spinodal, TriplePoint as TriplePoint
     from .candidates import Configuration as Configuration, configurations as configurations
     from .closed_forms import ClosedForm as ClosedForm
+    from .comparison import Comparison as Comparison, compare as compare, diagram_of_models as diagram_of_models
     from .diagram import PhaseDiagram as PhaseDiagram, phase_diagram as phase_diagram
     from .frozen_equations import (
         FrozenBoundary as FrozenBoundary,
         FrozenTriplePoint as FrozenTriplePoint,
         frozen_boundaries as frozen_boundaries,
     )
+    from .ensembles import Ensemble as Ensemble, inspect_many as inspect_many
     from .inspection import Inspection as Inspection, inspect as inspect
     from .linear_theory import LinearMinimum as LinearMinimum, linear_minimum as linear_minimum
     from .loss import (

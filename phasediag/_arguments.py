@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._reading.numbers import as_array
+
 Floats: TypeAlias = NDArray[np.float64]
 Seed: TypeAlias = int | np.integer | np.random.Generator | None
-
-from ._reading.numbers import as_array
 
 
 def real_array(

@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print. Heavy libraries load only when a command runs."""
 
+import os
 import sys
 
 import click
@@ -50,6 +51,7 @@ for command, summary in {
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 not converged, 2 wrong use (one line on standard error)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small: its threads would only wait for each other
     write_plainly()
     say_while_compiling()
     try:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from ._arguments import random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
-from ._minimizing.search import equal_classes, settle_model, settled_minima
+from ._minimizing.search import equal_classes, settle_model, settled_minima, tied_minima
 from ._minimizing.stationary_points import SAME_LOSS, distinct
+from ._progress import progress_bar
 from .inspection import RADIUS, SETTLED
 from .minima import MOST_ENUMERATED
 from .model import ToyModel
@@ -177,14 +177,14 @@ def inspect_many(models, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts
     groups = {}
     for k, model in enumerate(models):
         groups.setdefault(model, []).append(k)
-    with tqdm(total=len(weights), disable=not progress, unit="model", desc="inspecting") as bar:
+    with progress_bar(len(weights), progress, "model", "inspecting") as advance:
         for model, members in groups.items():
             found["feature_loss"][members] = evaluate_loosely(model, weights[members], bias[members], 0)[0]
             found["loss"][members] = found["feature_loss"][members] @ model.importance
             search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
             for name, values in search(model, weights[members], bias[members], n_starts, random_generator(seed)).items():
                 found[name][members] = values
-            bar.update(len(members))
+            advance(len(members))
     return Ensemble(models=models, weights=weights, bias=bias, tolerance=tolerance, **found)
 
 
@@ -192,9 +192,10 @@ def _among_minima(model, weights, bias, n_starts, generator):
     """Where descents from models (n, n_hidden, n_features) of one kind end, and the lowest minimum found: fields of Ensemble."""
     own = settle_model(model, flatten(weights, bias), radius=RADIUS)
     points = [*settled_minima(model, n_starts, generator), *own]
-    minima = distinct(points, model.n_hidden, equal_classes(model), flat=not model.is_relu)
+    minima = distinct(points, model.n_hidden, equal_classes(model))
     names = _names(model, own)
-    tied = [point for point in minima if point.scaled_loss <= minima[0].scaled_loss * (1 + SAME_LOSS)]
+    lowest = [point for point in minima if point.scaled_loss <= minima[0].scaled_loss * (1 + SAME_LOSS)]
+    tied = [one for point in lowest for one in tied_minima(model, point)]
     return {
         "bottom": [model.importance @ point.feature_loss for point in own],
         "bottom_gradient": [point.gradient_norm for point in own],

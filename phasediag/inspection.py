@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
@@ -12,6 +11,7 @@ from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
 from ._minimizing.search import equal_classes, settle_model, settled_minima
 from ._minimizing.stationary_points import SAME_LOSS, distinct, highest_output
+from ._progress import progress_bar
 from .minima import MOST_ENUMERATED, Minimum, as_minimum, is_lowest, minimum_at
 from .model import ToyModel
 from .order_parameters import order_parameters, upright
@@ -169,8 +169,8 @@ def inspect(
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
     few = model.n_features <= MOST_ENUMERATED
-    with tqdm(disable=not progress, unit="step", desc="searching for minima" if few else "descending", delay=0.5) as bar:
-        nearest, minima = (_among_minima if few else _alone)(model, weights, bias, n_starts, seed, bar)
+    with progress_bar(None, progress, "step", "searching for minima" if few else "descending") as advance:
+        nearest, minima = (_among_minima if few else _alone)(model, weights, bias, n_starts, seed, lambda: advance(1))
     norm, interference, dimensionality = order_parameters(weights)
     return Inspection(
         model=model,
@@ -214,18 +214,18 @@ def turned(weights: Floats, towards: Floats) -> Floats:
     return left @ right @ weights
 
 
-def _among_minima(model, weights, bias, n_starts, seed, bar):
+def _among_minima(model, weights, bias, n_starts, seed, watch):
     """The Minimum at the bottom of the basin, by Newton's method, and all minima, it among them unless it is a plateau."""
     own = settle_model(model, flatten(weights, bias)[None], radius=RADIUS)[0]
-    others = settled_minima(model, n_starts, seed)
+    others = settled_minima(model, n_starts, seed, watch)
     found = distinct(others, model.n_hidden, equal_classes(model), first=own)
     minima = {id(point): as_minimum(model, point, is_lowest(point, found)) for point in [own, *found]}
     return minima[id(own)], tuple(minima[id(point)] for point in found)
 
 
-def _alone(model, weights, bias, n_starts, seed, bar):
+def _alone(model, weights, bias, n_starts, seed, watch):
     """The Minimum of unknown curvature at the bottom of the basin of many features, and None: others are not searched for."""
-    weights, bias = descend(model, weights, bias, bar.update)
+    weights, bias = descend(model, weights, bias, watch)
     weights = upright(weights)
     losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
     return minimum_at(model, weights, bias, losses, _largest(gradient) / model.loss_scale, np.nan, False), None

@@ -2,10 +2,12 @@
 
 import json
 
+import click
 import numpy as np
 import pytest
 
 from phasediag import ToyModel, inspect, optimal_bias
+from phasediag._commands.profiles import Profile
 
 WEIGHTS, BIAS = np.array([[1.0, 0.003, -0.002], [0.002, 1.02, -0.99]]), np.array([0.0, 0.005, 0.01])
 POINT = ("--density", 0.2, "--importance", 0.5, "--n-starts", 8)
@@ -63,7 +65,7 @@ def test_metastable_and_unfinished_weights_are_called_so(run, tmp_path):
     assert code == 0 and "METASTABLE: that bottom is 33" in out and "global minimum: extra in antipodal pair + dedicated" in out
     np.savez(tmp_path / "w.npz", W=[[0.5, -0.3, 0.0], [0.0, 0.4, 0.3]], b=np.zeros(3))
     code, out, _ = run("inspect", tmp_path / "w.npz", *POINT)
-    assert code == 0 and "NOT CONVERGED: " in out
+    assert code == 0 and "NOT CONVERGED: " in out and "(a converged model lies at most 1 % above it)" in out
     np.savez(tmp_path / "w.npz", W=[[1.0, 0.0]], b=[0, -1])
     code, out, _ = run("inspect", tmp_path / "w.npz", "--density", 0.3)
     assert code == 0 and out.count("DEAD OUTPUTS: extra;") == 1 and "no minimum: the descent ends " in out
@@ -96,6 +98,71 @@ def test_many_features_say_what_is_not_known(run, tmp_path):
     assert facts["minima"] is None and facts["metastable"] is None and facts["nearest"]["curvature"] is None
 
 
+def test_verdicts_say_what_they_hold_for(run, path, tmp_path):
+    """The law of the inputs, the convention of a reported loss, and a missing bias stand where the verdict is."""
+    law = "independent features, each active with probability (density) 0.2 and then uniform on [0, 1]"
+    code, out, _ = run("inspect", path, *POINT, "--their-loss", f"{expected().loss / 3:.4g}")
+    assert code == 0 and f"for {law}" in out and " is the mean over features, with importance: " in out and "NO BIAS" not in out
+    code, out, _ = run("inspect", path, *POINT, "--their-loss", 5, "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["law"] == law and "matches no usual convention" in facts["told"][0]
+    np.save(tmp_path / "W.npy", WEIGHTS)
+    assert "NO BIAS in the file" in run("inspect", tmp_path / "W.npy", *POINT)[1]
+    assert "NO BIAS in the file" not in run("inspect", tmp_path / "W.npy", *POINT, "--bias", "zero")[1]
+
+
+def test_ensembles_are_a_table(run, tmp_path):
+    """All models at once, with the density of each by list, by formula, or from the file; importance by a formula."""
+    np.savez(tmp_path / "e.npz", W=[WEIGHTS] * 4, b=[BIAS] * 4)
+    np.savez(tmp_path / "f.npz", W=[WEIGHTS] * 4, b=[BIAS] * 4, density=[0.1, 0.2, 0.3, 0.4], importance=0.9 ** np.arange(3))
+    options = "--n-starts", 4, "--json"
+    code, out, err = run("inspect", tmp_path / "e.npz", "--density", "0.1,0.2,0.3,0.4", "--importance", "0.9**i", *options)
+    facts = json.loads(out)
+    assert code == 0 and err == "" and [row["density"][0] for row in facts["models"]] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    alone = inspect(ToyModel(2, 0.9 ** np.arange(3), 0.3), WEIGHTS, BIAS, n_starts=4)
+    assert facts["models"][2]["loss"] == pytest.approx(alone.loss, rel=1e-12) and facts["models"][2]["phase"] == alone.phase.name
+    by_formula = run("inspect", tmp_path / "e.npz", "--density", "(i+1)/10", "--importance", "1,0.9,0.81", *options)[1]
+    for other in (json.loads(by_formula), json.loads(run("inspect", tmp_path / "f.npz", *options)[1])):
+        assert [row["loss"] for row in other["models"]] == pytest.approx([row["loss"] for row in facts["models"]], rel=1e-12)
+    code, out, _ = run("inspect", tmp_path / "f.npz", "--n-starts", 4)
+    assert code == 0 and "    4  models; " in out and "density) 0.1 to 0.4 and then uniform" in out
+    assert json.loads(run("inspect", tmp_path / "f.npz", *options, "--index", 1)[1])["density"] == pytest.approx([0.2] * 3)
+
+
+def test_untied_files_have_no_verdict(run, tmp_path):
+    """What is not read is named; exit code 1; --tied insists."""
+    np.savez(tmp_path / "u.npz", W=WEIGHTS, W_out=2 * WEIGHTS.T, b=BIAS)
+    code, out, _ = run("inspect", tmp_path / "u.npz", *POINT)
+    assert code == 1 and "verdict   withheld: W_out is not read" in out and "loss" not in out and expected().phase.name in out
+    code, out, _ = run("inspect", tmp_path / "u.npz", *POINT, "--json")
+    assert code == 1 and json.loads(out)["doubt"].startswith("W_out is not read") and "loss" not in json.loads(out)
+    assert "converged: " in run("inspect", tmp_path / "u.npz", *POINT, "--tied")[1]
+
+
+@pytest.mark.parametrize(
+    ("formula", "values"),
+    [
+        ("0.9**i", [1, 0.9, 0.81, 0.729]),
+        ("20**(-i/(n-1))", 20.0 ** (-np.arange(4) / 3)),
+        ("-2**2 + i*(1 - .5) / 2", -4 + np.arange(4) / 4),
+        ("2**-1**2", [0.5] * 4),
+        ("2**3**2/512", [1] * 4),
+        ("1e-1*(i + 1)", [0.1, 0.2, 0.3, 0.4]),
+    ],
+)
+def test_formulas_are_arithmetic(formula, values):
+    """The rules of precedence that Python has."""
+    assert np.allclose(Profile().convert(formula, None, None)(4), values, rtol=1e-15)
+    assert np.allclose([eval(formula, {"i": i, "n": 4}) for i in range(4)], values, rtol=1e-15)
+
+
+@pytest.mark.parametrize("text", ["", "i+", "(i", "i)", "j", "2 3", "i**", "__import__('os')", "exp(i)", "1,,2", "i,1"])
+def test_what_is_no_formula_is_refused(text):
+    """Nothing but numbers, i, n, operators and parentheses."""
+    with pytest.raises(click.UsageError, match="neither a number, a list"):
+        Profile().convert(text, None, None)
+
+
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_pictures_are_written(run, path, tmp_path, ending):
     """--output draws; the message goes to stderr."""
@@ -107,19 +174,22 @@ def test_pictures_are_written(run, path, tmp_path, ending):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["w.npz"], "Missing option '--density'"),
+        (["w.npz"], "density must be given (--density): the file holds none"),
+        (["w.npz", "--density", "0.1+"], "'0.1+' is neither a number, a list like 1,1,0.5 nor a formula in i and n like 0.9**i"),
+        (["w.npz", "--density", "0.1", "--their-loss", "-1"], "their_loss must be positive and finite, got -1.0"),
+        (["ens.npz", "--density", "0.1,0.2"], "density must be one number, 4 for the models or 3 for the features, got 2"),
+        (["ens.npz", "--density", "0.1", "--output", "w.png"], "output must be of one model: index must choose one of (4,)"),
+        (["ens.npz", "--density", "0.1", "--layout", "x"], "layout must be the order of the axes in words"),
         (["nowhere.npz", "--density", "0.1"], "weights must be in a file that can be read, got 'nowhere.npz' (No such file"),
-        (["w.pt", "--density", "0.1"], "weights must be a file that ends in .npz, .npy, .safetensors, got 'w.pt' (pickles"),
         (["w.npz", "--density", "2"], "density must be in (0, 1], got 2.0"),
         (["w.npz", "--density", "0.1", "--importance", "1,2"], "importance must be one number or 3, got 2"),
         (["w.npz", "--density", "0.1", "--index", "1"], "index must not be given"),
         (["w.npz", "--density", "0.1", "--index", "x"], "'x' is neither a whole number nor a list"),
-        (["w.npz", "--density", "0.1", "--weights-name", "b"], "weights must have shape (n_hidden, n_features), got (3,)"),
         (["w.npz", "--density", "0.1", "--tolerance", "1"], "tolerance must be in (0, 1), got 1.0"),
         (["w.npz", "--density", "0.1", "--output", "w.txt"], "output must end in"),
-        (["w.npz", "--density", "0.1", "--bias", "b.txt"], 'bias must be "zero", "optimal" or a .npy file'),
-        (["square.npz", "--density", "0.1"], "n_hidden must be less than n_features (3), got 3"),
-        (["wide.npz", "--density", "0.1"], "bias must have shape (…, 5), got (2,)"),
+        (["w.npz", "--density", "0.1", "--bias", "b.txt"], "bias must be in a file that can be read, got 'b.txt' (No such file"),
+        (["square.npz", "--density", "0.1"], "n_hidden must be less than n_features (3, the bias says), got 3"),
+        (["wide.npz", "--density", "0.1"], "n_hidden must be less than n_features (2, the bias says), got 5"),
         (["nan.npz", "--density", "0.1"], "weights must be finite and smaller than 1e+30 in size, got nan"),
         (["cut.npz", "--density", "0.1"], "weights must be in a file that can be read, got 'cut.npz'"),
     ],
@@ -127,6 +197,7 @@ def test_pictures_are_written(run, path, tmp_path, ending):
 def test_misuse_is_one_line_on_stderr(run, path, tmp_path, monkeypatch, arguments, message):
     """Exit code 2, nothing on stdout, one line on stderr that names argument, domain and value."""
     monkeypatch.chdir(tmp_path)
+    np.savez("ens.npz", W=[WEIGHTS] * 4, b=[BIAS] * 4)
     np.savez("square.npz", W=np.eye(3), b=np.zeros(3))
     np.savez("wide.npz", W=np.ones((5, 2)), b=np.zeros(2))  # more hidden dimensions than features
     np.savez("nan.npz", W=np.full((2, 3), np.nan), b=np.zeros(3))

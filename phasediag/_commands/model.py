@@ -126,7 +126,7 @@ Examples
     help="Importance of the extra feature (the others have 1), or a list or a formula in i for all, like 0.9**i. "
     "[default: from FILE; 1 if it has none]",
 )
-@click.option("--activation", help='"relu" or "linear". [default: what FILE says; relu if it says nothing]')
+@click.option("--activation", type=Word("relu", "linear"), help="[default: what FILE says; relu if it says nothing]")
 @click.option("--weights-name", help="Name of the weights in FILE. [default: the one with a word for weights in it]")
 @click.option("--bias-name", help="Name of the bias in FILE. [default: the one with a word for biases in it]")
 @click.option(

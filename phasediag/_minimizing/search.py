@@ -2,17 +2,38 @@
 
 import numpy as np
 
+from ..candidates import MOST_FEATURES
 from . import newton
 from .starts import configuration_starts, starting_points
-from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, settle
+from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, invariants, settle
+
+ALIKE = 1e-3
+"""Ends of descents are one up to this difference of their invariants, and its square of their losses."""
 
 
-def settled_minima(model, n_starts, generator):
-    """Where the descents from all starts of a model end: a list of Settled, not all of them minima or distinct."""
+def settled_minima(model, n_starts, generator, watch=lambda: None):
+    """Where the descents from all starts of a model end: a list of Settled, not all of them minima or distinct.
+
+    ``watch`` is called before every descent.
+    """
     starts = starting_points(model, n_starts, generator)
     store = newton.store(model.n_hidden, model.n_features)
-    points = np.array([_descend_with_scipy(model, start, store) for start in starts])
+    points = np.array([_descend_with_scipy(model, start, store, watch) for start in starts])
+    if model.n_features > MOST_FEATURES:  # without frozen starts most descents end alike, and the curvature of each is dear
+        points = _unlike(model, points, store)
     return settle_model(model, points)
+
+
+def _unlike(model, points, store):
+    """Those of the ends of descents (n_points, size) that are not, to the precision of these, the same as one before."""
+    control = model.n_hidden, model.importance, model.feature_density, model.is_relu
+    losses = [newton.evaluate(x, *control, 0, store) for x in points]
+    keys, kept = invariants(points, model.n_hidden, equal_classes(model)), []
+    for k in np.argsort(losses, kind="stable"):
+        near = (j for j in reversed(kept) if losses[k] - losses[j] <= ALIKE**2 * losses[k])
+        if not any(np.max(np.abs(keys[k] - keys[j])) <= ALIKE for j in near):
+            kept.append(k)
+    return points[sorted(kept)]
 
 
 def settle_model(model, points, **limits):
@@ -50,9 +71,11 @@ def equal_classes(model):
     return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
 
 
-def _descend_with_scipy(model, start, store):
+def _descend_with_scipy(model, start, store, watch):
     """The end of a BFGS descent from flat parameters, shape (size,)."""
     from scipy.optimize import minimize as scipy_minimize
+
+    watch()
 
     def scaled(x):
         loss = newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.is_relu, 1, store)
