@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._arguments import density_array, one_of, positive_array, real_number
+from ._arguments import Floats, density_array, one_of, positive_array, real_number
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
@@ -57,20 +58,20 @@ class Comparison:
     cause: np.ndarray
 
     @property
-    def share(self):
+    def share(self) -> float:
         """Part of the models whose phase is the theory's, or one of those that are as low."""
         return float(np.isin(self.cause, (AGREES, TIE)).mean())
 
     @property
-    def excess(self):
+    def excess(self) -> Floats:
         """How far each loss lies above the lowest minimum's, relative to it."""
         return self.loss / self.lowest - 1
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Return how many models have each cause, a dict."""
         return {cause: int((self.cause == cause).sum()) for cause in CAUSES}
 
-    def text(self):
+    def text(self) -> str:
         """Return the comparison in a few lines."""
         n, counts = len(self.cause), self.counts()
         beside = f"{n} models beside {self.diagram.n_features}→{self.diagram.n_hidden}"
@@ -83,7 +84,15 @@ class Comparison:
         return f"Comparison of {len(self.cause)} models: {100 * self.share:.2f} % in the theory's phase"
 
 
-def compare(diagram, weights, bias, *, importance, density, tolerance=TRAINED_TOLERANCE):
+def compare(
+    diagram: PhaseDiagram,
+    weights: ArrayLike,
+    bias: ArrayLike,
+    *,
+    importance: ArrayLike,
+    density: ArrayLike,
+    tolerance: float = TRAINED_TOLERANCE,
+) -> Comparison:
     """Hold models trained elsewhere against a diagram of the global theory.
 
     Parameters
@@ -115,15 +124,15 @@ def compare(diagram, weights, bias, *, importance, density, tolerance=TRAINED_TO
     if not isinstance(diagram, PhaseDiagram) or diagram.theory != "global":
         raise ValueError(f'diagram must be a PhaseDiagram of theory "global", got {getattr(diagram, "theory", diagram)!r:.60}')
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
-    weights, bias, importance, density = _checked(diagram.n_hidden, diagram.n_features, weights, bias, importance, density)
-    for name, values in (("importance", importance), ("density", density)):
+    matrices, biases, importances, densities = _checked(diagram.n_hidden, diagram.n_features, weights, bias, importance, density)
+    for name, values in (("importance", importances), ("density", densities)):
         axis = getattr(diagram, name)
         outside = (values < axis[0] * (1 - SAME_LOSS)) | (values > axis[-1] * (1 + SAME_LOSS))
         if outside.any():
             raise ValueError(f"{name} must be within the diagram's axis, {axis[0]:g} to {axis[-1]:g}, got {values[outside][0]:g}")
-    pairs, own = np.unique(np.stack([importance, density]), axis=1, return_inverse=True)
+    pairs, own = np.unique(np.stack([importances, densities]), axis=1, return_inverse=True)
     own = own.ravel()
-    starts = np.concatenate([_minima_around(diagram, *pairs), flatten(weights, bias)])
+    starts = np.concatenate([_minima_around(diagram, *pairs), flatten(matrices, biases)])
     place = np.concatenate([np.tile(np.arange(pairs.shape[1]), NEIGHBOURS), own])
     controls, relu = cell_controls(diagram.n_features, *pairs)[:, place], diagram.activation == "relu"
     ends = settle(starts, diagram.n_hidden, *controls, relu=relu, radius=RADIUS)
@@ -132,12 +141,12 @@ def compare(diagram, weights, bias, *, importance, density, tolerance=TRAINED_TO
     names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0])]
     lowest = np.full(pairs.shape[1], np.inf)
     np.minimum.at(lowest, place, np.where(minimum, losses, np.inf))
-    stable = [{} for _ in lowest]  # names of the minima as low as the lowest, in the order of the starts
+    stable: list[dict[str, None]] = [{} for _ in lowest]  # names of the minima as low as the lowest, in the order of the starts
     for k in np.flatnonzero(minimum & (losses <= lowest[place] * (1 + SAME_LOSS))):
         stable[place[k]][names[k]] = None
-    phase = np.array([phase.name for phase in classify_many(weights, tolerance=tolerance)], dtype=object)
+    phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance)], dtype=object)
     mine, lowest = slice(len(starts) - len(own), None), lowest[own]
-    loss = np.sum(controls[0, mine] * rows_loosely(weights, bias, *controls[:, mine], relu, 0)[0], axis=1)
+    loss = np.sum(controls[0, mine] * rows_loosely(matrices, biases, controls[0, mine], controls[1, mine], relu, 0)[0], axis=1)
     agrees = np.array([one in stable[k] for one, k in zip(phase, own, strict=True)])
     cause = np.select(
         [
@@ -153,11 +162,11 @@ def compare(diagram, weights, bias, *, importance, density, tolerance=TRAINED_TO
         STATISTICAL,
     )
     theory = np.array([TIE_MARK.join(stable[k]) for k in own], dtype=object)
-    return Comparison(diagram, importance, density, loss, lowest, phase, theory, cause.astype(object))
+    return Comparison(diagram, importances, densities, loss, lowest, phase, theory, cause.astype(object))
 
 
 def _minima_around(diagram, importance, density):
-    """The stable minima of the cells around points (n,): flat, shape (NEIGHBOURS n, size), all points for one corner at a time."""
+    """The stable minima of the cells around points (n,): flat, shape (NEIGHBOURS n, size), corner by corner."""
     corners = []
     for axis, values in ((diagram.density, density), (diagram.importance, importance)):
         above = np.clip(np.searchsorted(axis, values), min(1, axis.size - 1), axis.size - 1)
@@ -166,7 +175,15 @@ def _minima_around(diagram, importance, density):
     return np.concatenate([flatten(diagram.weights[cell], diagram.bias[cell]) for cell in cells])
 
 
-def diagram_of_models(weights, bias, *, importance, density, activation="relu", reduction="best"):
+def diagram_of_models(
+    weights: ArrayLike,
+    bias: ArrayLike,
+    *,
+    importance: ArrayLike,
+    density: ArrayLike,
+    activation: str = "relu",
+    reduction: str = "best",
+) -> PhaseDiagram:
     """Make a diagram of models trained elsewhere over a grid, as `trained_phase_diagram` makes of those it trains.
 
     It draws, and `validate_trained` holds it against every theory.
@@ -197,8 +214,8 @@ def diagram_of_models(weights, bias, *, importance, density, activation="relu", 
     if len(shape) != 3:
         raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {shape}")
     _, m, n = shape
-    weights, bias, importance, density = _checked(m, n, weights, bias, importance, density)
-    axes = [np.unique(x, return_inverse=True) for x in (density, importance)]
+    matrices, biases, importances, densities = _checked(m, n, weights, bias, importance, density)
+    axes = [np.unique(x, return_inverse=True) for x in (densities, importances)]
     sizes = [axis.size for axis, _ in axes]
     cell = axes[0][1].ravel() * sizes[1] + axes[1][1].ravel()
     counts = np.bincount(cell, minlength=sizes[0] * sizes[1])
@@ -210,7 +227,7 @@ def diagram_of_models(weights, bias, *, importance, density, activation="relu", 
     order = np.argsort(cell, kind="stable").reshape(*sizes, -1)
     options = {"n_seeds": int(counts[0]), "reduction": reduction, "seed": 0}
     axis = axes[1][0], axes[0][0]
-    models = evaluate_cells(m, *axis, activation, weights[order], bias[order], reduction, options)
+    models = evaluate_cells(m, *axis, activation, matrices[order], biases[order], reduction, options)
     return PhaseDiagram(n, m, activation, TRAINED, *axis, **diagram_fields(models))
 
 

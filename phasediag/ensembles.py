@@ -1,10 +1,12 @@
 """Many models trained elsewhere at once: what each of them is, and where it lies among the minima of its own expected loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import random_generator, real_number, whole_number
+from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
@@ -61,26 +63,26 @@ class Ensemble:
     lowest_phase: np.ndarray
 
     @property
-    def excess(self):
+    def excess(self) -> Floats:
         """How far each loss lies above that at the end of the descent, relative to the latter."""
         return np.maximum(self.loss / self.bottom - 1, 0.0)
 
     @property
-    def converged(self):
+    def converged(self) -> NDArray[np.bool_]:
         """Whether the excess is at most 1 %, of a descent that came to an end."""
         return (self.excess <= MOST_LEFT) & (self.bottom_gradient <= SETTLED)
 
     @property
-    def gap(self):
+    def gap(self) -> Floats:
         """By how much each loss exceeds that of the lowest minimum; NaN where it is not known."""
         return np.maximum(self.loss - self.lowest, 0.0)
 
     @property
-    def metastable(self):
+    def metastable(self) -> NDArray[np.bool_]:
         """Whether the descent ends above the lowest minimum; False where that is not known."""
         return self.bottom > self.lowest * (1 + SAME_LOSS)
 
-    def facts(self):
+    def facts(self) -> list[dict[str, object]]:
         """Return plain lists and numbers, one dict for each model; what is unknown is None."""
         rows = []
         for k, model in enumerate(self.models):
@@ -103,7 +105,7 @@ class Ensemble:
             )
         return rows
 
-    def text(self):
+    def text(self) -> str:
         """Return a table with a line for each model, and how many there are of each phase."""
         lines = [f"{'model':>5}  {'density':>9}  {'loss':>13}  {'above its':>9}  {'above the':>9}  phase"]
         lines.append(f"{'':>5}  {'':>9}  {'':>13}  {'basin':>9}  {'lowest':>9}")
@@ -120,8 +122,8 @@ class Ensemble:
         lines.append("")
         names, counts = np.unique(self.phase.astype(str), return_counts=True)
         lines += [f"{counts[k]:5d}  {names[k]}" for k in np.argsort(-counts, kind="stable")]
-        counts = f"{int(self.metastable.sum())} metastable, {int((~self.converged).sum())} not converged"
-        lines.append(f"{len(self.models):5d}  models; {counts}")
+        verdicts = f"{int(self.metastable.sum())} metastable, {int((~self.converged).sum())} not converged"
+        lines.append(f"{len(self.models):5d}  models; {verdicts}")
         return "\n".join(lines)
 
     def __repr__(self):
@@ -131,7 +133,16 @@ class Ensemble:
         )
 
 
-def inspect_many(models, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts=32, seed=0, progress=False):
+def inspect_many(
+    models: ToyModel | Sequence[ToyModel],
+    weights: ArrayLike,
+    bias: ArrayLike,
+    *,
+    tolerance: float = TRAINED_TOLERANCE,
+    n_starts: int = 32,
+    seed: Seed = 0,
+    progress: bool = False,
+) -> Ensemble:
     """Tell what many models' weights and biases are, as `inspect` does for one.
 
     Parameters
@@ -161,7 +172,7 @@ def inspect_many(models, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts
     n_starts = whole_number("n_starts", n_starts, 1)
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     one = isinstance(models, ToyModel)
-    models = (models,) if one else tuple(models)
+    models = (models,) if isinstance(models, ToyModel) else tuple(models)
     if not models or not all(isinstance(model, ToyModel) for model in models):
         raise ValueError(f"models must be a ToyModel or one for each model, got {models!r:.60}")
     weights, bias = models[0].check_parameters(weights, bias)
@@ -174,7 +185,7 @@ def inspect_many(models, weights, bias, *, tolerance=TRAINED_TOLERANCE, n_starts
     found |= {name: np.empty(len(weights), dtype=object) for name in ("phase", "bottom_phase", "lowest_phase")}
     found["feature_loss"] = np.empty(bias.shape)
     found["phase"][:] = [phase.name for phase in classify_many(weights, tolerance=tolerance)]
-    groups = {}
+    groups: dict[ToyModel, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(model, []).append(k)
     with progress_bar(len(weights), progress, "model", "inspecting") as advance:

@@ -1,6 +1,8 @@
 """Weights and biases from files that other programs wrote: what is read, and what it rests on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -50,7 +52,16 @@ class WeightFile:
     doubt: str | None
 
 
-def read_weights(path, *, weights_name=None, bias_name=None, bias=None, layout=None, index=None, tied=False):
+def read_weights(
+    path: str | PathLike[str],
+    *,
+    weights_name: str | None = None,
+    bias_name: str | None = None,
+    bias: str | None = None,
+    layout: str | None = None,
+    index: Sequence[int] | None = None,
+    tied: bool = False,
+) -> WeightFile:
     """Read the weights and biases of one model or of many.
 
     Parameters
@@ -108,14 +119,16 @@ def read_weights(path, *, weights_name=None, bias_name=None, bias=None, layout=N
     elif bias_name is not None:
         found_bias, other_scale = roles.real("bias", bias_name, arrays, path)
         said.append(f'bias "{bias_name}" {found_bias.shape}')
-    controls = _controls(arrays, kinds, path)
+    controls = _controls(arrays, kinds)
     activation = _activation(remarks, path)
     if layout is None:
         others = [values for values, _ in controls.values()]
         read, why = find_layout(weights, found_bias, others, path, held.format == "safetensors", activation == "linear")
     else:
         read, why = parse_layout(layout, weights.shape), f'axes are "{layout}", as said'
-    used = {weights_name, bias_name, scale, other_scale, *(name for _, name in controls.values())}
+    placed = {what: read.per_model(values) for what, (values, _) in controls.items()}
+    placed = {what: values for what, values in placed.items() if values is not None}
+    used = {weights_name, bias_name, scale, other_scale, *(controls[what][1] for what in placed)}
     unused = tuple(name for name in arrays if name not in used)
     same, doubt = _other_weights(read, weights, arrays, kinds, unused)
     notes = [why] if why else []
@@ -124,8 +137,7 @@ def read_weights(path, *, weights_name=None, bias_name=None, bias=None, layout=N
     parameters = [name for name in unused if kinds[name] != "training"]
     if parameters:
         notes.append("not read: " + ", ".join(parameters))
-    placed = {what: _placed(what, read, values, found_bias, path) for what, (values, _) in controls.items()}
-    notes += [f'{what} "{name}"' for what, (_, name) in controls.items()]
+    notes += [f'{what} "{controls[what][1]}"' for what in placed]
     if activation:
         notes.append(f"activation {activation}, the file says")
     parts = {
@@ -211,7 +223,7 @@ def _sound(what, name, arrays, path):
     return name
 
 
-def _controls(arrays, kinds, path):
+def _controls(arrays, kinds):
     """The file's importance and density, each with its name; of several or unreadable ones none."""
     found = {}
     for kind in ("importance", "density", "sparsity"):
@@ -221,19 +233,6 @@ def _controls(arrays, kinds, path):
             values = arrays[names[0]].astype(np.float64)
             found[what] = (1 - values if kind == "sparsity" else values), names[0]
     return found
-
-
-def _placed(what, read, values, bias, path):
-    """An importance or density of the file as one number for each feature of each model."""
-    placed = read.per_model(values) if what == "density" else read.per_feature(values)
-    if placed is None:
-        placed = read.per_model(values)
-    if placed is None:
-        raise ValueError(
-            f"{what} must have a number for each feature or each model: {str(path)!r} has one of shape {values.shape} beside "
-            f'weights of shape {read.shape}, axes "{read}"'
-        )
-    return placed
 
 
 def _activation(remarks, path):

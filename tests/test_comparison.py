@@ -50,7 +50,7 @@ def test_other_causes(exact):
 
 
 def test_a_diagram_of_models_is_that_of_their_training(exact):
-    """Models given one by one, in any order, make the diagram that their own training made; compare says what attribution says."""
+    """Models given one by one, in any order, make the diagram that their own training made."""
     own = trained_phase_diagram(
         3, 2, importance=IMPORTANCE, density=DENSITY, n_seeds=2, n_steps=300, reduction="best", n_threads=1
     )

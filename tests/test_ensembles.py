@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, inspect, inspect_many, train
-from phasediag.loss_conventions import loss_conventions, told
+from phasediag._commands.loss_conventions import loss_conventions, told
 
 MODELS = [ToyModel(2, [1, 1, 0.5], density) for density in (0.1, 0.1, 0.3, 0.1)]
 

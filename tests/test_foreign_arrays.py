@@ -76,6 +76,7 @@ class DynamicJaxprTracer(Foreign):
         raise TypeError("The numpy.ndarray conversion method __array__() was called on traced array")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("kind", [Jax, ByNumpy, NeedsGradient, OnDevice, Capsule, ByList])
 def test_arrays_of_other_packages_are_their_numbers(kind):
     """The same loss to the last bit, for arrays, for lists of them, and for single precision."""

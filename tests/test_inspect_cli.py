@@ -30,7 +30,7 @@ def test_what_a_person_reads(run, path):
     code, out, err = run("inspect", path, *POINT)
     found, lines = expected(), out.splitlines()
     assert code == 0 and err == ""
-    assert f'{path}: weights "W" (3, 2), bias "b" (3,); transposed' in lines[0] and "3 → 2 (relu)" in lines[1]
+    assert f'{path}: weights "W" (3, 2), bias "b" (3,); axes are "features hidden"' in lines[0] and "3 → 2 (relu)" in lines[1]
     assert f"phase     {found.phase.name}  (" in out and f"loss      {found.loss:.12g} ± " in out
     assert f"converged: {100 * found.excess:.3g} % above the bottom" in out and "that bottom is the global minimum" in out
     assert out.count("\nextra ") == 2

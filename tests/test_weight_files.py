@@ -349,6 +349,7 @@ WITHHELD = {  # arrays that may make it another model: (arrays, the ones that ar
 }
 
 
+@pytest.mark.quick("_reading")
 @pytest.mark.parametrize("name", READ_RIGHT)
 def test_what_is_read_is_what_was_meant(tmp_path, name):
     """Weights, bias and words; nothing is in doubt."""

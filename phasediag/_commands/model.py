@@ -153,9 +153,9 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     from .._arguments import real_number
     from ..ensembles import inspect_many
     from ..inspection import inspect as inspection_of
-    from ..loss_conventions import loss_conventions, told
     from ..weight_files import read_weights
     from . import inspection_printing as printed
+    from .loss_conventions import loss_conventions, told
     from .printing import print_json
 
     if their_loss is not None:

@@ -75,7 +75,7 @@ class Layout:
     def per_model(self, array):
         """As `per_feature`, but numbers that all features of a model share are spread over them as well."""
         whole = (*self.lead, self.n_features)
-        found = self.per_feature(array) if array.ndim != 1 or array.shape != self.lead else None
+        found = self.per_feature(array) if array.shape != self.lead or self.lead == (self.n_features,) else None
         if found is None and _squeezed(array.shape) in (_squeezed(self.lead), ()):
             found = np.broadcast_to(array.reshape(*self.lead, 1) if array.size > 1 else array.reshape(-1), whole)
         return found

@@ -23,10 +23,12 @@ TRAINING = {
     "grad",
     "gradient",
     "gradients",
-    "loss",
-    "losses",
+    "scheduler",
+    "lr",
 }
-TRAINING |= {"history", "step", "steps", "epoch", "epochs", "scheduler", "lr", "seed", "rng", "phase"}
+TRAINING |= {"loss", "losses", "history", "step", "steps", "epoch", "epochs", "seed", "rng", "phase", "dropout", "drop"}
+BY_HAND = 10
+"""Whole numbers up to this may have been typed as weights."""
 
 
 def words(name):
@@ -64,14 +66,15 @@ def first_layer(names):
 def real(what, name, arrays, path):
     """(the array of this name as floats, the name of the scale they were multiplied by or None).
 
-    Integers need a scale where they are quantized numbers: short ones, and those of a bias, unless all are −1, 0 or 1.
+    Integers need a scale where they are quantized numbers: short ones, and those of a bias, unless all are −1, 0 or 1, others
+    where some are too large to have been typed by hand.
     """
     array = arrays[name]
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{what} must be an array of real numbers, got one of type {array.dtype}")
     values = array.astype(np.float64)
-    whole = array.dtype.kind in "iu" and (what == "bias" or array.dtype.itemsize < 4)
-    if not whole or np.all(np.abs(values) <= 1):
+    typed = 1 if what == "bias" or array.dtype.itemsize < 4 else BY_HAND
+    if array.dtype.kind == "f" or np.all(np.abs(values) <= typed):
         return values, None
     near = [other for other in arrays if other != name and role(other, arrays[other]) == "scale"]
     own = [other for other in near if set(words(name)) <= set(words(other))] or near
