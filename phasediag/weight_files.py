@@ -127,6 +127,8 @@ def read_weights(
     else:
         read, why = parse_layout(layout, weights.shape), f'axes are "{layout}", as said'
     placed = {what: read.per_model(values) for what, (values, _) in controls.items()}
+    if "density" in controls and controls["density"][0].shape == read.lead == (read.n_features,):
+        placed["density"] = None  # of models or of features: nothing tells
     placed = {what: values for what, values in placed.items() if values is not None}
     used = {weights_name, bias_name, scale, other_scale, *(controls[what][1] for what in placed)}
     unused = tuple(name for name in arrays if name not in used)

@@ -12,21 +12,10 @@ DENSITY = {"density", "densities", "probability", "probabilities", "prob", "prob
 SPARSITY = {"sparsity", "sparsities"}
 SCALE = {"scale", "scales"}
 ZERO_POINT = {"zero", "zeropoint", "zp"}
-TRAINING = {
-    "optimizer",
-    "optimizers",
-    "optim",
-    "opt",
-    "exp",
-    "avg",
-    "momentum",
-    "grad",
-    "gradient",
-    "gradients",
-    "scheduler",
-    "lr",
-}
-TRAINING |= {"loss", "losses", "history", "step", "steps", "epoch", "epochs", "seed", "rng", "phase", "dropout", "drop"}
+TRAINING = set(
+    "optimizer optimizers optim opt exp avg momentum grad gradient gradients scheduler lr loss losses history step steps epoch "
+    "epochs seed rng phase dropout drop".split()
+)
 BY_HAND = 10
 """Whole numbers up to this may have been typed as weights."""
 
