@@ -14,7 +14,9 @@ MOST_PER_DIMENSION = 20
 """Without a bias, a matrix of more features than this for each hidden dimension may as well be many models of one dimension."""
 SAMPLES = 256
 MUCH_BETTER = 2.0
-"""A reading whose loss is lower by this factor is what was meant."""
+"""Of several readings the one whose loss is lower than the others' by this factor is what was meant."""
+BETTER = 1.3
+"""A reading of the memory of a transpose whose loss is lower by this factor is asked about."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def find_layout(weights, bias, others, path, scrambled, linear):
     if not fitting:
         raise ValueError(_why_none(weights, bias, path))
     misfits = [_misfit(layout, weights, bias, linear) for layout in fitting]
-    sensible = [layout for layout, misfit in zip(fitting, misfits, strict=True) if misfit < 1]
+    least = min(1.0, MUCH_BETTER * np.min(misfits))
+    sensible = [layout for layout, misfit in zip(fitting, misfits, strict=True) if np.min(misfit) < least]
     unsure = bias is None and weights.ndim == 2  # one wide matrix, or many models of one dimension
     if len(fitting) > 1 and (len(sensible) != 1 or unsure):
         *some, last = (layout.told() for layout in fitting)
@@ -131,7 +134,7 @@ def find_layout(weights, bias, others, path, scrambled, linear):
     before = _scrambled(weights, bias, linear, misfits[fitting.index(found)]) if scrambled else None
     if before is not None:
         raise ValueError(
-            f'layout must be given: {str(path)!r} reconstructs much better as "{before}" than as "{found}": a transposed NumPy '
+            f'layout must be given: {str(path)!r} reconstructs better as "{before}" than as "{found}": a transposed NumPy '
             "array's memory seems to be stored under its transposed shape, as safetensors 0.8.0 does"
         )
     words = [f'axes are "{found}"'] if found.axes != (HIDDEN, FEATURES) else []
@@ -170,8 +173,11 @@ def _scrambled(weights, bias, linear, misfit):
     for axes in dict.fromkeys(layout.axes for layout in _readings(before)):
         layout = Layout(axes, before, True)
         fits = 1 < layout.n_hidden < layout.n_features and (bias is None or layout.per_feature(bias) is not None)
-        if fits and _misfit(layout, weights, bias, linear) < min(1.0, misfit / MUCH_BETTER):
-            return layout
+        if fits:
+            other = _misfit(layout, weights, bias, linear)
+            k = np.argmin(other)
+            if other[k] < min(1.0, misfit[k] / BETTER):
+                return layout
     return None
 
 
@@ -203,7 +209,7 @@ def _without_repeats(layouts, weights):
 
 
 def _misfit(layout, weights, bias, linear):
-    """The loss of models read so relative to the best constant's, at the density at which it is least: below 1 if trained.
+    """The losses of models read so relative to the best constant's, at four densities: below 1 at some of them if trained.
 
     The median over at most 64 models, for inputs with about one active feature, and of density 0.1, 0.5 and 1.
     """
@@ -211,15 +217,15 @@ def _misfit(layout, weights, bias, linear):
     weights = weights.reshape(-1, *weights.shape[-2:])[:64].astype(float)
     n = layout.n_features
     bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:64].astype(float)
-    generator, least = np.random.default_rng(0), np.inf
+    generator, misfit = np.random.default_rng(0), []
     for density in (1 / n, 0.1, 0.5, 1.0):
         inputs = generator.uniform(size=(SAMPLES, n)) * (generator.uniform(size=(SAMPLES, n)) < density)
         with np.errstate(all="ignore"):
             outputs = np.swapaxes(weights, 1, 2) @ (weights @ inputs.T) + bias[..., None]
             outputs = outputs if linear else np.maximum(outputs, 0.0)
             loss = np.median(np.mean((outputs - inputs.T) ** 2, axis=(1, 2))) / np.mean(np.var(inputs, axis=0))
-        least = min(least, loss) if np.isfinite(loss) else least
-    return float(least)
+        misfit.append(loss if np.isfinite(loss) else np.inf)
+    return np.array(misfit)
 
 
 def _why_none(weights, bias, path):
