@@ -178,19 +178,29 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     return _phase(weights, tolerance)
 
 
-def classify_many(weights, *, tolerance=TOLERANCE):
+def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> list[Phase]:
     """Name the phase of each weight matrix of a stack; see `classify`.
 
     Parameters
     ----------
-    weights : ndarray, shape (n_models, n_hidden, n_features)
+    weights : array_like, shape (n_models, n_hidden, n_features)
     tolerance : float
+        In (0, 1).
 
     Returns
     -------
     list of Phase
+
+    Raises
+    ------
+    ValueError
+        When weights are one matrix or ``tolerance`` is outside its domain.
     """
-    return [_phase(matrix, tolerance) for matrix in weight_matrices(weights)]
+    weights = weight_matrices(weights)
+    if weights.ndim == 2:
+        raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
+    tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
+    return [_phase(matrix, tolerance) for matrix in weights]
 
 
 def phase_name(weights):

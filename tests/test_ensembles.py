@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, inspect, inspect_many, train
+from phasediag import ToyModel, classify_many, inspect, inspect_many, train
 from phasediag._commands.loss_conventions import loss_conventions, told
 
 MODELS = [ToyModel(2, [1, 1, 0.5], density) for density in (0.1, 0.1, 0.3, 0.1)]
@@ -91,3 +91,15 @@ def test_conventions_of_a_reported_loss():
     several = loss_conventions([ToyModel(1, [1, 1], 0.2)] * 3, np.repeat(losses, 3, axis=0))
     assert several["mean over features, sum over models"] == pytest.approx(0.09)
     assert several["sum over features, mean over models"] == pytest.approx(0.06)
+
+
+def test_phases_of_a_stack_are_asked_for_a_stack():
+    """One matrix, and a tolerance outside (0, 1), are refused."""
+    assert [phase.name for phase in classify_many([[[1.0, -1.0]], [[1.0, 1.0]]])] == [
+        "extra in antipodal pair",
+        "extra in aligned pair",
+    ]
+    with pytest.raises(ValueError, match=r"weights must have shape \(n_models, n_hidden, n_features\), got \(1, 2\)"):
+        classify_many([[1.0, -1.0]])
+    with pytest.raises(ValueError, match=r"tolerance must be in \(0, 1\), got 2.0"):
+        classify_many([[[1.0, -1.0]]], tolerance=2)
