@@ -9,10 +9,10 @@ from ._arguments import Floats, Seed, random_generator, real_number, whole_numbe
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
-from ._minimizing.search import equal_classes, settle_model, settled_minima
-from ._minimizing.stationary_points import SAME_LOSS, distinct, highest_output
+from ._minimizing.search import EFFORTS, search, settle_model
+from ._minimizing.stationary_points import SAME_LOSS, highest_output
 from ._progress import progress_bar
-from .minima import MOST_ENUMERATED, Minimum, as_minimum, is_lowest, minimum_at
+from .minima import MOST_ENUMERATED, Minimum, as_minima, as_minimum, is_lowest, minimum_at
 from .model import ToyModel
 from .order_parameters import order_parameters, upright
 from .phases import Phase, classify
@@ -217,10 +217,11 @@ def turned(weights: Floats, towards: Floats) -> Floats:
 def _among_minima(model, weights, bias, n_starts, seed, watch):
     """The Minimum at the bottom of the basin, by Newton's method, and all minima, it among them unless it is a plateau."""
     own = settle_model(model, flatten(weights, bias)[None], radius=RADIUS)[0]
-    others = settled_minima(model, n_starts, seed, watch)
-    found = distinct(others, model.n_hidden, equal_classes(model), first=own)
-    minima = {id(point): as_minimum(model, point, is_lowest(point, found)) for point in [own, *found]}
-    return minima[id(own)], tuple(minima[id(point)] for point in found)
+    found = search(model, n_starts, EFFORTS["normal"][1], seed, watch)
+    points = found.minima(model, first=own)
+    minima = as_minima(model, found, points)
+    nearest = [minimum for point, minimum in zip(points, minima, strict=True) if point is own]
+    return nearest[0] if nearest else as_minimum(model, own, is_lowest(own, points)), tuple(minima)
 
 
 def _alone(model, weights, bias, n_starts, seed, watch):

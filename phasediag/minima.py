@@ -1,12 +1,14 @@
 """Local minima of the exact expected loss over all weights and biases, at one point of control parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ._arguments import Floats, Seed, random_generator, whole_number
+import numpy as np
+
+from ._arguments import Floats, Seed, one_of, random_generator, whole_number
 from ._minimizing.flat import parts
-from ._minimizing.search import equal_classes, settled_minima, tied_minima, valley_dimension
-from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, distinct
+from ._minimizing.search import EFFORTS, search, tied_minima, valley_dimension
+from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
 from .order_parameters import order_parameters, upright
@@ -38,7 +40,12 @@ class Minimum:
         Each feature's own loss E (x_i − x'_i)², without its importance.
     feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
     is_global : bool
-        Whether no lower minimum was found; more than one can be the lowest.
+        Lowest found: whether no lower minimum was; more than one can be the lowest. It is no proof, see ``unseen``.
+    hits : int
+        How many descents of the search ended here; 0 where none was made.
+    unseen : float
+        Estimate (Good–Turing) of the probability that one more random start would end in a minimum that none has led to: the
+        share of random starts that led to a minimum of their own. NaN where there was no search.
     valley : int
         Dimension of the valley of equal loss, rotations apart, of which this is one point; 0 for a minimum of its own. (The
         linear model keeps any n_hidden-dimensional subspace of features of equal importance × variance.)
@@ -58,8 +65,10 @@ class Minimum:
     interference: Floats
     feature_dimensionality: Floats
     is_global: bool
+    hits: int = 0
+    unseen: float = np.nan
     valley: int = 0
-    tied: tuple = ()
+    tied: tuple[str, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -67,15 +76,19 @@ class Minimum:
         return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
 
 
-def minimize(model: ToyModel, *, n_starts: int = 32, seed: Seed = 0) -> list[Minimum]:
+def minimize(model: ToyModel, *, n_starts: int | None = None, effort: str = "normal", seed: Seed = 0) -> list[Minimum]:
     """Find the local minima of the expected loss over all weights and biases.
 
     Parameters
     ----------
     model : ToyModel
         With at most 10 features.
-    n_starts : int
-        Number of random starts, at least 1, beside the structured ones: the frozen configurations and perturbations of them.
+    n_starts : int, optional
+        The budget: number of random starts, at least 1, to which half as many at the best lengths of their number of features
+        are added, and moves of a round. By default that of the effort: 8, 32 or 96.
+    effort : {"quick", "normal", "thorough"}
+        How many rounds of moves in turn (features that change places, leave, enter or turn) may find nothing lower before the
+        search ends: 0, 1 or 4.
     seed : None, int or numpy.random.Generator
 
     Returns
@@ -91,9 +104,20 @@ def minimize(model: ToyModel, *, n_starts: int = 32, seed: Seed = 0) -> list[Min
 
     Notes
     -----
-    BFGS (scipy) on loss / Σ_i I_i E x_i² with the exact gradient leads to a basin; a trust-region Newton method on the
-    exact second derivatives polishes to a gradient of rounding size and leaves saddles downhill. Points at which an output
-    is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are dropped.
+    Descents begin at frozen configurations, at unions of polygons and spherical codes on orthogonal subspaces with every number
+    of features left out, each at its best lengths and biases, at random weights, and at the lowest minima with one feature, or
+    one dimension, less (above which no minimum may lie); then at moves of the lowest minima found. A trust-region Newton method
+    on the exact second derivatives of loss / Σ_i I_i E x_i² leads to a gradient of rounding size and leaves saddles downhill;
+    for 9 and 10 features BFGS along the gradient of the contour integral comes first, and the lowest ends go on.
+    Points at which an output is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are
+    dropped.
+
+    That a minimum is the lowest found is no proof that none is lower. ``unseen`` says how far the search is from having seen
+    every basin that random starts lead to.
+
+    References
+    ----------
+    Good 1953, "The population frequencies of species and the estimation of population parameters" (``unseen``; after Turing).
 
     Examples
     --------
@@ -108,10 +132,18 @@ def minimize(model: ToyModel, *, n_starts: int = 32, seed: Seed = 0) -> list[Min
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     if model.n_features > MOST_ENUMERATED:
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
-    n_starts = whole_number("n_starts", n_starts, 1)
-    settled = settled_minima(model, n_starts, random_generator(seed))
-    found = distinct(settled, model.n_hidden, equal_classes(model))
-    return [as_minimum(model, tied_minima(model, point)[0], is_lowest(point, found)) for point in found]
+    starts, rounds = EFFORTS[one_of("effort", effort, tuple(EFFORTS))]
+    n_starts = starts if n_starts is None else whole_number("n_starts", n_starts, 1)
+    found = search(model, n_starts, rounds, random_generator(seed))
+    return as_minima(model, found, [tied_minima(model, point)[0] for point in found.minima(model)])
+
+
+def as_minima(model, found, points):
+    """Return the Minimum at each of the distinct minima of a `Search`, a list of Settled, lowest first."""
+    hits = found.hits(model, points)
+    unseen = found.unseen(hits)
+    minima = [as_minimum(model, point, is_lowest(point, points)) for point in points]
+    return [replace(minimum, hits=int(count), unseen=unseen) for minimum, count in zip(minima, hits[:, 0], strict=True)]
 
 
 def is_lowest(point, found):

@@ -201,7 +201,7 @@ def test_minima_are_printed_and_drawn(run, tmp_path):
     path = tmp_path / "columns.svg"
     code, out, err = run(*point, "--output", path)
     assert code == 0 and "wrote" in err and path.read_bytes().startswith(SIGNATURES[".svg"])
-    assert "1. extra in triangle" in out and "loss 0.0939793067898 (stable)" in out and "metastable" in out
+    assert "1. extra in triangle" in out and "loss 0.0939793067898 (lowest found)" in out and "metastable" in out
     assert out.count("0.92146") >= 3 and out.count("0.24715") == 3
     code, out, _ = run(*point, "--json")
     minima = json.loads(out)

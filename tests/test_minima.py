@@ -221,6 +221,65 @@ def test_polygons_of_rare_features_have_chens_norm_and_bias(n, norm, bias):
     assert gaps[0] < 6e-4 and gaps[1] < 6e-5 + 6e-6  # the published digits are rounded
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "density", "phase", "loss"),
+    [
+        (7, 2, 0.01, "extra in heptagon", 0.0065509141),
+        (8, 2, 0.01, "extra in heptagon + not represented", 0.0098592475),
+        (7, 3, 0.01, "extra in capped octahedron", 0.0008150063),
+    ],
+)
+def test_rare_features_of_many_share_few_dimensions(n, m, density, phase, loss):
+    """Columns that start far too short fall into phases with fewer features: these are the lowest that any search has found."""
+    lowest = minimize(ToyModel(m, np.ones(n), density))[0]
+    assert lowest.phase.name == phase and lowest.loss == pytest.approx(loss, abs=1e-10)
+    if m == 2:
+        represented = lowest.feature_norm > 0
+        assert np.ptp(lowest.feature_norm[represented]) < 1e-8 and np.sum(represented) == 7
+        variance = density / 3 - density**2 / 4
+        assert lowest.loss <= (minimize(ToyModel(2, np.ones(7), density))[0].loss + (n - 7) * variance) * (1 + 1e-12)
+
+
+def test_features_of_unequal_importance_find_their_places():
+    """Sixty hexagons have different losses: whatever the random starts, moves of two features lead to the lowest."""
+    model = ToyModel(2, 0.9 ** np.arange(6), 0.01)
+    losses = [minimize(model, n_starts=n_starts, seed=seed)[0].loss for seed, n_starts in enumerate((32, 32, 16))]
+    assert np.ptp(losses) < 1e-12 * losses[0]
+    assert losses[0] == pytest.approx(0.0025715776, abs=1e-10)
+
+
+@pytest.mark.parametrize(("shape", "density"), [((4, 2), 0.05), ((5, 2), 0.02), ((5, 3), 0.3), ((6, 2), 0.2), ((6, 3), 0.02)])
+def test_the_least_loss_meets_the_necessary_conditions(shape, density):
+    """No feature is worth more than its variance, no dimension harms, and the least loss is concave in an importance."""
+    n, m = shape
+    importance = 0.8 ** np.arange(n)
+
+    def least(m, importance):
+        return minimize(ToyModel(m, importance, density), n_starts=8)[0].loss
+
+    loss, variance = least(m, importance), density / 3 - density**2 / 4
+    assert loss <= least(m - 1, importance) * (1 + 1e-12)
+    for i in range(n) if m < n - 1 else ():
+        assert loss <= (least(m, np.delete(importance, i)) + importance[i] * variance) * (1 + 1e-12)
+    low, high = (least(m, np.append(importance[:-1], factor * importance[-1])) for factor in (0.7, 1.3))
+    assert low <= loss <= high and loss >= (low + high) / 2 * (1 - 1e-12)
+
+
+def test_hits_are_counted_and_the_unseen_estimated():
+    """Where few basins are, all are seen many times; where sixty hexagons are, most random starts see one of their own."""
+    few, many = minimize(ToyModel(2, np.ones(3), 0.3)), minimize(ToyModel(2, 0.9 ** np.arange(6), 0.01))
+    assert few[0].unseen == 0 and few[0].hits > 20 and all(minimum.hits > 0 for minimum in [*few, *many])
+    assert many[0].unseen > 0.5 and all(minimum.unseen == many[0].unseen for minimum in many)
+
+
+def test_effort_bounds_the_search():
+    """A thorough search finds no less than a quick one, with more descents."""
+    model = ToyModel(2, np.ones(5), 0.05)
+    quick, thorough = (minimize(model, effort=effort) for effort in ("quick", "thorough"))
+    assert thorough[0].loss <= quick[0].loss * (1 + 1e-12)
+    assert sum(minimum.hits for minimum in thorough) > 4 * sum(minimum.hits for minimum in quick)
+
+
 def test_a_dropped_feature_has_its_variance_as_loss():
     """At density 0.9 and importance 0.2 the lowest minimum of 2→1 is W = [1, 0], b = [0, p/2], loss I σ², exactly."""
     found = minimize(ToyModel(1, [1.0, 0.2], 0.9))[0]
@@ -268,6 +327,7 @@ def test_a_descent_that_fails_leaves_the_others_alone():
         (dict(model=ToyModel(1, np.ones(11), 0.5)), "model must have at most 10 features, got 11"),
         (dict(n_starts=0), "n_starts must be a whole number ≥ 1, got 0"),
         (dict(n_starts=2.5), "n_starts must be a whole number ≥ 1, got 2.5"),
+        (dict(effort="great"), 'effort must be one of "quick", "normal", "thorough", got \'great\''),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -80,7 +80,7 @@ class Solver(Family):
     def search(self, u, n_starts):
         """The minima found at u from starts of their own, lowest first."""
         model = cell_model(self.n, self.m, *point(u), self.activation)
-        starts = starting_points(model, n_starts, np.random.default_rng(SEED))
+        starts, _ = starting_points(model, n_starts, np.random.default_rng(SEED))
         found, known = [], set()
         for frame in [self.all_free] if self.patterns is None else self.patterns:
             if frame.tobytes() not in known:

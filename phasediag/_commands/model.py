@@ -28,18 +28,19 @@ Examples
 @sizes_up_to("2 to 10")
 @point_options
 @activation_option
-@click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts, beside the structured ones.")
+@click.option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
+@click.option("--effort", type=Word("quick", "normal", "thorough"), default="normal", show_default=True, help="Of the search.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
 @click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
 @json_option
-def minimize(n_features, n_hidden, importance, density, activation, n_starts, seed, output, as_json):
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, output, as_json):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
     check_file("output", output, PICTURES)
     from ..minima import minimize as minima_of
     from . import printing
 
     model = _model(n_features, n_hidden, importance, density, activation)
-    minima = minima_of(model, n_starts=n_starts, seed=seed)
+    minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
     if as_json:
         printing.print_json([printing.minimum_facts(minimum) for minimum in minima])
     else:

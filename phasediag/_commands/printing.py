@@ -170,6 +170,7 @@ def minimum_facts(minimum):
     """A minimum as plain lists and numbers."""
     facts = {"phase": minimum.phase.name, "extra": minimum.phase.extra}
     facts |= {name: getattr(minimum, name) for name in ("loss", "is_global", "converged", "gradient_norm", "curvature")}
+    facts |= {"hits": minimum.hits, "unseen": minimum.unseen, "valley": minimum.valley, "tied": list(minimum.tied)}
     arrays = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
     return facts | {name: getattr(minimum, name).tolist() for name in arrays}
 
@@ -180,14 +181,17 @@ def print_minima(model, minima):
     density = ", ".join(f"{x:g}" for x in np.atleast_1d(model.density))
     click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
     plural = "minimum" if len(minima) == 1 else "minima"
-    click.echo(f"{len(minima)} local {plural}, lowest first")
+    unseen = f"; {100 * minima[0].unseen:.2g} % of further starts would find others (estimate)" if minima else ""
+    click.echo(f"{len(minima)} local {plural}, lowest first{unseen}")
     for k, minimum in enumerate(minima, start=1):
-        state = "stable" if minimum.is_global else f"metastable, {100 * (minimum.loss / minima[0].loss - 1):.4g} % higher"
+        state = "lowest found" if minimum.is_global else f"metastable, {100 * (minimum.loss / minima[0].loss - 1):.4g} % higher"
         if not minimum.converged:
             state += ", NOT CONVERGED"
         click.echo(f"\n{k}. {minimum.phase.name}")
+        if minimum.valley:
+            click.echo(f"   one of a valley of {minimum.valley} dimensions, in which tie: {', '.join(minimum.tied)}")
         click.echo(f"   loss {minimum.loss:.12g} ({state})")
-        click.echo(f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}")
+        click.echo(f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}, {minimum.hits} descents")
         rows = "".join(f"{f'W{row + 1}':>10}" for row in range(model.n_hidden))
         click.echo(f"   {'feature':<8}{rows}{'bias':>10}{'norm':>10}{'interf.':>10}{'own loss':>12}")
         for i in range(model.n_features):

@@ -5,7 +5,7 @@ import numpy as np
 
 def flatten(weights, bias):
     """Pack weights (…, n_hidden, n_features) and biases (…, n_features): shape (…, (n_hidden + 1) n_features)."""
-    return np.concatenate([weights.reshape(*weights.shape[:-2], -1), bias], axis=-1)
+    return np.concatenate([weights.reshape(*weights.shape[:-2], weights.shape[-2] * weights.shape[-1]), bias], axis=-1)
 
 
 def parts(x, n_hidden):

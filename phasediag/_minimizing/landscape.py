@@ -150,7 +150,7 @@ class Landscape:
         now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
         if now:
             generators = [stream(seed, *cell) for cell in now]
-            starts = [starting_points(self.model(cell), n_starts, one) for cell, one in zip(now, generators, strict=True)]
+            starts = [starting_points(self.model(cell), n_starts, one)[0] for cell, one in zip(now, generators, strict=True)]
         else:
             now = waiting[: max(_FEW_AT_ONCE // few, 1)]
             density = np.repeat(self.control(now)[1], few, axis=0)
@@ -189,7 +189,7 @@ class Landscape:
 
     def _lowest(self, cell):
         """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
-        starts = starting_points(self.model(cell), 1, stream(0, *cell))
+        starts, _ = starting_points(self.model(cell), 1, stream(0, *cell))
         settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
         return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)

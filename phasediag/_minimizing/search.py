@@ -1,45 +1,169 @@
-"""The search for the minima of one model: descents from many starts."""
+"""The search for the minima of one model: descents from many starts, then from moves of the lowest minima found."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..candidates import MOST_FEATURES
+from .._arguments import usable_processors
+from ..model import ToyModel
 from . import newton
+from .flat import flatten, parts
+from .moves import moves, shaken
+from .rough import descend_roughly, loss_only
 from .starts import configuration_starts, starting_points
-from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, invariants, settle
+from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle
 
-ALIKE = 1e-3
-"""Ends of descents are one up to this difference of their invariants, and its square of their losses."""
+EFFORTS = {"quick": (8, 0), "normal": (32, 1), "thorough": (96, 4)}
+"""Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
+
+MOST_NEWTON = 8
+"""Up to so many features descents use second derivatives from the start; beyond, from the bottom of a rough descent."""
+MOST_POLISHED, FEW_POLISHED = 12, 3
+"""Rough descents that end apart go on to the bottom, the lowest of them: from the starts, and in a round of moves."""
+SHAKES = 4
+"""In a round all parameters are shaken for every so many other moves."""
+ROUGHLY_THE_SAME = 1e-2
+"""Difference of invariants up to which rough ends are taken for one."""
+PARENTS = 4
+"""Moves start from so many of the lowest minima."""
+AT_ONCE = 8
+"""Points that a thread treats before it takes the next."""
 
 
-def settled_minima(model, n_starts, generator, watch=lambda: None):
-    """Where the descents from all starts of a model end: a list of Settled, not all of them minima or distinct.
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a search has found.
 
-    ``watch`` is called before every descent.
+    settled: list of Settled, one for each descent (rough ends that were taken for one: the same object). random: which of the
+    first of them began at random starts, which are independent draws, an array of bool.
     """
-    starts = starting_points(model, n_starts, generator)
-    store = newton.store(model.n_hidden, model.n_features)
-    points = np.array([_descend_with_scipy(model, start, store, watch) for start in starts])
-    if model.n_features > MOST_FEATURES:  # without frozen starts most descents end alike, and the curvature of each is dear
-        points = _unlike(model, points, store)
-    return settle_model(model, points)
+
+    settled: list
+    random: np.ndarray
+
+    @property
+    def distinct_ends(self):
+        """The ends as they are, none twice, a list of Settled."""
+        return list({id(one): one for one in self.settled}.values())
+
+    def minima(self, model, first=None):
+        """The distinct minima, lowest first, a list of Settled; ``first`` as in `distinct`."""
+        return distinct(self.distinct_ends, model.n_hidden, equal_classes(model), first=first)
+
+    def hits(self, model, minima):
+        """How many descents, and how many of those from random starts, ended in each minimum: shape (n_minima, 2)."""
+        classes, hits, known = equal_classes(model), np.zeros((len(minima), 2), int), {}
+        keys = [invariants(point.x, model.n_hidden, classes) for point in minima]
+        for number, end in enumerate(self.settled):
+            if id(end) not in known:
+                key = invariants(end.x, model.n_hidden, classes) if end.is_minimum else None
+                where = (k for k, one in enumerate(minima) if end.is_minimum and same_minimum(end, key, one, keys[k]))
+                known[id(end)] = next(where, None)
+            if known[id(end)] is not None:
+                hits[known[id(end)]] += 1, number < self.random.size and self.random[number]
+        return hits
+
+    def unseen(self, hits):
+        """The probability that one more random start ends where none has ended: the share of minima hit once.
+
+        References
+        ----------
+        Good 1953, "The population frequencies of species and the estimation of population parameters" (after Turing).
+        """
+        return float(np.sum(hits[:, 1] == 1) / max(hits[:, 1].sum(), 1))
 
 
-def _unlike(model, points, store):
-    """Those of the ends of descents (n_points, size) that are not, to the precision of these, the same as one before."""
-    control = model.n_hidden, model.importance, model.feature_density, model.is_relu
-    losses = [newton.evaluate(x, *control, 0, store) for x in points]
-    keys, kept = invariants(points, model.n_hidden, equal_classes(model)), []
+def search(model, n_starts, rounds, generator, watch=lambda: None):
+    """Search for the minima of a model: a `Search`.
+
+    Random starts, structured ones, the minima of the models with a feature or a dimension less; then rounds of moves from the
+    lowest minima, until ``rounds`` of them in turn have found nothing lower. ``watch`` is called again and again on the way.
+    """
+    starts, random = starting_points(model, n_starts, generator)
+    settled = descend(
+        model, np.array([*starts, *_of_smaller_models(model, rounds)]), MOST_POLISHED if rounds else FEW_POLISHED, watch
+    )
+    classes, tried, waiting = equal_classes(model), set(), rounds
+    while waiting > 0:
+        minima = distinct(Search(settled, random).distinct_ends, model.n_hidden, classes)
+        if not minima or not np.any(minima[0].x[: -model.n_features]):
+            break
+        near = np.concatenate([moves(model, point.x, classes, generator) for point in minima[:PARENTS]])
+        far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
+        found = descend(model, np.concatenate([far, _promising(model, near, tried, n_starts)]), FEW_POLISHED, watch)
+        lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
+        waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
+        settled += found
+    return Search(settled, random)
+
+
+def _promising(model, points, tried, count):
+    """The ``count`` lowest of flat points (n_points, size) that have not been tried; they are remembered."""
+    points = points[[x.tobytes() not in tried for x in points]]
+    lowest = points[np.argsort(loss_only(model, points), kind="stable")[:count]]
+    tried.update(x.tobytes() for x in lowest)
+    return lowest
+
+
+def _of_smaller_models(model, rounds):
+    """The lowest minima of models with one feature, or one dimension, less, as starts: no minimum may lie above them.
+
+    A list of flat points. One of the features of least importance × variance is left out, of as many kinds as there are rounds.
+    """
+    m, n, starts = model.n_hidden, model.n_features, []
+
+    def lowest(smaller):
+        """Weights and bias of the lowest minimum that a quick search of another model finds, in a list; or none."""
+        found = search(smaller, *EFFORTS["quick"], np.random.default_rng(n)).minima(smaller)[:1]
+        return [parts(point.x, smaller.n_hidden) for point in found]
+
+    worth = model.importance * model.feature_variance
+    for members in sorted(equal_classes(model), key=lambda members: worth[members[0]])[:rounds] if m < n - 1 else ():
+        kept = np.arange(n) != members[-1]
+        for part, its_bias in lowest(ToyModel(m, model.importance[kept], model.feature_density[kept], model.activation)):
+            weights, bias = np.zeros((m, n)), model.feature_density / 2
+            weights[:, kept], bias[kept] = part, its_bias
+            starts.append(flatten(weights, bias))
+    if m > 1 and rounds:
+        for part, bias in lowest(ToyModel(m - 1, model.importance, model.density, model.activation)):
+            starts.append(flatten(np.concatenate([part, np.zeros((1, n))]), bias))
+    return starts
+
+
+def descend(model, points, most, watch):
+    """Where descents from flat points (n_points, size) end: a list of Settled, in the same order.
+
+    Of rough descents, if any, at most ``most`` go on to the bottom.
+    """
+    if model.n_features <= MOST_NEWTON:
+        return settle_model(model, points, watch)
+    ends, losses, counts = descend_roughly(model, points, watch)
+    keys, kept = invariants(ends, model.n_hidden, equal_classes(model)), []
+    which = np.empty(len(ends), int)
     for k in np.argsort(losses, kind="stable"):
-        near = (j for j in reversed(kept) if losses[k] - losses[j] <= ALIKE**2 * losses[k])
-        if not any(np.max(np.abs(keys[k] - keys[j])) <= ALIKE for j in near):
+        near = (at for at, other in enumerate(kept) if np.max(np.abs(keys[k] - keys[other])) < ROUGHLY_THE_SAME)
+        which[k] = next(near, len(kept))
+        if which[k] == len(kept) < most:
             kept.append(k)
-    return points[sorted(kept)]
+    polished = settle_model(model, ends[kept], watch, radius=0.1)
+    polished = [replace(one, n_evaluations=one.n_evaluations + int(counts[which == k].sum())) for k, one in enumerate(polished)]
+    polished.append(replace(polished[-1], gradient_norm=np.inf))  # of those that are too high no more is known
+    return [polished[k] for k in which]
 
 
-def settle_model(model, points, **limits):
-    """As `settle`, of points (n_points, size) that share one model."""
-    control = (np.broadcast_to(part, (len(points), model.n_features)) for part in (model.importance, model.feature_density))
-    return settle(points, model.n_hidden, *control, relu=model.is_relu, **limits)
+def settle_model(model, points, watch=lambda: None, **limits):
+    """As `settle`, of points (n_points, size) that share one model, over threads where they are worth it."""
+
+    def part(rows):
+        watch()
+        control = (np.broadcast_to(one, (len(rows), model.n_features)) for one in (model.importance, model.feature_density))
+        return settle(rows, model.n_hidden, *control, relu=model.is_relu, **limits)
+
+    if model.n_features < 6 or len(points) <= AT_ONCE or usable_processors() == 1:
+        return part(points)
+    with ThreadPoolExecutor(usable_processors()) as pool:
+        return [one for ends in pool.map(part, np.array_split(points, -(-len(points) // AT_ONCE))) for one in ends]
 
 
 def tied_minima(model, point):
@@ -69,16 +193,3 @@ def equal_classes(model):
     """The features that can be exchanged: those of equal importance and density, a tuple of tuples of int."""
     keys = list(zip(model.importance, model.feature_density, strict=True))
     return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
-
-
-def _descend_with_scipy(model, start, store, watch):
-    """The end of a BFGS descent from flat parameters, shape (size,)."""
-    from scipy.optimize import minimize as scipy_minimize
-
-    watch()
-
-    def scaled(x):
-        loss = newton.evaluate(x, model.n_hidden, model.importance, model.feature_density, model.is_relu, 1, store)
-        return loss, newton.gradient_of(store).copy()
-
-    return scipy_minimize(scaled, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}).x

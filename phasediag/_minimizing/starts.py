@@ -1,20 +1,92 @@
 """Where descents to minima begin: flat parameters."""
 
+from functools import lru_cache
+
 import numpy as np
 
+from .._loss.evaluation import evaluate_rows
 from ..candidates import MOST_FEATURES, configurations
+from .codes import code, spread, unions
 from .flat import flatten
+
+LENGTHS, BIASES = np.linspace(0.7, 1.7, 11), np.linspace(-1.0, 0.1, 12)
+"""Of the columns of a code, among which the best are its own: 1 and 0 are among them."""
+MOST_PERTURBED = 5
+"""Up to so many features all frozen configurations are starts; beyond, their unions at other lengths are."""
+MOST_UNIONS = 16
+"""Starts that are unions of codes."""
+SPREADS = 0, 20
+"""Steps by which random directions are moved apart."""
+
+
+@lru_cache(maxsize=4096)
+def scaled_code(n_points, n_dimensions, density):
+    """The best common length and bias of the columns of a code, and the loss of each of its features, of importance 1."""
+    if n_points == 1:
+        return 1.0, 0.0, 0.0
+    weights = LENGTHS[:, None, None, None] * code(n_points, n_dimensions)
+    weights = np.broadcast_to(weights, (LENGTHS.size, BIASES.size, n_dimensions, n_points))
+    bias = np.broadcast_to(BIASES[:, None], (*weights.shape[:2], n_points))
+    losses = evaluate_rows(weights, bias, np.ones(n_points), np.full(n_points, density), True, "auto", 0)[0].mean(axis=-1)
+    i, j = np.unravel_index(np.argmin(losses), losses.shape)
+    return float(LENGTHS[i]), float(BIASES[j]), float(losses[i, j])
+
+
+def union_starts(model, count):
+    """The most promising unions of codes on orthogonal subspaces, flat, at most ``count``: each at its best lengths and biases.
+
+    The most important features get the least crowded subspaces, the least important are left out.
+    """
+    m, n, density = model.n_hidden, model.n_features, float(model.feature_density.mean())
+    worth = model.importance * model.feature_variance
+    order, found = np.argsort(-worth, kind="stable"), []
+    for union in unions(n, m):
+        weights, bias, row, at = np.zeros((m, n)), model.feature_density / 2, 0, 0
+        loss = 0.0
+        for k, d in union:
+            members = order[at : at + k]
+            length, common, each = scaled_code(k, d, density)
+            weights[row : row + d, members], bias[members] = length * code(k, d), common
+            loss, row, at = loss + each * model.importance[members].sum(), row + d, at + k
+        found.append((loss + worth[order[at:]].sum(), flatten(weights, bias)))
+    return [start for _, start in sorted(found, key=lambda one: one[0])[:count]]
+
+
+def spread_starts(model, n_starts, generator):
+    """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_starts, size)."""
+    m, n, density = model.n_hidden, model.n_features, float(model.feature_density.mean())
+    starts = np.empty((n_starts, m * n + n))
+    counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
+    rank = np.argsort(-np.log(model.importance * model.feature_variance) - generator.gumbel(size=(n_starts, n)), axis=1)
+    directions = generator.normal(size=(n_starts, m, n))
+    scales = generator.uniform(0.85, 1.15, size=n_starts)
+    for count, n_steps in set(zip(counts.tolist(), steps.tolist(), strict=True)):
+        rows = np.flatnonzero((counts == count) & (steps == n_steps))
+        length, common, _ = scaled_code(count, m, density)
+        for row, columns in zip(rows, spread(directions[rows, :, :count], n_steps), strict=True):
+            weights, bias = np.zeros((m, n)), model.feature_density / 2
+            weights[:, rank[row, :count]], bias[rank[row, :count]] = length * scales[row] * columns, common
+            starts[row] = flatten(weights, bias)
+    return starts
 
 
 def starting_points(model, n_starts, generator):
-    """Return flat starts, shape (n, size): frozen configurations, perturbations of them, and random weights."""
+    """Return flat starts, shape (n, size), and which of them are random, shape (n,).
+
+    The frozen configurations and perturbations of them; random weights, and half as many random directions at their best
+    lengths; the most promising unions of codes.
+    """
     m, n, starts = model.n_hidden, model.n_features, []
-    for start in configuration_starts(model, generator):
+    for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or not model.is_relu else ():
         starts.append(start)
         for size in (0.03, 0.3):
             starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
-    starts += [random_starts(m, model.feature_density[None], generator)[0] for _ in range(n_starts)]
-    return np.array(starts)
+    random = [random_starts(m, model.feature_density[None], generator)[0] for _ in range(n_starts)]
+    unions = []
+    if model.is_relu:
+        random += list(spread_starts(model, -(-n_starts // 2), generator))
+        unions = union_starts(model, MOST_UNIONS)
+    return np.array([*starts, *random, *unions]), np.repeat([False, True, False], [len(starts), len(random), len(unions)])
 
 
 def random_starts(n_hidden, density, generator):

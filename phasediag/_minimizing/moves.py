@@ -1,0 +1,48 @@
+"""Moves from minima to where lower ones may be: features that change places, leave, enter or turn."""
+
+from itertools import combinations
+
+import numpy as np
+
+from .flat import flatten, parts
+
+TURNS = 4
+"""Random directions tried for each feature that turns or enters."""
+SHAKEN = 0.3
+"""Standard deviation of what is added to the weights by a shake; a third of it is added to the biases."""
+
+
+def moves(model, x, classes, generator):
+    """All moves of one feature or of a pair from a minimum, flat parameters x (size,): shape (n_moves, size).
+
+    Two features change places, unless they can be exchanged anyway; a feature leaves, enters or turns to random directions.
+    """
+    weights, bias = parts(x, model.n_hidden)
+    norm, mean = np.linalg.norm(weights, axis=0), model.feature_density / 2
+    inside = norm > 1e-6
+    same = {pair for members in classes for pair in combinations(members, 2)}
+    found = []
+
+    def add(which, columns, biases):
+        found.append(x.copy())
+        new_weights, new_bias = parts(found[-1], model.n_hidden)
+        new_weights[:, which], new_bias[which] = columns, biases
+
+    for i, j in combinations(range(model.n_features), 2):
+        if (i, j) not in same and (inside[i] or inside[j]):
+            add([i, j], weights[:, [j, i]], np.where(inside[[j, i]], bias[[j, i]], mean[[i, j]]))
+    directions = generator.normal(size=(model.n_features, TURNS, model.n_hidden))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    for i in range(model.n_features):
+        if inside[i]:
+            add(i, 0.0, mean[i])
+        for direction in directions[i]:
+            add(i, (norm[i] if inside[i] else norm[inside].mean()) * direction, bias[i] if inside[i] else bias[inside].min())
+    return np.array(found)
+
+
+def shaken(model, x, count, generator):
+    """A minimum, flat parameters (size,), after random changes of all parameters: shape (count, size)."""
+    m, n = model.n_hidden, model.n_features
+    weights, bias = generator.normal(size=(count, m, n)), generator.normal(size=(count, n)) / 3
+    return x + SHAKEN * flatten(weights, bias)

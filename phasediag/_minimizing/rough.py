@@ -1,0 +1,84 @@
+"""Descents of many points at once along the gradient alone, where second derivatives cost more than all steps (BFGS in numpy)."""
+
+import numpy as np
+
+from .._loss.evaluation import evaluate_rows
+from .flat import flatten, parts
+
+TOLERANCE = 1e-7
+"""Of the loss by contour integration."""
+LONGEST = 0.5
+"""No step is longer."""
+ENOUGH = 1e-12
+"""A step of less decrease than this part of the loss is the last."""
+
+
+def loss_and_gradient(model, x):
+    """Scaled losses (B,) and gradients (B, size) of flat parameters (B, size); by enumeration where contours decline."""
+    weights, bias = parts(x, model.n_hidden)
+    control = model.importance, model.feature_density, model.is_relu
+    losses, by_weights, by_bias, *_ = evaluate_rows(weights, bias, *control, "contour", 1, tolerance=TOLERANCE, strict=False)
+    declined = np.isnan(losses).any(axis=1)
+    if declined.any():
+        again = evaluate_rows(weights[declined], bias[declined], *control, "enumeration", 1)
+        losses[declined], by_weights[declined], by_bias[declined] = again[:3]
+    return losses @ model.importance / model.loss_scale, flatten(by_weights, by_bias) / model.loss_scale
+
+
+def loss_only(model, x):
+    """Scaled losses (B,) of flat parameters (B, size)."""
+    losses = evaluate_rows(*parts(x, model.n_hidden), model.importance, model.feature_density, model.is_relu, "auto", 0)[0]
+    return losses @ model.importance / model.loss_scale
+
+
+def descend_roughly(model, points, watch, tolerance=1e-5, max_steps=300):
+    """Where descents from flat points (B, size) have come when no gradient entry exceeds the tolerance.
+
+    Returns these points, their scaled losses (B,), and evaluations (B,). ``watch`` is called before every step.
+    """
+    x = np.array(points)
+    size, n_evaluations = x.shape[1], np.ones(len(x), int)
+    loss, gradient = loss_and_gradient(model, x)
+    inverse = np.repeat(np.eye(size)[None], len(x), axis=0)
+    active = np.flatnonzero(np.abs(gradient).max(axis=1) > tolerance)
+    for step in range(max_steps):
+        watch()
+        if not active.size:
+            break
+        direction = -np.einsum("bij,bj->bi", inverse[active], gradient[active])
+        slope = np.einsum("bi,bi->b", direction, gradient[active])
+        direction[slope >= 0] = -gradient[active][slope >= 0]
+        direction *= np.minimum(1.0, LONGEST / np.linalg.norm(direction, axis=1))[:, None]
+        slope = np.einsum("bi,bi->b", direction, gradient[active])
+        length, waiting = np.ones(active.size), np.arange(active.size)
+        new, new_loss, new_gradient = x[active].copy(), loss[active].copy(), gradient[active].copy()
+        for _halving in range(12):
+            trial = x[active[waiting]] + length[waiting, None] * direction[waiting]
+            trial_loss, trial_gradient = loss_and_gradient(model, trial)
+            n_evaluations[active[waiting]] += 1
+            good = trial_loss <= loss[active[waiting]] + 1e-4 * length[waiting] * slope[waiting]
+            done = waiting[good]
+            new[done], new_loss[done], new_gradient[done] = trial[good], trial_loss[good], trial_gradient[good]
+            rise = np.maximum(trial_loss - loss[active[waiting]] - length[waiting] * slope[waiting], 1e-300)
+            shorter = np.clip(-slope[waiting] * length[waiting] / (2 * rise), 0.1, 0.5)
+            length[waiting] *= shorter
+            waiting = waiting[~good]
+            if not waiting.size:
+                break
+        s, y = new - x[active], new_gradient - gradient[active]
+        gained = loss[active] - new_loss
+        x[active], loss[active], gradient[active] = new, new_loss, new_gradient
+        sy = np.einsum("bi,bi->b", s, y)
+        curved = sy > 1e-12
+        rows, s, y, sy = active[curved], s[curved], y[curved], sy[curved]
+        if step == 0 and rows.size:  # the scale of the second derivatives
+            inverse[rows] *= (sy / np.einsum("bi,bi->b", y, y))[:, None, None]
+        hy = np.einsum("bij,bj->bi", inverse[rows], y)
+        factor = (1 + np.einsum("bi,bi->b", y, hy) / sy) / sy
+        outer = hy[:, :, None] * s[:, None]
+        inverse[rows] += (
+            factor[:, None, None] * s[:, :, None] * s[:, None] - (outer + np.swapaxes(outer, 1, 2)) / sy[:, None, None]
+        )
+        going = (np.abs(gradient[active]).max(axis=1) > tolerance) & (gained > ENOUGH * loss[active])
+        active = active[going]
+    return x, loss, n_evaluations
