@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
 from ._arguments import Floats
+from ._display import Result
 from .attribution import same_phase
 from .diagram import PhaseDiagram
 
 
-@dataclass(frozen=True, eq=False)
-class Agreement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Agreement(Result):
     """The phases of trained models beside those of a theory, on one grid.
 
     Attributes

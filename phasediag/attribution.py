@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import Floats, thread_count
+from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .model import cell_controls
@@ -27,8 +28,8 @@ AT_ONCE = 256
 """Descents that a thread takes at a time."""
 
 
-@dataclass(frozen=True, eq=False)
-class Attribution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribution(Result):
     """Every trained model of a diagram beside the exact minima; grids have axes (density, importance, seed).
 
     Attributes

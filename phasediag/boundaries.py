@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from ._display import Result
+
 _STRAIGHT = 1e-10
 """Along a curve a coordinate that changes by less (relative) between two points does not vary."""
 
 
-class _Curve:
+class _Curve(Result):
     """What boundaries and spinodals share: points along a curve, in order."""
 
     importance: np.ndarray
@@ -36,7 +38,7 @@ class _Curve:
         return facts | {name: getattr(self, name).tolist() for name in ("importance", "density")}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PhaseBoundary(_Curve):
     """A curve in the plane of control parameters across which the lowest minimum changes.
 
@@ -94,7 +96,7 @@ class PhaseBoundary(_Curve):
         return facts | super().facts()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spinodal(_Curve):
     """The limit beyond which a phase of a first-order boundary is no longer a minimum.
 
@@ -127,8 +129,8 @@ class Spinodal(_Curve):
         return {"phases": [self.phase], "boundaries": [*self.boundaries]} | super().facts()
 
 
-@dataclass(frozen=True)
-class TriplePoint:
+@dataclass(frozen=True, repr=False)
+class TriplePoint(Result):
     """A point at which three (or more) minima have the same lowest loss.
 
     Attributes

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ._display import Result
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 
 POINTS = "importance", "density", "latent_loss"
@@ -12,8 +13,8 @@ COLUMNS = "kind", "index", "phases", "order", "point", *POINTS, "end", "closed",
 """Columns of a table of curves by points; ``POINTS`` vary along a curve."""
 
 
-@dataclass(frozen=True, eq=False)
-class Curves:
+@dataclass(frozen=True, eq=False, repr=False)
+class Curves(Result):
     """The curves and points of a diagram that have been computed: plain data, which the diagram keeps and saves.
 
     Attributes

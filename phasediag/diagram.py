@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Seed, as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays
+from ._display import Drawn
 from ._minimizing.search_state import SearchState
 from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
@@ -29,8 +30,8 @@ MOST_IMPORTANCE = 1e9
 """Beyond this importance, or below its inverse, the lesser features are lost in the rounding of the loss that is minimized."""
 
 
-@dataclass(frozen=True, eq=False)
-class PhaseDiagram:
+@dataclass(frozen=True, eq=False, repr=False)
+class PhaseDiagram(Drawn):
     """The phases of a toy model over a grid of control parameters.
 
     Grids have axes (density, importance).
@@ -94,6 +95,12 @@ class PhaseDiagram:
     minima_cell: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     trained: TrainedModels | None = None
     seed: int | None = None
+    _figure = "diagram_figure"
+
+    def _shown(self):
+        """What a notebook shows: with the curves that have been computed."""
+        from_cells = self.curves is None
+        return self._drawing(self, curves=not from_cells, spinodals=not from_cells and self.curves.has_spinodals)
 
     def boundaries(self, *, progress: bool = False) -> list[PhaseBoundary]:
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.

@@ -5,11 +5,11 @@ the functions that compose whole figures, those of diagrams first compute the cu
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ._drawing.columns import draw_columns, draw_columns_on_diagram
 from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from ._drawing.inspection import inspection_figure
+from ._drawing.page import Figure
 from ._drawing.regions import whole
 from ._drawing.sheets import draw_loss_sheets
 from ._drawing.sphere import draw_directions, draw_products, thomson_figure
@@ -69,7 +69,7 @@ def draw_configuration(configuration, ax):
     return image
 
 
-def diagram_figure(diagram, *, look="phase", spinodals=True):
+def diagram_figure(diagram, *, look="phase", curves=True, spinodals=True):
     """Compose a figure of one phase diagram with its legend or colour key, and the curves of a theory's diagram.
 
     Parameters
@@ -77,21 +77,24 @@ def diagram_figure(diagram, *, look="phase", spinodals=True):
     diagram : PhaseDiagram
         Its boundaries, and its spinodals if they are to be drawn, are computed unless it has them.
     look : {"phase", "norm-interference"}
+    curves : bool
+        Without them the diagram is drawn cell by cell, and nothing is computed.
     spinodals : bool
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    _compute_curves([diagram], spinodals=spinodals)
+    if curves:
+        _compute_curves([diagram], spinodals=spinodals)
     if look == "phase":
         height = 2.2 + 0.36 * len(phase_handles([diagram])) + 0.2 * len(STYLES)
         figure = Figure(figsize=(8.9, max(4.6, height)), layout="constrained")
-        draw_phase_diagram(diagram, figure.subplots(), look=look, spinodals=spinodals)
+        draw_phase_diagram(diagram, figure.subplots(), look=look, curves=curves, spinodals=spinodals)
         return figure
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     panel, key = figure.subplots(1, 2, width_ratios=(3, 1))
-    artists = draw_phase_diagram(diagram, panel, look=look, spinodals=spinodals)
+    artists = draw_phase_diagram(diagram, panel, look=look, curves=curves, spinodals=spinodals)
     draw_colour_key(key)
     _legend_below(figure, style_handles([artists]), 2)
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
+from ._display import Drawn
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
@@ -26,8 +27,8 @@ SETTLED = 1e-3
 """A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
 
 
-@dataclass(frozen=True, eq=False)
-class Inspection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Inspection(Drawn):
     """One model's parameters, what they do, and where they lie among the minima of the expected loss.
 
     Attributes
@@ -77,6 +78,7 @@ class Inspection:
     nearest: Minimum
     distance: float
     minima: tuple[Minimum, ...] | None
+    _figure = "inspection_figure"
 
     @property
     def excess(self) -> float:

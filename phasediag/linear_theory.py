@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import Floats, one_of
+from ._display import Result
 from .model import ToyModel
 
 
-@dataclass(frozen=True, eq=False)
-class LinearMinimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearMinimum(Result):
     """The global minimum of the expected loss of a linear model.
 
     Attributes

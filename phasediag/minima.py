@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from ._arguments import Floats, Seed, one_of, random_generator, whole_number
+from ._display import Result
 from ._minimizing.flat import parts
 from ._minimizing.search import EFFORTS, search, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
@@ -17,8 +18,8 @@ from .phases import Phase, classify
 MOST_ENUMERATED = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Minimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Minimum(Result):
     """A local minimum of the expected loss.
 
     Attributes

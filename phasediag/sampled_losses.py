@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from ._arguments import Floats
+from ._display import Result
 from .candidates import configurations
 from .loss import expected_loss
 from .model import cell_model
@@ -22,8 +23,8 @@ LEAST_P_VALUE = 1e-3
 """Exact and sampled losses contradict each other when right values would look as bad as they do with less probability."""
 
 
-@dataclass(frozen=True, eq=False)
-class SamplingTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class SamplingTest(Result):
     """Exact expected losses beside means over independent samples; one entry for each comparison.
 
     Attributes

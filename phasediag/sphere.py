@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, one_of, random_generator, real_array, real_number, whole_number
+from ._display import Result
 from .order_parameters import upright
 
 ENERGIES = ("linear", "relu", "coulomb")
@@ -18,8 +19,8 @@ NUDGE = 1e-3
 """Each minimum is descended to once more from this far away: saddles are left that way."""
 
 
-@dataclass(frozen=True, eq=False)
-class SphereConfiguration:
+@dataclass(frozen=True, eq=False, repr=False)
+class SphereConfiguration(Result):
     """A local minimum of an energy of points on a sphere.
 
     Attributes

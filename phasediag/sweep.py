@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from ._arguments import Floats, Seed, as_seed, density_array
+from ._display import Drawn
 from .loss import expected_loss
 from .model import ToyModel
 from .order_parameters import dimensions_per_feature, feature_dimensionality, feature_norm, interference
@@ -22,8 +23,8 @@ LOSS_TOLERANCE = 1e-6
 """Relative error allowed in the losses that decide which model is best: much less than what models differ by."""
 
 
-@dataclass(frozen=True, eq=False)
-class DensitySweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class DensitySweep(Drawn):
     """The best trained model at each density; ``sweep_density(n_hidden, importance, density, **options)`` repeats it.
 
     Attributes
@@ -55,6 +56,7 @@ class DensitySweep:
     weights: Floats
     bias: Floats
     losses: Floats
+    _figure = "geometry_figure"
 
     @property
     def loss(self) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats
+from ._display import Result
 from ._loss.evaluation import evaluate_rows
 from .loss import expected_loss
 from .model import ToyModel
@@ -14,8 +15,8 @@ from .model import ToyModel
 MOST_FEATURES = 12
 
 
-@dataclass(frozen=True, eq=False)
-class LossTerms:
+@dataclass(frozen=True, eq=False, repr=False)
+class LossTerms(Result):
     """Parts of the expected loss of one model, or of many over leading axes.
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import Floats, one_of
+from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
@@ -32,8 +33,8 @@ REDUCTIONS = ("paper", "best")
 GRIDS = ("weights", "bias", "loss", "gradient_norm", "feature_norm", "interference", "phase", "extra", "kept")
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedModels:
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainedModels(Result):
     """Every model that was trained for a diagram; grids have axes (density, importance, seed).
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, real_array, real_number, thread_count, whole_number
+from ._display import Result
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
 from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
@@ -24,8 +25,8 @@ N_RECORDED = 17
 LARGEST_START, LARGEST_IMPORTANCE = 1e6, 1e15
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingRun:
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingRun(Result):
     """Trained models and what made them; ``train(run.model, **run.options)`` repeats the run bit for bit.
 
     Attributes

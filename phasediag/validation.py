@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from ._arguments import Seed, stream, whole_number
+from ._display import Drawn
 from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
@@ -21,8 +22,8 @@ from .trained_models import TRAINED
 SAMPLES = 1  # what a seed is used for, beside the training itself
 
 
-@dataclass(frozen=True, eq=False)
-class Validation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Validation(Drawn):
     """What `validate` found.
 
     Attributes
@@ -41,6 +42,7 @@ class Validation:
     tests: tuple[SamplingTest, ...]
     agreements: dict[str, Agreement]
     attribution: Attribution
+    _figure = "validation_figure"
 
     @cached_property
     def p_value(self) -> float:

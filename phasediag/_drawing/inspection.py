@@ -1,9 +1,8 @@
 """Drawing of an Inspection: the columns of W of the given weights beside those of the minima they are near or miss."""
 
-from matplotlib.figure import Figure
-
 from ..inspection import turned
 from .columns import draw_columns
+from .page import Figure
 
 MOST_UPRIGHT = 16
 """Of more features the numbers below a matrix of products are turned."""

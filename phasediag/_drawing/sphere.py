@@ -2,10 +2,10 @@
 
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from .._arguments import real_array
+from .page import Figure
 
 # Rows: to the right, up, towards the eye.
 _VIEW = np.linalg.svd([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91], [0.57, 0.71, 0.40]])

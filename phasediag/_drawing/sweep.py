@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from .._arguments import real_array
 from ..order_parameters import feature_norm, interference
 from .diagram import plain_ticks
+from .page import Figure
 
 PLATEAUS = {
     "1 dedicated": 1,

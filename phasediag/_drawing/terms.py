@@ -1,7 +1,8 @@
 """Drawings of the parts of a loss."""
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from .page import Figure
 
 PARTS = {
     "benefit": ("benefit: what the feature itself loses", "#0072B2", None),

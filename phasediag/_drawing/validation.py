@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..attribution import CAUSES
 from ..colours import CAUSE_COLOURS
 from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, paper_axes, phase_handles
+from .page import Figure
 from .regions import cell_edges, whole
 
 LEAST_EXCESS = 1e-6

@@ -1,0 +1,97 @@
+"""How results show themselves: a repr of a few lines, all that they hold as text, and a table with a picture in notebooks."""
+
+from base64 import b64encode
+from dataclasses import fields
+from html import escape
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+
+_MOST = 8
+"""An array with more entries is told by its shape, and its ends where it is a list of numbers."""
+
+
+class Result:
+    """What results share; their classes are dataclasses without a repr of their own."""
+
+    def __repr__(self) -> str:
+        """The class and the fields, arrays and other results in short."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self._rows())})"
+
+    def text(self) -> str:
+        """Return what the result holds, a line for each field; large arrays in short."""
+        rows = self._rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join([type(self).__name__, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+    def _rows(self):
+        """The name of every field that is shown and its value in short, a list of (str, str)."""
+        return [(part.name, _short(getattr(self, part.name))) for part in fields(self) if part.repr]
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
+        return f"<table><caption>{type(self).__name__}</caption>{cells}</table>"
+
+
+class Drawn(Result):
+    """A result with a figure of its own: a function of `phasediag.figures`, found by its name when it is asked for.
+
+    Drawings stand above results, so that no result imports them.
+    """
+
+    _figure: ClassVar[str]
+
+    def plot(self) -> Any:
+        """Return the figure of this result, which notebooks show; ``savefig`` writes it.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return self._drawing(self)
+
+    @property
+    def _drawing(self):
+        """The function that makes the figure."""
+        return getattr(import_module(f"{__package__}.figures"), self._figure)
+
+    def _repr_html_(self) -> str:
+        """The figure above the table."""
+        picture = b64encode(self._shown()._repr_png_()).decode()
+        return f'<img alt="{escape(type(self).__name__)}" src="data:image/png;base64,{picture}">{super()._repr_html_()}'
+
+    def _shown(self):
+        """The figure that a notebook shows: one that is quickly made."""
+        return self.plot()
+
+
+def _short(value):
+    """A value in a few words."""
+    if isinstance(value, np.ndarray):
+        return _array(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, tuple | list) and len(value) > _MOST:
+        return f"<{len(value)} items>"
+    if isinstance(value, tuple) and any(isinstance(one, Result) for one in value):
+        return f"<{len(value)} {type(value[0]).__name__}>"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_short, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_short(one)}' for key, one in value.items())}}}"
+    if isinstance(value, Result):
+        return f"<{type(value).__name__}>"
+    return str(value)
+
+
+def _array(value):
+    """An array in a few words: its entries where they are few, otherwise its shape, and the ends of a list of numbers."""
+    numbers = value.dtype.kind in "if"
+    if value.size <= _MOST:
+        return str(_short(value.tolist()) if value.ndim else _short(value[()]))
+    shape = " × ".join(map(str, value.shape))
+    return f"<{shape}: {value[0]:.6g} … {value[-1]:.6g}>" if value.ndim == 1 and numbers else f"<{shape}>"

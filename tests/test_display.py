@@ -1,0 +1,74 @@
+"""Results show themselves: a short repr, their fields as text, a picture in notebooks."""
+
+from base64 import b64encode
+
+import matplotlib
+import numpy as np
+import pytest
+
+import phasediag
+from phasediag import ToyModel, inspect, loss_terms, minimize, phase_diagram, sweep_density, train, trained_phase_diagram
+from phasediag._display import Drawn, Result
+from phasediag.figures import diagram_figure
+
+pytestmark = pytest.mark.quick
+MODEL = ToyModel(1, [1.0, 0.5], 0.3)
+AXES = {"importance": np.geomspace(0.2, 5, 12), "density": np.geomspace(0.1, 1, 10)}
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture(scope="module")
+def results():
+    """One result of every kind that is quickly made, by the name of its class."""
+    frozen = phase_diagram(2, 1, theory="frozen", **AXES)
+    trained = trained_phase_diagram(2, 1, importance=[0.5, 2.0], density=[0.3, 1.0], n_seeds=2, n_steps=5, batch_size=16)
+    found = inspect(MODEL, [[1.0, -0.9]], [0.0, 0.0])
+    sweep = sweep_density(1, [1.0, 1.0], [0.3, 1.0], n_models=2, n_steps=5)
+    run = train(MODEL, n_models=40, n_steps=5, seed=0)
+    several = (frozen, frozen.boundaries()[0], frozen.triple_points()[0], trained, trained.trained, found, sweep, run)
+    return {
+        type(one).__name__: one for one in (*several, minimize(MODEL, seed=0)[0], loss_terms(MODEL, [[1.0, -0.9]], [0.0, 0.0]))
+    }
+
+
+def test_reprs_are_a_few_lines(results):
+    """No result prints its grids; each names its class and its fields."""
+    for name, result in results.items():
+        text = repr(result)
+        assert text.startswith(f"{name}(") and len(text) < 1500 and "\n" not in text
+
+
+def test_texts_have_a_line_for_each_field(results):
+    """What a result holds is told by name, scalars to six digits, large arrays by their shape."""
+    assert "  loss                    0.0217424\n" in results["Minimum"].text()
+    lines = phase_diagram(2, 1, theory="frozen", **AXES).text().splitlines()
+    assert "  phase           <10 × 12>" in lines and "  density         <10: 0.1 … 1>" in lines
+    assert "  weights           <40 × 1 × 2>" in results["TrainingRun"].text().splitlines()
+
+
+def test_every_result_shows_itself():
+    """The dataclasses that public functions return are results; models, phases and formulas are short by themselves."""
+    plain = {"ToyModel", "Configuration", "ClosedForm", "Cluster", "Phase", "FrozenBoundary", "FrozenTriplePoint", "WeightFile"}
+    for name in phasediag.__all__:
+        one = getattr(phasediag, name)
+        if isinstance(one, type) and name not in plain:
+            assert issubclass(one, Result), name
+
+
+def test_pictures_in_notebooks(results):
+    """A figure is a picture of its own; a diagram shows one that computes nothing, above a table of its fields."""
+    diagram = phase_diagram(2, 1, theory="frozen", **AXES)
+    html = diagram._repr_html_()
+    assert diagram.curves is None
+    assert b64encode(PNG).decode()[:7] in html and "<th>n_hidden</th><td>1</td>" in html
+    assert "<img" not in results["Minimum"]._repr_html_()
+    for name in ("PhaseDiagram", "Inspection", "DensitySweep"):
+        assert isinstance(results[name], Drawn) and results[name].plot()._repr_png_().startswith(PNG)
+    assert diagram.plot()._repr_png_() == diagram_figure(diagram)._repr_png_()
+    assert "<img" in diagram._repr_html_()  # with its curves
+
+
+def test_show_says_that_there_is_no_window(results):
+    """Without an interactive backend ``show`` warns, as matplotlib's own figures do."""
+    with matplotlib.rc_context({"backend": "agg"}), pytest.warns(UserWarning, match="non-interactive"):
+        results["Inspection"].plot().show()
