@@ -69,8 +69,8 @@ def _between_cells(diagram):
 
 
 def _distance(points, curve):
-    """Distance of each point, shape (n, 2), from the polyline through the rows of ``curve``."""
-    start, step = curve[:-1], np.diff(curve, axis=0)
+    """Distance of each point, shape (n, 2), from the polyline through the rows of ``curve``, which can be a single one."""
+    start, step = curve, np.diff(curve, axis=0, append=curve[-1:])
     offset = points[:, None] - start
     length = np.maximum((step**2).sum(axis=1), np.finfo(float).tiny)
     along = np.clip((offset * step).sum(axis=2) / length, 0, 1)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, density_array, one_of, positive_array, real_number
+from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
@@ -23,8 +24,8 @@ NEIGHBOURS = 4
 """Cells of the diagram around a model whose minima are followed to the model's own importance and density."""
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
     """Models beside a diagram of the global theory; arrays have shape (n_models,).
 
     Attributes

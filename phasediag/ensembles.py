@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
+from ._display import Result
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
@@ -20,8 +21,8 @@ from .phases import classify_many
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
 
 
-@dataclass(frozen=True, eq=False)
-class Ensemble:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ensemble(Result):
     """Many models' parameters, what they do, and where they lie among the minima of their expected losses.
 
     Attributes

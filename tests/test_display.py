@@ -2,9 +2,9 @@
 
 from base64 import b64encode
 
-import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import phasediag
 from phasediag import ToyModel, inspect, loss_terms, minimize, phase_diagram, sweep_density, train, trained_phase_diagram
@@ -68,7 +68,10 @@ def test_pictures_in_notebooks(results):
     assert "<img" in diagram._repr_html_()  # with its curves
 
 
-def test_show_says_that_there_is_no_window(results):
-    """Without an interactive backend ``show`` warns, as matplotlib's own figures do."""
-    with matplotlib.rc_context({"backend": "agg"}), pytest.warns(UserWarning, match="non-interactive"):
+def test_show_says_that_there_is_no_window(results, monkeypatch):
+    """Without an interactive backend ``show`` warns where there is a screen, as matplotlib's own figures do."""
+    pyplot.switch_backend("agg")
+    monkeypatch.setenv("DISPLAY", ":0")
+    with pytest.warns(UserWarning, match="non-interactive"):
         results["Inspection"].plot().show()
+    pyplot.close("all")
