@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, minimize, phase_diagram
+from phasediag import ToyModel, expected_loss_and_gradient, minimize, phase_diagram
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -48,3 +48,24 @@ def test_one_minimum_ends_on_every_spinodal(spinodals):
             assert abs(count(points[i] - across) - count(points[i] + across)) == 1, points[i]
             checked += 1
     assert checked > 15
+
+
+def test_a_triangle_ceases_where_its_two_ordinary_features_tell_each_other_apart():
+    """Of 3→2: one limit from edge to edge; on it the loss, by differences of its gradient, is flat in one more direction."""
+    found = phase_diagram(3, 2, importance=np.geomspace(0.72, 0.9, 4), density=np.geomspace(0.5, 0.56, 4))
+    (limit,) = (spinodal for spinodal in found.spinodals() if spinodal.phase == "extra in triangle")
+    assert limit.density[0] == pytest.approx(0.5, rel=1e-14) and limit.importance[-1] == pytest.approx(0.72, rel=1e-14)
+    assert limit.importance.size > 30
+    for k in (10, 25, 40):
+        model = ToyModel(2, [1.0, 1.0, limit.importance[k]], limit.density[k])
+
+        def gradient(x, model=model):
+            _, by_weights, by_bias = expected_loss_and_gradient(model, x[:6].reshape(2, 3), x[6:])
+            return np.concatenate([by_weights.ravel(), by_bias])
+
+        x = limit.minima[k]
+        second = np.array([(gradient(x + step) - gradient(x - step)) / 2e-5 for step in 1e-5 * np.eye(9)])
+        curvatures, directions = np.linalg.eigh((second + second.T) / 2)
+        assert np.max(np.abs(curvatures[:2])) < 1e-7 < 1e-4 < curvatures[2]  # along the rotation, too
+        norms = [np.linalg.norm((x + 1e-3 * directions @ way)[:6].reshape(2, 3)[:, :2], axis=0) for way in np.eye(9)[:2]]
+        assert np.ptp(np.linalg.norm(x[:6].reshape(2, 3)[:, :2], axis=0)) < 1e-6 < 1e-5 < max(np.ptp(norm) for norm in norms)

@@ -1,4 +1,4 @@
-"""Curves on which a minimum ceases, whatever lies lower: at a fold, or at the limit of its symmetry."""
+"""Curves on which a minimum ceases, whatever lies lower: at a fold, or at the limit of a symmetry."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .continuation import inward_difference
 from .curves import Curve, StabilityLimit
-from .stability import breaking_curvature
+from .stability import NO_THIRD, breaking_curvature
 from .states import MOVED, State, far
 
 THIRD_STEP = 1e-6
@@ -32,6 +32,31 @@ class SymmetryLimit(StabilityLimit):
     def rival(self, u):
         """Either "order changes" where it turns the other way, or None."""
         return "order changes" if np.sign(self.turning(u)) == -self._sense else None
+
+
+class ExchangeLimit(Curve):
+    """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart."""
+
+    def __init__(self, state):
+        super().__init__([state])
+
+    def takes_in(self, own):
+        """Whether its state is softest along parameters that move."""
+        return np.linalg.norm(own.softest[1][own.free]) > 0.99
+
+    def solve(self, u):
+        """The state at u, or None; it is stationary on both sides of the curve."""
+        state = self.solver.stationary(self.states[0], u)
+        return [state] if state.converged and far(state, self.states[0]) < MOVED else None
+
+    def value(self, u):
+        """Its lowest curvature."""
+        solved = self.solve(u)
+        return np.nan if solved is None else solved[0].curvature
+
+    def exists(self, u):
+        """Whether nothing else is softer."""
+        return self.value(u) > -1e-8
 
 
 class _Extreme(NamedTuple):
@@ -62,8 +87,9 @@ class Fold(Curve):
         self._at, self._solved, self._bend = None, None, 0.0
 
     def takes_in(self, own):
-        """Whether its state is softest along parameters that move, none that symmetry keeps at zero."""
-        return np.linalg.norm(self.direction) > 0.99
+        """Whether its state is softest along parameters that move, and not both ways alike."""
+        moves = np.linalg.norm(self.direction) > 0.99
+        return moves and abs(self.direction @ self._bend_along(own.x, self.direction, own.u)) > NO_THIRD
 
     def value(self, u):
         """The extreme slope."""
@@ -98,6 +124,12 @@ class Fold(Curve):
         gradient, hessian = self.solver.pinned(x, u)
         return gradient[self.moving], hessian[np.ix_(self.moving, self.moving)]
 
+    def _bend_along(self, x, null, u):
+        """Derivative of the second derivatives along a direction, times it, shape (n_moving,)."""
+        aside = np.zeros_like(x)
+        aside[self.moving] = THIRD_STEP * null
+        return (self._derivatives(x + aside, u)[1] - self._derivatives(x - aside, u)[1]) @ null / (2 * THIRD_STEP)
+
     def _solve(self, u):
         """The _Extreme at u, or None; remembered for the last u."""
         if self._at is None or not np.array_equal(self._at, u):
@@ -128,10 +160,7 @@ class Fold(Curve):
             except np.linalg.LinAlgError:
                 return None
             aside, null, curvature = both[:size, 0], both[:size, 1], -both[size, 1]
-            forward, backward = x.copy(), x.copy()
-            forward[self.moving] += THIRD_STEP * null
-            backward[self.moving] -= THIRD_STEP * null
-            bend = (self._derivatives(forward, u)[1] - self._derivatives(backward, u)[1]) @ null / (2 * THIRD_STEP)
+            bend = self._bend_along(x, null, u)
             third = float(null @ bend)
             along = -(curvature + aside @ bend) / third if third else np.inf
             if not abs(along) < 0.5:

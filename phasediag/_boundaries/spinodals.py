@@ -9,7 +9,7 @@ from ..boundaries import Spinodal
 from .continuation import correct, crossing, distance, passes
 from .curves import Coexistence
 from .equilibria import Solver
-from .folds import Fold, SymmetryLimit
+from .folds import ExchangeLimit, Fold, SymmetryLimit
 from .followed import Followed
 from .junctions import cusp
 from .states import far
@@ -57,7 +57,7 @@ def spinodals(curves):
                         found.append((limit, boundary.phases[side], limit.along(heading), [index]))
                     elif index not in known[-1]:
                         known[-1].append(index)
-                if single:
+                if len(single) > 1 or (single and not np.all(solver.box.wide)):  # one point is no curve
                     points = sorted((limit.trail[0] for limit in single), key=lambda point: point[0] @ heading)
                     found.append((None, boundary.phases[side], points, [index]))
     return [_spinodal(*one) for _, *one in found]
@@ -211,7 +211,7 @@ def _ceases(u, across, own, apart):
 def _solved(own, here, reach):
     """The point within a few times ``reach`` where a minimum meets a saddle, or becomes symmetric, with its curve; or None."""
     symmetric = own.solver.symmetrized(own, here)
-    curves = [Fold(own)] + ([] if symmetric is None or not symmetric.held else [SymmetryLimit(symmetric)])
+    curves = [Fold(own), ExchangeLimit(own)] + ([] if symmetric is None or not symmetric.held else [SymmetryLimit(symmetric)])
     for curve in curves:
         exact = correct(curve, here, own.solver.box.wide) if curve.takes_in(own) else None
         if exact is not None and np.linalg.norm(exact - here) < 4 * reach and curve.exists(exact):
