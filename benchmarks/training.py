@@ -28,6 +28,7 @@ from numba import njit
 from scipy.stats import ks_2samp
 
 from phasediag import ToyModel, expected_loss, train
+from phasediag._compiling.jit import pointer
 from phasediag._compiling.vectors import fma, load, store
 
 SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
@@ -88,7 +89,8 @@ def start(model, n_models, seed):
 
 
 @njit(nogil=True)
-def _fused(a, n):
+def _fused(array, n):
+    a = pointer(array)
     x, y = load(a, 0), load(a, 16)
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = x
     for _ in range(n):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
-from numba.extending import intrinsic
 from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient
-from phasediag._compiling.vectors import WORDS, load, lookup_ir, pointer, store, vector
+from phasediag._compiling.jit import pointer
+from phasediag._compiling.vectors import emitted, load, store, vector
 from phasediag._training.cells import LANES, MOST_ACTIVE, MOST_LEVELS, ROUND, geometry, n_levels, n_moments
 from phasediag._training.patterns import Patterns
 
@@ -185,18 +185,14 @@ def test_the_mean_gradient_of_sorted_minibatches_is_the_exact_one(n, m, density,
         assert np.abs(error).max() < 5
 
 
-@intrinsic
-def _lookup(typing, table, places):
-    def emit(context, builder, sig, args):
-        words = builder.load(pointer(context, builder, sig.args[1], args[1], to=WORDS), align=4)
-        return lookup_ir(context, builder, args[0], words)
-
-    return vector(table, places), emit
+@emitted(vector)
+def _lookup(b, table, places):
+    return b.lookup(table, b.row(places))
 
 
 @njit
 def _look_up(table, places, out):
-    store(out, 0, _lookup(load(table, 0), places))
+    store(pointer(out), 0, _lookup(load(pointer(table), 0), pointer(places)))
 
 
 def test_lanes_are_looked_up():

@@ -177,6 +177,21 @@ def _stamp(module):
     return hashlib.sha256("\0".join(map(_source, sorted(known))).encode()).digest() if known else None
 
 
+def viewer(kind):
+    """Return what kernels call for a value of a pointer's ``kind`` that points to an address."""
+
+    @intrinsic
+    def view(typing_context, place):
+        return kind(types.int64), lambda context, builder, signature, values: builder.inttoptr(
+            values[0], context.get_value_type(kind)
+        )
+
+    return view
+
+
+doubles, integers = viewer(DOUBLES), viewer(INTEGERS)
+
+
 def elementwise(function, n_arguments):
     """Compile a scalar function of float64 numbers, made at run time, to a universal function; IEEE division."""
     inner = numba.njit(error_model="numpy", nogil=True)(function)
@@ -253,33 +268,3 @@ def zeros(typing_context, count):
 def addresses(*entries):
     """The addresses of arrays, whole numbers as they are: an int64 array, from which kernels take them by `doubles`."""
     return np.array([x if isinstance(x, int) else x.ctypes.data for x in entries], np.int64)
-
-
-@intrinsic
-def doubles(typing_context, place):
-    """Inside a kernel: a C pointer to the doubles at an address."""
-    return DOUBLES(types.int64), lambda context, builder, signature, values: _to_pointer(context, builder, DOUBLES, values)
-
-
-@intrinsic
-def integers(typing_context, place):
-    """Inside a kernel: a C pointer to the whole numbers at an address."""
-    return INTEGERS(types.int64), lambda context, builder, signature, values: _to_pointer(context, builder, INTEGERS, values)
-
-
-def _to_pointer(context, builder, kind, values):
-    """The address in ``values`` as a pointer of a numba type."""
-    return builder.inttoptr(values[0], context.get_value_type(kind))
-
-
-@intrinsic
-def call_foreign(typing_context, function_address, arguments):
-    """Inside a kernel: call the C function at an address, which returns nothing, with a tuple of addresses."""
-
-    def code(context, builder, signature, values):
-        function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(arguments))
-        unpacked = [builder.extract_value(values[1], i) for i in range(len(arguments))]
-        builder.call(builder.inttoptr(values[0], function_type.as_pointer()), unpacked)
-        return context.get_dummy_value()
-
-    return types.none(types.int64, arguments), code

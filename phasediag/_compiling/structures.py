@@ -4,8 +4,9 @@ A kernel takes the address of a structure instead of arrays, each of which is se
 """
 
 import numpy as np
-from numba import from_dtype, types
-from numba.extending import intrinsic
+from numba import from_dtype
+
+from .jit import viewer
 
 
 def layout(names, *floats):
@@ -14,16 +15,7 @@ def layout(names, *floats):
     Inside a kernel ``view(address)`` gives what has these names as attributes.
     """
     dtype = np.dtype([(name, np.int64) for name in names.split()] + [(name, np.float32) for name in floats])
-    kind = from_dtype(dtype)
-
-    @intrinsic
-    def view(typing, address):
-        def emit(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(kind))
-
-        return kind(types.int64), emit
-
-    return dtype, view
+    return dtype, viewer(from_dtype(dtype))
 
 
 class Structure:

@@ -8,7 +8,8 @@ every run.
 
 import operator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, update_wrapper
+from inspect import Signature
 
 import numpy as np
 from llvmlite import ir
@@ -18,12 +19,13 @@ from numba.core.ccallback import CFunc
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from .jit import Policy, keep
+from .jit import Policy, keep, viewer
 
 LANES = 16
 NUMBER, VECTOR = 4, 4 * LANES  # bytes of a float32 or a word, and of sixteen
 FLOAT, WORD, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, WORDS, FLAGS = (ir.VectorType(kind, LANES) for kind in (FLOAT, WORD, ir.IntType(1)))
+floats, words = viewer(types.CPointer(types.float32)), viewer(types.CPointer(types.uint32))
 
 
 def aligned(size, dtype=np.float32):
@@ -52,172 +54,186 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, FLOATS)
 
 
-# Emission: what the bodies of intrinsics are written with.
+class Builder(ir.IRBuilder):
+    """What emits the code of kernels: LLVM's builder, with vectors of sixteen numbers or words, and loops.
 
+    Addresses are pointers to single entries; offsets count entries and are known numbers or values of 64 bits.
+    """
 
-def pointer(context, builder, kind, array, offset=None, to=FLOAT):
-    """Emit the address of entry ``offset`` of a one-dimensional array or C pointer, as a pointer to ``to``."""
-    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
-    if offset is not None:
-        data = builder.gep(data, [offset])
-    return builder.bitcast(data, to.as_pointer())
+    def __init__(self, context, builder):
+        """Go on where numba's own builder stands."""
+        super().__init__(builder.block)
+        self.context = context
 
+    def at(self, address, *offsets):
+        """Emit an address some entries further on."""
+        for offset in offsets:
+            address = self.gep(address, [LONG(offset) if isinstance(offset, int) else offset])
+        return address
 
-def at(builder, address, *offsets):
-    """Emit an address some entries further on."""
-    for offset in offsets:
-        address = builder.gep(address, [offset])
-    return address
+    def entry(self, address, *offsets):
+        """Emit the load of one entry."""
+        return self.load(self.at(address, *offsets))
 
+    def row(self, address, *offsets):
+        """Emit the load of the vector that begins at an address."""
+        address = self.at(address, *offsets)
+        return self.load(self.bitcast(address, ir.VectorType(address.type.pointee, LANES).as_pointer()), align=4)
 
-def load_ir(builder, address):
-    """Emit the load of a vector from the address of its first lane."""
-    return builder.load(builder.bitcast(address, FLOATS.as_pointer()), align=4)
+    def put(self, value, address, *offsets):
+        """Emit the store of a vector to the address where it begins."""
+        self.store(value, self.bitcast(self.at(address, *offsets), value.type.as_pointer()), align=4)
 
+    def splat(self, value, count=LANES):
+        """Emit a vector whose lanes all hold a scalar."""
+        one = self.insert_element(ir.Constant(ir.VectorType(value.type, count), ir.Undefined), value, WORD(0))
+        return self.shuffle_vector(one, one, constant(0, ir.VectorType(WORD, count)))
 
-def store_ir(builder, value, address):
-    """Emit the store of a vector to the address of its first lane."""
-    builder.store(value, builder.bitcast(address, FLOATS.as_pointer()), align=4)
+    def spread(self, address, *offsets):
+        """Emit a vector whose lanes all hold the entry at an address."""
+        return self.splat(self.entry(address, *offsets))
 
+    def apply(self, name, *vectors, to=None):
+        """Emit a call of an LLVM intrinsic on vectors of float32 or of words."""
+        kind = ir.FunctionType(to or vectors[0].type, [one.type for one in vectors])
+        name = f"llvm.{name}.v{LANES}{'f' if vectors[0].type == FLOATS else 'i'}32"
+        return self.call(cgutils.get_or_insert_function(self.module, kind, name), vectors)
 
-def splat_ir(builder, value, to=FLOATS):
-    """Emit a vector whose lanes all hold the scalar ``value``."""
-    one = builder.insert_element(ir.Constant(to, ir.Undefined), value, ir.Constant(WORD, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(WORDS, [0] * LANES))
+    def fma(self, a, b, c):
+        """Emit a b + c, rounded once."""
+        return self.apply("fma", a, b, c)
+
+    def where(self, a, relation, b, then=None, otherwise=None):
+        """Emit ``then`` in the lanes where a relation of real vectors holds, else ``otherwise``: by default a and b."""
+        return self.select(self.fcmp_ordered(relation, a, b), then or a, otherwise or b)
+
+    def lookup(self, table, places):
+        """Emit the vector whose lanes hold those lanes of ``table`` that a vector of words names."""
+        features = self.context.codegen().magic_tuple()[2].split(",")  # of the processor
+        if "+avx512f" in features:
+            kind = ir.FunctionType(FLOATS, [FLOATS, WORDS])
+            permute = cgutils.get_or_insert_function(self.module, kind, "llvm.x86.avx512.permvar.sf.512")
+            return self.call(permute, [table, places])
+        if "+avx2" in features:  # halves of the table, for halves of the lanes
+            half, half_words = ir.VectorType(FLOAT, LANES // 2), ir.VectorType(WORD, LANES // 2)
+            kind = ir.FunctionType(half, [half, half_words])
+            permute = cgutils.get_or_insert_function(self.module, kind, "llvm.x86.avx2.permps")
+            low, high = (ir.Constant(half_words, list(range(start, start + LANES // 2))) for start in (0, LANES // 2))
+            found = []
+            for lanes in (low, high):
+                index = self.shuffle_vector(places, places, lanes)
+                pair = [self.call(permute, [self.shuffle_vector(table, table, part), index]) for part in (low, high)]
+                upper = self.icmp_signed(">=", index, ir.Constant(half_words, [LANES // 2] * (LANES // 2)))
+                found.append(self.select(upper, pair[1], pair[0]))
+            return self.shuffle_vector(*found, ir.Constant(WORDS, list(range(LANES))))
+        found = ir.Constant(FLOATS, ir.Undefined)
+        for lane in range(LANES):
+            value = self.extract_element(table, self.extract_element(places, WORD(lane)))
+            found = self.insert_element(found, value, WORD(lane))
+        return found
+
+    def variables(self, values):
+        """Emit variables that start with the given vectors; the compiler keeps them in registers."""
+        made = [cgutils.alloca_once(self, value.type) for value in values]
+        for variable, value in zip(made, values, strict=True):
+            self.store(value, variable)
+        return made
+
+    @contextmanager
+    def held(self, *rows):
+        """Give variables that start with the vectors at rows of addresses and are written back there in the end."""
+        made = [self.variables([self.row(place) for place in row]) for row in rows]
+        yield made
+        for own, row in zip(made, rows, strict=True):
+            for variable, place in zip(own, row, strict=True):
+                self.put(self.load(variable), place)
+
+    @contextmanager
+    def range(self, stop, start=None):
+        """Emit a loop over whole numbers, which it gives."""
+        with cgutils.for_range(self, stop, start) as loop:
+            yield loop.index
+
+    def choose(self, value, cases, emit):
+        """Emit ``emit(case)`` for whichever case ``value`` equals."""
+        done = self.append_basic_block("done")
+        choice = self.switch(value, done)
+        for case in cases:
+            block = self.append_basic_block("case")
+            choice.add_case(value.type(case), block)
+            self.position_at_end(block)
+            emit(case)
+            self.branch(done)
+        self.position_at_end(done)
 
 
 def constant(value, to=FLOATS):
-    """Return a vector constant with equal lanes."""
-    return ir.Constant(to, [value] * LANES)
+    """Return a number as a constant, by default of a vector type: then with equal lanes."""
+    return ir.Constant(to, [value] * to.count if isinstance(to, ir.VectorType) else value)
 
 
-def call_ir(builder, name, *args):
-    """Emit a call of an LLVM intrinsic on vectors of float32."""
-    kind = ir.FunctionType(FLOATS, [arg.type for arg in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), args)
+def emitted(result=types.void, known=0):
+    """Make what kernels call of a function that emits its code, and returns the value of type ``result`` if there is one.
+
+    The function takes a `Builder`, the values of the first ``known`` arguments, which kernels give as constants, and LLVM's
+    values of the others.
+    """
+
+    def decorate(function):
+        def typed(typing, *kinds):
+            def emit(context, builder, sig, args):
+                own = Builder(context, builder)
+                value = function(own, *(kind.literal_value for kind in sig.args[:known]), *args[known:])
+                builder.position_at_end(own.block)
+                return context.get_dummy_value() if value is None else value
+
+            return result(*kinds), emit
+
+        typed.__signature__ = Signature.from_callable(function)
+        return intrinsic(prefer_literal=known > 0)(update_wrapper(typed, function))
+
+    return decorate
 
 
-def call_words_ir(builder, name, words, to=WORDS):
-    """Emit a call of an LLVM intrinsic on a vector of words."""
-    kind = ir.FunctionType(to, [WORDS])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}i32"), [words])
+# What kernels call.
 
 
-def lookup_ir(context, builder, table, places):
-    """Emit the vector whose lanes hold those lanes of ``table`` that a vector of words names."""
-    features = context.codegen().magic_tuple()[2].split(",")
-    if "+avx512f" in features:
-        kind = ir.FunctionType(FLOATS, [FLOATS, WORDS])
-        permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.permvar.sf.512")
-        return builder.call(permute, [table, places])
-    if "+avx2" in features:  # halves of the table, for halves of the lanes
-        half, half_words = ir.VectorType(FLOAT, LANES // 2), ir.VectorType(WORD, LANES // 2)
-        permute = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(half, [half, half_words]), "llvm.x86.avx2.permps"
-        )
-        low, high = (ir.Constant(half_words, list(range(start, start + LANES // 2))) for start in (0, LANES // 2))
-        found = []
-        for lanes in (low, high):
-            index = builder.shuffle_vector(places, places, lanes)
-            pair = [builder.call(permute, [builder.shuffle_vector(table, table, part), index]) for part in (low, high)]
-            upper = builder.icmp_signed(">=", index, ir.Constant(half_words, [LANES // 2] * (LANES // 2)))
-            found.append(builder.select(upper, pair[1], pair[0]))
-        return builder.shuffle_vector(*found, ir.Constant(WORDS, list(range(LANES))))
-    found = ir.Constant(FLOATS, ir.Undefined)
-    for lane in range(LANES):
-        value = builder.extract_element(table, builder.extract_element(places, WORD(lane)))
-        found = builder.insert_element(found, value, WORD(lane))
-    return found
+@emitted(vector)
+def load(b, array, offset):
+    """Return the sixteen entries from ``offset`` on, by a C pointer."""
+    return b.row(array, offset)
 
 
-def variables(builder, values):
-    """Emit variables that start with the given vectors; the compiler keeps them in registers."""
-    made = [cgutils.alloca_once(builder, value.type) for value in values]
-    for variable, value in zip(made, values, strict=True):
-        builder.store(value, variable)
-    return made
+@emitted()
+def store(b, array, offset, value):
+    """Write a vector to the sixteen entries from ``offset`` on, by a C pointer."""
+    b.put(value, array, offset)
 
 
-@contextmanager
-def held(builder, *rows, to=FLOATS):
-    """Give variables that start with the vectors at rows of addresses and are written back there in the end."""
-    rows = [[builder.bitcast(place, to.as_pointer()) for place in row] for row in rows]
-    made = [variables(builder, [builder.load(place, align=4) for place in row]) for row in rows]
-    yield made
-    for own, row in zip(made, rows, strict=True):
-        for variable, place in zip(own, row, strict=True):
-            builder.store(builder.load(variable), place, align=4)
+@emitted(vector)
+def splat(b, value):
+    """Return a vector whose lanes all equal a float32."""
+    return b.splat(value)
 
 
-def switch(builder, value, cases, emit):
-    """Emit ``emit(case)`` for whichever case ``value`` equals."""
-    done = builder.append_basic_block("done")
-    choice = builder.switch(value, done)
-    for case in cases:
-        block = builder.append_basic_block("case")
-        choice.add_case(value.type(case), block)
-        builder.position_at_end(block)
-        emit(case)
-        builder.branch(done)
-    builder.position_at_end(done)
+@emitted(vector)
+def fma(b, x, y, z):
+    """Return x y + z, rounded once."""
+    return b.fma(x, y, z)
 
 
-# Intrinsics: what kernels call.
+@emitted(vector)
+def where_positive(b, x, y):
+    """Return ``y`` in the lanes where ``x`` is positive, 0 elsewhere."""
+    return b.where(x, ">", constant(0.0), y)
 
 
-@intrinsic
-def load(typing, array, offset):
-    """Return the sixteen entries of a float32 array from ``offset`` on."""
-
-    def emit(context, builder, sig, args):
-        return load_ir(builder, pointer(context, builder, sig.args[0], *args))
-
-    return vector(array, types.intp), emit
-
-
-@intrinsic
-def store(typing, array, offset, value):
-    """Write a vector to a float32 array from ``offset`` on."""
-
-    def emit(context, builder, sig, args):
-        store_ir(builder, args[2], pointer(context, builder, sig.args[0], args[0], args[1]))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, vector), emit
-
-
-@intrinsic
-def splat(typing, value):
-    """Return a vector whose lanes all equal a scalar."""
-    return vector(types.float32), lambda context, builder, sig, args: splat_ir(builder, args[0])
-
-
-@intrinsic
-def fma(typing, a, b, c):
-    """Return a b + c, rounded once."""
-    return vector(vector, vector, vector), lambda context, builder, sig, args: call_ir(builder, "fma", *args)
-
-
-@intrinsic
-def where_positive(typing, a, b):
-    """Return ``b`` in the lanes where ``a`` is positive, 0 elsewhere."""
-
-    def emit(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered(">", args[0], constant(0.0)), args[1], constant(0.0))
-
-    return vector(vector, vector), emit
-
-
-@intrinsic
-def total(typing, a):
+@emitted(types.float32)
+def total(b, x):
     """Return the sum of the lanes, in one fixed order."""
-
-    def emit(context, builder, sig, args):
-        kind = ir.FunctionType(FLOAT, [FLOAT, FLOATS])
-        add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
-        return builder.call(add, [FLOAT(0.0), args[0]], fastmath=("reassoc",))
-
-    return types.float32(vector), emit
+    kind = ir.FunctionType(FLOAT, [FLOAT, FLOATS])
+    add = cgutils.get_or_insert_function(b.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    return b.call(add, [FLOAT(0.0), x], fastmath=("reassoc",))
 
 
 for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
@@ -265,20 +281,6 @@ def routine(kinds):
     numba's reference counting and are compiled once, whoever calls them.
     """
     return lambda function: Routine(function, kinds)
-
-
-@intrinsic
-def floats(typing, place):
-    """Return a C pointer to the float32 numbers at an address."""
-    kind = types.CPointer(types.float32)
-    return kind(types.int64), lambda context, builder, sig, args: builder.inttoptr(args[0], context.get_value_type(kind))
-
-
-@intrinsic
-def words(typing, place):
-    """Return a C pointer to the uint32 numbers at an address."""
-    kind = types.CPointer(types.uint32)
-    return kind(types.int64), lambda context, builder, sig, args: builder.inttoptr(args[0], context.get_value_type(kind))
 
 
 @intrinsic

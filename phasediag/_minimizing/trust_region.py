@@ -5,7 +5,8 @@ Parameters are flat: weights row by row, then biases; ``x`` points to their ``si
 
 import numpy as np
 
-from .._compiling.jit import call, call_foreign, doubles, integers, jit, offset
+from .._compiling.jit import call, doubles, integers, jit, offset
+from .._compiling.vectors import invoke
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether it has the ReLU; addresses of the arrays of a store.
@@ -103,7 +104,7 @@ def spectrum(x, least, table):
         for j in range(size):
             vectors[j * size + i] = hessian[i * size + j]
     options, arrays = table[OPTIONS], (table[VALUES], table[WORK], lengths + 4, table[INTEGER_WORK], lengths + 8, lengths + 12)
-    call_foreign(table[EIGENVECTORS], (options, options + 1, lengths, table[VECTORS], lengths, *arrays))
+    invoke(table[EIGENVECTORS], options, options + 1, lengths, table[VECTORS], lengths, *arrays)
 
 
 @jit(inner=True)

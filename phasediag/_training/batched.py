@@ -6,68 +6,36 @@ lie together. Each routine is compiled once for a width, by itself, and called b
 
 from functools import cache
 
-from numba import float32, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import float32
 
-from .._compiling.vectors import (
-    LANES,
-    LONG,
-    at,
-    call_ir,
-    constant,
-    fma,
-    held,
-    load,
-    load_ir,
-    routine,
-    splat,
-    splat_ir,
-    store,
-    store_ir,
-    switch,
-    variables,
-    where_positive,
-)
+from .._compiling.vectors import LANES, LONG, constant, emitted, fma, load, routine, splat, store, where_positive
 
 ROWS = 2  # of a product, taken together
 
 
-@intrinsic(prefer_literal=True)
-def _multiply(typing, width, rows, first, out, out_row, a, a_row, a_step, b, b_row, depth):
+@emitted(known=1)
+def _multiply(b, width, rows, first, out, out_row, left, left_row, left_step, right, right_row, depth):
     """Write one or two rows of what `product` returns, from row ``first`` on."""
 
-    def emit(context, builder, sig, args):
-        """Emit the sums for one and for two rows, and the choice."""
-        width = sig.args[0].literal_value
-        rows, first, out, out_row, a, a_row, a_step, b, b_row, depth = args[1:]
+    def entry(matrix, *steps):
+        """Emit the address of an entry: numbers of steps, each times a distance in vectors."""
+        return b.at(matrix, *(b.mul(b.mul(number, distance), LONG(LANES)) for number, distance in steps))
 
-        def entry(matrix, *steps):
-            """Emit the address of an entry: numbers of steps, each times a distance in vectors."""
-            for number, distance in steps:
-                matrix = at(builder, matrix, builder.mul(builder.mul(number, distance), LONG(LANES)))
-            return matrix
-
-        def block(n_rows):
-            """Emit the loop over the depth, in which the sums stay in registers."""
-            rows = [builder.add(first, LONG(r)) for r in range(n_rows)]
-            sums = [variables(builder, [constant(0.0)] * width) for _ in rows]
-            with cgutils.for_range(builder, depth) as loop:
-                right = entry(b, (loop.index, b_row))
-                values = [load_ir(builder, at(builder, right, LONG(u * LANES))) for u in range(width)]
-                for row, own in zip(rows, sums, strict=True):
-                    left = builder.fneg(load_ir(builder, entry(a, (row, a_row), (loop.index, a_step))))
-                    for sum_, value in zip(own, values, strict=True):
-                        builder.store(call_ir(builder, "fma", left, value, builder.load(sum_)), sum_)
+    def block(n_rows):
+        """Emit the loop over the depth, in which the sums stay in registers."""
+        rows = [b.add(first, LONG(r)) for r in range(n_rows)]
+        sums = [b.variables([constant(0.0)] * width) for _ in rows]
+        with b.range(depth) as d:
+            values = [b.row(entry(right, (d, right_row)), u * LANES) for u in range(width)]
             for row, own in zip(rows, sums, strict=True):
-                target = entry(out, (row, out_row))
-                for u, sum_ in enumerate(own):
-                    store_ir(builder, builder.load(sum_), at(builder, target, LONG(u * LANES)))
+                factor = b.fneg(b.row(entry(left, (row, left_row), (d, left_step))))
+                for sum_, value in zip(own, values, strict=True):
+                    b.store(b.fma(factor, value, b.load(sum_)), sum_)
+        for row, own in zip(rows, sums, strict=True):
+            for u, sum_ in enumerate(own):
+                b.put(b.load(sum_), entry(out, (row, out_row)), u * LANES)
 
-        switch(builder, rows, range(1, ROWS + 1), block)
-        return context.get_dummy_value()
-
-    return types.void(width, rows, first, out, out_row, a, a_row, a_step, b, b_row, depth), emit
+    b.choose(rows, range(1, ROWS + 1), block)
 
 
 @cache
@@ -85,54 +53,42 @@ def product(width):
     return routine("fnfnnfnnn")(multiply)
 
 
-@intrinsic(prefer_literal=True)
-def _add(typing, width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
-    """Add what `adder` says."""
+@emitted(known=2)
+def _add(b, width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
+    """Add what `adder` says, in a loop over samples in which errors and their sums stay in registers."""
 
-    def emit(context, builder, sig, args):
-        """Emit the loop over samples, in which errors and their sums stay in registers."""
-        width, relu = (kind.literal_value for kind in sig.args[:2])
-        forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples = args[2:]
+    def vectors(array, place):
+        """Emit the addresses of a block's vectors from a place on."""
+        return [b.at(array, place, u * LANES) for u in range(width)]
 
-        def vectors(array, place):
-            """Emit the addresses of a block's vectors from a place on."""
-            return [at(builder, array, place, LONG(u * LANES)) for u in range(width)]
+    def entries(sample, step):
+        """Emit the loop over a sample's entries: ``step`` of each row and value."""
+        with b.range(b.entry(starts, sample, 1), b.entry(starts, sample)) as i:
+            step(b.entry(entry_row, i), b.spread(entry_value, i))
 
-        levels = vectors(forms, bias)
+    levels = vectors(forms, bias)
+    with b.held(vectors(sums, bias)) as (totals,), b.range(n_samples) as sample:
+        errors = b.variables([b.row(place) for place in levels])
 
-        def entries(sample, step):
-            """Emit the loop over a sample's entries: ``step`` of each row and value."""
-            begin, end = (builder.load(at(builder, starts, sample, LONG(i))) for i in range(2))
-            with cgutils.for_range_slice(builder, begin, end, LONG(1)) as (entry, _):
-                y = splat_ir(builder, builder.load(at(builder, entry_value, entry)))
-                step(builder.load(at(builder, entry_row, entry)), y)
+        def forward(row, y):
+            """Emit the outputs before the activation, less the sample's own values."""
+            for error, slope in zip(errors, vectors(forms, row), strict=True):
+                b.store(b.fma(b.row(slope), y, b.load(error)), error)
 
-        with held(builder, vectors(sums, bias)) as (totals,), cgutils.for_range(builder, n_samples) as loop:
-            errors = variables(builder, [load_ir(builder, place) for place in levels])
+        def backward(row, y):
+            """Emit the sums of errors times values."""
+            for error, place in zip(errors, vectors(sums, row), strict=True):
+                b.put(b.fma(b.load(error), y, b.row(place)), place)
 
-            def forward(row, y):
-                """Emit the outputs before the activation, less the sample's own values."""
-                for error, slope in zip(errors, vectors(forms, row), strict=True):
-                    builder.store(call_ir(builder, "fma", load_ir(builder, slope), y, builder.load(error)), error)
-
-            def backward(row, y):
-                """Emit the sums of errors times values."""
-                for error, place in zip(errors, vectors(sums, row), strict=True):
-                    store_ir(builder, call_ir(builder, "fma", builder.load(error), y, load_ir(builder, place)), place)
-
-            entries(loop.index, forward)
-            own = at(builder, thresholds, builder.mul(loop.index, LONG(width)))
-            for u, (error, total) in enumerate(zip(errors, totals, strict=True)):
-                value = builder.load(error)
-                if relu:
-                    threshold = splat_ir(builder, builder.load(at(builder, own, LONG(u))))
-                    value = builder.select(builder.fcmp_ordered(">", value, threshold), value, constant(0.0))
-                builder.store(value, error)
-                builder.store(builder.fadd(value, builder.load(total)), total)
-            entries(loop.index, backward)
-        return context.get_dummy_value()
-
-    return types.void(width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples), emit
+        entries(sample, forward)
+        for u, (error, total) in enumerate(zip(errors, totals, strict=True)):
+            value = b.load(error)
+            if relu:
+                threshold = b.spread(thresholds, b.mul(sample, LONG(width)), u)
+                value = b.where(value, ">", threshold, otherwise=constant(0.0))
+            b.store(value, error)
+            b.store(b.fadd(value, b.load(total)), total)
+        entries(sample, backward)
 
 
 @cache

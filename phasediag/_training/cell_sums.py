@@ -10,160 +10,112 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .._compiling.vectors import (
-    FLAGS,
-    FLOAT,
-    LANES,
-    LONG,
-    at,
-    call_ir,
-    constant,
-    held,
-    load_ir,
-    routine,
-    splat_ir,
-    switch,
-    variables,
-)
+from .._compiling.vectors import FLAGS, FLOAT, LANES, LONG, constant, emitted, routine
 from .cells import MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, n_moments
 from .line_sums import emit_line
 
 BITS = ir.IntType(LANES)
 
 
-class _Pattern:
-    """Emits the code for one pattern: its arrays, and one method for each stage."""
+def _emit_cells(b, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
+    """Emit the code for one pattern of k active features: `PATTERN`'s numbers by name, arrays as of `cell_adder`."""
+    moments, corners, cells = (b.at(x, fields[y]) for x, y in ((moments, "moments"), (corners, "corners"), (cells, "cells")))
+    features = [b.mul(b.entry(order, f), LONG(LANES)) for f in range(k)]
+    listed, masks = (cgutils.alloca_once(b, LONG, size=2**MOST_LEVELS) for _ in range(2))
+    found = cgutils.alloca_once(b, LONG)
+    zero = cgutils.alloca_once_value(b, FLOAT(0.0))  # what e must exceed, where that is not y of the output's own feature
 
-    def __init__(self, builder, k, n, relu, fields, order, forms, sums, values, moments, corners, cells):
-        """Take the `PATTERN`'s numbers by name, and the addresses of arrays as of `cell_adder` for all patterns."""
-        self.builder, self.k, self.n, self.relu = builder, k, LONG(n), relu
-        self.n_cells, self.values, self.order, self.forms, self.sums = fields["n_cells"], values, order, forms, sums
-        self.moments, self.corners, self.cells = (
-            at(builder, array, fields[name]) for name, array in (("moments", moments), ("corners", corners), ("cells", cells))
-        )
-        self.features = [builder.load(at(builder, order, LONG(f))) for f in range(k)]
-        self.found = cgutils.alloca_once(builder, LONG)
-        self.listed, self.masks = (cgutils.alloca_once(builder, LONG, size=2**MOST_LEVELS) for _ in range(2))
-
-    def line(self, array, row):
-        """Emit the addresses of a row's entries for the active features and the last."""
-        b = self.builder
-        start = at(b, array, b.mul(row, b.mul(b.add(self.n, LONG(1)), LONG(LANES))))
-        return [at(b, start, b.mul(column, LONG(LANES))) for column in (*self.features, self.n)]
-
-    def emit(self):
-        """Emit the loop over outputs; the active features come first in the order."""
-        b = self.builder
-        with cgutils.for_range(b, self.n) as loop:
-            row = b.load(at(b, self.order, loop.index))
-            line = [load_ir(b, place) for place in self.line(self.forms, row)]
-            with held(b, self.line(self.sums, row)) as (totals,):
-                self.sort_out(loop.index, line, totals)
-                self.look(loop.index, line, totals)
-
-    def sort_out(self, output, line, totals):
+    def sort_out(output, line, totals):
         """Emit the loop over cells: add the moments of those that are active, list those that are neither."""
-        b, k = self.builder, self.k
         low, span, slopes = line[k], constant(0.0), []
         for f in range(k):
             one = b.select(b.icmp_signed("==", output, LONG(f)), FLOAT(1.0), FLOAT(0.0))
-            slopes.append(slope := b.fsub(splat_ir(b, one), line[f]))
-            width = splat_ir(b, b.load(at(b, self.corners, LONG(f))))
-            low = call_ir(b, "fma", b.select(b.fcmp_ordered("<", slope, constant(0.0)), slope, constant(0.0)), width, low)
-            span = call_ir(b, "fma", call_ir(b, "fabs", slope), width, span)
-        if not self.relu:  # active everywhere
+            slopes.append(slope := b.fsub(b.splat(one), line[f]))
+            width = b.spread(corners, f)
+            low = b.fma(b.where(slope, "<", constant(0.0)), width, low)
+            span = b.fma(b.apply("fabs", slope), width, span)
+        if not relu:  # active everywhere
             low, span, slopes = constant(1.0), constant(0.0), [constant(0.0)] * k
         count = n_moments(k)
-        sums = variables(b, [constant(0.0)] * count)
-        b.store(LONG(0), self.found)
-        with cgutils.for_range(b, self.n_cells) as loop:
-            corner = at(b, self.corners, b.mul(b.add(loop.index, LONG(1)), LONG(k)))
-            least = low
+        variables = b.variables([constant(0.0)] * count)
+        b.store(LONG(0), found)
+        with b.range(fields["n_cells"]) as cell:
+            corner, least = b.at(corners, b.mul(b.add(cell, LONG(1)), LONG(k))), low
             for f, slope in enumerate(slopes):
-                least = call_ir(b, "fma", slope, splat_ir(b, b.load(at(b, corner, LONG(f)))), least)
+                least = b.fma(slope, b.spread(corner, f), least)
             active = b.fcmp_ordered(">", least, constant(0.0))
             reached = b.fcmp_ordered(">", b.fadd(least, span), constant(0.0))
-            group, lane = b.ashr(loop.index, LONG(4)), b.and_(loop.index, LONG(LANES - 1))
-            moment = at(b, self.moments, b.add(b.mul(group, LONG(count * LANES)), lane))
-            for q, variable in enumerate(sums):
+            group, lane = b.ashr(cell, LONG(4)), b.and_(cell, LONG(LANES - 1))
+            moment = b.at(moments, b.add(b.mul(group, LONG(count * LANES)), lane))
+            for q, variable in enumerate(variables):
                 old = b.load(variable)
-                value = splat_ir(b, b.load(at(b, moment, LONG(q * LANES))))
+                value = b.spread(moment, q * LANES)
                 b.store(b.select(active, b.fadd(old, value), old), variable)
             bits = b.xor(b.bitcast(reached, BITS), b.bitcast(active, BITS))
-            found = b.load(self.found)
-            b.store(loop.index, at(b, self.listed, found))
-            b.store(b.zext(bits, LONG), at(b, self.masks, found))
-            b.store(b.add(found, b.zext(b.icmp_unsigned("!=", bits, BITS(0)), LONG)), self.found)
-        first = [b.load(variable) for variable in sums[: k + 1]]
-        second = {}
-        for variable, (f, g) in zip(sums[k + 1 :], combinations_with_replacement(range(k), 2), strict=True):
+            place = b.load(found)
+            b.store(cell, b.at(listed, place))
+            b.store(b.zext(bits, LONG), b.at(masks, place))
+            b.store(b.add(place, b.zext(b.icmp_unsigned("!=", bits, BITS(0)), LONG)), found)
+        first, second = [b.load(variable) for variable in variables[: k + 1]], {}
+        for variable, (f, g) in zip(variables[k + 1 :], combinations_with_replacement(range(k), 2), strict=True):
             second[f, g] = second[g, f] = b.load(variable)
         for f, total in enumerate(totals):
             value = b.load(total)
             for g in range(k):
-                value = call_ir(b, "fma", line[g], second[f, g] if f < k else first[1 + g], value)
-            b.store(call_ir(b, "fma", line[k], first[1 + f] if f < k else first[0], value), total)
+                value = b.fma(line[g], second[f, g] if f < k else first[1 + g], value)
+            b.store(b.fma(line[k], first[1 + f] if f < k else first[0], value), total)
 
-    def look(self, output, line, totals):
+    def look(output, line, totals):
         """Emit the loop over the samples of the listed cells."""
-        b, k = self.builder, self.k
-        zero = cgutils.alloca_once_value(b, FLOAT(0.0))  # what e must exceed, where that is not y of the output's own feature
         own = b.icmp_signed("<", output, LONG(k))
         stride = b.select(own, LONG(k * LANES), LONG(0))
-        with cgutils.for_range(b, b.load(self.found)) as loop:
-            cell = b.load(at(b, self.listed, loop.index))
-            undecided = b.bitcast(b.trunc(b.load(at(b, self.masks, loop.index)), BITS), FLAGS)
-            place = at(b, self.cells, b.mul(cell, LONG(2)))
-            rounds, begin = b.load(place), b.load(at(b, place, LONG(1)))
-            samples = at(b, self.values, begin)
-            own_value = at(b, samples, b.mul(output, LONG(LANES)))
-            with cgutils.for_range(b, rounds) as inner:
-                first = b.mul(inner.index, LONG(ROUND))
-                sample = at(b, samples, b.mul(first, LONG(k * LANES)))
-                start = b.select(own, at(b, own_value, b.mul(first, stride)), zero)
+        with b.range(b.load(found)) as i:
+            undecided = b.bitcast(b.trunc(b.entry(masks, i), BITS), FLAGS)
+            place = b.at(cells, b.mul(b.entry(listed, i), LONG(2)))
+            samples = b.at(values, b.entry(place, 1))
+            own_value = b.at(samples, b.mul(output, LONG(LANES)))
+            with b.range(b.load(place)) as round_:
+                first = b.mul(round_, LONG(ROUND))
+                sample = b.at(samples, b.mul(first, LONG(k * LANES)))
+                start = b.select(own, b.at(own_value, b.mul(first, stride)), zero)
                 for u in range(ROUND):
-                    y = [splat_ir(b, b.load(at(b, sample, LONG((u * k + f) * LANES)))) for f in range(k)]
-                    error = line[k]
+                    y, error = [b.spread(sample, (u * k + f) * LANES) for f in range(k)], line[k]
                     for f in range(k):
-                        error = call_ir(b, "fma", line[f], y[f], error)
-                    threshold = splat_ir(b, b.load(at(b, start, b.mul(stride, LONG(u)))))
+                        error = b.fma(line[f], y[f], error)
+                    threshold = b.spread(start, b.mul(stride, LONG(u)))
                     passes = b.and_(b.fcmp_ordered(">", error, threshold), undecided)
                     for f, total in enumerate(totals):
                         old = b.load(total)
-                        new = call_ir(b, "fma", error, y[f], old) if f < k else b.fadd(error, old)
+                        new = b.fma(error, y[f], old) if f < k else b.fadd(error, old)
                         b.store(b.select(passes, new, old), total)
 
+    with b.range(LONG(n)) as output:  # the active features come first in the order
+        row = b.mul(b.entry(order, output), LONG((n + 1) * LANES))
+        form, sum_ = ([b.at(array, row, column) for column in (*features, n * LANES)] for array in (forms, sums))
+        line = [b.row(place) for place in form]
+        with b.held(sum_) as (totals,):
+            sort_out(output, line, totals)
+            look(output, line, totals)
 
-@intrinsic(prefer_literal=True)
-def _add_pattern(typing, n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells):
-    """Add the samples of one pattern."""
 
-    def emit(context, builder, sig, args):
-        """Emit the code for each number of active features and the choice between them."""
-        n, relu = (kind.literal_value for kind in sig.args[:2])
-        patterns, place, orders, *arrays = args[2:]
-        row = at(builder, patterns, builder.mul(place, LONG(len(PATTERN.names))))
-        fields = {name: builder.load(at(builder, row, LONG(i))) for i, name in enumerate(PATTERN.names)}
-        order = at(builder, orders, builder.mul(fields["pattern"], LONG(n)))
+@emitted(known=2)
+def _add_pattern(b, n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells):
+    """Add the samples of one pattern, by the code for its number of active features."""
+    row = b.at(patterns, b.mul(place, LONG(len(PATTERN.names))))
+    fields = {name: b.entry(row, i) for i, name in enumerate(PATTERN.names)}
+    order = b.at(orders, b.mul(fields["pattern"], LONG(n)))
 
-        def block(k):
-            """Emit the code for k active features."""
-            if k == 1:
-                forms, sums, values, moments = arrays[:4]
-                values, moments = at(builder, values, fields["values"]), at(builder, moments, fields["moments"])
-                emit_line(context, builder, n, relu, order, forms, sums, values, moments, fields["n_rows"])
-            else:
-                pattern = _Pattern(builder, k, n, relu, fields, order, *arrays)
-                pattern.emit()
+    def block(k):
+        """Emit the code for k active features."""
+        if k == 1:
+            own_values, own_moments = b.at(values, fields["values"]), b.at(moments, fields["moments"])
+            emit_line(b, n, relu, order, forms, sums, own_values, own_moments, fields["n_rows"])
+        else:
+            _emit_cells(b, k, n, relu, fields, order, forms, sums, values, moments, corners, cells)
 
-        switch(builder, fields["n_active"], range(1, min(n, MOST_ACTIVE) + 1), block)
-        return context.get_dummy_value()
-
-    return types.void(n, relu, patterns, place, orders, forms, sums, values, moments, corners, cells), emit
+    b.choose(fields["n_active"], range(1, min(n, MOST_ACTIVE) + 1), block)
 
 
 @cache

@@ -13,34 +13,12 @@ from itertools import combinations_with_replacement
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .._compiling.jit import integers
+from .._compiling.jit import integers, offset
 from .._compiling.structures import layout
-from .._compiling.vectors import (
-    FLOATS,
-    LANES,
-    LONG,
-    WORD,
-    WORDS,
-    at,
-    call_ir,
-    call_words_ir,
-    constant,
-    floats,
-    invoke,
-    load_ir,
-    pointer,
-    routine,
-    splat_ir,
-    store_ir,
-    switch,
-    variables,
-    words,
-)
+from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, constant, emitted, floats, invoke, routine, words
 from .pattern_law import block_at, law_at
-from .streams import advance_ir, fill_negated, generators
+from .streams import advance, fill_negated, generators
 
 ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
@@ -92,121 +70,86 @@ def geometry():
     return start, np.concatenate(corners).astype(np.float32), np.concatenate(lattice)
 
 
-def _most_ir(builder, words):
+def _most(b, words):
     """Emit the largest lane of a vector of words, as a long."""
-    return builder.zext(call_words_ir(builder, "vector.reduce.umax", words, to=WORD), LONG)
+    return b.zext(b.apply("vector.reduce.umax", words, to=WORD), LONG)
 
 
-@intrinsic
-def _halve(typing, state, per_cell, count, levels):
+@emitted()
+def _halve(b, state, per_cell, count, levels):
     """Write the numbers of samples in each cell, one lane each, and zeros to the next whole vector."""
-
-    def emit(context, builder, sig, args):
-        """Emit the halvings one after another, vector by vector of cells."""
-        per_cell = pointer(context, builder, sig.args[1], args[1], to=WORDS)
-        one, full = constant(1, WORDS), constant(32, WORDS)
-        whole = builder.insert_element(constant(0, WORDS), builder.trunc(args[2], WORD), WORD(0))
-        builder.store(whole, per_cell, align=4)
-        generating = generators(context, builder, sig.args[0], args[0])
-        with generating as drawn, cgutils.for_range(builder, args[3]) as level:
-            n_vectors = builder.lshr(builder.add(builder.shl(LONG(1), level.index), LONG(LANES - 1)), LONG(4))
-            with cgutils.for_range(builder, n_vectors) as loop:
-                v = builder.sub(builder.sub(n_vectors, LONG(1)), loop.index)  # the last first: halves take twice the room
-                counts = builder.load(at(builder, per_cell, v), align=4)
-                ones, left = variables(builder, [constant(0, WORDS), counts])
-                n_rounds = builder.lshr(builder.add(_most_ir(builder, counts), LONG(31)), LONG(5))
-                with cgutils.for_range(builder, n_rounds):  # as many random bits as samples, in words of 32
-                    bits, rest = advance_ir(builder, drawn), builder.load(left)
-                    short = builder.icmp_unsigned("<", rest, full)
-                    low = builder.sub(builder.shl(one, builder.and_(rest, constant(31, WORDS))), one)
-                    kept = builder.select(short, builder.and_(bits, low), bits)
-                    builder.store(builder.add(builder.load(ones), call_words_ir(builder, "ctpop", kept)), ones)
-                    builder.store(builder.select(short, constant(0, WORDS), builder.sub(rest, full)), left)
-                lower = builder.load(ones)
-                upper = builder.sub(counts, lower)
-                for half in range(2):
-                    lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
-                    mixed = builder.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes))
-                    builder.store(mixed, at(builder, per_cell, builder.add(builder.shl(v, LONG(1)), LONG(half))), align=4)
-        return context.get_dummy_value()
-
-    return types.void(state, per_cell, types.int64, types.int64), emit
+    one, full = constant(1, WORDS), constant(32, WORDS)
+    b.put(b.insert_element(constant(0, WORDS), b.trunc(count, WORD), WORD(0)), per_cell)
+    with generators(b, state) as drawn, b.range(levels) as level:
+        n_vectors = b.lshr(b.add(b.shl(LONG(1), level), LONG(LANES - 1)), LONG(4))
+        with b.range(n_vectors) as v:
+            place = b.mul(b.sub(b.sub(n_vectors, LONG(1)), v), LONG(LANES))  # the last first: halves take twice the room
+            counts = b.row(per_cell, place)
+            ones, left = b.variables([constant(0, WORDS), counts])
+            with b.range(b.lshr(b.add(_most(b, counts), LONG(31)), LONG(5))):  # as many random bits as samples, in words of 32
+                bits, rest = advance(b, drawn), b.load(left)
+                short = b.icmp_unsigned("<", rest, full)
+                low = b.sub(b.shl(one, b.and_(rest, constant(31, WORDS))), one)
+                kept = b.select(short, b.and_(bits, low), bits)
+                b.store(b.add(b.load(ones), b.apply("ctpop", kept)), ones)
+                b.store(b.select(short, constant(0, WORDS), b.sub(rest, full)), left)
+            lower = b.load(ones)
+            upper = b.sub(counts, lower)
+            for half in range(2):
+                lanes = [lane // 2 + half * LANES // 2 + lane % 2 * LANES for lane in range(LANES)]
+                b.put(b.shuffle_vector(lower, upper, ir.Constant(WORDS, lanes)), per_cell, place, place, half * LANES)
 
 
-@intrinsic
-def _fill_cells(typing, state, k, levels, per_cell, first, lattice, corner, row, multiple, values, place, moments, known):
+@emitted(types.int64)
+def _fill_cells(b, state, k, levels, per_cell, corners, row, multiple, values, moments):
     """Draw the samples of sixteen cells, one per lane, and return how many: rows of k vectors, NaN beyond a cell's number.
 
-    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y. The number of rows is a ``multiple``.
+    Also writes the moments Σ 1, Σ y_a, Σ y_a y_b with a ≤ b of the values y. The number of rows is a ``multiple``; arrays are C
+    pointers to where those of the cells begin, ``row`` is the distance of features in the ``corners``, a `geometry` 's lattice.
     """
-    whole = types.int64
-    sig = whole(state, whole, whole, per_cell, whole, lattice, whole, whole, whole, values, whole, moments, whole)
+    inside = b.row(per_cell)
+    rounds = b.udiv(b.sub(b.add(_most(b, inside), multiple), LONG(1)), multiple)
+    n_samples = b.mul(rounds, multiple)
 
-    def emit(context, builder, sig, args):
-        """Emit the loop over rows for each number of active features."""
-        state, k, levels, counts, first, lattice, lattice_at, row, multiple, values, at_values, moments, at_moments = args
-        kinds = sig.args
-        inside = builder.load(pointer(context, builder, kinds[3], counts, first, to=WORDS), align=4)
-        lattice = pointer(context, builder, kinds[5], lattice, lattice_at, to=WORD)
-        values = pointer(context, builder, kinds[9], values, at_values)
-        moments = pointer(context, builder, kinds[11], moments, at_moments)
-        rounds = builder.udiv(builder.sub(builder.add(_most_ir(builder, inside), multiple), LONG(1)), multiple)
-        n_samples = builder.mul(rounds, multiple)
-
-        def block(k):
-            """Emit the loop for k active features: corners and totals stay in registers."""
-            corner, shift = [], []
+    def block(k):
+        """Emit the loop for k active features: corners and totals stay in registers."""
+        corner, shift = [b.row(corners, b.mul(row, LONG(f))) for f in range(k)], []
+        for f in range(k):
+            halved = b.sdiv(b.add(levels, LONG(k - 1 - f)), LONG(k))  # how often along this feature
+            shift.append(b.splat(b.trunc(b.add(halved, LONG(8)), WORD)))
+        totals = b.variables([constant(0.0)] * (n_moments(k) - 1))
+        with generators(b, state) as drawn, b.range(n_samples) as sample:
+            there = b.icmp_signed("<", b.splat(b.trunc(sample, WORD)), inside)
+            y = []
             for f in range(k):
-                place = builder.bitcast(at(builder, lattice, builder.mul(row, LONG(f))), WORDS.as_pointer())
-                corner.append(builder.load(place, align=4))
-                halved = builder.sdiv(builder.add(levels, LONG(k - 1 - f)), LONG(k))  # how often along this feature
-                shift.append(splat_ir(builder, builder.trunc(builder.add(halved, LONG(8)), WORD), WORDS))
-            totals = variables(builder, [constant(0.0)] * (n_moments(k) - 1))
-            generating = generators(context, builder, kinds[0], state)
-            with generating as drawn, cgutils.for_range(builder, n_samples) as loop:
-                index = splat_ir(builder, builder.trunc(loop.index, WORD), WORDS)
-                there = builder.icmp_signed("<", index, inside)
-                y = []
-                for f in range(k):
-                    fresh = builder.lshr(advance_ir(builder, drawn), shift[f])
-                    whole = builder.sitofp(builder.add(corner[f], fresh), FLOATS)
-                    value = builder.fmul(whole, constant(-(2.0**-24)))
-                    target = at(builder, values, builder.mul(builder.add(builder.mul(loop.index, LONG(k)), LONG(f)), LONG(LANES)))
-                    store_ir(builder, builder.select(there, value, constant(float("nan"))), target)
-                    y.append(builder.select(there, value, constant(0.0)))
-                for f in range(k):
-                    builder.store(builder.fadd(builder.load(totals[f]), y[f]), totals[f])
-                for variable, (a, b) in zip(totals[k:], combinations_with_replacement(range(k), 2), strict=True):
-                    builder.store(call_ir(builder, "fma", y[a], y[b], builder.load(variable)), variable)
-            store_ir(builder, builder.sitofp(inside, FLOATS), moments)
-            for q, variable in enumerate(totals):
-                store_ir(builder, builder.load(variable), at(builder, moments, LONG((q + 1) * LANES)))
+                whole = b.sitofp(b.add(corner[f], b.lshr(advance(b, drawn), shift[f])), FLOATS)
+                value = b.fmul(whole, constant(-(2.0**-24)))
+                b.put(b.select(there, value, constant(float("nan"))), values, b.mul(sample, LONG(k * LANES)), f * LANES)
+                y.append(b.select(there, value, constant(0.0)))
+            for f in range(k):
+                b.store(b.fadd(b.load(totals[f]), y[f]), totals[f])
+            for variable, (f, g) in zip(totals[k:], combinations_with_replacement(range(k), 2), strict=True):
+                b.store(b.fma(y[f], y[g], b.load(variable)), variable)
+        b.put(b.sitofp(inside, FLOATS), moments)
+        for q, variable in enumerate(totals, start=1):
+            b.put(b.load(variable), moments, q * LANES)
 
-        switch(builder, k, range(1, MOST_ACTIVE + 1), block)
-        return n_samples
-
-    return sig, emit
+    b.choose(k, range(1, MOST_ACTIVE + 1), block)
+    return n_samples
 
 
-@intrinsic
-def _sum_line(typing, moments, at_moments):
+@emitted()
+def _sum_line(b, moments):
     """Replace the three moments of sixteen cells by their sums over the cells below, and those over the cells above."""
-
-    def emit(context, builder, sig, args):
-        """Emit sums of lanes at distances 1, 1, 2, 4 and 8, either way."""
-        place = pointer(context, builder, sig.args[0], *args)
-        cells = [load_ir(builder, at(builder, place, LONG(q * LANES))) for q in range(3)]
-        for way, start in ((1, 0), (-1, 3)):
-            for q, value in enumerate(cells):
-                for distance in (1, 1, 2, 4, 8):  # the first one leaves out the cell itself
-                    lanes = [lane - way * distance for lane in range(LANES)]
-                    lanes = [lane if 0 <= lane < LANES else LANES for lane in lanes]  # 0 from beyond the ends
-                    moved = builder.shuffle_vector(value, constant(0.0), ir.Constant(WORDS, lanes))
-                    value = moved if value is cells[q] else builder.fadd(value, moved)
-                store_ir(builder, value, at(builder, place, LONG((start + q) * LANES)))
-        return context.get_dummy_value()
-
-    return types.void(moments, at_moments), emit
+    cells = [b.row(moments, q * LANES) for q in range(3)]
+    for way, start in ((1, 0), (-1, 3)):
+        for q, value in enumerate(cells):
+            for distance in (1, 1, 2, 4, 8):  # the first one leaves out the cell itself
+                lanes = [lane - way * distance for lane in range(LANES)]
+                lanes = [lane if 0 <= lane < LANES else LANES for lane in lanes]  # 0 from beyond the ends
+                moved = b.shuffle_vector(value, constant(0.0), ir.Constant(WORDS, lanes))
+                value = moved if value is cells[q] else b.fadd(value, moved)
+            b.put(value, moments, (start + q) * LANES)
 
 
 @routine("nnnn")
@@ -265,11 +208,11 @@ def draw_cells(block, key, step, part):
                     cells[listed] = (per_cell[cell] + ROUND - 1) // ROUND
                     cells[listed + 1] = filled + cell - first
                     listed += 2
-            row.n_rows = _fill_cells(
-                state, k, levels, per_cell, first, lattice, starts[at_corners + 1] + first, max(n_cells, LANES), multiple, values,
-                filled, moments, known,
-            )  # fmt: skip
+            corners = offset(lattice, starts[at_corners + 1] + first)
+            drawn, summed = offset(values, filled), offset(moments, known)
+            inside, across = offset(per_cell, first), max(n_cells, LANES)
+            row.n_rows = _fill_cells(state, k, levels, inside, corners, across, multiple, drawn, summed)
             if k == 1:
-                _sum_line(moments, known)
+                _sum_line(summed)
             filled += row.n_rows * k * LANES
             known += group * LANES

@@ -7,24 +7,22 @@ the others.
 """
 
 from llvmlite import ir
-from numba.core import cgutils
 
-from .._compiling.vectors import FLAGS, LANES, LONG, WORDS, at, call_ir, constant, held, load_ir, lookup_ir
+from .._compiling.vectors import FLAGS, LANES, LONG, WORDS, constant
 
 TOGETHER = 5  # outputs of one loop
 
 
-def emit_line(context, builder, n, relu, order, forms, sums, values, moments, n_rows):
+def emit_line(b, n, relu, order, forms, sums, values, moments, n_rows):
     """Emit what a pattern with one active feature adds: its ``n_rows`` rows of sixteen values and the `line_moments`."""
-    b = builder
-    rows = [b.mul(b.load(at(b, order, LONG(a))), LONG((n + 1) * LANES)) for a in range(n)]
+    rows = [b.mul(b.entry(order, a), LONG((n + 1) * LANES)) for a in range(n)]
     columns = b.mul(b.load(order), LONG(LANES)), LONG(n * LANES)
-    tables = [load_ir(b, at(b, moments, LONG(q * LANES))) for q in range(6)]
+    tables = [b.row(moments, q * LANES) for q in range(6)]
     for first in range(0, n, TOGETHER):
         outputs = range(first, min(first + TOGETHER, n))
-        slopes, levels = ([load_ir(b, at(b, forms, rows[a], column)) for a in outputs] for column in columns)
-        places = [[at(b, sums, rows[a], column) for column in columns] for a in outputs]
-        with held(b, *places) as totals:
+        slopes, levels = ([b.row(forms, rows[a], column) for a in outputs] for column in columns)
+        places = [[b.at(sums, rows[a], column) for column in columns] for a in outputs]
+        with b.held(*places) as totals:
             cells = []
             for a, slope, level, total in zip(outputs, slopes, levels, totals, strict=True):
                 gain = b.fsub(constant(1.0 if a == 0 else 0.0), slope)  # never −0
@@ -32,26 +30,25 @@ def emit_line(context, builder, n, relu, order, forms, sums, values, moments, n_
                 if relu:
                     falls = b.fcmp_ordered("<", gain, constant(0.0))
                     zero = b.fmul(b.fdiv(level, gain), constant(-float(LANES)))
-                    zero = b.select(b.fcmp_ordered("<", zero, constant(LANES - 1.0)), zero, constant(LANES - 1.0))
-                    zero = b.select(b.fcmp_ordered(">", zero, constant(0.0)), zero, constant(0.0))
+                    zero = b.where(b.where(zero, "<", constant(LANES - 1.0)), ">", constant(0.0))
                     cell = b.fptosi(zero, WORDS)
                 cells.append(cell)
                 count, linear, square = (
-                    b.select(falls, lookup_ir(context, b, below, cell), lookup_ir(context, b, above, cell))
+                    b.select(falls, b.lookup(below, cell), b.lookup(above, cell))
                     for below, above in zip(tables[:3], tables[3:], strict=True)
                 )
                 for variable, one, other in zip(total, (square, linear), (linear, count), strict=True):
-                    sum_ = call_ir(b, "fma", level, other, b.load(variable))
-                    b.store(call_ir(b, "fma", slope, one, sum_), variable)
-            with cgutils.for_range(b, n_rows) as loop:
-                row = load_ir(b, at(b, values, b.mul(loop.index, LONG(LANES))))
+                    sum_ = b.fma(level, other, b.load(variable))
+                    b.store(b.fma(slope, one, sum_), variable)
+            with b.range(n_rows) as i:
+                row = b.row(values, b.mul(i, LONG(LANES)))
                 for a, cell, slope, level, total in zip(outputs, cells, slopes, levels, totals, strict=True):
-                    y = lookup_ir(context, b, row, cell)
-                    error = call_ir(b, "fma", slope, y, level)
+                    y = b.lookup(row, cell)
+                    error = b.fma(slope, y, level)
                     if relu:
                         passes = b.fcmp_ordered(">", error, y if a == 0 else constant(0.0))  # not where y is NaN
                     else:
                         passes = b.fcmp_ordered("ord", y, y)
                     for variable, factor in zip(total, (y, constant(1.0)), strict=True):
                         old = b.load(variable)
-                        b.store(b.select(passes, call_ir(b, "fma", error, factor, old), old), variable)
+                        b.store(b.select(passes, b.fma(error, factor, old), old), variable)

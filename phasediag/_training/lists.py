@@ -2,26 +2,12 @@
 
 from llvmlite import ir
 from numba import int64, types, uint32
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compiling.jit import doubles, integers, jit
 from .._compiling.structures import layout
-from .._compiling.vectors import (
-    LANES,
-    LONG,
-    WORDS,
-    at,
-    call_words_ir,
-    constant,
-    floats,
-    routine,
-    splat_ir,
-    variables,
-    words,
-)
+from .._compiling.vectors import LANES, LONG, WORDS, constant, emitted, floats, routine, words
 from .pattern_law import draw_outcome
-from .streams import advance_ir, fill_negated, fill_words, generators, seed_state
+from .streams import advance, fill_negated, fill_words, generators, seed_state
 
 LIST_BLOCK = 1024  # samples drawn together
 WAYS = 4  # counters of samples with equally many active features: one alone would wait for its own last change
@@ -36,55 +22,37 @@ LISTS, lists_at = layout(
 )
 
 
-@intrinsic
-def _draw_activity(typing, state, most, n, masks, found, n_vectors):
+@emitted()
+def _draw_activity(b, state, most, n, masks, found, n_vectors):
     """Draw which features are active in 16 ``n_vectors`` samples, and how many.
 
     Feature j of n is where a random word is at most ``most[j]``; all arrays are C pointers. A sample's bits stand in words of
     ``masks``: those of the first 32 features of sixteen samples, those of the next 32, …, then those of the next samples.
     """
-    sig = types.void(state, most, n, masks, found, types.intp)
-
-    def emit(context, builder, sig, args):
-        """Emit loops over vectors of samples, words of features and the features of a word."""
-        state, most, n, *places, n_vectors = args
-        masks, found = (builder.bitcast(place, WORDS.as_pointer()) for place in places)
-        n_words = builder.lshr(builder.add(n, LONG(BITS - 1)), LONG(5))
-        active, bit, ones = variables(builder, [constant(0, WORDS)] * 3)
-        generating = generators(context, builder, sig.args[0], state)
-        with generating as drawn, cgutils.for_range(builder, n_vectors) as sample:
-            builder.store(constant(0, WORDS), ones)
-            with cgutils.for_range(builder, n_words) as loop:
-                first = builder.shl(loop.index, LONG(5))
-                stop = builder.add(first, LONG(BITS))
-                stop = builder.select(builder.icmp_signed("<", stop, n), stop, n)
-                builder.store(constant(0, WORDS), active)
-                builder.store(constant(1, WORDS), bit)
-                with cgutils.for_range_slice(builder, first, stop, LONG(1)) as (j, _):
-                    limit = splat_ir(builder, builder.load(at(builder, most, j)), WORDS)
-                    word, own = advance_ir(builder, drawn), builder.load(bit)
-                    on = builder.select(builder.icmp_unsigned("<=", word, limit), own, constant(0, WORDS))
-                    builder.store(builder.or_(builder.load(active), on), active)
-                    builder.store(builder.shl(own, constant(1, WORDS)), bit)
-                place = at(builder, masks, builder.add(builder.mul(sample.index, n_words), loop.index))
-                builder.store(builder.load(active), place, align=4)
-                more = call_words_ir(builder, "ctpop", builder.load(active))
-                builder.store(builder.add(builder.load(ones), more), ones)
-            builder.store(builder.load(ones), at(builder, found, sample.index), align=4)
-        return context.get_dummy_value()
-
-    return sig, emit
+    n_words = b.lshr(b.add(n, LONG(BITS - 1)), LONG(5))
+    active, bit, ones = b.variables([constant(0, WORDS)] * 3)
+    with generators(b, state) as drawn, b.range(n_vectors) as sample:
+        b.store(constant(0, WORDS), ones)
+        with b.range(n_words) as word:
+            first = b.shl(word, LONG(5))
+            stop = b.add(first, LONG(BITS))
+            stop = b.select(b.icmp_signed("<", stop, n), stop, n)
+            b.store(constant(0, WORDS), active)
+            b.store(constant(1, WORDS), bit)
+            with b.range(stop, first) as j:
+                limit, own = b.spread(most, j), b.load(bit)
+                on = b.select(b.icmp_unsigned("<=", advance(b, drawn), limit), own, constant(0, WORDS))
+                b.store(b.or_(b.load(active), on), active)
+                b.store(b.shl(own, constant(1, WORDS)), bit)
+            b.put(b.load(active), masks, b.mul(b.add(b.mul(sample, n_words), word), LONG(LANES)))
+            b.store(b.add(b.load(ones), b.apply("ctpop", b.load(active))), ones)
+        b.put(b.load(ones), found, b.mul(sample, LONG(LANES)))
 
 
-@intrinsic
-def _lowest(typing, bits):
+@emitted(types.int64)
+def _lowest(b, bits):
     """Return the place of the lowest bit that is set."""
-
-    def emit(context, builder, sig, args):
-        """Emit the count of trailing zeros; zero itself is not asked for."""
-        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), LONG)
-
-    return types.int64(types.uint32), emit
+    return b.zext(b.cttz(bits, ir.Constant(ir.IntType(1), 1)), LONG)
 
 
 @jit(once=True)

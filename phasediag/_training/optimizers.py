@@ -3,11 +3,8 @@
 from functools import cache
 
 import numpy as np
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .._compiling.vectors import LANES, LONG, NUMBER, at, call_ir, constant, load_ir, routine, splat_ir, store_ir
+from .._compiling.vectors import LANES, LONG, NUMBER, constant, emitted, routine
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -44,41 +41,36 @@ def step_scalars(optimizer, schedule, learning_rate, weight_decay, n_steps):
     return scalars
 
 
-def move_ir(builder, adam, scalars, slope, *places):
+def emit_move(b, adam, scalars, slope, *places):
     """Emit one step of a vector of parameters along their gradient: they and their two moments lie at three addresses.
 
     ``scalars`` are vectors of those of `step_scalars`; for SGD ``adam`` is False and the moments stay as they are.
     """
-    old, mean, square = (load_ir(builder, place) for place in places)
+    old, mean, square = (b.row(place) for place in places)
     size, scale, shrink, coupled, keep_first, keep_second, epsilon = scalars
-    slope = call_ir(builder, "fma", coupled, old, slope)
+    slope = b.fma(coupled, old, slope)
     if adam:
-        new_first, new_second = (builder.fsub(constant(1.0), keep) for keep in (keep_first, keep_second))
-        mean = call_ir(builder, "fma", new_first, builder.fsub(slope, mean), mean)
-        square = call_ir(builder, "fma", builder.fmul(new_second, slope), slope, builder.fmul(keep_second, square))
-        slope = builder.fdiv(mean, call_ir(builder, "fma", call_ir(builder, "sqrt", square), scale, epsilon))
-    moved = builder.fsub(builder.fmul(shrink, old), builder.fmul(size, slope))
+        new_first, new_second = (b.fsub(constant(1.0), keep) for keep in (keep_first, keep_second))
+        mean = b.fma(new_first, b.fsub(slope, mean), mean)
+        square = b.fma(b.fmul(new_second, slope), slope, b.fmul(keep_second, square))
+        slope = b.fdiv(mean, b.fma(b.apply("sqrt", square), scale, epsilon))
+    moved = b.fsub(b.fmul(shrink, old), b.fmul(size, slope))
     for value, place in list(zip((moved, mean, square), places, strict=True))[: 3 if adam else 1]:
-        store_ir(builder, value, place)
+        b.put(value, place)
 
 
-def scalars_ir(builder, scalars):
+def emit_scalars(b, scalars):
     """Emit vectors of the scalars of a step from their address."""
-    return [splat_ir(builder, builder.load(at(builder, scalars, LONG(i)))) for i in range(N_SCALARS)]
+    return [b.spread(scalars, i) for i in range(N_SCALARS)]
 
 
-@intrinsic(prefer_literal=True)
-def _move(typing, adam, scalars, gradient, parameters, first, second, n_vectors):
+@emitted(known=1)
+def _move(b, adam, scalars, gradient, parameters, first, second, n_vectors):
     """Move vectors of parameters, one after another."""
-
-    def emit(context, builder, sig, args):
-        scalars = scalars_ir(builder, args[1])
-        with cgutils.for_range(builder, args[6]) as loop:
-            places = [at(builder, array, builder.mul(loop.index, LONG(LANES))) for array in args[2:6]]
-            move_ir(builder, sig.args[0].literal_value, scalars, load_ir(builder, places[0]), *places[1:])
-        return context.get_dummy_value()
-
-    return types.void(adam, scalars, gradient, parameters, first, second, n_vectors), emit
+    scalars = emit_scalars(b, scalars)
+    with b.range(n_vectors) as v:
+        slope, *places = (b.at(array, b.mul(v, LONG(LANES))) for array in (gradient, parameters, first, second))
+        emit_move(b, adam, scalars, b.row(slope), *places)
 
 
 @cache

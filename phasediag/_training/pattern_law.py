@@ -12,26 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 from numba import types, uint64
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compiling.jit import doubles, integers, jit
 from .._compiling.structures import Structure, layout
-from .._compiling.vectors import (
-    LANES,
-    LONG,
-    WORD,
-    WORDS,
-    call_words_ir,
-    constant,
-    floats,
-    invoke,
-    pointer,
-    routine,
-    splat_ir,
-    variables,
-    words,
-)
+from .._compiling.vectors import LANES, LONG, WORD, WORDS, constant, emitted, floats, invoke, routine, words
 from .streams import fill_negated, fill_words, seed_state
 
 # `PatternLaw` as kernels read it.
@@ -116,22 +100,14 @@ def draw_outcome(drawn, i, start, stop, cut, alias):
     return outcome
 
 
-@intrinsic
-def _count_below(typing, drawn, n_vectors, limit):
+@emitted(types.int64)
+def _count_below(b, drawn, n_vectors, limit):
     """Return how many of 16 ``n_vectors`` words at a C pointer lie below a limit."""
-
-    def emit(context, builder, sig, args):
-        """Emit the loop over vectors of words."""
-        start = pointer(context, builder, sig.args[0], args[0], to=WORDS)
-        limit = splat_ir(builder, args[2], WORDS)
-        (found,) = variables(builder, [constant(0, WORDS)])
-        with cgutils.for_range(builder, args[1]) as loop:
-            word = builder.load(builder.gep(start, [loop.index]), align=4)
-            below = builder.zext(builder.icmp_unsigned("<", word, limit), WORDS)
-            builder.store(builder.add(builder.load(found), below), found)
-        return builder.zext(call_words_ir(builder, "vector.reduce.add", builder.load(found), to=WORD), LONG)
-
-    return types.int64(drawn, types.intp, types.uint32), emit
+    limit, (found,) = b.splat(limit), b.variables([constant(0, WORDS)])
+    with b.range(n_vectors) as v:
+        below = b.icmp_unsigned("<", b.row(drawn, b.mul(v, LONG(LANES))), limit)
+        b.store(b.add(b.load(found), b.zext(below, WORDS)), found)
+    return b.zext(b.apply("vector.reduce.add", b.load(found), to=WORD), LONG)
 
 
 @routine("nnnn")

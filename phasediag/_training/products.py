@@ -3,46 +3,33 @@
 Each is compiled once, by itself, and called by address, so that the kernels around them compile quickly.
 """
 
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
-from .._compiling.vectors import LANES, at, call_ir, constant, held, load_ir, routine, splat_ir, store_ir, switch, variables
+from .._compiling.jit import offset
+from .._compiling.vectors import LANES, LONG, constant, emitted, routine
 
 ROWS, COLUMNS = 6, 4  # a block of `product`: rows × vectors
 SIDE = 5  # a block of `outer`: rows × columns
 
 
-@intrinsic
-def _multiply(typing, rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth):
+@emitted()
+def _multiply(b, rows, columns, out, out_row, left, left_row, left_step, right, right_row, depth):
     """Write one block of a product: its sums stay in registers over the whole depth."""
 
-    def emit(context, builder, sig, args):
-        rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth = args
-        out, a, b = at(builder, out, out_at), at(builder, a, a_at), at(builder, b, b_at)
-        number = rows.type
-
-        def block(case):
-            n_rows, n_columns = divmod(case, COLUMNS + 1)
-            sums = [variables(builder, [constant(0.0)] * n_columns) for _ in range(n_rows)]
-            with cgutils.for_range(builder, depth) as loop:
-                right = at(builder, b, builder.mul(loop.index, b_row))
-                left = at(builder, a, builder.mul(loop.index, a_step))
-                vectors = [load_ir(builder, at(builder, right, number(q * LANES))) for q in range(n_columns)]
-                for r, row in enumerate(sums):
-                    value = splat_ir(builder, builder.load(at(builder, left, builder.mul(a_row, number(r)))))
-                    for entry, vector in zip(row, vectors, strict=True):
-                        builder.store(call_ir(builder, "fma", value, vector, builder.load(entry)), entry)
+    def block(case):
+        """Emit the loop for a number of rows and columns."""
+        n_rows, n_columns = divmod(case, COLUMNS + 1)
+        sums = [b.variables([constant(0.0)] * n_columns) for _ in range(n_rows)]
+        with b.range(depth) as d:
+            vectors = [b.row(right, b.mul(d, right_row), q * LANES) for q in range(n_columns)]
             for r, row in enumerate(sums):
-                for q, entry in enumerate(row):
-                    target = at(builder, out, builder.mul(out_row, number(r)), number(q * LANES))
-                    store_ir(builder, builder.load(entry), target)
+                value = b.spread(left, b.mul(d, left_step), b.mul(left_row, LONG(r)))
+                for entry, vector in zip(row, vectors, strict=True):
+                    b.store(b.fma(value, vector, b.load(entry)), entry)
+        for r, row in enumerate(sums):
+            for q, entry in enumerate(row):
+                b.put(b.load(entry), out, b.mul(out_row, LONG(r)), q * LANES)
 
-        cases = [r * (COLUMNS + 1) + c for r in range(1, ROWS + 1) for c in range(1, COLUMNS + 1)]
-        switch(builder, builder.add(builder.mul(rows, number(COLUMNS + 1)), columns), cases, block)
-        return context.get_dummy_value()
-
-    return types.void(rows, columns, out, out_at, out_row, a, a_at, a_row, a_step, b, b_at, b_row, depth), emit
+    cases = [r * (COLUMNS + 1) + c for r in range(1, ROWS + 1) for c in range(1, COLUMNS + 1)]
+    b.choose(b.add(b.mul(rows, LONG(COLUMNS + 1)), columns), cases, block)
 
 
 @routine("fnfnnfnnnn")
@@ -56,43 +43,29 @@ def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows, n_vectors)
         q, q_stop = part * n_vectors // across, (part + 1) * n_vectors // across
         for block in range(down):
             r, r_stop = block * n_rows // down, (block + 1) * n_rows // down
-            _multiply(
-                r_stop - r, q_stop - q, out, r * out_row + q * LANES, out_row, a, r * a_row, a_row, a_step, b,
-                q * LANES, b_row, depth,
-            )  # fmt: skip
+            target, left, right = offset(out, r * out_row + q * LANES), offset(a, r * a_row), offset(b, q * LANES)
+            _multiply(r_stop - r, q_stop - q, target, out_row, left, a_row, a_step, right, b_row, depth)
 
 
-@intrinsic
-def _add_outer(typing, rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors):
+@emitted()
+def _add_outer(b, rows, columns, sums, row, h, d, e, x, stride, n_vectors):
     """Add one block of two outer products summed over samples, lanes being samples."""
 
-    def emit(context, builder, sig, args):
-        rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors = args
-        number = rows.type
-        sums = at(builder, sums, place)
-        pairs = [(at(builder, a, left_at), at(builder, b, right_at)) for a, b in ((h, e), (d, x))]
+    def block(case):
+        """Emit the loop for a number of rows and columns."""
+        n_rows, n_columns = divmod(case, SIDE + 1)
+        places = [[b.at(sums, b.mul(row, LONG(r)), c * LANES) for c in range(n_columns)] for r in range(n_rows)]
+        with b.held(*places) as entries, b.range(n_vectors) as v:
+            sample = b.mul(v, LONG(LANES))
+            for left, right in ((h, e), (d, x)):
+                factors = [b.row(left, b.mul(stride, LONG(r)), sample) for r in range(n_rows)]
+                for c in range(n_columns):
+                    value = b.row(right, b.mul(stride, LONG(c)), sample)
+                    for factor, line in zip(factors, entries, strict=True):
+                        b.store(b.fma(factor, value, b.load(line[c])), line[c])
 
-        def block(case):
-            n_rows, n_columns = divmod(case, SIDE + 1)
-            places = [
-                [at(builder, sums, builder.mul(row, number(r)), number(c * LANES)) for c in range(n_columns)]
-                for r in range(n_rows)
-            ]
-            with held(builder, *places) as entries, cgutils.for_range(builder, n_vectors) as loop:
-                sample = builder.mul(loop.index, number(LANES))
-                for left, right in pairs:
-                    starts = [at(builder, left, builder.mul(stride, number(r)), sample) for r in range(n_rows)]
-                    lefts = [load_ir(builder, start) for start in starts]
-                    for c in range(n_columns):
-                        value = load_ir(builder, at(builder, right, builder.mul(stride, number(c)), sample))
-                        for factor, line in zip(lefts, entries, strict=True):
-                            builder.store(call_ir(builder, "fma", factor, value, builder.load(line[c])), line[c])
-
-        cases = [r * (SIDE + 1) + c for r in range(1, SIDE + 1) for c in range(1, SIDE + 1)]
-        switch(builder, builder.add(builder.mul(rows, number(SIDE + 1)), columns), cases, block)
-        return context.get_dummy_value()
-
-    return types.void(rows, columns, sums, place, row, h, d, left_at, e, x, right_at, stride, n_vectors), emit
+    cases = [r * (SIDE + 1) + c for r in range(1, SIDE + 1) for c in range(1, SIDE + 1)]
+    b.choose(b.add(b.mul(rows, LONG(SIDE + 1)), columns), cases, block)
 
 
 @routine("fffffnnnn")
@@ -106,7 +79,11 @@ def add_outer(sums, h, d, e, x, m, n, stride, n_vectors):
         k, k_stop = block * m // down, (block + 1) * m // down
         for part in range(across):
             i, i_stop = part * n // across, (part + 1) * n // across
-            _add_outer(
-                k_stop - k, i_stop - i, sums, (k * n + i) * LANES, n * LANES, h, d, k * stride, e, x, i * stride,
-                stride, n_vectors,
-            )  # fmt: skip
+            own_h, own_d, own_e, own_x = (
+                offset(h, k * stride),
+                offset(d, k * stride),
+                offset(e, i * stride),
+                offset(x, i * stride),
+            )
+            own_sums = offset(sums, (k * n + i) * LANES)
+            _add_outer(k_stop - k, i_stop - i, own_sums, n * LANES, own_h, own_d, own_e, own_x, stride, n_vectors)

@@ -14,30 +14,12 @@ is active where e_i > y_i, without a subtraction.
 
 from functools import cache
 
-from numba import float32, types
-from numba.extending import intrinsic
+from numba import float32
 
 from .._compiling.jit import integers
 from .._compiling.structures import layout
-from .._compiling.vectors import (
-    FLOAT,
-    LANES,
-    LONG,
-    NUMBER,
-    VECTOR,
-    at,
-    call_ir,
-    constant,
-    floats,
-    invoke,
-    load,
-    load_ir,
-    routine,
-    splat_ir,
-    store_ir,
-    total,
-)
-from .optimizers import STEP, move_ir, scalars_ir
+from .._compiling.vectors import FLOAT, LANES, LONG, NUMBER, VECTOR, constant, emitted, floats, invoke, load, routine, total
+from .optimizers import STEP, emit_move, emit_scalars
 from .pattern_law import block_at, law_at
 
 # A chunk of models, its routines and its arrays, as the kernels below read them: average is 2/(B n); parameters, first and second
@@ -50,41 +32,33 @@ MODELS, models_at = layout(
 )
 
 
-def _vectors(builder, array, count):
-    """Emit the loads of ``count`` vectors and their addresses."""
-    places = [at(builder, array, LONG(i * LANES)) for i in range(count)]
-    return [load_ir(builder, place) for place in places], places
+def _rows(b, array, count):
+    """Emit the loads of ``count`` vectors."""
+    return [b.row(array, i * LANES) for i in range(count)]
 
 
-@intrinsic(prefer_literal=True)
-def _begin(typing, n, m, relu, n_empty, again, parameters, forms, sums):
+@emitted(known=3)
+def _begin(b, n, m, relu, n_empty, again, parameters, forms, sums):
     """Emit what `beginner` returns, unrolled."""
-
-    def emit(context, builder, sig, args):
-        n, m, relu = (kind.literal_value for kind in sig.args[:3])
-        n_empty, again, parameters, forms, sums = args[3:]
-        parameters, _ = _vectors(builder, parameters, (m + 1) * n)
-        places = [at(builder, sums, LONG(entry * LANES)) for entry in range(n * (n + 1))]
-        with builder.if_then(builder.icmp_signed("==", again, LONG(0))):
-            for place in places:
-                store_ir(builder, constant(0.0), place)
-        weight = splat_ir(builder, builder.sitofp(n_empty, FLOAT))
-        for i in range(n):
-            for j in range(i, n):
-                entry = constant(1.0 if i == j else 0.0)
-                for k in range(m):
-                    entry = call_ir(builder, "fma", builder.fneg(parameters[k * n + i]), parameters[k * n + j], entry)
-                for row, column in {(i, j), (j, i)}:
-                    store_ir(builder, entry, at(builder, forms, LONG((row * (n + 1) + column) * LANES)))
-            level = parameters[m * n + i]
-            store_ir(builder, level, at(builder, forms, LONG((i * (n + 1) + n) * LANES)))
-            if relu:
-                level = builder.select(builder.fcmp_ordered(">", level, constant(0.0)), level, constant(0.0))
-            place = places[i * (n + 1) + n]
-            store_ir(builder, call_ir(builder, "fma", weight, level, load_ir(builder, place)), place)
-        return context.get_dummy_value()
-
-    return types.void(n, m, relu, n_empty, again, parameters, forms, sums), emit
+    parameters = _rows(b, parameters, (m + 1) * n)
+    places = [b.at(sums, entry * LANES) for entry in range(n * (n + 1))]
+    with b.if_then(b.icmp_signed("==", again, LONG(0))):
+        for place in places:
+            b.put(constant(0.0), place)
+    weight = b.splat(b.sitofp(n_empty, FLOAT))
+    for i in range(n):
+        for j in range(i, n):
+            entry = constant(1.0 if i == j else 0.0)
+            for k in range(m):
+                entry = b.fma(b.fneg(parameters[k * n + i]), parameters[k * n + j], entry)
+            for row, column in {(i, j), (j, i)}:
+                b.put(entry, forms, (row * (n + 1) + column) * LANES)
+        level = parameters[m * n + i]
+        b.put(level, forms, (i * (n + 1) + n) * LANES)
+        if relu:
+            level = b.where(level, ">", constant(0.0))
+        place = places[i * (n + 1) + n]
+        b.put(b.fma(weight, level, b.row(place)), place)
 
 
 @cache
@@ -101,31 +75,23 @@ def beginner(n, m, relu):
     return routine("nnfff")(begin)
 
 
-@intrinsic(prefer_literal=True)
-def _finish(typing, n, m, adam, average, sums, importance, scalars, parameters, first, second):
+@emitted(known=3)
+def _finish(b, n, m, adam, average, sums, importance, scalars, parameters, first, second):
     """Emit what `finisher` returns, unrolled."""
-
-    def emit(context, builder, sig, args):
-        n, m, adam = (kind.literal_value for kind in sig.args[:3])
-        average, sums, importance, scalars, *arrays = args[3:]
-        sums, _ = _vectors(builder, sums, n * (n + 1))
-        importance, _ = _vectors(builder, importance, n)
-        parameters, _ = _vectors(builder, arrays[0], (m + 1) * n)
-        scalars, average = scalars_ir(builder, scalars), splat_ir(builder, average)
-        weighted = [[builder.fmul(importance[i], sums[i * (n + 1) + j]) for j in range(n + 1)] for i in range(n)]
-        both = [[builder.fadd(weighted[i][j], weighted[j][i]) for j in range(n)] for i in range(n)]
-        for k in range(m + 1):
-            for i in range(n):
-                slope = weighted[i][n]
-                if k < m:  # the sums are those of e y, so that their sign is that of a descent
-                    slope = builder.fneg(builder.fmul(parameters[k * n], both[i][0]))
-                    for j in range(1, n):
-                        slope = call_ir(builder, "fma", builder.fneg(parameters[k * n + j]), both[i][j], slope)
-                places = [at(builder, array, LONG((k * n + i) * LANES)) for array in arrays]
-                move_ir(builder, adam, scalars, builder.fmul(average, slope), *places)
-        return context.get_dummy_value()
-
-    return types.void(n, m, adam, average, sums, importance, scalars, parameters, first, second), emit
+    arrays = parameters, first, second
+    sums, importance, parameters = (_rows(b, *x) for x in ((sums, n * (n + 1)), (importance, n), (parameters, (m + 1) * n)))
+    scalars, average = emit_scalars(b, scalars), b.splat(average)
+    weighted = [[b.fmul(importance[i], sums[i * (n + 1) + j]) for j in range(n + 1)] for i in range(n)]
+    both = [[b.fadd(weighted[i][j], weighted[j][i]) for j in range(n)] for i in range(n)]
+    for k in range(m + 1):
+        for i in range(n):
+            slope = weighted[i][n]
+            if k < m:  # the sums are those of e y, so that their sign is that of a descent
+                slope = b.fneg(b.fmul(parameters[k * n], both[i][0]))
+                for j in range(1, n):
+                    slope = b.fma(b.fneg(parameters[k * n + j]), both[i][j], slope)
+            places = [b.at(array, (k * n + i) * LANES) for array in arrays]
+            emit_move(b, adam, scalars, b.fmul(average, slope), *places)
 
 
 @cache

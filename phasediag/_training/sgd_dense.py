@@ -51,7 +51,7 @@ def draw_tile(models, key, step, tile, x):
     most, scale, state = words(models.most), floats(models.scale), words(models.state)
     seed_state(integers(key), step, tile, state)
     for j in range(models.n):
-        fill_features(state, floats(x), j * STRIDE, TILE // LANES, most[j], scale[j])
+        fill_features(state, floats(x + j * STRIDE * NUMBER), TILE // LANES, most[j], scale[j])
 
 
 @routine("nnffnnfff")
