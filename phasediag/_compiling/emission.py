@@ -4,21 +4,19 @@ Left to numba's front end, every operation takes its time to compile, and vector
 """
 
 from llvmlite import ir
-from numba.core import cgutils
 
-from .vectors import LONG, WORD
+from .vectors import LONG
 
 DOUBLE_LANES, SINGLE_LANES = 8, 16
 
 
 class Lanes:
-    """Emission of arithmetic on vectors of one kind of numbers; complex numbers are pairs."""
+    """Emission of arithmetic on vectors of one kind of numbers, by a `Builder`; complex numbers are pairs."""
 
     def __init__(self, builder, double):
         self.builder, self.number = builder, ir.DoubleType() if double else ir.FloatType()
         self.count = DOUBLE_LANES if double else SINGLE_LANES
         self.kind = ir.VectorType(self.number, self.count)
-        self.suffix = f"v{self.count}f{64 if double else 32}"
         self.zero = self.constant(0.0)
 
     def constant(self, value):
@@ -29,13 +27,11 @@ class Lanes:
         """A vector with equal lanes from a number of either size."""
         if value.type != self.number:
             value = self.builder.fptrunc(value, self.number)
-        one = self.builder.insert_element(ir.Constant(self.kind, ir.Undefined), value, WORD(0))
-        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(WORD, self.count), [0] * self.count))
+        return self.builder.splat(value, self.count)
 
     def fma(self, a, b, c):
         """a b + c of real vectors, rounded once."""
-        kind = ir.FunctionType(self.kind, [self.kind] * 3)
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix}"), [a, b, c])
+        return self.builder.fma(a, b, c)
 
     def mul(self, a, b):
         """The product of real vectors."""
@@ -62,15 +58,11 @@ class Lanes:
 
     def clip(self, x):
         """The nearest number in [0, 1]."""
-        one = self.constant(1.0)
-        x = self.builder.select(self.builder.fcmp_ordered(">", x, self.zero), x, self.zero)
-        return self.builder.select(self.builder.fcmp_ordered("<", x, one), x, one)
+        return self.builder.where(self.builder.where(x, ">", self.zero), "<", self.constant(1.0))
 
     def total(self, value):
         """The sum of the lanes as a double, in one fixed order."""
-        kind = ir.FunctionType(self.number, [self.number, self.kind])
-        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.{self.suffix}")
-        found = self.builder.call(add, [ir.Constant(self.number, 0.0), value], fastmath=("reassoc",))
+        found = self.builder.total(value)
         return found if self.number == ir.DoubleType() else self.builder.fpext(found, ir.DoubleType())
 
     def polynomial(self, x, *coefficients):
@@ -102,9 +94,7 @@ class Lanes:
 
     def variable(self, value):
         """A complex variable, which the compiler keeps in registers."""
-        made = tuple(cgutils.alloca_once(self.builder, self.kind) for _ in value)
-        self.set(made, value)
-        return made
+        return self.builder.variables(value)
 
     def get(self, variable):
         """The value of a variable."""

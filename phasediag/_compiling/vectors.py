@@ -94,14 +94,21 @@ class Builder(ir.IRBuilder):
         return self.splat(self.entry(address, *offsets))
 
     def apply(self, name, *vectors, to=None):
-        """Emit a call of an LLVM intrinsic on vectors of float32 or of words."""
-        kind = ir.FunctionType(to or vectors[0].type, [one.type for one in vectors])
-        name = f"llvm.{name}.v{LANES}{'f' if vectors[0].type == FLOATS else 'i'}32"
-        return self.call(cgutils.get_or_insert_function(self.module, kind, name), vectors)
+        """Emit a call of an LLVM intrinsic on vectors, by default one that returns a vector."""
+        kind, given = vectors[0].type, ir.FunctionType(to or vectors[0].type, [one.type for one in vectors])
+        name = f"llvm.{name}.v{kind.count}{kind.element.intrinsic_name}"
+        return self.call(cgutils.get_or_insert_function(self.module, given, name), vectors)
 
     def fma(self, a, b, c):
         """Emit a b + c, rounded once."""
         return self.apply("fma", a, b, c)
+
+    def total(self, value):
+        """Emit the sum of the lanes, in one fixed order."""
+        kind, number = value.type, value.type.element
+        name = f"llvm.vector.reduce.fadd.v{kind.count}{number.intrinsic_name}"
+        add = cgutils.get_or_insert_function(self.module, ir.FunctionType(number, [number, kind]), name)
+        return self.call(add, [number(0.0), value], fastmath=("reassoc",))
 
     def where(self, a, relation, b, then=None, otherwise=None):
         """Emit ``then`` in the lanes where a relation of real vectors holds, else ``otherwise``: by default a and b."""
@@ -231,9 +238,7 @@ def where_positive(b, x, y):
 @emitted(types.float32)
 def total(b, x):
     """Return the sum of the lanes, in one fixed order."""
-    kind = ir.FunctionType(FLOAT, [FLOAT, FLOATS])
-    add = cgutils.get_or_insert_function(b.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
-    return b.call(add, [FLOAT(0.0), x], fastmath=("reassoc",))
+    return b.total(x)
 
 
 for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):

@@ -1,11 +1,10 @@
 """Sums over the active subsets of bounds |φ| ≤ β, at eight frequencies at once (emitted code)."""
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compiling.emission import DOUBLE_LANES, Lanes
+from .._compiling.vectors import emitted
 
 # Vectors: the frequencies; then the probability of none active, the sums over the states with at least one,
 # two, three active features, and of the states with j active beside those without the largest share: numerator and
@@ -70,15 +69,10 @@ def _emit(lanes, a, p, n, room):
         builder.store(value, lanes.address(room, k), align=8)
 
 
-@intrinsic
-def add_envelopes(typing, a, p, n, room):
+@emitted()
+def add_envelopes(b, a, p, n, room):
     """Fill ``room`` behind the eight frequencies with the sums for n features of weights ``a`` and densities ``p``.
 
     Its slow twin is `test_envelopes_are_sums_over_active_subsets`.
     """
-
-    def emit(context, builder, sig, args):
-        _emit(Lanes(builder, True), *args)
-        return context.get_dummy_value()
-
-    return types.void(a, p, n, room), emit
+    _emit(Lanes(b, True), a, p, n, room)

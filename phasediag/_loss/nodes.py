@@ -9,11 +9,10 @@ ladder: A₁ += t_j (1 + A₁), A₂ += t_j A₁, A₃ += t_j A₂ (each with wh
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compiling.emission import Lanes
 from .._compiling.jit import jit
-from .._compiling.vectors import LONG
+from .._compiling.vectors import LONG, emitted
 from .contour_table import LOSS, SLOPE_B, SLOPE_I
 
 # Rows, one per feature, and behind them those of the output's own feature and of its bias. Vectors: w e^{iy} at the next nodes,
@@ -200,30 +199,21 @@ def _emit_terms(lanes, first, unit, few, slopes, p_i, n, rows):
                 lanes.set(none, lanes.add(lanes.get(none), lanes.neg(lanes.product(idle, t))))
 
 
-@intrinsic(prefer_literal=True)
-def _add_terms(typing, double, first, unit, few, slopes, p_i, n, rows):
-    """As `add_nodes`, in double or in single precision, which must be a literal."""
-
-    def emit(context, builder, sig, args):
-        lanes = Lanes(builder, sig.args[0].literal_value)
-        _emit_terms(lanes, *args[1:-1], lanes.pointer(args[-1]))
-        return context.get_dummy_value()
-
-    return types.void(double, first, unit, few, slopes, p_i, n, rows), emit
+@emitted(known=1)
+def _add_terms(builder, double, first, unit, few, slopes, p_i, n, rows):
+    """As `add_nodes`, in double or in single precision."""
+    lanes = Lanes(builder, double)
+    _emit_terms(lanes, first, unit, few, slopes, p_i, n, lanes.pointer(rows))
 
 
-@intrinsic(prefer_literal=True)
-def take(typing, double, address):
+@emitted(types.UniTuple(types.float64, 2), known=1)
+def take(builder, double, address):
     """Return real and imaginary part of a complex sum, lanes added up in one fixed order, and set the sum to zero."""
-
-    def emit(context, builder, sig, args):
-        lanes = Lanes(builder, sig.args[0].literal_value)
-        base = lanes.pointer(args[1])
-        sums = [lanes.total(part) for part in lanes.load(base, 0)]
-        lanes.store(base, 0, (lanes.zero, lanes.zero))
-        return cgutils.pack_array(builder, sums)
-
-    return types.UniTuple(types.float64, 2)(double, address), emit
+    lanes = Lanes(builder, double)
+    base = lanes.pointer(address)
+    sums = [lanes.total(part) for part in lanes.load(base, 0)]
+    lanes.store(base, 0, (lanes.zero, lanes.zero))
+    return cgutils.pack_array(builder, sums)
 
 
 @jit(inner=True)

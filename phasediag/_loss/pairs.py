@@ -10,11 +10,10 @@ import math
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compiling.emission import DOUBLE_LANES, Lanes
 from .._compiling.jit import doubles, jit
-from .._compiling.vectors import LONG
+from .._compiling.vectors import LONG, emitted
 from . import contour_table as entry
 from .contour_table import others
 
@@ -104,16 +103,11 @@ def _emit_row(lanes, a_j, b, factor, row, end, totals):
     return lanes.total(lanes.get(own)[0])
 
 
-@intrinsic
-def _add_row(typing, a_j, b, factor, work, start, end):
+@emitted(types.float64)
+def _add_row(builder, a_j, b, factor, work, start, end):
     """Add the pairs of feature j and the features of the blocks start … end − 1 to ``work``; return the slope in a_j."""
-
-    def emit(context, builder, sig, args):
-        a_j, b, factor, work, start, end = args
-        row = builder.gep(work, [builder.add(builder.mul(start, LONG(PAIRS_ROW)), LONG(TOTALS))])
-        return _emit_row(Lanes(builder, True), a_j, b, factor, row, builder.sub(end, start), work)
-
-    return types.float64(a_j, b, factor, work, start, end), emit
+    row = builder.at(work, builder.mul(start, LONG(PAIRS_ROW)), TOTALS)
+    return _emit_row(Lanes(builder, True), a_j, b, factor, row, builder.sub(end, start), work)
 
 
 @jit(inner=True)

@@ -6,12 +6,10 @@ The sums of the slopes are zero to begin with, and again whenever `take` has tak
 import math
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from .._compiling.emission import DOUBLE_LANES, SINGLE_LANES, Lanes
 from .._compiling.jit import doubles, jit
-from .._compiling.vectors import LONG, WORD
+from .._compiling.vectors import LONG, WORD, emitted
 from . import contour_table as entry
 from .nodes import ANGLE, INVERSE, OFFSET, PHASE, RATIO, ROW, STEP_IM, STEP_RE, VECTORS, WEIGHT
 
@@ -89,15 +87,10 @@ def _emit_narrow(lanes, row, narrow):
         builder.store(builder.fptrunc(value, single.number), builder.gep(narrow, [LONG(N_NARROW_NUMBERS + number)]))
 
 
-@intrinsic
-def _narrow_row(typing, row, narrow):
+@emitted()
+def _narrow_row(builder, row, narrow):
     """Prepare the row of singles at the address ``narrow`` for the same nodes as the row of doubles at ``row``.
 
     Its slow twin is `expected` in `test_contour_terms`, which takes terms of single precision for those of double precision.
     """
-
-    def emit(context, builder, sig, args):
-        _emit_narrow(Lanes(builder, True), *args)
-        return context.get_dummy_value()
-
-    return types.void(row, narrow), emit
+    _emit_narrow(Lanes(builder, True), row, narrow)
