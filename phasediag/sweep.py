@@ -112,16 +112,12 @@ def sweep_density(
     density : array_like, shape (n_density,)
         In (0, 1], in any order; by default those of the paper.
     activation : {"relu", "linear"}
-    n_models, n_steps, batch_size : int
-        At each density; see `train`.
+    n_models, n_steps, batch_size, n_threads, progress
+        At each density, as in `train`.
     learning_rate : float
         Of the first step: it falls to 0 over the run (cosine), so that the noise of minibatches does not hide the geometry.
     seed : None, int or numpy.random.Generator
         The same at each density: the models start from the same points.
-    n_threads : int, optional
-        If None, one for each processor that the process may use.
-    progress : bool
-        Show a progress bar on standard error.
 
     Returns
     -------

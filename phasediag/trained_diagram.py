@@ -65,8 +65,8 @@ def trained_phase_diagram(
     activation : {"relu", "linear"}
     n_seeds : int
         Models trained in each cell, from different starting points and on different minibatches.
-    n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay
-        Of each training, as in `train`.
+    n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, progress
+        Of each training, as in `train`; there are no threads where there is an executor.
     independent : bool
         Whether every model has its own minibatches. If not, the models of one density and one replicate see the same
         ones whatever their importance; the models of one cell never do.
@@ -79,15 +79,11 @@ def trained_phase_diagram(
         Decides starting points and minibatches; None draws one, or takes that of the store. The same seed gives the same
         bits for any executor, number of threads and interruption; a cell's models do not depend on the rest of the grid, nor
         the first ones on their number.
-    n_threads : int, optional
-        When there is no executor; if None, one for each processor that the process may use.
     executor : concurrent.futures.Executor, optional
         Where to train instead: threads, processes, or a cluster by ``distributed.Client(…).get_executor()``.
     store : path, optional
         Folder of a zarr store that receives finished models as they come (needs ``phasediag[store]``). The same call goes on
         where an interrupted or killed one stopped. ``xarray.open_zarr(store, consolidated=False)`` reads it at any time.
-    progress : bool
-        Show a progress bar with the time left on standard error.
 
     Returns
     -------
@@ -159,13 +155,12 @@ def _train(portions, shape, store, n_threads, executor, progress):
         done = np.zeros(shape[:3], dtype=bool)
     else:
         weights, bias, done = store.finished()
-    places = [(p.row, p.replicate, slice(p.start, p.start + p.importance.size)) for p in portions]
-    missing = [i for i, place in enumerate(places) if not done[place].all()]
+    missing = [portion for portion in portions if not done[portion.place].all()]
     bar = progress_bar(done.size, progress, "model", "training", done=int(done.sum()))
-    work = completed(train_portion, [portions[i] for i in missing], n_threads=n_threads, executor=executor)
+    work = completed(train_portion, missing, n_threads=n_threads, executor=executor)
     with bar as advance, closing(work):
         for k, (own_weights, own_bias) in work:
-            portion, place = portions[missing[k]], places[missing[k]]
+            portion, place = missing[k], missing[k].place
             where = f" at density {portion.density:g}, importance {portion.importance[0]:g} to {portion.importance[-1]:g}"
             check_convergent(portion.options, own_weights, own_bias, where)
             advance(int(np.count_nonzero(~done[place])))

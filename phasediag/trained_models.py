@@ -118,8 +118,8 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
         gradient_norm=gradient_norm,
         feature_norm=feature_norm(flat)[:, -1].reshape(grid),
         interference=interference(flat)[:, -1].reshape(grid),
-        phase=_text([phase.name for phase in phases], grid),
-        extra=_text([phase.extra for phase in phases], grid),
+        phase=np.array([phase.name for phase in phases], dtype=object).reshape(grid),
+        extra=np.array([phase.extra for phase in phases], dtype=object).reshape(grid),
         kept=kept,
         excess=_excess(importance, density, activation, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm))),
     )
@@ -167,10 +167,3 @@ def _excess(importance, density, activation, weights, bias, loss, gradient_norm)
     points = settle(start, m, control, densities, relu=activation == "relu", radius=0.1)
     bottom = (control * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
-
-
-def _text(values, shape):
-    """Return an array of text."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array.reshape(shape)

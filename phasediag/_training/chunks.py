@@ -10,16 +10,13 @@ from threading import Event
 
 import numpy as np
 
-from .._compiling.vectors import LANES
 from .many_features import Batched, Dense
 from .patterns import Patterns
 
 CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
 MOST_PATTERN_FEATURES = 8  # 2^n activity patterns are counted up to here
-SIDE_BY_SIDE = (Patterns, Batched)  # engines whose lanes are models
 FEWEST_BATCHED = 4  # models of a run, below which most lanes of `Batched` would be idle
 MOST_BATCHED = 1000  # features, of which sixteen models' sums take 64 MB
-MOST_TOGETHER = {Patterns: 256, Dense: 64, Batched: 64}  # models of one chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +100,16 @@ def engine(chunk):
     return Batched if batched < n * (0.065 * m + 0.18) else Dense
 
 
+def together(chunk, wanted):
+    """Return how many models of a chunk train together where ``wanted`` should: whole vectors, not too many."""
+    kind = engine(chunk)
+    return min(-(-wanted // kind.lanes) * kind.lanes, kind.most_models)
+
+
 def split(chunk, n_workers):
-    """Return the parts in which ``n_workers`` train a chunk: whole vectors of models, not too many together."""
-    n_models, kind = len(chunk.weights), engine(chunk)
-    unit = LANES if kind in SIDE_BY_SIDE else 1
-    size = min(-(-n_models // (n_workers * unit)) * unit, MOST_TOGETHER[kind])
+    """Return the parts in which ``n_workers`` train a chunk."""
+    n_models = len(chunk.weights)
+    size = together(chunk, -(-n_models // n_workers))
     return [chunk.part(start, min(start + size, n_models)) for start in range(0, n_models, size)]
 
 

@@ -8,19 +8,9 @@ RETRIES = 3
 
 @contextmanager
 def cluster_executor(address, *, timeout=10):
-    """Connect to a dask scheduler and give an executor that trains on its workers.
+    """Give an executor that trains on the workers of a dask scheduler, at an address such as "tcp://127.0.0.1:8786".
 
-    Parameters
-    ----------
-    address : str
-        Such as "tcp://127.0.0.1:8786".
-    timeout : float
-        Seconds to wait for the scheduler's answer.
-
-    Raises
-    ------
-    ValueError
-        When distributed is not installed or no scheduler answers.
+    Raises ValueError when distributed is not installed or no scheduler answers within ``timeout`` seconds.
     """
     try:
         from distributed import Client

@@ -13,7 +13,7 @@ from .pattern_law import alias_table, binomial_law
 from .products import add_outer, multiply
 from .sgd_dense import STRIDE, TILE
 from .streams import STATE
-from .trainer import Trainer, blocks, in_lanes, out_of_lanes
+from .trainer import Trainer, blocks
 
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
 
@@ -26,15 +26,12 @@ def word_limits(density):
 class Dense(Trainer):
     """Many features, dense minibatches: one model after another, lanes are samples."""
 
+    lanes, most_models = 1, 64
+
     def set_up(self):
-        """Lay models out one after another, rows of weights and biases padded by zeros to whole vectors."""
-        chunk = self.chunk
-        self.width, self.keys = -(-self.n // LANES) * LANES, chunk.keys
-        self.parameters = aligned(self.n_models * (self.m + 1) * self.width)
-        weights, bias = self.current()
-        weights[:], bias[:] = chunk.weights, chunk.bias
-        self.importance = aligned(chunk.importance.size)
-        self.importance[:] = chunk.importance.ravel()
+        """Lay models out one after another, rows of weights and biases padded to whole vectors."""
+        self.keys, self.importance = self.chunk.keys, self.in_lanes(self.chunk.importance)
+        self.lay_out(-(-self.n // LANES) * LANES)
 
     def structure(self):
         """Return the `sgd_dense.MODELS`."""
@@ -45,7 +42,7 @@ class Dense(Trainer):
         return Structure(
             sgd_dense.MODELS,
             **self.common(),
-            width=self.width,
+            width=self.columns,
             n_models=self.n_models,
             batch_size=self.chunk.batch_size,
             room=room,
@@ -63,7 +60,7 @@ class Dense(Trainer):
             e=aligned(n * STRIDE),
             d=aligned(m * STRIDE),
             sums=aligned((m + 1) * n * LANES),
-            gradient=aligned((m + 1) * self.width),
+            gradient=aligned((m + 1) * self.columns),
         )
 
     def minibatch(self, step, model):
@@ -74,11 +71,6 @@ class Dense(Trainer):
             self.drawer(self.models.address, key.ctypes.data, step, tile, x.ctypes.data)
             tiles.append(x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
-
-    def current(self):
-        """Return the models' weights and biases."""
-        rows = self.parameters.reshape(self.n_models, self.m + 1, self.width)[:, :, : self.n]
-        return rows[:, :-1], rows[:, -1]
 
 
 @lru_cache(maxsize=8)
@@ -101,15 +93,14 @@ def rarity_tables(density, sizes):
 class Batched(Trainer):
     """Many features, sparse minibatches that models share: lanes are models."""
 
+    most_models = 64
+
     def set_up(self):
         """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
-        chunk, n, m = self.chunk, self.n, self.m
+        chunk, n = self.chunk, self.n
         self.width, self.keys = sgd_batched.block_width(n), chunk.keys
-        self.padded = -(-n // self.width) * self.width
-        rows = np.zeros((self.n_models, m + 1, self.padded))
-        rows[:, :m, :n], rows[:, m, :n] = chunk.weights, chunk.bias
-        self.parameters = in_lanes(rows.reshape(self.n_models, -1))
-        self.importance = in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.padded - n))))
+        self.lay_out(-(-n // self.width) * self.width)
+        self.importance = self.in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.columns - n))))
         self.sizes = blocks(chunk.batch_size, LIST_BLOCK)
         self.lists = self._lists(n, self.width, int(self.sizes[0]), int(self.sizes[-1]))
 
@@ -131,7 +122,7 @@ class Batched(Trainer):
             words=aligned(n_words, np.uint32),
             masks=aligned(block * -(-n // BITS), np.uint32),
             found=aligned(block, np.uint32),
-            dense=aligned(most * self.padded),
+            dense=aligned(most * self.columns),
             values=aligned(n * block),
             **rarity_tables(tuple(density), (most, least)),
             **{name: np.zeros(size, np.int64) for name, size in arrays.items()},
@@ -145,7 +136,7 @@ class Batched(Trainer):
             sgd_batched.MODELS,
             **self.common(),
             width=width,
-            padded=self.padded,
+            padded=self.columns,
             n_vectors=-(-self.n_models // LANES),
             n_parts=self.sizes.size,
             lists=self.lists,
@@ -156,8 +147,8 @@ class Batched(Trainer):
             weigh=batched.weigher(width),
             move=mover(self.adam),
             forms=aligned(forms),
-            sums=aligned(forms * self.padded // width),
-            gradient=aligned((self.m + 1) * self.padded * LANES),
+            sums=aligned(forms * self.columns // width),
+            gradient=aligned((self.m + 1) * self.columns * LANES),
         )
 
     def minibatch(self, step, model):
@@ -169,9 +160,3 @@ class Batched(Trainer):
             rows = lists.entry_row[: lists.n_entries]
             x[self.sizes[:part].sum() + samples, rows // (self.width * LANES)] = -lists.values[: lists.n_entries]
         return x
-
-    def current(self):
-        """Return the models' weights and biases."""
-        rows = out_of_lanes(self.parameters, self.n_models, (self.m + 1) * self.padded)
-        rows = rows.reshape(self.n_models, self.m + 1, self.padded)[:, :, : self.n]
-        return rows[:, :-1], rows[:, -1]

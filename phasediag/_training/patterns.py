@@ -10,7 +10,7 @@ from .pattern_law import BLOCK, draw_block, draw_counts, pattern_law
 from .sample_sums import accumulator
 from .sgd import MODELS, beginner, finisher, train_independent, train_shared
 from .streams import STATE
-from .trainer import Trainer, blocks, in_lanes, out_of_lanes
+from .trainer import Trainer, blocks
 
 PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
 
@@ -18,11 +18,13 @@ PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
 class Patterns(Trainer):
     """Few features: lanes are models that share samples, or samples of one model."""
 
+    most_models = 256
+
     def set_up(self):
         """Lay models out in vectors of sixteen; unused lanes hold models at rest."""
-        chunk, n, m = self.chunk, self.n, self.m
-        self.parameters = in_lanes(np.concatenate([chunk.weights.reshape(-1, m * n), chunk.bias], axis=1))
-        self.importance = in_lanes(chunk.importance)
+        chunk, n = self.chunk, self.n
+        self.lay_out(n)
+        self.importance = self.in_lanes(chunk.importance)
         self.n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (self.n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
@@ -124,8 +126,3 @@ class Patterns(Trainer):
         for rounds, start in self.block.cells[row["cells"] :][: 2 * n_cells].reshape(-1, 2):
             drawn = values[start:][: rounds * ROUND * k * LANES : LANES].reshape(-1, k)
             yield drawn[~np.isnan(drawn[:, 0])]
-
-    def current(self):
-        """Return the models' weights and biases."""
-        rows = out_of_lanes(self.parameters, self.n_models, (self.m + 1) * self.n)
-        return rows[:, : -self.n].reshape(self.n_models, self.m, self.n), rows[:, -self.n :]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._compiling.vectors import LANES
 from ..model import cell_controls
-from .chunks import CHUNK_OPTIONS, MOST_TOGETHER, SIDE_BY_SIDE, Chunk, engine
+from .chunks import CHUNK_OPTIONS, Chunk, together
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
 MOST_WORK = 4e10
@@ -44,6 +43,11 @@ class Portion:
     n_hidden: int
     activation: str
     options: dict
+
+    @property
+    def place(self):
+        """Where the portion's models lie in arrays of shape (n_density, n_seeds, n_importance, …)."""
+        return self.row, self.replicate, slice(self.start, self.start + self.importance.size)
 
     def chunk(self):
         """Return the portion's models with their starting points and streams.
@@ -82,11 +86,8 @@ def divide(n_features, n_hidden, activation, importance, density, n_seeds, optio
     """Return all portions of a diagram; rows come in an order that mixes densities, so that time left can be foretold."""
     first = Portion(0, 0, 0, float(density[0]), importance[:1], n_features, n_hidden, activation, options)
     work = options["n_steps"] * options["batch_size"] * (1 + n_features * n_hidden / 8)
-    kind = engine(first.chunk())
-    unit = LANES if kind in SIDE_BY_SIDE else 1
     wanted = -(-PORTIONS_PER_THREAD * n_threads // (density.size * n_seeds))  # of each row and replicate
-    size = min(MOST_TOGETHER[kind], max(1, int(MOST_WORK / work)), -(-importance.size // wanted))
-    size = -(-size // unit) * unit
+    size = together(first.chunk(), min(max(1, int(MOST_WORK / work)), -(-importance.size // wanted)))
     return [
         Portion(
             row, replicate, start, float(density[row]), importance[start : start + size], n_features, n_hidden, activation,

@@ -46,8 +46,7 @@ class Store:
         self.path = _folder(path)
         facts = {"phasediag": FEW if shape[-1] <= MOST_PATTERN_FEATURES else MANY, **options}
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
-            self._group = self._open(zarr)
-            self._check(facts, importance, density)
+            self._group = self._open(zarr, facts, importance, density)
         else:
             self._group = self._create(zarr, importance, density, shape, facts)
 
@@ -61,9 +60,8 @@ class Store:
 
     def write(self, portion, weights, bias):
         """Keep the models of a portion."""
-        place = (portion.row, portion.replicate, slice(portion.start, portion.start + portion.importance.size))
-        self._group["weights"][place] = weights
-        self._group["bias"][place] = bias
+        self._group["weights"][portion.place] = weights
+        self._group["bias"][portion.place] = bias
 
     def _create(self, zarr, importance, density, shape, facts):
         """Make the store and open it."""
@@ -92,24 +90,21 @@ class Store:
             )
         group.attrs.update(facts)
 
-    def _open(self, zarr):
-        """Open a store that exists."""
+    def _open(self, zarr, facts, importance, density):
+        """Open a store that exists; raise ValueError unless it belongs to this very run."""
         try:
-            return zarr.open_group(self.path, mode="r+")
+            group = zarr.open_group(self.path, mode="r+")
+            found = dict(group.attrs)
+            found["phasediag"]
         except DAMAGE:
             raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}") from None
-
-    def _check(self, facts, importance, density):
-        """Raise ValueError unless the store belongs to this very run."""
-        found = dict(self._group.attrs)
-        if "phasediag" not in found:
-            raise ValueError(f"store must be a new folder or one that a run began, got {str(self.path)!r}")
         for name, values in json.loads(json.dumps(facts)).items():
             if found.get(name) != values:
                 raise ValueError(f"store must belong to a run with {name} {values}, got one with {found.get(name)}")
         for name, values in (("importance", importance), ("density", density)):
-            if name not in self._group or not np.array_equal(self._group[name][...], values):
+            if name not in group or not np.array_equal(group[name][...], values):
                 raise ValueError(f"store must belong to a run with the same {name}, got another grid in {str(self.path)!r}")
+        return group
 
 
 def stored_seed(path):

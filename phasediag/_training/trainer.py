@@ -14,21 +14,6 @@ def blocks(batch_size, most):
     return np.array([batch_size // count + (i < batch_size % count) for i in range(count)])
 
 
-def in_lanes(rows):
-    """Return one row per model as vectors of sixteen models, padded by models of zeros."""
-    n_models, size = rows.shape
-    padded = np.zeros((-(-n_models // LANES) * LANES, size))
-    padded[:n_models] = rows
-    array = aligned(padded.size)
-    array[:] = padded.reshape(-1, LANES, size).transpose(0, 2, 1).ravel()
-    return array
-
-
-def out_of_lanes(array, n_models, size):
-    """Return one row of ``size`` numbers per model from vectors of sixteen models."""
-    return array.reshape(-1, size, LANES).transpose(0, 2, 1).reshape(-1, size)[:n_models]
-
-
 @lru_cache(maxsize=8)
 def _scalars(*arguments):
     """Return `step_scalars` as kernels take them; chunks of one run share them."""
@@ -39,10 +24,11 @@ def _scalars(*arguments):
 class Trainer:
     """What the engines have in common: parameters and moments in the engine's layout, and the scalars of every step.
 
-    An engine's ``set_up`` lays out ``parameters``, its ``structure`` returns what its ``kernel`` takes the address of,
-    ``current`` gives weights (n_models, n_hidden, n_features) and biases (n_models, n_features) back, ``minibatch`` the samples
-    of a step.
+    An engine's ``set_up`` chooses ``keys`` and, by `lay_out`, ``parameters``, its ``structure`` returns what its ``kernel`` takes
+    the address of, ``minibatch`` gives the samples of a step. ``lanes`` models lie side by side, at most ``most_models`` in all.
     """
+
+    lanes = LANES
 
     def __init__(self, chunk):
         """Lay the models of a `Chunk` out, at rest before their first step."""
@@ -58,6 +44,25 @@ class Trainer:
         # a call of the kernel should last some tenths of a second, so that it can be stopped between two
         work = self.n_models * chunk.batch_size * (1 + self.m * self.n / 8)
         self.stride = max(1, int(2e9 / work))
+
+    def in_lanes(self, rows):
+        """Return one row per model as vectors of ``lanes`` models, padded by models of zeros."""
+        padded = np.pad(rows, ((0, -len(rows) % self.lanes), (0, 0)))
+        array = aligned(padded.size)
+        array[:] = padded.reshape(-1, self.lanes, rows.shape[1]).transpose(0, 2, 1).ravel()
+        return array
+
+    def lay_out(self, columns):
+        """Lay weights and biases out in rows of ``columns``, padded by zeros."""
+        rows = np.zeros((self.n_models, self.m + 1, columns), np.float32)
+        rows[:, :-1, : self.n], rows[:, -1, : self.n] = self.chunk.weights, self.chunk.bias
+        self.columns, self.parameters = columns, self.in_lanes(rows.reshape(self.n_models, -1))
+
+    def current(self):
+        """Return the models' weights (n_models, n_hidden, n_features) and biases (n_models, n_features)."""
+        rows = self.parameters.reshape(-1, (self.m + 1) * self.columns, self.lanes).transpose(0, 2, 1)
+        rows = rows.reshape(-1, self.m + 1, self.columns)[: self.n_models, :, : self.n]
+        return rows[:, :-1], rows[:, -1]
 
     def common(self):
         """Return the entries that the structures of all engines share, by name."""
