@@ -58,6 +58,14 @@ def real_array(
     return array
 
 
+def real_matrix(name: str, value: ArrayLike, shape: str = "(n_hidden, n_features)") -> Floats:
+    """Return ``value`` as one float64 matrix, or raise ``ValueError``; ``shape`` says in words what its axes are."""
+    matrix = real_array(name, value)
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must have shape {shape}, got {matrix.shape}")
+    return matrix
+
+
 def real_number(
     name: str, value: ArrayLike, domain: str = "finite", inside: Callable[[Floats], NDArray[np.bool_]] | None = None
 ) -> float:

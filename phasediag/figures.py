@@ -8,6 +8,7 @@ import numpy as np
 
 from ._drawing.columns import draw_columns, draw_columns_on_diagram
 from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
+from ._drawing.frames import draw_matrix, feature_names, legend_below
 from ._drawing.inspection import inspection_figure
 from ._drawing.page import Figure
 from ._drawing.regions import whole
@@ -62,9 +63,8 @@ def draw_configuration(configuration, ax):
     -------
     matplotlib.image.AxesImage
     """
-    image = ax.imshow(configuration.weights, cmap="RdBu", vmin=-1, vmax=1)
-    ax.set_xticks(range(configuration.n_features), [*map(str, range(1, configuration.n_features)), "extra"])
-    ax.set_yticks([])
+    image = draw_matrix(configuration.weights, ax)
+    ax.set(xticks=range(configuration.n_features), xticklabels=feature_names(configuration.n_features), yticks=[])
     ax.set_title(configuration.pattern, fontsize="small")
     return image
 
@@ -96,7 +96,7 @@ def diagram_figure(diagram, *, look="phase", curves=True, spinodals=True):
     panel, key = figure.subplots(1, 2, width_ratios=(3, 1))
     artists = draw_phase_diagram(diagram, panel, look=look, curves=curves, spinodals=spinodals)
     draw_colour_key(key)
-    _legend_below(figure, style_handles([artists]), 2)
+    legend_below(figure, style_handles([artists]), 2)
     return figure
 
 
@@ -150,7 +150,7 @@ def comparison_figure(rows):
         draw_columns_on_diagram(exact, panels[2])
         draw_phase_diagram(exact, panels[3], look="norm-interference", spinodals=False)
         draw_colour_key(key)
-        _legend_below(part, [*phase_handles([simple, exact]), *style_handles(drawings)], 5)
+        legend_below(part, [*phase_handles([simple, exact]), *style_handles(drawings)], 5)
     return figure
 
 
@@ -174,12 +174,6 @@ def _close_up(diagram):
     window = np.exp([low - room, high + room]).T
     limits = np.array(whole(diagram))
     return tuple(map(tuple, np.column_stack([np.maximum(window[:, 0], limits[:, 0]), np.minimum(window[:, 1], limits[:, 1])])))
-
-
-def _legend_below(figure, handles, columns):
-    """Put a legend below a figure, where there is something to name."""
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
 
 
 def minima_figure(minima):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, one_of, random_generator, real_array, real_number, whole_number
+from ._arguments import Floats, Seed, one_of, random_generator, real_matrix, real_number, whole_number
 from ._display import Result
 from .order_parameters import upright
 
@@ -213,9 +213,7 @@ def _configuration(level):
 
 def _gram(name, value):
     """Products of the columns scaled to unit length, shape (n_points, n_points)."""
-    directions = real_array(name, value)
-    if directions.ndim != 2:
-        raise ValueError(f"{name} must have shape (n_dimensions, n_points), got {directions.shape}")
+    directions = real_matrix(name, value, "(n_dimensions, n_points)")
     norm = np.linalg.norm(directions, axis=0)
     if np.any(norm == 0):
         raise ValueError(f"{name} must have no column of zeros, got one at {int(np.argmin(norm))}")

@@ -5,22 +5,8 @@ from pathlib import Path
 
 import click
 
-from .options import Word, grid_options, json_option, trained_options
-from .terminal import PICTURES, Stopped, check_file
-
-TRAINED_OPTIONS = (
-    "n_seeds",
-    "n_steps",
-    "batch_size",
-    "learning_rate",
-    "optimizer",
-    "schedule",
-    "weight_decay",
-    "independent",
-    "reduction",
-    "store",
-    "scheduler",
-)
+from .options import TRAINED, Word, grid_options, json_option, names_for, option, output_option, trained_options
+from .terminal import PICTURES, goes_on_from, save_figure, wrote
 
 
 @click.command(
@@ -36,40 +22,30 @@ Examples
 )
 @grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
-@click.option(
-    "--look",
-    type=Word("phase", "norm-interference"),
-    default="phase",
-    show_default=True,
-    help="Colours; the second: the paper's.",
-)
+@option("--look", "phase", type=Word("phase", "norm-interference"), help="Colours; the second: the paper's.")
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Where metastable phases end.")
-@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) or data (.npz) to write.")
+@output_option("Picture (.png, .svg, .pdf) or data (.npz) to write.", *PICTURES, ".npz")
 @json_option
 def diagram(look, spinodals, output, as_json, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output.
 
     The options from --n-seeds to --scheduler are those of --theory trained.
     """
-    check_file("output", output, (*PICTURES, ".npz"))
     from . import printing
 
-    training = {option: grid.pop(option) for option in TRAINED_OPTIONS}
+    training = {name: grid.pop(name) for name in names_for(TRAINED)}
     result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid)
-    if as_json:
-        if spinodals and result.trained is None:
-            result.spinodals()
-        printing.print_json(printing.diagram_facts(result))
-    else:
-        printing.print_diagram(result)
+    if as_json and spinodals and result.trained is None:
+        result.spinodals()
+    click.echo(printing.as_json(printing.diagram_facts(result)) if as_json else printing.diagram_text(result))
     if output:
         if Path(output).suffix == ".npz":
             result.save(output)
+            wrote(output)
         else:
             from ..figures import diagram_figure
 
-            diagram_figure(result, look=look, spinodals=spinodals).savefig(output, dpi=160)
-        click.echo(f"wrote {output}", err=True)
+            save_figure(diagram_figure(result, look=look, spinodals=spinodals), output)
     return int(printing.print_unconverged(result))
 
 
@@ -83,7 +59,7 @@ Examples
 )
 @grid_options("global", "relaxed", "frozen")
 @click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
-@click.option("--output", type=click.Path(), help="Table (.csv) or data (.json) of the points of all curves to write.")
+@output_option("Table (.csv) or data (.json) of the points of all curves to write.", ".csv", ".json")
 @json_option
 def boundary(theory, latex, output, as_json, **grid):
     """Print boundaries, spinodals and triple points.
@@ -91,7 +67,6 @@ def boundary(theory, latex, output, as_json, **grid):
     Frozen theory: the exact equations, over all importances and densities. Relaxed and global: the curves within the given
     ranges, followed by continuation from where neighbouring cells of the grid differ, with their order and spinodals.
     """
-    check_file("output", output, (".csv", ".json"))
     from . import printing
 
     if theory == "frozen":
@@ -105,36 +80,28 @@ def boundary(theory, latex, output, as_json, **grid):
         sizes = grid["n_features"], grid["n_hidden"]
         found = frozen_boundaries(*sizes, activation=grid["activation"])
         if as_json:
-            printing.print_json(printing.equation_facts(*found, latex=latex))
+            click.echo(printing.as_json(printing.equation_facts(*found, latex=latex)))
         else:
-            printing.print_equations(*sizes, grid["activation"], *found, latex=latex)
+            click.echo(printing.equations_text(*sizes, grid["activation"], *found, latex=latex))
         return 0
     if latex:
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     result = computed(theory=theory, **grid)
-    if as_json:
-        result.spinodals()
-        printing.print_json(printing.curve_facts(result))
-    else:
-        printing.print_curves(result)
+    result.spinodals()
+    click.echo(printing.as_json(printing.curve_facts(result)) if as_json else printing.curves_text(result))
     if output:
         result.save_curves(output)
-        click.echo(f"wrote {output}", err=True)
+        wrote(output)
     return int(printing.print_unconverged(result))
 
 
 def computed(*, n_features, n_hidden, checkpoint=None, **grid):
     """Compute a phase diagram and its boundaries, with a progress bar on a terminal; Ctrl-C says how to go on."""
-    check_file("checkpoint", checkpoint, (".npz",))
     from ..diagram import phase_diagram
 
-    try:
+    with goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search"):
         result = phase_diagram(n_features, n_hidden, checkpoint=checkpoint, progress=sys.stderr.isatty(), **grid)
         result.boundaries(progress=sys.stderr.isatty())
-    except KeyboardInterrupt:
-        if checkpoint is None:
-            raise Stopped("; with --checkpoint FILE.npz a stopped search can be gone on with") from None
-        raise Stopped(f"; the same command goes on from {checkpoint}") from None
     return result
 
 
@@ -145,10 +112,6 @@ def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
     from .._training.cluster import cluster_executor
     from ..trained_diagram import trained_phase_diagram
 
-    try:
+    with goes_on_from(store, "--store FOLDER a stopped training"):
         with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
             return trained_phase_diagram(store=store, executor=executor, progress=sys.stderr.isatty(), **options)
-    except KeyboardInterrupt:
-        if store is None:
-            raise Stopped("; with --store FOLDER a stopped training can be gone on with") from None
-        raise Stopped(f"; the same command goes on from {store}") from None

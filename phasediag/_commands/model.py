@@ -5,17 +5,19 @@ import sys
 import click
 
 from .options import (
-    Index,
+    INDEX,
     Word,
     activation_option,
     json_option,
     optimizer_options,
+    option,
+    output_option,
     point_options,
     sizes_up_to,
     threads_option,
 )
 from .profiles import Profile
-from .terminal import PICTURES, check_file
+from .terminal import save_figure, wrote
 
 
 @click.command(
@@ -28,31 +30,27 @@ Examples
 @sizes_up_to("2 to 10")
 @point_options
 @activation_option
-@click.option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
-@click.option("--effort", type=Word("quick", "normal", "thorough"), default="normal", show_default=True, help="Of the search.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
-@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
+@option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
+@option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
+@option("--seed", 0, help="Seed of the starts.")
+@output_option("Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
 @json_option
 def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, output, as_json):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
-    check_file("output", output, PICTURES)
     from ..minima import minimize as minima_of
     from . import printing
 
     model = _model(n_features, n_hidden, importance, density, activation)
     minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
-    if as_json:
-        printing.print_json([printing.minimum_facts(minimum) for minimum in minima])
-    else:
-        printing.print_minima(model, minima)
+    facts = [printing.minimum_facts(minimum) for minimum in minima]
+    click.echo(printing.as_json(facts) if as_json else printing.minima_text(model, minima))
     if not minima:
         click.echo("phasediag: no start has converged", err=True)
         return 1
     if output:
         from ..figures import minima_figure
 
-        minima_figure(minima).savefig(output, dpi=160)
-        click.echo(f"wrote {output}", err=True)
+        save_figure(minima_figure(minima), output)
     return 0
 
 
@@ -66,22 +64,20 @@ Examples
 @sizes_up_to("2 or more")
 @point_options
 @activation_option
-@click.option("--n-models", type=int, default=10, show_default=True, help="Models, from different starting points.")
+@option("--n-models", 10, help="Models, from different starting points.")
 @optimizer_options
-@click.option(
+@option(
     "--gradient",
+    "minibatch",
     type=Word("minibatch", "population"),
-    default="minibatch",
-    show_default=True,
     help="Of fresh samples at every step, or exact, without noise.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides starting points and minibatches.")
+@option("--seed", 0, help="Decides starting points and minibatches.")
 @threads_option
-@click.option("--output", type=click.Path(), help="An .npz file for weights, biases and losses.")
+@output_option("An .npz file for weights, biases and losses.", ".npz")
 @json_option
 def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
-    check_file("output", output, (".npz",))
     from .._array_files import replace_arrays
     from ..phases import classify_many
     from ..trained_models import TRAINED_TOLERANCE
@@ -94,13 +90,10 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
     if output:  # before anything else can fail
         replace_arrays(output, **arrays)
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
-    if as_json:
-        printing.print_json(printing.run_facts(run, phases))
-    else:
-        printing.print_run(run, phases)
+    click.echo(printing.as_json(printing.run_facts(run, phases)) if as_json else printing.run_text(run, phases))
     if output:
         replace_arrays(output, **arrays, phase=[phase.name for phase in phases])
-        click.echo(f"wrote {output}", err=True)
+        wrote(output)
     return 0
 
 
@@ -134,14 +127,14 @@ Examples
     "--bias",
     help='A file of the bias alone; "zero"; or "optimal": the best for these weights. [default: from FILE; zero if it has none]',
 )
-@click.option("--layout", help='The axes of the weights in FILE, e.g. "instances hidden features". [default: what fits]')
-@click.option("--index", type=Index(), help="Which of several models in FILE: 3, or 0,3 for two leading axes. [default: all]")
+@option("--layout", help='The axes of the weights in FILE, e.g. "instances hidden features". [default: what fits]')
+@click.option("--index", type=INDEX, help="Which of several models in FILE: 3, or 0,3 for two leading axes. [default: all]")
 @click.option("--tied", is_flag=True, help="Read the weights as a tied model's though FILE holds other weights.")
-@click.option("--their-loss", type=float, help="A loss that was reported for these weights: which convention it follows.")
-@click.option("--tolerance", type=float, default=0.1, show_default=True, help="Norms and cosines below it count as zero.")
-@click.option("--n-starts", type=int, default=32, show_default=True, help="Random starts of the search for the global minimum.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of those starts.")
-@click.option("--output", type=click.Path(), help="Picture (.png, .svg, .pdf) of the columns of W, here and at the minima.")
+@option("--their-loss", type=float, help="A loss that was reported for these weights: which convention it follows.")
+@option("--tolerance", 0.1, help="Norms and cosines below it count as zero.")
+@option("--n-starts", 32, help="Random starts of the search for the global minimum.")
+@option("--seed", 0, help="Seed of those starts.")
+@output_option("Picture (.png, .svg, .pdf) of the columns of W, here and at the minima.")
 @json_option
 def inspect(file, density, importance, activation, tolerance, n_starts, seed, output, as_json, their_loss, **reading):
     """Say what the trained weights in FILE (.npz, .npy, .safetensors, PyTorch's) are.
@@ -150,7 +143,6 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     and whether it is the global one; of several models, a table. All of it holds for independent features that are uniform on
     [0, 1] where they are active. Formats are told by content; pickles are not read.
     """
-    check_file("output", output, PICTURES)
     from .._arguments import real_number
     from ..ensembles import inspect_many
     from ..inspection import inspect as inspection_of
@@ -185,8 +177,7 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     if output:
         from ..figures import inspection_figure
 
-        inspection_figure(result).savefig(output, dpi=160)
-        click.echo(f"wrote {output}", err=True)
+        save_figure(inspection_figure(result), output)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import click
 
+from .terminal import PICTURES, check_file
+
 
 class Word(click.Choice):
     """One of some words, in upper or lower case; ``also`` holds other words for them."""
@@ -57,30 +59,35 @@ class Axis(click.ParamType):
             self.fail(f"{value!r} is neither {domain} nor a list like 0.1,1,10", param, context)
 
 
-class Numbers(click.ParamType):
-    """A number or a comma-separated list of numbers."""
+class List(click.ParamType):
+    """Values of one kind, separated by commas; ``domain`` says in words what they are."""
 
-    name = "numbers"
-
-    def convert(self, value, param, context):
-        """A list of float."""
-        try:
-            return [float(part) for part in value.split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor a list like 1,1,0.5", param, context)
-
-
-class Index(click.ParamType):
-    """A whole number or a comma-separated list of them."""
-
-    name = "index"
+    def __init__(self, name, kind, domain):
+        self.name, self.kind, self.domain = name, kind, domain
 
     def convert(self, value, param, context):
-        """A tuple of int."""
+        """A tuple of them."""
         try:
-            return tuple(int(part) for part in value.split(","))
+            return tuple(self.kind(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor a list like 0,3", param, context)
+            self.fail(f"{value!r} is neither {self.domain}", param, context)
+
+
+class OutputFile(click.Path):
+    """A file to write, with one of some endings; refused before any work where it cannot be written."""
+
+    def __init__(self, *endings):
+        super().__init__()
+        self.endings = endings
+
+    def convert(self, value, param, context):
+        """Its path, a str."""
+        check_file(param.name, value, self.endings)
+        return value
+
+
+NUMBERS = List("numbers", float, "a number nor a list like 1,1,0.5")
+INDEX = List("index", int, "a whole number nor a list like 0,3")
 
 
 def _several(*options):
@@ -94,57 +101,55 @@ def _several(*options):
     return decorate
 
 
-def _option(name, default=None, theories=None, **settings):
+def option(name, default=None, theories=None, **settings):
     """An option that shows its default; of some theories alone, if they are named."""
     settings |= {} if theories is None else {"cls": TheoryOption, "theories": theories}
     return click.option(name, default=default, show_default=default is not None, **settings)
 
 
+def names_for(theories):
+    """Names of the options of the running command that are for these theories alone."""
+    params = click.get_current_context().command.params
+    return [param.name for param in params if getattr(param, "theories", None) == theories]
+
+
 SEARCHED, TRAINED = ("global", "relaxed"), ("trained",)
-activation_option = _option("--activation", "relu", type=Word("relu", "linear"), help="What outputs pass through.")
+activation_option = option("--activation", "relu", type=Word("relu", "linear"), help="What outputs pass through.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+
+
+def output_option(words, *endings):
+    """Where to write a result, described in words: a file with one of these endings, or a picture."""
+    return option("--output", type=OutputFile(*(endings or PICTURES)), help=words)
 
 
 def sizes_up_to(domain):
     """The two sizes of a model, with the domain of the first in words."""
     return _several(
-        click.option("--n-features", type=int, default=2, show_default=True, help=f"Features, {domain}."),
-        click.option("--n-hidden", type=int, default=1, show_default=True, help="Hidden dimensions, fewer than features."),
+        option("--n-features", 2, help=f"Features, {domain}."),
+        option("--n-hidden", 1, help="Hidden dimensions, fewer than features."),
     )
 
 
 size_options = sizes_up_to("2 to 8")
-importance_option = click.option(
-    "--importance",
-    type=Numbers(),
-    default="1",
-    show_default=True,
-    help="Importance of the extra feature (the others have 1), or a list for all.",
+importance_option = option(
+    "--importance", "1", type=NUMBERS, help="Importance of the extra feature (the others have 1), or a list for all."
 )
 point_options = _several(
-    importance_option,
-    click.option(
-        "--density", type=Numbers(), default="0.5", show_default=True, help="Density in (0, 1], or a list for all features."
-    ),
+    importance_option, option("--density", "0.5", type=NUMBERS, help="Density in (0, 1], or a list for all features.")
 )
 
 
 def axis_options(importance, density):
     """The two axes of a grid, with these defaults in words."""
-    kinds = ("importance", "Importances of the extra feature", importance), ("density", "Densities in (0, 1]", density)
+    form = "a list, or LOW:HIGH:COUNT in equal logarithmic steps."
     return _several(
-        *(
-            click.option(
-                f"--{name}",
-                type=Axis(),
-                help=f"{what}: a list, or LOW:HIGH:COUNT in equal logarithmic steps. [default: {default}]",
-            )
-            for name, what, default in kinds
-        )
+        option("--importance", type=Axis(), help=f"Importances of the extra feature: {form} [default: {importance}]"),
+        option("--density", type=Axis(), help=f"Densities in (0, 1]: {form} [default: {density}]"),
     )
 
 
-threads_option = _option(
+threads_option = option(
     "--n-threads",
     None,
     SEARCHED + TRAINED,
@@ -157,7 +162,7 @@ THEORIES = {
     "frozen": "unit weights",
     "trained": "models trained by stochastic gradient descent",
 }
-store_option = _option(
+store_option = option(
     "--store", None, TRAINED, type=click.Path(), help="Folder that receives models as they are trained; resumes a stopped run."
 )
 
@@ -170,29 +175,29 @@ def grid_options(*theories):
     checkpoint = "An .npz file to which a stopped search is saved and from which it goes on (global)."
     return _several(
         sizes_up_to("2 to 8" + "; of trained models 2 or more" * trained),
-        _option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
+        option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
         activation_option,
         axis_options("0.1:10:100", "0.01:1:100"),
-        _option("--n-starts", 24, SEARCHED, type=int, help="Random starts at each coarse point (global, relaxed)."),
-        _option("--seed", 0, SEARCHED + TRAINED, type=int, help=seed),
+        option("--n-starts", 24, SEARCHED, type=int, help="Random starts at each coarse point (global, relaxed)."),
+        option("--seed", 0, SEARCHED + TRAINED, type=int, help=seed),
         threads_option,
-        _option("--checkpoint", None, ("global",), type=click.Path(), help=checkpoint),
+        option("--checkpoint", None, ("global",), type=OutputFile(".npz"), help=checkpoint),
     )
 
 
 optimizer_options = _several(
-    _option("--n-steps", 10_000, TRAINED, type=int, help="Steps of each training."),
-    _option("--batch-size", 1024, TRAINED, type=int, help="Samples of each step."),
-    _option("--learning-rate", 1e-3, TRAINED, type=float, help="Of the loss averaged over features."),
-    _option("--optimizer", "adamw", TRAINED, type=Word("adamw", "adam", "sgd"), help="PyTorch's formulas."),
-    _option("--schedule", "constant", TRAINED, type=Word("constant", "linear", "cosine"), help="Of the learning rate."),
-    _option("--weight-decay", None, TRAINED, type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
-    _option("--independent", False, TRAINED, is_flag=True, help="Minibatches of its own for every model."),
+    option("--n-steps", 10_000, TRAINED, type=int, help="Steps of each training."),
+    option("--batch-size", 1024, TRAINED, type=int, help="Samples of each step."),
+    option("--learning-rate", 1e-3, TRAINED, type=float, help="Of the loss averaged over features."),
+    option("--optimizer", "adamw", TRAINED, type=Word("adamw", "adam", "sgd"), help="PyTorch's formulas."),
+    option("--schedule", "constant", TRAINED, type=Word("constant", "linear", "cosine"), help="Of the learning rate."),
+    option("--weight-decay", None, TRAINED, type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
+    option("--independent", False, TRAINED, is_flag=True, help="Minibatches of its own for every model."),
 )
 trained_options = _several(
-    _option("--n-seeds", 10, TRAINED, type=int, help="Models trained in each cell."),
+    option("--n-seeds", 10, TRAINED, type=int, help="Models trained in each cell."),
     optimizer_options,
-    _option(
+    option(
         "--reduction",
         "paper",
         TRAINED,
@@ -200,5 +205,5 @@ trained_options = _several(
         help="paper: the worst model of a cell is discarded, invariants of the others averaged; best: the best alone.",
     ),
     store_option,
-    _option("--scheduler", None, TRAINED, help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
+    option("--scheduler", None, TRAINED, help="Train on a dask cluster: the scheduler's address, tcp://HOST:PORT."),
 )

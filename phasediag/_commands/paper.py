@@ -6,8 +6,18 @@ from pathlib import Path
 
 import click
 
-from .options import activation_option, axis_options, json_option, optimizer_options, size_options, store_option, threads_option
-from .terminal import PICTURES, Stopped, check_file, say_on_terminal
+from .options import (
+    activation_option,
+    axis_options,
+    json_option,
+    optimizer_options,
+    option,
+    output_option,
+    size_options,
+    store_option,
+    threads_option,
+)
+from .terminal import PICTURES, check_file, goes_on_from, save_figure, say_on_terminal, wrote
 
 FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
 
@@ -24,10 +34,10 @@ Examples
   phasediag paper --quick
   phasediag paper --output figures"""
 )
-@click.option("--output", type=click.Path(), default="phasediag-paper", show_default=True, help="Folder for figures and report.")
+@option("--output", "phasediag-paper", type=click.Path(), help="Folder for figures and report.")
 @click.option("--quick", is_flag=True, help="A coarse grid, short training, no boundary curves.")
 @click.option("--keep-models", is_flag=True, help="Write trained models to the folder as they come: a stopped run goes on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the training.")
+@option("--seed", 0, help="Seed of the training.")
 @threads_option
 def paper(output, quick, keep_models, seed, n_threads):
     """Draw the phase diagrams of "Superposition as a Phase Change" (Elhage et al. 2022) for 2→1 and 3→2.
@@ -45,20 +55,22 @@ def paper(output, quick, keep_models, seed, n_threads):
         raise ValueError(f"output must be a folder that can be made, got {output!r} ({error.strerror})") from None
     for name in (*FIGURES, "report.txt"):
         check_file("output", folder / name, (*PICTURES, ".txt"))
+    import numpy as np
+
     from ..diagram import phase_diagram
     from ..figures import agreement_figure, comparison_figure, paper_figure
     from . import printing
 
     frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
-    _save(paper_figure(frozen), folder / "frozen.png")
+    save_figure(paper_figure(frozen), folder / "frozen.png", 100)
     setting = dict(QUICK if quick else FULL)
     count = setting.pop("count")
     validations = [
         _validated(
             n_features=diagram.n_features,
             n_hidden=diagram.n_hidden,
-            importance=_steps(0.1, 10, count),
-            density=_steps(0.01, 1, count),
+            importance=np.geomspace(0.1, 10, count),
+            density=np.geomspace(0.01, 1, count),
             store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
             seed=seed,
             n_threads=n_threads,
@@ -70,16 +82,15 @@ def paper(output, quick, keep_models, seed, n_threads):
     for validation in validations:
         for agreement in validation.agreements.values():
             if agreement.curves and agreement.theory.theory != "relaxed":
-                printing.print_diagram(agreement.theory)
-                click.echo()
-    _save(agreement_figure(validations), folder / "paper.png")
-    _save(agreement_figure(validations, look="norm-interference"), folder / "paper-colours.png")
+                click.echo(printing.diagram_text(agreement.theory) + "\n")
+    save_figure(agreement_figure(validations), folder / "paper.png", 100)
+    save_figure(agreement_figure(validations, look="norm-interference"), folder / "paper-colours.png", 100)
     if not quick:
         say_on_terminal("looking for spinodals …")
         exact = [validation.agreements["global"].theory for validation in validations]
-        _save(comparison_figure(list(zip(frozen, exact, strict=True))), folder / "exact.png")
+        save_figure(comparison_figure(list(zip(frozen, exact, strict=True))), folder / "exact.png", 100)
     (folder / "report.txt").write_text("\n\n\n".join(v.text() for v in validations) + "\n", encoding="utf-8")
-    click.echo(f"wrote {folder / 'report.txt'}", err=True)
+    wrote(folder / "report.txt")
     for validation in validations:
         shares = {theory: 100 * one.share_away for theory, one in validation.agreements.items()}
         click.echo(
@@ -101,14 +112,14 @@ Examples
 @size_options
 @activation_option
 @axis_options("0.1:10:32", "0.01:1:32")
-@click.option("--n-seeds", type=int, default=10, show_default=True, help="Models trained in each cell.")
+@option("--n-seeds", 10, help="Models trained in each cell.")
 @optimizer_options
 @store_option
 @click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the exact boundaries, which takes a while.")
-@click.option("--n-samples", type=int, default=20_000, show_default=True, help="Samples that check each exact loss.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of training and samples.")
+@option("--n-samples", 20_000, help="Samples that check each exact loss.")
+@option("--seed", 0, help="Seed of training and samples.")
 @threads_option
-@click.option("--output", type=click.Path(), help="The report as a picture (.png, .svg, .pdf), text (.txt) or data (.json).")
+@output_option("The report as a picture (.png, .svg, .pdf), text (.txt) or data (.json).", *PICTURES, ".txt", ".json")
 @json_option
 def validate(output, as_json, **options):
     """Hold trained models and samples against the theories; name the cause of every difference.
@@ -117,25 +128,18 @@ def validate(output, as_json, **options):
     the relaxed and the global theory, and finds out why models differ: they are in a metastable minimum, have not
     converged, or differ within noise. Exit status 1 when samples contradict exact losses or a difference has no cause.
     """
-    check_file("output", output, (*PICTURES, ".txt", ".json"))
-    from . import printing
+    from .printing import as_json as written
 
     validation = _validated(**options)
-    if as_json:
-        printing.print_json(validation.facts())
-    else:
-        click.echo(validation.text())
-    if output:
-        ending = Path(output).suffix
-        if ending == ".txt":
-            Path(output).write_text(validation.text() + "\n", encoding="utf-8")
-        elif ending == ".json":
-            Path(output).write_text(printing.as_json(validation.facts()) + "\n", encoding="utf-8")
-        else:
-            from ..figures import validation_figure
+    click.echo(written(validation.facts()) if as_json else validation.text())
+    if output and output.endswith((".txt", ".json")):
+        text = validation.text() if output.endswith(".txt") else written(validation.facts())
+        Path(output).write_text(text + "\n", encoding="utf-8")
+        wrote(output)
+    elif output:
+        from ..figures import validation_figure
 
-            validation_figure(validation).savefig(output, dpi=110)
-        click.echo(f"wrote {output}", err=True)
+        save_figure(validation_figure(validation), output, 110)
     return _status([validation])
 
 
@@ -143,12 +147,8 @@ def _validated(*, store=None, **options):
     """Train and compare, with progress on a terminal; Ctrl-C says how to go on."""
     from ..validation import validate as validation_of
 
-    try:
+    with goes_on_from(store):
         return validation_of(store=store, progress=sys.stderr.isatty(), **options)
-    except KeyboardInterrupt:
-        if store is None:
-            raise Stopped from None
-        raise Stopped(f"; the same command goes on from {store}") from None
 
 
 def _status(validations):
@@ -158,16 +158,3 @@ def _status(validations):
             model = f"{validation.trained.n_features} → {validation.trained.n_hidden}"
             click.echo(f"phasediag: {model}: something is unexplained, see the report", err=True)
     return int(not all(validation.consistent for validation in validations))
-
-
-def _steps(low, high, count):
-    """An axis of equal logarithmic steps, shape (count,)."""
-    import numpy as np
-
-    return np.geomspace(low, high, count)
-
-
-def _save(figure, path):
-    """Write a picture and say so."""
-    figure.savefig(path, dpi=100)
-    click.echo(f"wrote {path}", err=True)

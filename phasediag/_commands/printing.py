@@ -1,6 +1,7 @@
 """What the command line prints: results as tables a person can read, and as plain facts for JSON."""
 
 import json
+from functools import wraps
 
 import click
 import numpy as np
@@ -25,11 +26,25 @@ def _finite(facts):
     return None if isinstance(facts, float) and not np.isfinite(facts) else facts
 
 
+def text(lines):
+    """Of a function that yields lines, make one that returns them as one text."""
+    return wraps(lines)(lambda *given, **options: "\n".join(lines(*given, **options)))
+
+
+def _listed(result, *names):
+    """Arrays of a result as plain lists, by name."""
+    return {name: getattr(result, name).tolist() for name in names}
+
+
 def diagram_facts(result):
-    """A diagram with its grids, and its curves or what made its models, as plain lists and numbers."""
-    facts = curve_facts(result) if result.trained is None else trained_facts(result)
+    """A diagram with its grids, and its curves or what made its models and the loss and phase of each, as lists and numbers."""
     grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
-    return facts | {name: getattr(result, name).tolist() for name in grids}
+    models = result.trained
+    if models is None:
+        return curve_facts(result) | _listed(result, *grids)
+    facts = _head_facts(result) | {"options": dict(models.options)} | _listed(models, "metastable_fraction")
+    of_seeds = _listed(models, "loss", "phase", "feature_norm", "interference", "kept")
+    return facts | {f"seed_{name}": values for name, values in of_seeds.items()} | _listed(result, *grids)
 
 
 def curve_facts(result):
@@ -37,133 +52,113 @@ def curve_facts(result):
     return _head_facts(result) | result.curves.facts()
 
 
-def print_diagram(result):
-    """Print which phases cover the diagram and where they meet."""
-    _print_head(result)
+@text
+def diagram_text(result):
+    """Which phases cover the diagram, and where they meet or what made its models."""
+    yield _head(result)
     names, counts = np.unique(result.phase.astype(str), return_counts=True)
     width = max(map(len, names))
     for count, name in sorted(zip(counts, names, strict=True), reverse=True):
-        click.echo(f"  {name:<{width}}  {100 * count / result.phase.size:5.1f} % of the cells")
+        yield f"  {name:<{width}}  {100 * count / result.phase.size:5.1f} % of the cells"
     if result.trained is not None:
-        _print_seeds(result.trained)
+        models = result.trained
+        others = f"{100 * models.metastable_fraction.mean():.1f} % ended in another phase than the best of their cell"
+        yield f"  {models.loss.size} models, {models.loss.shape[-1]} a cell; {others}"
+        yield f"  phases are those of the lowest exact loss; at most {100 * models.excess.max():.2g} % above its basin's bottom"
         return
     for b in result.boundaries():
-        click.echo(
-            f"  {_kind(b)}: {_pair(b)}, "
-            f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) "
-            f"to ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
-        )
+        ends = f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) to"
+        yield f"  {_kind(b)}: {_pair(b)}, {ends} ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
     for t in result.triple_points():
-        click.echo(f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}")
-
-
-def trained_facts(result):
-    """What made a trained diagram, and the loss and phase of each of its models, as plain lists and numbers."""
-    models = result.trained
-    grids = ("loss", "phase", "feature_norm", "interference", "kept")
-    facts = {"options": dict(models.options), "metastable_fraction": models.metastable_fraction.tolist()}
-    return _head_facts(result) | facts | {f"seed_{name}": getattr(models, name).tolist() for name in grids}
-
-
-def _print_seeds(models):
-    """Print what made trained models."""
-    n_density, n_importance, n_seeds = models.loss.shape
-    click.echo(
-        f"  {n_density * n_importance * n_seeds} models, {n_seeds} a cell; "
-        f"{100 * models.metastable_fraction.mean():.1f} % ended in another phase than the best of their cell"
-    )
-    click.echo(f"  phases are those of the lowest exact loss; at most {100 * models.excess.max():.2g} % above its basin's bottom")
+        yield f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}"
 
 
 def run_facts(run, phases):
     """Trained models as plain lists and numbers, lowest loss first."""
     order = np.argsort(run.loss, kind="stable")
     facts = {"phase": [phases[k].name for k in order]}
-    for name in ("loss", "gradient_norm", "weights", "bias"):
-        facts[name] = getattr(run, name)[order].tolist()
+    facts |= {name: getattr(run, name)[order].tolist() for name in ("loss", "gradient_norm", "weights", "bias")}
     return facts | {"recorded_steps": run.recorded_steps.tolist(), "loss_curve": run.loss_curve[:, order].tolist()}
 
 
-def print_run(run, phases, *, most=20):
-    """Print how many models ended in each phase, and the losses of the best ones."""
-    model = run.model
+def _model_words(model):
+    """What a model is, in words."""
     importance, density = (", ".join(f"{x:g}" for x in np.atleast_1d(x)) for x in (model.importance, model.density))
-    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
+    return f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}"
+
+
+@text
+def run_text(run, phases, *, most=20):
+    """How many models ended in each phase, and the losses of the best ones."""
+    yield _model_words(run.model)
     names, lowest = np.array([phase.name for phase in phases]), run.loss.min()
     width = max(map(len, names))
-    click.echo(f"\n{'phase':<{width}}  {'models':>6}  {'lowest loss':>13}  {'median':>13}")
+    yield f"\n{'phase':<{width}}  {'models':>6}  {'lowest loss':>13}  {'median':>13}"
     for name in sorted(set(names.tolist()), key=lambda name: run.loss[names == name].min()):
         own = run.loss[names == name]
-        click.echo(f"{name:<{width}}  {own.size:6d}  {own.min():13.8g}  {np.median(own):13.8g}")
-    click.echo(f"\n{'model':>5}  {'loss':>13}  {'above lowest':>12}  {'gradient':>9}  phase")
+        yield f"{name:<{width}}  {own.size:6d}  {own.min():13.8g}  {np.median(own):13.8g}"
+    yield f"\n{'model':>5}  {'loss':>13}  {'above lowest':>12}  {'gradient':>9}  phase"
     order = np.argsort(run.loss, kind="stable")
     for k in order[:most]:
         above = f"{100 * (run.loss[k] / lowest - 1):.3g} %"
-        click.echo(f"{k:5d}  {run.loss[k]:13.8g}  {above:>12}  {run.gradient_norm[k]:9.1e}  {names[k]}")
+        yield f"{k:5d}  {run.loss[k]:13.8g}  {above:>12}  {run.gradient_norm[k]:9.1e}  {names[k]}"
     if order.size > most:
-        click.echo(f"… and {order.size - most} more")
+        yield f"… and {order.size - most} more"
 
 
-def print_curves(result):
-    """Print the solved boundaries of a diagram: kind, ends, latent loss, some points, spinodals; then the triple points."""
-    _print_head(result)
+@text
+def curves_text(result):
+    """The solved boundaries of a diagram: kind, ends, latent loss, some points, spinodals; then the triple points."""
+    yield _head(result)
     for b in result.boundaries():
-        click.echo(f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}")
-        click.echo(f"  {'importance':>14}  {'density':>14}  {'latent loss':>12}")
+        yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
+        yield f"  {'importance':>14}  {'density':>14}  {'latent loss':>12}"
         shown = np.unique(np.linspace(0, b.importance.size - 1, min(b.importance.size, 7)).round().astype(int))
         for k in shown:
             end = b.ends[0] if k == 0 else b.ends[-1] if k == b.importance.size - 1 else ""
-            click.echo(f"  {b.importance[k]:14.10f}  {b.density[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip())
+            yield f"  {b.importance[k]:14.10f}  {b.density[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip()
         if b.order == "first":
-            click.echo(f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}")
+            yield f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}"
         for s in b.spinodals:
-            click.echo(f"  spinodal of {s.phase}: {_extent(s)}")
+            extent = ", ".join(f"{name} {x.min():.6g} to {x.max():.6g}" for name, x in _axes(s))
+            yield f"  spinodal of {s.phase}: {extent}"
     for t in result.triple_points():
-        click.echo(f"\n{_meeting(t)} at importance = {t.importance:.10f}, density = {t.density:.10f}")
+        yield f"\n{_meeting(t)} at importance = {t.importance:.10f}, density = {t.density:.10f}"
         for phase in t.phases:
-            click.echo(f"    {phase}")
+            yield f"    {phase}"
     if not result.boundaries():
-        click.echo("\nNo boundary: one minimum is the lowest everywhere.")
+        yield "\nNo boundary: one minimum is the lowest everywhere."
 
 
 def equation_facts(boundaries, triples, *, latex):
     """The frozen theory's exact boundaries and triple points as text in plain lists."""
+    kinds = {
+        "boundaries": (boundaries, ("phases", "patterns", "equation", "importance", "density")),
+        "triple_points": (triples, ("importance", "density", "phases")),
+    }
     return {
-        "boundaries": [
-            {
-                "phases": b.phases,
-                "patterns": b.patterns,
-                "equation": _written(b.equation, latex),
-                "importance": [_written(x, latex) for x in b.importance],
-                "density": [_written(x, latex) for x in b.density],
-            }
-            for b in boundaries
-        ],
-        "triple_points": [
-            {"importance": _written(t.importance, latex), "density": _written(t.density, latex), "phases": t.phases}
-            for t in triples
-        ],
+        kind: [{name: _written(getattr(one, name), latex) for name in names} for one in found]
+        for kind, (found, names) in kinds.items()
     }
 
 
-def print_equations(n_features, n_hidden, activation, boundaries, triples, *, latex):
-    """Print the frozen theory's exact boundaries and triple points."""
-    click.echo(f"{n_features} → {n_hidden}, frozen theory ({activation})")
+@text
+def equations_text(n_features, n_hidden, activation, boundaries, triples, *, latex):
+    """The frozen theory's exact boundaries and triple points."""
+    yield f"{n_features} → {n_hidden}, frozen theory ({activation})"
     for b in boundaries:
-        click.echo(f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {_written(b.equation, latex)}")
+        yield f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {_written(b.equation, latex)}"
         ranges = [
-            f"{name} from {_written(low, latex)} to {_written(high, latex)}"
-            for name, (low, high) in (("importance", b.importance), ("density", b.density))
-            if low != high
+            f"{name} from {_written(low, latex)} to {_written(high, latex)}" for name, (low, high) in _axes(b) if low != high
         ]
-        click.echo("    " + ", ".join(ranges))
+        yield "    " + ", ".join(ranges)
     for t in triples:
         place = f"importance = {_written(t.importance, latex)}, density = {_written(t.density, latex)}"
-        click.echo(f"\n{len(t.phases)} phases meet at {place}")
+        yield f"\n{len(t.phases)} phases meet at {place}"
         for pattern, phase in zip(t.patterns, t.phases, strict=True):
-            click.echo(f"    {pattern}   {phase}")
+            yield f"    {pattern}   {phase}"
     if not boundaries:
-        click.echo("\nNo boundary: one phase has the lowest loss everywhere.")
+        yield "\nNo boundary: one phase has the lowest loss everywhere."
 
 
 def minimum_facts(minimum):
@@ -171,34 +166,32 @@ def minimum_facts(minimum):
     facts = {"phase": minimum.phase.name, "extra": minimum.phase.extra}
     facts |= {name: getattr(minimum, name) for name in ("loss", "is_global", "converged", "gradient_norm", "curvature")}
     facts |= {"hits": minimum.hits, "unseen": minimum.unseen, "valley": minimum.valley, "tied": list(minimum.tied)}
-    arrays = ("weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
-    return facts | {name: getattr(minimum, name).tolist() for name in arrays}
+    return facts | _listed(minimum, "weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
 
 
-def print_minima(model, minima):
-    """Print the minima of a model, lowest first, with the columns of W and the biases of each."""
-    importance = ", ".join(f"{x:g}" for x in model.importance)
-    density = ", ".join(f"{x:g}" for x in np.atleast_1d(model.density))
-    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
+@text
+def minima_text(model, minima):
+    """The minima of a model, lowest first, with the columns of W and the biases of each."""
+    yield _model_words(model)
     plural = "minimum" if len(minima) == 1 else "minima"
     unseen = f"; {100 * minima[0].unseen:.2g} % of further starts would find others (estimate)" if minima else ""
-    click.echo(f"{len(minima)} local {plural}, lowest first{unseen}")
+    yield f"{len(minima)} local {plural}, lowest first{unseen}"
     for k, minimum in enumerate(minima, start=1):
         state = "lowest found" if minimum.is_global else f"metastable, {100 * (minimum.loss / minima[0].loss - 1):.4g} % higher"
         if not minimum.converged:
             state += ", NOT CONVERGED"
-        click.echo(f"\n{k}. {minimum.phase.name}")
+        yield f"\n{k}. {minimum.phase.name}"
         if minimum.valley:
-            click.echo(f"   one of a valley of {minimum.valley} dimensions, in which tie: {', '.join(minimum.tied)}")
-        click.echo(f"   loss {minimum.loss:.12g} ({state})")
-        click.echo(f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}, {minimum.hits} descents")
+            yield f"   one of a valley of {minimum.valley} dimensions, in which tie: {', '.join(minimum.tied)}"
+        yield f"   loss {minimum.loss:.12g} ({state})"
+        yield f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}, {minimum.hits} descents"
         rows = "".join(f"{f'W{row + 1}':>10}" for row in range(model.n_hidden))
-        click.echo(f"   {'feature':<8}{rows}{'bias':>10}{'norm':>10}{'interf.':>10}{'own loss':>12}")
+        yield f"   {'feature':<8}{rows}{'bias':>10}{'norm':>10}{'interf.':>10}{'own loss':>12}"
         for i in range(model.n_features):
             name = "extra" if i == model.n_features - 1 else str(i + 1)
             numbers = [*minimum.weights[:, i], minimum.bias[i], minimum.feature_norm[i], minimum.interference[i]]
             row = "".join(f"{x + 0.0:10.5f}" for x in np.round(numbers, 5))
-            click.echo(f"   {name:<8}{row}{minimum.feature_loss[i]:12.4e}")
+            yield f"   {name:<8}{row}{minimum.feature_loss[i]:12.4e}"
 
 
 def print_unconverged(result):
@@ -214,14 +207,16 @@ def _head_facts(result):
     return {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation", "theory")}
 
 
-def _print_head(result):
-    """Print what a diagram is of."""
-    kind = "theory" if result.trained is None else "models"
-    click.echo(
-        f"{result.n_features} → {result.n_hidden}, {result.theory} {kind} ({result.activation}): "
-        f"importance {result.importance[0]:g} to {result.importance[-1]:g}, "
-        f"density {result.density[0]:g} to {result.density[-1]:g}"
-    )
+def _head(result):
+    """What a diagram is of, in words."""
+    what = f"{result.n_features} → {result.n_hidden}, {result.theory} {'theory' if result.trained is None else 'models'}"
+    ends = (f"{name} {axis[0]:g} to {axis[-1]:g}" for name, axis in _axes(result))
+    return f"{what} ({result.activation}): {', '.join(ends)}"
+
+
+def _axes(result):
+    """The coordinates of a diagram, a curve or its ranges, with their names."""
+    return ("importance", result.importance), ("density", result.density)
 
 
 def _kind(boundary):
@@ -243,19 +238,14 @@ def _meeting(triple):
     return f"{len(triple.phases)} phases meet" if len(triple.phases) > 2 else f"minima of {' and '.join(triple.phases)} meet"
 
 
-def _extent(spinodal):
-    """Ranges of a spinodal's coordinates in words."""
-    ranges = (
-        f"{name} {x.min():.6g} to {x.max():.6g}"
-        for name, x in (("importance", spinodal.importance), ("density", spinodal.density))
-    )
-    return ", ".join(ranges)
-
-
 def _written(expression, latex):
-    """A sympy expression as text, or as LaTeX."""
+    """A sympy expression as text, or as LaTeX; of several a list, and text as it is."""
     import sympy
 
+    if isinstance(expression, tuple):
+        return [_written(one, latex) for one in expression]
+    if isinstance(expression, str):
+        return expression
     if latex:
         return sympy.latex(expression)
     text = str(expression) if not isinstance(expression, sympy.Eq) else f"{expression.lhs} = {expression.rhs}"

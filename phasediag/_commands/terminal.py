@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -76,10 +77,29 @@ class CompilingNotice:
                 self.said = True
 
 
+@contextmanager
+def goes_on_from(path, option=None):
+    """Tell a person who presses Ctrl-C how to go on: from the file or folder, or, without one, with the option that names one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        without = f"; with {option} can be gone on with" if option else ""
+        raise Stopped(without if path is None else f"; the same command goes on from {path}") from None
+
+
+def wrote(path):
+    """Say that a file has been written."""
+    click.echo(f"wrote {path}", err=True)
+
+
+def save_figure(figure, path, dpi=160):
+    """Write a picture and say so."""
+    figure.savefig(path, dpi=dpi)
+    wrote(path)
+
+
 def check_file(name, path, endings):
     """Refuse, before any work, a file that has a wrong ending or cannot be written."""
-    if path is None:
-        return
     path = Path(path)
     if path.suffix not in endings:
         raise ValueError(f"{name} must end in {', '.join(endings)}, got {str(path)!r}")

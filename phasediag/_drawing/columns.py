@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .._arguments import positive_array, real_array
+from .._arguments import positive_array, real_matrix
 from ..colours import EXTRA_COLOUR, ORDINARY_COLOUR
+from .frames import draw_matrix, feature_names, square, without_axes
 from .labels import draw_labels
 
 _VIEW = np.array([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91]])  # rows: what points right and up, seen from one fixed place
@@ -35,23 +36,19 @@ def draw_columns(weights, ax, *, labels=True):
     ValueError
         When weights are not one finite matrix.
     """
-    weights = real_array("weights", weights)
-    if weights.ndim != 2:
-        raise ValueError(f"weights must have shape (n_hidden, n_features), got {weights.shape}")
+    weights = real_matrix("weights", weights)
     n_hidden, n_features = weights.shape
-    names = [*map(str, range(1, n_features)), "extra"]
+    names = feature_names(n_features)
     ax.set_aspect("equal")
     if n_hidden > 3:
         return [_draw_products(weights, ax, names)]
-    ax.set_xticks([])
-    ax.set_yticks([])
+    without_axes(ax)
     ax.patch.set_visible(False)
-    ax.spines[:].set_visible(False)
     absent = np.linalg.norm(weights, axis=0) < _ABSENT
     reach = max(1.0, np.linalg.norm(weights, axis=0).max())
-    frame = _line_frame if n_hidden == 1 else _circle_frame
-    margin = (1.35 if labels else 1.1) + (0.4 if n_hidden > 1 and absent.any() else 0.0)
-    origins, tips = frame(weights, ax, reach, absent, margin)
+    edge = reach * ((1.35 if labels else 1.1) + (0.4 if n_hidden > 1 and absent.any() else 0.0))
+    square(ax, edge)
+    origins, tips = _draw_lines(weights, ax, reach) if n_hidden == 1 else _draw_circle(weights, ax, reach, absent, edge)
     colours = [*[ORDINARY_COLOUR] * (n_features - 1), EXTRA_COLOUR]
     artists = []
     for i, colour in enumerate(colours):
@@ -115,37 +112,32 @@ def _points(points):
     return points
 
 
-def _line_frame(weights, ax, reach, absent, margin):
+def _draw_lines(weights, ax, reach):
     """Ticks at −1, 0 and 1, and a line for each feature from the top down: (origins, tips), each (n_features, 2)."""
     n_features = weights.shape[1]
     height = np.linspace(0.25, -0.25, n_features) * n_features / 2 * reach
     edge = height[0] + 0.2 * reach
     for x in (-1, 0, 1):
         ax.plot([x, x], [-edge, edge], color="0.7", linewidth=0.8, linestyle=":" if x else "-", zorder=0)
-    ax.set_xlim(-margin * reach, margin * reach)
-    ax.set_ylim(-margin * reach, margin * reach)
     return np.column_stack([np.zeros(n_features), height]), np.column_stack([weights[0], height])
 
 
-def _circle_frame(weights, ax, reach, absent, margin):
+def _draw_circle(weights, ax, reach, absent, edge):
     """The unit circle, and a row below it for features that are not represented: (origins, tips), each (n_features, 2)."""
     n_features = weights.shape[1]
     turn = np.linspace(0, 2 * np.pi, 181)
     ax.plot(np.cos(turn), np.sin(turn), color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    ax.set_xlim(-margin * reach, margin * reach)
-    ax.set_ylim(-margin * reach, margin * reach)
     tips = weights.T if len(weights) == 2 else (_VIEW @ weights).T
     origins = np.zeros((n_features, 2))
     count = np.count_nonzero(absent)
     origins[absent, 0] = (np.arange(count) - (count - 1) / 2) * min(0.3, 2.4 / max(count, 1)) * reach
-    origins[absent, 1] = (0.4 - margin) * reach
+    origins[absent, 1] = 0.4 * reach - edge
     return origins, tips
 
 
 def _draw_products(weights, ax, names):
     """Draw the products of the columns as an image."""
-    products = weights.T @ weights
-    image = ax.imshow(products, cmap="RdBu", vmin=-1, vmax=1)
+    image = draw_matrix(weights.T @ weights, ax)
     ax.set_xticks(range(len(names)), names, fontsize="x-small")
     ax.set_yticks(range(len(names)), names, fontsize="x-small")
     for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):

@@ -1,37 +1,24 @@
 """Drawing of a phase diagram: regions, boundary curves, spinodals, special points and what names them."""
 
-import matplotlib.patches
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .._arguments import one_of
 from ..colours import LOOKS, norm_interference_colour, phase_colour, phase_colours
 from ..theories import TIE_MARK
 from ..trained_models import TRAINED
+from .frames import BESIDE, paper_axes, patch
 from .regions import cell_edges, curves_of, enclosed, pixel_edges, spread, whole
 
+_POINT = {"linestyle": "", "marker": "o", "markersize": 3.8}
 STYLES = {
     "first": {"linestyle": "-", "linewidth": 1.4, "label": "first order: two minima cross"},
     "continuous": {"linestyle": (0, (4, 1.6)), "linewidth": 1.4, "label": "continuous: one becomes the other"},
     "spinodal": {"linestyle": (0, (1, 2)), "linewidth": 1.1, "label": "spinodal: a phase (its colour) ends"},
-    "triple point": {"linestyle": "", "marker": "o", "markersize": 3.8, "label": "triple point"},
-    "order changes": {
-        "linestyle": "",
-        "marker": "D",
-        "markersize": 3.8,
-        "markerfacecolor": "white",
-        "label": "the order changes",
-    },
-    "critical point": {
-        "linestyle": "",
-        "marker": "o",
-        "markersize": 3.8,
-        "markerfacecolor": "white",
-        "label": "critical point: two minima of a phase merge",
-    },
+    "triple point": _POINT | {"label": "triple point"},
+    "order changes": _POINT | {"marker": "D", "markerfacecolor": "white", "label": "the order changes"},
+    "critical point": _POINT | {"markerfacecolor": "white", "label": "critical point: two minima of a phase merge"},
 }
-
 _CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
 
 
@@ -85,8 +72,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     artists["legend"] = None
     if legend and look == "phase":
         handles = [*phase_handles([diagram]), *style_handles([artists])]
-        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-        artists["legend"] = ax.legend(handles=handles, fontsize="small", frameon=False, **place)
+        artists["legend"] = ax.legend(handles=handles, **BESIDE)
     return artists
 
 
@@ -142,8 +128,7 @@ def draw_colour_key(ax):
     """
     norm, share = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65), indexing="ij")
     image = ax.imshow(norm_interference_colour(norm, share), origin="lower", extent=(0, 1, 0, 1), aspect="equal")
-    ax.set_xticks([0, 1], ["0", "≥ 1"])
-    ax.set_yticks([0, 1], ["0", "≥ 1"])
+    ax.set(xticks=[0, 1], xticklabels=["0", "≥ 1"], yticks=[0, 1], yticklabels=["0", "≥ 1"])
     ax.set_xlabel("interference\n$\\Sigma_{j\\neq i}(\\hat{W}_i\\cdot W_j)^2$", fontsize="small")
     ax.set_ylabel("norm $\\|W_i\\|$", fontsize="small")
     ax.set_title("extra feature", fontsize="small")
@@ -180,32 +165,12 @@ def _colours(diagrams):
     return phase_colours(names | {name.split(TIE_MARK)[0] for name in names})
 
 
-def paper_axes(ax, window, title):
-    """Make the axes the paper's: logarithmic, named, with plain numbers."""
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlim(*window[0])
-    ax.set_ylim(*window[1])
-    for axis, ends in zip((ax.xaxis, ax.yaxis), window, strict=True):
-        plain_ticks(axis, *ends)
-    ax.set_xlabel("relative importance of the extra feature")
-    ax.set_ylabel("feature density (1 − sparsity)")
-    ax.set_title(title)
-
-
-def plain_ticks(axis, low, high):
-    """Label a logarithmic axis with plain numbers: powers of ten, and 2 and 5 times them on short axes."""
-    axis.set_major_locator(LogLocator(base=10, subs=(1,) if high > 30 * low else (1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _draw_spinodal(spinodal, ax, look, colours):
     """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground."""
     if spinodal.importance.size < 2:
         return []
     importance, density = spinodal.importance, spinodal.density
-    style = {name: value for name, value in STYLES["spinodal"].items() if name != "label"}
+    style = STYLES["spinodal"] | {"label": None}
     colour = "white" if look != "phase" else colours.get(spinodal.phase) or phase_colour(spinodal.phase)
     under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
     return under + ax.plot(importance, density, color="black", zorder=2.1, **style)
@@ -224,24 +189,12 @@ def style_handles(drawings):
 
 def phase_handles(diagrams):
     """A patch for each phase that is lowest somewhere, with its pattern where the frozen theory has one."""
-    patterns = _patterns(diagrams[0])
-    colours, handles = _colours(diagrams), []
-    for name in _in_order_of_role({name.split(TIE_MARK)[0] for name in colours}):
-        label = f"{patterns[name]}\n{name}" if name in patterns else name
-        handles.append(matplotlib.patches.Patch(facecolor=colours[name], edgecolor="black", linewidth=0.6, label=label))
-    return handles
-
-
-def _patterns(diagram):
-    """The pattern of each configuration by its name."""
     from ..candidates import MOST_FEATURES, configurations
 
-    if diagram.n_features > MOST_FEATURES:
-        return {}
-    return {c.name: c.pattern for c in configurations(diagram.n_features, diagram.n_hidden)}
-
-
-def _in_order_of_role(names):
-    """Names of phases by what they do with the extra feature, then by name."""
-    rank = {"extra not": 0, "extra ded": 1, "extra in ": 2}
-    return sorted(names, key=lambda name: (rank[name[:9]], name))
+    n_features, n_hidden = diagrams[0].n_features, diagrams[0].n_hidden
+    frozen = configurations(n_features, n_hidden) if n_features <= MOST_FEATURES else ()
+    patterns = {c.name: f"{c.pattern}\n" for c in frozen}
+    colours, roles = _colours(diagrams), ("extra not", "extra ded", "extra in ")  # what becomes of the extra feature
+    names = {name.split(TIE_MARK)[0] for name in colours}
+    in_order = sorted(names, key=lambda name: (roles.index(name[:9]), name))
+    return [patch(colours[name], patterns.get(name, "") + name) for name in in_order]

@@ -9,7 +9,7 @@ from ..colours import phase_colours
 from ..loss import expected_loss
 from ..model import cell_model
 from ..phases import classify_many
-from .diagram import plain_ticks
+from .frames import BESIDE, DENSITY, IMPORTANCE, plain_ticks
 
 _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by less can be one that moved
 
@@ -61,22 +61,11 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
     dots = ax.plot(*np.reshape(ends, (-1, 2)).T, "o", color="black", markerfacecolor="white", markersize=4, zorder=4)
     ax.set_xscale("log")
     plain_ticks(ax.xaxis, axis[0], axis[-1])
-    ax.set_xlabel("feature density (1 − sparsity)" if fixed.startswith("imp") else "relative importance of the extra feature")
-    ax.set_ylabel("loss above the lowest (%)")
+    ax.set(xlabel=DENSITY if fixed.startswith("imp") else IMPORTANCE, ylabel="loss above the lowest (%)")
     ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {fixed}")
     ax.margins(x=0)
-    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-    title = "thick: lowest, thin: metastable\n○: ceases to be a minimum"
-    legend = ax.legend(
-        named.values(),
-        named.keys(),
-        title=title,
-        title_fontsize="small",
-        fontsize="small",
-        frameon=False,
-        alignment="left",
-        **place,
-    )
+    title = {"title": "thick: lowest, thin: metastable\n○: ceases to be a minimum", "title_fontsize": "small"}
+    legend = ax.legend(named.values(), named.keys(), alignment="left", **title, **BESIDE)
     return {"sheets": artists, "ends": dots, "legend": legend}
 
 

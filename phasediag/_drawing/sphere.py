@@ -5,6 +5,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle
 
 from .._arguments import real_array
+from .frames import legend_below, square, without_axes
 from .page import Figure
 
 # Rows: to the right, up, towards the eye.
@@ -47,23 +48,15 @@ def draw_directions(weights, ax, *, colour="#0072B2"):
     else:
         in_front, pairs = _hull(unit)
         edges = [(place[i], place[j], visible) for i, j, visible in pairs]
-    edges = LineCollection(
-        [(start, end) for start, end, _ in edges],
-        colors=["0.25" if visible else "0.78" for *_, visible in edges],
-        linewidths=[1.3 if visible else 0.8 for *_, visible in edges],
-        zorder=1,
-        capstyle="round",
-    )
+    looks = [("0.25", 1.3) if visible else ("0.78", 0.8) for *_, visible in edges]
+    style = {"colors": [look[0] for look in looks], "linewidths": [look[1] for look in looks], "capstyle": "round"}
+    edges = LineCollection([(start, end) for start, end, _ in edges], zorder=1, **style)
     ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor="0.6", linewidth=0.8, linestyle=":"))
     ax.add_collection(edges)
     faces = np.where(in_front, colour, "white")
     points = ax.scatter(*place.T, s=42, c=faces, edgecolors=colour, linewidths=1.2, zorder=2)
-    ax.set_xlim(-1.15, 1.15)
-    ax.set_ylim(-1.15, 1.15)
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
+    square(ax, 1.15)
+    without_axes(ax)
     return {"points": points, "edges": edges}
 
 
@@ -90,8 +83,7 @@ def draw_products(configurations, ax):
         lines += ax.plot(np.arange(1, products.size + 1), products, label=label, markeredgewidth=1.1, **style, **fill)
     ax.set_xlabel("pair", fontsize="small")
     ax.set_ylabel("product of directions", fontsize="small")
-    ax.set_ylim(-1.08, 1.08)
-    ax.set_yticks([-1, -0.5, 0, 0.5, 1])
+    ax.set(ylim=(-1.08, 1.08), yticks=[-1, -0.5, 0, 0.5, 1])
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.tick_params(labelsize="small")
     return lines
@@ -131,7 +123,7 @@ def thomson_figure(rows):
         lines = draw_products(points, panels[i, -1])
         if i < len(rows) - 1:
             panels[i, -1].set_xlabel("")
-    figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
+    legend_below(figure, lines, columns)
     return figure
 
 

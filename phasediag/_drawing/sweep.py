@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from .._arguments import real_array
+from .._arguments import real_array, real_matrix
 from ..order_parameters import feature_norm, interference
-from .diagram import plain_ticks
+from .frames import SMALL, draw_matrix, plain_ticks, without_axes
 from .page import Figure
 
 PLATEAUS = {
@@ -40,22 +40,16 @@ def draw_gram(weights, bias, ax):
     ValueError
         When the shapes do not fit or an entry is not finite.
     """
-    weights = _matrix(weights)
+    weights = real_matrix("weights", weights)
     n = weights.shape[1]
     bias = real_array("bias", bias, shape=(n,))
     width = max(1, round(n / 20))
     gap = np.full((n, width), np.nan)
-    image = ax.imshow(
-        np.hstack([weights.T @ weights, gap, np.repeat(bias.reshape(n, 1), width, axis=1)]),
-        cmap="RdBu",
-        vmin=-1,
-        vmax=1,
-        interpolation="nearest",
-    )
+    both = np.hstack([weights.T @ weights, gap, np.repeat(bias.reshape(n, 1), width, axis=1)])
+    image = draw_matrix(both, ax, interpolation="nearest")
+    without_axes(ax)
     ax.set_xticks([(n - 1) / 2, n + 1.5 * width - 0.5], ["$W^TW$", "$b$"], fontsize="small")
-    ax.set_yticks([])
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     return image
 
 
@@ -76,15 +70,12 @@ def draw_feature_norms(weights, ax):
     ValueError
         When weights are not one finite matrix.
     """
-    weights = _matrix(weights)
+    weights = real_matrix("weights", weights)
     n = weights.shape[1]
     colours = _INTERFERENCE.to_rgba(interference(weights))
     bars = ax.barh(range(n), feature_norm(weights), height=1, color=colours, edgecolor="white", linewidth=0.6 if n <= 40 else 0)
     ax.axvline(1, color="0.5", linewidth=0.7, linestyle=":", zorder=0)
-    ax.set_ylim(n - 0.5, -0.5)
-    ax.set_xlim(0, 1.35)
-    ax.set_yticks([])
-    ax.set_xticks([0, 1])
+    ax.set(xlim=(0, 1.35), ylim=(n - 0.5, -0.5), xticks=[0, 1], yticks=[])
     ax.tick_params(labelsize="small", length=2)
     ax.spines[["top", "right"]].set_visible(False)
     return bars
@@ -149,42 +140,26 @@ def draw_geometry(sweep, ax):
         place.append(x * np.exp(np.linspace(-width, width, shown.size)))
         dimensionality.append(of_k[shown])
         area.append(sweep.feature_norm[k, shown] ** 2)
+    dots = {"color": "#0072B2", "alpha": 0.5, "linewidths": 0, "zorder": 2}
+    dots["label"] = "dimensionality $D_i$ of each feature (area: $\\|W_i\\|^2$)"
+    line = {"color": "#D55E00", "linewidth": 1.6, "marker": "o", "markersize": 3.5, "zorder": 3}
+    line["label"] = "dimensions per feature $m/\\|W\\|_F^2$"
+    place, dimensionality, area = map(np.concatenate, (place, dimensionality, area))
     artists = {
         "plateaus": [ax.axhline(y, color="0.6", linewidth=0.8, linestyle="--", zorder=0) for y in PLATEAUS.values()],
-        "feature_dimensionality": ax.scatter(
-            np.concatenate(place),
-            np.concatenate(dimensionality),
-            s=7 * np.concatenate(area),
-            color="#0072B2",
-            alpha=0.5,
-            linewidths=0,
-            label="dimensionality $D_i$ of each feature (area: $\\|W_i\\|^2$)",
-            zorder=2,
-        ),
-        "dimensions_per_feature": ax.plot(
-            sparse,
-            sweep.dimensions_per_feature[order],
-            color="#D55E00",
-            linewidth=1.6,
-            marker="o",
-            markersize=3.5,
-            label="dimensions per feature $m/\\|W\\|_F^2$",
-            zorder=3,
-        )[0],
+        "feature_dimensionality": ax.scatter(place, dimensionality, s=7 * area, **dots),
+        "dimensions_per_feature": ax.plot(sparse, sweep.dimensions_per_feature[order], **line)[0],
     }
-    ax.set_xscale("log")
     ends = sparse[0] * np.exp(-2 * spread[0]), sparse[-1] * np.exp(2 * spread[-1])
-    ax.set_xlim(*ends)
-    ax.set_ylim(0, 1.08)
+    ax.set(xscale="log", xlim=ends, ylim=(0, 1.08))
     plain_ticks(ax.xaxis, ends[0], min(ends[1], 30 * ends[0]))
     for text, y in PLATEAUS.items():
         place = {"xytext": (4, -1 if y == 3 / 8 else 0), "textcoords": "offset points"}
         below = "top" if y == 3 / 8 else "center"
         ax.annotate(text, (1, y), xycoords=("axes fraction", "data"), ha="left", va=below, fontsize="small", **place)
-    ax.set_xlabel("1/density (dense on the left, sparse on the right)")
-    ax.set_ylabel("dimensions")
+    ax.set(xlabel="1/density (dense on the left, sparse on the right)", ylabel="dimensions")
     ax.set_title(f"{sweep.importance.size} → {sweep.n_hidden}, trained models", loc="left")
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize="small", frameon=False)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, **SMALL)
     return artists
 
 
@@ -202,11 +177,3 @@ def geometry_figure(sweep):
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     draw_geometry(sweep, figure.subplots())
     return figure
-
-
-def _matrix(weights):
-    """One weight matrix, checked."""
-    weights = real_array("weights", weights)
-    if weights.ndim != 2:
-        raise ValueError(f"weights must have shape (n_hidden, n_features), got {weights.shape}")
-    return weights

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .frames import legend_below
 from .page import Figure
 
 PARTS = {
@@ -52,8 +53,7 @@ def draw_loss_terms(terms, ax):
     ax.use_sticky_edges = False  # the empty bars on top of others must not cut the margin off
     ax.autoscale(axis="y")
     ax.set_ylim(bottom=0)
-    ax.set_xlabel("feature")
-    ax.set_ylabel("part of the loss")
+    ax.set(xlabel="feature", ylabel="part of the loss")
     return artists
 
 
@@ -77,11 +77,5 @@ def loss_terms_figure(panels):
         ax.set_title(f"{title}\nloss {terms.loss:.4g}", fontsize="medium")
         ax.label_outer()
     handles = [handles[name] for name in PARTS if name in handles]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(len(handles), 2 * len(panels) - 2) or 1,
-        fontsize="small",
-        frameon=False,
-    )
+    legend_below(figure, handles, min(len(handles), 2 * len(panels) - 2) or 1)
     return figure

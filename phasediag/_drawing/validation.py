@@ -2,11 +2,11 @@
 
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.patches import Patch
 
 from ..attribution import CAUSES
 from ..colours import CAUSE_COLOURS
-from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, paper_axes, phase_handles
+from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles
+from .frames import legend_below, paper_axes, patch, square
 from .page import Figure
 from .regions import cell_edges, whole
 
@@ -31,11 +31,8 @@ def draw_causes(validation, ax):
     colours = np.array([CAUSE_COLOURS[cause] for cause in causes.ravel()]).reshape(*causes.shape, 3)
     artists = {"cells": ax.pcolormesh(*cell_edges(exact), colours, rasterized=True)} | _exact_boundaries(validation, ax)
     paper_axes(ax, whole(exact), "why the trained phase differs")
-    found = [cause for cause in CAUSES if np.any(causes == cause)]
-    handles = [
-        Patch(facecolor=CAUSE_COLOURS[cause], edgecolor="black", linewidth=0.6, label=f"{cause} ({(causes == cause).sum()})")
-        for cause in found
-    ]
+    found = {cause: np.count_nonzero(causes == cause) for cause in CAUSES}
+    handles = [patch(CAUSE_COLOURS[cause], f"{cause} ({count})") for cause, count in found.items() if count]
     artists["legend"] = ax.legend(handles=handles, fontsize="small", loc="lower left", title="best model (cells)")
     return artists
 
@@ -83,11 +80,8 @@ def draw_z_scores(validation, ax):
         artists["scores"] += ax.plot(expected, z, marker, markersize=2.5, label=f"{name} ({z.size})")
     end = max(abs(x) for x in (*ax.get_xlim(), *ax.get_ylim()))
     artists["diagonal"] = ax.plot([-end, end], [-end, end], color="black", linewidth=0.8, zorder=1)[0]
-    ax.set_aspect("equal")
-    ax.set_xlim(-end, end)
-    ax.set_ylim(-end, end)
-    ax.set_xlabel("z expected of a normal law")
-    ax.set_ylabel("z = (sampled − exact loss) / standard error")
+    square(ax, end)
+    ax.set(xlabel="z expected of a normal law", ylabel="z = (sampled − exact loss) / standard error")
     ax.set_title(f"exact losses against samples: p = {validation.p_value:.2g}")
     artists["legend"] = ax.legend(fontsize="small", loc="upper left", markerscale=2)
     return artists
@@ -173,8 +167,7 @@ def draw_panels(validation, figure, *, look):
     if not by_phase:
         draw_colour_key(last)
     else:
-        handles = phase_handles(list(diagrams.values()))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        legend_below(figure, phase_handles(list(diagrams.values())), 3)
     return artists
 
 
