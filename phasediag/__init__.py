@@ -82,94 +82,23 @@ Points on a sphere:
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-_NAMES = {
-    "model": "ToyModel",
-    "phases": "classify classify_many Phase Cluster",
-    "order_parameters": "feature_norm interference feature_dimensionality dimensions_per_feature superposition",
-    "loss": "expected_loss expected_loss_with_error expected_loss_and_gradient expected_loss_hessian monte_carlo_loss",
-    "terms": "loss_terms LossTerms",
-    "biases": "optimal_bias",
-    "candidates": "configurations Configuration",
-    "symbolic": "symbolic_expected_loss compile_loss",
-    "closed_forms": "ClosedForm",
-    "minima": "minimize Minimum",
-    "linear_theory": "linear_minimum LinearMinimum",
-    "diagram": "phase_diagram PhaseDiagram",
-    "boundaries": "PhaseBoundary Spinodal TriplePoint",
-    "frozen_equations": "frozen_boundaries FrozenBoundary FrozenTriplePoint",
-    "training": "train TrainingRun",
-    "trained_diagram": "trained_phase_diagram",
-    "trained_models": "TrainedModels",
-    "sweep": "sweep_density DensitySweep",
-    "weight_files": "read_weights WeightFile",
-    "inspection": "inspect Inspection",
-    "ensembles": "inspect_many Ensemble",
-    "comparison": "compare Comparison diagram_of_models",
-    "validation": "validate validate_trained Validation",
-    "agreement": "Agreement",
-    "attribution": "Attribution",
-    "sampled_losses": "SamplingTest",
-    "sphere": "thomson SphereConfiguration congruent",
-}
-_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8").splitlines()
+_HOME = {line.split()[-1]: line.split()[1] for line in _STUB if line.startswith("from .")}
+"""The module of each public name: the stub beside this file says it, to this package as to those who check types."""
 
 __all__ = list(_HOME)
-
-if TYPE_CHECKING:  # what is loaded lazily, for those who check types
-    from .agreement import Agreement as Agreement  # noqa: I001 - a line for each room
-    from .attribution import Attribution as Attribution
-    from .biases import optimal_bias as optimal_bias
-    from .boundaries import PhaseBoundary as PhaseBoundary, Spinodal as Spinodal, TriplePoint as TriplePoint
-    from .candidates import Configuration as Configuration, configurations as configurations
-    from .closed_forms import ClosedForm as ClosedForm
-    from .comparison import Comparison as Comparison, compare as compare, diagram_of_models as diagram_of_models
-    from .diagram import PhaseDiagram as PhaseDiagram, phase_diagram as phase_diagram
-    from .frozen_equations import (
-        FrozenBoundary as FrozenBoundary,
-        FrozenTriplePoint as FrozenTriplePoint,
-        frozen_boundaries as frozen_boundaries,
-    )
-    from .ensembles import Ensemble as Ensemble, inspect_many as inspect_many
-    from .inspection import Inspection as Inspection, inspect as inspect
-    from .linear_theory import LinearMinimum as LinearMinimum, linear_minimum as linear_minimum
-    from .loss import (
-        expected_loss as expected_loss,
-        expected_loss_and_gradient as expected_loss_and_gradient,
-        expected_loss_hessian as expected_loss_hessian,
-        expected_loss_with_error as expected_loss_with_error,
-        monte_carlo_loss as monte_carlo_loss,
-    )
-    from .minima import Minimum as Minimum, minimize as minimize
-    from .model import ToyModel as ToyModel
-    from .order_parameters import (
-        dimensions_per_feature as dimensions_per_feature,
-        feature_dimensionality as feature_dimensionality,
-        feature_norm as feature_norm,
-        interference as interference,
-        superposition as superposition,
-    )
-    from .phases import Cluster as Cluster, Phase as Phase, classify as classify, classify_many as classify_many
-    from .sampled_losses import SamplingTest as SamplingTest
-    from .sphere import SphereConfiguration as SphereConfiguration, congruent as congruent, thomson as thomson
-    from .sweep import DensitySweep as DensitySweep, sweep_density as sweep_density
-    from .symbolic import compile_loss as compile_loss, symbolic_expected_loss as symbolic_expected_loss
-    from .terms import LossTerms as LossTerms, loss_terms as loss_terms
-    from .trained_diagram import trained_phase_diagram as trained_phase_diagram
-    from .trained_models import TrainedModels as TrainedModels
-    from .training import TrainingRun as TrainingRun, train as train
-    from .validation import Validation as Validation, validate as validate, validate_trained as validate_trained
-    from .weight_files import WeightFile as WeightFile, read_weights as read_weights
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used."""
     if name not in _HOME:
         raise AttributeError(f"module 'phasediag' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value
 

@@ -7,6 +7,8 @@ from .attribution import AGREES, CAUSES, UNEXPLAINED
 from .sampled_losses import LEAST_P_VALUE
 
 MOST_LISTED = 15
+COMPARED = ("importance", "density", "exact", "sampled", "standard_error", "z_scores")
+"""What the report lists of the comparisons of each test."""
 
 
 def text_of(validation):
@@ -18,7 +20,7 @@ def text_of(validation):
 def facts_of(validation):
     """The report as plain lists and numbers."""
     attribution, trained = validation.attribution, validation.trained
-    excess = attribution.of_cells("excess")
+    excess, best = attribution.of_cells("excess"), attribution.of_cells("cause")
     return {
         **{name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
         "importance": trained.importance.tolist(),
@@ -28,14 +30,7 @@ def facts_of(validation):
         "sampling": {
             "p_value": validation.p_value,
             "tests": [
-                {
-                    "name": test.name,
-                    "p_values": test.p_values,
-                    **{
-                        name: getattr(test, name).tolist()
-                        for name in ("importance", "density", "exact", "sampled", "standard_error", "z_scores")
-                    },
-                }
+                {"name": test.name, "p_values": test.p_values} | {name: getattr(test, name).tolist() for name in COMPARED}
                 for test in validation.tests
             ],
         },
@@ -51,14 +46,10 @@ def facts_of(validation):
         "excess_loss": {
             "cells": _quantiles(excess, (0.5, 0.9, 1)),
             "models": _quantiles(attribution.excess, (0.5, 0.9, 1)),
-            "lowest": min(float(attribution.excess.min()), float(np.nanmin(attribution.barred))),
+            "lowest": _lowest(attribution),
         },
         "causes": {
-            cause: {
-                "cells": int((attribution.of_cells("cause") == cause).sum()),
-                "models": int((attribution.cause == cause).sum()),
-            }
-            for cause in CAUSES
+            cause: {"cells": int((best == cause).sum()), "models": int((attribution.cause == cause).sum())} for cause in CAUSES
         },
         "disagreements": list(disagreements(validation)),
     }
@@ -118,16 +109,13 @@ def _phases(validation):
     yield "Trained phases (best model of each cell) against the theories"
     yield f"{'theory':<8}  {'all cells':>10}  {'away from boundaries':>22}  {'distance of the boundary, in cells':>34}"
     for theory, one in validation.agreements.items():
-        distances = (
-            "none"
-            if not one.distances.size
-            else "median {:.2f}, 90 % within {:.2f}".format(*np.quantile(one.distances, (0.5, 0.9)) / cell)
-        )
+        quantiles = [x / cell for x in _quantiles(one.distances, (0.5, 0.9))]
+        distances = "median {:.2f}, 90 % within {:.2f}".format(*quantiles) if quantiles else "none"
         away = f"{100 * one.share_away:.2f} % of {one.away.sum()}"
         yield f"{theory:<8}  {100 * one.share:8.2f} %  {away:>22}  {distances:>34}"
     excess = 100 * np.quantile(validation.attribution.of_cells("excess"), (0.5, 0.9, 1))
     yield "loss above the global minimum: median {:.2g} %, 90 % of the cells within {:.2g} %, largest {:.3g} %".format(*excess)
-    lowest = min(validation.attribution.excess.min(), np.nanmin(validation.attribution.barred))
+    lowest = _lowest(validation.attribution)
     yield (
         "no model, and no minimum that one descends to, lies below the global minimum"
         if lowest > -SAME_LOSS
@@ -165,6 +153,11 @@ def _reason(row):
         "dead output": "dead output: one is 0 for every input",
         "statistical": f"statistical: {100 * row['above_its_basin']:.2g} % above the global minimum, in its basin",
     }.get(row["cause"], f"UNEXPLAINED: loss {100 * row['above_global']:.3g} % above the global minimum")
+
+
+def _lowest(attribution):
+    """How far the lowest model, or end of a descent from one, lies above the global minimum, relative to it."""
+    return min(float(attribution.excess.min()), float(np.nanmin(attribution.barred)))
 
 
 def _spacing(axis):

@@ -16,14 +16,8 @@ from .phases import classify_many
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
 
-AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES = (
-    "agrees",
-    "metastable",
-    "not converged",
-    "dead output",
-    "statistical",
-    "unexplained",
-)
+CAUSES = "agrees", "metastable", "not converged", "dead output", "statistical", "unexplained"
+AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES
 AT_ONCE = 256
 """Descents that a thread takes at a time."""
 
@@ -69,18 +63,9 @@ class Attribution(Result):
 
 
 def attribute(trained, exact, *, n_threads=None):
-    """Attribute every model of a trained diagram to a cause.
+    """Attribute every model of a trained diagram to a cause, beside the global diagram on its grid; return an Attribution.
 
-    Parameters
-    ----------
-    trained, exact : PhaseDiagram
-        On the same grid; "trained" and "global".
-    n_threads : int, optional
-        They do not change the result. If None, one for each processor that the process may use.
-
-    Returns
-    -------
-    Attribution
+    The number of threads, by default one for each processor that the process may use, does not change it.
     """
     models, shape = trained.trained, trained.trained.loss.shape
     n, m = trained.n_features, trained.n_hidden

@@ -107,25 +107,21 @@ def _solve(n_features, n_hidden, activation):
         difference = sympy.expand(losses[a] - losses[b])
         for factor, _ in sympy.factor_list(difference)[1]:
             for equation, ends in _segments(factor, a, losses):
-                boundaries.append(
-                    FrozenBoundary(
-                        phases=(table[a].name, table[b].name),
-                        patterns=(table[a].pattern, table[b].pattern),
-                        equation=equation,
-                        importance=tuple(sorted(end[0] for end in ends)),
-                        density=tuple(sorted(end[1] for end in ends)),
-                    )
-                )
-                for importance, density in ends:
-                    if 0 < importance < sympy.oo and 0 < density < 1:
-                        points[importance, density] = None
+                ranges = (tuple(sorted(values)) for values in zip(*ends, strict=True))
+                boundaries.append(FrozenBoundary(*_names([table[a], table[b]]), equation, *ranges))
+                points |= {end: None for end in ends if 0 < end[0] < sympy.oo and 0 < end[1] < 1}
     triples = []
     for importance, density in points:
         exact = [sympy.nsimplify(sympy.simplify(loss.subs({IMPORTANCE: importance, DENSITY: density}))) for loss in losses]
         lowest = min(exact, key=float)
         members = [c for c, loss in zip(table, exact, strict=True) if abs(float(loss - lowest)) < 1e-14]
-        triples.append(FrozenTriplePoint(importance, density, tuple(c.name for c in members), tuple(c.pattern for c in members)))
+        triples.append(FrozenTriplePoint(importance, density, *_names(members)))
     return tuple(boundaries), tuple(triples)
+
+
+def _names(members):
+    """The phases and the patterns of configurations, two tuples of str."""
+    return tuple(c.name for c in members), tuple(c.pattern for c in members)
 
 
 def _touching_pairs(table):

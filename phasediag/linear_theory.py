@@ -77,10 +77,4 @@ def linear_minimum(model: ToyModel) -> LinearMinimum:
     weights[np.arange(model.n_hidden), features] = 1.0
     others = np.ones(model.n_features, dtype=bool)
     others[features] = False
-    return LinearMinimum(
-        model=model,
-        features=features,
-        weights=weights,
-        bias=np.where(others, p / 2, 0.0),
-        loss=float(lost[others].sum()),
-    )
+    return LinearMinimum(model, features, weights, bias=np.where(others, p / 2, 0.0), loss=float(lost[others].sum()))

@@ -155,12 +155,9 @@ def congruent(one: ArrayLike, other: ArrayLike, *, tolerance: float = SAME_PRODU
 
 
 def energy_and_gradient(points: Floats, energy: str) -> tuple[float, Floats]:
-    """Return the energy of the columns of ``points``, scaled to unit length, and its gradient in ``points``.
+    """Return one of the ``ENERGIES`` of the columns of ``points``, scaled to unit length, and its gradient in ``points``.
 
-    Parameters
-    ----------
-    points : ndarray, shape (n_dimensions, n_points)
-    energy : {"linear", "relu", "coulomb"}
+    Both are of shape (n_dimensions, n_points).
     """
     norm = np.linalg.norm(points, axis=0)
     unit = points / norm
@@ -202,13 +199,8 @@ def _descend(start, energy):
 def _configuration(level):
     """The SphereConfiguration of all minima of one energy: (energy, gradient_norm, points) of each."""
     value, gradient_norm, points = level[0]
-    return SphereConfiguration(
-        points=upright(points),
-        energy=value,
-        gradient_norm=float(gradient_norm),
-        n_found=len(level),
-        is_rigid=all(congruent(points, other) for _, _, other in level[1:]),
-    )
+    is_rigid = all(congruent(points, other) for _, _, other in level[1:])
+    return SphereConfiguration(upright(points), value, float(gradient_norm), len(level), is_rigid)
 
 
 def _gram(name, value):

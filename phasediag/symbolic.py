@@ -138,11 +138,8 @@ def simplex_gram(n_features: int, groups: Iterable[tuple[int, ...]], scales: Any
 @lru_cache(maxsize=4096)
 def _feature_loss(own, others, bias, density, chamber):
     """E (x_i − (own x_i + others·x + bias)⁺)²: a sum over which features are active, equal weights counted together."""
-    counts = Counter(others)
     total = density / 3
-    for active in product(*(range(count + 1) for count in counts.values())):
-        weights = tuple(a for a, k in zip(counts, active, strict=True) for _ in range(k))
-        ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), active, strict=True)])
+    for weights, ways in _subsets(others):
         probability = ways * density ** len(weights) * (1 - density) ** (len(others) - len(weights))
         inactive = _clipped_moment(weights, bias, 2, chamber)
         gain = inactive - _clipped_moment(weights, bias, 1, chamber) if own == 0 else _own_gain(own, weights, bias, chamber)
@@ -175,14 +172,16 @@ def _own_gain(own, others, bias, chamber):
 @lru_cache(maxsize=65536)
 def _vertices(weights, bias, chamber):
     """(signed number, a·v + b) of the vertices of the cube where a·v + b > 0, equal weights counted together."""
+    corners = (((-1) ** (len(weights) - len(chosen)) * ways, bias + sum(chosen)) for chosen, ways in _subsets(weights))
+    return tuple(corner for corner in corners if _is_positive(corner[1], chamber))
+
+
+def _subsets(weights):
+    """Yield each different choice among weights, a tuple, with the number of ways to make it."""
     counts = Counter(weights)
-    found = []
     for chosen in product(*(range(count + 1) for count in counts.values())):
-        corner = bias + sum(a * k for a, k in zip(counts, chosen, strict=True))
-        if _is_positive(corner, chamber):
-            ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), chosen, strict=True)])
-            found.append(((-1) ** (len(weights) - sum(chosen)) * ways, corner))
-    return tuple(found)
+        ways = sympy.prod([comb(count, k) for count, k in zip(counts.values(), chosen, strict=True)])
+        yield tuple(a for a, k in zip(counts, chosen, strict=True) for _ in range(k)), ways
 
 
 def _is_positive(corner, chamber):

@@ -45,10 +45,11 @@ def test_the_tour_shows_every_name_to_readers_and_type_checkers():
     """``help(phasediag)`` lists the public names with a line each, and a type checker finds them where they are loaded from."""
     listed = re.findall(r"^    (\w+) {2,}\S", phasediag.__doc__, re.MULTILINE)
     assert sorted(listed) == sorted(phasediag.__all__)
-    text = ast.parse(Path(phasediag.__file__).read_text())
-    (block,) = (node.body for node in text.body if isinstance(node, ast.If))
-    assert {name.asname: node.module for node in block for name in node.names} == phasediag._HOME
-    assert all(name.name == name.asname for node in block for name in node.names)
+    stub = ast.parse(Path(phasediag.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    lines = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    names = {name.asname: f".{node.module}" for node in lines for name in node.names if node.level == 1}
+    assert names == phasediag._HOME and len(names) == len(lines)
+    assert all(name.name == name.asname for node in lines for name in node.names)
 
 
 @pytest.mark.quick

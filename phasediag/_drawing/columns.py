@@ -6,6 +6,7 @@ from .._arguments import positive_array, real_matrix
 from ..colours import EXTRA_COLOUR, ORDINARY_COLOUR
 from .frames import draw_matrix, feature_names, square, without_axes
 from .labels import draw_labels
+from .regions import FINENESS, enclosed, nearest, pixel_edges
 
 _VIEW = np.array([[-0.78, 0.62, 0.0], [-0.25, -0.32, 0.91]])  # rows: what points right and up, seen from one fixed place
 _ABSENT = 1e-3  # norms below this are drawn as dots
@@ -90,8 +91,7 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
 
     panels = []
     for importance, density in _middles(diagram, ax, size) if points is None else _points(points):
-        row = int(np.argmin(np.abs(np.log(diagram.density / density))))
-        column = int(np.argmin(np.abs(np.log(diagram.importance / importance))))
+        row, column = nearest(diagram.density, density), nearest(diagram.importance, importance)
         place = (diagram.importance[column], diagram.density[row])
         x, y = ax.transAxes.inverted().transform(ax.transData.transform(place))
         panel = ax.inset_axes([x - size / 2, y - size / 2, size, size], zorder=5)
@@ -148,8 +148,6 @@ def _draw_products(weights, ax, names):
 def _middles(diagram, ax, size):
     """For each region the cell that is farthest from its boundary and from the edges of the diagram, where a panel fits."""
     from scipy.ndimage import distance_transform_edt
-
-    from .regions import FINENESS, enclosed, pixel_edges
 
     window = tuple(sorted(ax.get_xlim())), tuple(sorted(ax.get_ylim()))
     number, _ = enclosed(diagram, window)

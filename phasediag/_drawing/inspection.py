@@ -1,5 +1,7 @@
 """Drawing of an Inspection: the columns of W of the given weights beside those of the minima they are near or miss."""
 
+from textwrap import wrap
+
 from ..inspection import turned
 from .columns import draw_columns
 from .page import Figure
@@ -27,7 +29,7 @@ def inspection_figure(inspection):
     titles = []
     for name, one in panels:
         above = f"\n{100 * (one.loss / lowest.loss - 1):.3g} % above the global" if lowest not in (None, one) else ""
-        titles.append("\n".join([name, *_packed(one.phase.name.split(" + ")), f"loss {one.loss:.8g}{above}"]))
+        titles.append("\n".join([name, *_packed(one.phase.name), f"loss {one.loss:.8g}{above}"]))
     width = min(max(3.6, 0.24 * inspection.model.n_features), 9.0)
     height = width + 0.24 * max(title.count("\n") + 2 for title in titles)
     figure = Figure(figsize=(width * len(panels), height), layout="constrained")
@@ -39,12 +41,7 @@ def inspection_figure(inspection):
     return figure
 
 
-def _packed(parts, width=34):
-    """Parts of a phase's name on as few lines as their length allows."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(part) + 3 <= width:
-            lines[-1] += f" + {part}"
-        else:
-            lines.append(f"+ {part}")
-    return lines
+def _packed(name, width=34):
+    """The parts of a phase's name on as few lines, each a str, as their length allows."""
+    bound = name.replace(" ", "\0").replace("\0+", " +")  # lines break before a plus alone
+    return [line.replace("\0", " ") for line in wrap(bound, width, break_long_words=False, break_on_hyphens=False)]

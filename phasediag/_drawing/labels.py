@@ -8,20 +8,10 @@ _GAPS = (4.0, 11.0, 18.0)  # points between a tip and its name
 
 
 def draw_labels(ax, names, origins, tips, colours):
-    """Write each name beyond the tip of its arrow, or beside it where that place is taken.
+    """Write each name beyond the tip of its arrow, or beside it where that place is taken; return the annotations, a list.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        With its limits set; lengths on the page are estimated from its size before any layout, which is rather too small.
-    names : list of str
-    origins, tips : ndarray, shape (n_arrows, 2)
-        In data coordinates; a dot where both are one point, named below it.
-    colours : list
-
-    Returns
-    -------
-    list of Annotation
+    The limits of ``ax`` are set; lengths on the page are estimated from its size before any layout, which is rather too small.
+    Origins and tips, shape (n_arrows, 2), are in data coordinates; where both are one point, that is a dot, named below it.
     """
     box = ax.get_window_extent()
     side = min(box.width, box.height) * 72 / ax.figure.dpi  # in points

@@ -25,6 +25,11 @@ def cell_edges(diagram):
     )
 
 
+def nearest(axis, value):
+    """The index of the entry of a logarithmic axis that is nearest to a value."""
+    return int(np.argmin(np.abs(np.log(axis / value))))
+
+
 def pixel_edges(window):
     """Edges of the pixels along importance and density, equal steps of their logarithms."""
     return tuple(np.geomspace(*ends, FINENESS + 1) for ends in window)
@@ -36,25 +41,11 @@ def curves_of(diagram):
 
 
 def enclosed(diagram, window):
-    """Number the regions that the boundary curves enclose in a window.
+    """Number, from 1, the regions that the computed boundary curves of a diagram enclose in a window as in `whole`.
 
-    Parameters
-    ----------
-    diagram : PhaseDiagram
-        With the curves that have been computed.
-    window : ((float, float), (float, float))
-        Lowest and highest importance, lowest and highest density.
-
-    Returns
-    -------
-    ndarray of int, shape (FINENESS, FINENESS)
-        From 1; the pixels of the curves themselves get the number of a region beside them. Axes (density, importance).
-    ndarray of bool, shape (FINENESS, FINENESS)
-        The pixels of the curves.
-
-    Notes
-    -----
-    Curves that end within a cell's width of another one are taken to meet it: a piece shorter than a cell may have been missed.
+    Returns the numbers, of int, and which pixels are those of curves, of bool, both of shape (FINENESS, FINENESS) with axes
+    (density, importance); the pixels of the curves themselves get the number of a region beside them. Curves that end within a
+    cell's width of another one are taken to meet it: a piece shorter than a cell may have been missed.
     """
     from scipy.ndimage import distance_transform_edt, label
 
@@ -72,8 +63,8 @@ def enclosed(diagram, window):
     number, _ = label(~curve)
     if not number.any():
         return np.ones_like(number), np.zeros_like(curve)
-    nearest = distance_transform_edt(number == 0, return_distances=False, return_indices=True)
-    return number[tuple(nearest)], curve
+    beside = distance_transform_edt(number == 0, return_distances=False, return_indices=True)
+    return number[tuple(beside)], curve
 
 
 def _bridges(diagram, paths):
@@ -92,22 +83,10 @@ def _bridges(diagram, paths):
 
 
 def spread(diagram, window, regions, values, *, smooth):
-    """Carry values of the cells to the pixels, without crossing a boundary curve.
+    """Carry values of the cells to the pixels of a window, without crossing a boundary curve.
 
-    Parameters
-    ----------
-    diagram : PhaseDiagram
-    window : ((float, float), (float, float))
-    regions : (ndarray, ndarray)
-        From ``enclosed``.
-    values : ndarray, shape (n_density, n_importance)
-        Masked entries are not used.
-    smooth : bool
-        Interpolate linearly between cells; otherwise a pixel takes the value of the nearest cell of its region.
-
-    Returns
-    -------
-    ndarray, shape (FINENESS, FINENESS)
+    The regions are those of `enclosed`; values, shape (n_density, n_importance), are not used where they are masked. Smooth:
+    linear between cells; otherwise a pixel takes the value of the nearest cell of its region. Shape (FINENESS, FINENESS).
     """
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
@@ -116,9 +95,9 @@ def spread(diagram, window, regions, values, *, smooth):
     middles = [0.5 * (np.log(edges[1:]) + np.log(edges[:-1])) for edges in pixel_edges(window)]
     column, row = (np.interp(x, np.log(axis), np.arange(axis.size)) for x, axis in zip(middles, axes, strict=True))
     place = np.meshgrid(row, column, indexing="ij")
-    nearest = [_pixel(x, np.log(axis)) for x, axis in zip(middles, axes, strict=True)]
-    at = np.ix_(nearest[1], nearest[0])
-    seen = np.logical_and.outer(nearest[1] >= 0, nearest[0] >= 0) & ~curve[at]
+    across, along = (_pixel(x, np.log(axis)) for x, axis in zip(middles, axes, strict=True))
+    at = np.ix_(along, across)
+    seen = np.logical_and.outer(along >= 0, across >= 0) & ~curve[at]
     home = np.where(seen, number[at], 0)
     usable = ~np.ma.getmaskarray(values)
     data, image = np.ma.getdata(values), np.empty(number.shape, dtype=np.ma.getdata(values).dtype)
@@ -126,8 +105,8 @@ def spread(diagram, window, regions, values, *, smooth):
         inside = usable & (home == region)
         if not inside.any():
             inside = usable
-        nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
-        filled = data[tuple(nearest)]
+        closest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+        filled = data[tuple(closest)]
         here = number == region
         image[here] = map_coordinates(filled, [x[here] for x in place], order=1 if smooth else 0, mode="nearest")
     return image

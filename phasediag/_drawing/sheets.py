@@ -10,6 +10,7 @@ from ..loss import expected_loss
 from ..model import cell_model
 from ..phases import classify_many
 from .frames import BESIDE, DENSITY, IMPORTANCE, plain_ticks
+from .regions import nearest
 
 _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by less can be one that moved
 
@@ -77,9 +78,9 @@ def _cut(diagram, importance, density):
         raise ValueError(f"exactly one of importance and density must be given, got {importance} and {density}")
     flat = np.arange(diagram.loss.size).reshape(diagram.loss.shape)
     if density is None:
-        column = int(np.argmin(np.abs(np.log(diagram.importance / positive_array("importance", importance)))))
+        column = nearest(diagram.importance, positive_array("importance", importance))
         return diagram.density, f"importance {diagram.importance[column]:.4g}", flat[:, column]
-    row = int(np.argmin(np.abs(np.log(diagram.density / positive_array("density", density)))))
+    row = nearest(diagram.density, positive_array("density", density))
     return diagram.importance, f"density {diagram.density[row]:.4g}", flat[row]
 
 
