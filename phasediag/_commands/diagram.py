@@ -5,21 +5,18 @@ from pathlib import Path
 
 import click
 
-from .options import TRAINED, Word, grid_options, json_option, names_for, option, output_option, trained_options
+from .options import TRAINED, Word, command, grid_options, json_option, names_for, option, output_option, trained_options
 from .terminal import PICTURES, goes_on_from, save_figure, wrote
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag diagram
   phasediag diagram --theory frozen --n-features 6 --n-hidden 3
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.pdf --look norm-interference
   phasediag diagram --n-features 5 --n-hidden 2 --importance 0.5:2:48 --density 0.05:1:48 --checkpoint 5to2.npz
   phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json
   phasediag diagram --theory trained --store 2to1.zarr --output trained.png
-  phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20"""
-)
+  phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20""")
 @grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
 @option("--look", "phase", type=Word("phase", "norm-interference"), help="Colours; the second: the paper's.")
@@ -49,14 +46,11 @@ def diagram(look, spinodals, output, as_json, **grid):
     return int(printing.print_unconverged(result))
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag boundary
   phasediag boundary --theory frozen --n-features 4 --n-hidden 2 --latex
   phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30
-  phasediag boundary --importance 0.3:3:25 --density 0.05:1:25 --output curves.csv"""
-)
+  phasediag boundary --importance 0.3:3:25 --density 0.05:1:25 --output curves.csv""")
 @grid_options("global", "relaxed", "frozen")
 @click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
 @output_option("Table (.csv) or data (.json) of the points of all curves to write.", ".csv", ".json")

@@ -8,6 +8,7 @@ from .options import (
     INDEX,
     Word,
     activation_option,
+    command,
     json_option,
     optimizer_options,
     option,
@@ -20,13 +21,10 @@ from .profiles import Profile
 from .terminal import save_figure, wrote
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
   phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
-  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json"""
-)
+  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json""")
 @sizes_up_to("2 to 10")
 @point_options
 @activation_option
@@ -54,13 +52,10 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, ef
     return 0
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag train --n-features 3 --n-hidden 2 --density 0.1
   phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
-  phasediag train --gradient population --schedule cosine --json"""
-)
+  phasediag train --gradient population --schedule cosine --json""")
 @sizes_up_to("2 or more")
 @point_options
 @activation_option
@@ -97,16 +92,13 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
     return 0
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag inspect weights.npz --density 0.1 --importance 0.5
   phasediag inspect model.pt --density 0.05 --importance "0.9**i" --their-loss 0.0123
   phasediag inspect model.safetensors --density 0.05 --weights-name encoder.W --bias-name decoder.b
   phasediag inspect runs.npz --density "20**(-i/(n-1))"  (a table of all models; the density of each)
   phasediag inspect runs.npz --density 0.1 --layout "features hidden instances" --index 3 --json
-  phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png"""
-)
+  phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png""")
 @click.argument("file", type=click.Path())
 @click.option(
     "--density",

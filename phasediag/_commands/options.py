@@ -101,6 +101,11 @@ def _several(*options):
     return decorate
 
 
+def command(examples):
+    """A command whose help ends with examples, a line for each."""
+    return click.command(epilog=f"\b\nExamples{examples}")
+
+
 def option(name, default=None, theories=None, **settings):
     """An option that shows its default; of some theories alone, if they are named."""
     settings |= {} if theories is None else {"cls": TheoryOption, "theories": theories}
@@ -132,11 +137,9 @@ def sizes_up_to(domain):
 
 
 size_options = sizes_up_to("2 to 8")
-importance_option = option(
-    "--importance", "1", type=NUMBERS, help="Importance of the extra feature (the others have 1), or a list for all."
-)
 point_options = _several(
-    importance_option, option("--density", "0.5", type=NUMBERS, help="Density in (0, 1], or a list for all features.")
+    option("--importance", "1", type=NUMBERS, help="Importance of the extra feature (the others have 1), or a list for all."),
+    option("--density", "0.5", type=NUMBERS, help="Density in (0, 1], or a list for all features."),
 )
 
 

@@ -9,6 +9,7 @@ import click
 from .options import (
     activation_option,
     axis_options,
+    command,
     json_option,
     optimizer_options,
     option,
@@ -28,12 +29,9 @@ QUICK = {"count": 24, "n_seeds": 10, "n_steps": 5000}
 """Points on each axis and training of the two settings of "paper"."""
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag paper --quick
-  phasediag paper --output figures"""
-)
+  phasediag paper --output figures""")
 @option("--output", "phasediag-paper", type=click.Path(), help="Folder for figures and report.")
 @click.option("--quick", is_flag=True, help="A coarse grid, short training, no boundary curves.")
 @click.option("--keep-models", is_flag=True, help="Write trained models to the folder as they come: a stopped run goes on.")
@@ -101,14 +99,11 @@ def paper(output, quick, keep_models, seed, n_threads):
     return _status(validations)
 
 
-@click.command(
-    epilog="""\b
-Examples
+@command("""
   phasediag validate
   phasediag validate --n-features 3 --n-hidden 2 --output report.png
   phasediag validate --importance 0.1:10:100 --density 0.01:1:100 --store 2to1.zarr --output report.txt
-  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json"""
-)
+  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json""")
 @size_options
 @activation_option
 @axis_options("0.1:10:32", "0.01:1:32")
