@@ -69,9 +69,9 @@ def _between_cells(diagram):
 
 
 def _distance(points, curve):
-    """Distance of each point, shape (n, 2), from the polyline through the rows of ``curve``, which can be a single one."""
-    start, step = curve, np.diff(curve, axis=0, append=curve[-1:])
-    offset = points[:, None] - start
+    """Distance of each point, shape (n, 2), from the polyline through the rows of ``curve``, one row is a point."""
+    step = np.diff(curve, axis=0, append=curve[-1:])
+    offset = points[:, None] - curve
     length = np.maximum((step**2).sum(axis=1), np.finfo(float).tiny)
     along = np.clip((offset * step).sum(axis=2) / length, 0, 1)
     return np.sqrt(((offset - along[..., None] * step) ** 2).sum(axis=2)).min(axis=1)

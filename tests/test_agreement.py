@@ -62,6 +62,16 @@ def test_coexisting_phases_all_agree():
         assert agreement(with_phases(frozen, phase), frozen).agrees.all()
 
 
+def test_distances_in_a_single_row():
+    """A curve that crosses a row is one point: distances are those of two places on the row's axis."""
+    row = phase_diagram(2, 1, theory="frozen", importance=np.array([0.3, 0.7, 1.5, 4.0]), density=np.array([0.8]))
+    places = np.sort([boundary.importance[0] for boundary in row.boundaries()])
+    middles = np.sqrt(row.importance[1:] * row.importance[:-1])[row.phase[0, 1:] != row.phase[0, :-1]]
+    expected = [np.abs(np.log10(places / middle)).min() for middle in middles]
+    assert len(expected) == 1
+    np.testing.assert_allclose(agreement(row, row).distances, expected, rtol=1e-12)
+
+
 def test_one_phase_has_no_boundary(frozen):
     """No pieces, no distances."""
     alone = with_phases(frozen, np.full_like(frozen.phase, "extra in triangle"))
