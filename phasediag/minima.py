@@ -8,7 +8,7 @@ import numpy as np
 from ._arguments import Floats, Seed, one_of, random_generator, whole_number
 from ._display import Result
 from ._minimizing.flat import parts
-from ._minimizing.search import EFFORTS, search, tied_minima, valley_dimension
+from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
@@ -165,7 +165,7 @@ def as_minimum(model, point, is_global):
         point.curvature,
         is_global,
         valley=valley_dimension(model, point) if tied else 0,
-        tied=tuple(dict.fromkeys(classify(parts(one.x, model.n_hidden)[0]).name for one in tied)),
+        tied=tuple(dict.fromkeys(classify(parts(x, model.n_hidden)[0]).name for one in tied for x in exchanged(model, one.x))),
     )
 
 

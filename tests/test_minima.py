@@ -208,6 +208,23 @@ def test_ties_are_of_equal_features_alone():
         assert all(minimum.valley == 0 and minimum.tied == () for minimum in minimize(model, n_starts=4))
 
 
+def test_the_extra_feature_ties_beside_one_that_is_always_stored():
+    """[3, 1, 1, 1, 1] in two dimensions: the first is stored, and any direction of the other four, the extra one among them."""
+    (valley,) = minimize(ToyModel(2, [3.0, 1.0, 1.0, 1.0, 1.0], 0.5, "linear"), n_starts=4)
+    assert valley.valley == 3
+    assert valley.tied == (
+        "extra not represented + 2 dedicated + 2 not represented",
+        "extra dedicated + dedicated + 3 not represented",
+    )
+
+
+@pytest.mark.parametrize(("less", "dimension", "n_tied"), [(1e-4, 2, 1), (1e-6, 2, 1), (0.0, 4, 2)])
+def test_a_feature_that_is_nearly_equal_takes_no_part_in_a_valley(less, dimension, n_tied):
+    """Three equal features in two dimensions: a plane of directions; with a fourth of them, four dimensions."""
+    (valley,) = minimize(ToyModel(2, [1.0, 1.0, 1.0, 1.0 - less], 0.5, "linear"), n_starts=4)
+    assert valley.valley == dimension and len(valley.tied) == n_tied
+
+
 @pytest.mark.parametrize(("n", "norm", "bias"), [(4, 1.0, 0.0), (5, 1.17046, -0.28230), (6, 1.32053, -0.61814)])
 def test_polygons_of_rare_features_have_chens_norm_and_bias(n, norm, bias):
     """As density falls the regular polygons approach those of the one-hot loss (Chen et al. 2023), linearly in density."""

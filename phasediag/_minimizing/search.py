@@ -12,7 +12,7 @@ from .flat import flatten, parts
 from .moves import moves, shaken
 from .rough import descend_roughly, loss_only
 from .starts import configuration_starts, starting_points
-from .stationary_points import CURVATURE_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle
+from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle
 
 EFFORTS = {"quick": (8, 0), "normal": (32, 1), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
@@ -183,10 +183,20 @@ def tied_minima(model, point):
 
 
 def valley_dimension(model, point):
-    """The number of directions, rotations apart, along which the second derivatives at a minimum vanish."""
+    """The number of directions, rotations apart, along which the second derivatives at a minimum vanish to rounding."""
     control = model.importance, model.feature_density, model.activation == "relu"
     hessian = newton.pinned_hessian(point.x, model.n_hidden, *control, newton.store(model.n_hidden, model.n_features))
-    return int(np.sum(np.linalg.eigvalsh(hessian) < CURVATURE_TOLERANCE))
+    return int(np.sum(np.linalg.eigvalsh(hessian) < GRADIENT_TOLERANCE))
+
+
+def exchanged(model, x):
+    """Flat parameters x, then x with the extra feature in the place of each that is equal to it: (n_equal, size)."""
+    last = next(members for members in equal_classes(model) if model.n_features - 1 in members)
+    weights, bias = parts(x, model.n_hidden)
+    orders = np.tile(np.arange(model.n_features), (len(last), 1))
+    for order, i in zip(orders, last[::-1], strict=True):
+        order[[i, -1]] = order[[-1, i]]
+    return np.array([flatten(weights[:, order], bias[order]) for order in orders])
 
 
 def equal_classes(model):
