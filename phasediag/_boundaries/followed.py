@@ -7,7 +7,7 @@ from . import continuation
 from .continuation import follow
 from .curves import Coexistence, StabilityLimit
 from .junctions import Junction, junction, junction_ahead, junction_between
-from .stability import TINY, branches, rival
+from .stability import branches, rival
 from .states import MOVED, far
 
 SAME_JUNCTION = 1e-7
@@ -15,9 +15,6 @@ SAME_JUNCTION = 1e-7
 
 NEAR = 0.05
 """Minima of one shape on curves through one point are the same when their invariants differ by less."""
-
-HOLLOW = 1e-4
-"""A curve along which its two minima never differ by as much separates nothing: rounding has put it beside a softening one."""
 
 LOOKED_AT = 3
 """Whether what a curve separates is the lowest is looked at again in so many of its points,"""
@@ -108,16 +105,6 @@ class Trace(Followed):
                 pairs.append(tuple(lowest))
         return pairs, good
 
-    def followed_again(self, known):
-        """The curve followed from its middle, if more of its ends can be solved from there; otherwise None."""
-        if "unresolved" not in self.ends:
-            return None
-        u, states = self.trail[len(self.trail) // 2]
-        curve = StabilityLimit(states[0]) if self.curve.order == "continuous" else Coexistence(*states)
-        again = Trace(u, curve, known)
-        again.end_at(known)
-        return again if again.ends.count("unresolved") < self.ends.count("unresolved") else None
-
     def end_at(self, known):
         """End in a known junction where it stopped just short of it."""
         for side in (0, -1):
@@ -142,12 +129,6 @@ class Trace(Followed):
     def is_crossed(self):
         """Whether it is the point in which a diagram of one row or column crosses a curve."""
         return len(self.trail) == 1 and not np.all(self.curve.solver.box.wide)
-
-    @property
-    def hollow(self):
-        """Whether its two minima are nowhere told apart: rounding has put it beside a softening curve."""
-        least = TINY if "unresolved" in self.ends else HOLLOW  # what else is of their family has not been told apart either
-        return self.curve.order == "first" and all(far(*pair) < least for _, pair in self.trail)
 
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""

@@ -75,7 +75,7 @@ class _Network:
             if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
                 continue
             trace = Trace(u, curve, self.junctions)
-            if trace.hollow or not (trace.is_crossed or trace.extends):
+            if not (trace.is_crossed or trace.extends):
                 continue
             self.followed()
             for node in self._keep(trace):
@@ -108,11 +108,6 @@ class _Network:
                     self.cross(a, b)
         for trace in self.traces:
             trace.end_at(self.junctions)
-        for trace in list(self.traces):
-            again = trace.followed_again(self.junctions)
-            if again is not None:
-                self.traces.remove(trace)
-                self._keep(again)
 
 
 def _apart(node, other):
