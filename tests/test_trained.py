@@ -192,13 +192,15 @@ def test_trained_diagrams_have_no_boundaries(small):
 @pytest.mark.parametrize("look", ["phase", "norm-interference"])
 def test_cells_are_drawn(small, look):
     """Each cell shows its own colour, without curves; one cell alone works too."""
-    from phasediag.colours import norm_interference_colour, phase_colour
+    from phasediag.colours import norm_interference_colour, phase_colours
 
     artists = draw_phase_diagram(small, Figure().subplots(), look=look)
     shown = np.reshape(artists["regions"].get_array(), (3, 5, 3))
+    of_phase = phase_colours(small.phase.ravel())
+    assert len(set(of_phase.values())) == len(of_phase)
     for cell in np.ndindex(3, 5):
         own = norm_interference_colour(small.feature_norm[cell], small.interference[cell])
-        assert np.allclose(shown[cell], phase_colour(small.phase[cell]) if look == "phase" else own)
+        assert np.allclose(shown[cell], of_phase[small.phase[cell]] if look == "phase" else own)
     assert artists["boundaries"] == [] and artists["spinodals"] == []
     one = trained_phase_diagram(**{**SMALL, "importance": [1.0], "density": [0.5], "n_seeds": 1})
     diagram_figure(one, look=look).savefig(BytesIO(), format="png")
