@@ -29,7 +29,10 @@ class _Curve(Result):
 
         A vertical curve is a function of ("density",) alone; a curve that turns back in both, and a closed one, of ().
         """
-        steps = {name: np.diff(np.log(getattr(self, name))) for name in ("importance", "density")}
+        names = ("importance", "density")
+        steps = np.array([np.diff(np.log(getattr(self, name))) for name in names])
+        moves = np.abs(steps).max(axis=0) > _STRAIGHT  # rather than two points that are one to rounding
+        steps = dict(zip(names, steps[:, moves], strict=True))
         return tuple(name for name, step in steps.items() if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT))
 
     def facts(self) -> dict:

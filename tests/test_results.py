@@ -192,6 +192,23 @@ def test_curves_say_whether_they_are_functions():
     assert circle.closed and circle.function_of == ()
 
 
+def test_a_row_of_two_cells_far_apart_shows_what_lies_between():
+    """A phase that is lowest in neither of two neighbouring cells has its two boundaries, in the row itself."""
+    boundaries = phase_diagram(2, 1, importance=[0.5, 2.0], density=[0.9], n_threads=1).boundaries()
+    low, high = sorted(boundary.importance[0] for boundary in boundaries)
+    assert {boundary.density[0] for boundary in boundaries} == {0.9}
+    for importance in (low, high):
+        names = [phasediag.minimize(ToyModel(1, [1, importance * k], 0.9), seed=0)[0].phase.name for k in (1 - 1e-5, 1 + 1e-5)]
+        assert len(set(names)) == 2 and "extra in antipodal pair" in names
+    assert np.isclose(low * high, 1, rtol=1e-10, atol=0)  # the features change places
+
+
+def test_a_point_met_twice_is_no_turn():
+    """Two points of a curve that are one to rounding, as at a cusp, do not say which coordinate grows."""
+    curve = phasediag.Spinodal("one", np.array([1.0, 2.0, 2.0]), np.array([0.5, 0.4, 0.4 * (1 + 5e-11)]), np.zeros((3, 4)), (0,))
+    assert curve.function_of == ("importance", "density")
+
+
 @pytest.mark.parametrize(
     ("theory", "axes", "point"),
     [

@@ -19,8 +19,11 @@ def spacing(box, diagram):
 
 
 def beside(u, box, spacing):
-    """A point a little inward of u, by parts of ``spacing``: on a boundary a node of the grid itself belongs to no side."""
-    return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(_NUDGE) * spacing
+    """A point a little inward of u, by parts of ``spacing``: on a boundary a node of the grid itself belongs to no side.
+
+    Along a coordinate that has one value in the whole diagram nothing lies inward.
+    """
+    return u + box.wide * np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(_NUDGE) * spacing
 
 
 class Corners:
