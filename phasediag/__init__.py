@@ -87,7 +87,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8").splitlines()
+_STUB = __loader__.get_data(str(Path(__file__).with_suffix(".pyi"))).decode().splitlines()  # in a folder or a zip
 _HOME = {line.split()[-1]: line.split()[1] for line in _STUB if line.startswith("from .")}
 """The module of each public name: the stub beside this file says it, to this package as to those who check types."""
 

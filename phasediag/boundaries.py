@@ -32,8 +32,11 @@ class _Curve(Result):
         names = ("importance", "density")
         steps = np.array([np.diff(np.log(getattr(self, name))) for name in names])
         moves = np.abs(steps).max(axis=0) > _STRAIGHT  # rather than two points that are one to rounding
-        steps = dict(zip(names, steps[:, moves], strict=True))
-        return tuple(name for name, step in steps.items() if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT))
+        return tuple(
+            name
+            for name, step in zip(names, steps[:, moves], strict=True)
+            if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT)
+        )
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
