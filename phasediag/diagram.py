@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,13 +238,14 @@ class PhaseDiagram(Drawn):
         ValueError
             When the file's ending is not .npz, it cannot be read or it does not hold a diagram.
         """
-        names = [f.name for f in fields(cls) if f.name != "trained"]
-        arrays = read_arrays("path", npz_path("path", path), "PhaseDiagram.save", names)
-        values = {name: arrays[name] for name in names}
+        needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]  # others may be newer
+        arrays = read_arrays("path", npz_path("path", path), "PhaseDiagram.save", needed)
+        values = {f.name: arrays[f.name] for f in fields(cls) if f.name in arrays}
         if values["theory"].item() == TRAINED:
             values["trained"] = TrainedModels.from_arrays(arrays)
         values.update({name: values[name].item() for name in ("n_features", "n_hidden", "activation", "theory")})
-        values["seed"] = None if values["seed"] == "None" else int(values["seed"].item())
+        if "seed" in values:
+            values["seed"] = None if values["seed"] == "None" else int(values["seed"].item())
         values["candidates"] = tuple(values["candidates"].tolist())
         values["phase"], values["extra"] = values["phase"].astype(object), values["extra"].astype(object)
         coexisting = np.empty(values["loss"].size, dtype=object)

@@ -148,6 +148,16 @@ def test_curves_are_saved_with_their_diagram(window, tmp_path, monkeypatch):
     assert list(boundary.spinodals) == again.spinodals() and {s.boundaries for s in again.spinodals()} == {(0,)}
 
 
+def test_diagrams_saved_by_earlier_versions_load(tmp_path):
+    """What a file lacks because it was written before is what it would be by default."""
+    diagram = phase_diagram(theory="frozen", importance=[0.5, 2.0], density=[0.3, 0.9])
+    diagram.save(tmp_path / "now.npz")
+    with np.load(tmp_path / "now.npz") as file:
+        np.savez(tmp_path / "then.npz", **{name: file[name] for name in file.files if name not in ("seed", "minima")})
+    then = PhaseDiagram.load(tmp_path / "then.npz")
+    assert then.seed is None and then.minima.shape == (0, 0) and np.array_equal(then.loss, diagram.loss)
+
+
 def test_triple_points_are_saved(tmp_path):
     """With their phases, as they were."""
     diagram = phase_diagram(3, 2, theory="frozen", importance=[0.5, 2.0], density=[0.3, 0.9])
