@@ -46,4 +46,5 @@ def replace_arrays(path, **arrays):
 
 
 def _partial(path):
+    """Where the file at a path is written before it takes its place."""
     return Path(path).with_suffix(".partial.npz")

@@ -32,6 +32,7 @@ def inspection_facts(result):
 
 
 def _minimum(minimum):
+    """A minimum as plain lists and numbers, what is not known as None."""
     facts = minimum_facts(minimum)
     return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in facts.items()}
 
@@ -114,6 +115,7 @@ def verdict(result):
 
 
 def _print_features(result):
+    """Print each feature's numbers, and its shares of the loss."""
     model, terms, weighted = result.model, result.terms, result.model.importance * result.feature_loss
     _print_rows(
         model.n_features,
@@ -143,6 +145,7 @@ def _print_rows(n_features, heads, columns, form):
 
 
 def _print_minima(result):
+    """Print the nearest minimum and the list of all minima, lowest first."""
     nearest = result.nearest
     click.echo(f"\nnearest minimum  {nearest.phase.name}")
     curvature = "unknown" if np.isnan(nearest.curvature) else f"{nearest.curvature:.4g}"
@@ -159,10 +162,12 @@ def _print_minima(result):
 
 
 def _name(i, n_features):
+    """The number of feature i in a table; the last one is the extra one."""
     return "extra" if i == n_features - 1 else str(i + 1)
 
 
 def _percent(share):
+    """A share in per cent."""
     return f"{100 * share:.3g} %"
 
 

@@ -54,6 +54,7 @@ def _sum(tokens):
 
 
 def _product(tokens):
+    """Factors with * or / between them."""
     return _chain(tokens, _signed, {"*": np.multiply, "/": np.divide})
 
 

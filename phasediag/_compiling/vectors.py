@@ -245,10 +245,13 @@ for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operat
 
     @infer_global(_operator)
     class _Typing(ConcreteTemplate):
+        """What an operator makes of two vectors."""
+
         cases = [signature(vector, vector, vector)]  # noqa: RUF012
 
     @lower_builtin(_operator, vector, vector)
     def _lower(context, builder, sig, args, name=_name):
+        """Emit the instruction of an operator on two vectors."""
         return getattr(builder, name)(*args)
 
 

@@ -61,10 +61,12 @@ class Landscape:
 
     @property
     def cells(self):
+        """The minima by cell, a dict."""
         return self._state.cells
 
     @property
     def evaluations(self):
+        """How often a kernel computed the loss so far."""
         return self._state.evaluations
 
     @property

@@ -94,6 +94,7 @@ def _format(path, head):
 
 
 def _zip_format(path):
+    """The reader of a zip, by the names in it; `_Foreign` for what others write."""
     try:
         names = ZipFile(path).namelist()
     except Exception:  # cut short
@@ -168,6 +169,7 @@ _OTHERS = (
 
 
 def _read_npy(path):
+    """All arrays of a .npy file: one without a name, or several by number."""
     with open(path, "rb") as file:
         size, arrays = path.stat().st_size, []
         while file.tell() < size:
@@ -196,6 +198,7 @@ def _npy_array(file):
 
 
 def _read_npz(path):
+    """All arrays of an .npz file by name, and its remarks."""
     with ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(".npy")]
         arrays = {name.removesuffix(".npy"): _attempt(lambda name: _npy_array(BytesIO(file.read(name))), name) for name in names}
@@ -203,6 +206,7 @@ def _read_npz(path):
 
 
 def _read_safetensors(path):
+    """All tensors of a safetensors file by name, and its metadata."""
     raw = path.read_bytes()
     size = int.from_bytes(raw[:8], "little")
     if size > min(MOST_HEADER, len(raw) - 8):
@@ -224,6 +228,7 @@ def _tensor(entry, data):
 
 
 def _read_torch(path):
+    """All tensors of a PyTorch file by name, read without unpickling anything else."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -263,6 +268,7 @@ def _divided(arrays):
 
 
 def _attempt(read, key):
+    """What `read` makes of a key, or the exception that it raises, which counts only if that array is asked for."""
     try:
         return read(key)
     except Exception as error:

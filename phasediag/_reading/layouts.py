@@ -28,6 +28,7 @@ class Layout:
     untransposed: bool = False
 
     def __str__(self):
+        """The axes in order, as the option takes them."""
         return " ".join([UNTRANSPOSED] * self.untransposed + list(self.axes))
 
     @property
@@ -37,14 +38,17 @@ class Layout:
 
     @property
     def n_hidden(self):
+        """The length of the hidden axis; 1 where there is none."""
         return self.shape[self.axes.index(HIDDEN)] if HIDDEN in self.axes else 1
 
     @property
     def n_features(self):
+        """The length of the axis of features."""
         return self.shape[self.axes.index(FEATURES)]
 
     @property
     def instances_first(self):
+        """Whether the last axis is one of a model, not of instances."""
         return self.axes[-1] != INSTANCES
 
     def told(self):
@@ -246,6 +250,7 @@ def _why_none(weights, bias, path):
 
 
 def _check_sizes(layout):
+    """Refuse a layout with as many hidden dimensions as features."""
     if not layout.n_hidden < layout.n_features:
         raise ValueError(
             f'n_hidden must be less than n_features ({layout.n_features}), got {layout.n_hidden}: axes read as "{layout}"'
@@ -258,4 +263,5 @@ def _before_transposition(shape):
 
 
 def _squeezed(shape):
+    """A shape without its axes of length 1."""
     return tuple(size for size in shape if size != 1)

@@ -67,10 +67,12 @@ def _by_array(value):
 
 
 def _by_numpy(value):
+    """By its method ``numpy``, as tensors have."""
     return np.asarray(value.numpy())
 
 
 def _by_list(value):
+    """By its method ``tolist``, as arrays of other packages have."""
     return np.asarray(value.tolist())
 
 
