@@ -157,6 +157,17 @@ def test_global_theory_is_the_default(run, once, tmp_path):
     assert np.array_equal(PhaseDiagram.load(data).loss, diagram.loss)
 
 
+def test_cells_alone_follow_no_curves(run, tmp_path, monkeypatch):
+    """`diagram --no-curves` follows nothing, as text, JSON, picture and data; one run writes several files."""
+    monkeypatch.setattr(PhaseDiagram, "boundaries", lambda *_, **__: pytest.fail("curves were followed"))
+    window, files = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4"), [tmp_path / "cells.npz", tmp_path / "cells.png"]
+    code, out, err = run("diagram", *window, "--no-curves", "--output", files[0], "--output", files[1])
+    assert code == 0 and "of the cells" in out and "boundary" not in out
+    assert all(f"wrote {path}" in err for path in files) and files[1].read_bytes().startswith(SIGNATURES[".png"])
+    assert PhaseDiagram.load(files[0]).curves is None
+    assert "boundaries" not in json.loads(run("diagram", *window, "--no-curves", "--json")[1])
+
+
 def test_solved_boundaries_are_printed(run, once):
     """Text and JSON of the global theory: order, ends, latent loss, spinodals, the triple point to ten digits."""
     code, out, _ = run("boundary", *WINDOW)

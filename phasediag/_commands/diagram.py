@@ -20,10 +20,13 @@ from .terminal import PICTURES, goes_on_from, save_figure, wrote
 @grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
 @option("--look", "phase", type=Word("phase", "norm-interference"), help="Colours; the second: the paper's.")
+@click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the boundaries; without: cells alone, soon.")
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Where metastable phases end.")
-@output_option("Picture (.png, .svg, .pdf) or data (.npz) to write.", *PICTURES, ".npz")
+@output_option(
+    "Picture (.png, .svg, .pdf) or data (.npz) to write; more than once for several.", *PICTURES, ".npz", multiple=True
+)
 @json_option
-def diagram(look, spinodals, output, as_json, **grid):
+def diagram(look, curves, spinodals, output, as_json, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output.
 
     The options from --n-seeds to --scheduler are those of --theory trained.
@@ -31,18 +34,18 @@ def diagram(look, spinodals, output, as_json, **grid):
     from . import printing
 
     training = {name: grid.pop(name) for name in names_for(TRAINED)}
-    result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid)
-    if as_json and spinodals and result.trained is None:
+    result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid, curves=curves)
+    if as_json and spinodals and result.curves is not None:
         result.spinodals()
     click.echo(printing.as_json(printing.diagram_facts(result)) if as_json else printing.diagram_text(result))
-    if output:
-        if Path(output).suffix == ".npz":
-            result.save(output)
-            wrote(output)
+    for path in sorted(output, key=lambda path: path.endswith(".npz")):  # data last: with the curves that a picture asks for
+        if Path(path).suffix == ".npz":
+            result.save(path)
+            wrote(path)
         else:
             from ..figures import diagram_figure
 
-            save_figure(diagram_figure(result, look=look, spinodals=spinodals), output)
+            save_figure(diagram_figure(result, look=look, curves=curves, spinodals=spinodals), path)
     return int(printing.print_unconverged(result))
 
 
@@ -89,13 +92,14 @@ def boundary(theory, latex, output, as_json, **grid):
     return int(printing.print_unconverged(result))
 
 
-def computed(*, n_features, n_hidden, checkpoint=None, **grid):
-    """Compute a phase diagram and its boundaries, with a progress bar on a terminal; Ctrl-C says how to go on."""
+def computed(*, n_features, n_hidden, checkpoint=None, curves=True, **grid):
+    """Compute a phase diagram and, with ``curves``, its boundaries, with a bar on a terminal; Ctrl-C says how to go on."""
     from ..diagram import phase_diagram
 
     with goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search"):
         result = phase_diagram(n_features, n_hidden, checkpoint=checkpoint, progress=sys.stderr.isatty(), **grid)
-        result.boundaries(progress=sys.stderr.isatty())
+        if curves:
+            result.boundaries(progress=sys.stderr.isatty())
     return result
 
 

@@ -123,9 +123,9 @@ activation_option = option("--activation", "relu", type=Word("relu", "linear"), 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 
-def output_option(words, *endings):
-    """Where to write a result, described in words: a file with one of these endings, or a picture."""
-    return option("--output", type=OutputFile(*(endings or PICTURES)), help=words)
+def output_option(words, *endings, multiple=False):
+    """Where to write a result, described in words: a file with one of these endings, or a picture; or several files."""
+    return option("--output", type=OutputFile(*(endings or PICTURES)), multiple=multiple, help=words)
 
 
 def sizes_up_to(domain):

@@ -49,7 +49,7 @@ def diagram_facts(result):
 
 def curve_facts(result):
     """The boundaries, triple points and, where it has them, spinodals of a diagram as plain lists and numbers."""
-    return _head_facts(result) | result.curves.facts()
+    return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 
 
 @text
@@ -65,6 +65,8 @@ def diagram_text(result):
         others = f"{100 * models.metastable_fraction.mean():.1f} % ended in another phase than the best of their cell"
         yield f"  {models.loss.size} models, {models.loss.shape[-1]} a cell; {others}"
         yield f"  phases are those of the lowest exact loss; at most {100 * models.excess.max():.2g} % above its basin's bottom"
+        return
+    if result.curves is None:
         return
     for b in result.boundaries():
         ends = f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) to"
