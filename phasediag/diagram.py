@@ -99,8 +99,8 @@ class PhaseDiagram(Drawn):
 
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
-        from_cells = self.curves is None
-        return self._drawing(self, curves=not from_cells, spinodals=not from_cells and self.curves.has_spinodals)
+        known = self.curves is not None
+        return self._drawing(self, curves=known, spinodals=known and self.curves.has_spinodals)
 
     def boundaries(self, *, progress: bool = False) -> list[PhaseBoundary]:
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
