@@ -39,6 +39,8 @@ Minima over all weights and biases:
     LinearMinimum               what linear_minimum returns
 
 Phase diagrams and their boundaries:
+    ControlPlane                two parameters of a family of models as axes
+    Axis                        one of them: its name, its values, logarithmic or not
     phase_diagram               the phases over importance and density, by one of three theories
     PhaseDiagram                what it returns; boundaries, triple points, tables, files
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals

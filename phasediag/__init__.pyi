@@ -31,6 +31,8 @@ from .minima import minimize as minimize
 from .minima import Minimum as Minimum
 from .linear_theory import linear_minimum as linear_minimum
 from .linear_theory import LinearMinimum as LinearMinimum
+from .planes import ControlPlane as ControlPlane
+from .planes import Axis as Axis
 from .diagram import phase_diagram as phase_diagram
 from .diagram import PhaseDiagram as PhaseDiagram
 from .boundaries import PhaseBoundary as PhaseBoundary

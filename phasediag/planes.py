@@ -1,0 +1,318 @@
+"""Planes of control parameters: two axes, and the toy model at each of their points."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arguments import Floats, as_flag, density_array, grid_axis, one_of, positive_array, real_array, sizes
+from .model import ACTIVATIONS, ToyModel
+
+_OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
+
+
+class Parameter(NamedTuple):
+    """What can vary: how its values are checked, the words for it, the greatest value, and whether some features can have it."""
+
+    check: Callable[[str, ArrayLike], Floats]
+    label: str
+    most: float
+    by_feature: bool
+
+
+PARAMETERS = {
+    "importance": Parameter(positive_array, "relative importance of the extra feature", np.inf, True),
+    "density": Parameter(density_array, "feature density (1 − sparsity)", 1.0, True),
+    "profile": Parameter(positive_array, "ratio of successive importances", np.inf, False),
+    "line": Parameter(real_array, "", np.inf, False),
+}
+"""What a ControlPlane can vary of a model, by name; "line" is nothing."""
+
+_GENERIC = (0.381966, 0.723607), (0.854102, 0.276393), (0.145898, 0.618034)
+"""Shares of the two axes at which nothing is equal by chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One axis of a plane of control parameters.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter: what tables, files and figures call it.
+    values : array_like, shape (n_values,)
+        The grid along it, strictly increasing; one value makes a plane of one row or column.
+    log : bool
+        Whether the coordinate along it is the logarithm (values must then be positive) or the value itself.
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import Axis
+    >>> Axis("slope", [0.0, 0.5, 1.0], log=False).coordinate(0.5)
+    0.5
+    """
+
+    name: str
+    values: Floats
+    log: bool = True
+
+    if TYPE_CHECKING:  # arguments become arrays
+
+        def __init__(self, name: str, values: ArrayLike, log: bool = True) -> None: ...
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise ValueError(f"name must be a word of letters, digits and underscores, got {self.name!r:.60}")
+        as_flag("log", self.log)
+        values = grid_axis(self.name, self.values, real_array if self._parameter is None else self._parameter.check)
+        if self.log and values[0] <= 0:
+            raise ValueError(f"{self.name} must be positive on a logarithmic axis, got {values[0]:g}; see log=False")
+        values = values.copy()
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def _parameter(self):
+        """The Parameter that it is named after, or None."""
+        return PARAMETERS.get(self.name.partition(_OF)[0])
+
+    @property
+    def label(self) -> str:
+        """What figures write along it."""
+        head, _, features = self.name.partition(_OF)
+        words = f"{head} of feature{'s' * ('_' in features)} {features.replace('_', ', ')}" if features else head
+        return PARAMETERS[self.name].label if self.name in PARAMETERS else words.replace("_", " ")
+
+    def coordinate(self, value: ArrayLike) -> Any:
+        """Return the coordinate of values: the logarithm on a logarithmic axis."""
+        return np.log(value) if self.log else np.asarray(value, dtype=np.float64)[()]
+
+    def value(self, coordinate: ArrayLike) -> Any:
+        """Return the values at coordinates, at most the greatest that the parameter can have."""
+        return np.minimum(np.exp(coordinate) if self.log else coordinate, self._parameter.most if self._parameter else np.inf)
+
+    def __len__(self) -> int:
+        return self.values.size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Axis):
+            return NotImplemented
+        return (self.name, self.log) == (other.name, other.log) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.log, self.values.tobytes()))
+
+
+class Window:
+    """The rectangle of a plane in coordinates u.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (2,)
+    wide : ndarray of bool, shape (2,)
+        Along which axes it extends: one of them only in a plane of one row or column.
+    """
+
+    def __init__(self, low: ArrayLike, high: ArrayLike) -> None:
+        self.low, self.high = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
+        self.wide = self.high > self.low
+
+    def outside(self, u: ArrayLike) -> bool:
+        """Return whether u lies outside, by more than rounding."""
+        return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A model of which parameters in `PARAMETERS` vary, by their names; called with their values it is a ToyModel."""
+
+    base: ToyModel
+    names: tuple[str, str]
+
+    def __post_init__(self):
+        for name in self.names:
+            _features(name, self.base.n_features)
+
+    def __call__(self, x: float, y: float) -> ToyModel:
+        """Return the model with these values of the two parameters."""
+        importance, density = self.controls(x, y).reshape(2, -1)
+        return replace(self.base, importance=importance, density=density[0] if np.all(density == density[0]) else density)
+
+    def controls(self, x, y):
+        """Control vectors at points, which broadcast: shape (…, size)."""
+        n = self.base.n_features
+        controls = np.empty((2, *np.broadcast(x, y).shape, n))
+        controls[0], controls[1] = self.base.importance, self.base.feature_density
+        for name, value in zip(self.names, (x, y), strict=True):
+            value = np.asarray(value, dtype=np.float64)[..., None]
+            part = controls[int(name.startswith("density"))]
+            part[..., _features(name, n)] = value ** np.arange(n) if name == "profile" else value
+        return np.concatenate([*controls], axis=-1)
+
+
+def _features(name, n_features):
+    """The features whose parameter an axis varies, as an index; ValueError where it names none."""
+    head, of, features = name.partition(_OF)
+    known = PARAMETERS.get(head)
+    if known is not None and not of:
+        return {"importance": slice(-1, None), "line": slice(0)}.get(head, slice(None))
+    numbers = [int(word) for word in features.split("_") if word.isdecimal()]
+    if known is None or not known.by_feature or not numbers or not all(1 <= k <= n_features for k in numbers):
+        listed = ", ".join(f'"{known}"' for known in PARAMETERS if known != "line")
+        form = f'"density_of_2_3" with features from 1 to {n_features}'
+        raise ValueError(f"an axis of a ToyModel must be named one of {listed}, or like {form}, got {name!r}")
+    return [k - 1 for k in numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class ControlPlane:
+    """A plane of control parameters: two axes, and the model at each of their points.
+
+    Parameters
+    ----------
+    model : callable or ToyModel
+        ``model(x, y)`` is the ToyModel at a point, of one structure everywhere. Of a ToyModel those parameters vary that the
+        axes name, see Notes.
+    x, y : Axis
+        Without ``y`` it is a line: a plane of one row.
+
+    Raises
+    ------
+    ValueError
+        When ``model`` is neither, or is a ToyModel and an axis names none of its parameters.
+
+    Notes
+    -----
+    Parameters that axes can name: "importance" (of the last, the extra feature), "density" (of all features), "profile" (r in
+    importances 1, r, r², …); "importance_of_1_2", "density_of_3", …: of these features alone, numbered from 1.
+
+    Points have coordinates u = (coordinate along x, coordinate along y), logarithms on logarithmic axes. A plane pickles when
+    its model does: a function must be one of a module.
+
+    Examples
+    --------
+    >>> from phasediag import Axis, ControlPlane, ToyModel
+    >>> base = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1)
+    >>> plane = ControlPlane(base, x=Axis("importance", [0.5, 2.0]), y=Axis("density_of_2", [0.1, 0.9]))
+    >>> plane.model(0.5, 0.9).density
+    array([0.1, 0.9])
+    """
+
+    model: Callable[[float, float], ToyModel]
+    x: Axis
+    y: Axis = Axis("line", [0.0], log=False)
+
+    if TYPE_CHECKING:  # a ToyModel becomes callable
+
+        def __init__(self, model: Callable[[float, float], ToyModel] | ToyModel, x: Axis, y: Axis = ...) -> None: ...
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y"):
+            if not isinstance(getattr(self, name), Axis):
+                raise ValueError(f"{name} must be an Axis, got {getattr(self, name)!r:.60}")
+        if isinstance(self.model, ToyModel):
+            object.__setattr__(self, "model", Varied(self.model, (self.x.name, self.y.name)))
+        elif not callable(self.model):
+            raise ValueError(f"model must be a ToyModel or a callable that returns one, got {self.model!r:.60}")
+
+    @classmethod
+    def importance_density(
+        cls, n_features: int, n_hidden: int, *, importance: ArrayLike, density: ArrayLike, activation: str = "relu"
+    ) -> "ControlPlane":
+        """Return the paper's plane: the importance of the extra feature, the others having 1, and the density of all.
+
+        Parameters
+        ----------
+        n_features, n_hidden : int
+        importance : array_like
+            Increasing and positive.
+        density : array_like
+            Increasing, in (0, 1].
+        activation : {"relu", "linear"}
+        """
+        n_features, n_hidden = sizes(n_features, n_hidden)
+        base = ToyModel(n_hidden, np.ones(n_features), 1.0, one_of("activation", activation, ACTIVATIONS))
+        return cls(base, Axis("importance", importance), Axis("density", density))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many values y and x have: the shape of a diagram's grids."""
+        return len(self.y), len(self.x)
+
+    @cached_property
+    def corner(self) -> ToyModel:
+        """The model at the first values of both axes, which has the structure of all."""
+        return self.model(self.x.values[0], self.y.values[0])
+
+    @property
+    def form(self) -> tuple:
+        """The structure of all models: what is not in their control vectors."""
+        return form(self.corner)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of all models."""
+        return self.corner.n_features
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden dimensions of all models."""
+        return self.corner.n_hidden
+
+    @property
+    def activation(self) -> str:
+        """Activation of all models."""
+        return self.corner.activation
+
+    @cached_property
+    def window(self) -> Window:
+        """The rectangle between the first and last values, in coordinates u."""
+        ends = [axis.coordinate(axis.values[[0, -1]]) for axis in (self.x, self.y)]
+        return Window(*np.transpose(ends))
+
+    def coordinates(self, x: ArrayLike, y: ArrayLike) -> Floats:
+        """Return coordinates u of values that broadcast: shape (…, 2)."""
+        return np.stack(np.broadcast_arrays(self.x.coordinate(x), self.y.coordinate(y)), axis=-1)
+
+    def values(self, u: ArrayLike) -> tuple[Any, Any]:
+        """Return the values of x and of y at coordinates u, shape (…, 2)."""
+        u = np.asarray(u, dtype=np.float64)
+        return self.x.value(u[..., 0]), self.y.value(u[..., 1])
+
+    def at(self, u: ArrayLike) -> ToyModel:
+        """Return the model at coordinates u, shape (2,)."""
+        return self.model(*map(float, self.values(u)))
+
+    def controls(self, x: ArrayLike, y: ArrayLike) -> Floats:
+        """Return the control vectors of the models at values of x and y that broadcast: shape (…, size)."""
+        if isinstance(self.model, Varied):
+            return self.model.controls(x, y)
+        x, y = np.broadcast_arrays(x, y)
+        vectors = [control(self.model(*point)) for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
+        return np.array(vectors).reshape(*x.shape, -1)
+
+    @cached_property
+    def classes(self) -> tuple[tuple[int, ...], ...]:
+        """The features that may be exchanged at every point of the plane."""
+        low, high = self.window.low, self.window.high
+        models = [self.at(low + share * (high - low)) for share in np.array(_GENERIC)]
+        keys = list(zip(*(features for m in models for features in (m.importance, m.feature_density)), strict=True))
+        return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
+
+
+def control(model):
+    """The continuous numbers of a model in one vector: importances, then densities."""
+    return np.concatenate([model.importance, model.feature_density])
+
+
+def form(model):
+    """What of a model is not in its control vector, hashable."""
+    return model.n_hidden, model.n_features, model.activation
