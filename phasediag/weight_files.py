@@ -101,9 +101,10 @@ def read_weights(
     Pickles are never read; files of PyTorch are by ``torch.load(weights_only=True)``, which runs no code.
 
     ``safetensors.numpy.save_file`` of safetensors 0.8.0 stores the memory of an array that is not contiguous, W.T for one,
-    under the shape of the array, without a word. Where what is stored reconstructs less than a constant does, but does more
-    when it is read in the order before the transposition, that is an error; the layout "untransposed hidden features" reads
-    it. ``save_file({"W": numpy.ascontiguousarray(W.T)}, path)`` writes what is meant.
+    under the shape of the array, without a word. Where what is stored, read in the order before the transposition, fits a
+    trained model better (by its loss, and by how near its biases are to the best ones), that is an error; the layout
+    "untransposed hidden features" reads it. Where it fits about as well, ``source`` says so.
+    ``save_file({"W": numpy.ascontiguousarray(W.T)}, path)`` writes what is meant.
     """
     tied = as_flag("tied", tied)
     held = contents("weights", path)

@@ -18,6 +18,7 @@ from phasediag import (
     loss_terms,
     minimize,
     monte_carlo_loss,
+    read_weights,
     train,
 )
 from phasediag.figures import inspection_figure
@@ -122,6 +123,31 @@ def test_turning_is_the_best_rotation():
         assert best == pytest.approx(least, rel=1e-9)
         gram = turned(one, other).T @ turned(one, other)
         np.testing.assert_allclose(gram, one.T @ one, atol=1e-13)
+
+
+def test_memory_of_transposes_is_noticed(tmp_path):
+    """Of minima that safetensors has scrambled none is read without a word, whole ones are never refused."""
+    from safetensors.numpy import save_file
+
+    path, asked, noted = tmp_path / "w.safetensors", 0, 0
+    cases = [(n, m, p) for n, m in ((3, 2), (4, 2), (5, 2), (6, 3)) for p in (0.05, 0.2, 0.5)]
+    minima = [
+        one for n, m, p in cases for one in minimize(ToyModel(m, 0.9 ** np.arange(n), p), n_starts=8, effort="quick", seed=0)[:4]
+    ]
+    for one in minima:
+        rotation = ortho_group.rvs(len(one.weights), random_state=1)
+        weights, bias = np.float32(rotation @ one.weights), np.float32(one.bias)
+        save_file({"W": np.ascontiguousarray(weights.T), "b": bias}, path)
+        assert np.array_equal(read_weights(path).weights, weights)
+        save_file({"W": weights.T, "b": bias}, path)
+        try:
+            assert '"untransposed hidden features" may fit as well' in read_weights(path).source
+            noted += 1
+        except ValueError as error:
+            assert 'fits a trained model better as "untransposed hidden features" than as "features hidden"' in str(error)
+            asked += 1
+        assert np.array_equal(read_weights(path, layout="untransposed hidden features").weights, weights)
+    assert asked >= 0.9 * len(minima) and asked + noted == len(minima) > 30
 
 
 def test_half_trained_models_have_not_converged():

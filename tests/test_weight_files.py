@@ -242,7 +242,7 @@ REFUSED = {  # name: (writer, options, words)
     "memory of a transpose": (
         by_safetensors(W=PENTAGON.T, b=ITS_BIAS),
         {},
-        'better as "untransposed hidden features" than as "feat',
+        'fits a trained model better as "untransposed hidden features" than as "feat',
     ),
     "memory of ten transposes": (
         by_safetensors(W=TEN.swapaxes(1, 2), b=TEN_BIAS),

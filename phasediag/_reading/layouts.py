@@ -8,15 +8,19 @@ that the axes have before the last two were exchanged (see `read_weights`).
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtr
 
 HIDDEN, FEATURES, INSTANCES, UNTRANSPOSED = "hidden", "features", "instances", "untransposed"
 MOST_PER_DIMENSION = 20
 """Without a bias, a matrix of more features than this for each hidden dimension may as well be many models of one dimension."""
-SAMPLES = 256
+SAMPLES, DENSITIES, MODELS = 256, 12, 16
+"""Of inputs at each density, of densities, and of an ensemble's models, by which a reading's misfit is told."""
+UNTRAINED = 30.0
+"""How often the part of a loss that better biases would save counts as a misfit: trained biases save nothing more."""
 MUCH_BETTER = 2.0
-"""Of several readings the one whose loss is lower than the others' by this factor is what was meant."""
+"""Of several readings the one whose misfit is lower than the others' by this factor is what was meant."""
 BETTER = 1.3
-"""A reading of the memory of a transpose whose loss is lower by this factor is asked about."""
+"""A reading of the memory of a transpose whose misfit is lower by this factor is asked about."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +130,29 @@ def find_layout(weights, bias, others, path, scrambled, linear):
     fitting = _fitting(weights, bias, others)
     if not fitting:
         raise ValueError(_why_none(weights, bias, path))
-    misfits = [_misfit(layout, weights, bias, linear) for layout in fitting]
-    least = min(1.0, MUCH_BETTER * np.min(misfits))
-    sensible = [layout for layout, misfit in zip(fitting, misfits, strict=True) if np.min(misfit) < least]
+    misfits = [_misfit(layout, weights, bias, linear) for layout in fitting] if scrambled or len(fitting) > 1 else [np.inf]
+    best = int(np.argmin(misfits))
+    sensible = np.isfinite(misfits) & (np.array(misfits) <= MUCH_BETTER * misfits[best])
     unsure = bias is None and weights.ndim == 2  # one wide matrix, or many models of one dimension
-    if len(fitting) > 1 and (len(sensible) != 1 or unsure):
+    if len(fitting) > 1 and (sensible.sum() != 1 or unsure):
         *some, last = (layout.told() for layout in fitting)
         shapes = f"weights {weights.shape} " + ("without a bias" if bias is None else f"with a bias {bias.shape}")
         raise ValueError(f"layout must be given: in {str(path)!r} {shapes} can be read as {', '.join(some)} or {last}")
-    found = (sensible or fitting)[0]
-    before = _scrambled(weights, bias, linear, misfits[fitting.index(found)]) if scrambled else None
-    if before is not None:
-        raise ValueError(
-            f'layout must be given: {str(path)!r} reconstructs better as "{before}" than as "{found}": a transposed NumPy '
-            "array's memory seems to be stored under its transposed shape, as safetensors 0.8.0 does"
-        )
+    found = fitting[best]
     words = [f'axes are "{found}"'] if found.axes != (HIDDEN, FEATURES) else []
     if len(fitting) > 1:
         words.append("as others reconstruct less than a constant does")
     elif bias is None and weights.ndim == 2:
         flat = [layout for layout in _flat_readings(weights.shape) if layout.n_features == found.n_hidden]
         words += [f"other layouts: {layout.told()}" for layout in flat]
+    for before, misfit in _scrambled(weights, bias, linear) if scrambled else ():
+        if misfit * BETTER < misfits[best]:
+            raise ValueError(
+                f'layout must be given: {str(path)!r} fits a trained model better as "{before}" than as "{found}": a transposed '
+                "NumPy array's memory seems to be stored under its transposed shape, as safetensors 0.8.0 does"
+            )
+        if np.isfinite(misfit) and (bias is None or misfit <= misfits[best] * MUCH_BETTER):
+            words.append(f'"{before}" may fit as well: where safetensors 0.8.0 wrote a transposed array, it is that')
     return found, ", ".join(words)
 
 
@@ -171,18 +177,13 @@ def _fitting(weights, bias, others):
     return list(kept.values())
 
 
-def _scrambled(weights, bias, linear, misfit):
-    """The layout of the memory of an array whose last two axes had been exchanged that fits much better, or None."""
+def _scrambled(weights, bias, linear):
+    """Yield each layout of the memory of an array whose last two axes had been exchanged, with its misfit."""
     before = _before_transposition(weights.shape)
     for axes in dict.fromkeys(layout.axes for layout in _readings(before)):
         layout = Layout(axes, before, True)
-        fits = 1 < layout.n_hidden < layout.n_features and (bias is None or layout.per_feature(bias) is not None)
-        if fits:
-            other = _misfit(layout, weights, bias, linear)
-            k = np.argmin(other)
-            if other[k] < min(1.0, misfit[k] / BETTER):
-                return layout
-    return None
+        if 1 < layout.n_hidden < layout.n_features and (bias is None or layout.per_feature(bias) is not None):
+            yield layout, _misfit(layout, weights, bias, linear)
 
 
 def _readings(shape):
@@ -204,32 +205,40 @@ def _flat_readings(shape):
     return [Layout(order, tuple(shape)) for order in orders if shape[order.index(FEATURES)] > 1]
 
 
-def _without_repeats(layouts, weights):
-    """The layouts that give different weights; those that differ by axes of length 1 alone are one."""
-    kept = {}
-    for layout in layouts:
-        kept.setdefault((_squeezed(layout.lead), layout.n_hidden, layout.n_features, layout.weights(weights).tobytes()), layout)
-    return list(kept.values())
-
-
+@np.errstate(all="ignore")  # damaged files hold numbers of any size
 def _misfit(layout, weights, bias, linear):
-    """The losses of models read so relative to the best constant's, at four densities: below 1 at some of them if trained.
+    """How far models read so are from trained ones: the median over at most `MODELS` of the least over densities.
 
-    The median over at most 64 models, for inputs with about one active feature, and of density 0.1, 0.5 and 1.
+    At one density it is the loss, and many times the part of it that biases better than those of the file would save (which
+    importances have no part in), relative to the best constant's loss. Infinite where no density makes the models better than
+    a constant. Biases that are all 0 have not been trained.
     """
     weights = layout.weights(weights)
-    weights = weights.reshape(-1, *weights.shape[-2:])[:64].astype(float)
-    n = layout.n_features
-    bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:64].astype(float)
-    generator, misfit = np.random.default_rng(0), []
-    for density in (1 / n, 0.1, 0.5, 1.0):
-        inputs = generator.uniform(size=(SAMPLES, n)) * (generator.uniform(size=(SAMPLES, n)) < density)
-        with np.errstate(all="ignore"):
-            outputs = np.swapaxes(weights, 1, 2) @ (weights @ inputs.T) + bias[..., None]
-            outputs = outputs if linear else np.maximum(outputs, 0.0)
-            loss = np.median(np.mean((outputs - inputs.T) ** 2, axis=(1, 2))) / np.mean(np.var(inputs, axis=0))
-        misfit.append(loss if np.isfinite(loss) else np.inf)
-    return np.array(misfit)
+    weights = weights.reshape(-1, *weights.shape[-2:])[:MODELS].astype(float)
+    n, generator = layout.n_features, np.random.default_rng(0)
+    bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:MODELS].astype(float)
+    misfits = []
+    for density in np.geomspace(min(0.01, 1 / n), 1, DENSITIES):
+        inputs, probability = _inputs(n, density, generator)
+        outputs = np.swapaxes(weights, 1, 2) @ (weights @ inputs.T) + bias[..., None]
+        alive = np.ones_like(outputs) if linear else (outputs > 0).astype(float)
+        error = outputs * alive - inputs.T
+        loss = np.sum(error**2 @ probability, axis=1)
+        slope, curvature = (error * alive) @ probability, alive @ probability
+        saved = np.sum(np.where(curvature > 0, slope**2 / curvature, 0.0), axis=1)
+        constant = n * (density / 3 - density**2 / 4)
+        misfit = loss + UNTRAINED * saved if bias.any() else loss
+        misfits.append(np.where(loss < constant, misfit, np.inf) / constant)
+    return np.median(np.min(misfits, axis=0))
+
+
+def _inputs(n, density, generator):
+    """(`SAMPLES` inputs with an active feature, and the one without, of shape (SAMPLES + 1, n); their probabilities)."""
+    values, places = generator.uniform(size=(2, SAMPLES, n))
+    counts, none = bdtr(np.arange(n + 1.0), n, density), (1 - density) ** n
+    active = np.searchsorted(counts, none + (1 - none) * (np.arange(SAMPLES) + 0.5) / SAMPLES)
+    inputs = values * (np.argsort(np.argsort(places, axis=1), axis=1) < np.maximum(active, 1)[:, None])
+    return np.append(inputs, np.zeros((1, n)), axis=0), np.append(np.full(SAMPLES, (1 - none) / SAMPLES), none)
 
 
 def _why_none(weights, bias, path):
