@@ -11,6 +11,7 @@ from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
+from .forms import Form
 from .model import cell_controls
 from .phases import classify_many
 from .theories import TIE_MARK
@@ -76,12 +77,12 @@ def attribute(trained, exact, *, n_threads=None):
     np.put_along_axis(examined, best[..., None], True, axis=-1)
     rows, columns, _ = where = np.nonzero(examined)
     points = flatten(models.weights, models.bias)[where]
-    importance, density = cell_controls(n, trained.importance[columns], trained.density[rows])
-    ends = _descend(points, m, importance, density, trained.activation == "relu", thread_count(n_threads))
+    form, controls = Form(m, n, trained.activation), cell_controls(n, trained.importance[columns], trained.density[rows])
+    ends = _descend(points, form, controls, thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
-    bottom[where] = np.sum(importance * [end.feature_loss for end in ends], axis=1)
+    bottom[where] = np.sum(form.importance(controls) * [end.feature_loss for end in ends], axis=1)
     basin[where] = np.where(is_minimum, names, "")
     left, barred, excess = models.loss / bottom - 1, bottom / lowest - 1, models.loss / lowest - 1
     cause[where] = np.select(
@@ -93,13 +94,13 @@ def attribute(trained, exact, *, n_threads=None):
     return Attribution(cause, models.phase, basin, left, excess, barred, best)
 
 
-def _descend(points, n_hidden, importance, density, relu, n_threads):
+def _descend(points, form, controls, n_threads):
     """The ends of exact descents, in the order of their starts; each is computed by itself, whatever the threads."""
 
     def part(k):
         """The ends of the descents from start k on."""
         rows = slice(k, k + AT_ONCE)
-        return settle(points[rows], n_hidden, importance[rows], density[rows], relu=relu, radius=0.1)
+        return settle(points[rows], form, controls[rows], radius=0.1)
 
     with ThreadPoolExecutor(n_threads) as pool:
         return [end for ends in pool.map(part, range(0, len(points), AT_ONCE)) for end in ends]

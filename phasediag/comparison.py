@@ -12,6 +12,7 @@ from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, UNEXPLAINED
 from .diagram import PhaseDiagram
+from .forms import Form
 from .inspection import RADIUS
 from .model import cell_controls, cell_model
 from .phases import classify_many
@@ -135,9 +136,12 @@ def compare(
     own = own.ravel()
     starts = np.concatenate([_minima_around(diagram, *pairs), flatten(matrices, biases)])
     place = np.concatenate([np.tile(np.arange(pairs.shape[1]), NEIGHBOURS), own])
-    controls, relu = cell_controls(diagram.n_features, *pairs)[:, place], diagram.activation == "relu"
-    ends = settle(starts, diagram.n_hidden, *controls, relu=relu, radius=RADIUS)
-    losses = np.sum(controls[0] * [end.feature_loss for end in ends], axis=1)
+    form, controls = (
+        Form(diagram.n_hidden, diagram.n_features, diagram.activation),
+        cell_controls(diagram.n_features, *pairs)[place],
+    )
+    ends = settle(starts, form, controls, radius=RADIUS)
+    losses = np.sum(form.importance(controls) * [end.feature_loss for end in ends], axis=1)
     minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0])]
     lowest = np.full(pairs.shape[1], np.inf)
@@ -147,7 +151,7 @@ def compare(
         stable[place[k]][names[k]] = None
     phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance)], dtype=object)
     mine, lowest = slice(len(starts) - len(own), None), lowest[own]
-    loss = np.sum(controls[0, mine] * rows_loosely(matrices, biases, controls[0, mine], controls[1, mine], relu, 0)[0], axis=1)
+    loss = np.sum(form.importance(controls[mine]) * rows_loosely(matrices, biases, form, controls[mine], 0)[0], axis=1)
     agrees = np.array([one in stable[k] for one, k in zip(phase, own, strict=True)])
     cause = np.select(
         [

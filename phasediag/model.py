@@ -1,12 +1,14 @@
 """The toy model: control parameters, input law and forward pass."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
+from .forms import Form
 
 ACTIVATIONS = ("relu", "linear")
 LARGEST_WEIGHT, LARGEST_BIAS = 1e30, 1e70  # so that no moment of what they make overflows
@@ -95,6 +97,16 @@ class ToyModel:
     def feature_variance(self) -> Floats:
         """Variance of each feature, shape (n_features,)."""
         return variance(self.feature_density)
+
+    @cached_property
+    def form(self) -> Form:
+        """The structure of the model, hashable: all that its control parameters do not change."""
+        return Form(self.n_hidden, self.n_features, self.activation)
+
+    @cached_property
+    def control(self) -> Floats:
+        """All continuous numbers of the model in one vector: importance, then density of every feature."""
+        return _frozen(np.concatenate([self.importance, self.feature_density]))
 
     @property
     def is_relu(self) -> bool:
@@ -193,19 +205,26 @@ def variance(density: Any) -> Any:
 
 
 def cell_controls(n_features: int, importance: ArrayLike, density: ArrayLike) -> Floats:
-    """Return importance and density of every feature in cells of a diagram, shape (2, …, n_features).
+    """Return the control vectors of cells of a diagram, shape (…, 2 n_features): importances, then densities.
 
     ``importance`` and ``density``, which broadcast, are the cells'; the importance is the last feature's, the others have 1.
     """
-    controls = np.ones((2, *np.broadcast(importance, density).shape, n_features))
-    controls[0, ..., -1] = importance
-    controls[1] = np.asarray(density)[..., None]
+    controls = np.ones((*np.broadcast(importance, density).shape, 2 * n_features))
+    controls[..., n_features - 1] = importance
+    controls[..., n_features:] = np.asarray(density)[..., None]
     return controls
+
+
+def model_of(form: Form, control: Floats) -> ToyModel:
+    """Return the ToyModel of a form and a control vector (n_controls,)."""
+    density = form.density(control)
+    alike = bool(np.all(density == density[0]))
+    return ToyModel(form.n_hidden, form.importance(control), density[0] if alike else density, form.activation)
 
 
 def cell_model(n_features: int, n_hidden: int, importance: float, density: float, activation: str) -> ToyModel:
     """Return the ToyModel of a diagram's cell."""
-    return ToyModel(n_hidden, cell_controls(n_features, importance, density)[0], float(density), activation)
+    return model_of(Form(n_hidden, n_features, activation), cell_controls(n_features, importance, density))
 
 
 def _frozen(array: Floats) -> Floats:

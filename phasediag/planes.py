@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, as_flag, density_array, grid_axis, one_of, positive_array, real_array, sizes
+from .forms import Form
 from .model import ACTIVATIONS, ToyModel
 
 _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
@@ -253,9 +254,9 @@ class ControlPlane:
         return self.model(self.x.values[0], self.y.values[0])
 
     @property
-    def form(self) -> tuple:
+    def form(self) -> Form:
         """The structure of all models: what is not in their control vectors."""
-        return form(self.corner)
+        return self.corner.form
 
     @property
     def n_features(self) -> int:
@@ -296,7 +297,7 @@ class ControlPlane:
         if isinstance(self.model, Varied):
             return self.model.controls(x, y)
         x, y = np.broadcast_arrays(x, y)
-        vectors = [control(self.model(*point)) for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
+        vectors = [self.model(*point).control for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
         return np.array(vectors).reshape(*x.shape, -1)
 
     @cached_property
@@ -306,13 +307,3 @@ class ControlPlane:
         models = [self.at(low + share * (high - low)) for share in np.array(_GENERIC)]
         keys = list(zip(*(features for m in models for features in (m.importance, m.feature_density)), strict=True))
         return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
-
-
-def control(model):
-    """The continuous numbers of a model in one vector: importances, then densities."""
-    return np.concatenate([model.importance, model.feature_density])
-
-
-def form(model):
-    """What of a model is not in its control vector, hashable."""
-    return model.n_hidden, model.n_features, model.activation

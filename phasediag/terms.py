@@ -112,7 +112,8 @@ def _by_active(model, weights, bias):
     probability = np.prod(np.where(active, p, 1 - p), axis=-1)
     weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:]))
     bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n))
-    by_set = evaluate_rows(weights, bias, model.importance, active.astype(float), model.is_relu, "enumeration", 0)[0]
+    control = np.concatenate([np.broadcast_to(model.importance, active.shape), active], axis=-1)
+    by_set = evaluate_rows(weights, bias, model.form, control, "enumeration", 0)[0]
     by_set = probability * (by_set @ model.importance)
     count = active.sum(axis=-1)
     return np.stack([by_set[..., count == k].sum(axis=-1) for k in range(n + 1)], axis=-1)

@@ -7,7 +7,8 @@ import numpy as np
 from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
 from .candidates import configurations
-from .model import variance
+from .forms import Form
+from .model import cell_controls, variance
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 
@@ -58,8 +59,7 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
         if size == 1:
             lead = density.size, importances.size
             return np.zeros(lead), np.ones((*lead, 1, 1)), np.zeros((*lead, 1)), np.ones(lead, dtype=bool)
-        landscape = Landscape(size, size - 1, importances, density, activation)
-        return _lowest_minima(landscape.explore(**search))
+        return _lowest_minima(cell_landscape(size, size - 1, importances, density, activation).explore(**search))
 
     for k, configuration in enumerate(table):
         row = 0
@@ -99,16 +99,18 @@ def relaxed_cells(n_features, n_hidden, importance, density, activation):
 
 def _lowest_minima(landscape):
     """Loss, weights, bias and whether it has converged of the lowest minimum of each cell of a landscape."""
-    shape = landscape.density.size, landscape.importance.size
+    shape = landscape.shape
     cells = list(np.ndindex(shape))
     points = [landscape.minima(cell)[0] for cell in cells]
-    weights, bias = parts(np.array([point.x for point in points]).reshape(*shape, -1), landscape.n_hidden)
+    weights, bias = parts(np.array([point.x for point in points]).reshape(*shape, -1), landscape.form.n_hidden)
     return _losses(landscape, cells, points).reshape(shape), weights, bias, _converged(points).reshape(shape)
 
 
 def _losses(landscape, cells, points):
     """The losses of points (Settled), each in a cell of its own, shape (n_points,)."""
-    return np.sum(landscape.control(cells)[0] * np.array([point.feature_loss for point in points]), axis=1)
+    return np.sum(
+        landscape.form.importance(landscape.control(cells)) * np.array([point.feature_loss for point in points]), axis=1
+    )
 
 
 def _converged(points):
@@ -118,19 +120,23 @@ def _converged(points):
 
 def global_grid(n_features, n_hidden, importance, density, activation, **search):
     """Fields of the global diagram: all minima over all weights and biases compete; ``search`` as in Landscape.explore."""
-    landscape = Landscape(n_features, n_hidden, importance, density, activation)
-    landscape.explore(**search)
-    return landscape_fields(landscape)
+    return landscape_fields(cell_landscape(n_features, n_hidden, importance, density, activation).explore(**search))
+
+
+def cell_landscape(n_features, n_hidden, importance, density, activation):
+    """The Landscape over axes of importance and density, not searched yet: all features but the extra one can be exchanged."""
+    classes = tuple(range(n_features - 1)), (n_features - 1,)
+    return Landscape(Form(n_hidden, n_features, activation), cell_controls(n_features, importance, density[:, None]), classes)
 
 
 def landscape_fields(landscape):
     """Turn the minima of each cell into the fields of a PhaseDiagram."""
-    shape = landscape.density.size, landscape.importance.size
+    shape = landscape.shape
     cells = [(cell, point) for cell in np.ndindex(shape) for point in landscape.minima(cell)]
     where, points = np.array([np.ravel_multi_index(cell, shape) for cell, _ in cells]), [point for _, point in cells]
     losses = _losses(landscape, [cell for cell, _ in cells], points)
     x = np.array([point.x for point in points])
-    weights, bias = parts(x, landscape.n_hidden)
+    weights, bias = parts(x, landscape.form.n_hidden)
     phases = classify_many(weights)
     candidates = {phase.name: phase for phase in phases}
     row = {name: k for k, name in enumerate(candidates)}

@@ -13,7 +13,8 @@ from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
-from .model import cell_controls, cell_model
+from .forms import Form
+from .model import cell_controls, model_of
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 
@@ -98,10 +99,10 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
     grid, n = weights.shape[:3], weights.shape[-1]
     flat = weights.reshape(-1, n_hidden, n).astype(np.float64)
     phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
-    rows = cell_model(n, n_hidden, importance[0], density[0], activation).check_parameters(weights, bias)
-    controls = cell_controls(n, importance, density[:, None])
-    losses, *gradient, _, _ = rows_loosely(*rows, *controls[:, :, :, None], activation == "relu", 1)
-    loss = (losses @ controls[0][..., None])[..., 0]
+    form, controls = Form(n_hidden, n, activation), cell_controls(n, importance, density[:, None])
+    rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
+    losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
+    loss = (losses @ form.importance(controls)[..., None])[..., 0]
     gradient_norm = np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient))
     best = np.argmin(loss, axis=-1)[..., None]
     kept = np.zeros(grid, dtype=bool)
@@ -121,7 +122,7 @@ def evaluate_cells(n_hidden, importance, density, activation, weights, bias, red
         phase=np.array([phase.name for phase in phases], dtype=object).reshape(grid),
         extra=np.array([phase.extra for phase in phases], dtype=object).reshape(grid),
         kept=kept,
-        excess=_excess(importance, density, activation, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm))),
+        excess=_excess(form, controls, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm))),
     )
 
 
@@ -157,13 +158,14 @@ def of_seed(values, which):
     return np.take_along_axis(values, which.reshape(which.shape + (1,) * (values.ndim - 3)), axis=2)[:, :, 0]
 
 
-def _excess(importance, density, activation, weights, bias, loss, gradient_norm):
-    """Return how far the losses of single models of all cells lie above the bottoms of their basins."""
-    m, n = weights.shape[-2:]
-    if n > MOST_SETTLED:
-        return gradient_norm**2 / (2 * density[:, None] * loss)
-    control, densities = (x.reshape(-1, n) for x in cell_controls(n, importance, density[:, None]))
-    start = flatten(weights, bias).astype(np.float64).reshape(-1, (m + 1) * n)
-    points = settle(start, m, control, densities, relu=activation == "relu", radius=0.1)
-    bottom = (control * np.array([point.feature_loss for point in points])).sum(axis=1)
+def _excess(form, controls, weights, bias, loss, gradient_norm):
+    """Return how far the losses of single models of all cells lie above the bottoms of their basins.
+
+    controls (n_density, n_importance, n_controls), the others (n_density, n_importance, …).
+    """
+    if form.n_features > MOST_SETTLED:
+        return gradient_norm**2 / (2 * form.density(controls)[..., 0] * loss)
+    controls, start = (x.reshape(loss.size, -1) for x in (controls, flatten(weights, bias).astype(np.float64)))
+    points = settle(start, form, controls, radius=0.1)
+    bottom = (form.importance(controls) * np.array([point.feature_loss for point in points])).sum(axis=1)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)

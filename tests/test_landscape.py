@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, minimize
-from phasediag._minimizing.landscape import Landscape
+from phasediag import minimize
 from phasediag._minimizing.stationary_points import invariants
+from phasediag.theories import cell_landscape
 
 
 def explored(shape, size=17, **search):
     """A searched landscape over the paper's axes."""
-    return Landscape(*shape, np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size)).explore(**search)
+    return cell_landscape(*shape, np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size), "relu").explore(**search)
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 3)])
@@ -42,8 +42,8 @@ def test_cells_between_coarse_points_know_what_a_multistart_finds():
         i, j = (int(k) for k in generator.integers(24, size=2))
         if (i, j) in coarse:
             continue
-        model = ToyModel(2, [1, 1, landscape.importance[j]], landscape.density[i])
-        lowest = minimize(model)[0].loss / (model.importance.sum() * landscape.density[i] / 3)
+        model = landscape.model((i, j))
+        lowest = minimize(model)[0].loss / (model.importance.sum() * model.density / 3)
         assert landscape.cells[i, j][0].scaled_loss == pytest.approx(lowest, rel=1e-12)
 
 
@@ -51,7 +51,7 @@ def test_pockets_of_few_cells_are_found():
     """Metastable minima of 3→2 that exist in a strip one cell wide, aslant and away from every coarse point, are known there."""
     landscape = explored((3, 2), 40)
     for i, j in ((37, 20), (35, 22), (33, 23)):
-        model = ToyModel(2, [1, 1, landscape.importance[j]], landscape.density[i])
+        model = landscape.model((i, j))
         losses = np.array([point.scaled_loss for point in landscape.cells[i, j]])
         found = np.array([minimum.loss for minimum in minimize(model, n_starts=48)]) / (
             model.importance.sum() * model.density / 3
@@ -61,8 +61,8 @@ def test_pockets_of_few_cells_are_found():
 
 def test_two_minima_near_each_other_are_both_known():
     """Near a tricritical point of 3→2 the triangle and the pair that it grows from differ little, and the lower one is there."""
-    landscape = Landscape(3, 2, np.linspace(1.43, 1.46, 31), np.array([0.659])).explore()
-    found = minimize(ToyModel(2, [1, 1, landscape.importance[16]], 0.659))
+    landscape = cell_landscape(3, 2, np.linspace(1.43, 1.46, 31), np.array([0.659]), "relu").explore()
+    found = minimize(landscape.model((0, 16)))
     known = landscape.cells[0, 16]
     assert len(known) == len(found) == 3
     for point, minimum in zip(known, found, strict=True):
@@ -80,5 +80,5 @@ def test_progress_counts_every_cell_once():
 def test_axes_of_one_value():
     """A grid of one cell, one row and one column are searched as well."""
     for rows, columns in ((1, 1), (1, 5), (5, 1)):
-        landscape = Landscape(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows)).explore(n_starts=2)
+        landscape = cell_landscape(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows), "relu").explore(n_starts=2)
         assert set(landscape.cells) == set(np.ndindex(rows, columns))

@@ -19,6 +19,7 @@ from phasediag import (
     minimize,
 )
 from phasediag._minimizing.stationary_points import settle
+from phasediag.forms import Form
 from phasediag.order_parameters import upright
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
@@ -329,10 +330,10 @@ def test_importances_beyond_rounding_do_not_raise():
 def test_a_descent_that_fails_leaves_the_others_alone():
     """Of several descents in one call those from numbers end where they end alone; the one from NaN has not converged."""
     starts = np.random.default_rng(0).normal(size=(5, 9))
-    control = np.tile([1.0, 1.0, 0.4], (5, 1)), np.full((5, 3), 0.3)
-    alone = settle(starts, 2, *control)
+    form, controls = Form(2, 3), np.tile([1.0, 1.0, 0.4, 0.3, 0.3, 0.3], (5, 1))
+    alone = settle(starts, form, controls)
     starts[2, 0] = np.nan
-    for k, (one, other) in enumerate(zip(settle(starts, 2, *control), alone, strict=True)):
+    for k, (one, other) in enumerate(zip(settle(starts, form, controls), alone, strict=True)):
         assert not one.is_minimum if k == 2 else np.array_equal(one.x, other.x) and one.numbers == other.numbers
 
 

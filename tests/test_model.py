@@ -14,7 +14,7 @@ from phasediag import (
     loss_terms,
     optimal_bias,
 )
-from phasediag.model import cell_controls, cell_model, variance
+from phasediag.model import cell_controls, cell_model, model_of, variance
 
 pytestmark = pytest.mark.quick
 
@@ -128,11 +128,11 @@ def test_controls_of_cells_are_those_of_their_models():
     """The last feature has a cell's importance, the others 1, and all its density; axes broadcast."""
     importance, density = np.array([0.2, 0.7, 3.0]), np.array([0.1, 1.0])
     both = cell_controls(4, importance, density[:, None])
-    assert [part.shape for part in both] == [(2, 3, 4)] * 2
+    assert both.shape == (2, 3, 8)
     for i, j in np.ndindex(2, 3):
         model = cell_model(4, 2, importance[j], density[i], "relu")
         assert model == ToyModel(2, [1.0, 1.0, 1.0, importance[j]], density[i])
-        assert np.array_equal(both[0][i, j], model.importance) and np.array_equal(both[1][i, j], model.feature_density)
+        assert np.array_equal(both[i, j], model.control) and model_of(model.form, model.control) == model
 
 
 def test_variance_is_that_of_samples():

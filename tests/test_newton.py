@@ -10,6 +10,7 @@ from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
 from phasediag._minimizing import newton
 from phasediag._minimizing.stationary_points import settle
 from phasediag._minimizing.trust_region import EVALUATE, INTEGER_WORK, evaluate_scaled
+from phasediag.forms import Form
 
 COUNT = INTEGER_WORK + 1
 
@@ -95,11 +96,10 @@ def test_some_direction_curves_as_little_as_reported(shape, importance, density)
     """Second differences along the direction found equal the reported curvature, which is therefore not too low."""
     n, m = shape
     model = ToyModel(m, [*[1.0] * (n - 1), importance], density)
-    store, free = newton.store(m, n), np.ones((m + 1) * n, dtype=bool)
-    control = np.array(model.importance), np.array(model.feature_density)
+    free = np.ones((m + 1) * n, dtype=bool)
     for minimum in minimize(model, n_starts=8):
         direction = np.empty((m + 1) * n)
-        curvature = newton.lowest_curvature(flat(minimum), m, *control, True, free, store, direction)
+        curvature = newton.lowest_curvature(flat(minimum), model.form, model.control, free, direction)
         assert np.linalg.norm(direction) == pytest.approx(1.0, rel=1e-12)
         assert one_sided_curvatures(model, minimum, direction[None])[0] == pytest.approx(curvature, abs=1e-5)
         assert curvature == pytest.approx(minimum.curvature, rel=1e-6, abs=1e-9)
@@ -127,9 +127,8 @@ def test_descent_never_raises_the_loss_and_ends_flat(shape):
     generator = np.random.default_rng(1)
     model = ToyModel(m, 10 ** generator.uniform(-0.5, 0.5, n), generator.uniform(0.1, 1, n))
     starts = generator.normal(size=(10, (m + 1) * n)) * 0.5
-    importance, density = np.tile(model.importance, (10, 1)), np.tile(model.feature_density, (10, 1))
     kept = starts.copy()
-    for start, end in zip(starts, settle(starts, m, importance, density), strict=True):
+    for start, end in zip(starts, settle(starts, model.form, np.tile(model.control, (10, 1))), strict=True):
         before = expected_loss(model, start[: m * n].reshape(m, n), start[m * n :])
         after = expected_loss(model, end.x[: m * n].reshape(m, n), end.x[m * n :])
         assert after <= before
@@ -145,7 +144,7 @@ def test_a_saddle_is_left_downhill():
     model = ToyModel(1, [1.0, 0.7], 0.3)
     x = np.array([[0.0, 0.0, 0.15, 0.15]])
     assert np.max(np.abs(scaled_gradient(model, x))) < 1e-15
-    end = settle(x, 1, model.importance[None], model.feature_density[None])[0]
+    end = settle(x, model.form, model.control[None])[0]
     losses = [minimum.loss / (1.7 * 0.1) for minimum in minimize(model)]
     assert end.is_minimum and np.min(np.abs(np.array(losses) / end.scaled_loss - 1)) < 1e-12
 
@@ -156,7 +155,7 @@ def test_parameters_that_are_not_free_stay():
     model = ToyModel(2, [1.0, 1.0, 2.0], 0.4)
     x = np.random.default_rng(1).normal(size=(1, 9)) * 0.7
     free = np.array([True, False, True, True, True, False, True, True, True])
-    end = settle(x, 2, model.importance[None], model.feature_density[None], free=free)[0]
+    end = settle(x, model.form, model.control[None], free=free)[0]
     assert np.array_equal(end.x[~free], x[0, ~free]) and not np.array_equal(end.x[free], x[0, free])
     assert np.max(np.abs(scaled_gradient(model, end.x)[free])) < 1e-11
     assert np.max(np.abs(scaled_gradient(model, end.x)[~free])) > 1e-3
@@ -170,9 +169,9 @@ def test_derivatives_are_the_same_whatever_their_highest_order(shape):
     scale = model.importance @ model.feature_density / 3
     loss, *gradient = expected_loss_and_gradient(model, x[: m * n].reshape(m, n), x[m * n :])
     expected = np.concatenate([part.ravel() for part in gradient]) / scale
-    store = newton.store(m, n)
+    store = newton.store(model.form)
     for order in (0, 1, 2):
-        value = newton.evaluate(x, m, model.importance, model.feature_density, True, order, store)
+        value = newton.evaluate(x, model.form, model.control, order)
         assert value == pytest.approx(loss / scale, rel=1e-13)
         if order > 0:
             assert np.allclose(newton.gradient_of(store), expected, rtol=0, atol=1e-13)
@@ -185,15 +184,14 @@ def counting(x, order, table):
     evaluate_scaled(x, order, table)
 
 
-def test_every_evaluation_is_counted():
+def test_every_evaluation_is_counted(monkeypatch):
     """Descents report each call of the kernel: the first and the last, those of steps and those of curvatures at a kink."""
     n, m, size = 3, 2, 12
-    store = newton._new_store(m, n)
+    form = Form(m, n)
+    store = newton._new_store(form)
     store = replace(store, table=np.append(store.table, 0))
-    x, control = (
-        np.random.default_rng(3).normal(size=(size, (m + 1) * n)),
-        (np.tile([1.0, 1.0, 0.4], (size, 1)), np.full((size, n), 0.7)),
-    )
+    monkeypatch.setitem(newton._STORES.__dict__, form, store)
+    x, controls = np.random.default_rng(3).normal(size=(size, form.size)), np.tile([1.0, 1.0, 0.4, 0.7, 0.7, 0.7], (size, 1))
     store.table[EVALUATE] = address(counting, DOUBLES, 0, INTEGERS)
     x[0] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.35]  # a minimum with kinks
     free, result = np.ones(x.shape[1], dtype=bool), np.empty((size, 4 + n))
@@ -201,8 +199,8 @@ def test_every_evaluation_is_counted():
     for row in range(size):
         before = store.table[COUNT]
         one = slice(row, row + 1)
-        newton.settle(x[one], m, control[0][one], control[1][one], True, free, 400, 0.5, 1e-15, store, result[one])
+        newton.settle(x[one], form, controls[one], free, 400, 0.5, 1e-15, result[one])
         called.append(store.table[COUNT] - before)
     assert result[:, 3].tolist() == called and called[0] > 8 and min(called) >= 3
-    end = settle(x[1:], m, control[0][1:], control[1][1:])  # from where they ended: no step, but a look at the curvature
+    end = settle(x[1:], form, controls[1:])  # from where they ended: no step, but a look at the curvature
     assert all(point.n_evaluations >= 3 for point in end)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasediag import Axis, ControlPlane, ToyModel
+from phasediag.forms import Form
 from phasediag.model import cell_controls
-from phasediag.planes import control, form
 
 IMPORTANCE, DENSITY = np.geomspace(0.1, 10, 7), np.geomspace(0.01, 1, 5)
 
@@ -37,9 +37,9 @@ def test_control_vectors_are_those_of_the_models(plane):
     assert many.shape == (*plane.shape, 2 * plane.n_features)
     for i, j in np.ndindex(plane.shape):
         model = plane.model(x[j], y[i, 0])
-        assert np.array_equal(many[i, j], control(model))
-        assert form(model) == plane.form == (2, 3, plane.activation)
-        again = control(plane.at(plane.coordinates(x[j], y[i, 0])))
+        assert np.array_equal(many[i, j], model.control)
+        assert model.form == plane.form == Form(2, 3, plane.activation)
+        again = plane.at(plane.coordinates(x[j], y[i, 0])).control
         assert np.allclose(again, many[i, j], rtol=1e-14, atol=0)
 
 
@@ -47,7 +47,7 @@ def test_the_papers_plane_has_the_bits_of_its_cells():
     """Control vectors of the default plane are the importances and densities of the cells, bit by bit."""
     plane = next(planes())
     expected = cell_controls(3, IMPORTANCE, DENSITY[:, None])
-    assert np.array_equal(plane.controls(IMPORTANCE, DENSITY[:, None]), np.concatenate([*expected], axis=-1))
+    assert np.array_equal(plane.controls(IMPORTANCE, DENSITY[:, None]), expected)
     assert np.array_equal(plane.window.low, np.log([0.1, 0.01])) and np.array_equal(plane.window.high, np.log([10.0, 1.0]))
     assert plane.at(plane.window.high + 1).density == 1.0  # beyond the edge it stays
 

@@ -21,6 +21,8 @@ from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.frames import frames_around
 from phasediag._boundaries.states import far
 from phasediag._minimizing.stationary_points import settle
+from phasediag.forms import Form
+from phasediag.model import cell_controls
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
 WEAK_STRONG = (0.5641313653477, 0.5117380321176)  # dropped, weak pair and strong pair
@@ -492,8 +494,7 @@ def test_the_slope_of_a_boundary_is_that_of_clapeyron():
 
         def difference(density, x=x, states=(one, other)):
             start = np.array([np.append(m.weights.ravel(), m.bias) for m in states])
-            control = np.tile([1.0, x], (2, 1))
-            a, b = settle(start, 1, control, np.full((2, 2), density), radius=0.05)
+            a, b = settle(start, Form(1, 2), np.tile([1.0, x, density, density], (2, 1)), radius=0.05)
             return a.scaled_loss - b.scaled_loss
 
         across = [brentq(difference, 0.99 * p, 1.01 * p, args=(x * (1 + s),), xtol=1e-15) for s in (1e-4, -1e-4)]
@@ -502,7 +503,7 @@ def test_the_slope_of_a_boundary_is_that_of_clapeyron():
 
 
 def _survives(phase, gram, importance, density, start):
-    end = settle(start[None], 1, np.array([[1.0, importance]]), np.full((1, 2), min(density, 1.0)), radius=0.02)[0]
+    end = settle(start[None], Form(1, 2), cell_controls(2, importance, min(density, 1.0))[None], radius=0.02)[0]
     weights = end.x[None, :2]
     same = np.max(np.abs(weights.T @ weights - gram)) < 0.1
     return end.is_minimum and same and classify(weights).name == phase

@@ -8,9 +8,10 @@ import pytest
 
 from phasediag import PhaseDiagram, ToyModel, configurations, expected_loss, minimize, phase_diagram
 from phasediag._minimizing import landscape, stationary_points
-from phasediag._minimizing.landscape import Landscape
 from phasediag._minimizing.search_state import SearchState
-from phasediag.theories import global_grid, landscape_fields
+from phasediag.forms import Form
+from phasediag.model import cell_controls
+from phasediag.theories import cell_landscape, global_grid, landscape_fields
 
 SQUARE = 17
 AXES = {size: (np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size)) for size in (9, 13, 17, 24, 32, 48)}
@@ -45,8 +46,8 @@ def test_the_pair_of_2_to_1_reaches_every_minimum():
     generator, size = np.random.default_rng(0), 24
     for i, j in ((6, 2), (6, 18), (9, 3), (3, 7), (11, 12)):
         weights, bias = np.abs(generator.normal(size=(size, 2))) * [1, -1], 0.2 * generator.normal(size=(size, 2))
-        control = np.tile([1.0, importance[j]], (size, 1)), np.full((size, 2), density[i])
-        ends = stationary_points.settle(np.concatenate([weights, bias], axis=1), 1, *control)
+        controls = np.tile(cell_controls(2, importance[j], density[i]), (size, 1))
+        ends = stationary_points.settle(np.concatenate([weights, bias], axis=1), Form(1, 2), controls)
         below = min(point.scaled_loss for point in ends if point.is_minimum) * (1 + importance[j]) * density[i] / 3
         assert pair[i, j] == pytest.approx(below, rel=1e-12)
 
@@ -57,7 +58,7 @@ def test_a_pair_whose_own_minimum_is_not_the_lowest():
     pair = relaxed.candidate_loss[relaxed.candidates.index("extra in antipodal pair"), 0, 0]
     assert pair == pytest.approx(minimize(ToyModel(1, [1.0, 0.3777], 0.4466))[0].loss, rel=1e-12)
     frozen = np.array([[1.0, -1.0, 0.0, 0.0]])
-    end = stationary_points.settle(frozen, 1, np.array([[1.0, 0.3777]]), np.full((1, 2), 0.4466), radius=0.1)[0]
+    end = stationary_points.settle(frozen, Form(1, 2), cell_controls(2, 0.3777, 0.4466)[None], radius=0.1)[0]
     assert end.is_minimum and end.scaled_loss * 1.3777 * 0.4466 / 3 > 1.04 * pair
 
 
@@ -218,7 +219,7 @@ def test_descents_that_an_interrupt_cuts_short_are_made_again(tmp_path, monkeypa
 
 
 def _searched(arguments, **search):
-    return Landscape(*arguments).explore(**search)
+    return cell_landscape(*arguments).explore(**search)
 
 
 def test_a_search_killed_between_saves_goes_on_from_the_last(tmp_path, monkeypatch):
@@ -318,11 +319,11 @@ def test_a_cell_without_a_minimum_does_not_kill_the_grid(monkeypatch):
     """Where the search fails, the other cells are there and the cell says that it has not converged."""
     settle = landscape.settle
 
-    def lose_a_cell(points, n_hidden, importance, density, **options):
+    def lose_a_cell(points, form, controls, **options):
         if "radius" not in options:  # the last resort
             options["max_steps"] = 1
-        settled = settle(points, n_hidden, importance, density, **options)
-        lost = (importance[:, -1] == 0.5) & (density[:, 0] == 0.1)
+        settled = settle(points, form, controls, **options)
+        lost = (controls[:, 1] == 0.5) & (controls[:, 2] == 0.1)
         return [replace(point, curvature=-1.0) if k else point for point, k in zip(settled, lost, strict=True)]
 
     monkeypatch.setattr(landscape, "settle", lose_a_cell)

@@ -63,7 +63,7 @@ class Solver(Family):
         if not states or not np.all(np.abs(u) < FAR_OUT):
             return [State(self, state.x, state.frames, state.free, u, converged=False) for state in states]
         x, free = np.array([state.x for state in states]), np.array([state.free for state in states])
-        numbers = newton.approach(x, self.m, *self.control(u), self.relu, free, self.store)
+        numbers = newton.approach(x, self.form, self.control(u), free)
         scale, found = self.unscaled(1.0, u), []
         for state, row, (left, loss, extra_loss) in zip(states, x, numbers.tolist(), strict=True):
             new = State(self, row, state.frames, state.free, u, converged=left <= GRADIENT_TOLERANCE)  # not where it is NaN
@@ -73,8 +73,7 @@ class Solver(Family):
 
     def descend(self, state, u, radius=0.25):
         """The minimum to which a descent from a state leads at u."""
-        control = (part[None] for part in self.control(u))
-        (settled,) = settle(state.x[None], self.m, *control, relu=self.relu, free=state.free, radius=radius)
+        (settled,) = settle(state.x[None], self.form, self.control(u)[None], free=state.free, radius=radius)
         return State(self, settled.x, state.frames, state.free, u, converged=settled.gradient_norm <= GRADIENT_TOLERANCE)
 
     def search(self, u, n_starts):
@@ -85,8 +84,7 @@ class Solver(Family):
         for frame in [self.all_free] if self.patterns is None else self.patterns:
             if frame.tobytes() not in known:
                 known.add(frame.tobytes())
-                control = (np.repeat(part[None], len(starts), axis=0) for part in self.control(u))
-                settled = settle(starts * frame, self.m, *control, relu=self.relu, free=frame)
+                settled = settle(starts * frame, self.form, np.repeat(self.control(u)[None], len(starts), axis=0), free=frame)
                 found += [self.recognized(one.x, frame, u) for one in distinct(settled, self.m, self.classes)]
         return sorted(found, key=lambda state: state.loss)
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._minimizing import newton
+from ..forms import Form
 from ..model import cell_controls
 from .continuation import inward_difference, point
 
@@ -11,26 +12,26 @@ class Family:
     """The losses of one model at all points u of the plane, scaled by Σ_i I_i E x_i² unless it is said otherwise."""
 
     def __init__(self, n_features, n_hidden, activation):
-        self.n, self.m, self.activation, self.relu = n_features, n_hidden, activation, activation == "relu"
+        self.n, self.m, self.activation, self.form = n_features, n_hidden, activation, Form(n_hidden, n_features, activation)
         self.classes = (tuple(range(self.n - 1)), (self.n - 1,))
 
     @property
     def store(self):
         """The working arrays of the thread that asks."""
-        return newton.store(self.m, self.n)
+        return newton.store(self.form)
 
     def control(self, u):
-        """Importance and density of every feature at u, both (n_features,)."""
+        """The control vector at u, shape (n_controls,)."""
         return cell_controls(self.n, *point(u))
 
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""
-        importance, density = self.control(u)
-        return loss * float(importance @ density) / 3
+        control = self.control(u)
+        return loss * float(self.form.importance(control) @ self.form.density(control)) / 3
 
     def _evaluate(self, x, u, order):
         """The loss at x; derivatives up to ``order`` are left in the store."""
-        return newton.evaluate(x, self.m, *self.control(u), self.relu, order, self.store)
+        return newton.evaluate(x, self.form, self.control(u), order)
 
     def losses(self, x, u):
         """The loss, not scaled, and the extra feature's own."""
@@ -53,16 +54,16 @@ class Family:
 
     def pinned(self, x, u):
         """Gradient, and second derivatives with unit curvature along rotations."""
-        hessian = newton.pinned_hessian(x, self.m, *self.control(u), self.relu, self.store)
+        hessian = newton.pinned_hessian(x, self.form, self.control(u))
         return newton.gradient_of(self.store).copy(), hessian
 
     def beside(self, x, direction, step, u):
         """Second derivatives at x on the side of ``direction``, and their derivative along it."""
-        return newton.derivatives_beside(x, direction, step, self.m, *self.control(u), self.relu, self.store)
+        return newton.derivatives_beside(x, direction, step, self.form, self.control(u))
 
     def softest(self, x, u, frame):
         """Lowest one-sided curvature at x along the parameters of a frame, a mask, and its direction."""
-        arguments = x, self.m, *self.control(u), self.relu, frame, self.store
+        arguments = x, self.form, self.control(u), frame
         if np.any(np.abs(x[self.m * self.n :]) < 1e-9):  # second derivatives jump
             direction = np.empty_like(x)
             return newton.lowest_curvature(*arguments, direction), direction

@@ -123,7 +123,7 @@ class State:
     @cached_property
     def stable(self):
         """Whether it is a minimum, perhaps at the limit of its stability."""
-        if not self.converged or (self.solver.relu and has_dead_output(self.x, self.solver.m)):
+        if not self.converged or (self.solver.form.is_relu and has_dead_output(self.x, self.solver.m)):
             return False
         return self.curvature > STABLE
 

@@ -184,7 +184,7 @@ def _models(found, n_models, importance, density, activation):
         importances = np.ones((n_models, n_features)) if found.importance is None else found.importance
     else:
         importance = importance(n_features) if callable(importance) else importance
-        importance = cell_controls(n_features, importance[0], 1.0)[0] if len(importance) == 1 else importance
+        importance = cell_controls(n_features, importance[0], 1.0)[:n_features] if len(importance) == 1 else importance
         if len(importance) != n_features:
             raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
         importances = np.broadcast_to(importance, (n_models, n_features))
@@ -230,7 +230,7 @@ def _model(n_features, n_hidden, importance, density, activation):
     from ..model import ToyModel, cell_controls
 
     n_features, n_hidden = sizes(n_features, n_hidden)
-    importance = cell_controls(n_features, importance[0], 1.0)[0] if len(importance) == 1 else importance
+    importance = cell_controls(n_features, importance[0], 1.0)[:n_features] if len(importance) == 1 else importance
     if len(importance) != n_features:
         raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
     return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)

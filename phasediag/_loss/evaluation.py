@@ -26,21 +26,21 @@ processors = cache(usable_processors)
 
 def evaluate(model, weights, bias, method, order, **accuracy):
     """As `evaluate_rows`, of parameters from `ToyModel.check_parameters`."""
-    return evaluate_rows(weights, bias, model.importance, model.feature_density, model.is_relu, method, order, **accuracy)
+    return evaluate_rows(weights, bias, model.form, model.control, method, order, **accuracy)
 
 
-def evaluate_rows(weights, bias, importance, density, relu, method, order, *, tolerance=TOLERANCE, strict=True):
+def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLERANCE, strict=True):
     """Return losses per feature (without importance), weights' and bias' gradient, Hessian and error of the expected loss.
 
-    ``weights`` (…, n_hidden, n_features) and ``bias`` (…, n_features) have the same leading axes, to which ``importance`` and
-    ``density`` (…, n_features) broadcast; a density may be 0. ``order`` is 0, 1 or 2: how many derivatives are wanted, the
+    ``weights`` (…, n_hidden, n_features) and ``bias`` (…, n_features) have the same leading axes, to which the control vectors
+    (…, n_controls) of the form broadcast; a density may be 0. ``order`` is 0, 1 or 2: how many derivatives are wanted, the
     others are None. Unless ``strict``, models that cannot meet the tolerance are left with a larger error, or NaN losses,
     instead of an exception.
     """
     one_of("method", method, METHODS)
     lowest = ENUMERATION_ERROR
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
-    m, n, lead = *weights.shape[-2:], bias.shape[:-1]
+    m, n, lead, relu = *weights.shape[-2:], bias.shape[:-1], form.is_relu
     by_contour = relu and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
     if relu and not by_contour and n > MOST_ENUMERATED:
         raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {n} features")
@@ -49,7 +49,10 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
     inputs = (
         np.where(np.abs(weights) < NEGLIGIBLE, 0.0, np.ascontiguousarray(weights)).reshape(batch, m, n),
         np.array(bias, order="C").reshape(batch, n),
-        *(np.array(np.broadcast_to(x, bias.shape), order="C").reshape(batch, n) for x in (importance, density)),
+        *(
+            np.array(np.broadcast_to(x, bias.shape), order="C").reshape(batch, n)
+            for x in (form.importance(control), form.density(control))
+        ),
     )
     outputs = (
         np.empty((batch, n)),
@@ -96,10 +99,10 @@ def evaluate_rows(weights, bias, importance, density, relu, method, order, *, to
 
 def evaluate_loosely(model, weights, bias, order, tolerances=TOLERANCES):
     """As `rows_loosely`, of one model's parameters."""
-    return rows_loosely(weights, bias, model.importance, model.feature_density, model.is_relu, order, tolerances)
+    return rows_loosely(weights, bias, model.form, model.control, order, tolerances)
 
 
-def rows_loosely(weights, bias, importance, density, relu, order, tolerances=TOLERANCES):
+def rows_loosely(weights, bias, form, control, order, tolerances=TOLERANCES):
     """As `evaluate_rows`, every model to the first of the tolerances that the contour integral can meet for it.
 
     Raises
@@ -107,13 +110,14 @@ def rows_loosely(weights, bias, importance, density, relu, order, tolerances=TOL
     ValueError
         When it cannot meet the last one.
     """
-    rows = weights, bias, *(np.broadcast_to(x, bias.shape) for x in (importance, density))
-    results = evaluate_rows(*rows, relu, "auto", order, tolerance=tolerances[0], strict=False)
+    rows = weights, bias, np.broadcast_to(control, (*bias.shape[:-1], form.n_controls))
+    results = evaluate_rows(*rows[:2], form, rows[2], "auto", order, tolerance=tolerances[0], strict=False)
     for tolerance in tolerances[1:]:
         declined = np.isnan(results[0]).any(axis=-1)
         if not declined.any():
             break
-        again = evaluate_rows(*(x[declined] for x in rows), relu, "auto", order, tolerance=tolerance, strict=False)
+        weights, bias, control = (x[declined] for x in rows)
+        again = evaluate_rows(weights, bias, form, control, "auto", order, tolerance=tolerance, strict=False)
         for result, better in zip(results, again, strict=True):
             if result is not None:
                 result[declined] = better

@@ -15,7 +15,8 @@ import numpy as np
 
 from .._arguments import stream
 from .._array_files import check_writable
-from ..model import cell_controls, cell_model
+from ..forms import Form
+from ..model import model_of
 from .search import tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
@@ -42,21 +43,20 @@ class Landscape:
 
     Attributes
     ----------
-    n_features, n_hidden : int
-    importance, density : ndarray
-        The axes; only the extra (last) feature has another importance than 1.
-    activation : str
+    form : Form
+    controls : ndarray, shape (n_rows, n_columns, n_controls)
+        The control parameters of each cell.
+    classes : tuple of tuple of int
+        The features that can be exchanged in every cell.
     cells : dict of (int, int) → tuple of Settled
-        The minima known in cell (density index, importance index), lowest first once the search is over.
+        The minima known in cell (row, column), lowest first once the search is over.
     evaluations : int
         How often a kernel computed the loss, all but once in a descent together with gradient and Hessian.
     """
 
-    n_features: int
-    n_hidden: int
-    importance: np.ndarray
-    density: np.ndarray
-    activation: str = "relu"
+    form: Form
+    controls: np.ndarray
+    classes: tuple
     _state: SearchState = field(default_factory=SearchState)
 
     @property
@@ -70,14 +70,14 @@ class Landscape:
         return self._state.evaluations
 
     @property
-    def classes(self):
-        """The features that can be exchanged: all but the extra one."""
-        return (tuple(range(self.n_features - 1)), (self.n_features - 1,))
+    def shape(self):
+        """Numbers of rows and columns."""
+        return self.controls.shape[:2]
 
     def control(self, cells):
-        """Importance and density of every feature at the cells, two arrays of shape (n_cells, n_features)."""
+        """The control vectors of cells, shape (n_cells, n_controls)."""
         rows, columns = np.array(cells).T
-        return cell_controls(self.n_features, self.importance[columns], self.density[rows])
+        return self.controls[rows, columns]
 
     def explore(self, *, n_starts=24, seed=0, n_threads=1, progress=None, checkpoint=None):
         """Search until no cell learns of a new minimum.
@@ -97,10 +97,10 @@ class Landscape:
         """
         if checkpoint is not None:
             check_writable("checkpoint", checkpoint)
-        grid = np.concatenate([[self.n_features, self.n_hidden, self.activation == "relu"], self.importance, self.density])
+        grid = np.concatenate([np.frombuffer(repr(self.form).encode(), np.uint8), self.controls.ravel()])
         identity = grid, (f"n_starts={n_starts}", f"seed={seed}")
         if checkpoint is not None and Path(checkpoint).exists():
-            self._state = SearchState.load(checkpoint, *identity, self.n_hidden, self.classes)
+            self._state = SearchState.load(checkpoint, *identity, self.form.n_hidden, self.classes)
         elif not self.cells:
             self._state = SearchState(waiting=self._order())
         if progress:
@@ -116,7 +116,7 @@ class Landscape:
                     if checkpoint is not None and monotonic() - saved > SAVED_EVERY:
                         self._state.save(checkpoint, *identity)
                         saved = monotonic()
-                empty = [cell for cell in np.ndindex(self.density.size, self.importance.size) if cell not in self.cells]
+                empty = [cell for cell in np.ndindex(self.shape) if cell not in self.cells]
                 self._state = self._state.sorted([self._lowest(cell) for cell in empty])
             finally:
                 if checkpoint is not None:
@@ -129,22 +129,20 @@ class Landscape:
         return [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
 
     def _coarse_cells(self):
-        """The cells that have many starts, a tuple of (density index, importance index)."""
+        """The cells that have many starts, a tuple of (row, column)."""
         rows, columns = (
-            np.unique(np.linspace(0, size - 1, max(2, -(-size // COARSE_SPACING) + 1)).round().astype(int))
-            for size in (self.density.size, self.importance.size)
+            np.unique(np.linspace(0, size - 1, max(2, -(-size // COARSE_SPACING) + 1)).round().astype(int)) for size in self.shape
         )
         return tuple((int(i), int(j)) for i in rows for j in columns)
 
     def model(self, cell):
-        """The ToyModel of a cell (density index, importance index)."""
-        i, j = cell
-        return cell_model(self.n_features, self.n_hidden, self.importance[j], self.density[i], self.activation)
+        """The ToyModel of a cell (row, column)."""
+        return model_of(self.form, self.controls[cell])
 
     def _order(self):
         """All cells in the order of their multistarts, the coarse ones first."""
         coarse = self._coarse_cells()
-        return (*coarse, *sorted(set(np.ndindex(self.density.size, self.importance.size)) - set(coarse)))
+        return (*coarse, *sorted(set(np.ndindex(self.shape)) - set(coarse)))
 
     def _multistart(self, n_starts, seed, pool):
         """The state after descents from many starts in the next coarse cells or, after these, from few in the next cells."""
@@ -155,8 +153,8 @@ class Landscape:
             starts = [starting_points(self.model(cell), n_starts, one)[0] for cell, one in zip(now, generators, strict=True)]
         else:
             now = waiting[: max(_FEW_AT_ONCE // few, 1)]
-            density = np.repeat(self.control(now)[1], few, axis=0)
-            starts = random_starts(self.n_hidden, density, stream(seed, *now[0])).reshape(len(now), few, -1)
+            density = np.repeat(self.form.density(self.control(now)), few, axis=0)
+            starts = random_starts(self.form.n_hidden, density, stream(seed, *now[0])).reshape(len(now), few, -1)
         found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
         return self._state.after(found, waiting=waiting[len(now) :])
 
@@ -167,7 +165,7 @@ class Landscape:
             key, x = self._state.keys[i, j][k].tolist(), self.cells[i, j][k].x
             for down, right in _NEIGHBOURS:
                 cell = (i + down, j + right)
-                if not (0 <= cell[0] < self.density.size and 0 <= cell[1] < self.importance.size):
+                if not (0 <= cell[0] < self.shape[0] and 0 <= cell[1] < self.shape[1]):
                     continue
                 if cell not in known:  # and what is on its way there
                     known[cell] = [other.tolist() for other in self._state.keys.get(cell, ())]
@@ -183,18 +181,18 @@ class Landscape:
 
         def solve(chunk):
             cells = [cell for cell, _ in chunk]
-            relu = self.activation == "relu"
-            points = settle(np.array([x for _, x in chunk]), self.n_hidden, *self.control(cells), relu=relu, radius=radius)
-            return zip(cells, points, invariants(np.array([p.x for p in points]), self.n_hidden, self.classes), strict=True)
+            points = settle(np.array([x for _, x in chunk]), self.form, self.control(cells), radius=radius)
+            keys = invariants(np.array([p.x for p in points]), self.form.n_hidden, self.classes)
+            return zip(cells, points, keys, strict=True)
 
         return [one for chunk in pool.map(solve, chunks) for one in chunk]
 
     def _lowest(self, cell):
         """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
         starts, _ = starting_points(self.model(cell), 1, stream(0, *cell))
-        settled = settle(starts, self.n_hidden, *self.control([cell] * len(starts)), relu=self.activation == "relu")
+        settled = settle(starts, self.form, self.control([cell] * len(starts)))
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
-        return cell, lowest, invariants(lowest.x, self.n_hidden, self.classes)
+        return cell, lowest, invariants(lowest.x, self.form.n_hidden, self.classes)
 
 
 def _near(key, other):

@@ -16,8 +16,8 @@ from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import workspaces
 from .trust_region import (
     ASIDE,
+    CONTROL,
     CURVATURE,
-    DENSITY,
     DESCEND,
     DIRECTION,
     EVALUATE,
@@ -29,7 +29,6 @@ from .trust_region import (
     GRADIENT,
     HESSIAN,
     HIDDEN,
-    IMPORTANCE,
     LINES,
     LOSS,
     LOWEST,
@@ -37,7 +36,6 @@ from .trust_region import (
     N_NUMBERS,
     NORM,
     NUMBERS,
-    RELU,
     SETTLE,
     SPECTRUM,
     STARTS,
@@ -61,15 +59,14 @@ _STORES = threading.local()
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """The arrays that the kernels work in, for models of one size, and the table in which these find them.
+    """The arrays that the kernels work in, for models of one form, and the table in which these find them.
 
-    Control parameters: importance, density (n,), free (size,), 1 where a parameter may move. What an evaluation leaves:
-    feature_losses (n,); gradient (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,),
-    vectors (size, size), one in each row. numbers: see `trust_region`. kept: what the table alone points to.
+    control (n_controls,); free (size,): 1 where a parameter may move. What an evaluation leaves: feature_losses (n,); gradient
+    (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,), vectors (size, size), one in each
+    row. numbers: see `trust_region`. kept: what the table alone points to.
     """
 
-    importance: np.ndarray
-    density: np.ndarray
+    control: np.ndarray
     free: np.ndarray
     feature_losses: np.ndarray
     gradient: np.ndarray
@@ -80,26 +77,26 @@ class Store:
     table: np.ndarray
     kept: tuple
 
-    def control(self, importance, density, relu, free=1):
-        """Set control parameters (n,) and which parameters may move (size,); returns the table."""
-        self.importance[:], self.density[:], self.free[:], self.table[RELU] = importance, density, free, relu
+    def at(self, control, free=1):
+        """Set control (n_controls,) and which parameters may move (size,); returns the table."""
+        self.control[:], self.free[:] = control, free
         return self.table
 
 
-def store(n_hidden, n_features):
-    """The `Store` that the functions below work in, one for each thread and size."""
+def store(form):
+    """The `Store` that the functions below work in, one for each thread and form."""
     stores = _STORES.__dict__
-    if (n_hidden, n_features) not in stores:
-        stores[n_hidden, n_features] = _new_store(n_hidden, n_features)
-    return stores[n_hidden, n_features]
+    if form not in stores:
+        stores[form] = _new_store(form)
+    return stores[form]
 
 
-def _new_store(m, n):
-    """A `Store` for n features in m dimensions."""
-    size = m * n + n
+def _new_store(form):
+    """A `Store` for models of a form."""
+    m, n, size = form.n_hidden, form.n_features, form.size
     enumeration, kept = workspaces(m, n, 2)
     sizes = np.array([size, 1 + 6 * size + 2 * size**2, 3 + 5 * size, 0], np.int32)
-    control = np.empty(n), np.empty(n), np.ones(size, np.int64)
+    control = np.empty(form.n_controls), np.ones(size, np.int64)
     results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(N_NUMBERS), np.empty(size), np.empty((size, size))
     hidden = (
         np.zeros((STARTS + 4 + 2 * n * n, size)),  # the lines
@@ -111,7 +108,7 @@ def _new_store(m, n):
     )
     functions = [address(function, *types_) for function, types_ in KERNELS.items()]
     functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
-    table = addresses(*functions, m, n, 1, *control, *results, *hidden)
+    table = addresses(*functions, m, n, int(form.is_relu), *control, *results, *hidden)
     return Store(*control, *results, table, (hidden, kept))
 
 
@@ -130,68 +127,72 @@ def feature_losses_of(store):
     return store.feature_losses
 
 
-def evaluate(x, m, importance, density, relu, order, store):
-    """Return the scaled loss at x (size,); its gradient and Hessian go to the store."""
-    _run(_flat(x), order, 0.0, EVALUATE, store.control(importance, density, relu))
-    return store.numbers[LOSS]
+def evaluate(x, form, control, order):
+    """Return the scaled loss at x (size,); its gradient and Hessian go to the `store` of the form."""
+    here = store(form)
+    _run(_flat(x), order, 0.0, EVALUATE, here.at(control))
+    return here.numbers[LOSS]
 
 
-def approach(points, m, importance, density, relu, free, store):
+def approach(points, form, control, free):
     """Newton's method in place from each row of ``points`` to the stationary point next to it, whatever its kind.
 
-    points (n_points, size); importance, density: (n,). free: which parameters may move, a row for each point. Returns, for each
+    points (n_points, size); control (n_controls,). free: which parameters may move, a row for each point. Returns, for each
     row, the largest scaled gradient entry left, the scaled loss and the last feature's own loss, shape (n_points, 3).
     """
     result = np.empty((len(points), 3))
-    _approach(points, np.array(free, np.int64), result, store.control(importance, density, relu))
+    _approach(points, np.array(free, np.int64), result, store(form).at(control))
     return result
 
 
-def derivatives_beside(x, direction, step, m, importance, density, relu, store):
+def derivatives_beside(x, direction, step, form, control):
     """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side.
 
     Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
     """
     second, third = np.zeros((2, x.size, x.size))
     for k, (value, slope) in enumerate(EXTRAPOLATION, start=1):
-        evaluate(x + k * step * direction, m, importance, density, relu, 2, store)
-        second += value * store.hessian
-        third += slope / step * store.hessian
+        evaluate(x + k * step * direction, form, control, 2)
+        second += value * store(form).hessian
+        third += slope / step * store(form).hessian
     return second, third
 
 
-def smooth_curvature(x, m, importance, density, relu, free, store):
+def smooth_curvature(x, form, control, free):
     """Return the lowest curvature at a stationary point x (size,) without kinks, and its direction (size,)."""
-    evaluate(x, m, importance, density, relu, 2, store)
-    _run(_flat(x), 0, -1.0, SPECTRUM, store.control(importance, density, relu, free))
-    return float(store.values[0]), store.vectors[0].copy()
+    evaluate(x, form, control, 2)
+    here = store(form)
+    _run(_flat(x), 0, -1.0, SPECTRUM, here.at(control, free))
+    return float(here.values[0]), here.vectors[0].copy()
 
 
-def lowest_curvature(x, m, importance, density, relu, free, store, direction):
+def lowest_curvature(x, form, control, free, direction):
     """Return the lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``, both (size,).
 
     The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
     starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
     """
-    _curvature_of(_flat(x), direction, store.control(importance, density, relu, free))
-    return store.numbers[LOWEST]
+    here = store(form)
+    _curvature_of(_flat(x), direction, here.at(control, free))
+    return here.numbers[LOWEST]
 
 
-def pinned_hessian(x, m, importance, density, relu, store):
+def pinned_hessian(x, form, control):
     """Return the second derivatives (size, size) of the scaled loss at x, with unit curvature along rotations."""
-    evaluate(x, m, importance, density, relu, 2, store)
-    _run(_flat(x), 0, np.inf, SPECTRUM, store.table)
-    return store.hessian.copy()
+    evaluate(x, form, control, 2)
+    here = store(form)
+    _run(_flat(x), 0, np.inf, SPECTRUM, here.table)
+    return here.hessian.copy()
 
 
-def settle(points, m, importance, density, relu, free, max_steps, radius, tolerance, store, result):
+def settle(points, form, controls, free, max_steps, radius, tolerance, result):
     """Descend from each row of ``points`` (B, size) in place; a saddle is left downhill along its lowest curvature.
 
-    importance, density: (B, n). result (B, 5 + n): scaled loss, largest scaled gradient entry, lowest curvature, evaluations,
+    controls: (B, n_controls). result (B, 5 + n): scaled loss, largest scaled gradient entry, lowest curvature, evaluations,
     whether the end is one of a valley of equal loss, then each feature's own loss.
     """
     limits = int(max_steps), float(radius), float(tolerance)
-    _settle(points, importance, density, *limits, result, store.control(importance[0], density[0], relu, free))
+    _settle(points, controls, *limits, result, store(form).at(controls[0], free))
 
 
 def _flat(x):
@@ -310,14 +311,14 @@ def _approach(points, free, result, table):
 
 
 @jit(allocates=False)
-def _settle(points, importance, density, max_steps, radius, tolerance, result, table):
-    """`settle`: points (B, size), importance, density (B, n), result (B, 5 + n)."""
-    at, numbers, n = pointer(table), doubles(table[NUMBERS]), table[FEATURES]
-    importances, densities, losses = doubles(table[IMPORTANCE]), doubles(table[DENSITY]), doubles(table[FEATURE_LOSSES])
+def _settle(points, controls, max_steps, radius, tolerance, result, table):
+    """`settle`: points (B, size), controls (B, n_controls), result (B, 5 + n)."""
+    at, numbers, n, n_controls = pointer(table), doubles(table[NUMBERS]), table[FEATURES], controls.shape[1]
+    control, losses = doubles(table[CONTROL]), doubles(table[FEATURE_LOSSES])
     x, found, size = pointer(points), pointer(result), points.shape[1]
     for row in range(points.shape[0]):
-        for i in range(n):
-            importances[i], densities[i] = pointer(importance)[row * n + i], pointer(density)[row * n + i]
+        for i in range(n_controls):
+            control[i] = pointer(controls)[row * n_controls + i]
         numbers[EVALUATIONS] = 0.0
         call(table[SETTLE], (x, max_steps, radius, tolerance, at))
         norm, curvature = numbers[NORM], numbers[LOWEST]

@@ -157,8 +157,7 @@ def settle_model(model, points, watch=lambda: None, **limits):
 
     def part(rows):
         watch()
-        control = (np.broadcast_to(one, (len(rows), model.n_features)) for one in (model.importance, model.feature_density))
-        return settle(rows, model.n_hidden, *control, relu=model.is_relu, **limits)
+        return settle(rows, model.form, np.broadcast_to(model.control, (len(rows), model.control.size)), **limits)
 
     if model.n_features < 6 or len(points) <= AT_ONCE or usable_processors() == 1:
         return part(points)
@@ -184,8 +183,7 @@ def tied_minima(model, point):
 
 def valley_dimension(model, point):
     """The number of directions, rotations apart, along which the second derivatives at a minimum vanish to rounding."""
-    control = model.importance, model.feature_density, model.activation == "relu"
-    hessian = newton.pinned_hessian(point.x, model.n_hidden, *control, newton.store(model.n_hidden, model.n_features))
+    hessian = newton.pinned_hessian(point.x, model.form, model.control)
     return int(np.sum(np.linalg.eigvalsh(hessian) < GRADIENT_TOLERANCE))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._loss.evaluation import evaluate_rows
 from ..candidates import MOST_FEATURES, configurations
+from ..forms import Form
 from .codes import code, spread, unions
 from .flat import flatten
 
@@ -27,7 +28,8 @@ def scaled_code(n_points, n_dimensions, density):
     weights = LENGTHS[:, None, None, None] * code(n_points, n_dimensions)
     weights = np.broadcast_to(weights, (LENGTHS.size, BIASES.size, n_dimensions, n_points))
     bias = np.broadcast_to(BIASES[:, None], (*weights.shape[:2], n_points))
-    losses = evaluate_rows(weights, bias, np.ones(n_points), np.full(n_points, density), True, "auto", 0)[0].mean(axis=-1)
+    form, control = Form(n_dimensions, n_points), np.repeat([1.0, density], n_points)
+    losses = evaluate_rows(weights, bias, form, control, "auto", 0)[0].mean(axis=-1)
     i, j = np.unravel_index(np.argmin(losses), losses.shape)
     return float(LENGTHS[i]), float(BIASES[j]), float(losses[i, j])
 

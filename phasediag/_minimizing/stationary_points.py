@@ -53,25 +53,24 @@ class Settled:
         return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead, self.is_flat
 
 
-def settle(points, n_hidden, importance, density, *, relu=True, free=None, max_steps=400, radius=0.5):
+def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     """Descend from every row of ``points`` and return the list of Settled, in the same order.
 
     Parameters
     ----------
-    points : ndarray, shape (n_points, (n_hidden + 1) n_features)
+    points : ndarray, shape (n_points, size)
         Weights row by row, then biases; not changed.
-    importance, density : ndarray, shape (n_points, n_features)
+    form : Form
+    controls : ndarray, shape (n_points, n_controls)
     free : ndarray of bool, optional
         Which parameters may move; default all.
     """
     x = np.array(points, dtype=np.float64, ndmin=2)
     free = 1 if free is None else free
-    controls = np.ascontiguousarray(importance), np.ascontiguousarray(density)
-    result = np.empty((len(x), 5 + importance.shape[1]))
+    result = np.empty((len(x), 5 + form.n_features))
     if len(x):
-        store = newton.store(n_hidden, importance.shape[1])
-        newton.settle(x, n_hidden, *controls, relu, free, max_steps, radius, 1e-15, store, result)
-    dead = has_dead_output(x, n_hidden) & relu
+        newton.settle(x, form, np.ascontiguousarray(controls), free, max_steps, radius, 1e-15, result)
+    dead = has_dead_output(x, form.n_hidden) & form.is_relu
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 

@@ -12,8 +12,7 @@ from .._compiling.vectors import invoke
 # whether it has the ReLU; addresses of the arrays of a store.
 EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, RELU, ARRAYS = range(11)
 (
-    IMPORTANCE,
-    DENSITY,
+    CONTROL,
     FREE,
     FEATURE_LOSSES,
     GRADIENT,
@@ -27,7 +26,7 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN,
     LENGTHS,
     WORK,
     INTEGER_WORK,
-) = range(ARRAYS, ARRAYS + 15)
+) = range(ARRAYS, ARRAYS + 14)
 
 # The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
 # one of a valley of equal loss.
@@ -40,9 +39,9 @@ TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
 @jit(inner=True)
 def evaluate_scaled(x, order, table):
     """The scaled loss at x to the numbers; for order ≥ 1 its gradient, for order 2 its Hessian to their arrays."""
-    m, n, importance, density = table[HIDDEN], table[FEATURES], doubles(table[IMPORTANCE]), doubles(table[DENSITY])
+    m, n, importance = table[HIDDEN], table[FEATURES], doubles(table[CONTROL])
     losses, gradient, hessian = doubles(table[FEATURE_LOSSES]), doubles(table[GRADIENT]), doubles(table[HESSIAN])
-    numbers, size = doubles(table[NUMBERS]), m * n + n
+    numbers, size, density = doubles(table[NUMBERS]), m * n + n, offset(importance, n)
     inputs = x, offset(x, m * n), importance, density, table[RELU] != 0, order
     outputs = losses, gradient, offset(gradient, m * n), hessian, integers(table[ENUMERATION])
     call(table[ENUMERATE], (1, m, n, *inputs, *outputs))

@@ -62,10 +62,10 @@ class Portion:
             sequence = np.random.SeedSequence(seed, spawn_key=(STARTS, at, self.replicate, cell))
             weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
-        importance, density = cell_controls(n, self.importance, self.density)
+        controls = cell_controls(n, self.importance, self.density)
         return Chunk(
-            importance=importance,
-            density=density[0],
+            importance=np.ascontiguousarray(controls[:, :n]),
+            density=controls[0, n:],
             relu=self.activation == "relu",
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
