@@ -1,33 +1,154 @@
-"""The bar that shows how far a long work has come."""
+"""The line of a terminal that says what is being done, how far it has come, and when kernels are being compiled."""
 
+import os
+import sys
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock, RLock, Thread
+from time import monotonic
+
+from ._compiling import listeners
+
+SILENCE, EVERY = 1.0, 0.25
+"""Work is not told of that ends within so many seconds; the line is written again after so many."""
+BLOCKS, MOST_COUNTED = 20, 1_000_000
+"""The length of a bar; of more units the share alone is told."""
+COMPILING = "compiling (first run only)"
+
+
+class _Bar:
+    """A stage of the work: how many of its units are done, of how many, and what time compiling took meanwhile."""
+
+    def __init__(self, what, total, unit, done):
+        self.what, self.total, self.unit, self.done = what, total, unit, done
+        self.began, self.first, self.lost, self.lock = monotonic(), None, 0.0, Lock()
+
+    def advance(self, count):
+        """Be told, by any thread, that more units are done; time counts for them from the first on."""
+        with self.lock:
+            self.done += count
+            if self.first is None and count:
+                self.first = monotonic() - self.lost, self.done
+
+    def brief(self):
+        """The stage in few words, before those of a stage within it."""
+        return f"{self.what} {min(self.done + 1, self.total)} of {self.total}: " if self.total else f"{self.what}: "
+
+    def words(self):
+        """The stage in words: how far it has come and, where that can be told, how long it will take."""
+        now, parts = monotonic(), []
+        if self.total:
+            part = min(self.done / self.total, 1.0)
+            parts = [f"[{'#' * int(BLOCKS * part):.<{BLOCKS}}] {int(100 * part)} %"]
+        if self.unit and self.done and (self.total or 0) < MOST_COUNTED:
+            of = f" of {self.total}" if self.total else ""
+            parts.append(f"{self.done}{of} {self.unit}" + "s" * ((self.total or self.done) != 1))
+        parts.append(_clock(now - self.began))
+        if self.total and self.done >= self.total:
+            parts.append("finishing")
+        elif self.total and self.first and self.first[1] < self.done:
+            pace = (now - self.lost - self.first[0]) / (self.done - self.first[1])
+            parts.append(f"about {_clock(pace * (self.total - self.done))} left")
+        return f"{self.what} {', '.join(parts)}"
+
+
+class _Line:
+    """The one line of this process: what the innermost of the stages that have begun says, written by a thread of its own."""
+
+    def __init__(self):
+        self.bars, self.lock, self.written, self.ended = [], RLock(), "", None
+        listeners.append(self.compiles)
+
+    @contextmanager
+    def stage(self, bar):
+        """Tell of a stage while it lasts; the first of them opens the line and closes it."""
+        with self.lock:
+            self.bars.append(bar)
+            if len(self.bars) == 1:
+                self.ended = Event()
+                Thread(target=self._tell, args=(self.ended,), daemon=True).start()
+        try:
+            yield bar.advance
+        finally:
+            with self.lock:
+                self.bars.remove(bar)
+                if not self.bars:
+                    self.ended.set()
+                    self.write("")
+
+    def compiles(self, begins):
+        """Be told that a kernel begins to be compiled, or is done: that time is not the stages'."""
+        with self.lock:
+            if begins and self.bars:
+                self.bars.append(_Bar(COMPILING, None, "", 0))
+            elif not begins:
+                kernel = next((bar for bar in reversed(self.bars) if bar.what == COMPILING), None)
+                if kernel:
+                    self.bars.remove(kernel)
+                    for bar in self.bars:
+                        bar.lost += monotonic() - kernel.began
+
+    def text(self):
+        """What the line says: the stages that have begun, and of the innermost how far it has come."""
+        *around, innermost = self.bars
+        return "".join(bar.brief() for bar in around) + innermost.words()
+
+    def _tell(self, ended):
+        """Write the line again and again until the last stage has ended."""
+        pause = SILENCE
+        while not ended.wait(pause):
+            with self.lock:
+                if not ended.is_set():
+                    self.write(self.text())
+            pause = EVERY
+
+    def write(self, text):
+        """Replace the line by another, or by nothing."""
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
+            columns = 100
+        text = text[: columns - 1]
+        if text or self.written:
+            sys.stderr.write(f"\r{text:<{len(self.written)}}" + ("" if text else "\r"))
+            sys.stderr.flush()
+        self.written = text
+
+
+_line = _Line()
 
 
 @contextmanager
 def progress_bar(total, shown, unit, what, *, done=0):
     """Give a function that is told, by any thread, how many more units are done, of ``total`` (or None) with ``done`` before.
 
-    The bar opens with the first of them, so that the time left is not judged by what compiling and setting up took, and is not
-    drawn for work that ends within a second.
+    It is shown on standard error if ``shown``, and within work that is. Where no number says more, the line tells ``what`` is
+    being done and since when. The time left is judged from the first unit on, without what compiling took.
     """
-    if not shown:
+    if shown or _line.bars:
+        with _line.stage(_Bar(what, total, unit, done)) as advance:
+            yield advance
+    else:
         yield lambda count: None
-        return
-    from tqdm import tqdm  # not imported for work without a bar: it takes longer than much of it
 
-    lock, bars = Lock(), []
 
-    def advance(count):
-        with lock:
-            if bars:
-                bars[0].update(count)
-            elif count:
-                scaled = (total or 0) >= 100_000
-                bars.append(tqdm(total=total, initial=done + count, unit=unit, unit_scale=scaled, desc=what, delay=1))
+def say(text):
+    """Write a text to standard error, above what is told of the work."""
+    with _line.lock:
+        _line.write("")
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
-    try:
-        yield advance
-    finally:
-        for bar in bars:
-            bar.close()
+
+def each(things, shown, unit, what):
+    """Yield things from a list, with a `progress_bar` of how many are done."""
+    with progress_bar(len(things), shown, unit, what) as advance:
+        for one in things:
+            yield one
+            advance(1)
+
+
+def _clock(seconds):
+    """Seconds as 0:05, 12:05 or 1:12:05."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

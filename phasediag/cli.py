@@ -9,7 +9,7 @@ from . import __version__
 from ._commands.diagram import boundary, diagram
 from ._commands.model import inspect, minimize, train
 from ._commands.paper import paper, validate
-from ._commands.terminal import Stopped, say_while_compiling, write_plainly
+from ._commands.terminal import Stopped, write_plainly
 
 
 @click.group(
@@ -53,7 +53,6 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small: its threads would only wait for each other
     write_plainly()
-    say_while_compiling()
     try:
         sys.exit(commands.main(arguments or ["--help"], prog_name="phasediag", standalone_mode=False) or 0)
     except click.ClickException as error:

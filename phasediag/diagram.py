@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Seed, as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
-from ._array_files import npz_path, read_arrays
+from ._array_files import npz_path, read_arrays, replacing
 from ._display import Drawn
 from ._minimizing.search_state import SearchState
 from ._progress import progress_bar
@@ -124,12 +124,13 @@ class PhaseDiagram(Drawn):
         """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
         return list(self._computed_curves().triple_points)
 
-    def spinodals(self) -> list[Spinodal]:
+    def spinodals(self, *, progress: bool = False) -> list[Spinodal]:
         """Return the limits beyond which phases of first-order boundaries are no minima, a list of Spinodal; computed once.
 
         Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
         """
-        return list(self._computed_curves().spinodals)
+        with progress_bar(None, progress, "", "curves"):
+            return list(self._computed_curves().spinodals)
 
     @property
     def curves(self) -> Curves | None:
@@ -164,7 +165,7 @@ class PhaseDiagram(Drawn):
             raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")
         curves = self._computed_curves()
         self.spinodals()
-        with open(path, "w", encoding="utf-8", newline="") as stream:
+        with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as stream:
             if path.suffix == ".json":
                 json.dump(curves.facts(), stream, indent=1, ensure_ascii=False)
             else:
@@ -227,7 +228,8 @@ class PhaseDiagram(Drawn):
             arrays |= self.trained.arrays()
         if self.curves is not None:
             arrays |= self.curves.arrays()
-        np.savez_compressed(npz_path("path", path), **arrays)
+        with replacing(npz_path("path", path)) as partial:
+            np.savez_compressed(partial, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "PhaseDiagram":

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
 from ._arguments import Floats, Seed, as_seed, density_array
 from ._display import Drawn
+from ._progress import each
 from .loss import expected_loss
 from .model import ToyModel
 from .order_parameters import dimensions_per_feature, feature_dimensionality, feature_norm, interference
@@ -151,7 +151,7 @@ def sweep_density(
         "seed": as_seed(seed),
     }
     weights, bias, losses = [], [], []
-    for model in tqdm(models, disable=not progress, unit="density", desc="training"):
+    for model in each(models, progress, "model", "density"):
         start = model.feature_density / 2
         run = train(model, optimizer="adam", schedule="cosine", initial_bias=start, n_threads=n_threads, **options)
         losses.append(expected_loss(model, run.weights, run.bias, tolerance=LOSS_TOLERANCE))

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from ._arguments import Seed, stream, whole_number
 from ._display import Drawn
+from ._progress import progress_bar
 from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
@@ -191,23 +191,16 @@ def validate_trained(
     }
     exact = diagrams["global"]
     agreements = {}
-    with tqdm(total=5, disable=not progress, unit="stage", desc="sampling losses") as bar:
+    with progress_bar(None, progress, "", "sampling losses"):
         generator = stream(trained.trained.options["seed"], SAMPLES)
         tests = (
             closed_form_test(exact, n_samples, generator),
             lowest_test(exact, "minima over all weights and biases", n_samples, generator),
             lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
         )
-        _next(bar, "finding causes")
+    with progress_bar(None, progress, "", "finding causes"):
         attribution = attribute(trained, exact, n_threads=n_threads)
-        for theory, diagram in diagrams.items():
-            _next(bar, f"following {theory} boundaries")
+    for theory, diagram in diagrams.items():
+        with progress_bar(None, progress, "", f"comparing with the {theory} theory"):
             agreements[theory] = agreement(trained, diagram, curves=curves or theory == "frozen")
-        bar.update()
     return Validation(trained, tests, agreements, attribution)
-
-
-def _next(bar, stage):
-    """Show the next stage of the work."""
-    bar.update()
-    bar.set_description(stage)

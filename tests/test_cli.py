@@ -197,7 +197,7 @@ def test_curves_go_to_files(run, tmp_path):
     assert len(facts["spinodals"]) == 2 and len(facts["phase"]) == 4
     assert sum(len(c["importance"]) for kind in ("boundaries", "spinodals") for c in facts[kind]) == len(lines) - 1
     code, _, err = run("boundary", "--theory", "frozen", "--output", path)
-    assert code == 2 and "output must not be given for the frozen theory" in err
+    assert code == 2 and "output must be .txt or .json for the frozen theory" in err
 
 
 def test_relaxed_theory_has_boundaries(run):
@@ -215,7 +215,9 @@ def test_minima_are_printed_and_drawn(run, tmp_path):
     assert "1. extra in triangle" in out and "loss 0.0939793067898 (lowest found)" in out and "metastable" in out
     assert out.count("0.92146") >= 3 and out.count("0.24715") == 3
     code, out, _ = run(*point, "--json")
-    minima = json.loads(out)
+    facts = json.loads(out)
+    minima = facts["minima"]
+    assert facts["model"]["n_hidden"] == 2 and facts["settings"]["effort"] == "normal" and facts["phasediag"]
     assert code == 0 and minima[0]["phase"] == "extra in triangle" and minima[0]["is_global"] and minima[0]["converged"]
     assert [m["loss"] for m in minima] == sorted(m["loss"] for m in minima) and len(minima) > 1
     assert np.linalg.norm(minima[0]["weights"], axis=0) == pytest.approx(minima[0]["feature_norm"], rel=1e-12)
@@ -225,7 +227,7 @@ def test_minimize_takes_unequal_features(run):
     """Lists of importances and densities give the minima of that model."""
     code, out, _ = run("minimize", "--importance", "1,0.7", "--density", "0.2,0.4", "--json")
     expected = minima_of(ToyModel(1, [1.0, 0.7], [0.2, 0.4]))
-    assert code == 0 and [m["loss"] for m in json.loads(out)] == pytest.approx([m.loss for m in expected], rel=1e-12)
+    assert code == 0 and [m["loss"] for m in json.loads(out)["minima"]] == pytest.approx([m.loss for m in expected], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,8 @@ def test_unconverged_cells_are_an_exit_code(run, monkeypatch):
     result.converged[0, 1] = False
     monkeypatch.setattr("phasediag.diagram.phase_diagram", lambda *arguments, **options: result)
     code, out, err = run("diagram")
-    assert code == 1 and "extra in antipodal pair" in out and err == "phasediag: 1 of 4 cells have not converged\n"
+    assert code == 1 and "extra in antipodal pair" in out
+    assert err == "phasediag: 1 of 4 cells has not converged: importance 1, density 0.1\n"
 
 
 BAD = [
@@ -303,8 +306,8 @@ BAD = [
     (["diagram", "--activation", "gelu"], 'activation must be one of "relu", "linear", got \'gelu\''),
     (["diagram", "--look", "pretty"], 'look must be one of "phase", "norm-interference", got \'pretty\''),
     (["diagram", "--look", "pretty", "--output", "fig.png"], "look must be one of"),
-    (["diagram", "--output", "fig.bmp"], "output must end in .png, .svg, .pdf, .npz, got 'fig.bmp'"),
-    (["diagram", "--output", "fig"], "output must end in .png, .svg, .pdf, .npz, got 'fig'"),
+    (["diagram", "--output", "fig.bmp"], "output must end in .png, .svg, .pdf, .npz, .csv, .txt, .json, got 'fig.bmp'"),
+    (["diagram", "--output", "fig"], "output must end in .png, .svg, .pdf, .npz, .csv, .txt, .json, got 'fig'"),
     (["boundary", "--theory", "exakt"], 'theory must be one of "global", "relaxed", "frozen", got \'exakt\''),
     (["boundary", "--theory", "frozen", "--seed", "1"], 'seed is for theory "global" or "relaxed" or "trained"'),
     (["boundary", "--latex"], "theory must be \"frozen\" for LaTeX equations, got 'global'"),
@@ -323,7 +326,7 @@ BAD = [
     (["minimize", "--n-starts", "0"], "n_starts must be a whole number ≥ 1, got 0"),
     (["minimize", "--seed=-3"], "seed must be None, a whole number ≥ 0 or a numpy Generator, got -3"),
     (["minimize", "--activation", "gelu"], "activation must be one of"),
-    (["minimize", "--output", "fig.npz"], "output must end in .png, .svg, .pdf, got 'fig.npz'"),
+    (["minimize", "--output", "fig.npz"], "output must end in .png, .svg, .pdf, .csv, .txt, .json, got 'fig.npz'"),
     (["boundary", "--n-hidden", "5"], "n_hidden must be less than n_features (2), got 5"),
     (["boundary", "--activation", ""], "activation must be one of"),
     (["nonsense"], "No such command 'nonsense'"),

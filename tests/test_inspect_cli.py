@@ -55,7 +55,7 @@ def test_json_is_the_inspection(run, path):
     for name in ("by_active", "benefit", "interference", "bias_part"):
         assert facts["terms"][name] == getattr(found.terms, name).tolist()
     assert facts["phase"] == found.phase.name and facts["nearest"]["loss"] == found.nearest.loss
-    assert [m["loss"] for m in facts["minima"]] == [m.loss for m in found.minima] and facts["density"] == [0.2] * 3
+    assert [m["loss"] for m in facts["minima"]] == [m.loss for m in found.minima] and facts["model"]["density"] == [0.2] * 3
 
 
 def test_metastable_and_unfinished_weights_are_called_so(run, tmp_path):
@@ -126,7 +126,9 @@ def test_ensembles_are_a_table(run, tmp_path):
         assert [row["loss"] for row in other["models"]] == pytest.approx([row["loss"] for row in facts["models"]], rel=1e-12)
     code, out, _ = run("inspect", tmp_path / "f.npz", "--n-starts", 4)
     assert code == 0 and "    4  models; " in out and "density) 0.1 to 0.4 and then uniform" in out
-    assert json.loads(run("inspect", tmp_path / "f.npz", *options, "--index", 1)[1])["density"] == pytest.approx([0.2] * 3)
+    assert json.loads(run("inspect", tmp_path / "f.npz", *options, "--index", 1)[1])["model"]["density"] == pytest.approx(
+        [0.2] * 3
+    )
 
 
 def test_untied_files_have_no_verdict(run, tmp_path):
@@ -186,7 +188,7 @@ def test_pictures_are_written(run, path, tmp_path, ending):
         (["w.npz", "--density", "0.1", "--index", "1"], "index must not be given"),
         (["w.npz", "--density", "0.1", "--index", "x"], "'x' is neither a whole number nor a list"),
         (["w.npz", "--density", "0.1", "--tolerance", "1"], "tolerance must be in (0, 1), got 1.0"),
-        (["w.npz", "--density", "0.1", "--output", "w.txt"], "output must end in"),
+        (["w.npz", "--density", "0.1", "--output", "w.npz"], "output must end in"),
         (["w.npz", "--density", "0.1", "--bias", "b.txt"], "bias must be in a file that can be read, got 'b.txt' (No such file"),
         (["square.npz", "--density", "0.1"], "n_hidden must be less than n_features (3, the bias says), got 3"),
         (["wide.npz", "--density", "0.1"], "n_hidden must be less than n_features (2, the bias says), got 5"),

@@ -1,7 +1,6 @@
 """What the person at a terminal sees: choices in any case, plain words on old consoles, that kernels are being compiled."""
 
 import fcntl
-import io
 import os
 import pty
 import re
@@ -9,19 +8,16 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 
 import click
 import pytest
-from tqdm import tqdm
 
 from phasediag import model, phase_diagram, trained_models, training
 from phasediag._commands.diagram import boundary, diagram
 from phasediag._commands.model import train
 from phasediag._commands.options import Axis, Word
-from phasediag._commands.terminal import COMPILING, ERASE, CompilingNotice, say_while_compiling
 from phasediag._compiling import listeners
-from phasediag._progress import progress_bar
+from phasediag._progress import COMPILING, _line, each, progress_bar, say
 from phasediag._training import optimizers
 from phasediag.colours import LOOKS
 
@@ -89,81 +85,92 @@ def test_consoles_without_unicode(run, environment):
 
 
 class _Clock:
-    """A clock for `CompilingNotice` that stands still unless it is moved."""
+    """A clock for the line of a terminal, and no thread: the line is written when the test says so."""
 
     def __init__(self, monkeypatch):
-        self.now, self.timers = 100.0, []
-        monkeypatch.setattr("phasediag._commands.terminal.time.monotonic", lambda: self.now)
-        monkeypatch.setattr("phasediag._commands.terminal.threading.Timer", self.timer)
+        self.now = 100.0
+        monkeypatch.setattr("phasediag._progress.monotonic", lambda: self.now)
+        monkeypatch.setattr("phasediag._progress.Thread", lambda **_: self)
 
-    def timer(self, seconds, function):
-        """Keep a timer: when it would ring, and what for."""
-        clock = self
+    def start(self):
+        """Instead of a thread's."""
 
-        class Timer:
-            def start(self):
-                clock.timers.append((clock.now + seconds, function))
 
-            def cancel(self):
-                clock.timers.clear()
-
-        return Timer()
-
-    def pass_(self, seconds):
-        """Let time pass and due timers ring."""
-        self.now += seconds
-        due = [function for when, function in self.timers if when <= self.now]
-        self.timers = [timer for timer in self.timers if timer[0] > self.now]
-        for function in due:
-            function()
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    return _Clock(monkeypatch)
 
 
 @pytest.mark.quick("_commands")
-def test_compiling_is_said_after_a_second_of_it(monkeypatch):
-    """Not before; kernels add up; the words are erased with the kernel."""
-    clock, stream = _Clock(monkeypatch), io.StringIO()
-    notice = CompilingNotice(stream)
-    for took, written in ((0.6, ""), (0.3, ""), (0.5, f"{ERASE}{COMPILING}{ERASE}")):
-        notice(True)
-        clock.pass_(took)
-        clock.pass_(0)
-        notice(False)
-        assert stream.getvalue() == written
-        clock.pass_(7)
-    clock.pass_(100)
-    assert stream.getvalue().count(COMPILING) == 1
+def test_stages_say_how_far_they_have_come(clock):
+    """Share, count, time and, from the second unit on, what is left; at the end that it is not yet over."""
+    with progress_bar(100, True, "cell", "minima", done=20) as advance:
+        clock.now += 5
+        assert words() == "minima [####................] 20 %, 20 of 100 cells, 0:05"
+        advance(0)
+        advance(20)
+        clock.now += 10
+        advance(20)
+        assert words() == "minima [############........] 60 %, 60 of 100 cells, 0:15, about 0:20 left"
+        advance(40)
+        assert words() == "minima [####################] 100 %, 100 of 100 cells, 0:15, finishing"
+        with progress_bar(None, False, "curve", "boundaries") as followed:
+            clock.now += 3600
+            assert words() == "minima 100 of 100: boundaries 1:00:00"
+            followed(1)
+            assert words().endswith("boundaries 1 curve, 1:00:00")
+    assert list(each([3, 4], False, "model", "density")) == [3, 4]
 
 
 @pytest.mark.quick
-def test_bars_open_with_the_first_unit(capsys):
-    """What comes before the first unit counts for no unit: the time left is that of the work; short work has no bar."""
-    with progress_bar(100, True, "cell", "minima", done=20) as advance:
-        time.sleep(0.3)
-        advance(0)
-        assert not tqdm._instances
-        advance(30)
-        (bar,) = tqdm._instances
-        assert bar.n == bar.initial == 50 and bar.format_dict["elapsed"] < 0.3
-        advance(50)
-        assert bar.n == 100
+def test_time_of_compiling_is_told_and_not_counted(clock):
+    """While a kernel is compiled the line says so; the time left is that of the work."""
+    with progress_bar(4, True, "cell", "minima") as advance:
+        advance(1)
+        clock.now += 10
+        for begins in (True, False):
+            [listener(begins) for listener in listeners]
+            assert (COMPILING in words()) is begins
+            clock.now += 90 * begins
+        advance(1)
+        assert words() == "minima [##########..........] 50 %, 2 of 4 cells, 1:40, about 0:20 left"
+    [listener(True) for listener in listeners]
+    assert not _line.bars
+
+
+@pytest.mark.quick
+def test_a_line_is_written_over_and_erased(clock, capsys):
+    """A shorter line covers the longer one before it; what is said stands above it; at the end nothing is left."""
+    with progress_bar(None, True, "", "a long work"):
+        for text in ("a long work 0:01", "short", ""):
+            _line.write(text)
+        say("wrote a file")
+    assert capsys.readouterr() == ("", f"\ra long work 0:01\rshort{11 * ' '}\r     \rwrote a file\n")
     with progress_bar(100, False, "cell", "minima") as advance:
         advance(30)
-        assert not tqdm._instances
+        assert not _line.bars
     assert capsys.readouterr() == ("", "")
+
+
+def words():
+    """What the line would say."""
+    return _line.text()
 
 
 @pytest.mark.quick
 def test_nobody_is_told_without_a_terminal(run):
-    """In a pipe nothing listens to the compiler."""
-    say_while_compiling()
-    assert listeners == []
+    """In a pipe a command says nothing of its work."""
+    assert run("minimize")[2] == "" and not _line.bars
 
 
-def _on_a_terminal(arguments, environment):
+def _on_a_terminal(arguments, environment, *program):
     """What a command of its own process writes to a pseudo-terminal of 100 columns."""
     own, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    process = subprocess.Popen([sys.executable, "-m", "phasediag", *arguments], env=environment, stdout=other, stderr=other)
+    process = subprocess.Popen(
+        [sys.executable, *(program or ("-m", "phasediag")), *arguments], env=environment, stdout=other, stderr=other
+    )
     os.close(other)
     written = b""
     while True:
@@ -180,10 +187,23 @@ def _on_a_terminal(arguments, environment):
 
 
 def test_the_first_run_says_that_it_compiles(tmp_path, environment):
-    """On a terminal; no estimate is made of the time that it took; the next run has nothing to say."""
+    """On a terminal; no estimate is made of the time that it took; the next run has nothing to say of it."""
     environment = {**environment, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = ["train", "--n-steps", "20000", "--n-models", "3"]
     first, second = (_on_a_terminal(command, environment) for _ in range(2))
-    assert COMPILING in first and first.count(ERASE) == 2 * first.count(COMPILING)
-    assert not re.search(r"\d:\d\d:\d\d", first) and COMPILING not in second
+    assert COMPILING in first and not re.search(r"\d:\d\d:\d\d", first) and COMPILING not in second
     assert first.splitlines()[-3:] == second.splitlines()[-3:]
+
+
+EAGER = "import phasediag._progress as p, phasediag.cli as c; p.SILENCE = p.EVERY = 0.001; c.main()"
+"""A command that tells of what takes a millisecond."""
+
+
+def test_one_line_tells_of_cells_curves_and_spinodals(environment, tmp_path):
+    """Each stage in turn; the picture is there before the curves are followed; no line is longer than the terminal."""
+    window = ["--importance", "0.3:1:8", "--density", "0.3:1:8", "--output", str(tmp_path / "fig.png")]
+    seen = _on_a_terminal(["diagram", *window], environment, "-c", EAGER)
+    stages = "diagram: minima [", "(cells; curves are being followed)", "diagram: boundaries", "spinodals [", "fig.png\r\n"
+    assert sorted(map(seen.index, stages)) == list(map(seen.index, stages))
+    assert max(len(line) for line in re.split(r"[\r\n]+", seen) if line.startswith("diagram")) <= 99
+    assert seen.count("wrote") == 2 and "64 of 64 cells" in seen

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from phasediag import Validation, phase_diagram, trained_phase_diagram, validate, validate_trained
-from phasediag._commands.printing import as_json
+from phasediag._commands.answers import as_json
 from phasediag.attribution import AGREES
 from phasediag.figures import agreement_figure, draw_causes, draw_excess_loss, draw_z_scores, validation_figure
 

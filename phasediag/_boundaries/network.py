@@ -5,8 +5,8 @@ followed from wherever it is met first to the junctions at its ends; from there,
 """
 
 import numpy as np
-from tqdm import tqdm
 
+from .._progress import progress_bar
 from .contenders import Contenders
 from .curves import located
 from .equilibria import Solver
@@ -29,10 +29,10 @@ MOST_CURVES = 200
 
 def solved_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
-    with tqdm(disable=not progress, delay=1, unit="curve", desc="boundaries") as bar:
+    with progress_bar(None, progress, "curve", "boundaries") as followed:
         solver = Solver(diagram)
         solver.contenders = Contenders(solver, diagram)
-        network = _Network(solver, bar.update)
+        network = _Network(solver, followed)
         Meshes(network, diagram).search()
         network.close()
     corners = Corners()
@@ -77,7 +77,7 @@ class _Network:
             trace = Trace(u, curve, self.junctions)
             if not (trace.is_crossed or trace.extends):
                 continue
-            self.followed()
+            self.followed(1)
             for node in self._keep(trace):
                 waiting.extend(node.departures())
 

@@ -5,6 +5,7 @@ Sought across the boundary, followed by continuation from where they are met, an
 
 import numpy as np
 
+from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import correct, crossing, distance, passes
 from .curves import Coexistence
@@ -45,7 +46,7 @@ def spinodals(curves):
     solver = Solver(curves)
     limits = _Limits(np.log([b.importance[k], b.density[k]]) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
     found = []  # of each limit: itself, the phase, its trail, the boundaries
-    for index, boundary in enumerate(curves.boundaries):
+    for index, boundary in each(list(enumerate(curves.boundaries)), False, "boundary curve", "spinodals"):
         if boundary.order == "first":
             trail = _trail(solver, boundary)
             heading = trail[-1][0] - trail[0][0]

@@ -1,64 +1,79 @@
 """The commands "diagram" and "boundary"."""
 
-import sys
-from pathlib import Path
-
 import click
 
-from .options import TRAINED, Word, command, grid_options, json_option, names_for, option, output_option, trained_options
-from .terminal import PICTURES, goes_on_from, save_figure, wrote
+from .answers import Answer, command, drawn
+from .options import TRAINED, Word, grid_options, names_for, option, trained_options
+from .terminal import PICTURES, goes_on_from
 
 
-@command("""
+@command(
+    """
   phasediag diagram
   phasediag diagram --theory frozen --n-features 6 --n-hidden 3
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.pdf --look norm-interference
   phasediag diagram --n-features 5 --n-hidden 2 --importance 0.5:2:48 --density 0.05:1:48 --checkpoint 5to2.npz
   phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json
   phasediag diagram --theory trained --store 2to1.zarr --output trained.png
-  phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20""")
+  phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20""",
+    *PICTURES,
+    ".npz",
+    ".csv",
+)
 @grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
 @option("--look", "phase", type=Word("phase", "norm-interference"), help="Colours; the second: the paper's.")
 @click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the boundaries; without: cells alone, soon.")
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Where metastable phases end.")
-@output_option(
-    "Picture (.png, .svg, .pdf) or data (.npz) to write; more than once for several.", *PICTURES, ".npz", multiple=True
-)
-@json_option
-def diagram(look, curves, spinodals, output, as_json, **grid):
+def diagram(look, curves, spinodals, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output.
 
-    The options from --n-seeds to --scheduler are those of --theory trained.
+    Cells come first, also in the files; then the curves between them. The options from --n-seeds to --scheduler are those of
+    --theory trained.
     """
     from . import printing
 
+    def answer(*texts, part="", curves=curves):
+        """The diagram as far as it is known."""
+        return Answer(
+            text=lambda: "\n".join(text(result) for text in texts),
+            facts=lambda: printing.diagram_facts(result),
+            figure=drawn("diagram_figure", result, look=look, curves=curves, spinodals=spinodals),
+            rows=lambda: printing.cell_rows(result),
+            save=result.save,
+            part=part,
+            complaints=() if part else printing.unconverged(result),
+        )
+
     training = {name: grid.pop(name) for name in names_for(TRAINED)}
-    result = _trained(**grid, **training) if grid["theory"] == "trained" else computed(**grid, curves=curves)
-    if as_json and spinodals and result.curves is not None:
-        result.spinodals()
-    click.echo(printing.as_json(printing.diagram_facts(result)) if as_json else printing.diagram_text(result))
-    for path in sorted(output, key=lambda path: path.endswith(".npz")):  # data last: with the curves that a picture asks for
-        if Path(path).suffix == ".npz":
-            result.save(path)
-            wrote(path)
-        else:
-            from ..figures import diagram_figure
+    if grid["theory"] == "trained":
+        result = _trained(**grid, **training)
+        yield answer(printing.cells_text, curves=False)
+        return
+    with _goes_on(grid["checkpoint"]):
+        result, known = _computed(**grid), ()
+        if curves and grid["theory"] != "frozen":
+            yield answer(printing.cells_text, part="cells; curves are being followed", curves=False)
+            known = (printing.cells_text,)
+        if curves:
+            result.boundaries()
+            wanted = click.get_current_context().params
+            if spinodals and (wanted["as_json"] or wanted["output"]):
+                result.spinodals()
+    yield answer(*(text for text in (printing.cells_text, printing.ends_text)[: 1 + curves] if text not in known))
 
-            save_figure(diagram_figure(result, look=look, curves=curves, spinodals=spinodals), path)
-    return int(printing.print_unconverged(result))
 
-
-@command("""
+@command(
+    """
   phasediag boundary
   phasediag boundary --theory frozen --n-features 4 --n-hidden 2 --latex
   phasediag boundary --n-features 3 --n-hidden 2 --importance 0.5:2:30 --density 0.4:1:30
-  phasediag boundary --importance 0.3:3:25 --density 0.05:1:25 --output curves.csv""")
+  phasediag boundary --importance 0.3:3:25 --density 0.05:1:25 --output curves.csv""",
+    ".csv",
+)
 @grid_options("global", "relaxed", "frozen")
 @click.option("--latex", is_flag=True, help="Print the frozen theory's equations as LaTeX.")
-@output_option("Table (.csv) or data (.json) of the points of all curves to write.", ".csv", ".json")
-@json_option
-def boundary(theory, latex, output, as_json, **grid):
+def boundary(theory, latex, **grid):
     """Print boundaries, spinodals and triple points.
 
     Frozen theory: the exact equations, over all importances and densities. Relaxed and global: the curves within the given
@@ -67,40 +82,43 @@ def boundary(theory, latex, output, as_json, **grid):
     from . import printing
 
     if theory == "frozen":
-        if output is not None:
-            raise ValueError(f'output must not be given for the frozen theory, whose equations are printed, got "{output}"')
+        if any(path.endswith(".csv") for path in click.get_current_context().params["output"]):
+            raise ValueError("output must be .txt or .json for the frozen theory, whose boundaries are equations, got .csv")
         for name in ("importance", "density"):
             if grid[name] is not None:
                 raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
         from ..frozen_equations import frozen_boundaries
 
-        sizes = grid["n_features"], grid["n_hidden"]
-        found = frozen_boundaries(*sizes, activation=grid["activation"])
-        if as_json:
-            click.echo(printing.as_json(printing.equation_facts(*found, latex=latex)))
-        else:
-            click.echo(printing.equations_text(*sizes, grid["activation"], *found, latex=latex))
-        return 0
+        model = {name: grid[name] for name in ("n_features", "n_hidden", "activation")}
+        found = frozen_boundaries(model["n_features"], model["n_hidden"], activation=model["activation"])
+        yield Answer(
+            text=lambda: printing.equations_text(**model, found=found, latex=latex),
+            facts=lambda: {"model": model, "theory": theory, **printing.equation_facts(*found, latex=latex)},
+        )
+        return
     if latex:
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
-    result = computed(theory=theory, **grid)
-    result.spinodals()
-    click.echo(printing.as_json(printing.curve_facts(result)) if as_json else printing.curves_text(result))
-    if output:
-        result.save_curves(output)
-        wrote(output)
-    return int(printing.print_unconverged(result))
+    with _goes_on(grid["checkpoint"]):
+        result = _computed(theory=theory, **grid)
+        result.spinodals()
+    yield Answer(
+        text=lambda: printing.curves_text(result),
+        facts=lambda: printing.curve_facts(result),
+        rows=result.curves.rows,
+        complaints=printing.unconverged(result),
+    )
 
 
-def computed(*, n_features, n_hidden, checkpoint=None, curves=True, **grid):
-    """Compute a phase diagram and, with ``curves``, its boundaries, with a bar on a terminal; Ctrl-C says how to go on."""
+def _computed(*, n_features, n_hidden, **grid):
+    """Compute the cells of a phase diagram."""
     from ..diagram import phase_diagram
 
-    with goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search"):
-        result = phase_diagram(n_features, n_hidden, checkpoint=checkpoint, progress=sys.stderr.isatty(), **grid)
-        if curves:
-            result.boundaries(progress=sys.stderr.isatty())
-    return result
+    return phase_diagram(n_features, n_hidden, **grid)
+
+
+def _goes_on(checkpoint):
+    """Where Ctrl-C says how to go on with a search."""
+    return goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search")
 
 
 def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
@@ -112,4 +130,4 @@ def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
 
     with goes_on_from(store, "--store FOLDER a stopped training"):
         with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
-            return trained_phase_diagram(store=store, executor=executor, progress=sys.stderr.isatty(), **options)
+            return trained_phase_diagram(store=store, executor=executor, **options)

@@ -1,13 +1,12 @@
 """What "phasediag inspect" prints: an Inspection as tables a person can read, and as plain facts for JSON."""
 
-import click
 import numpy as np
 
 from ..inspection import SETTLED
 from ..minima import MOST_ENUMERATED
 from ..phases import classify_many
 from ..trained_models import MOST_LEFT
-from .printing import minimum_facts, print_json
+from .printing import minimum_facts, model_facts, text
 
 MOST_ROWS = 20
 NO_BIAS = "NO BIAS in the file: all were taken as 0, which may be another model than the one that was trained (see --bias)"
@@ -18,23 +17,15 @@ NUMBERS = ("tolerance", "loss", "loss_error", "gradient_norm", "excess", "conver
 def inspection_facts(result):
     """An inspection as plain lists and numbers; what is unknown is null."""
     model, terms = result.model, result.terms
-    facts = {name: getattr(model, name) for name in ("n_features", "n_hidden", "activation")}
-    facts |= {"importance": model.importance.tolist(), "density": model.feature_density.tolist()}
-    facts |= {"phase": result.phase.name, "extra": result.phase.extra}
+    facts = {"model": model_facts(model), "phase": result.phase.name, "extra": result.phase.extra}
     facts |= {name: getattr(result, name) for name in NUMBERS}
     facts |= {name: getattr(result, name).tolist() for name in ARRAYS}
     facts |= {"dead_outputs": result.dead_outputs, "plateau": result.plateau}
     facts["terms"] = {name: getattr(terms, name).tolist() for name in ("benefit", "interference", "bias_part")}
     facts["terms"]["by_active"] = None if terms.by_active is None else terms.by_active.tolist()
-    facts["nearest"] = _minimum(result.nearest)
-    facts["minima"] = None if result.minima is None else [_minimum(minimum) for minimum in result.minima]
+    facts["nearest"] = minimum_facts(result.nearest)
+    facts["minima"] = None if result.minima is None else [minimum_facts(minimum) for minimum in result.minima]
     return facts
-
-
-def _minimum(minimum):
-    """A minimum as plain lists and numbers, what is not known as None."""
-    facts = minimum_facts(minimum)
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in facts.items()}
 
 
 def law(models):
@@ -44,44 +35,46 @@ def law(models):
     return f"independent features, each active with probability (density) {density} and then uniform on [0, 1]"
 
 
-def print_doubt(found, tolerance, as_json):
-    """Print what is in a file of weights that may be another model's: the phases of its weights, and no verdict."""
-    phases = [str(phase) for phase in classify_many(found.weights.reshape(-1, *found.weights.shape[-2:]), tolerance=tolerance)]
-    if as_json:
-        print_json(
-            {"source": found.source, "layout": found.layout, "unused": list(found.unused), "doubt": found.doubt, "phases": phases}
-        )
-        return
-    click.echo(found.source)
+def phases_of(found, tolerance):
+    """The names of the phases of all weights in a file."""
+    return [str(phase) for phase in classify_many(found.weights.reshape(-1, *found.weights.shape[-2:]), tolerance=tolerance)]
+
+
+@text
+def doubt_text(found, phases):
+    """What is in a file of weights that may be another model's: the phases of its weights, and no verdict."""
+    yield found.source
     for name in dict.fromkeys(phases):
-        click.echo(f"phase     {name}" + (f"  ({phases.count(name)} models)" if len(phases) > 1 else ""))
-    click.echo(f"verdict   withheld: {found.doubt}; --tied reads it as one all the same")
+        yield f"phase     {name}" + (f"  ({phases.count(name)} models)" if len(phases) > 1 else "")
+    yield f"verdict   withheld: {found.doubt}; --tied reads it as one all the same"
 
 
-def print_ensemble(result, source, theirs, no_bias):
-    """Print an Ensemble: what was read, the table, and what it holds for."""
-    click.echo(source)
-    click.echo(f"{result.weights.shape[2]} → {result.weights.shape[1]} ({result.models[0].activation})\n")
-    click.echo(result.text())
-    click.echo(f"\nall of it for {law(result.models)}")
-    for line in [*theirs, *[NO_BIAS] * no_bias]:
-        click.echo(line)
+@text
+def ensemble_text(result, source, theirs, no_bias):
+    """An Ensemble: what was read, the table, and what it holds for."""
+    yield source
+    yield f"{result.weights.shape[2]} → {result.weights.shape[1]} ({result.models[0].activation})\n"
+    yield result.text()
+    yield f"\nall of it for {law(result.models)}"
+    yield from theirs
+    yield from [NO_BIAS] * no_bias
 
 
-def print_inspection(result, source, theirs=(), no_bias=False):
-    """Print an inspection: what was read, the verdict, the features, and the minima."""
+@text
+def inspection_text(result, source, theirs=(), no_bias=False):
+    """An inspection: what was read, the verdict, the features, and the minima."""
     model = result.model
     importance, density = (_short(x) for x in (model.importance, np.atleast_1d(model.density)))
-    click.echo(source)
-    click.echo(f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}")
-    click.echo(f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)")
+    yield source
+    yield f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}"
+    yield f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)"
     mean = f"divided by {model.n_features} features: {result.loss / model.n_features:.6g}"
-    click.echo(f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})")
-    click.echo(f"gradient  {result.gradient_norm:.1e}  (largest entry, of the loss divided by that of x' = 0; 0 at a minimum)")
+    yield f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})"
+    yield f"gradient  {result.gradient_norm:.1e}  (largest entry, of the loss divided by that of x' = 0; 0 at a minimum)"
     for k, line in enumerate([*verdict(result), f"for {law([model])}", *[NO_BIAS] * no_bias, *theirs]):
-        click.echo(f"{'verdict' if k == 0 else '':<10}{line}")
-    _print_features(result)
-    _print_minima(result)
+        yield f"{'verdict' if k == 0 else '':<10}{line}"
+    yield from _features(result)
+    yield from _minima(result)
 
 
 def verdict(result):
@@ -114,10 +107,10 @@ def verdict(result):
     return sentences
 
 
-def _print_features(result):
-    """Print each feature's numbers, and its shares of the loss."""
+def _features(result):
+    """Each feature's numbers, and its shares of the loss."""
     model, terms, weighted = result.model, result.terms, result.model.importance * result.feature_loss
-    _print_rows(
+    yield from _rows(
         model.n_features,
         ("norm", "interference", "dimensions", "bias", "own loss"),
         [result.feature_norm, result.interference, result.feature_dimensionality, result.bias, result.feature_loss],
@@ -128,37 +121,37 @@ def _print_features(result):
     if model.is_relu:
         parts["2+ active"] = weighted - terms.benefit - terms.interference - terms.bias_part
         meaning = "by output; only it active: benefit, only another: interference, none: bias, two or more"
-    click.echo(f"\nshares of the loss in per cent, {meaning}")
+    yield f"\nshares of the loss in per cent, {meaning}"
     shares = [100 * np.append(part, part.sum()) / result.loss for part in parts.values()]
-    _print_rows(model.n_features, parts, shares, ".2f")
-    click.echo(f"{'sum':<8}" + "".join(f"{share[-1]:14.2f}" for share in shares))
+    yield from _rows(model.n_features, parts, shares, ".2f")
+    yield f"{'sum':<8}" + "".join(f"{share[-1]:14.2f}" for share in shares)
 
 
-def _print_rows(n_features, heads, columns, form):
-    """Print a table with a row for each feature."""
-    click.echo(f"\n{'feature':<8}" + "".join(f"{head:>14}" for head in heads))
+def _rows(n_features, heads, columns, form):
+    """A table with a row for each feature."""
+    yield f"\n{'feature':<8}" + "".join(f"{head:>14}" for head in heads)
     for i in range(min(n_features, MOST_ROWS)):
         numbers = (format(round(column[i], 8) + 0.0, form) for column in columns)
-        click.echo(f"{_name(i, n_features):<8}" + "".join(f"{number:>14}" for number in numbers))
+        yield f"{_name(i, n_features):<8}" + "".join(f"{number:>14}" for number in numbers)
     if n_features > MOST_ROWS:
-        click.echo(f"… and {n_features - MOST_ROWS} more")
+        yield f"… and {n_features - MOST_ROWS} more"
 
 
-def _print_minima(result):
-    """Print the nearest minimum and the list of all minima, lowest first."""
+def _minima(result):
+    """The nearest minimum and the list of all minima, lowest first."""
     nearest = result.nearest
-    click.echo(f"\nnearest minimum  {nearest.phase.name}")
+    yield f"\nnearest minimum  {nearest.phase.name}"
     curvature = "unknown" if np.isnan(nearest.curvature) else f"{nearest.curvature:.4g}"
-    click.echo(f"   loss {nearest.loss:.12g}, at distance {result.distance:.3g}")
-    click.echo(f"   gradient {nearest.gradient_norm:.1e}, lowest curvature {curvature}")
+    yield f"   loss {nearest.loss:.12g}, at distance {result.distance:.3g}"
+    yield f"   gradient {nearest.gradient_norm:.1e}, lowest curvature {curvature}"
     if result.minima is None:
         return
     plural = "minimum" if len(result.minima) == 1 else "minima"
-    click.echo(f"\n{len(result.minima)} local {plural} found, lowest first")
+    yield f"\n{len(result.minima)} local {plural} found, lowest first"
     for k, minimum in enumerate(result.minima, start=1):
         higher = _percent(minimum.loss / result.minima[0].loss - 1)
         mark = "  <- nearest" if minimum is nearest else ""
-        click.echo(f"{k:3d}.  {minimum.loss:14.10g}  {'+' + higher:>10}  {minimum.phase.name}{mark}")
+        yield f"{k:3d}.  {minimum.loss:14.10g}  {'+' + higher:>10}  {minimum.phase.name}{mark}"
 
 
 def _name(i, n_features):

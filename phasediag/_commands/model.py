@@ -1,39 +1,37 @@
 """The commands on one model: "minimize", "train" and "inspect"."""
 
-import sys
-
 import click
 
+from .answers import Answer, command, drawn
 from .options import (
     INDEX,
     Word,
     activation_option,
-    command,
-    json_option,
     optimizer_options,
     option,
-    output_option,
     point_options,
     sizes_up_to,
     threads_option,
 )
 from .profiles import Profile
-from .terminal import save_figure, wrote
+from .terminal import PICTURES
 
 
-@command("""
+@command(
+    """
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
   phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
-  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json""")
+  phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json""",
+    *PICTURES,
+    ".csv",
+)
 @sizes_up_to("2 to 10")
 @point_options
 @activation_option
 @option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
 @option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
 @option("--seed", 0, help="Seed of the starts.")
-@output_option("Picture (.png, .svg, .pdf) of the columns of W of each minimum.")
-@json_option
-def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, output, as_json):
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
     from ..minima import minimize as minima_of
     from . import printing
@@ -41,21 +39,23 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, ef
     model = _model(n_features, n_hidden, importance, density, activation)
     minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
     facts = [printing.minimum_facts(minimum) for minimum in minima]
-    click.echo(printing.as_json(facts) if as_json else printing.minima_text(model, minima))
-    if not minima:
-        click.echo("phasediag: no start has converged", err=True)
-        return 1
-    if output:
-        from ..figures import minima_figure
-
-        save_figure(minima_figure(minima), output)
-    return 0
+    yield Answer(
+        text=lambda: printing.minima_text(model, minima),
+        facts=lambda: {"model": printing.model_facts(model), "minima": facts},
+        figure=drawn("minima_figure", minima) if minima else None,
+        rows=lambda: facts,
+        complaints=() if minima else ("no start has converged",),
+    )
 
 
-@command("""
+@command(
+    """
   phasediag train --n-features 3 --n-hidden 2 --density 0.1
   phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
-  phasediag train --gradient population --schedule cosine --json""")
+  phasediag train --gradient population --schedule cosine --json""",
+    ".npz",
+    ".csv",
+)
 @sizes_up_to("2 or more")
 @point_options
 @activation_option
@@ -69,10 +69,11 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, ef
 )
 @option("--seed", 0, help="Decides starting points and minibatches.")
 @threads_option
-@output_option("An .npz file for weights, biases and losses.", ".npz")
-@json_option
-def train(n_features, n_hidden, importance, density, activation, output, as_json, **options):
-    """Train models of one kind; print their exact losses and the phases they end in, lowest loss first."""
+def train(n_features, n_hidden, importance, density, activation, **options):
+    """Train models of one kind; print their exact losses and the phases they end in, lowest loss first.
+
+    An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation.
+    """
     from .._array_files import replace_arrays
     from ..phases import classify_many
     from ..trained_models import TRAINED_TOLERANCE
@@ -80,25 +81,31 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
     from . import printing
 
     model = _model(n_features, n_hidden, importance, density, activation)
-    run = trained(model, progress=sys.stderr.isatty(), **options)
+    run = trained(model, **options)
     arrays = {"weights": run.weights, "bias": run.bias, "loss": run.loss}
-    if output:  # before anything else can fail
-        replace_arrays(output, **arrays)
+    arrays |= {"importance": model.importance, "density": model.feature_density, "activation": activation}
+    yield Answer(save=lambda path: replace_arrays(path, **arrays))  # before anything else can fail
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
-    click.echo(printing.as_json(printing.run_facts(run, phases)) if as_json else printing.run_text(run, phases))
-    if output:
-        replace_arrays(output, **arrays, phase=[phase.name for phase in phases])
-        wrote(output)
-    return 0
+    facts = printing.run_facts(run, phases)
+    yield Answer(
+        text=lambda: printing.run_text(run, phases),
+        facts=lambda: facts,
+        rows=lambda: printing.by_model(facts),
+        save=lambda path: replace_arrays(path, **arrays, phase=[phase.name for phase in phases]),
+    )
 
 
-@command("""
+@command(
+    """
   phasediag inspect weights.npz --density 0.1 --importance 0.5
   phasediag inspect model.pt --density 0.05 --importance "0.9**i" --their-loss 0.0123
   phasediag inspect model.safetensors --density 0.05 --weights-name encoder.W --bias-name decoder.b
   phasediag inspect runs.npz --density "20**(-i/(n-1))"  (a table of all models; the density of each)
   phasediag inspect runs.npz --density 0.1 --layout "features hidden instances" --index 3 --json
-  phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png""")
+  phasediag inspect W.npy --bias b.npy --density 0.1 --output columns.png""",
+    *PICTURES,
+    ".csv",
+)
 @click.argument("file", type=click.Path())
 @click.option(
     "--density",
@@ -126,9 +133,7 @@ def train(n_features, n_hidden, importance, density, activation, output, as_json
 @option("--tolerance", 0.1, help="Norms and cosines below it count as zero.")
 @option("--n-starts", 32, help="Random starts of the search for the global minimum.")
 @option("--seed", 0, help="Seed of those starts.")
-@output_option("Picture (.png, .svg, .pdf) of the columns of W, here and at the minima.")
-@json_option
-def inspect(file, density, importance, activation, tolerance, n_starts, seed, output, as_json, their_loss, **reading):
+def inspect(file, density, importance, activation, tolerance, n_starts, seed, their_loss, **reading):
     """Say what the trained weights in FILE (.npz, .npy, .safetensors, PyTorch's) are.
 
     Prints their exact loss and its parts, their phase, the minimum that they are nearest to, whether they have converged to it,
@@ -141,50 +146,55 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, ou
     from ..weight_files import read_weights
     from . import inspection_printing as printed
     from .loss_conventions import loss_conventions, told
-    from .printing import print_json
 
     if their_loss is not None:
         real_number("their_loss", their_loss, "positive and finite", lambda x: x > 0)
     found = read_weights(file, **reading)
+    said = {"source": found.source, "layout": found.layout, "unused": list(found.unused)}
     if found.doubt is not None:
-        printed.print_doubt(found, tolerance, as_json)
-        return 1
+        phases = printed.phases_of(found, tolerance)
+        yield Answer(
+            text=lambda: printed.doubt_text(found, phases),
+            facts=lambda: said | {"doubt": found.doubt, "phases": phases},
+            status=1,
+        )
+        return
     many = found.weights.ndim > 2
-    if many and output:
+    if many and any(path.endswith(PICTURES) for path in click.get_current_context().params["output"]):
         raise ValueError(f"output must be of one model: index must choose one of {found.weights.shape[:-2]}")
     weights = found.weights.reshape(-1, *found.weights.shape[-2:])
     models = _models(found, len(weights), importance, density, activation)
-    bias, source = _biases(models, weights, found, reading["bias"])
-    options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed, "progress": sys.stderr.isatty()}
+    bias, said["source"] = _biases(models, weights, found, reading["bias"])
+    options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed}
     result = inspect_many(models, weights, bias, **options) if many else inspection_of(models[0], weights[0], bias[0], **options)
     conventions = loss_conventions(models, result.feature_loss.reshape(len(models), -1))
     theirs = [] if their_loss is None else told(conventions, their_loss)
-    if as_json:
-        facts = {"source": source, "layout": found.layout, "unused": list(found.unused), "law": printed.law(models)}
-        facts |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
-        print_json(facts | ({"models": result.facts()} if many else printed.inspection_facts(result)))
-    else:
-        no_bias = found.bias is None and reading["bias"] is None
-        (printed.print_ensemble if many else printed.print_inspection)(result, source, theirs, no_bias)
-    if output:
-        from ..figures import inspection_figure
-
-        save_figure(inspection_figure(result), output)
-    return 0
+    said |= {"law": printed.law(models)}
+    said |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
+    facts = {"models": result.facts()} if many else printed.inspection_facts(result)
+    rows = facts["models"] if many else [facts]
+    no_bias = found.bias is None and reading["bias"] is None
+    text = printed.ensemble_text if many else printed.inspection_text
+    yield Answer(
+        text=lambda: text(result, said["source"], theirs, no_bias),
+        facts=lambda: said | facts,
+        figure=drawn("inspection_figure", result),
+        rows=lambda: [{name: one for name, one in row.items() if not isinstance(one, dict) and name != "minima"} for row in rows],
+    )
 
 
 def _models(found, n_models, importance, density, activation):
     """The ToyModel of every model of a file, by the options or, where they are not given, by the file."""
     import numpy as np
 
-    from ..model import ToyModel, cell_controls
+    from ..model import ToyModel
 
     n_hidden, n_features = found.weights.shape[-2:]
     if importance is None:
         importances = np.ones((n_models, n_features)) if found.importance is None else found.importance
     else:
         importance = importance(n_features) if callable(importance) else importance
-        importance = cell_controls(n_features, importance[0], 1.0)[:n_features] if len(importance) == 1 else importance
+        importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
         if len(importance) != n_features:
             raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
         importances = np.broadcast_to(importance, (n_models, n_features))
@@ -227,10 +237,10 @@ def _biases(models, weights, found, wish):
 def _model(n_features, n_hidden, importance, density, activation):
     """The model of options that take one number or a list; one importance is the extra feature's."""
     from .._arguments import sizes
-    from ..model import ToyModel, cell_controls
+    from ..model import ToyModel
 
     n_features, n_hidden = sizes(n_features, n_hidden)
-    importance = cell_controls(n_features, importance[0], 1.0)[:n_features] if len(importance) == 1 else importance
+    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
     if len(importance) != n_features:
         raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
     return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)

@@ -2,7 +2,7 @@
 
 import click
 
-from .terminal import PICTURES, check_file
+from .terminal import check_file
 
 
 class Word(click.Choice):
@@ -101,11 +101,6 @@ def _several(*options):
     return decorate
 
 
-def command(examples):
-    """A command whose help ends with examples, a line for each."""
-    return click.command(epilog=f"\b\nExamples{examples}")
-
-
 def option(name, default=None, theories=None, **settings):
     """An option that shows its default; of some theories alone, if they are named."""
     settings |= {} if theories is None else {"cls": TheoryOption, "theories": theories}
@@ -120,12 +115,6 @@ def names_for(theories):
 
 SEARCHED, TRAINED = ("global", "relaxed"), ("trained",)
 activation_option = option("--activation", "relu", type=Word("relu", "linear"), help="What outputs pass through.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-
-
-def output_option(words, *endings, multiple=False):
-    """Where to write a result, described in words: a file with one of these endings, or a picture; or several files."""
-    return option("--output", type=OutputFile(*(endings or PICTURES)), multiple=multiple, help=words)
 
 
 def sizes_up_to(domain):

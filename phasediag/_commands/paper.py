@@ -1,24 +1,14 @@
 """The commands that set theory and training side by side: "paper" and "validate"."""
 
-import sys
 import time
 from pathlib import Path
 
 import click
 
-from .options import (
-    activation_option,
-    axis_options,
-    command,
-    json_option,
-    optimizer_options,
-    option,
-    output_option,
-    size_options,
-    store_option,
-    threads_option,
-)
-from .terminal import PICTURES, check_file, goes_on_from, save_figure, say_on_terminal, wrote
+from .._array_files import replacing
+from .answers import Answer, command, drawn, save_figure, wrote
+from .options import activation_option, axis_options, optimizer_options, option, size_options, store_option, threads_option
+from .terminal import PICTURES, check_file, goes_on_from
 
 FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
 
@@ -56,11 +46,15 @@ def paper(output, quick, keep_models, seed, n_threads):
     import numpy as np
 
     from ..diagram import phase_diagram
-    from ..figures import agreement_figure, comparison_figure, paper_figure
     from . import printing
 
+    def draw(name, figure, *given, **options):
+        """Write one of the figures."""
+        save_figure(drawn(figure, *given, **options), folder / name, 100)
+        wrote(folder / name)
+
     frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
-    save_figure(paper_figure(frozen), folder / "frozen.png", 100)
+    draw("frozen.png", "paper_figure", frozen)
     setting = dict(QUICK if quick else FULL)
     count = setting.pop("count")
     validations = [
@@ -77,33 +71,34 @@ def paper(output, quick, keep_models, seed, n_threads):
         )
         for diagram in frozen
     ]
-    for validation in validations:
-        for agreement in validation.agreements.values():
-            if agreement.curves and agreement.theory.theory != "relaxed":
-                click.echo(printing.diagram_text(agreement.theory) + "\n")
-    save_figure(agreement_figure(validations), folder / "paper.png", 100)
-    save_figure(agreement_figure(validations, look="norm-interference"), folder / "paper-colours.png", 100)
+    theories = [
+        one.theory for validation in validations for one in validation.agreements.values() if one.theory.theory != "relaxed"
+    ]
+    phases = [printing.diagram_text(theory) for theory in theories]
+    yield Answer(text=lambda: "\n\n".join(phases) + "\n")
+    draw("paper.png", "agreement_figure", validations)
+    draw("paper-colours.png", "agreement_figure", validations, look="norm-interference")
     if not quick:
-        say_on_terminal("looking for spinodals …")
-        exact = [validation.agreements["global"].theory for validation in validations]
-        save_figure(comparison_figure(list(zip(frozen, exact, strict=True))), folder / "exact.png", 100)
-    (folder / "report.txt").write_text("\n\n\n".join(v.text() for v in validations) + "\n", encoding="utf-8")
+        exact = [theory for theory in theories if theory.theory == "global"]
+        draw("exact.png", "comparison_figure", list(zip(frozen, exact, strict=True)))
+    with replacing(folder / "report.txt") as report:
+        report.write_text("\n\n\n".join([*(v.text() for v in validations), *phases]) + "\n", encoding="utf-8")
     wrote(folder / "report.txt")
-    for validation in validations:
-        shares = {theory: 100 * one.share_away for theory, one in validation.agreements.items()}
-        click.echo(
-            f"{validation.trained.n_features} → {validation.trained.n_hidden}: of the cells away from boundaries trained models "
-            f"agree with the frozen theory in {shares['frozen']:.2f} %, with the exact one in {shares['global']:.2f} %"
-        )
-    click.echo(f"total time {time.perf_counter() - started:.0f} s")
-    return _status(validations)
+    yield Answer(
+        text=lambda: "\n".join([*map(_agreement, validations), f"total time {time.perf_counter() - started:.0f} s"]),
+        facts=lambda: {"validations": [validation.facts() for validation in validations]},
+        complaints=_unexplained(*validations),
+    )
 
 
-@command("""
+@command(
+    """
   phasediag validate
   phasediag validate --n-features 3 --n-hidden 2 --output report.png
   phasediag validate --importance 0.1:10:100 --density 0.01:1:100 --store 2to1.zarr --output report.txt
-  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json""")
+  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json""",
+    *PICTURES,
+)
 @size_options
 @activation_option
 @axis_options("0.1:10:32", "0.01:1:32")
@@ -114,42 +109,40 @@ def paper(output, quick, keep_models, seed, n_threads):
 @option("--n-samples", 20_000, help="Samples that check each exact loss.")
 @option("--seed", 0, help="Seed of training and samples.")
 @threads_option
-@output_option("The report as a picture (.png, .svg, .pdf), text (.txt) or data (.json).", *PICTURES, ".txt", ".json")
-@json_option
-def validate(output, as_json, **options):
+def validate(**options):
     """Hold trained models and samples against the theories; name the cause of every difference.
 
     Trains models over a grid by the paper's protocol, compares exact losses with sampled ones, trained phases with the frozen,
     the relaxed and the global theory, and finds out why models differ: they are in a metastable minimum, have not
     converged, or differ within noise. Exit status 1 when samples contradict exact losses or a difference has no cause.
     """
-    from .printing import as_json as written
-
     validation = _validated(**options)
-    click.echo(written(validation.facts()) if as_json else validation.text())
-    if output and output.endswith((".txt", ".json")):
-        text = validation.text() if output.endswith(".txt") else written(validation.facts())
-        Path(output).write_text(text + "\n", encoding="utf-8")
-        wrote(output)
-    elif output:
-        from ..figures import validation_figure
-
-        save_figure(validation_figure(validation), output, 110)
-    return _status([validation])
+    yield Answer(
+        text=validation.text,
+        facts=validation.facts,
+        figure=drawn("validation_figure", validation),
+        complaints=_unexplained(validation),
+    )
 
 
 def _validated(*, store=None, **options):
-    """Train and compare, with progress on a terminal; Ctrl-C says how to go on."""
+    """Train and compare; Ctrl-C says how to go on."""
     from ..validation import validate as validation_of
 
     with goes_on_from(store):
-        return validation_of(store=store, progress=sys.stderr.isatty(), **options)
+        return validation_of(store=store, **options)
 
 
-def _status(validations):
-    """The exit status, with a line on standard error for what makes it 1."""
-    for validation in validations:
-        if not validation.consistent:
-            model = f"{validation.trained.n_features} → {validation.trained.n_hidden}"
-            click.echo(f"phasediag: {model}: something is unexplained, see the report", err=True)
-    return int(not all(validation.consistent for validation in validations))
+def _agreement(validation):
+    """In how many cells trained models agree with the theories, in words."""
+    shares = {theory: 100 * one.share_away for theory, one in validation.agreements.items()}
+    return (
+        f"{validation.trained.n_features} → {validation.trained.n_hidden}: of the cells away from boundaries trained models "
+        f"agree with the frozen theory in {shares['frozen']:.2f} %, with the exact one in {shares['global']:.2f} %"
+    )
+
+
+def _unexplained(*validations):
+    """Complaints of validations, a tuple of str."""
+    models = (f"{v.trained.n_features} → {v.trained.n_hidden}" for v in validations if not v.consistent)
+    return tuple(f"{model}: something is unexplained, see the report" for model in models)

@@ -1,29 +1,8 @@
 """What the command line prints: results as tables a person can read, and as plain facts for JSON."""
 
-import json
 from functools import wraps
 
-import click
 import numpy as np
-
-
-def print_json(facts):
-    """Print facts as JSON on standard output."""
-    click.echo(as_json(facts))
-
-
-def as_json(facts):
-    """Facts as JSON text; NaN and infinities, which JSON lacks, as null."""
-    return json.dumps(_finite(facts), indent=1, ensure_ascii=False)
-
-
-def _finite(facts):
-    """Facts with None for NaN and infinities."""
-    if isinstance(facts, dict):
-        return {key: _finite(value) for key, value in facts.items()}
-    if isinstance(facts, list | tuple):
-        return [_finite(value) for value in facts]
-    return None if isinstance(facts, float) and not np.isfinite(facts) else facts
 
 
 def text(lines):
@@ -52,9 +31,18 @@ def curve_facts(result):
     return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 
 
+def cell_rows(result):
+    """The cells of a diagram, a list of dict."""
+    names = ("phase", "extra", "loss", "feature_norm", "interference", "converged")
+    columns = {name: getattr(result, name).ravel().tolist() for name in names}
+    density, importance = (x.ravel().tolist() for x in np.meshgrid(result.density, result.importance, indexing="ij"))
+    columns = {"importance": importance, "density": density} | columns
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 @text
-def diagram_text(result):
-    """Which phases cover the diagram, and where they meet or what made its models."""
+def cells_text(result):
+    """Which phases cover the diagram, and what made its models."""
     yield _head(result)
     names, counts = np.unique(result.phase.astype(str), return_counts=True)
     width = max(map(len, names))
@@ -65,22 +53,46 @@ def diagram_text(result):
         others = f"{100 * models.metastable_fraction.mean():.1f} % ended in another phase than the best of their cell"
         yield f"  {models.loss.size} models, {models.loss.shape[-1]} a cell; {others}"
         yield f"  phases are those of the lowest exact loss; at most {100 * models.excess.max():.2g} % above its basin's bottom"
-        return
-    if result.curves is None:
-        return
+
+
+@text
+def ends_text(result):
+    """Where the boundaries of a diagram begin and end, and where they meet."""
     for b in result.boundaries():
         ends = f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) to"
         yield f"  {_kind(b)}: {_pair(b)}, {ends} ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
     for t in result.triple_points():
         yield f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}"
+    if not result.boundaries():
+        yield "  no boundary: one minimum is the lowest everywhere"
+
+
+@text
+def diagram_text(result):
+    """Both of what is known of cells and of curves."""
+    yield cells_text(result)
+    if result.curves is not None:
+        yield ends_text(result)
+
+
+def model_facts(model):
+    """What a model is, as plain lists and numbers."""
+    facts = {name: getattr(model, name) for name in ("n_features", "n_hidden", "activation")}
+    return facts | {"importance": model.importance.tolist(), "density": model.feature_density.tolist()}
 
 
 def run_facts(run, phases):
     """Trained models as plain lists and numbers, lowest loss first."""
     order = np.argsort(run.loss, kind="stable")
-    facts = {"phase": [phases[k].name for k in order]}
+    facts = {"model": model_facts(run.model), "phase": [phases[k].name for k in order]}
     facts |= {name: getattr(run, name)[order].tolist() for name in ("loss", "gradient_norm", "weights", "bias")}
     return facts | {"recorded_steps": run.recorded_steps.tolist(), "loss_curve": run.loss_curve[:, order].tolist()}
+
+
+def by_model(facts):
+    """The facts of trained models, a dict for each."""
+    names = ("phase", "loss", "gradient_norm", "weights", "bias")
+    return [dict(zip(names, row, strict=True)) for row in zip(*(facts[name] for name in names), strict=True)]
 
 
 def _model_words(model):
@@ -145,8 +157,9 @@ def equation_facts(boundaries, triples, *, latex):
 
 
 @text
-def equations_text(n_features, n_hidden, activation, boundaries, triples, *, latex):
+def equations_text(n_features, n_hidden, activation, *, found, latex):
     """The frozen theory's exact boundaries and triple points."""
+    boundaries, triples = found
     yield f"{n_features} → {n_hidden}, frozen theory ({activation})"
     for b in boundaries:
         yield f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {_written(b.equation, latex)}"
@@ -196,17 +209,21 @@ def minima_text(model, minima):
             yield f"   {name:<8}{row}{minimum.feature_loss[i]:12.4e}"
 
 
-def print_unconverged(result):
-    """Say on standard error how many cells have not converged; return whether there are any."""
-    failed = int(np.count_nonzero(~result.converged))
-    if failed:
-        click.echo(f"phasediag: {failed} of {result.converged.size} cells have not converged", err=True)
-    return failed > 0
+def unconverged(result, most=3):
+    """Complaints of a diagram: which cells have not converged, a tuple of str."""
+    cells = np.argwhere(~result.converged)
+    if not len(cells):
+        return ()
+    places = [f"importance {result.importance[k]:.4g}, density {result.density[i]:.4g}" for i, k in cells[:most]]
+    more = f"; and {len(cells) - most} more" if len(cells) > most else ""
+    have = "has" if len(cells) == 1 else "have"
+    return (f"{len(cells)} of {result.converged.size} cells {have} not converged: {'; '.join(places)}{more}",)
 
 
 def _head_facts(result):
     """What a diagram is of, as plain facts."""
-    return {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation", "theory")}
+    model = {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation")}
+    return {"model": model, "theory": result.theory}
 
 
 def _head(result):
