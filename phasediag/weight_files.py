@@ -13,6 +13,7 @@ from ._reading.layouts import find_layout, parse_layout
 
 BIASES = ("zero", "optimal")
 ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
+MOST_LISTED = 20
 SAME_WEIGHTS = 1e-5
 """Two arrays are one transposed when no entry differs by more than this part of the largest."""
 
@@ -109,7 +110,7 @@ def read_weights(
     tied = as_flag("tied", tied)
     held = contents("weights", path)
     arrays, remarks = held.arrays, held.remarks
-    kinds = {name: roles.role(name, array) for name, array in arrays.items()}
+    kinds = roles.roles(arrays)
     weights_name, bias_name = _names(arrays, kinds, weights_name, bias_name, bias, path)
     weights, scale = roles.real("weights", weights_name, arrays, path)
     said = [f"{path}: weights" + (f' "{weights_name}"' if weights_name else "") + f" {weights.shape}"]
@@ -137,7 +138,7 @@ def read_weights(
     notes = [why] if why else []
     notes += [f'"{name}" is the transpose of the weights: tied' for name in same]
     unused = tuple(name for name in unused if name not in same)
-    parameters = [name for name in unused if kinds[name] != "training"]
+    parameters = [name for name in unused if kinds[name] != "training" and np.ndim(arrays[name])]
     if parameters:
         notes.append("not read: " + ", ".join(parameters))
     notes += [f'{what} "{controls[what][1]}"' for what in placed]
@@ -183,15 +184,15 @@ def _names(arrays, kinds, weights_name, bias_name, bias, path):
                 raise ValueError(
                     f"{what}_name must not be given for {str(path)!r}, which holds one array without a name, got {name!r}"
                 )
-            raise ValueError(
-                f"{what}_name must be one of the arrays of {str(path)!r} ({', '.join(arrays) or 'none'}), got {name!r}"
-            )
+            raise ValueError(f"{what}_name must be one of the arrays of {str(path)!r} ({_listed(arrays)}), got {name!r}")
     if weights_name is None:
         there = [name for name, kind in kinds.items() if kind == "weights" and name != bias_name]
         weights_name = first_layer = roles.first_layer(there) if there else None
         if list(arrays) == [""]:
             weights_name = first_layer = ""
         if first_layer is None:
+            for name in list(arrays)[:1]:
+                _sound("weights", name, arrays, path)
             missing.append(("weights_name", f"may be {', '.join(there)}" if there else ""))
     if bias_name is None and bias is None:
         there = [name for name, kind in kinds.items() if kind == "bias" and name != weights_name]
@@ -206,10 +207,16 @@ def _names(arrays, kinds, weights_name, bias_name, bias, path):
         bias_name = there[0] if len(there) == 1 else None
     if missing:
         names = " and ".join(f"{name} ({why})" if why else name for name, why in missing)
-        raise ValueError(f"{names} must be given: the arrays of {str(path)!r} are {', '.join(arrays) or 'none'}")
+        raise ValueError(f"{names} must be given: the arrays of {str(path)!r} are {_listed(arrays)}")
     for what, name in (("weights", weights_name), ("bias", bias_name)):
         chosen.append(name if name is None else _sound(what, name, arrays, path))
     return tuple(chosen)
+
+
+def _listed(arrays):
+    """The names of arrays, those that may be weights or biases first; of very many the first."""
+    names = sorted(arrays, key=lambda name: np.ndim(arrays[name]) == 0)
+    return ", ".join([*names[:MOST_LISTED], *["…"] * (len(names) > MOST_LISTED)]) or "none"
 
 
 def _output_biases(arrays, names, n_features):
@@ -258,7 +265,7 @@ def _other_weights(read, weights, arrays, kinds, unused):
         shaped = array.ndim >= 2 and sorted(array.shape) == sorted(weights.shape)
         if shaped and array.dtype.kind in "fiu" and any(_equal(own, turned) for turned in _turned(array, read)):
             same.append(name)
-        elif shaped or kinds[name] in ("weights", "bias", "scale"):
+        elif shaped or kinds[name] in ("weights", "scale") or (kinds[name] == "bias" and np.any(array)):
             others.append(name)
     if not others:
         return same, None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,13 @@ def npz(**arrays):
     return raw(content.getvalue())
 
 
+def positional(*arrays):
+    """A writer of a .npz file of arrays without names."""
+    content = BytesIO()
+    np.savez(content, *arrays)
+    return raw(content.getvalue())
+
+
 def raw(content):
     """A writer of these bytes."""
     return lambda path: path.write_bytes(content)
@@ -47,7 +55,11 @@ def raw(content):
 def safetensors_bytes(metadata=None, **tensors):
     """The format by its specification: length of the header, header, data; a value is (type, shape, bytes)."""
     header, data = {"__metadata__": metadata} if metadata else {}, b""
-    for name, (kind, shape, values) in tensors.items():
+    for name, value in tensors.items():
+        if value is None:
+            header[name] = None
+            continue
+        kind, shape, values = value
         header[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
         data += values
     text = json.dumps(header).encode()
@@ -58,7 +70,7 @@ def by_safetensors(**tensors):
     """A writer of what the package safetensors itself makes of these arrays."""
     from safetensors.numpy import save
 
-    return raw(save({name: value.astype(np.float32, order="K") for name, value in tensors.items()}))
+    return raw(save({name: value.astype(np.float32, order="K", copy=False) for name, value in tensors.items()}))
 
 
 def bfloat16(array):
@@ -100,6 +112,37 @@ def plain(array):
     return npy("<f4", np.asarray(array, "<f4").tobytes(), np.shape(array))
 
 
+def by_zarr(path):
+    """A folder that zarr writes."""
+    import zarr
+
+    zarr.save(path, W=PENTAGON, b=ITS_BIAS)
+
+
+def by_scipy(write):
+    """A writer by a function of scipy.io that takes a path and arrays."""
+    return lambda path: write(path, {"W": PENTAGON, "b": ITS_BIAS[None]})
+
+
+def netcdf(path, arrays):
+    """The classic format, by scipy."""
+    with scipy.io.netcdf_file(path, "w") as file:
+        for name, array in arrays.items():
+            axes = [f"{name}{k}" for k in range(array.ndim)]
+            [file.createDimension(axis, size) for axis, size in zip(axes, array.shape, strict=True)]
+            file.createVariable(name, "d", axes)[:] = array
+
+
+def folder(*names):
+    """A writer of a folder with empty files of these names."""
+
+    def write(path):
+        path.mkdir()
+        [(path / name).touch() for name in names]
+
+    return write
+
+
 READ_RIGHT = {  # name: (writer, options, weights, bias, words in the source)
     "npz": (npz(W=PENTAGON, b=ITS_BIAS), {}, PENTAGON, ITS_BIAS, '"W" (2, 5)'),
     "npz transposed": (npz(weights=PENTAGON.T, bias=ITS_BIAS), {}, PENTAGON, ITS_BIAS, 'axes are "features hidden"'),
@@ -112,9 +155,15 @@ READ_RIGHT = {  # name: (writer, options, weights, bias, words in the source)
         {},
         EIGHT,
         EIGHT_BIAS,
-        '"features hidden instances", as others reconstruct less',
+        '"features hidden instances", which fits a trained model best',
     ),
-    "instances first, same shapes": (npz(W=EIGHT, b=EIGHT_BIAS), {}, EIGHT, EIGHT_BIAS, '"instances hidden features", as others'),
+    "instances first, same shapes": (
+        npz(W=EIGHT, b=EIGHT_BIAS),
+        {},
+        EIGHT,
+        EIGHT_BIAS,
+        '"instances hidden features", which fits',
+    ),
     "layout given": (
         npz(W=np.arange(80.0).reshape(5, 2, 8), b=np.zeros((5, 8))),
         dict(layout="features hidden instances"),
@@ -163,11 +212,42 @@ READ_RIGHT = {  # name: (writer, options, weights, bias, words in the source)
         BIAS,
         '"0" (2, 3), bias "1"',
     ),
+    "equinox, its settings in a line of JSON": (
+        raw(b'{"activation": "relu", "d": [5, 2]}\n' + plain(PENTAGON) + plain(ITS_BIAS)),
+        {},
+        np.float32(PENTAGON),
+        np.float32(ITS_BIAS),
+        "activation relu, the file says",
+    ),
+    "equinox, settings of many lines' length": (
+        raw(json.dumps({f"key{k}": k for k in range(3000)}).encode() + b"\n" + plain(WEIGHTS) + plain(BIAS)),
+        {},
+        WEIGHTS,
+        BIAS,
+        "",
+    ),
+    "equinox, many models": (raw(plain(TEN) + plain(TEN_BIAS)), {}, np.float32(TEN), np.float32(TEN_BIAS), 'bias "1" (10, 5)'),
+    "arrays that savez was given without names": (positional(PENTAGON, ITS_BIAS), {}, PENTAGON, ITS_BIAS, 'bias "arr_1"'),
+    "hidden biases of 0": (npz(W1=PENTAGON, b1=np.zeros(2), b_dec=ITS_BIAS), {}, PENTAGON, ITS_BIAS, 'bias "b_dec"'),
     "npy of bfloat16": (raw(npy("<V2", bfloat16(WEIGHTS), (2, 3))), {}, WEIGHTS, None, ""),
     "npy of bfloat16, Fortran": (raw(npy("<V2", bfloat16(WEIGHTS.T), (2, 3), True)), {}, WEIGHTS, None, ""),
     "npy of float8_e5m2": (raw(npy("<f1", float8(WEIGHTS, 5), (2, 3))), {}, WEIGHTS, None, ""),
     "npz of bfloat16": (in_zip(**{"W.npy": npy("<V2", bfloat16(WEIGHTS), (2, 3)), "b.npy": plain(BIAS)}), {}, WEIGHTS, BIAS, ""),
     "safetensors": (by_safetensors(W=PENTAGON, b=ITS_BIAS), {}, np.float32(PENTAGON), np.float32(ITS_BIAS), ""),
+    "MLX, whose metadata are null": (
+        raw(safetensors_bytes(__metadata__=None, W=("F64", [2, 3], WEIGHTS.tobytes()), b=("F64", [3], BIAS.tobytes()))),
+        {},
+        WEIGHTS,
+        BIAS,
+        "",
+    ),
+    "safetensors, every second column": (
+        by_safetensors(W=np.repeat(3 * PENTAGON, 2, axis=1).astype("f4")[:, ::2], b=ITS_BIAS),
+        {},
+        np.repeat(3 * PENTAGON, 2, axis=1).astype("f4").ravel()[:10].reshape(2, 5),
+        np.float32(ITS_BIAS),
+        "no density makes it better than a constant: safetensors 0.8.0 scrambles what is not contiguous",
+    ),
     "safetensors named .pt": (by_safetensors(W=PENTAGON, b=ITS_BIAS), {}, np.float32(PENTAGON), np.float32(ITS_BIAS), ""),
     "safetensors, transposed by a copy": (
         by_safetensors(W=PENTAGON.T.copy(), b=ITS_BIAS),
@@ -289,7 +369,27 @@ REFUSED = {  # name: (writer, options, words)
     "another zip": (in_zip(**{"readme.txt": "x"}), {}, "a zip file without arrays"),
     "complex": (npz(W=WEIGHTS + 0j, b=BIAS), {}, "weights must be an array of real numbers, got one of type complex128"),
     "text as bias": (npz(W=WEIGHTS, b=np.array(["x"] * 3)), {}, "bias must be an array of real numbers, got one of type <U1"),
-    "objects": (npz(W=WEIGHTS.astype(object), b=BIAS), {}, "weights must be in a file that can be read"),
+    "objects": (npz(W=WEIGHTS.astype(object), b=BIAS), {}, "Python objects are in a pickle, which is never read: save arrays by"),
+    "a dict of arrays": (positional({"W": WEIGHTS}), {}, "Python objects are in a pickle, which is never read: save arrays by"),
+    "no model": (npz(W=np.ones((0, 5)), b=BIAS), {}, "weights must have at least one number, got an array of shape (0, 5)"),
+    "an array in a file of very many": (
+        npz(**{f"a{k}": 1.0 for k in range(40)}, X=WEIGHTS),
+        {},
+        "are X, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, …",
+    ),
+    "MATLAB 7.3": (raw(b"MATLAB 7.3 MAT-file" + bytes(600)), {}, "an HDF5 file; which these two lines convert"),
+    "ONNX without its ending": (raw(b"\x08\x0a\x3a\x75\x0a\x11"), {}, "an ONNX model; which these two lines convert:"),
+    "tar": (raw(b"w.npy" + bytes(252) + b"ustar" + bytes(300)), {}, "a tar archive: unpack it first"),
+    "a zip file of nothing": (npz(), {}, "a zip file without arrays"),
+    "Zarr in a zip": (
+        in_zip(**{"zarr.json": "{}", "W__zarr.json": "{}"}),
+        {},
+        "a Zarr group in a zip file; which these two lines",
+    ),
+    "Zarr's array": (folder(".zarray", "0.0"), {}, "a Zarr array; which these two lines convert:"),
+    "Orbax": (folder("_CHECKPOINT_METADATA", "d"), {}, "a checkpoint of Orbax; which these two lines convert:"),
+    "TensorFlow": (folder("saved_model.pb", "variables"), {}, "a model of TensorFlow; which these two lines convert:"),
+    "another folder": (folder("W.npy"), {}, "weights must be in a file that can be read, got {path} (Is a directory)"),
     "bias of another number": (npz(W=np.ones((4, 2, 3)), b=np.ones((5, 3))), {}, "bias must have a number for each feature"),
     "unknown name": (
         npz(W=WEIGHTS, b=BIAS),
@@ -384,6 +484,32 @@ def test_arrays_that_may_make_it_another_model_are_named(tmp_path, name):
     assert sorted(found.unused) == sorted(others.split(", ")) and f"not read: {', '.join(found.unused)}" in found.source
     assert found.doubt.startswith(", ".join(found.unused)) and "another model than a tied one" in found.doubt
     assert read_weights(tmp_path / "w.npz", tied=True).doubt is None
+
+
+CONVERTED = {  # name: (writer, what it is)
+    "Zarr": (by_zarr, "a Zarr group"),
+    "MATLAB 5": (by_scipy(lambda path, arrays: scipy.io.savemat(path, arrays, appendmat=False)), "a MATLAB file"),
+    "w.mat": (by_scipy(lambda path, arrays: scipy.io.savemat(path, arrays, format="4")), "a MATLAB file"),
+    "NetCDF": (by_scipy(netcdf), "a NetCDF file"),
+    "JSON": (lambda path: path.write_text(json.dumps({"W": PENTAGON.tolist()})), "a JSON file"),
+    "list in JSON": (lambda path: path.write_text(repr(PENTAGON.tolist())), "a JSON file"),
+    "text": (lambda path: np.savetxt(path, PENTAGON), "a text file"),
+    "text of a spreadsheet": (lambda path: np.savetxt(path, PENTAGON, delimiter=",", encoding="utf-8-sig"), "a text file"),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_lines_that_convert_do(tmp_path, monkeypatch, name):
+    """Run as they stand, with a bias where they leave one open, they make a file that is read right."""
+    write, words = CONVERTED[name]
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / name)
+    with pytest.raises(ValueError, match=f"got '{name}', {words}; which these two lines convert:") as error:
+        read_weights(name)
+    _, *lines = str(error.value).replace('found["b"]', "b").split("\n")
+    exec("\n".join(map(str.strip, lines)), {"b": ITS_BIAS})
+    found = read_weights("weights.npz")
+    assert np.allclose(found.weights, PENTAGON, rtol=1e-15) and np.allclose(found.bias, ITS_BIAS, rtol=1e-15)
 
 
 def test_the_corpus_is_large():

@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from . import foreign
 from .numbers import WIDTH, as_array, decode
 
 ENDINGS = ".npz, .npy, .safetensors, .pt"
@@ -21,6 +22,8 @@ MOST_HEADER = 100_000_000
 """Bytes of the header of a safetensors file at most, as its own package allows."""
 ODD_TYPES = {"V2": "BF16", "f1": "F8_E5M2"}
 """Types of ml_dtypes, as NumPy writes their names without their meaning, of which only one has that name."""
+_NPY = b"\x93NUMPY"
+_TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,13 @@ def contents(what, path):
     """Return the Contents of a file; where there are none, a ``ValueError`` that begins with ``what``."""
     path = Path(path)
     try:
+        if path.is_dir() and (words := foreign.of_folder([one.name for one in path.iterdir()])):
+            raise _Foreign(words)
         with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise ValueError(unreadable(what, path, error)) from None
-    try:
+            head = file.read(foreign.BEGINNING)
         return _format(path, head)(path)
-    except _Foreign as foreign:
-        words = str(foreign).replace("PATH", repr(str(path)))
+    except _Foreign as found:
+        words = str(found).replace("PATH", repr(str(path)))
         raise ValueError(f"{what} must be in a file that is read ({ENDINGS}), got {str(path)!r}, {words}") from None
     except Exception as error:  # a damaged file makes the parsers raise anything, a tokenizer's errors among them
         raise ValueError(unreadable(what, path, error)) from None
@@ -70,27 +72,16 @@ def unreadable(what, path, error):
 
 
 def _format(path, head):
-    """The function that reads a file that begins so."""
-    if head.startswith(b"\x93NUMPY"):
+    """The function that reads a file that begins so; `_Foreign` for what others write."""
+    if head.startswith(_NPY) or (head.startswith(b"{") and b"\n" + _NPY in head):
         return _read_npy
     if head.startswith(b"PK\x03\x04"):
         return _zip_format(path)
-    if len(head) > 8 and head[8:9] == b"{":
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= MOST_HEADER:
         return _read_safetensors
     if head.startswith(_TORCH_LEGACY):
         return _read_torch
-    for begins, sentence in _OTHERS:
-        if head.startswith(begins):
-            raise _Foreign(sentence)
-    if head[:1] == b"\x08" and path.suffix.lower() == ".onnx":
-        raise _Foreign(_ONNX)
-    if path.suffix.lower() == ".msgpack" or (head[:1] >= b"\x81" and head[:1] <= b"\x8f" and 0xA0 <= head[1] <= 0xBF):
-        raise _Foreign(_MSGPACK)
-    if not head:
-        raise _Foreign("an empty file")
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-        raise _Foreign("a text file; " + _two("import numpy; W = numpy.loadtxt(PATH, delimiter=',')", _SAVE))
-    raise _Foreign("a file of an unknown format; " + _two("import numpy", _SAVE))
+    raise _Foreign(foreign.of_file(head, path.suffix.lower()))
 
 
 def _zip_format(path):
@@ -100,12 +91,9 @@ def _zip_format(path):
     except Exception:  # cut short
         return _read_npz
     ends = {name.rpartition("/")[2] for name in names}
-    if "model.weights.h5" in ends:
-        raise _Foreign(_KERAS)
-    if "archive_format" in ends or "model.json" in ends:
-        raise _Foreign(_EXPORTED)
-    if "constants.pkl" in ends:
-        raise _Foreign(_SCRIPT)
+    for name, words in foreign.IN_ZIP.items():
+        if name in ends:
+            raise _Foreign(words)
     if "data.pkl" in ends:
         return _read_torch
     if not any(name.endswith(".npy") for name in names):
@@ -113,70 +101,16 @@ def _zip_format(path):
     return _read_npz
 
 
-def _two(first, second):
-    """The words that lead to two lines of Python."""
-    return f"which these two lines convert:\n    {first}\n    {second}"
-
-
-_SAVE = 'numpy.savez("weights.npz", weights=W, bias=b)'
-_SAVE_TENSORS = 'numpy.savez("weights.npz", **{k: v.detach().float().cpu().numpy() for k, v in ITEMS.items()})'
-_TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_PICKLE = "a pickle, which can run any program and is never read; " + _two(
-    "import numpy, pickle; found = pickle.load(open(PATH, 'rb'))  # only where you trust who wrote it", _SAVE
-)
-_STATE = 'a file of PyTorch, to be read after pip install "phasediag[torch]", or one ' + _two(
-    'import torch, numpy; found = torch.load(PATH, map_location="cpu", weights_only=True)',
-    _SAVE_TENSORS.replace("ITEMS", "found"),
-)
-_EXPORTED = "a program that PyTorch exported; " + _two(
-    "import torch, numpy; model = torch.export.load(PATH)", _SAVE_TENSORS.replace("ITEMS", "model.state_dict")
-)
-_SCRIPT = "a TorchScript program; " + _two(
-    'import torch, numpy; model = torch.jit.load(PATH, map_location="cpu")', _SAVE_TENSORS.replace("ITEMS", "model.state_dict()")
-)
-_KERAS = "a Keras model; " + _two(
-    "import keras, numpy; model = keras.saving.load_model(PATH, compile=False)",
-    'numpy.savez("weights.npz", **{w.path: w.numpy() for w in model.weights})',
-)
-_HDF5 = "an HDF5 file; " + _two(
-    "import h5py, numpy; arrays = {}; h5py.File(PATH).visititems(lambda k, v: hasattr(v, 'shape') and arrays.update({k: v[()]}))",
-    'numpy.savez("weights.npz", **arrays)  # Keras numbers its arrays: vars/0 is a kernel, vars/1 its bias',
-)
-_ONNX = "an ONNX model; " + _two(
-    "import onnx, numpy; model = onnx.load(PATH)",
-    'numpy.savez("weights.npz", **{t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer})',
-)
-_MSGPACK = "a msgpack file, as Flax writes; " + _two(
-    "import flax, numpy; tree = flax.serialization.msgpack_restore(open(PATH, 'rb').read())",
-    'numpy.savez("weights.npz", **flax.traverse_util.flatten_dict(tree, sep="/"))',
-)
-_OTHERS = (
-    (b"\x89HDF\r\n\x1a\n", _HDF5),
-    *((b"\x80" + bytes([protocol]), _PICKLE) for protocol in range(2, 6)),
-    (b"\x1f\x8b", "a file compressed by gzip: unpack it first (gunzip)"),
-    (b"\x28\xb5\x2f\xfd", "a file compressed by zstd: unpack it first (unzstd)"),
-    (b"BZh", "a file compressed by bzip2: unpack it first (bunzip2)"),
-    (b"\xfd7zXZ", "a file compressed by xz: unpack it first (unxz)"),
-    (
-        b"MATLAB",
-        "a MATLAB file; " + _two("import scipy.io, numpy; found = scipy.io.loadmat(PATH)", _SAVE.replace("=W", '=found["W"]')),
-    ),
-    (b"GGUF", "a GGUF file; " + _two("import gguf, numpy; found = gguf.GGUFReader(PATH)", _SAVE)),
-    (b"version https://git-lfs", "a pointer of Git LFS in place of the file: git lfs pull fetches it"),
-    (b"<", "a page of HTML or XML, as a failed download leaves: fetch the file itself"),
-    (b"PAR1", "a Parquet file; " + _two("import pandas, numpy; W = pandas.read_parquet(PATH).to_numpy()", _SAVE)),
-)
-
-
 def _read_npy(path):
-    """All arrays of a .npy file: one without a name, or several by number."""
+    """All arrays of a .npy file: one without a name, or several by number; and what a line of JSON before them says."""
     with open(path, "rb") as file:
+        said = {} if file.peek(1)[:1] == _NPY[:1] else json.loads(file.readline())
         size, arrays = path.stat().st_size, []
         while file.tell() < size:
             arrays.append(_npy_array(file))
-    return Contents(
-        {"": arrays[0]} if len(arrays) == 1 else dict(zip(map(str, range(len(arrays))), arrays, strict=True)), {}, "npy"
-    )
+    names = [""] if len(arrays) == 1 else map(str, range(len(arrays)))
+    arrays = dict(zip(names, arrays, strict=True))
+    return Contents(*_divided(arrays | dict(_leaves(said, ""))), "npy")
 
 
 def _npy_array(file):
@@ -190,6 +124,10 @@ def _npy_array(file):
         kind, shape = ODD_TYPES[kind], header["shape"]
         return decode(file.read(math.prod(shape) * WIDTH[kind]), kind).reshape(
             shape, order="F" if header["fortran_order"] else "C"
+        )
+    if "O" in kind:
+        raise ValueError(
+            "Python objects are in a pickle, which is never read: save arrays by numpy.savez(path, weights=W, bias=b)"
         )
     if kind == "V1":
         raise ValueError('numbers of one byte whose type NumPy did not write; save W.astype("float32")')
@@ -212,7 +150,7 @@ def _read_safetensors(path):
     if size > min(MOST_HEADER, len(raw) - 8):
         raise ValueError("its header is longer than the file")
     header, data = json.loads(raw[8 : 8 + size]), raw[8 + size :]
-    remarks = header.pop("__metadata__", {})
+    remarks = header.pop("__metadata__", None) or {}  # MLX writes null
     arrays = {name: _attempt(lambda entry: _tensor(entry, data), entry) for name, entry in header.items()}
     return Contents(arrays, remarks, "safetensors")
 
@@ -232,16 +170,13 @@ def _read_torch(path):
     try:
         import torch
     except ModuleNotFoundError:
-        raise _Foreign(_STATE) from None
+        raise _Foreign(foreign.PYTORCH) from None
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         if "weights_only" not in str(error) and "Weights only" not in str(error):
             raise
-        raise _Foreign(
-            "a file of PyTorch that holds more than tensors, and could run any program; where it was written, "
-            'torch.save(model.state_dict(), "weights.pt") writes one that is read'
-        ) from None
+        raise _Foreign(foreign.PYTORCH_OBJECTS) from None
     return Contents(*_divided(dict(_leaves(found, ""))), "torch")
 
 

@@ -141,10 +141,12 @@ def find_layout(weights, bias, others, path, scrambled, linear):
     found = fitting[best]
     words = [f'axes are "{found}"'] if found.axes != (HIDDEN, FEATURES) else []
     if len(fitting) > 1:
-        words.append("as others reconstruct less than a constant does")
+        words.append("which fits a trained model best")
     elif bias is None and weights.ndim == 2:
         flat = [layout for layout in _flat_readings(weights.shape) if layout.n_features == found.n_hidden]
         words += [f"other layouts: {layout.told()}" for layout in flat]
+    if scrambled and np.isinf(misfits[best]):
+        words.append("no density makes it better than a constant: safetensors 0.8.0 scrambles what is not contiguous")
     for before, misfit in _scrambled(weights, bias, linear) if scrambled else ():
         if misfit * BETTER < misfits[best]:
             raise ValueError(

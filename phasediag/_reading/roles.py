@@ -4,18 +4,23 @@ import re
 
 import numpy as np
 
-WEIGHTS = {"w", "weight", "weights", "kernel", "kernels", "encoder", "decoder", "enc", "dec", "embed", "embedding", "unembed"}
-BIAS = {"b", "bias", "biases"}
 DECODER = {"out", "output", "dec", "decoder", "decode", "unembed", "unembedding", "final", "up", "reconstruct"}
-IMPORTANCE = {"importance", "importances"}
-DENSITY = {"density", "densities", "probability", "probabilities", "prob", "probs"}
-SPARSITY = {"sparsity", "sparsities"}
-SCALE = {"scale", "scales"}
 ZERO_POINT = {"zero", "zeropoint", "zp"}
-TRAINING = set(
-    "optimizer optimizers optim opt exp avg momentum grad gradient gradients scheduler lr loss losses history step steps epoch "
-    "epochs seed rng phase dropout drop".split()
-)
+NO_NAME = {"arr"}
+"""What numpy.savez calls arrays that are given none."""
+MARKS = {
+    "training": set(
+        "optimizer optimizers optim opt exp avg momentum grad gradient gradients scheduler lr loss losses history step steps "
+        "epoch epochs seed rng phase dropout drop".split()
+    ),
+    "scale": {"scale", "scales"} | ZERO_POINT,
+    "bias": {"b", "bias", "biases"},
+    "importance": {"importance", "importances"},
+    "density": {"density", "densities", "probability", "probabilities", "prob", "probs"},
+    "sparsity": {"sparsity", "sparsities"},
+    "weights": set("w weight weights kernel kernels encoder decoder enc dec embed embedding unembed".split()),
+}
+"""The words that tell what an array is, in the order in which they count."""
 BY_HAND = 10
 """Whole numbers up to this may have been typed as weights."""
 
@@ -25,19 +30,24 @@ def words(name):
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
 
 
-def role(name, array):
+def roles(arrays):
+    """What each of several arrays is by its name, a dict of str: see `role`.
+
+    Of arrays without a name, a list's entries, those with the most axes are the weights, two at least, and the others biases.
+    """
+    found = {name: role(name) for name in arrays}
+    bare = [name for name in arrays if all(word.isdigit() or word in NO_NAME for word in words(name))]
+    most = max((np.ndim(arrays[name]) for name in bare), default=0)
+    found |= {name: "weights" if np.ndim(arrays[name]) == most > 1 else "bias" for name in bare if np.ndim(arrays[name])}
+    return found
+
+
+def role(name):
     """One of "weights", "bias", "importance", "density", "sparsity", "scale", "training", or "" of an array with this name."""
     found = set(words(name))
-    for what, marks in (("training", TRAINING), ("scale", SCALE | ZERO_POINT), ("bias", BIAS)):
+    for what, marks in MARKS.items():
         if found & marks:
             return what
-    for what, marks in (("importance", IMPORTANCE), ("density", DENSITY), ("sparsity", SPARSITY)):
-        if found & marks:
-            return what
-    if found & WEIGHTS:
-        return "weights"
-    if not found - {word for word in found if word.isdigit()}:  # without a name: a list's entries
-        return ("", "bias", "weights")[min(np.ndim(array), 2)]
     return ""
 
 
@@ -61,11 +71,13 @@ def real(what, name, arrays, path):
     array = arrays[name]
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{what} must be an array of real numbers, got one of type {array.dtype}")
+    if not array.size:
+        raise ValueError(f"{what} must have at least one number, got an array of shape {array.shape}")
     values = array.astype(np.float64)
     typed = 1 if what == "bias" or array.dtype.itemsize < 4 else BY_HAND
     if array.dtype.kind == "f" or np.all(np.abs(values) <= typed):
         return values, None
-    near = [other for other in arrays if other != name and role(other, arrays[other]) == "scale"]
+    near = [other for other in arrays if other != name and role(other) == "scale"]
     own = [other for other in near if set(words(name)) <= set(words(other))] or near
     if len(own) != 1 or set(words(own[0])) & ZERO_POINT:
         raise ValueError(
