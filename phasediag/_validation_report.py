@@ -22,7 +22,7 @@ def facts_of(validation):
     attribution, trained = validation.attribution, validation.trained
     excess, best = attribution.of_cells("excess"), attribution.of_cells("cause")
     return {
-        **{name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
+        "model": {name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
         "importance": trained.importance.tolist(),
         "density": trained.density.tolist(),
         "training": dict(trained.trained.options),

@@ -59,6 +59,10 @@ def main(arguments=None):
         message = error.format_message()
     except ValueError as error:
         message = str(error)
+    except MemoryError as error:
+        message = f"this needs more memory than there is ({error})"
+    except OSError as error:  # a full disk, or a file that has gone
+        message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     except (click.Abort, KeyboardInterrupt, Stopped) as stop:
         click.echo(f"phasediag: stopped{stop}", err=True)
         sys.exit(130)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Seed, as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
-from ._array_files import npz_path, read_arrays, replacing
+from ._array_files import npz_path, read_arrays, replace_arrays, replacing
 from ._display import Drawn
-from ._minimizing.search_state import SearchState
+from ._minimizing.search_state import SAVED_BY, SearchState
 from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
@@ -130,7 +130,11 @@ class PhaseDiagram(Drawn):
         Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
         """
         with progress_bar(None, progress, "", "curves"):
-            return list(self._computed_curves().spinodals)
+            curves = self._computed_curves()
+            known, spinodals = curves.has_spinodals, list(curves.spinodals)
+        if not known:
+            self._store_curves()
+        return spinodals
 
     @property
     def curves(self) -> Curves | None:
@@ -145,7 +149,18 @@ class PhaseDiagram(Drawn):
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
         if self.curves is None:
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
+            self._store_curves()
         return self.curves
+
+    def _store_curves(self):
+        """Add the curves to the checkpoint of the search, if there is one."""
+        path = self.__dict__.get("_checkpoint")
+        if path is not None:
+            replace_arrays(path, **read_arrays("checkpoint", path, SAVED_BY, ()) | self.curves.arrays())
+
+    def __getstate__(self):
+        """What is pickled: all but the file of the search, which is this process's."""
+        return {name: value for name, value in self.__dict__.items() if name != "_checkpoint"}
 
     def save_curves(self, path: str | os.PathLike[str]) -> None:
         """Write boundaries, spinodals and triple points by points; they are computed first where they have not been.
@@ -307,8 +322,9 @@ def phase_diagram(
         Show a progress bar on standard error.
     checkpoint : path, optional
         Global theory: an .npz file that receives the state of the search every half minute and when it is interrupted
-        (Ctrl-C), and from which the same call goes on; both give the same result as an uninterrupted search. A file of
-        another grid, ``n_starts`` or ``seed`` is refused.
+        (Ctrl-C), and from which the same call goes on; both give the same result as an uninterrupted search. Curves of the
+        diagram are added to it when they have been followed, and not followed again. A file of another grid, ``n_starts`` or
+        ``seed`` is refused.
 
     Returns
     -------
@@ -354,11 +370,14 @@ def phase_diagram(
     if theory != "frozen" and beyond.size:
         domain = f"from {1 / MOST_IMPORTANCE:g} to {MOST_IMPORTANCE:g}"
         raise ValueError(f"importance must be {domain} for the {theory} theory, got {beyond[0]:g}")
+    stored: dict[str, Any] = {}
     if checkpoint is not None:
         if theory != "global":
             raise ValueError(f"checkpoint must not be given for the {theory} theory, got {str(checkpoint)!r}")
         search["checkpoint"] = npz_path("checkpoint", checkpoint)
         seed = SearchState.stored_seed(search["checkpoint"]) if seed is None else seed
+        if search["checkpoint"].exists():
+            stored = read_arrays("checkpoint", search["checkpoint"], SAVED_BY, ())
     seed = as_seed(seed)
     if theory == "frozen":
         seed, grids = None, frozen_grid(*model)
@@ -367,4 +386,9 @@ def phase_diagram(
         total = n_cells if theory == "global" else relaxed_cells(*model)
         with progress_bar(total, progress, "cell", "minima") as advance:
             grids = (global_grid if theory == "global" else relaxed_grid)(*model, seed=seed, progress=advance, **search)
-    return PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, seed=seed, **grids)
+    diagram = PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, seed=seed, **grids)
+    if checkpoint is not None:
+        diagram.__dict__.update(_checkpoint=search["checkpoint"], _curves=Curves.from_arrays(stored, diagram))
+        if diagram.curves is not None:
+            diagram._store_curves()  # the search has written its file anew
+    return diagram

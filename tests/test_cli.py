@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -318,7 +319,7 @@ BAD = [
     (["diagram", "--checkpoint", "state.txt"], "checkpoint must end in .npz, got 'state.txt'"),
     (["diagram", "--checkpoint", "missing/state.npz"], "checkpoint must be a file that can be written"),
     (["minimize", "--density", "1.5"], "density must be in (0, 1], got 1.5"),
-    (["minimize", "--density", "high"], "'high' is neither a number nor a list"),
+    (["minimize", "--density", "high"], "'high' is neither a number, a list like 1,1,0.5 nor a formula"),
     (["minimize", "--importance", "0"], "importance must be positive and finite, got 0.0"),
     (["minimize", "--importance", "1,1,1"], "importance must be one number or 2, got 3"),
     (["minimize", "--n-hidden", "2"], "n_hidden must be less than n_features (2), got 2"),
@@ -415,3 +416,15 @@ def _environment():
     """This environment with the package under test first on the path."""
     root = os.path.dirname(os.path.dirname(phasediag.__file__))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+
+
+def test_curves_are_kept_with_the_search(run, tmp_path, monkeypatch):
+    """The same command with its checkpoint follows nothing again and says the same; a pickled diagram leaves the file alone."""
+    window = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4", "--checkpoint", tmp_path / "state.npz")
+    first = run("diagram", *window, "--json")
+    monkeypatch.setattr("phasediag._boundaries.find_boundaries", lambda *_: pytest.fail("followed again"))
+    monkeypatch.setattr("phasediag._boundaries.find_spinodals", lambda *_: pytest.fail("sought again"))
+    assert run("diagram", *window, "--json") == first and json.loads(first[1])["spinodals"]
+    grid = {"importance": np.geomspace(0.25, 0.35, 3), "density": np.geomspace(0.25, 0.45, 4)}
+    diagram = phase_diagram(**grid, checkpoint=tmp_path / "state.npz")
+    assert diagram.curves.has_spinodals and "_checkpoint" not in pickle.loads(pickle.dumps(diagram)).__dict__

@@ -16,6 +16,8 @@ from .options import (
 from .profiles import Profile
 from .terminal import PICTURES
 
+MOST_FEATURES = 1_000_000
+
 
 @command(
     """
@@ -74,6 +76,8 @@ def train(n_features, n_hidden, importance, density, activation, **options):
 
     An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation.
     """
+    import numpy as np
+
     from .._array_files import replace_arrays
     from ..phases import classify_many
     from ..trained_models import TRAINED_TOLERANCE
@@ -83,7 +87,8 @@ def train(n_features, n_hidden, importance, density, activation, **options):
     model = _model(n_features, n_hidden, importance, density, activation)
     run = trained(model, **options)
     arrays = {"weights": run.weights, "bias": run.bias, "loss": run.loss}
-    arrays |= {"importance": model.importance, "density": model.feature_density, "activation": activation}
+    controls = {"importance": model.importance, "density": model.feature_density}
+    arrays |= {name: np.tile(values, (len(run.loss), 1)) for name, values in controls.items()} | {"activation": activation}
     yield Answer(save=lambda path: replace_arrays(path, **arrays))  # before anything else can fail
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
     facts = printing.run_facts(run, phases)
@@ -193,11 +198,7 @@ def _models(found, n_models, importance, density, activation):
     if importance is None:
         importances = np.ones((n_models, n_features)) if found.importance is None else found.importance
     else:
-        importance = importance(n_features) if callable(importance) else importance
-        importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
-        if len(importance) != n_features:
-            raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
-        importances = np.broadcast_to(importance, (n_models, n_features))
+        importances = np.broadcast_to(_importance(importance, n_features), (n_models, n_features))
     if density is None and found.density is None:
         raise ValueError("density must be given (--density): the file holds none")
     densities = found.density
@@ -239,8 +240,14 @@ def _model(n_features, n_hidden, importance, density, activation):
     from .._arguments import sizes
     from ..model import ToyModel
 
-    n_features, n_hidden = sizes(n_features, n_hidden)
-    importance = [*[1.0] * (n_features - 1), *importance] if len(importance) == 1 else importance
-    if len(importance) != n_features:
-        raise ValueError(f"importance must be one number or {n_features}, got {len(importance)}")
-    return ToyModel(n_hidden, importance, density[0] if len(density) == 1 else density, activation)
+    n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
+    density = density(n_features) if callable(density) else density
+    return ToyModel(n_hidden, _importance(importance, n_features), density[0] if len(density) == 1 else density, activation)
+
+
+def _importance(wish, n_features):
+    """The importances of all features, of which a single number is the extra one's."""
+    given = wish(n_features) if callable(wish) else wish
+    if len(given) not in (1, n_features):
+        raise ValueError(f"importance must be one number or {n_features}, got {len(given)}")
+    return given if len(given) == n_features else [*[1.0] * (n_features - 1), *given]

@@ -2,6 +2,7 @@
 
 import click
 
+from .profiles import Profile
 from .terminal import check_file
 
 
@@ -86,7 +87,6 @@ class OutputFile(click.Path):
         return value
 
 
-NUMBERS = List("numbers", float, "a number nor a list like 1,1,0.5")
 INDEX = List("index", int, "a whole number nor a list like 0,3")
 
 
@@ -127,8 +127,13 @@ def sizes_up_to(domain):
 
 size_options = sizes_up_to("2 to 8")
 point_options = _several(
-    option("--importance", "1", type=NUMBERS, help="Importance of the extra feature (the others have 1), or a list for all."),
-    option("--density", "0.5", type=NUMBERS, help="Density in (0, 1], or a list for all features."),
+    option(
+        "--importance",
+        "1",
+        type=Profile(),
+        help="Importance of the extra feature (the others have 1), or a list or a formula in i, from 0, for all, like 0.9**i.",
+    ),
+    option("--density", "0.5", type=Profile(), help="Density in (0, 1], or a list or a formula in i for all features."),
 )
 
 

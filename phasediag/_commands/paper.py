@@ -36,6 +36,8 @@ def paper(output, quick, keep_models, seed, n_threads):
     --quick, exact.png, the theories alone; report.txt, the full comparison with a cause for every difference.
     """
     started = time.perf_counter()
+    if not output:
+        raise ValueError("output must be a folder that can be made, got ''")
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)

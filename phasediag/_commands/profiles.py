@@ -21,10 +21,11 @@ class Profile(click.ParamType):
             pass
         try:
             formula = _parsed(value)
-            formula(3)
+            formula.__name__ = value
+            first = formula(3)
         except (ValueError, ArithmeticError):
             self.fail(f"{value!r} is neither a number, a list like 1,1,0.5 nor a formula in i and n like 0.9**i", param, context)
-        return formula
+        return formula if re.search("[in]", value) else [float(first[0])]
 
 
 def _parsed(text):
