@@ -82,7 +82,7 @@ REFUSED = {
     "diagram --theory trained --batch-size 99999999999": "batch_size must be a whole number from 1 to 1073741824, got 9999999999",
     "diagram --theory trained --learning-rate 0": "learning_rate must be positive and finite, got 0.0",
     "diagram --theory trained --learning-rate nan": "learning_rate must be positive and finite, got nan",
-    "diagram --theory trained --learning-rate 1e9 --importance 1 --density 1 --n-steps 9 --n-seeds 2": "learning_rate must be small",
+    "diagram --theory trained --learning-rate 1e9 --importance 1 --density 1 --n-steps 9": "learning_rate must be small",
     "diagram --theory trained --weight-decay -1": "weight_decay must be finite and ≥ 0, got -1.0",
     "diagram --theory trained --optimizer rmsprop": 'optimizer must be one of "adamw", "adam", "sgd", got \'rmsprop\'',
     "diagram --theory trained --schedule cos": "schedule must be one of",
