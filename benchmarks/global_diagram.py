@@ -13,9 +13,9 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
-from phasediag import ToyModel, expected_loss_and_gradient
+from phasediag import ControlPlane, ToyModel, expected_loss_and_gradient
+from phasediag._minimizing.landscape import Landscape
 from phasediag._minimizing.starts import starting_points
-from phasediag.theories import cell_landscape
 
 SHAPES = [
     (2, 1, 32),
@@ -40,7 +40,9 @@ def axes(size):
 
 def explore(n, m, size):
     """Search a grid; return the landscape and the seconds."""
-    landscape, start = cell_landscape(n, m, *axes(size), "relu"), perf_counter()
+    importance, density = axes(size)
+    plane = ControlPlane.importance_density(n, m, importance=importance, density=density)
+    landscape, start = Landscape.of(plane), perf_counter()
     landscape.explore()
     return landscape, perf_counter() - start
 

@@ -7,7 +7,7 @@ from .attribution import AGREES, CAUSES, UNEXPLAINED
 from .sampled_losses import LEAST_P_VALUE
 
 MOST_LISTED = 15
-COMPARED = ("importance", "density", "exact", "sampled", "standard_error", "z_scores")
+COMPARED = ("exact", "sampled", "standard_error", "z_scores")
 """What the report lists of the comparisons of each test."""
 
 
@@ -23,14 +23,15 @@ def facts_of(validation):
     excess, best = attribution.of_cells("excess"), attribution.of_cells("cause")
     return {
         "model": {name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
-        "importance": trained.importance.tolist(),
-        "density": trained.density.tolist(),
+        **_places(trained, trained.x.tolist(), trained.y.tolist()),
         "training": dict(trained.trained.options),
         "consistent": validation.consistent,
         "sampling": {
             "p_value": validation.p_value,
             "tests": [
-                {"name": test.name, "p_values": test.p_values} | {name: getattr(test, name).tolist() for name in COMPARED}
+                {"name": test.name, "p_values": test.p_values}
+                | _places(trained, test.x.tolist(), test.y.tolist())
+                | {name: getattr(test, name).tolist() for name in COMPARED}
                 for test in validation.tests
             ],
         },
@@ -61,8 +62,7 @@ def disagreements(validation):
     grids = {name: attribution.of_cells(name) for name in ("cause", "phase", "basin", "left", "excess", "barred")}
     for i, k in np.argwhere((grids["cause"] != AGREES) | ~exact.agrees):
         yield {
-            "importance": float(trained.importance[k]),
-            "density": float(trained.density[i]),
+            **_places(trained, float(trained.x[k]), float(trained.y[i])),
             "away_from_boundaries": bool(exact.away[i, k]),
             "theory": exact.theory.phase[i, k],
             "trained": grids["phase"][i, k],
@@ -74,15 +74,19 @@ def disagreements(validation):
         }
 
 
+def _places(diagram, x, y):
+    """What x and y are, by the names of the diagram's axes."""
+    return {diagram.plane.x.name: x, diagram.plane.y.name: y}
+
+
 def _head(validation):
     """What was trained."""
     trained = validation.trained
+    axes = (f"{axis.name} {axis.values[0]:g} to {axis.values[-1]:g}" for axis in (trained.plane.x, trained.plane.y))
     options = trained.trained.options
     return [
         f"{trained.n_features} → {trained.n_hidden} ({trained.activation}): "
-        f"{trained.density.size} × {trained.importance.size} cells, "
-        f"importance {trained.importance[0]:g} to {trained.importance[-1]:g}, "
-        f"density {trained.density[0]:g} to {trained.density[-1]:g}",
+        f"{trained.y.size} × {trained.x.size} cells, {', '.join(axes)}",
         f"{options['n_seeds']} models a cell, {options['n_steps']} steps of {options['batch_size']} samples, "
         f"{options['optimizer']} with learning rate {options['learning_rate']:g} ({options['schedule']}), seed {options['seed']}",
     ]
@@ -105,7 +109,7 @@ def _losses(validation):
 def _phases(validation):
     """The table of agreement, and how far losses lie above the global minimum."""
     trained = validation.trained
-    cell = max(_spacing(trained.importance), _spacing(trained.density))
+    cell = max(_spacing(trained.plane.x), _spacing(trained.plane.y))
     yield "Trained phases (best model of each cell) against the theories"
     yield f"{'theory':<8}  {'all cells':>10}  {'away from boundaries':>22}  {'distance of the boundary, in cells':>34}"
     for theory, one in validation.agreements.items():
@@ -136,8 +140,10 @@ def _causes(validation):
         yield "no cell away from boundaries differs"
         return
     yield "cells away from boundaries that differ:"
+    names = validation.trained.plane.x.name, validation.trained.plane.y.name
     for row in rows[:MOST_LISTED]:
-        yield f"  importance {row['importance']:.4g}, density {row['density']:.4g}: {row['trained']}, not {row['theory']}"
+        place = ", ".join(f"{name} {row[name]:.4g}" for name in names)
+        yield f"  {place}: {row['trained']}, not {row['theory']}"
         yield "    " + _reason(row)
     if len(rows) > MOST_LISTED:
         yield f"  … and {len(rows) - MOST_LISTED} more"
@@ -161,8 +167,9 @@ def _lowest(attribution):
 
 
 def _spacing(axis):
-    """Decades between neighbouring cells; NaN for one."""
-    return float(np.mean(np.diff(np.log10(axis)))) if axis.size > 1 else float("nan")
+    """Decades, on linear axes what they count, between neighbouring cells of an Axis; NaN for one."""
+    places = np.log10(axis.values) if axis.log else axis.values
+    return float(np.mean(np.diff(places))) if places.size > 1 else float("nan")
 
 
 def _quantiles(values, levels):

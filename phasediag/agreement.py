@@ -20,16 +20,16 @@ class Agreement(Result):
     ----------
     theory : PhaseDiagram
     trained : PhaseDiagram
-    agrees : ndarray of bool, shape (n_density, n_importance)
+    agrees : ndarray of bool, shape (n_y, n_x)
         Whether the phase of the lowest trained loss is the theory's (one of them where several coexist).
-    away : ndarray of bool, shape (n_density, n_importance)
+    away : ndarray of bool, shape (n_y, n_x)
         Cells away from the theory's boundaries by one cell: all eight neighbours have the theory's phase of the cell.
     curves : bool
         Whether the theory's boundaries were followed as curves.
     distances : ndarray, shape (n_pieces,)
-        Distance of each piece of the trained boundary from the theory's curves, in decades. A piece lies midway, in logarithms of
-        importance and density, between neighbouring cells whose trained phases differ. Empty when either diagram has one phase
-        only, and without curves.
+        Distance of each piece of the trained boundary from the theory's curves, in decades (along linear axes in
+        their own unit). A piece lies midway, in coordinates, between neighbouring cells whose trained phases differ. Empty when
+        either diagram has one phase only, and without curves.
     """
 
     theory: PhaseDiagram
@@ -56,16 +56,22 @@ def agreement(trained: PhaseDiagram, theory: PhaseDiagram, *, curves: bool = Tru
     phase = phase.reshape(theory.phase.shape)
     away = (minimum_filter(phase, 3, mode="nearest") == phase) & (minimum_filter(-phase, 3, mode="nearest") == -phase)
     pieces = _between_cells(trained)
-    lines = [np.log10([b.importance, b.density]).T for b in theory.boundaries() if b.phases[0] != b.phases[1]] if curves else []
+    lines = [_place(theory, b.x, b.y) for b in theory.boundaries() if b.phases[0] != b.phases[1]] if curves else []
     far = np.min([_distance(pieces, line) for line in lines], axis=0) if lines and len(pieces) else np.empty(0)
     return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away, curves, far)
 
 
 def _between_cells(diagram):
-    """Midpoints (log10 importance, log10 density) between neighbouring cells of different phase, shape (n, 2)."""
-    places = np.stack(np.meshgrid(np.log10(diagram.importance), np.log10(diagram.density)), axis=-1)
+    """Midpoints (`_place`) between neighbouring cells of different phase, shape (n, 2)."""
+    places = _place(diagram, *np.meshgrid(diagram.x, diagram.y))
     across, along = diagram.phase[:, 1:] != diagram.phase[:, :-1], diagram.phase[1:] != diagram.phase[:-1]
     return np.concatenate([((places[:, 1:] + places[:, :-1]) / 2)[across], ((places[1:] + places[:-1]) / 2)[along]])
+
+
+def _place(diagram, x, y):
+    """Points (…, 2) of a diagram's plane, in decades along logarithmic axes."""
+    axes = (diagram.plane.x, x), (diagram.plane.y, y)
+    return np.stack([np.log10(value) if axis.log else value for axis, value in axes], axis=-1)
 
 
 def _distance(points, curve):

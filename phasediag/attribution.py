@@ -11,8 +11,6 @@ from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
-from .forms import Form
-from .model import cell_controls
 from .phases import classify_many
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
@@ -25,7 +23,7 @@ AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
-    """Every trained model of a diagram beside the exact minima; grids have axes (density, importance, seed).
+    """Every trained model of a diagram beside the exact minima; grids have axes (y, x, seed) of the plane.
 
     Attributes
     ----------
@@ -46,7 +44,7 @@ class Attribution(Result):
         How far the loss lies above the global minimum, relative to it.
     barred : ndarray
         How far the end of the descent lies above the global minimum, relative to it: 0 in the global minimum's own basin.
-    best : ndarray of int, shape (n_density, n_importance)
+    best : ndarray of int, shape (n_y, n_x)
         The seed of the lowest loss.
     """
 
@@ -59,7 +57,7 @@ class Attribution(Result):
     best: NDArray[np.intp]
 
     def of_cells(self, name: str) -> NDArray[Any]:
-        """Return the grid ``name`` for the best seed of each cell, shape (n_density, n_importance)."""
+        """Return the grid ``name`` for the best seed of each cell, shape (n_y, n_x)."""
         return np.take_along_axis(getattr(self, name), self.best[..., None], axis=2)[..., 0]
 
 
@@ -69,7 +67,7 @@ def attribute(trained, exact, *, n_threads=None):
     The number of threads, by default one for each processor that the process may use, does not change it.
     """
     models, shape = trained.trained, trained.trained.loss.shape
-    n, m = trained.n_features, trained.n_hidden
+    m = trained.n_hidden
     lowest = exact.loss[..., None]
     best = np.argmin(models.loss, axis=-1)
     agrees = same_phase(models.phase, exact.phase[..., None])
@@ -77,7 +75,7 @@ def attribute(trained, exact, *, n_threads=None):
     np.put_along_axis(examined, best[..., None], True, axis=-1)
     rows, columns, _ = where = np.nonzero(examined)
     points = flatten(models.weights, models.bias)[where]
-    form, controls = Form(m, n, trained.activation), cell_controls(n, trained.importance[columns], trained.density[rows])
+    form, controls = trained.plane.form, trained.plane.grid[rows, columns]
     ends = _descend(points, form, controls, thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])

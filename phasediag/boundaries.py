@@ -18,6 +18,16 @@ class _Curve(Result):
     density: np.ndarray
 
     @property
+    def x(self) -> np.ndarray:
+        """The points along the plane's first axis."""
+        return self.importance
+
+    @property
+    def y(self) -> np.ndarray:
+        """The points along the plane's second axis."""
+        return self.density
+
+    @property
     def closed(self) -> bool:
         """Whether the curve returns to its first point."""
         first, last = np.array([self.importance, self.density])[:, [0, -1]].T
@@ -150,6 +160,16 @@ class TriplePoint(Result):
     importance: float
     density: float
     phases: tuple
+
+    @property
+    def x(self) -> float:
+        """The point along the plane's first axis."""
+        return self.importance
+
+    @property
+    def y(self) -> float:
+        """The point along the plane's second axis."""
+        return self.density
 
     def facts(self) -> dict:
         """The point as plain lists, numbers and strings, for JSON."""

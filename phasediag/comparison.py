@@ -12,10 +12,10 @@ from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, settle
 from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, UNEXPLAINED
 from .diagram import PhaseDiagram
-from .forms import Form
 from .inspection import RADIUS
-from .model import cell_controls, cell_model
+from .model import cell_model
 from .phases import classify_many
+from .planes import ControlPlane
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT, REDUCTIONS, TRAINED, TRAINED_TOLERANCE, diagram_fields, evaluate_cells
 
@@ -136,10 +136,7 @@ def compare(
     own = own.ravel()
     starts = np.concatenate([_minima_around(diagram, *pairs), flatten(matrices, biases)])
     place = np.concatenate([np.tile(np.arange(pairs.shape[1]), NEIGHBOURS), own])
-    form, controls = (
-        Form(diagram.n_hidden, diagram.n_features, diagram.activation),
-        cell_controls(diagram.n_features, *pairs)[place],
-    )
+    form, controls = diagram.plane.form, diagram.plane.controls(*pairs)[place]
     ends = settle(starts, form, controls, radius=RADIUS)
     losses = np.sum(form.importance(controls) * [end.feature_loss for end in ends], axis=1)
     minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
@@ -231,9 +228,9 @@ def diagram_of_models(
         )
     order = np.argsort(cell, kind="stable").reshape(*sizes, -1)
     options = {"n_seeds": int(counts[0]), "reduction": reduction, "seed": 0}
-    axis = axes[1][0], axes[0][0]
-    models = evaluate_cells(m, *axis, activation, matrices[order], biases[order], reduction, options)
-    return PhaseDiagram(n, m, activation, TRAINED, *axis, **diagram_fields(models))
+    plane = ControlPlane.importance_density(n, m, importance=axes[1][0], density=axes[0][0], activation=activation)
+    models = evaluate_cells(plane, matrices[order], biases[order], reduction, options)
+    return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
 
 
 def _checked(n_hidden, n_features, weights, bias, importance, density):

@@ -1,4 +1,4 @@
-"""Phase diagrams: which phase has the lowest loss over the plane of importance and density."""
+"""Phase diagrams: which phase has the lowest loss over a plane of control parameters."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Seed, as_seed, density_array, grid_axis, one_of, positive_array, sizes, thread_count, whole_number
+from ._arguments import Floats, Seed, as_seed, one_of, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays, replace_arrays, replacing
 from ._display import Drawn
 from ._minimizing.search_state import SAVED_BY, SearchState
@@ -18,7 +18,7 @@ from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import COLUMNS, Curves
-from .model import ACTIVATIONS
+from .planes import ControlPlane
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels
 
@@ -34,34 +34,31 @@ MOST_IMPORTANCE = 1e9
 class PhaseDiagram(Drawn):
     """The phases of a toy model over a grid of control parameters.
 
-    Grids have axes (density, importance).
+    Grids have axes (y, x): (density, importance) unless the diagram was made over another plane.
 
     Attributes
     ----------
-    n_features, n_hidden : int
-    activation : {"relu", "linear"}
+    plane : ControlPlane
+        The two axes, and the model at each of their points.
     theory : str
-    importance : ndarray, shape (n_importance,)
-        Relative importance of the extra (last) feature.
-    density : ndarray, shape (n_density,)
     candidates : tuple of str
         The competing phases, first axis of ``candidate_loss``.
-    candidate_loss : ndarray, shape (n_candidates, n_density, n_importance)
-    phase : ndarray of str, shape (n_density, n_importance)
+    candidate_loss : ndarray, shape (n_candidates, n_y, n_x)
+    phase : ndarray of str, shape (n_y, n_x)
         Name of the phase with the lowest loss; where several have it, their names joined by " = ".
-    extra : ndarray of str, shape (n_density, n_importance)
+    extra : ndarray of str, shape (n_y, n_x)
         "not_represented", "dedicated" or "superposition"; "coexistence" where tied phases differ in it.
-    coexisting : ndarray of tuple, shape (n_density, n_importance)
+    coexisting : ndarray of tuple, shape (n_y, n_x)
         Names of phases, lowest first. Global theory: all that have a local minimum in the cell, the stable one first and
         then the metastable ones. Frozen and relaxed: those that share the lowest loss, more than one only on a boundary.
-    loss : ndarray, shape (n_density, n_importance)
+    loss : ndarray, shape (n_y, n_x)
         The lowest expected loss.
-    weights : ndarray, shape (n_density, n_importance, n_hidden, n_features)
+    weights : ndarray, shape (n_y, n_x, n_hidden, n_features)
         Weights that have it (of one of the phases where several do).
-    bias : ndarray, shape (n_density, n_importance, n_features)
-    feature_norm, interference : ndarray, shape (n_density, n_importance)
+    bias : ndarray, shape (n_y, n_x, n_features)
+    feature_norm, interference : ndarray, shape (n_y, n_x)
         Order parameters of the extra feature.
-    converged : ndarray of bool, shape (n_density, n_importance)
+    converged : ndarray of bool, shape (n_y, n_x)
         Whether gradient and curvature show a minimum at the lowest loss found; always true for closed forms.
     minima : ndarray, shape (n_minima, (n_hidden + 1) n_features)
         Global theory: every minimum found in every cell, weights row by row, then biases; relaxed theory: the lowest minimum
@@ -74,12 +71,8 @@ class PhaseDiagram(Drawn):
         What the starts of a relaxed or global diagram were drawn from (drawn itself where ``phase_diagram`` was given none).
     """
 
-    n_features: int
-    n_hidden: int
-    activation: str
+    plane: ControlPlane
     theory: str
-    importance: np.ndarray
-    density: np.ndarray
     candidates: tuple
     candidate_loss: np.ndarray
     phase: np.ndarray
@@ -96,6 +89,47 @@ class PhaseDiagram(Drawn):
     trained: TrainedModels | None = None
     seed: int | None = None
     _figure = "diagram_figure"
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.plane.form.n_features
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden dimensions."""
+        return self.plane.form.n_hidden
+
+    @property
+    def activation(self) -> str:
+        """Activation of the models."""
+        return self.plane.form.activation
+
+    @property
+    def x(self) -> Floats:
+        """The values along the plane's first axis, shape (n_x,)."""
+        return self.plane.x.values
+
+    @property
+    def y(self) -> Floats:
+        """The values along the plane's second axis, shape (n_y,)."""
+        return self.plane.y.values
+
+    @property
+    def importance(self) -> Floats:
+        """Relative importance of the extra (last) feature, shape (n_x,).
+
+        Raises
+        ------
+        ValueError
+            When the plane is another than importance × density.
+        """
+        return self.plane.axes_named("importance", "density")[0]
+
+    @property
+    def density(self) -> Floats:
+        """Density of the features, shape (n_y,); raises as ``importance`` does."""
+        return self.plane.axes_named("importance", "density")[1]
 
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
@@ -189,10 +223,11 @@ class PhaseDiagram(Drawn):
                 writer.writerows(curves.rows())
 
     def to_xarray(self) -> "xarray.Dataset":
-        """Return the diagram as an ``xarray.Dataset`` with labelled axes density, importance, candidate, hidden, feature."""
+        """Return the diagram as an ``xarray.Dataset`` with labelled axes: the plane's, candidate, hidden, feature."""
         import xarray
 
-        grid = ("density", "importance")
+        axes = self.plane.y, self.plane.x
+        grid = tuple(axis.name for axis in axes)
         coexisting = np.array(
             [[[name in names for names in row] for row in self.coexisting] for name in self.candidates], dtype=bool
         )
@@ -211,13 +246,13 @@ class PhaseDiagram(Drawn):
                 "candidate_loss": (("candidate", *grid), self.candidate_loss),
                 "coexisting": (("candidate", *grid), coexisting),
             },
-            coords={"density": self.density, "importance": self.importance, "candidate": list(self.candidates)},
+            coords={**{axis.name: axis.values for axis in axes}, "candidate": list(self.candidates)},
             attrs={name: getattr(self, name) for name in ("n_features", "n_hidden", "activation", "theory")},
         )
 
     def _trained_variables(self):
         """Variables of the dataset with an axis of seeds."""
-        grid, models = ("density", "importance", "seed"), self.trained
+        grid, models = (self.plane.y.name, self.plane.x.name, "seed"), self.trained
         axes = {"weights": (*grid, "hidden", "feature"), "bias": (*grid, "feature")}
         variables = {f"seed_{name}": (axes.get(name, grid), getattr(models, name)) for name in GRIDS}
         for name in ("phase", "extra"):
@@ -233,8 +268,9 @@ class PhaseDiagram(Drawn):
             When the file's ending is not .npz.
         """
         arrays: dict[str, Any] = {
-            f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("coexisting", "trained")
+            f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("plane", "coexisting", "trained")
         }
+        arrays |= self.plane.arrays()
         arrays["seed"] = str(self.seed)  # may be longer than numpy's integers
         arrays["phase"], arrays["extra"] = self.phase.astype(str), self.extra.astype(str)
         joined = [TIE_MARK.join(names) for names in self.coexisting.ravel()]
@@ -250,17 +286,20 @@ class PhaseDiagram(Drawn):
     def load(cls, path: str | os.PathLike[str]) -> "PhaseDiagram":
         """Read a diagram written by ``save``; what it saved of its curves is not computed again.
 
+        A plane whose model was a function comes back with the models at the points of the grid alone.
+
         Raises
         ------
         ValueError
             When the file's ending is not .npz, it cannot be read or it does not hold a diagram.
         """
         needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]  # others may be newer
+        needed.remove("plane")
         arrays = read_arrays("path", npz_path("path", path), "PhaseDiagram.save", needed)
-        values = {f.name: arrays[f.name] for f in fields(cls) if f.name in arrays}
-        if values["theory"].item() == TRAINED:
+        values: dict[str, Any] = {f.name: arrays[f.name] for f in fields(cls) if f.name in arrays}
+        values["plane"], values["theory"] = ControlPlane.from_arrays(arrays), values["theory"].item()
+        if values["theory"] == TRAINED:
             values["trained"] = TrainedModels.from_arrays(arrays)
-        values.update({name: values[name].item() for name in ("n_features", "n_hidden", "activation", "theory")})
         if "seed" in values:
             values["seed"] = None if values["seed"] == "None" else int(values["seed"].item())
         values["candidates"] = tuple(values["candidates"].tolist())
@@ -273,10 +312,26 @@ class PhaseDiagram(Drawn):
         return diagram
 
 
-def default_axes():
-    """Return the paper's axes (importance 0.1 … 10, density 0.01 … 1), 100 logarithmic steps each."""
-    density = np.geomspace(0.01, 1.0, 100)
-    return np.geomspace(0.1, 10.0, 100), density
+def plane_of(n_features, n_hidden, importance, density, activation, plane):
+    """The plane of a diagram: the one that is given, or importance × density, by default along the paper's axes.
+
+    The paper's: importance 0.1 … 10, density 0.01 … 1, 100 logarithmic steps each.
+    """
+    if plane is None:
+        return ControlPlane.importance_density(
+            *sizes(n_features, n_hidden),
+            importance=np.geomspace(0.1, 10.0, 100) if importance is None else importance,
+            density=np.geomspace(0.01, 1.0, 100) if density is None else density,
+            activation=activation,
+        )
+    if not isinstance(plane, ControlPlane):
+        raise ValueError(f"plane must be a ControlPlane, got {plane!r:.60}")
+    given = {"n_features": n_features != 2, "n_hidden": n_hidden != 1, "activation": activation != "relu"}
+    given |= {"importance": importance is not None, "density": density is not None}
+    if any(given.values()):
+        names = ", ".join(name for name in given if given[name])
+        raise ValueError(f"plane says what the models are: {names} must not be given with it")
+    return plane
 
 
 def phase_diagram(
@@ -287,6 +342,7 @@ def phase_diagram(
     density: ArrayLike | None = None,
     theory: str = "global",
     activation: str = "relu",
+    plane: ControlPlane | None = None,
     n_starts: int = 24,
     seed: Seed = 0,
     n_threads: int | None = None,
@@ -312,6 +368,9 @@ def phase_diagram(
         ones, and for n_hidden = n_features − 1 the simplex of all features frees everything. "global": all local minima over
         all weights and biases. For each cell, global ≤ relaxed ≤ frozen.
     activation : {"relu", "linear"}
+    plane : ControlPlane, optional
+        Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``. The frozen and relaxed
+        theories are those of importance × density.
     n_starts : int
         Relaxed and global theory: random starts at each coarse point of the grid, beside the configurations.
     seed : None, int or numpy.random.Generator
@@ -355,18 +414,18 @@ def phase_diagram(
     array([['superposition', 'superposition'],
            ['not_represented', 'dedicated']], dtype=object)
     """
-    n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
     one_of("theory", theory, THEORIES)
-    one_of("activation", activation, ACTIVATIONS)
-    paper_importance, paper_density = default_axes()
-    importance = paper_importance if importance is None else grid_axis("importance", importance, positive_array)
-    density = paper_density if density is None else grid_axis("density", density, density_array)
+    plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
+    sizes(plane.form.n_features, plane.form.n_hidden, MOST_FEATURES)
+    if theory != "global" and not plane.is_importance_density:
+        domain = "over importance × density of independent features, uniform where active"
+        raise ValueError(f'theory must be "global" unless the plane is {domain}, got {theory!r}')
     search = {
         "n_starts": whole_number("n_starts", n_starts, 1),
         "n_threads": thread_count(n_threads),
     }
-    model = (n_features, n_hidden, importance, density, activation)
-    beyond = importance[(importance > MOST_IMPORTANCE) | (importance < 1 / MOST_IMPORTANCE)]
+    importances = plane.form.importance(plane.grid)
+    beyond = importances[(importances > MOST_IMPORTANCE) | (importances < 1 / MOST_IMPORTANCE)]
     if theory != "frozen" and beyond.size:
         domain = f"from {1 / MOST_IMPORTANCE:g} to {MOST_IMPORTANCE:g}"
         raise ValueError(f"importance must be {domain} for the {theory} theory, got {beyond[0]:g}")
@@ -380,13 +439,12 @@ def phase_diagram(
             stored = read_arrays("checkpoint", search["checkpoint"], SAVED_BY, ())
     seed = as_seed(seed)
     if theory == "frozen":
-        seed, grids = None, frozen_grid(*model)
+        seed, grids = None, frozen_grid(plane)
     else:
-        n_cells = density.size * importance.size
-        total = n_cells if theory == "global" else relaxed_cells(*model)
+        total = plane.grid[..., 0].size if theory == "global" else relaxed_cells(plane)
         with progress_bar(total, progress, "cell", "minima") as advance:
-            grids = (global_grid if theory == "global" else relaxed_grid)(*model, seed=seed, progress=advance, **search)
-    diagram = PhaseDiagram(n_features, n_hidden, activation, theory, importance, density, seed=seed, **grids)
+            grids = (global_grid if theory == "global" else relaxed_grid)(plane, seed=seed, progress=advance, **search)
+    diagram = PhaseDiagram(plane, theory, seed=seed, **grids)
     if checkpoint is not None:
         diagram.__dict__.update(_checkpoint=search["checkpoint"], _curves=Curves.from_arrays(stored, diagram))
         if diagram.curves is not None:

@@ -163,15 +163,16 @@ def _compute_curves(diagrams, *, spinodals=True):
 
 def _close_up(diagram):
     """The window around the points where boundaries meet or change, with some room; the whole diagram when there are none."""
-    points = [(p.importance, p.density) for p in diagram.triple_points()]
+    plane = diagram.plane
+    points = [(p.x, p.y) for p in diagram.triple_points()]
     for b in diagram.boundaries():
-        points += [(b.importance[k], b.density[k]) for k, end in zip((0, -1), b.ends, strict=False) if end != "edge"]
+        points += [(b.x[k], b.y[k]) for k, end in zip((0, -1), b.ends, strict=False) if end != "edge"]
     if not points:
         return whole(diagram)
-    points = np.log(points)
+    points = plane.coordinates(*np.transpose(points))
     low, high = points.min(axis=0), points.max(axis=0)
     room = 0.3 * np.maximum(high - low, 0.2)
-    window = np.exp([low - room, high + room]).T
+    window = np.transpose(plane.values(np.array([low - room, high + room])))
     limits = np.array(whole(diagram))
     return tuple(map(tuple, np.column_stack([np.maximum(window[:, 0], limits[:, 0]), np.minimum(window[:, 1], limits[:, 1])])))
 

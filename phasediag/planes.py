@@ -1,16 +1,17 @@
 """Planes of control parameters: two axes, and the toy model at each of their points."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, as_flag, density_array, grid_axis, one_of, positive_array, real_array, sizes
 from .forms import Form
-from .model import ACTIVATIONS, ToyModel
+from .model import ACTIVATIONS, ToyModel, model_of
 
 _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
 
@@ -33,7 +34,7 @@ PARAMETERS = {
 """What a ControlPlane can vary of a model, by name; "line" is nothing."""
 
 _GENERIC = (0.381966, 0.723607), (0.854102, 0.276393), (0.145898, 0.618034)
-"""Shares of the two axes at which nothing is equal by chance."""
+"""Values of two parameters at which nothing is equal by chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,11 @@ class Axis:
         object.__setattr__(self, "values", values)
 
     @property
+    def most(self) -> float:
+        """The greatest value that the parameter can have."""
+        return np.inf if self._parameter is None else self._parameter.most
+
+    @property
     def _parameter(self):
         """The Parameter that it is named after, or None."""
         return PARAMETERS.get(self.name.partition(_OF)[0])
@@ -98,7 +104,7 @@ class Axis:
 
     def value(self, coordinate: ArrayLike) -> Any:
         """Return the values at coordinates, at most the greatest that the parameter can have."""
-        return np.minimum(np.exp(coordinate) if self.log else coordinate, self._parameter.most if self._parameter else np.inf)
+        return np.minimum(np.exp(coordinate) if self.log else coordinate, self.most)
 
     def __len__(self) -> int:
         return self.values.size
@@ -144,19 +150,35 @@ class Varied:
 
     def __call__(self, x: float, y: float) -> ToyModel:
         """Return the model with these values of the two parameters."""
-        importance, density = self.controls(x, y).reshape(2, -1)
-        return replace(self.base, importance=importance, density=density[0] if np.all(density == density[0]) else density)
+        return model_of(self.base.form, self.controls(x, y))
 
     def controls(self, x, y):
-        """Control vectors at points, which broadcast: shape (…, size)."""
-        n = self.base.n_features
-        controls = np.empty((2, *np.broadcast(x, y).shape, n))
-        controls[0], controls[1] = self.base.importance, self.base.feature_density
+        """Control vectors at points, which broadcast: shape (…, n_controls)."""
+        form = self.base.form
+        controls = np.empty((*np.broadcast(x, y).shape, form.n_controls))
+        controls[...] = self.base.control
         for name, value in zip(self.names, (x, y), strict=True):
+            part = form.density(controls) if name.startswith("density") else form.importance(controls)
             value = np.asarray(value, dtype=np.float64)[..., None]
-            part = controls[int(name.startswith("density"))]
-            part[..., _features(name, n)] = value ** np.arange(n) if name == "profile" else value
-        return np.concatenate([*controls], axis=-1)
+            part[..., _features(name, form.n_features)] = value ** np.arange(form.n_features) if name == "profile" else value
+        return controls
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """The models at the points of a grid alone, as a file holds those of a function; controls (n_y, n_x, n_controls)."""
+
+    form: Form
+    x: Floats
+    y: Floats
+    table: Floats
+
+    def __call__(self, x: float, y: float) -> ToyModel:
+        """Return the model at a point of the grid."""
+        row, column = (np.flatnonzero(axis == value) for axis, value in ((self.y, y), (self.x, x)))
+        if not row.size or not column.size:
+            raise ValueError(f"the models of this plane are known at the points of its grid alone, got ({x:g}, {y:g})")
+        return model_of(self.form, self.table[row[0], column[0]])
 
 
 def _features(name, n_features):
@@ -173,7 +195,7 @@ def _features(name, n_features):
     return [k - 1 for k in numbers]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ControlPlane:
     """A plane of control parameters: two axes, and the model at each of their points.
 
@@ -249,29 +271,28 @@ class ControlPlane:
         return len(self.y), len(self.x)
 
     @cached_property
-    def corner(self) -> ToyModel:
-        """The model at the first values of both axes, which has the structure of all."""
-        return self.model(self.x.values[0], self.y.values[0])
-
-    @property
     def form(self) -> Form:
-        """The structure of all models: what is not in their control vectors."""
-        return self.corner.form
+        """The structure of all models."""
+        return self.model(self.x.values[0], self.y.values[0]).form
+
+    @cached_property
+    def grid(self) -> Floats:
+        """The control vectors at all points of the grid, shape (n_y, n_x, n_controls)."""
+        return self.controls(self.x.values, self.y.values[:, None])
 
     @property
-    def n_features(self) -> int:
-        """Number of features of all models."""
-        return self.corner.n_features
+    def is_importance_density(self) -> bool:
+        """Whether it is the paper's plane: the importance of the extra feature, the others having 1, and the density of all."""
+        if (self.x.name, self.y.name) != ("importance", "density") or not isinstance(self.model, Varied):
+            return False
+        base = self.model.base
+        return bool(np.all(base.importance[:-1] == 1)) and base.form == Form(base.n_hidden, base.n_features, base.activation)
 
-    @property
-    def n_hidden(self) -> int:
-        """Number of hidden dimensions of all models."""
-        return self.corner.n_hidden
-
-    @property
-    def activation(self) -> str:
-        """Activation of all models."""
-        return self.corner.activation
+    def axes_named(self, x: str, y: str) -> tuple[Floats, Floats]:
+        """Return the values along both axes, which must have these names, or raise ``ValueError``."""
+        if (self.x.name, self.y.name) != (x, y):
+            raise ValueError(f"{x} and {y} must be the axes, which are {self.x.name} and {self.y.name} here: see x and y")
+        return self.x.values, self.y.values
 
     @cached_property
     def window(self) -> Window:
@@ -297,13 +318,40 @@ class ControlPlane:
         if isinstance(self.model, Varied):
             return self.model.controls(x, y)
         x, y = np.broadcast_arrays(x, y)
-        vectors = [self.model(*point).control for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
-        return np.array(vectors).reshape(*x.shape, -1)
+        models = [self.model(*point) for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
+        other = next((model.form for model in models if model.form != self.form), None)
+        if other is not None:
+            raise ValueError(f"model must have the same structure everywhere, {self.form}, got {other}")
+        return np.array([model.control for model in models]).reshape(*x.shape, self.form.n_controls)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `from_arrays` reads: arrays of numbers and of text by name."""
+        facts: dict[str, Any] = {"form": asdict(self.form)}
+        arrays = {}
+        for key, axis in (("x", self.x), ("y", self.y)):
+            facts[key], arrays[f"plane_{key}"] = {"name": axis.name, "log": axis.log}, axis.values
+        varied = isinstance(self.model, Varied)
+        arrays["plane_base" if varied else "plane_grid"] = self.model.base.control if varied else self.grid
+        return arrays | {"plane": np.array(json.dumps(facts))}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "ControlPlane":
+        """Return the plane whose `arrays` are in a mapping; of earlier files, of importance × density."""
+        if "plane" not in arrays:
+            n_features, n_hidden, activation = (arrays[name].item() for name in ("n_features", "n_hidden", "activation"))
+            axes = {name: arrays[name] for name in ("importance", "density")}
+            return cls.importance_density(n_features, n_hidden, activation=activation, **axes)
+        facts = json.loads(arrays["plane"].item())
+        form = Form(**facts["form"])
+        x, y = (Axis(facts[key]["name"], arrays[f"plane_{key}"], facts[key]["log"]) for key in ("x", "y"))
+        if "plane_base" in arrays:
+            return cls(model_of(form, arrays["plane_base"]), x, y)
+        return cls(Tabulated(form, x.values, y.values, arrays["plane_grid"]), x, y)
 
     @cached_property
     def classes(self) -> tuple[tuple[int, ...], ...]:
         """The features that may be exchanged at every point of the plane."""
-        low, high = self.window.low, self.window.high
-        models = [self.at(low + share * (high - low)) for share in np.array(_GENERIC)]
-        keys = list(zip(*(features for m in models for features in (m.importance, m.feature_density)), strict=True))
+        controls = self.model.controls(*np.transpose(_GENERIC)) if isinstance(self.model, Varied) else self.grid
+        vectors = controls.reshape(-1, self.form.n_controls)
+        keys = [tuple(x.tolist()) for x in np.concatenate([self.form.importance(vectors), self.form.density(vectors)]).T]
         return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))

@@ -11,7 +11,6 @@ from ._arguments import Floats
 from ._display import Result
 from .candidates import configurations
 from .loss import expected_loss
-from .model import cell_model
 
 MOST_POINTS = 24
 """Rows and columns of a diagram at which losses are sampled."""
@@ -31,12 +30,14 @@ class SamplingTest(Result):
     ----------
     name : str
         What was compared.
-    importance, density, exact, sampled, standard_error : ndarray, shape (n_comparisons,)
+    x, y : ndarray, shape (n_comparisons,)
+        Where: importance and density, or what the axes of another plane are.
+    exact, sampled, standard_error : ndarray, shape (n_comparisons,)
     """
 
     name: str
-    importance: Floats
-    density: Floats
+    x: Floats
+    y: Floats
     exact: Floats
     sampled: Floats
     standard_error: Floats
@@ -80,9 +81,9 @@ def closed_form_test(diagram, n_samples, generator):
 def lowest_test(diagram, name, n_samples, generator):
     """Test the exact loss at the weights of lowest loss of every cell of a diagram."""
     rows = []
-    for importance, density, model, cell in _points(diagram):
+    for x, y, model, cell in _points(diagram):
         found = diagram.weights[cell], diagram.bias[cell]
-        rows.append((importance, density, expected_loss(model, *found), *sampled_loss(model, *found, n_samples, generator)))
+        rows.append((x, y, expected_loss(model, *found), *sampled_loss(model, *found, n_samples, generator)))
     return SamplingTest(name, *np.array(rows).T)
 
 
@@ -104,10 +105,9 @@ def sampled_loss(model, weights, bias, n_samples, generator):
 
 
 def _points(diagram):
-    """Yield importance, density, model and cell of at most 24 × 24 cells, evenly spread."""
+    """Yield x, y, model and cell of at most 24 × 24 cells, evenly spread."""
     rows, columns = (np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int)) for n in diagram.loss.shape)
     for i in rows:
         for k in columns:
-            density, importance = diagram.density[i], diagram.importance[k]
-            model = cell_model(diagram.n_features, diagram.n_hidden, importance, density, diagram.activation)
-            yield importance, density, model, (i, k)
+            x, y = diagram.x[k], diagram.y[i]
+            yield x, y, diagram.plane.model(x, y), (i, k)

@@ -7,10 +7,10 @@ import numpy as np
 from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
 from .candidates import configurations
-from .forms import Form
-from .model import cell_controls, variance
+from .model import variance
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
+from .planes import ControlPlane
 
 TIE_TOLERANCE = 1e-12
 """Phases whose losses agree to this relative accuracy coexist."""
@@ -21,9 +21,9 @@ COEXISTENCE = "coexistence"
 TIE_MARK = " = "
 
 
-def frozen_grid(n_features, n_hidden, importance, density, activation):
+def frozen_grid(plane):
     """Fields of the frozen diagram: configurations with unit weights compete by their closed-form losses."""
-    table = configurations(n_features, n_hidden, activation=activation)
+    table, importance, density = _table(plane), plane.x.values, plane.y.values
     losses = np.empty((len(table), density.size, importance.size))
     for k, configuration in enumerate(table):
         losses[k] = configuration.expected_loss(importance, density[:, None])
@@ -41,14 +41,14 @@ def frozen_grid(n_features, n_hidden, importance, density, activation):
     }
 
 
-def relaxed_grid(n_features, n_hidden, importance, density, activation, **search):
+def relaxed_grid(plane, **search):
     """Fields of the relaxed diagram: the lowest minima within the patterns of the configurations compete.
 
     Clusters are orthogonal, so each is a small model of its own, all of whose weights and biases are free: its lowest minimum is
     that of a search as for the global theory. Only the extra feature's depends on importance. ``search`` as in Landscape.explore.
     """
-    table = configurations(n_features, n_hidden, activation=activation)
-    shape = (len(table), density.size, importance.size)
+    table, importance, density = _table(plane), plane.x.values, plane.y.values
+    n_features, n_hidden, shape = plane.form.n_features, plane.form.n_hidden, (len(table), *plane.shape)
     losses, converged = np.zeros(shape), np.ones(shape, dtype=bool)
     weights, bias = np.zeros((*shape, n_hidden, n_features)), np.zeros((*shape, n_features))
 
@@ -59,7 +59,8 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
         if size == 1:
             lead = density.size, importances.size
             return np.zeros(lead), np.ones((*lead, 1, 1)), np.zeros((*lead, 1)), np.ones(lead, dtype=bool)
-        return _lowest_minima(cell_landscape(size, size - 1, importances, density, activation).explore(**search))
+        own = {"importance": importances, "density": density, "activation": plane.form.activation}
+        return _lowest_minima(Landscape.of(ControlPlane.importance_density(size, size - 1, **own)).explore(**search))
 
     for k, configuration in enumerate(table):
         row = 0
@@ -90,11 +91,16 @@ def relaxed_grid(n_features, n_hidden, importance, density, activation, **search
     }
 
 
-def relaxed_cells(n_features, n_hidden, importance, density, activation):
+def relaxed_cells(plane):
     """How many cells the searches behind a relaxed diagram have, those of all its clusters together."""
-    table = configurations(n_features, n_hidden, activation=activation)
-    clusters = {(len(group), n_features - 1 in group) for c in table for group in c.groups if len(group) > 1}
-    return sum(density.size * (importance.size if with_extra else 1) for _, with_extra in clusters)
+    extra, rows = plane.form.n_features - 1, len(plane.y)
+    clusters = {(len(group), extra in group) for c in _table(plane) for group in c.groups if len(group) > 1}
+    return sum(rows * (len(plane.x) if with_extra else 1) for _, with_extra in clusters)
+
+
+def _table(plane):
+    """The configurations that compete over a plane of importance and density."""
+    return configurations(plane.form.n_features, plane.form.n_hidden, activation=plane.form.activation)
 
 
 def _lowest_minima(landscape):
@@ -118,15 +124,9 @@ def _converged(points):
     return np.array([point.is_minimum for point in points])
 
 
-def global_grid(n_features, n_hidden, importance, density, activation, **search):
+def global_grid(plane, **search):
     """Fields of the global diagram: all minima over all weights and biases compete; ``search`` as in Landscape.explore."""
-    return landscape_fields(cell_landscape(n_features, n_hidden, importance, density, activation).explore(**search))
-
-
-def cell_landscape(n_features, n_hidden, importance, density, activation):
-    """The Landscape over axes of importance and density, not searched yet: all features but the extra one can be exchanged."""
-    classes = tuple(range(n_features - 1)), (n_features - 1,)
-    return Landscape(Form(n_hidden, n_features, activation), cell_controls(n_features, importance, density[:, None]), classes)
+    return landscape_fields(Landscape.of(plane).explore(**search))
 
 
 def landscape_fields(landscape):

@@ -7,23 +7,12 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import (
-    Seed,
-    check_memory,
-    density_array,
-    grid_axis,
-    one_of,
-    positive_array,
-    sizes,
-    thread_count,
-    whole_number,
-)
+from ._arguments import Seed, check_memory, one_of, thread_count, whole_number
 from ._progress import progress_bar
 from ._training.chunks import completed
 from ._training.portions import divide, train_portion
 from ._training.store import Store, stored_seed
-from .diagram import PhaseDiagram, default_axes
-from .model import ACTIVATIONS
+from .diagram import PhaseDiagram, plane_of
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
 from .training import check_convergent, check_importance, common_options
 
@@ -124,12 +113,10 @@ def trained_phase_diagram(
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
     """
-    n_features, n_hidden = sizes(n_features, n_hidden)
-    one_of("activation", activation, ACTIVATIONS)
+    plane = plane_of(n_features, n_hidden, importance, density, activation, None)
+    n_features, n_hidden = plane.form.n_features, plane.form.n_hidden
     one_of("reduction", reduction, REDUCTIONS)
-    paper_importance, paper_density = default_axes()
-    importance = paper_importance if importance is None else grid_axis("importance", importance, positive_array)
-    density = paper_density if density is None else grid_axis("density", density, density_array)
+    importance, density = plane.x.values, plane.y.values
     check_importance(importance)
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
@@ -144,8 +131,8 @@ def trained_phase_diagram(
     trained = _train(portions, shape, kept, n_threads, executor, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
     options = {"n_seeds": n_seeds, "reduction": reduction, **options}
-    models = evaluate_cells(n_hidden, importance, density, activation, weights, bias, reduction, options)
-    return PhaseDiagram(n_features, n_hidden, activation, TRAINED, importance, density, **diagram_fields(models))
+    models = evaluate_cells(plane, weights, bias, reduction, options)
+    return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
 
 
 def _train(portions, shape, store, n_threads, executor, progress):

@@ -13,8 +13,7 @@ from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.stationary_points import settle
-from .forms import Form
-from .model import cell_controls, model_of
+from .model import model_of
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
 
@@ -36,25 +35,25 @@ GRIDS = ("weights", "bias", "loss", "gradient_norm", "feature_norm", "interferen
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModels(Result):
-    """Every model that was trained for a diagram; grids have axes (density, importance, seed).
+    """Every model that was trained for a diagram; grids have axes (y, x, seed) of the plane.
 
     Attributes
     ----------
     options : mapping
         The keyword arguments of ``trained_phase_diagram`` that decide the numbers, the seed drawn for None included.
-    weights : ndarray of float32, shape (n_density, n_importance, n_seeds, n_hidden, n_features)
-    bias : ndarray of float32, shape (n_density, n_importance, n_seeds, n_features)
-    loss : ndarray, shape (n_density, n_importance, n_seeds)
+    weights : ndarray of float32, shape (n_y, n_x, n_seeds, n_hidden, n_features)
+    bias : ndarray of float32, shape (n_y, n_x, n_seeds, n_features)
+    loss : ndarray, shape (n_y, n_x, n_seeds)
         Exact expected loss.
-    gradient_norm : ndarray, shape (n_density, n_importance, n_seeds)
+    gradient_norm : ndarray, shape (n_y, n_x, n_seeds)
         Euclidean norm of the exact gradient of the expected loss.
-    feature_norm, interference : ndarray, shape (n_density, n_importance, n_seeds)
+    feature_norm, interference : ndarray, shape (n_y, n_x, n_seeds)
         Of the extra feature.
-    phase, extra : ndarray of str, shape (n_density, n_importance, n_seeds)
+    phase, extra : ndarray of str, shape (n_y, n_x, n_seeds)
         By `classify` with a tolerance of 0.1.
-    kept : ndarray of bool, shape (n_density, n_importance, n_seeds)
+    kept : ndarray of bool, shape (n_y, n_x, n_seeds)
         Which models the reduction keeps: all but the one with the highest loss ("paper"), or that with the lowest ("best").
-    excess : ndarray, shape (n_density, n_importance)
+    excess : ndarray, shape (n_y, n_x)
         How far the lowest loss of a cell lies above the bottom of its basin, relative to the bottom: the loss at the local
         minimum to which an exact descent leads from there. For more than 8 features, an estimate from the gradient g:
         |g|²/(2 density × loss), as if every curvature were the density.
@@ -93,13 +92,13 @@ class TrainedModels(Result):
         return cls(**values)
 
 
-def evaluate_cells(n_hidden, importance, density, activation, weights, bias, reduction, options):
-    """Return the TrainedModels with these parameters, shapes (n_density, n_importance, n_seeds, …)."""
+def evaluate_cells(plane, weights, bias, reduction, options):
+    """Return the TrainedModels over a plane with these parameters, shapes (n_y, n_x, n_seeds, …)."""
     one_of("reduction", reduction, REDUCTIONS)
-    grid, n = weights.shape[:3], weights.shape[-1]
-    flat = weights.reshape(-1, n_hidden, n).astype(np.float64)
+    grid = weights.shape[:3]
+    flat = weights.reshape(-1, *weights.shape[3:]).astype(np.float64)
     phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
-    form, controls = Form(n_hidden, n, activation), cell_controls(n, importance, density[:, None])
+    form, controls = plane.form, plane.grid
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
     loss = (losses @ form.importance(controls)[..., None])[..., 0]
@@ -154,14 +153,14 @@ def diagram_fields(models):
 
 
 def of_seed(values, which):
-    """Return the values of one seed of each cell; ``which`` has shape (n_density, n_importance, 1)."""
+    """Return the values of one seed of each cell; ``which`` has shape (n_y, n_x, 1)."""
     return np.take_along_axis(values, which.reshape(which.shape + (1,) * (values.ndim - 3)), axis=2)[:, :, 0]
 
 
 def _excess(form, controls, weights, bias, loss, gradient_norm):
     """Return how far the losses of single models of all cells lie above the bottoms of their basins.
 
-    controls (n_density, n_importance, n_controls), the others (n_density, n_importance, …).
+    controls (n_y, n_x, n_controls), the others (n_y, n_x, …).
     """
     if form.n_features > MOST_SETTLED:
         return gradient_norm**2 / (2 * form.density(controls)[..., 0] * loss)

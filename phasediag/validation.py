@@ -33,7 +33,8 @@ class Validation(Drawn):
     tests : tuple of SamplingTest
         Exact losses against samples: closed forms of the frozen configurations, the exact minima, and the best trained models.
     agreements : dict of str to Agreement
-        For each theory, "frozen", "relaxed" and "global", its diagram and how the trained phases agree with it.
+        For each theory, "frozen", "relaxed" and "global" (this alone on other planes than importance × density), its diagram and
+        how the trained phases agree with it.
     attribution : Attribution
         The cause of every model's difference from the global theory.
     """
@@ -184,17 +185,17 @@ def validate_trained(
     if not isinstance(trained, PhaseDiagram) or trained.trained is None:
         raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')
     n_samples = whole_number("n_samples", n_samples, 100)
-    grid: dict[str, Any] = {"importance": trained.importance, "density": trained.density, "activation": trained.activation}
+    theories = THEORIES if trained.plane.is_importance_density else ("global",)
     diagrams = {
-        theory: phase_diagram(trained.n_features, trained.n_hidden, theory=theory, n_threads=n_threads, progress=progress, **grid)
-        for theory in THEORIES
+        theory: phase_diagram(plane=trained.plane, theory=theory, n_threads=n_threads, progress=progress) for theory in theories
     }
     exact = diagrams["global"]
     agreements = {}
     with progress_bar(None, progress, "", "sampling losses"):
         generator = stream(trained.trained.options["seed"], SAMPLES)
+        closed = [closed_form_test(exact, n_samples, generator)] if "frozen" in diagrams else []
         tests = (
-            closed_form_test(exact, n_samples, generator),
+            *closed,
             lowest_test(exact, "minima over all weights and biases", n_samples, generator),
             lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
         )

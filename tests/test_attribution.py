@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasediag import PhaseDiagram, ToyModel, minimize, optimal_bias, phase_diagram
+from phasediag import ControlPlane, PhaseDiagram, ToyModel, minimize, optimal_bias, phase_diagram
 from phasediag.attribution import CAUSES, attribute
 from phasediag.trained_models import TRAINED, diagram_fields, evaluate_cells
 
@@ -15,8 +15,9 @@ def planted(n_features, n_hidden, models, importance=IMPORTANCE, density=DENSITY
     cells = [[models(ToyModel(n_hidden, [*[1.0] * (n_features - 1), x], float(p))) for x in importance] for p in density]
     weights = np.array([[[w for w, _ in cell] for cell in row] for row in cells], dtype=np.float32)
     bias = np.array([[[b for _, b in cell] for cell in row] for row in cells], dtype=np.float32)
-    found = evaluate_cells(n_hidden, importance, density, "relu", weights, bias, "best", {"seed": 0})
-    return PhaseDiagram(n_features, n_hidden, "relu", TRAINED, importance, density, **diagram_fields(found))
+    plane = ControlPlane.importance_density(n_features, n_hidden, importance=importance, density=density)
+    found = evaluate_cells(plane, weights, bias, "best", {"seed": 0})
+    return PhaseDiagram(plane, TRAINED, **diagram_fields(found))
 
 
 def attributed(n_features, n_hidden, models, **axes):

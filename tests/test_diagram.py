@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasediag import PhaseDiagram, classify, configurations, feature_norm, interference, phase_diagram
+from phasediag import (
+    Axis,
+    ControlPlane,
+    PhaseDiagram,
+    ToyModel,
+    classify,
+    configurations,
+    feature_norm,
+    interference,
+    minimize,
+    phase_diagram,
+)
 
 ODD = np.concatenate([np.geomspace(0.1, 0.9, 6), [1.0], np.geomspace(1.1, 10, 6)])
 DENSITY = np.geomspace(0.01, 1, 9)
@@ -241,3 +252,63 @@ def test_bad_arguments_are_named(change, message):
     """One error that names the argument, its domain and the value."""
     with pytest.raises(ValueError, match=message):
         phase_diagram(**{"theory": "frozen", **change})
+
+
+def unequal(x, y):
+    """A pair of features of importances 1 and x, the second of density y, the first of density 0.2."""
+    return ToyModel(1, [1.0, x], [0.2, y])
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_diagram_over_any_plane_has_the_minima_of_its_models(log, tmp_path):
+    """Each cell has the lowest minimum of the plane's model there; axes have their names in tables and files."""
+    plane = ControlPlane(unequal, Axis("worth", [0.5, 1.0, 2.0], log), Axis("chance", [0.1, 0.3], log))
+    diagram = phase_diagram(plane=plane, n_starts=8)
+    assert diagram.loss.shape == plane.shape == (2, 3) and diagram.converged.all()
+    for i, j in np.ndindex(plane.shape):
+        lowest = minimize(unequal(diagram.x[j], diagram.y[i]), n_starts=16)[0]
+        assert diagram.loss[i, j] == pytest.approx(lowest.loss, rel=1e-12)
+    data = diagram.to_xarray()
+    assert data["loss"].dims == ("chance", "worth") and data["worth"].values.tolist() == [0.5, 1.0, 2.0]
+    with pytest.raises(ValueError, match="importance and density must be the axes, which are worth and chance here: see x and y"):
+        _ = diagram.importance
+    diagram.save(tmp_path / "plane.npz")
+    loaded = PhaseDiagram.load(tmp_path / "plane.npz")
+    assert (loaded.plane.x, loaded.plane.y) == (plane.x, plane.y) and np.array_equal(loaded.loss, diagram.loss)
+    assert loaded.plane.model(2.0, 0.3) == unequal(2.0, 0.3)  # at the points of the grid, as in a file of numbers
+    with pytest.raises(ValueError, match=r"known at the points of its grid alone, got \(2, 0.25\)"):
+        loaded.plane.model(2.0, 0.25)
+
+
+def test_a_line_of_densities_is_a_row_of_the_paper_s_plane():
+    """Losses along a line through equal features are those of the column of importance 1, whichever axis it lies on."""
+    density = np.geomspace(0.1, 1, 5)
+    line = phase_diagram(plane=ControlPlane(ToyModel(2, [1.0, 1.0, 1.0], 0.5), Axis("density", density)))
+    column = phase_diagram(3, 2, importance=[1.0], density=density)
+    assert line.loss.shape == (1, 5) and np.allclose(line.loss[0], column.loss[:, 0], rtol=1e-12, atol=0)
+    assert line.x is line.plane.x.values and line.y.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"theory": "frozen"}, 'theory must be "global" unless the plane is over importance × density'),
+        ({"theory": "relaxed"}, "got 'relaxed'"),
+        ({"n_features": 3, "density": [0.5]}, "plane says what the models are: n_features, density must not be given with it"),
+        ({"plane": "density"}, "plane must be a ControlPlane, got 'density'"),
+    ],
+)
+def test_bad_planes(options, words):
+    """What does not fit a plane is one sentence."""
+    plane = ControlPlane(unequal, Axis("worth", [0.5]), Axis("chance", [0.1]))
+    with pytest.raises(ValueError, match=words):
+        phase_diagram(**{"plane": plane} | options)
+
+
+def test_models_of_different_structure_are_no_plane():
+    """A plane whose models differ in more than numbers is refused."""
+    plane = ControlPlane(
+        lambda x, y: ToyModel(1, [1.0, x], y, "relu" if x < 1 else "linear"), Axis("x", [0.5, 2]), Axis("y", [0.5])
+    )
+    with pytest.raises(ValueError, match="model must have the same structure everywhere"):
+        phase_diagram(plane=plane)

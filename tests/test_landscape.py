@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
-from phasediag import minimize
+from phasediag import ControlPlane, minimize
+from phasediag._minimizing.landscape import Landscape
 from phasediag._minimizing.stationary_points import invariants
-from phasediag.theories import cell_landscape
+
+
+def landscape_over(n_features, n_hidden, importance, density):
+    """A landscape over importance and density, not searched yet."""
+    return Landscape.of(ControlPlane.importance_density(n_features, n_hidden, importance=importance, density=density))
 
 
 def explored(shape, size=17, **search):
     """A searched landscape over the paper's axes."""
-    return cell_landscape(*shape, np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size), "relu").explore(**search)
+    return landscape_over(*shape, np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size)).explore(**search)
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 3)])
@@ -61,7 +66,7 @@ def test_pockets_of_few_cells_are_found():
 
 def test_two_minima_near_each_other_are_both_known():
     """Near a tricritical point of 3→2 the triangle and the pair that it grows from differ little, and the lower one is there."""
-    landscape = cell_landscape(3, 2, np.linspace(1.43, 1.46, 31), np.array([0.659]), "relu").explore()
+    landscape = landscape_over(3, 2, np.linspace(1.43, 1.46, 31), np.array([0.659])).explore()
     found = minimize(landscape.model((0, 16)))
     known = landscape.cells[0, 16]
     assert len(known) == len(found) == 3
@@ -80,5 +85,5 @@ def test_progress_counts_every_cell_once():
 def test_axes_of_one_value():
     """A grid of one cell, one row and one column are searched as well."""
     for rows, columns in ((1, 1), (1, 5), (5, 1)):
-        landscape = cell_landscape(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows), "relu").explore(n_starts=2)
+        landscape = landscape_over(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows)).explore(n_starts=2)
         assert set(landscape.cells) == set(np.ndindex(rows, columns))

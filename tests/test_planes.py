@@ -34,11 +34,11 @@ def test_control_vectors_are_those_of_the_models(plane):
     """Many points at once, one at a time, and by coordinates: the same numbers and the same structure."""
     x, y = plane.x.values, plane.y.values[:, None]
     many = plane.controls(x, y)
-    assert many.shape == (*plane.shape, 2 * plane.n_features)
+    assert many.shape == (*plane.shape, 6)
     for i, j in np.ndindex(plane.shape):
         model = plane.model(x[j], y[i, 0])
         assert np.array_equal(many[i, j], model.control)
-        assert model.form == plane.form == Form(2, 3, plane.activation)
+        assert model.form == plane.form == Form(2, 3, model.activation)
         again = plane.at(plane.coordinates(x[j], y[i, 0])).control
         assert np.allclose(again, many[i, j], rtol=1e-14, atol=0)
 
@@ -58,8 +58,8 @@ def test_parameters_are_what_their_names_say():
     grid = Axis("importance", [0.1]), Axis("density_of_1_3", [0.25])
     model = ControlPlane(base, *grid).model(0.1, 0.25)
     assert model.importance.tolist() == [3.0, 4.0, 0.1] and model.density.tolist() == [0.25, 0.5, 0.25]
-    assert ControlPlane(base, Axis("profile", [0.5])).corner.importance.tolist() == [1.0, 0.5, 0.25]
-    assert ControlPlane(base, Axis("density", [0.75])).corner.density == 0.75
+    assert ControlPlane(base, Axis("profile", [0.5])).model(0.5, 0).importance.tolist() == [1.0, 0.5, 0.25]
+    assert ControlPlane(base, Axis("density", [0.75])).model(0.75, 0).density == 0.75
     assert Axis("density_of_1_3", [0.25]).label == "density of features 1, 3"
 
 
@@ -69,7 +69,9 @@ def test_features_that_may_be_exchanged_are_so_everywhere():
     base = ToyModel(2, [1.0, 1.0, 1.0, 2.0], 0.5)
     assert ControlPlane(base, Axis("density_of_1_2", [0.4, 0.5])).classes == ((0, 1), (2,), (3,))
     assert ControlPlane(base, Axis("importance", [0.5, 1.5])).classes == ((0, 1, 2), (3,))
-    assert ControlPlane(base, Axis("importance_of_4", [1.0])).classes == ((0, 1, 2, 3),)
+    assert ControlPlane(base, Axis("importance", [1.0])).classes == ((0, 1, 2), (3,))  # one value of many
+    equal = ToyModel(2, [1.0, 1.0, 1.0], 0.5)
+    assert ControlPlane(equal, Axis("density", [0.5])).classes == ((0, 1, 2),)
 
 
 @pytest.mark.parametrize("plane", [*planes()])
@@ -77,7 +79,7 @@ def test_planes_pickle(plane):
     """A plane comes back from a pickle with its axes and its models."""
     twin = pickle.loads(pickle.dumps(plane))
     assert (twin.x, twin.y) == (plane.x, plane.y) and hash(twin.x) == hash(plane.x)
-    assert twin.corner == plane.corner and twin.classes == plane.classes
+    assert twin.at(twin.window.low) == plane.at(plane.window.low) and twin.classes == plane.classes
 
 
 def test_a_line_is_a_plane_of_one_row():

@@ -78,4 +78,4 @@ def test_large_diagrams_are_thinned():
     """At most 24 × 24 cells are sampled, the corners among them."""
     grid = {"importance": np.geomspace(0.1, 10, 90), "density": np.geomspace(0.01, 1, 2)}
     test = lowest_test(phase_diagram(2, 1, theory="frozen", **grid), "", 100, np.random.default_rng(9))
-    assert test.z_scores.size == 48 and {0.1, 10.0} <= set(np.round(test.importance, 12))
+    assert test.z_scores.size == 48 and {0.1, 10.0} <= set(np.round(test.x, 12))

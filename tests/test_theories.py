@@ -6,15 +6,21 @@ from functools import cache
 import numpy as np
 import pytest
 
-from phasediag import PhaseDiagram, ToyModel, configurations, expected_loss, minimize, phase_diagram
+from phasediag import ControlPlane, PhaseDiagram, ToyModel, configurations, expected_loss, minimize, phase_diagram
 from phasediag._minimizing import landscape, stationary_points
+from phasediag._minimizing.landscape import Landscape
 from phasediag._minimizing.search_state import SearchState
 from phasediag.forms import Form
 from phasediag.model import cell_controls
-from phasediag.theories import cell_landscape, global_grid, landscape_fields
+from phasediag.theories import global_grid, landscape_fields
 
 SQUARE = 17
 AXES = {size: (np.geomspace(0.1, 10, size), np.geomspace(0.01, 1, size)) for size in (9, 13, 17, 24, 32, 48)}
+
+
+def paper_plane(n_features, n_hidden, importance, density):
+    """The plane of importance and density."""
+    return ControlPlane.importance_density(n_features, n_hidden, importance=importance, density=density)
 
 
 @cache
@@ -175,7 +181,7 @@ def assert_same_bits(one, other):
 @pytest.mark.parametrize("stop_after", [0, 1, 2, 4])
 def test_an_interrupted_search_goes_on_to_the_same_bits(tmp_path, shape, stop_after):
     """Ctrl-C writes the checkpoint; the same call then ends with the result of an uninterrupted search."""
-    arguments = (*shape, *AXES[13], "relu")
+    arguments = (paper_plane(*shape, *AXES[13]),)
     whole = global_grid(*arguments, n_starts=4)
     path, calls = tmp_path / "search.npz", []
 
@@ -193,7 +199,7 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(tmp_path, shape, stop_af
 
 def test_descents_that_an_interrupt_cuts_short_are_made_again(tmp_path, monkeypatch):
     """Wherever in a step Ctrl-C comes, in a multistart, an early or a late wave, the resumed search ends with the same bits."""
-    arguments, settle, calls = (3, 2, *AXES[17], "relu"), landscape.settle, []
+    arguments, settle, calls = (paper_plane(3, 2, *AXES[17]),), landscape.settle, []
 
     def counted(*arguments, **options):
         calls.append(options["radius"])
@@ -219,12 +225,12 @@ def test_descents_that_an_interrupt_cuts_short_are_made_again(tmp_path, monkeypa
 
 
 def _searched(arguments, **search):
-    return cell_landscape(*arguments).explore(**search)
+    return Landscape.of(*arguments).explore(**search)
 
 
 def test_a_search_killed_between_saves_goes_on_from_the_last(tmp_path, monkeypatch):
     """Every file that a search writes on its way leads to the same bits, and is replaced as a whole."""
-    arguments, kept = (2, 1, *AXES[17], "relu"), []
+    arguments, kept = (paper_plane(2, 1, *AXES[17]),), []
     whole = global_grid(*arguments, n_starts=4)
     save = SearchState.save
 
@@ -245,16 +251,16 @@ def test_a_search_killed_between_saves_goes_on_from_the_last(tmp_path, monkeypat
 def test_a_checkpoint_of_another_search_is_refused(tmp_path):
     """A checkpoint goes on with its own grid, number of starts and seed only."""
     path, axes = tmp_path / "search.npz", (np.array([0.5, 1.0]), np.array([0.1, 0.2]))
-    global_grid(2, 1, *axes, "relu", n_starts=1, checkpoint=path)
-    global_grid(2, 1, *axes, "relu", n_starts=1, seed=0, checkpoint=path)
+    global_grid(paper_plane(2, 1, *axes), n_starts=1, checkpoint=path)
+    global_grid(paper_plane(2, 1, *axes), n_starts=1, seed=0, checkpoint=path)
     with pytest.raises(ValueError, match="checkpoint must come from a search over the same grid"):
-        global_grid(2, 1, np.array([0.5, 1.1]), axes[1], "relu", n_starts=1, checkpoint=path)
+        global_grid(paper_plane(2, 1, np.array([0.5, 1.1]), axes[1]), n_starts=1, checkpoint=path)
     for other in ({"n_starts": 2}, {"n_starts": 1, "seed": 2**70}):
         wanted = f"n_starts={other['n_starts']} and seed={other.get('seed', 0)}"
         with pytest.raises(
             ValueError, match=f"checkpoint must come from a search with {wanted}, got .* with n_starts=1 and seed=0"
         ):
-            global_grid(2, 1, *axes, "relu", checkpoint=path, **other)
+            global_grid(paper_plane(2, 1, *axes), checkpoint=path, **other)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04garbage", "cut", "spoilt", "foreign", "pickled", "one array"])
@@ -303,14 +309,14 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_any_work(tmp_path, m
 def test_the_number_of_threads_does_not_change_a_bit():
     """One thread and two end with the same diagram."""
     importance, density = AXES[13]
-    one, two = (global_grid(3, 2, importance, density, "relu", n_starts=4, n_threads=k) for k in (1, 2))
+    one, two = (global_grid(paper_plane(3, 2, importance, density), n_starts=4, n_threads=k) for k in (1, 2))
     assert_same_bits(one, two)
 
 
 def test_equal_seeds_give_equal_searches():
     """Two searches of one seed know the same minima; those of another seed have the same lowest losses."""
     importance, density = AXES[13]
-    one, same, other = (global_grid(2, 1, importance, density, "relu", seed=seed) for seed in (1, 1, 2))
+    one, same, other = (global_grid(paper_plane(2, 1, importance, density), seed=seed) for seed in (1, 1, 2))
     assert_same_bits(one, same)
     assert np.allclose(one["loss"], other["loss"], rtol=1e-12, atol=0)
 

@@ -17,13 +17,14 @@ def _listed(result, *names):
 
 def diagram_facts(result):
     """A diagram with its grids, and its curves or what made its models and the loss and phase of each, as lists and numbers."""
-    grids = ("importance", "density", "phase", "extra", "loss", "feature_norm", "interference", "converged")
+    axes = {name: values.tolist() for name, values in _axes(result)}
+    grids = axes | _listed(result, "phase", "extra", "loss", "feature_norm", "interference", "converged")
     models = result.trained
     if models is None:
-        return curve_facts(result) | _listed(result, *grids)
+        return curve_facts(result) | grids
     facts = _head_facts(result) | {"options": dict(models.options)} | _listed(models, "metastable_fraction")
     of_seeds = _listed(models, "loss", "phase", "feature_norm", "interference", "kept")
-    return facts | {f"seed_{name}": values for name, values in of_seeds.items()} | _listed(result, *grids)
+    return facts | {f"seed_{name}": values for name, values in of_seeds.items()} | grids
 
 
 def curve_facts(result):
@@ -35,8 +36,8 @@ def cell_rows(result):
     """The cells of a diagram, a list of dict."""
     names = ("phase", "extra", "loss", "feature_norm", "interference", "converged")
     columns = {name: getattr(result, name).ravel().tolist() for name in names}
-    density, importance = (x.ravel().tolist() for x in np.meshgrid(result.density, result.importance, indexing="ij"))
-    columns = {"importance": importance, "density": density} | columns
+    places = (values.ravel().tolist() for values in np.meshgrid(result.x, result.y))
+    columns = dict(zip((name for name, _ in _axes(result)), places, strict=True)) | columns
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -59,10 +60,10 @@ def cells_text(result):
 def ends_text(result):
     """Where the boundaries of a diagram begin and end, and where they meet."""
     for b in result.boundaries():
-        ends = f"from (importance {b.importance[0]:.6g}, density {b.density[0]:.6g}) to"
-        yield f"  {_kind(b)}: {_pair(b)}, {ends} ({b.importance[-1]:.6g}, {b.density[-1]:.6g})"
+        ends = f"from ({_place(result, b.x[0], b.y[0], '.6g')}) to ({b.x[-1]:.6g}, {b.y[-1]:.6g})"
+        yield f"  {_kind(b)}: {_pair(b)}, {ends}"
     for t in result.triple_points():
-        yield f"  {_meeting(t)} at importance {t.importance:.12g}, density {t.density:.12g}"
+        yield f"  {_meeting(t)} at {_place(result, t.x, t.y, '.12g')}"
     if not result.boundaries():
         yield "  no boundary: one minimum is the lowest everywhere"
 
@@ -126,18 +127,19 @@ def curves_text(result):
     yield _head(result)
     for b in result.boundaries():
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
-        yield f"  {'importance':>14}  {'density':>14}  {'latent loss':>12}"
-        shown = np.unique(np.linspace(0, b.importance.size - 1, min(b.importance.size, 7)).round().astype(int))
+        yield f"  {result.plane.x.name:>14}  {result.plane.y.name:>14}  {'latent loss':>12}"
+        shown = np.unique(np.linspace(0, b.x.size - 1, min(b.x.size, 7)).round().astype(int))
         for k in shown:
-            end = b.ends[0] if k == 0 else b.ends[-1] if k == b.importance.size - 1 else ""
-            yield f"  {b.importance[k]:14.10f}  {b.density[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip()
+            end = b.ends[0] if k == 0 else b.ends[-1] if k == b.x.size - 1 else ""
+            yield f"  {b.x[k]:14.10f}  {b.y[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip()
         if b.order == "first":
             yield f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}"
         for s in b.spinodals:
-            extent = ", ".join(f"{name} {x.min():.6g} to {x.max():.6g}" for name, x in _axes(s))
+            names = result.plane.x.name, result.plane.y.name
+            extent = ", ".join(f"{name} {x.min():.6g} to {x.max():.6g}" for name, x in zip(names, (s.x, s.y), strict=True))
             yield f"  spinodal of {s.phase}: {extent}"
     for t in result.triple_points():
-        yield f"\n{_meeting(t)} at importance = {t.importance:.10f}, density = {t.density:.10f}"
+        yield f"\n{_meeting(t)} at {_place(result, t.x, t.y, '.10f', ' = ')}"
         for phase in t.phases:
             yield f"    {phase}"
     if not result.boundaries():
@@ -164,7 +166,9 @@ def equations_text(n_features, n_hidden, activation, *, found, latex):
     for b in boundaries:
         yield f"\n{b.patterns[0]}   {b.phases[0]}\n{b.patterns[1]}   {b.phases[1]}\n    {_written(b.equation, latex)}"
         ranges = [
-            f"{name} from {_written(low, latex)} to {_written(high, latex)}" for name, (low, high) in _axes(b) if low != high
+            f"{name} from {_written(low, latex)} to {_written(high, latex)}"
+            for name, (low, high) in (("importance", b.importance), ("density", b.density))
+            if low != high
         ]
         yield "    " + ", ".join(ranges)
     for t in triples:
@@ -214,7 +218,7 @@ def unconverged(result, most=3):
     cells = np.argwhere(~result.converged)
     if not len(cells):
         return ()
-    places = [f"importance {result.importance[k]:.4g}, density {result.density[i]:.4g}" for i, k in cells[:most]]
+    places = [_place(result, result.x[k], result.y[i], ".4g") for i, k in cells[:most]]
     more = f"; and {len(cells) - most} more" if len(cells) > most else ""
     have = "has" if len(cells) == 1 else "have"
     return (f"{len(cells)} of {result.converged.size} cells {have} not converged: {'; '.join(places)}{more}",)
@@ -234,8 +238,13 @@ def _head(result):
 
 
 def _axes(result):
-    """The coordinates of a diagram, a curve or its ranges, with their names."""
-    return ("importance", result.importance), ("density", result.density)
+    """The axes of a diagram, their names and values."""
+    return tuple((axis.name, axis.values) for axis in (result.plane.x, result.plane.y))
+
+
+def _place(result, x, y, form, between=" "):
+    """A point of a diagram's plane in words."""
+    return ", ".join(f"{name}{between}{value:{form}}" for (name, _), value in zip(_axes(result), (x, y), strict=True))
 
 
 def _kind(boundary):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arguments import positive_array, real_matrix
+from .._arguments import real_array, real_matrix
 from ..colours import EXTRA_COLOUR, ORDINARY_COLOUR
 from .frames import draw_matrix, feature_names, square, without_axes
 from .labels import draw_labels
@@ -71,7 +71,7 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
     diagram : PhaseDiagram
         Already drawn on ``ax``.
     ax : matplotlib.axes.Axes
-    points : sequence of (importance, density), optional
+    points : sequence of (x, y), optional
         The nearest cells are taken. Default: one point in every region that is wide enough, as far from its boundary
         curves as possible.
     size : float
@@ -85,16 +85,16 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
     Raises
     ------
     ValueError
-        When a point is not two positive numbers.
+        When a point is not two numbers.
     """
     from matplotlib.patches import Circle
 
     panels = []
-    for importance, density in _middles(diagram, ax, size) if points is None else _points(points):
-        row, column = nearest(diagram.density, density), nearest(diagram.importance, importance)
-        place = (diagram.importance[column], diagram.density[row])
-        x, y = ax.transAxes.inverted().transform(ax.transData.transform(place))
-        panel = ax.inset_axes([x - size / 2, y - size / 2, size, size], zorder=5)
+    for x, y in _middles(diagram, ax, size) if points is None else _points(points):
+        row, column = nearest(diagram.plane.y, y), nearest(diagram.plane.x, x)
+        place = (diagram.x[column], diagram.y[row])
+        left, bottom = ax.transAxes.inverted().transform(ax.transData.transform(place)) - size / 2
+        panel = ax.inset_axes([left, bottom, size, size], zorder=5)
         draw_columns(diagram.weights[row, column], panel, labels=False)
         radius = panel.get_xlim()[1]
         panel.add_patch(
@@ -106,7 +106,7 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
 
 def _points(points):
     """Points of the plane as an array of shape (n_points, 2)."""
-    points = positive_array("points", points)
+    points = real_array("points", points)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points must have shape (n_points, 2), got {points.shape}")
     return points
@@ -151,11 +151,11 @@ def _middles(diagram, ax, size):
 
     window = tuple(sorted(ax.get_xlim())), tuple(sorted(ax.get_ylim()))
     number, _ = enclosed(diagram, window)
-    importance, density = pixel_edges(window)
+    x, y = pixel_edges(diagram.plane, window)
     found = []
     for region in np.unique(number):
         depth = distance_transform_edt(np.pad(number == region, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(np.argmax(depth), depth.shape)
         if depth[row, column] > 0.6 * size * FINENESS:
-            found.append((importance[column], density[row]))
+            found.append((x[column], y[row]))
     return found

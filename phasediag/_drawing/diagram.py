@@ -7,7 +7,7 @@ from .._arguments import one_of
 from ..colours import LOOKS, norm_interference_colour, phase_colour, phase_colours
 from ..theories import TIE_MARK
 from ..trained_models import TRAINED
-from .frames import BESIDE, paper_axes, patch
+from .frames import BESIDE, patch, plane_axes
 from .regions import cell_edges, curves_of, enclosed, pixel_edges, spread, whole
 
 _POINT = {"linestyle": "", "marker": "o", "markersize": 3.8}
@@ -23,7 +23,7 @@ _CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critica
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None, beside=()):
-    """Draw a phase diagram on logarithmic axes, density 1 on top, its boundaries as curves where they have been computed.
+    """Draw a phase diagram on the axes of its plane, its boundaries as curves where they have been computed.
 
     Nothing is computed: call ``diagram.boundaries()``, and ``diagram.spinodals()`` for those, before; ``diagram_figure`` does.
     Boundaries are solid where two minima cross (they can be two minima of one phase) and dashed where one minimum turns into
@@ -45,7 +45,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     legend : bool
         Name the phases and the kinds of lines and points beside the diagram; only in the look "phase".
     window : ((float, float), (float, float)), optional
-        Lowest and highest importance, lowest and highest density to show; default the whole diagram.
+        Lowest and highest x, lowest and highest y to show; default the whole diagram.
     beside : sequence of PhaseDiagram
         Others in the same figure: no two phases of all of them share a colour.
 
@@ -68,7 +68,7 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     options = {"look": look, "spinodals": spinodals, "beside": beside}
     artists |= draw_boundaries(diagram, ax, **options) if curves else {name: [] for name in _CURVES}
     title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
-    paper_axes(ax, window, title)
+    plane_axes(ax, diagram.plane, window, title)
     artists["legend"] = None
     if legend and look == "phase":
         handles = [*phase_handles([diagram]), *style_handles([artists])]
@@ -100,14 +100,14 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
     artists, colours = {"boundaries": [], "spinodals": []}, _colours([diagram, *beside])
     ends, curves = {"order changes": [], "critical point": []}, diagram.curves
     for boundary in curves_of(diagram):
-        place = boundary.importance, boundary.density
+        place = boundary.x, boundary.y
         artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
         for k, end in zip((0, -1), boundary.ends, strict=False):
             if end in ends:
                 ends[end].append((place[0][k], place[1][k]))
     for spinodal in curves.spinodals if spinodals and curves is not None and curves.has_spinodals else ():
         artists["spinodals"] += _draw_spinodal(spinodal, ax, look, colours)
-    ends["triple point"] = [(p.importance, p.density) for p in (() if curves is None else curves.triple_points)]
+    ends["triple point"] = [(p.x, p.y) for p in (() if curves is None else curves.triple_points)]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
         options = {"color": "black", "zorder": 3, **STYLES[kind]}
@@ -146,7 +146,7 @@ def _draw_regions(diagram, ax, look, window, colours):
     else:
         fields = (spread(diagram, window, regions, x, smooth=True) for x in (diagram.feature_norm, diagram.interference))
         filled = norm_interference_colour(*fields)
-    return ax.pcolormesh(*pixel_edges(window), filled, shading="flat", rasterized=True)
+    return ax.pcolormesh(*pixel_edges(diagram.plane, window), filled, shading="flat", rasterized=True)
 
 
 def _draw_cells(diagram, ax, look, _window, colours):
@@ -167,13 +167,13 @@ def _colours(diagrams):
 
 def _draw_spinodal(spinodal, ax, look, colours):
     """Draw a spinodal as black dots on a line in the colour of its phase, which may be that of the ground."""
-    if spinodal.importance.size < 2:
+    if spinodal.x.size < 2:
         return []
-    importance, density = spinodal.importance, spinodal.density
+    place = spinodal.x, spinodal.y
     style = STYLES["spinodal"] | {"label": None}
     colour = "white" if look != "phase" else colours.get(spinodal.phase) or phase_colour(spinodal.phase)
-    under = ax.plot(importance, density, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
-    return under + ax.plot(importance, density, color="black", zorder=2.1, **style)
+    under = ax.plot(*place, color=colour, linewidth=3.0, solid_capstyle="butt", zorder=2.0)
+    return under + ax.plot(*place, color="black", zorder=2.1, **style)
 
 
 def style_handles(drawings):

@@ -6,14 +6,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 SMALL = {"fontsize": "small", "frameon": False}
 BESIDE = SMALL | {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
 """Of a legend on the right of an axes."""
-IMPORTANCE, DENSITY = "relative importance of the extra feature", "feature density (1 − sparsity)"
 
 
-def paper_axes(ax, window, title):
-    """Make the axes the paper's: logarithmic, named, with plain numbers."""
-    ax.set(xscale="log", yscale="log", xlim=window[0], ylim=window[1], xlabel=IMPORTANCE, ylabel=DENSITY, title=title)
-    for axis, ends in zip((ax.xaxis, ax.yaxis), window, strict=True):
-        plain_ticks(axis, *ends)
+def plane_axes(ax, plane, window, title):
+    """Make the axes a plane's: named, logarithmic where they are, with plain numbers."""
+    ax.set(title=title)
+    for axis, name, ends in zip((plane.x, plane.y), "xy", window, strict=True):
+        show_axis(ax, name, axis, *ends)
+
+
+def show_axis(ax, name, axis, low, high):
+    """Make the "x" or "y" of a drawing an Axis of a plane, from ``low`` to ``high``."""
+    ax.set(**{f"{name}scale": "log" if axis.log else "linear", f"{name}lim": (low, high), f"{name}label": axis.label})
+    if axis.log:
+        plain_ticks(getattr(ax, f"{name}axis"), low, high)
 
 
 def plain_ticks(axis, low, high):

@@ -6,33 +6,37 @@ FINENESS = 480
 """Pixels along each axis of the image, about as many as a panel of a figure has."""
 
 
-def limits(axis, most):
-    """First and last value of an axis; around the value of an axis that has but one."""
-    low, high = axis[0], axis[-1]
-    return (low, high) if low < high else (low / 2, min(2 * high, most))
+def limits(axis):
+    """First and last value of an Axis; around the value of one that has but one."""
+    low, high = axis.values[[0, -1]]
+    if low == high:
+        low, high = axis.value(axis.coordinate(low) + np.log([0.5, 2]))
+    return low, high
 
 
 def whole(diagram):
-    """The window that shows all of a diagram: (lowest, highest importance), (lowest, highest density)."""
-    return limits(diagram.importance, np.inf), limits(diagram.density, 1.0)
+    """The window that shows all of a diagram: (lowest, highest x), (lowest, highest y)."""
+    return limits(diagram.plane.x), limits(diagram.plane.y)
 
 
 def cell_edges(diagram):
-    """Edges of a diagram's cells along importance and density: geometric means of neighbouring values."""
-    return tuple(
-        np.concatenate([[low], np.sqrt(axis[:-1] * axis[1:]), [high]])
-        for axis, (low, high) in zip((diagram.importance, diagram.density), whole(diagram), strict=True)
-    )
+    """Edges of a diagram's cells along x and y: in the middle between the coordinates of neighbouring values."""
+    edges = []
+    for axis, (low, high) in zip((diagram.plane.x, diagram.plane.y), whole(diagram), strict=True):
+        places = axis.coordinate(axis.values)
+        edges.append(np.concatenate([[low], axis.value((places[:-1] + places[1:]) / 2), [high]]))
+    return tuple(edges)
 
 
 def nearest(axis, value):
-    """The index of the entry of a logarithmic axis that is nearest to a value."""
-    return int(np.argmin(np.abs(np.log(axis / value))))
+    """The index of the value of an Axis that is nearest to a value."""
+    return int(np.argmin(np.abs(axis.coordinate(axis.values) - axis.coordinate(value))))
 
 
-def pixel_edges(window):
-    """Edges of the pixels along importance and density, equal steps of their logarithms."""
-    return tuple(np.geomspace(*ends, FINENESS + 1) for ends in window)
+def pixel_edges(plane, window):
+    """Edges of the pixels along x and y, equal steps of their coordinates."""
+    axes = zip((plane.x, plane.y), window, strict=True)
+    return tuple(axis.value(np.linspace(*axis.coordinate(np.array(ends)), FINENESS + 1)) for axis, ends in axes)
 
 
 def curves_of(diagram):
@@ -44,14 +48,15 @@ def enclosed(diagram, window):
     """Number, from 1, the regions that the computed boundary curves of a diagram enclose in a window as in `whole`.
 
     Returns the numbers, of int, and which pixels are those of curves, of bool, both of shape (FINENESS, FINENESS) with axes
-    (density, importance); the pixels of the curves themselves get the number of a region beside them. Curves that end within a
+    (y, x); the pixels of the curves themselves get the number of a region beside them. Curves that end within a
     cell's width of another one are taken to meet it: a piece shorter than a cell may have been missed.
     """
     from scipy.ndimage import distance_transform_edt, label
 
     curve = np.zeros((FINENESS, FINENESS), dtype=bool)
-    paths = [np.log([b.importance, b.density]).T for b in curves_of(diagram)]
-    ends = np.log(window)
+    plane = diagram.plane
+    paths = [plane.coordinates(b.x, b.y) for b in curves_of(diagram)]
+    ends = plane.coordinates(*np.array(window)).T
     for path in [*paths, *_bridges(diagram, paths)]:
         place = (path - ends[:, 0]) / (ends[:, 1] - ends[:, 0]) * FINENESS
         along = np.concatenate([[0.0], np.cumsum(np.max(np.abs(np.diff(place, axis=0)), axis=1))])
@@ -69,7 +74,8 @@ def enclosed(diagram, window):
 
 def _bridges(diagram, paths):
     """Straight lines from ends within the diagram to the nearest point of another curve, where that is near."""
-    reach = 1.5 * max(np.max(np.diff(np.log(axis)), initial=0.0) for axis in (diagram.importance, diagram.density))
+    axes = diagram.plane.x, diagram.plane.y
+    reach = 1.5 * max(np.max(np.diff(axis.coordinate(axis.values)), initial=0.0) for axis in axes)
     lines = []
     for k, (boundary, path) in enumerate(zip(curves_of(diagram), paths, strict=True)):
         others = np.concatenate([np.empty((0, 2)), *paths[:k], *paths[k + 1 :]])
@@ -85,17 +91,19 @@ def _bridges(diagram, paths):
 def spread(diagram, window, regions, values, *, smooth):
     """Carry values of the cells to the pixels of a window, without crossing a boundary curve.
 
-    The regions are those of `enclosed`; values, shape (n_density, n_importance), are not used where they are masked. Smooth:
+    The regions are those of `enclosed`; values, shape (n_y, n_x), are not used where they are masked. Smooth:
     linear between cells; otherwise a pixel takes the value of the nearest cell of its region. Shape (FINENESS, FINENESS).
     """
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
     number, curve = regions
-    axes = diagram.importance, diagram.density
-    middles = [0.5 * (np.log(edges[1:]) + np.log(edges[:-1])) for edges in pixel_edges(window)]
-    column, row = (np.interp(x, np.log(axis), np.arange(axis.size)) for x, axis in zip(middles, axes, strict=True))
+    axes = diagram.plane.x, diagram.plane.y
+    places = [axis.coordinate(axis.values) for axis in axes]
+    edges = [axis.coordinate(some) for axis, some in zip(axes, pixel_edges(diagram.plane, window), strict=True)]
+    middles = [0.5 * (some[1:] + some[:-1]) for some in edges]
+    column, row = (np.interp(x, place, np.arange(place.size)) for x, place in zip(middles, places, strict=True))
     place = np.meshgrid(row, column, indexing="ij")
-    across, along = (_pixel(x, np.log(axis)) for x, axis in zip(middles, axes, strict=True))
+    across, along = (_pixel(x, place) for x, place in zip(middles, places, strict=True))
     at = np.ix_(along, across)
     seen = np.logical_and.outer(along >= 0, across >= 0) & ~curve[at]
     home = np.where(seen, number[at], 0)

@@ -2,20 +2,19 @@
 
 import numpy as np
 
-from .._arguments import positive_array
+from .._arguments import real_number
 from .._minimizing.flat import parts
 from .._minimizing.stationary_points import invariants
 from ..colours import phase_colours
 from ..loss import expected_loss
-from ..model import cell_model
 from ..phases import classify_many
-from .frames import BESIDE, DENSITY, IMPORTANCE, plain_ticks
-from .regions import nearest
+from .frames import BESIDE, show_axis
+from .regions import limits, nearest
 
 _SAME_SHEET = 0.25  # minima of neighbouring cells whose invariants differ by less can be one that moved
 
 
-def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
+def draw_loss_sheets(diagram, ax, *, importance=None, density=None, x=None, y=None):
     """Draw the loss of every minimum relative to the lowest one, along a cut through a relaxed or global diagram.
 
     Thick where a minimum is the lowest, thin where it is metastable; an open circle where it ceases to be a minimum within
@@ -24,10 +23,12 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
     Parameters
     ----------
     diagram : PhaseDiagram
-        Of the relaxed or global theory. A cut of its own is a diagram with one importance or one density.
+        Of the relaxed or global theory. A cut of its own is a diagram of one row or column.
     ax : matplotlib.axes.Axes
     importance, density : float, optional
         Where to cut: one of the two, the nearest grid line is taken; not needed where that axis has one value.
+    x, y : float, optional
+        The same over any plane.
 
     Returns
     -------
@@ -37,11 +38,14 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
     Raises
     ------
     ValueError
-        When the diagram is frozen, or not exactly one of importance and density is given or has one value.
+        When the diagram is frozen, or not exactly one of the two is given or has one value.
     """
     if diagram.theory == "frozen":
         raise ValueError(f'diagram must be of the "relaxed" or "global" theory, got "{diagram.theory}"')
-    axis, fixed, cells = _cut(diagram, importance, density)
+    if importance is not None or density is not None:
+        diagram.plane.axes_named("importance", "density")
+        x, y = importance if x is None else x, density if y is None else y
+    axis, fixed, cells = _cut(diagram, x, y)
     sheets = _sheets(diagram, cells)
     colours = phase_colours({name for _, _, phases in sheets for name in phases})
     artists, ends, named = [], [], {}
@@ -53,48 +57,44 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None):
                 piece = slice(first, end) if is_stable else slice(max(first - 1, 0), end + 1)  # thin lines reach the thick ones
                 width = 3.2 if is_stable else 1.2
                 line = ax.plot(
-                    axis[places[piece]], 100 * excess[piece], color=colours[name], linewidth=width, zorder=2 + is_stable
+                    axis.values[places[piece]], 100 * excess[piece], color=colours[name], linewidth=width, zorder=2 + is_stable
                 )
                 artists += line
                 if is_stable or name not in named:
                     named[name] = line[0]
-        ends += [(axis[places[k]], 100 * excess[k]) for k in (0, -1) if 0 < places[k] < axis.size - 1]
+        ends += [(axis.values[places[k]], 100 * excess[k]) for k in (0, -1) if 0 < places[k] < len(axis) - 1]
     dots = ax.plot(*np.reshape(ends, (-1, 2)).T, "o", color="black", markerfacecolor="white", markersize=4, zorder=4)
-    ax.set_xscale("log")
-    plain_ticks(ax.xaxis, axis[0], axis[-1])
-    ax.set(xlabel=DENSITY if fixed.startswith("imp") else IMPORTANCE, ylabel="loss above the lowest (%)")
-    ax.set_title(f"{diagram.n_features} → {diagram.n_hidden}, {fixed}")
-    ax.margins(x=0)
+    show_axis(ax, "x", axis, *limits(axis))
+    ax.set(ylabel="loss above the lowest (%)", title=f"{diagram.n_features} → {diagram.n_hidden}, {fixed}")
     title = {"title": "thick: lowest, thin: metastable\n○: ceases to be a minimum", "title_fontsize": "small"}
     legend = ax.legend(named.values(), named.keys(), alignment="left", **title, **BESIDE)
     return {"sheets": artists, "ends": dots, "legend": legend}
 
 
-def _cut(diagram, importance, density):
-    """The axis along the cut, the fixed parameter in words, and the flat indices of the cells."""
-    importance = diagram.importance[0] if importance is None and diagram.importance.size == 1 and density is None else importance
-    density = diagram.density[0] if density is None and diagram.density.size == 1 and importance is None else density
-    if (importance is None) == (density is None):
-        raise ValueError(f"exactly one of importance and density must be given, got {importance} and {density}")
-    flat = np.arange(diagram.loss.size).reshape(diagram.loss.shape)
-    if density is None:
-        column = nearest(diagram.importance, positive_array("importance", importance))
-        return diagram.density, f"importance {diagram.importance[column]:.4g}", flat[:, column]
-    row = nearest(diagram.density, positive_array("density", density))
-    return diagram.importance, f"density {diagram.density[row]:.4g}", flat[row]
+def _cut(diagram, x, y):
+    """The Axis along the cut, the fixed parameter in words, and the flat indices of the cells."""
+    plane, flat = diagram.plane, np.arange(diagram.loss.size).reshape(diagram.loss.shape)
+    if x is None and y is None:
+        x, y = (axis.values[0] if len(axis) == 1 else None for axis in (plane.x, plane.y))
+    if (x is None) == (y is None):
+        raise ValueError(f"exactly one of {plane.x.name} and {plane.y.name} must be given, got {x} and {y}")
+    axis, value, cells = (plane.x, x, flat.T) if y is None else (plane.y, y, flat)
+    domain = "positive and finite" if axis.log else "finite"
+    line = nearest(axis, real_number(axis.name, value, domain, lambda value: value > (0 if axis.log else -np.inf)))
+    return plane.y if y is None else plane.x, f"{axis.name} {axis.values[line]:.4g}", cells[line]
 
 
 def _sheets(diagram, cells):
     """Join the minima of neighbouring cells: a list of (positions along the cut, relative excess loss, phases)."""
-    m, n = diagram.n_hidden, diagram.n_features
+    m = diagram.n_hidden
     growing, done = [], []
     for position, cell in enumerate(cells):
         row, column = np.unravel_index(cell, diagram.loss.shape)
         x = diagram.minima[diagram.minima_cell == cell]
         weights, bias = parts(x, m)
-        model = cell_model(n, m, diagram.importance[column], diagram.density[row], diagram.activation)
+        model = diagram.plane.model(diagram.x[column], diagram.y[row])
         excess = expected_loss(model, weights, bias) / diagram.loss[row, column] - 1
-        keys = invariants(x, m, (tuple(range(n - 1)), (n - 1,)))
+        keys = invariants(x, m, diagram.plane.classes)
         names = [phase.name for phase in classify_many(weights)]
         waiting = list(growing)
         growing = []

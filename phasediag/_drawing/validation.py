@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm
 from ..attribution import CAUSES
 from ..colours import CAUSE_COLOURS
 from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles
-from .frames import legend_below, paper_axes, patch, square
+from .frames import legend_below, patch, plane_axes, square
 from .page import Figure
 from .regions import cell_edges, whole
 
@@ -30,7 +30,7 @@ def draw_causes(validation, ax):
     exact, causes = validation.agreements["global"].theory, validation.attribution.of_cells("cause")
     colours = np.array([CAUSE_COLOURS[cause] for cause in causes.ravel()]).reshape(*causes.shape, 3)
     artists = {"cells": ax.pcolormesh(*cell_edges(exact), colours, rasterized=True)} | _exact_boundaries(validation, ax)
-    paper_axes(ax, whole(exact), "why the trained phase differs")
+    plane_axes(ax, exact.plane, whole(exact), "why the trained phase differs")
     found = {cause: np.count_nonzero(causes == cause) for cause in CAUSES}
     handles = [patch(CAUSE_COLOURS[cause], f"{cause} ({count})") for cause, count in found.items() if count]
     artists["legend"] = ax.legend(handles=handles, fontsize="small", loc="lower left", title="best model (cells)")
@@ -54,7 +54,7 @@ def draw_excess_loss(validation, ax):
     excess = np.clip(validation.attribution.of_cells("excess"), LEAST_EXCESS, 1)
     mesh = ax.pcolormesh(*cell_edges(exact), excess, norm=LogNorm(LEAST_EXCESS, 1), cmap="cividis", rasterized=True)
     artists = {"cells": mesh} | _exact_boundaries(validation, ax)
-    paper_axes(ax, whole(exact), "trained loss above the global minimum")
+    plane_axes(ax, exact.plane, whole(exact), "trained loss above the global minimum")
     return artists
 
 
@@ -74,7 +74,8 @@ def draw_z_scores(validation, ax):
     from scipy.stats import norm
 
     artists = {"scores": []}
-    for test, name, marker in zip(validation.tests, _SHORT_NAMES, "os^", strict=True):
+    names = _SHORT_NAMES[-len(validation.tests) :]
+    for test, name, marker in zip(validation.tests, names, "os^", strict=False):
         z = np.sort(test.z_scores)
         expected = norm.ppf((np.arange(z.size) + 0.5) / z.size)
         artists["scores"] += ax.plot(expected, z, marker, markersize=2.5, label=f"{name} ({z.size})")
@@ -145,24 +146,24 @@ def draw_panels(validation, figure, *, look):
     dict
         Artists of ``draw_phase_diagram`` by "frozen", "global" and "trained".
     """
-    frozen, exact = validation.agreements["frozen"], validation.agreements["global"]
-    diagrams = {"frozen": frozen.theory, "global": exact.theory, "trained": validation.trained}
+    agreements, exact = validation.agreements, validation.agreements["global"]
+    diagrams = {name: agreements[name].theory for name in ("frozen", "global") if name in agreements}
+    diagrams["trained"] = validation.trained
     artists = {}
     by_phase = look == "phase"
-    *panels, last = figure.subplots(1, 4 - by_phase, width_ratios=(3, 3, 3) if by_phase else (3, 3, 3, 1))
-    for ax, (name, diagram) in zip([*panels, last][:3], diagrams.items(), strict=True):
+    widths = [3] * len(diagrams) + [1] * (not by_phase)
+    *panels, last = figure.subplots(1, len(widths), width_ratios=widths)
+    for ax, (name, diagram) in zip([*panels, last], diagrams.items(), strict=False):
         curves = exact.curves or name == "frozen"
         options = {"curves": curves, "spinodals": False, "legend": False, "beside": diagrams.values()}
         artists[name] = draw_phase_diagram(diagram, ax, look=look, **options)
         model = f"{diagram.n_features} → {diagram.n_hidden}"
-        ax.set_title(
-            {
-                "frozen": f"{model}, frozen weights\ntrained models agree in {_shares(frozen)}",
-                "global": f"{model}, exact: all weights and biases\ntrained models agree in {_shares(exact)}",
-                "trained": f"{model}, trained models" + "\nwith the exact boundaries" * exact.curves,
-            }[name],
-            fontsize="medium",
-        )
+        if name in agreements:
+            what = {"frozen": "frozen weights", "global": "exact: all weights and biases"}[name]
+            title = f"{model}, {what}\ntrained models agree in {_shares(agreements[name])}"
+        else:
+            title = f"{model}, trained models" + "\nwith the exact boundaries" * exact.curves
+        ax.set_title(title, fontsize="medium")
     artists["trained"] |= _exact_boundaries(validation, ax, look=look)
     if not by_phase:
         draw_colour_key(last)

@@ -59,6 +59,11 @@ class Landscape:
     classes: tuple
     _state: SearchState = field(default_factory=SearchState)
 
+    @classmethod
+    def of(cls, plane):
+        """The landscape over a ControlPlane, not searched yet."""
+        return cls(plane.form, plane.grid, plane.classes)
+
     @property
     def cells(self):
         """The minima by cell, a dict."""
