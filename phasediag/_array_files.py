@@ -1,12 +1,12 @@
-"""Reading files of plain arrays and replacing files: what cannot be read or written is refused by the argument's name."""
+"""Reading and replacing .npz files of plain arrays: what cannot be read is refused by the argument's name."""
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 from zlib import error as BadStream
 
 import numpy as np
+
+from ._files import replacing
 
 
 def npz_path(name, path):
@@ -32,41 +32,7 @@ def read_arrays(name, path, writer, needed):
     return arrays
 
 
-def check_writable(name, path):
-    """Refuse, before any work, a path that `replacing` will not be able to write to."""
-    existed, partial = os.path.lexists(path), _partial(path)
-    try:
-        open(path, "ab").close()  # refuses folders, and files that may not be changed
-        partial.touch()
-    except OSError as error:
-        raise ValueError(f"{name} must be a file that can be written, got {str(path)!r} ({error.strerror})") from None
-    finally:
-        for made in [partial, *([] if existed else [path])]:
-            if os.path.isfile(made):
-                os.unlink(made)
-
-
-@contextmanager
-def replacing(path):
-    """Give a path beside another, whose place it takes when it has been written: the file is whole at every moment.
-
-    Whatever stops the writing leaves the old file, and several processes may write the same one.
-    """
-    partial = _partial(path)
-    try:
-        yield partial
-        partial.replace(Path(path).resolve())
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def replace_arrays(path, **arrays):
     """Write a file of arrays by `replacing`."""
     with replacing(path) as partial:
         np.savez(partial, **arrays)
-
-
-def _partial(path):
-    """Where the file at a path is written before it takes its place."""
-    path = Path(path).resolve()
-    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")

@@ -10,6 +10,7 @@ from ._commands.diagram import boundary, diagram
 from ._commands.model import inspect, minimize, train
 from ._commands.paper import paper, validate
 from ._commands.terminal import Stopped, write_plainly
+from ._progress import say
 
 
 @click.group(
@@ -57,14 +58,14 @@ def main(arguments=None):
         sys.exit(commands.main(arguments or ["--help"], prog_name="phasediag", standalone_mode=False) or 0)
     except click.ClickException as error:
         message = error.format_message()
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         message = str(error)
     except MemoryError as error:
         message = f"this needs more memory than there is ({error})"
     except OSError as error:  # a full disk, or a file that has gone
         message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     except (click.Abort, KeyboardInterrupt, Stopped) as stop:
-        click.echo(f"phasediag: stopped{stop}", err=True)
+        say(f"phasediag: stopped{stop}")
         sys.exit(130)
-    click.echo(f"phasediag: {message}", err=True)
+    say(f"phasediag: {message}")
     sys.exit(2)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, as_seed, one_of, sizes, thread_count, whole_number
-from ._array_files import npz_path, read_arrays, replace_arrays, replacing
+from ._array_files import npz_path, read_arrays, replace_arrays
 from ._display import Drawn
+from ._files import replacing
 from ._minimizing.search_state import SAVED_BY, SearchState
 from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint

@@ -84,6 +84,31 @@ def test_consoles_without_unicode(run, environment):
     assert done.stdout.decode("cp1252").replace("\r\n", "\n") == plain and done.stderr == b""
 
 
+@pytest.mark.quick("_commands")
+@pytest.mark.parametrize(
+    ("before", "after", "code", "words"),
+    [
+        ("", ">&-", 0, ""),
+        ("", "2>&-", 0, "2 → 1, frozen theory"),
+        ("", ">/dev/full", 2, "phasediag: No space left on device\n"),
+        ("NUMBA_DISABLE_JIT=1", "", 0, "2 → 1, frozen theory"),
+        ("PYTHONIOENCODING=ascii MPLBACKEND=module://none HOME=/proc/none", "", 0, "2 -> 1, frozen theory"),
+    ],
+)
+def test_unusual_shells(environment, before, after, code, words):
+    """Closed streams, a full disk, a terminal without Unicode, no home: the answer, or a line that says what is wrong."""
+    line = f"{before} {sys.executable} -m phasediag boundary --theory frozen {after}"
+    done = subprocess.run(line, shell=True, env=environment, capture_output=True, text=True)
+    assert done.returncode == code and (done.stdout + done.stderr).startswith(words)
+
+
+@pytest.mark.quick("_commands")
+def test_help_waits_for_nothing_heavy(environment):
+    """NumPy, numba and matplotlib are imported by commands that need them."""
+    script = "import sys, phasediag.cli; sys.exit(bool({'numpy', 'numba', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+
+
 class _Clock:
     """A clock for the line of a terminal, and no thread: the line is written when the test says so."""
 

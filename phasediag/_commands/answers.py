@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .._array_files import replacing
+from .._files import replacing
 from .._progress import progress_bar, say
 from .options import OutputFile
 from .terminal import PICTURES
@@ -92,16 +92,22 @@ def _give(answers, output, wants_json):
     while True:
         with working(context.info_name):
             answer = next(answers, None)
-            if answer is None:
-                break
-            texts += [] if answer.text is None else [answer.text()]
-        if answer.text and not wants_json:
-            _print(texts[-1])
-        for path in sorted(output, key=lambda path: path.endswith(".npz")):  # data last: with the curves that a picture asks for
-            with working(f"writing {path}"):
-                written = answer.write(path, head, texts)
-            if written and (answer.text or answer.part):
-                wrote(path, answer.part)
+        if answer is None:
+            break
+        try:
+            with working(context.info_name):
+                texts += [] if answer.text is None else [answer.text()]
+            if answer.text and not wants_json:
+                _print(texts[-1])
+            for path in sorted(
+                output, key=lambda path: path.endswith(".npz")
+            ):  # data last: with the curves that a picture asks for
+                with working(f"writing {path}"):
+                    written = answer.write(path, head, texts)
+                if written and (answer.text or answer.part):
+                    wrote(path, answer.part)
+        except KeyboardInterrupt as stop:
+            answers.throw(stop)  # the command knows how to go on
         for complaint in answer.complaints:
             say(f"phasediag: {complaint}")
         status, last = int(bool(answer.complaints)) or answer.status, answer
@@ -114,7 +120,7 @@ def _give(answers, output, wants_json):
 
 def _print(text):
     """Print on standard output at once, whatever is still to come."""
-    click.echo(text)
+    sys.stdout.write(f"{text}\n")  # click.echo writes UTF-8 where the console says that it reads ASCII
     sys.stdout.flush()
 
 

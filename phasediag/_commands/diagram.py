@@ -47,8 +47,9 @@ def diagram(look, curves, spinodals, **grid):
 
     training = {name: grid.pop(name) for name in names_for(TRAINED)}
     if grid["theory"] == "trained":
-        result = _trained(**grid, **training)
-        yield answer(printing.cells_text, curves=False)
+        with goes_on_from(training["store"], "--store FOLDER a stopped training"):
+            result = _trained(**grid, **training)
+            yield answer(printing.cells_text, curves=False)
         return
     with _goes_on(grid["checkpoint"]):
         result, known = _computed(**grid), ()
@@ -60,7 +61,7 @@ def diagram(look, curves, spinodals, **grid):
             wanted = click.get_current_context().params
             if spinodals and (wanted["as_json"] or wanted["output"]):
                 result.spinodals()
-    yield answer(*(text for text in (printing.cells_text, printing.ends_text)[: 1 + curves] if text not in known))
+        yield answer(*(text for text in (printing.cells_text, printing.ends_text)[: 1 + curves] if text not in known))
 
 
 @command(
@@ -101,12 +102,12 @@ def boundary(theory, latex, **grid):
     with _goes_on(grid["checkpoint"]):
         result = _computed(theory=theory, **grid)
         result.spinodals()
-    yield Answer(
-        text=lambda: printing.curves_text(result),
-        facts=lambda: printing.curve_facts(result),
-        rows=result.curves.rows,
-        complaints=printing.unconverged(result),
-    )
+        yield Answer(
+            text=lambda: printing.curves_text(result),
+            facts=lambda: printing.curve_facts(result),
+            rows=result.curves.rows,
+            complaints=printing.unconverged(result),
+        )
 
 
 def _computed(*, n_features, n_hidden, **grid):
@@ -121,13 +122,12 @@ def _goes_on(checkpoint):
     return goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search")
 
 
-def _trained(*, theory, checkpoint, n_starts, scheduler, store, **options):
-    """Train a phase diagram, on a cluster if there is a scheduler; Ctrl-C says how to go on."""
+def _trained(*, theory, checkpoint, n_starts, scheduler, **options):
+    """Train a phase diagram, on a cluster if there is a scheduler."""
     from contextlib import nullcontext
 
     from .._training.cluster import cluster_executor
     from ..trained_diagram import trained_phase_diagram
 
-    with goes_on_from(store, "--store FOLDER a stopped training"):
-        with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
-            return trained_phase_diagram(store=store, executor=executor, **options)
+    with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
+        return trained_phase_diagram(executor=executor, **options)

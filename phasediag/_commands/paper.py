@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from .._array_files import replacing
+from .._files import replacing
 from .answers import Answer, command, drawn, save_figure, wrote
 from .options import activation_option, axis_options, optimizer_options, option, size_options, store_option, threads_option
 from .terminal import PICTURES, check_file, goes_on_from
@@ -35,7 +35,6 @@ def paper(output, quick, keep_models, seed, n_threads):
     the three side by side with their agreement; paper-colours.png, the same in the paper's colours; frozen.png and, not with
     --quick, exact.png, the theories alone; report.txt, the full comparison with a cause for every difference.
     """
-    started = time.perf_counter()
     if not output:
         raise ValueError("output must be a folder that can be made, got ''")
     folder = Path(output)
@@ -45,10 +44,19 @@ def paper(output, quick, keep_models, seed, n_threads):
         raise ValueError(f"output must be a folder that can be made, got {output!r} ({error.strerror})") from None
     for name in (*FIGURES, "report.txt"):
         check_file("output", folder / name, (*PICTURES, ".txt"))
+    with goes_on_from(folder if keep_models else None, "--keep-models a stopped run"):
+        yield from _drawn_and_compared(folder, quick, keep_models, seed=seed, n_threads=n_threads)
+
+
+def _drawn_and_compared(folder, quick, keep_models, **training):
+    """Draw, train and compare; yield what is found."""
     import numpy as np
 
     from ..diagram import phase_diagram
+    from ..validation import validate as validate_models
     from . import printing
+
+    started = time.perf_counter()
 
     def draw(name, figure, *given, **options):
         """Write one of the figures."""
@@ -60,16 +68,15 @@ def paper(output, quick, keep_models, seed, n_threads):
     setting = dict(QUICK if quick else FULL)
     count = setting.pop("count")
     validations = [
-        _validated(
+        validate_models(
             n_features=diagram.n_features,
             n_hidden=diagram.n_hidden,
             importance=np.geomspace(0.1, 10, count),
             density=np.geomspace(0.01, 1, count),
             store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
-            seed=seed,
-            n_threads=n_threads,
             curves=not quick,
             **setting,
+            **training,
         )
         for diagram in frozen
     ]
@@ -118,21 +125,16 @@ def validate(**options):
     the relaxed and the global theory, and finds out why models differ: they are in a metastable minimum, have not
     converged, or differ within noise. Exit status 1 when samples contradict exact losses or a difference has no cause.
     """
-    validation = _validated(**options)
-    yield Answer(
-        text=validation.text,
-        facts=validation.facts,
-        figure=drawn("validation_figure", validation),
-        complaints=_unexplained(validation),
-    )
+    from ..validation import validate as validate_models
 
-
-def _validated(*, store=None, **options):
-    """Train and compare; Ctrl-C says how to go on."""
-    from ..validation import validate as validation_of
-
-    with goes_on_from(store):
-        return validation_of(store=store, **options)
+    with goes_on_from(options["store"], "--store FOLDER a stopped training"):
+        validation = validate_models(**options)
+        yield Answer(
+            text=validation.text,
+            facts=validation.facts,
+            figure=drawn("validation_figure", validation),
+            complaints=_unexplained(validation),
+        )
 
 
 def _agreement(validation):

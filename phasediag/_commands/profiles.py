@@ -1,9 +1,9 @@
 """Numbers as a formula of their place: "0.9**i" for i = 0, 1, … of n."""
 
+import operator
 import re
 
 import click
-import numpy as np
 
 _TOKEN = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\*\*|[in+\-*/()])")
 
@@ -43,6 +43,8 @@ def _parsed(text):
         raise ValueError(text)
 
     def values(n):
+        import numpy as np
+
         with np.errstate(all="ignore"):
             return np.broadcast_to(tree(np.arange(n, dtype=float), float(n)), n).copy()
 
@@ -51,12 +53,12 @@ def _parsed(text):
 
 def _sum(tokens):
     """Terms with + or − between them: (function of i and n, tokens left), like the other rules."""
-    return _chain(tokens, _product, {"+": np.add, "-": np.subtract})
+    return _chain(tokens, _product, {"+": operator.add, "-": operator.sub})
 
 
 def _product(tokens):
     """Factors with * or / between them."""
-    return _chain(tokens, _signed, {"*": np.multiply, "/": np.divide})
+    return _chain(tokens, _signed, {"*": operator.mul, "/": operator.truediv})
 
 
 def _chain(tokens, part, operators):
@@ -72,11 +74,11 @@ def _signed(tokens):
     """A power with signs before it: −2**2 is −4."""
     if tokens[0] in ("+", "-"):
         inner, rest = _signed(tokens[1:])
-        return (inner if tokens[0] == "+" else lambda i, n: np.negative(inner(i, n))), rest
+        return (inner if tokens[0] == "+" else lambda i, n: operator.neg(inner(i, n))), rest
     base, rest = _atom(tokens)
     if rest[0] == "**":
         exponent, rest = _signed(rest[1:])
-        return _joined(np.power, base, exponent), rest
+        return _joined(operator.pow, base, exponent), rest
     return base, rest
 
 
@@ -91,11 +93,11 @@ def _atom(tokens):
     if first == "i":
         return lambda i, n: i, rest
     if first == "n":
-        return lambda i, n: n, rest
+        return lambda i, n: n + 0 * i, rest
     number = float(first)
-    return lambda i, n: number, rest
+    return lambda i, n: number + 0 * i, rest
 
 
-def _joined(operator, left, right):
+def _joined(apply, left, right):
     """The function that applies an operator to two functions."""
-    return lambda i, n: operator(left(i, n), right(i, n))
+    return lambda i, n: apply(left(i, n), right(i, n))

@@ -2,11 +2,12 @@
 
 import codecs
 import io
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._array_files import check_writable
+from .._files import check_writable
 
 PICTURES = (".png", ".svg", ".pdf")
 PLAIN = {"→": "->", "−": "-", "…": "...", "×": "x", "·": "*", "≤": "<=", "≥": ">=", "∞": "inf", "²": "^2", "ᵀ": "^T", "±": "+-"}
@@ -19,6 +20,7 @@ class Stopped(Exception):
 def write_plainly():
     """Where the encoding of an output has no → or ∞, write -> and inf from now on, instead of failing."""
     codecs.register_error("phasediag", _plain)
+    sys.stdout, sys.stderr = (open(os.devnull, "w") if one is None else one for one in (sys.stdout, sys.stderr))  # closed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="phasediag")

@@ -110,6 +110,10 @@ for _name in OPERATORS:
     _remember(getattr(operator, _name))
 
 
+if numba.config.DISABLE_JIT:
+    raise ImportError("kernels call each other by addresses of machine code: unset NUMBA_DISABLE_JIT")
+
+
 def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=False):
     """Compile a kernel: cached on disk where a cache can be kept, GIL released, IEEE division.
 

@@ -14,7 +14,7 @@ from time import monotonic
 import numpy as np
 
 from .._arguments import stream
-from .._array_files import check_writable
+from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
 from .search import tied_minima
