@@ -35,6 +35,10 @@ Configurations and their closed forms:
 Minima over all weights and biases:
     minimize                    the distinct local minima of one model
     Minimum                     one of them, with phase and curvature
+    certify                     a proof that no loss is lower, with the phases of the global minima
+    Certificate                 what it returns: bounds, boxes of minimizers, a tree that can be checked
+    CertificateCheck            whether a certificate is confirmed in rational arithmetic
+    Minimizers                  a box of weights and biases in which global minima may lie
     linear_minimum              the global minimum of a linear model in closed form
     LinearMinimum               what linear_minimum returns
 

@@ -29,6 +29,10 @@ from .symbolic import compile_loss as compile_loss
 from .closed_forms import ClosedForm as ClosedForm
 from .minima import minimize as minimize
 from .minima import Minimum as Minimum
+from .certificates import certify as certify
+from .certificates import Certificate as Certificate
+from .certificates import CertificateCheck as CertificateCheck
+from .certificates import Minimizers as Minimizers
 from .linear_theory import linear_minimum as linear_minimum
 from .linear_theory import LinearMinimum as LinearMinimum
 from .planes import ControlPlane as ControlPlane

@@ -1,0 +1,187 @@
+"""A proof that no loss of a model is lower than a number: what it needs to be read again, and how it is found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..loss import expected_loss_hessian
+from ..model import ToyModel
+from .bounds import support
+from .moments import UNIT
+from .regions import convex_region, kink_bracket
+from .search import BOXES, DONE, FULL, OPS, TOP, UNPROVED, VALUES, search
+
+CONVEX, KINK = range(2)
+"""Kinds of region: a strictly convex neighbourhood; that of an unrepresented feature beside a dedicated one."""
+AT_ONCE = 20_000
+"""Boxes between two looks at whether to stop."""
+PATIENCE = 20_000
+"""Boxes split on for their phase alone, at most."""
+_LARGEST, _TRIES = 0.3, 40
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A box with its own proof: kind, box (2, nd), the minimum in it (nd,), least loss, whether at one point."""
+
+    kind: int
+    box: np.ndarray
+    point: np.ndarray
+    bound: float
+    unique: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """A tree of boxes that covers all parameters.
+
+    root (2, nd); ops (uint8) and values (float): the tree, see `search`; regions: a tuple of Region; upper: a loss that is
+    reached; lower: no loss is lower; signs: for each phase of low leaves, products W_i·W_j > 0 as bits (−1: not told), their
+    hull (2, nd); complete: whether no box was left; n_boxes.
+    """
+
+    root: np.ndarray
+    ops: np.ndarray
+    values: np.ndarray
+    regions: tuple
+    upper: float
+    lower: float
+    hulls: dict
+    complete: bool
+    n_boxes: int
+
+
+def free_weights(n_hidden, n_features):
+    """Row and column of the weights that rotations leave free: an upper triangular W, shape (nw, 2)."""
+    return np.array([(h, c) for c in range(n_features) for h in range(min(c + 1, n_hidden))])
+
+
+def levels(importance, density, upper):
+    """Limits of the loss of each row in a global minimum, (n,): the variance of its feature, and what is left of the whole."""
+    variance = density / 3 - density**2 / 4
+    return variance, np.minimum(variance, upper / importance) * (1 + 16 * UNIT)
+
+
+def root_box(n_hidden, importance, density, upper):
+    """A box (2, nd) that holds, up to rotations, every global minimum; infinite where the density is too small to tell.
+
+    A row has at least the loss p ((g − 1)/(g + 1))²/3 of its feature alone with g = ‖W_i‖² ≥ 1 and the best bias.
+    """
+    free = free_weights(n_hidden, len(importance))
+    share = np.sqrt(3 * levels(importance, density, upper)[1] / density) * (1 + 1e-14)
+    with np.errstate(divide="ignore"):
+        longest = np.sqrt(np.where(share < 1, (1 + share) / np.maximum(1 - share, 0), np.inf)) * (1 + 1e-12)
+    columns = free[:, 1]
+    low = np.where(free[:, 0] == columns, 0.0, -longest[columns])
+    total = longest * longest.sum() * (1 + 1e-12)
+    return np.array([np.concatenate([low, -total]), np.concatenate([longest[columns], total + density])])
+
+
+def regions_around(importance, density, minima):
+    """The Regions of known minima, (weights (1, 2), bias (2,)) each, of two features in one dimension, and of their images."""
+    found = []
+    same = importance[0] == importance[1] and density[0] == density[1]
+    for weights, bias in minima:
+        for order in ([0, 1], [1, 0])[: 1 + same]:
+            for sign in (1.0, -1.0):
+                point = np.concatenate([sign * weights[0, order], bias[order]])
+                if point[0] < 0 or any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
+                    continue
+                region = _region(importance, density, point)
+                overlaps = region and any(np.all((region.box[0] < o.box[1]) & (o.box[0] < region.box[1])) for o in found)
+                if region and not overlaps:
+                    found.append(region)
+    return tuple(found)
+
+
+def _region(importance, density, point):
+    """The Region around a minimum (4,), None where there is no proof."""
+    free = free_weights(1, 2)
+    for other in range(2):
+        if abs(point[other]) < 1e-9:
+            return _kink(importance, density, np.sign(point[1 - other]), other)
+    gradient = np.zeros(4)
+    loss = support(point, 1, free, importance, density, gradient)
+    least = 0.2 * _least_curvature(importance, density, point)
+    radius = np.full(4, _LARGEST) * np.minimum(1.0, np.abs(point[:2]).min())
+    if least <= 0 or not convex_region(point, least, free, importance, density, radius):
+        return None
+    box = np.array([point - radius, point + radius])
+    bound = loss - (gradient * radius).sum() * (1 + 1e-12)
+    return Region(CONVEX, box, point, bound, bool(np.linalg.norm(gradient) < 0.9 * least * radius.min()))
+
+
+def _least_curvature(importance, density, point):
+    """The lowest eigenvalue of half the second derivative at a point (4,), to rounding."""
+    return float(np.linalg.eigvalsh(expected_loss_hessian(ToyModel(1, importance, density), point[None, :2], point[2:]))[0] / 2)
+
+
+def _kink(importance, density, sign, other):
+    """The Region around W_own = sign, W_other = 0, as large as its proof allows; None where there is none."""
+    own = 1 - other
+    p = density[[own, other]]
+
+    def holds(eta):
+        third = eta / 3
+        return kink_bracket(1 - third, 0.0, eta, p[0], p[1], importance[own], importance[other]) > 0
+
+    if not holds(1e-6):
+        return None
+    low, high = 1e-6, 0.999
+    for _ in range(_TRIES):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    third = low / 3
+    step = third / 2.2
+    reach = min(third, p[1] / 4) / (1 + step) * (1 - 1e-9)
+    point, radius = np.zeros(4), np.zeros(4)
+    point[own], point[2 + other] = sign, p[1] / 2
+    radius[own], radius[other], radius[2 + own] = step, reach, third * (1 - 1e-9)
+    radius[2 + other] = p[1] / 2 - reach * (1 + step) * (1 + 1e-9)
+    variance = p[1] / 3 - p[1] ** 2 / 4
+    return Region(KINK, np.array([point - radius, point + radius]), point, importance[other] * variance * (1 - 16 * UNIT), True)
+
+
+def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_boxes, advance):
+    """Return the Proof that the loss is at least (1 − tolerance) × upper, as far as it goes.
+
+    importance, density (n,); upper: a loss that is reached; wanted: signs of the products W_i·W_j where it is, as bits, −1 for
+    none; regions: a tuple of Region; advance: told how many more boxes have been seen. Interrupted from the keyboard, the proof
+    is what there is.
+    """
+    n, free = len(importance), free_weights(n_hidden, len(importance))
+    nd = len(free) + n
+    root = root_box(n_hidden, importance, density, upper)
+    boxes, bounds = np.zeros((2, 1024, nd)), np.zeros(1024)
+    boxes[:, 0] = root
+    ops, values = np.zeros(32768, np.uint8), np.zeros(16384)
+    hulls = np.empty((2 ** (n * (n - 1) // 2) + 1, 2, nd))
+    hulls[:, 0], hulls[:, 1] = np.inf, -np.inf
+    least, state = np.array([np.inf]), np.zeros(6, np.int64)
+    state[TOP] = int(np.all(np.isfinite(root)))
+    limits = levels(importance, density, upper)[0] * (1 + 16 * UNIT)
+    places = np.array([region.box for region in regions]).reshape(-1, 2, nd)
+    target, complete = upper * (1 - tolerance), False
+    try:
+        while state[TOP]:
+            seen = state[BOXES]
+            end = search(
+                n_hidden, free, importance, density, limits, upper, target, wanted, PATIENCE, min(max_boxes, seen + AT_ONCE),
+                places, boxes, bounds, ops, values, hulls, least, state,
+            )  # fmt: skip
+            advance(int(state[BOXES] - seen))
+            if end == FULL:
+                boxes, bounds = np.concatenate([boxes, boxes], axis=1), np.concatenate([bounds, bounds])
+                ops, values = np.concatenate([ops, ops]), np.concatenate([values, values])
+            elif end == DONE:
+                complete = state[UNPROVED] == 0
+            elif state[BOXES] >= max_boxes:
+                break
+    except KeyboardInterrupt:
+        pass
+    reached = [upper, least[0], *(region.bound for region in regions), *bounds[: state[TOP]], *([] if state[BOXES] else [0.0])]
+    signs = {int(k) if k < len(hulls) - 1 else -1: hulls[k] for k in np.flatnonzero(hulls[:, 0, 0] < np.inf)}
+    return Proof(
+        root, ops[: state[OPS]].copy(), values[: state[VALUES]].copy(), tuple(regions), upper, float(min(reached)), signs,
+        bool(complete), int(state[BOXES]),
+    )  # fmt: skip

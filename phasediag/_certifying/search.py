@@ -1,0 +1,236 @@
+"""Branch and bound: a tree of boxes of weights and biases, each leaf with the reason why it holds no lower loss (a numba kernel).
+
+Parameters of a box: the free weights (gauge: W upper triangular with a diagonal ≥ 0), then the biases. The tree is written as it
+grows, in preorder: a byte for each node and a float for each split, so that whoever reads it knows every box exactly.
+"""
+
+import numpy as np
+
+from .._compiling.jit import jit
+from .bounds import joint_bound, row_bound
+from .moments import UNIT
+
+# A split is 2 × parameter, + 1 where the part above it comes first. Leaves, + an index:
+SLOPE, ROW, GRADIENT, REGION = 64, 72, 80, 128
+"""The slope of the loss in a bias; a row above its own limit; an entry of the gradient; a region proved by itself."""
+SUM, JOINT, LOW_SUM, LOW_JOINT, OPEN = 100, 101, 102, 103, 104
+"""The bounds of the rows, or of all rows together, are above the loss known, or (low) at least the target; nothing is proved."""
+TOP, OPS, VALUES, BOXES, SPENT, UNPROVED = range(6)
+"""Places of the state: boxes waiting, lengths of ops and values, boxes seen, boxes split for their phase alone, leaves open."""
+DONE, PAUSED, FULL = range(3)
+SMALLEST = 2.0**-40
+"""No box is split to widths below this."""
+_ROOM = 64
+"""The ops that one box may write."""
+
+
+@jit(inner=True)
+def gram_ranges(low, high, free, n, spans):
+    """Write the ranges of WᵀW over a box, rounded outwards, and the biases' to spans (3, n, n + 1): least, most, sizes."""
+    nw = free.shape[0]
+    for i in range(n):
+        for j in range(n + 1):
+            spans[0, i, j] = spans[1, i, j] = spans[2, i, j] = 0.0
+    for k in range(nw):
+        for l in range(nw):
+            if free[k, 0] == free[l, 0]:
+                i, j = free[k, 1], free[l, 1]
+                a, b, c, d = low[k] * low[l], low[k] * high[l], high[k] * low[l], high[k] * high[l]
+                least, most = min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
+                spans[0, i, j] += 0.0 if k == l and b < 0.0 else least
+                spans[1, i, j] += most
+                spans[2, i, j] += max(abs(least), abs(most))
+    for i in range(n):
+        for j in range(n):
+            rounding = 8.0 * UNIT * n * spans[2, i, j] + 1e-300
+            spans[0, i, j] -= rounding
+            spans[1, i, j] += rounding
+        spans[0, i, n], spans[1, i, n] = low[nw + i], high[nw + i]
+
+
+@jit(inner=True)
+def _signs(spans, n):
+    """Return the signs of the products W_i·W_j, i < j, as bits (1: positive); −1 where one may vanish or have either sign."""
+    bits, place = 0, 1
+    for i in range(n):
+        for j in range(i + 1, n):
+            if spans[0, i, j] > 0.0:
+                bits += place
+            elif spans[1, i, j] >= 0.0:
+                return -1
+            place *= 2
+    return bits
+
+
+@jit
+def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, boxes, bounds,
+           ops, values, hulls, least, state):  # fmt: skip
+    """Grow the tree until no box waits (DONE), max_boxes have been seen (PAUSED) or an array is full (FULL).
+
+    free (nw, 2): row and column of each free weight; importance, density, limits (n,): a row above its limit is in no global
+    minimum; upper: a loss that is reached; target: the bound to prove. A low box whose phase is not the wanted one (signs of
+    W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience. regions (k, 2, nd): boxes proved by themselves.
+    boxes (2, …, nd) and bounds (…,): the stack, with the best bound of each box. ops, values: the tree. hulls (2^pairs + 1, 2,
+    nd): of low leaves by signs, the last of those without. least (1,): the lowest bound of low and open leaves. state: see TOP.
+    """
+    n, nw, nd, n_regions = density.shape[0], free.shape[0], free.shape[0] + density.shape[0], regions.shape[0]
+    store, work = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12))
+    big, slopes = np.zeros((7, nd, nd)), np.zeros((2, n, n + 1))
+    spans, gaps, row = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros(n)
+    low, high, ends, score = np.zeros(nd), np.zeros(nd), np.zeros((2, n + 1)), np.zeros(nd)
+    while state[TOP] > 0:
+        if state[BOXES] >= max_boxes:
+            return PAUSED
+        if state[OPS] + _ROOM > ops.shape[0] or state[VALUES] + _ROOM > values.shape[0] or state[TOP] + 2 > boxes.shape[1]:
+            return FULL
+        state[TOP] -= 1
+        state[BOXES] += 1
+        top = state[TOP]
+        inherited = bounds[top]
+        for k in range(nd):
+            low[k], high[k] = boxes[0, top, k], boxes[1, top, k]
+        leaf, best, cut = -1, -1, 0.0
+        # regions: a leaf within one, a split along a face of one that is cut
+        for q in range(n_regions):
+            inside, meets, face, where = True, True, -1, 0.0
+            for k in range(nd):
+                x, y = regions[q, 0, k], regions[q, 1, k]
+                if high[k] <= x or low[k] >= y:
+                    meets = False
+                if low[k] < x or high[k] > y:
+                    inside = False
+                    if face < 0:
+                        face, where = k, x if low[k] < x else y
+            if inside:
+                leaf = REGION + q
+                break
+            if meets:
+                best, cut = face, where
+                break
+        bound = inherited
+        if leaf < 0 and best < 0:
+            gram_ranges(low, high, free, n, spans)
+            # rows
+            total = 0.0
+            for i in range(n):
+                row[i], sign = row_bound(i, spans[0, i], spans[1, i], density, store, work)
+                if sign != 0.0:
+                    leaf = SLOPE + i
+                    break
+                if row[i] > limits[i]:
+                    leaf = ROW + i
+                    break
+                total += importance[i] * row[i]
+            total -= 16.0 * UNIT * total
+            if leaf < 0:
+                bound = max(bound, total)
+                if total > upper:
+                    leaf = SUM
+        if leaf < 0 and best < 0:
+            # biases: ends of their ranges fall away
+            for i in range(n):
+                others = total - importance[i] * row[i]
+                least_sum = most_sum = 0.0
+                for j in range(n):
+                    most_sum += max(spans[1, i, j], 0.0)
+                    least_sum += min(spans[0, i, j], 0.0)
+                linear = 0.5 * density[i] + 0.05 * density[i]
+                for j in range(n):
+                    linear -= 0.5 * density[j] * spans[0, i, j]
+                for j in range(n):
+                    ends[0, j], ends[1, j] = spans[0, i, j], spans[1, i, j]
+                for side in range(2):
+                    share, tries = 0.5, 0
+                    x, y = low[nw + i], high[nw + i]
+                    first = -most_sum if side == 0 else max(-least_sum, linear)
+                    while share > 0.1 and tries < 6 and y - x > SMALLEST:
+                        tries += 1
+                        middle = (
+                            first if tries == 1 and x < first < y else (x + share * (y - x) if side == 0 else y - share * (y - x))
+                        )
+                        ends[0, n], ends[1, n] = (x, middle) if side == 0 else (middle, y)
+                        value, sign = row_bound(i, ends[0], ends[1], density, store, work)
+                        reason = -1
+                        if sign != 0.0:
+                            reason = SLOPE + i
+                        elif value > limits[i]:
+                            reason = ROW + i
+                        elif (others + importance[i] * value) * (1.0 - 16.0 * UNIT) > upper:
+                            reason = SUM
+                        if reason >= 0:
+                            ops[state[OPS]] = 2 * (nw + i) + side
+                            ops[state[OPS] + 1] = reason
+                            state[OPS] += 2
+                            values[state[VALUES]] = middle
+                            state[VALUES] += 1
+                            if side == 0:
+                                x = middle
+                            else:
+                                y = middle
+                        else:
+                            share *= 0.4
+                    low[nw + i], high[nw + i] = x, y
+            value, entry = joint_bound(low, high, n_hidden, free, importance, density, store, big, slopes, gaps, work)
+            signs = _signs(spans, n)
+            if entry >= 0:
+                leaf = GRADIENT + entry
+            elif value > upper:
+                leaf = JOINT
+            elif value >= target or total >= target:
+                bound = max(bound, value)
+                fits = signs >= 0 and signs == wanted
+                if fits or state[SPENT] >= patience:
+                    leaf = LOW_JOINT if value >= target else LOW_SUM
+                    signs = signs if signs >= 0 else hulls.shape[0] - 1
+                    for k in range(nd):
+                        hulls[signs, 0, k], hulls[signs, 1, k] = min(hulls[signs, 0, k], low[k]), max(hulls[signs, 1, k], high[k])
+                    least[0] = min(least[0], bound)
+                else:
+                    state[SPENT] += 1
+            if leaf < 0:
+                bound = max(bound, value)
+                # the parameter that contributes most to what the rows give away
+                for k in range(nd):
+                    score[k] = 0.0
+                for i in range(n):
+                    reach = high[nw + i] - low[nw + i]
+                    for j in range(n):
+                        reach += (1.0 if i == j else density[j]) * 0.5 * (spans[1, i, j] - spans[0, i, j])
+                    factor = (gaps[i] + 1e-3 * importance[i] * density[i]) / (reach + 1e-300)
+                    score[nw + i] += factor * (high[nw + i] - low[nw + i])
+                    for k in range(nw):
+                        h, c = free[k, 0], free[k, 1]
+                        width = high[k] - low[k]
+                        for l in range(nw):
+                            if free[l, 0] == h and (c == i or free[l, 1] == i):
+                                j = free[l, 1] if c == i else c
+                                if c == i or l != k:
+                                    size = max(abs(low[l]), abs(high[l]))
+                                    score[k] += factor * (1.0 if i == j else density[j]) * 0.5 * size * width
+                best = 0
+                for k in range(nd):
+                    if score[k] > score[best]:
+                        best = k
+                cut = 0.5 * (low[best] + high[best])
+                if high[best] - low[best] < SMALLEST:
+                    leaf = OPEN
+                    state[UNPROVED] += 1
+                    least[0] = min(least[0], bound)
+                    for k in range(nd):
+                        hulls[-1, 0, k], hulls[-1, 1, k] = min(hulls[-1, 0, k], low[k]), max(hulls[-1, 1, k], high[k])
+        if leaf >= 0:
+            ops[state[OPS]] = leaf
+            state[OPS] += 1
+            continue
+        ops[state[OPS]] = 2 * best
+        state[OPS] += 1
+        values[state[VALUES]] = cut
+        state[VALUES] += 1
+        for half in range(2):
+            for k in range(nd):
+                boxes[0, top, k], boxes[1, top, k] = low[k], high[k]
+            boxes[half, top, best] = cut  # the part above waits below the part that comes next
+            bounds[top] = bound
+            top += 1
+        state[TOP] = top
+    return DONE

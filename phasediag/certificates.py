@@ -1,0 +1,388 @@
+"""Certificates: proofs that no weights and biases have a lower expected loss."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__
+from ._arguments import Floats, real_number, whole_number
+from ._array_files import npz_path, read_arrays, replace_arrays
+from ._certifying.moments import MOST_FEATURES
+from ._certifying.proof import Proof, Region, free_weights, prove, regions_around
+from ._certifying.search import SLOPE
+from ._display import Result
+from ._progress import progress_bar
+from .loss import expected_loss_with_error
+from .minima import minimize
+from .model import ToyModel
+from .phases import classify
+
+MOST_BOXES = 1_000_000
+FORMAT = 1
+_SAVED = "n_hidden", "importance", "density", "tolerance", "weights", "bias", "loss_lower", "loss_upper", "root", "ops", "values"
+_HULLS = "hull_signs", "hulls", "complete", "n_boxes"
+_REGION = "kind", "box", "point", "bound", "unique"
+THEOREM = (
+    "Every weights W (n_hidden, n_features) and bias b of the model have an expected loss of at least loss_lower, and some "
+    "have at most loss_upper. The features are independent, 0 with probability 1 - density and else uniform on [0, 1]; the "
+    "output is x' = max(W^T W x + b, 0); the loss is E sum_i importance_i (x_i - x'_i)^2. Up to rotations of the hidden space, "
+    "every global minimum lies in a region whose bound is at most loss_upper, or in one of the hulls."
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Minimizers(Result):
+    """A box in which global minima may lie.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (2, n_hidden, n_features)
+        Least and most of each weight, W upper triangular with a diagonal ≥ 0, to which rotations bring any weights.
+    bias : ndarray, shape (2, n_features)
+    phase : str or None
+        The phase of all of the global minima in it; None where that is not proved.
+    unique : bool
+        Whether the box is proved to hold exactly one stationary point, or one minimum at a kink.
+    """
+
+    weights: Floats
+    bias: Floats
+    phase: str | None
+    unique: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificate(Result):
+    """What is proved of the least expected loss of a model.
+
+    Attributes
+    ----------
+    status : {"certified", "not proved"}
+        Whether ``relative_gap`` is within the tolerance.
+    loss_lower : float
+        Proved: no weights and biases have a lower loss. Of a search that was stopped, what was proved until then.
+    loss_upper : float
+        The loss of ``weights`` and ``bias``, rounded up.
+    relative_gap : float
+        1 − loss_lower / loss_upper.
+    minimizers : tuple of Minimizers
+        Proved: every global minimum is in one of them, up to rotations; those of features that can be exchanged are all listed.
+        Empty where the search was stopped.
+    phases : tuple of str
+        The phases of the minimizers. Several where they tie, to what could be told apart.
+    phase_certified : bool
+        Proved: every global minimum is in the phase, the only one of ``phases``.
+    n_boxes : int
+    arithmetic : str
+    tolerance : float
+    model : ToyModel
+    weights : ndarray, shape (n_hidden, n_features)
+    bias : ndarray, shape (n_features,)
+        Those whose loss is ``loss_upper``.
+    """
+
+    status: str
+    loss_lower: float
+    loss_upper: float
+    relative_gap: float
+    minimizers: tuple[Minimizers, ...]
+    phases: tuple[str, ...]
+    phase_certified: bool
+    n_boxes: int
+    arithmetic: str
+    tolerance: float
+    model: ToyModel = field(repr=False)
+    weights: Floats
+    bias: Floats
+    proof: Proof = field(repr=False)
+
+    def check(self, *, progress: bool = False) -> "CertificateCheck":
+        """Confirm the certificate from its tree of boxes alone, in rational arithmetic.
+
+        Every statement is proved again by code that shares none with what found it: that the weights reach ``loss_upper``, that
+        the root of the tree holds every global minimum, that each leaf holds none or no loss below ``loss_lower``, and that the
+        phases are those of the leaves that are left. What is trusted then is the theorem's proof, that code and whole numbers.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a bar of the leaves.
+
+        Returns
+        -------
+        CertificateCheck
+            True where all is confirmed.
+
+        Notes
+        -----
+        With the extra ``phasediag[certify]`` (python-flint) it takes a fraction of the time; the result is the same.
+        """
+        from ._certifying import replay
+
+        same = as_certificate(self.model, self.weights, self.bias, self.tolerance, self.proof)
+        claims = [(one.status, one.loss_lower, one.loss_upper, one.phases, one.phase_certified) for one in (self, same)]
+        n_leaves = int((self.proof.ops >= SLOPE).sum())
+        reason = "" if claims[0] == claims[1] else "what the certificate says is not what its tree says"
+        if not reason:
+            try:
+                with progress_bar(n_leaves, progress, "leaf", "check") as advance:
+                    proved = replay.Replay(self.model.n_hidden, self.model.importance, self.model.feature_density, self.proof)
+                    proved.confirm(self.weights, self.bias, advance)
+            except replay.NotConfirmed as failed:
+                reason = str(failed)
+        return CertificateCheck(not reason, reason, n_leaves, replay.arithmetic())
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate to a file of plain arrays that `load` reads; any program that reads .npz does.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ending in ".npz".
+
+        Raises
+        ------
+        ValueError
+            When the path does not end so.
+        """
+        proof, hulls = self.proof, self.proof.hulls
+        replace_arrays(
+            npz_path("path", path),
+            format=FORMAT,
+            version=__version__,
+            theorem=THEOREM,
+            n_hidden=self.model.n_hidden,
+            importance=self.model.importance,
+            density=self.model.feature_density,
+            tolerance=self.tolerance,
+            weights=self.weights,
+            bias=self.bias,
+            loss_lower=proof.lower,
+            loss_upper=proof.upper,
+            root=proof.root,
+            ops=proof.ops,
+            values=proof.values,
+            hull_signs=np.array(list(hulls), np.int64),
+            hulls=np.array(list(hulls.values())).reshape(len(hulls), *proof.root.shape),
+            complete=proof.complete,
+            n_boxes=proof.n_boxes,
+            **{f"region_{name}": np.array([getattr(one, name) for one in proof.regions]) for name in _REGION},
+        )
+
+    @staticmethod
+    def load(path: str | Path) -> "Certificate":
+        """Read a certificate from a file; what it says is not confirmed before `check` has.
+
+        Parameters
+        ----------
+        path : str or Path
+            Written by `save`.
+
+        Returns
+        -------
+        Certificate
+
+        Raises
+        ------
+        ValueError
+            When the file is not one of a certificate.
+        """
+        needed = "format", *_SAVED, *_HULLS, *(f"region_{name}" for name in _REGION)
+        arrays = read_arrays("path", path, "Certificate.save", needed)
+        try:
+            if int(arrays["format"]) != FORMAT:
+                raise ValueError("format")
+            density = arrays["density"]
+            model = ToyModel(int(arrays["n_hidden"]), arrays["importance"], density[0] if np.ptp(density) == 0 else density)
+            check_certifiable(model)
+            weights, bias = model.check_parameters(arrays["weights"], arrays["bias"])
+            nd = len(free_weights(model.n_hidden, model.n_features)) + model.n_features
+            regions = zip(*(arrays[f"region_{name}"] for name in _REGION), strict=True)
+            regions = tuple(
+                Region(int(k), b.reshape(2, nd), x.reshape(nd), float(bound), bool(u)) for k, b, x, bound, u in regions
+            )
+            hulls = zip(arrays["hull_signs"].tolist(), arrays["hulls"].reshape(-1, 2, nd), strict=True)
+            proof = Proof(
+                root=arrays["root"].reshape(2, nd),
+                ops=arrays["ops"].astype(np.uint8),
+                values=arrays["values"].astype(np.float64).ravel(),
+                regions=regions,
+                upper=float(arrays["loss_upper"]),
+                lower=float(arrays["loss_lower"]),
+                hulls=dict(hulls),
+                complete=bool(arrays["complete"]),
+                n_boxes=int(arrays["n_boxes"]),
+            )
+        except (TypeError, ValueError, IndexError):
+            raise ValueError(
+                f"path must name a file written by Certificate.save, got {path}, which says something else"
+            ) from None
+        return as_certificate(model, weights, bias, float(arrays["tolerance"]), proof)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CertificateCheck(Result):
+    """Whether a certificate is confirmed; true where it is.
+
+    Attributes
+    ----------
+    confirmed : bool
+    reason : str
+        What is not, in words; empty where all is.
+    n_leaves : int
+    arithmetic : str
+    """
+
+    confirmed: bool
+    reason: str
+    n_leaves: int
+    arithmetic: str
+
+    def __bool__(self) -> bool:
+        return self.confirmed
+
+
+def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_BOXES, progress: bool = False) -> Certificate:
+    """Prove how low the expected loss can be, and in which phase its global minimum is.
+
+    Parameters
+    ----------
+    model : ToyModel
+        Of 2 or 3 features that are independent and uniform, ReLU.
+    tolerance : float
+        In [1e-10, 1): the gap between the proved bound and a loss that is reached, relative to the latter.
+    max_boxes : int
+        How many boxes of parameters are looked at, at most.
+    progress : bool
+        Show a bar of the boxes.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    Branch and bound over the weights, up to rotations, and biases. In each box the loss, or what a global minimum must satisfy,
+    is bounded by exact closed forms:
+
+    - ends, centre and slope: see `phasediag._certifying.bounds`; all rest on M(g, b) = E[1{z > 0} (x, 1)(x, 1)ᵀ], z = g·x + b,
+      growing in g and b as x ≥ 0;
+    - no feature costs more than its variance in a global minimum (leaving it out costs the variance and does not hurt the
+      others), which also bounds the norms;
+    - a minimum has gradient 0: the loss is differentiable but where an output vanishes for all inputs, which costs more than the
+      variance.
+
+    The loss reached is that of the lowest minimum that `minimize` finds, with its declared error. "Proved" is meant in full:
+    the error of every floating-point sum is bounded beforehand and given away. What is trusted: these bounds (tests hold them
+    against exact arithmetic), IEEE arithmetic as compiled, and the enumeration behind `expected_loss`. `Certificate.check`
+    trusts none of the three: it does every box again in rational arithmetic.
+
+    The phase is proved where every box that may hold a global minimum has one. For two features in one dimension, minima are
+    enclosed in boxes in which the loss is strictly convex, or in neighbourhoods of W = (1, 0) in which L − L(1, 0) is bounded
+    below by a positive multiple of W_2², with the curvature of the worse side of the kink.
+
+    For three features the search seldom ends; ``loss_lower`` then says how far it came.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, certify
+    >>> proved = certify(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.2))
+    >>> proved.status, proved.phases, proved.phase_certified
+    ('certified', ('extra in antipodal pair',), True)
+    >>> proved.loss_lower <= proved.loss_upper <= proved.loss_lower * (1 + 2e-6)
+    True
+    """
+    check_certifiable(model)
+    tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
+    max_boxes = whole_number("max_boxes", max_boxes, 1)
+    return _certificate(model, minimize(model, n_starts=1, effort="quick"), tolerance, max_boxes, progress)
+
+
+def check_certifiable(model):
+    """Refuse what is not a model of 2 or 3 features with the default law, values and activation, without a penalty."""
+    if not isinstance(model, ToyModel):
+        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    if not 2 <= model.n_features <= MOST_FEATURES:
+        raise ValueError(f"model must have 2 or {MOST_FEATURES} features to be certified, got {model.n_features}")
+    if model.form != ToyModel(model.n_hidden, np.ones(model.n_features), 1.0).form:
+        raise ValueError(
+            f"model must have independent features, uniform values, no penalty and ReLU to be certified, got {model!r:.300}"
+        )
+
+
+def _certificate(model, minima, tolerance, max_boxes, progress):
+    """The Certificate of a model whose local minima, a list of Minimum, lowest first, are known."""
+    lowest = minima[0]
+    loss, error = expected_loss_with_error(model, lowest.weights, lowest.bias)
+    upper = float(np.nextafter(loss + error, np.inf))
+    importance, density = (
+        model.importance.copy(),
+        model.feature_density.copy(),
+    )  # kernels write to none, but take such arrays alone
+    known = [(one.weights, one.bias) for one in minima]
+    regions = regions_around(importance, density, known) if model.n_features == 2 else ()
+    with progress_bar(None, progress, "box", "certify") as advance:
+        proof = prove(
+            model.n_hidden, importance, density, upper, tolerance, _signs_of(lowest.weights), regions, max_boxes, advance
+        )
+    return as_certificate(model, lowest.weights, lowest.bias, tolerance, proof)
+
+
+def as_certificate(model, weights, bias, tolerance, proof):
+    """Return the Certificate of a Proof whose upper loss is that of weights (n_hidden, n_features) and bias (n_features,)."""
+    gap = 1 - proof.lower / proof.upper
+    minimizers = tuple(_minimizers(model, proof)) if proof.complete else ()
+    phases = tuple(dict.fromkeys(one.phase for one in minimizers if one.phase is not None))
+    certified = proof.complete and gap <= tolerance
+    return Certificate(
+        status="certified" if certified else "not proved",
+        loss_lower=proof.lower,
+        loss_upper=proof.upper,
+        relative_gap=gap,
+        minimizers=minimizers,
+        phases=phases,
+        phase_certified=certified and len(phases) == 1 and all(one.phase is not None for one in minimizers),
+        n_boxes=proof.n_boxes,
+        arithmetic="float64, all rounding bounded",
+        tolerance=tolerance,
+        model=model,
+        weights=weights,
+        bias=bias,
+        proof=proof,
+    )
+
+
+def _minimizers(model, proof):
+    """Yield the Minimizers of a Proof: its regions that are low enough and the hulls of its low leaves."""
+    for region in proof.regions:
+        if region.bound <= proof.upper:
+            yield _box(model, region.box, region.point, region.unique)
+    for signs, hull in proof.hulls.items():
+        yield _box(model, hull, hull.mean(axis=0) if signs >= 0 else None, False)
+
+
+def _box(model, box, point, unique):
+    """The Minimizers in a box (2, nd) of parameters, whose phase is that at a point (nd,) of it, or None."""
+    free = free_weights(model.n_hidden, model.n_features)
+
+    def whole(parameters):
+        weights = np.zeros((model.n_hidden, model.n_features))
+        weights[free[:, 0], free[:, 1]] = parameters[: len(free)]
+        return weights
+
+    phase = None if point is None else classify(whole(point), tolerance=1e-9).name
+    return Minimizers(np.array([whole(end) for end in box]), box[:, len(free) :].copy(), phase, unique)
+
+
+def _signs_of(weights):
+    """The signs of the products W_i·W_j, i < j, of weights (n_hidden, n_features) as bits; −1 where one is 0."""
+    products = (weights.T @ weights)[np.triu_indices(weights.shape[1], 1)]
+    if np.abs(products).min() < 1e-9:
+        return -1
+    return int(((products > 0) * 2 ** np.arange(len(products))).sum())

@@ -1,0 +1,475 @@
+"""Certificates: bounds that hold, proofs that are found, and false claims that are not believed."""
+
+import pickle
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasediag import Certificate, ToyModel, certify, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
+from phasediag import certificates as room
+from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
+from phasediag._certifying.moments import ROUNDING, moments
+from phasediag._certifying.proof import free_weights, levels, prove, regions_around, root_box
+from phasediag._certifying.rational import ONE, Row, least_on_box, number
+from phasediag._compiling.jit import jit
+
+PAIR, DROPPED, DEDICATED = "extra in antipodal pair", "extra not represented + dedicated", "extra dedicated + not represented"
+
+
+def cell(importance, density):
+    """The model of two features in one dimension at a point of the paper's plane."""
+    return ToyModel(1, [1.0, importance], density)
+
+
+@jit
+def _moments_at(points, density, found):
+    """M at points (k, n + 1): found (k, n + 1, n + 1)."""
+    work = np.zeros((10, 12))
+    for k in range(points.shape[0]):
+        moments(points[k], density, found[k], work)
+
+
+@jit
+def _rows_at(lows, highs, i, density, bounds, signs):
+    """The bounds of row i and the signs of its slope over boxes (k, n + 1)."""
+    n = density.shape[0]
+    store, work = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12))
+    for k in range(lows.shape[0]):
+        bounds[k], signs[k] = row_bound(i, lows[k], highs[k], density, store, work)
+
+
+@jit
+def _joints_at(lows, highs, n_hidden, free, importance, density, bounds, entries, given):
+    """The bounds of all rows together over boxes (k, nd), what they give away, entries of the gradient that cannot vanish."""
+    n, nd = density.shape[0], lows.shape[1]
+    store, work, big = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12)), np.zeros((7, nd, nd))
+    slopes, gaps = np.zeros((2, n, n + 1)), np.zeros(n)
+    for k in range(lows.shape[0]):
+        value = joint_bound(lows[k], highs[k], n_hidden, free, importance, density, store, big, slopes, gaps, work)
+        bounds[k], entries[k] = value
+        given[k] = gaps.sum()
+
+
+def boxes_and_points(rng, centres, widths, n_points):
+    """Boxes (k, d) about centres (k, d), and points in each, half of them corners: lows, highs, points (k, n_points, d)."""
+    lows, highs = centres - widths, centres + widths
+    share = rng.random((len(centres), n_points, centres.shape[1]))
+    share[:, ::2] = share[:, ::2] > 0.5
+    return lows, highs, np.clip(lows[:, None] + share * (highs - lows)[:, None], lows[:, None], highs[:, None])
+
+
+def draws(seed, n_features, count):
+    """Random densities (n,), centres of weights and biases (count, nd) and widths (count, nd), over many orders of magnitude."""
+    rng = np.random.default_rng(seed)
+    nd = len(free_weights(n_features - 1, n_features)) + n_features
+    density = rng.uniform(0.01, 1, n_features) if seed % 3 else np.full(n_features, rng.choice([1.0, 0.5, 0.03]))
+    centres = rng.normal(size=(count, nd)) * rng.choice([0.1, 1.0, 3.0], (count, 1))
+    widths = 10 ** rng.uniform(-8, 0.3, (count, 1)) * rng.uniform(0, 1, (count, nd))
+    if seed % 4 == 0:  # at kinks
+        centres = np.round(centres)
+    return rng, density, centres, widths
+
+
+@pytest.mark.quick("_certifying")
+def test_the_smallest_certificate():
+    """A pair of features: certified, one minimum, the loss enclosed to the tolerance."""
+    proved = certify(cell(0.5, 0.05))
+    assert (proved.status, proved.phases, proved.phase_certified) == ("certified", (PAIR,), True)
+    assert proved.loss_lower <= proved.loss_upper and proved.relative_gap <= 1e-6
+    (box,) = proved.minimizers
+    assert box.unique and np.all(box.weights[0] <= proved.weights) and np.all(proved.weights <= box.weights[1])
+    assert pickle.loads(pickle.dumps(proved)).text() == proved.text()
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_moments_are_exact_to_their_declared_error(n_features):
+    """The kernel against whole numbers, at random, integer, tiny and huge weights: well below the error that is given away."""
+    rng, largest = np.random.default_rng(n_features), 0.0
+    for round_ in range(60 if n_features == 2 else 12):
+        density = rng.uniform(0, 1, n_features) if round_ % 2 else np.full(n_features, rng.choice([1.0, 0.5, 1e-3]))
+        points = rng.normal(size=(8, n_features + 1)) * 10.0 ** rng.integers(-3, 2, (8, n_features + 1))
+        points[0], points[1] = np.round(points[0]), np.round(2 * points[1]) / 2
+        points[2, :2] = points[2, 1] * np.array([1 + 1e-15, 1.0])
+        points[3, 0] = 0.0
+        points[4] *= 1e-300 if round_ % 3 else 1e150
+        points[5, 0] *= 1e-12
+        found = np.zeros((8, n_features + 1, n_features + 1))
+        _moments_at(points, density, found)
+        exact = Row(n_features - 1, np.ones(n_features), density)
+        for k, point in enumerate(points):
+            reference = exact.moments(tuple(number(x) for x in point))
+            largest = max(largest, np.abs(found[k] - np.array([[float(x) for x in row] for row in reference])).max())
+    assert largest < ROUNDING[n_features] / 4
+
+
+def test_whole_numbers_integrate_a_triangle():
+    """Moments of x + y > 1 on the unit square, by hand."""
+    rows = Row(1, [1.0, 1.0], [1.0, 1.0])
+    found = rows.moments((number(1), number(1), number(-1)))
+    by_hand = [["1/4", "5/24", "1/3"], ["5/24", "1/4", "1/3"], ["1/3", "1/3", "1/2"]]
+    for row, line in zip(found, by_hand, strict=True):
+        for value, wanted in zip(row, line, strict=True):
+            assert abs(Fraction(str(value)) - Fraction(wanted)) < Fraction(100, ONE)
+
+
+def row_losses(i, points, density):
+    """L_i and half its slope in b at points (…, n + 1) of g~, by the kernel of moments."""
+    flat = np.ascontiguousarray(points.reshape(-1, points.shape[-1]))
+    found = np.zeros((len(flat), flat.shape[1], flat.shape[1]))
+    _moments_at(flat, density, found)
+    v = np.einsum("kij,kj->ki", found, flat)
+    loss = density[i] / 3 - 2 * v[:, i] + (v * flat).sum(axis=1)
+    return loss.reshape(points.shape[:-1]), (v[:, -1] - found[:, i, -1]).reshape(points.shape[:-1])
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_bounds_of_rows_hold(n_features):
+    """More than 100 000 evaluations of the bounds of a row and of its slope, none violated."""
+    evaluated, closed = 0, 0
+    for seed in range(16):
+        rng, density, _, _ = draws(seed, n_features, 1)
+        centres = rng.normal(size=(800, n_features + 1)) * rng.choice([0.1, 1.0, 3.0], (800, 1))
+        widths = 10 ** rng.uniform(-8, 0.3, (800, 1)) * rng.uniform(0, 1, (800, n_features + 1))
+        lows, highs, points = boxes_and_points(rng, np.round(centres) if seed % 4 == 0 else centres, widths, 8)
+        bounds, signs = np.zeros(800), np.zeros(800)
+        i = seed % n_features
+        _rows_at(lows, highs, i, density, bounds, signs)
+        loss, slope = row_losses(i, points, density)
+        size = 1 + np.abs(points).sum(axis=2)
+        assert np.all(loss >= bounds[:, None] - ROUNDING[n_features] * size**2)
+        assert np.all(slope * signs[:, None] >= 0)
+        evaluated += loss.size
+        closed += np.count_nonzero(signs) + np.count_nonzero(bounds > 0.01 * density[i])
+    assert evaluated > 100_000 and closed > 5_000
+
+
+def joints(seed, n_features, count=400, n_points=10):
+    """Bounds of all rows together and losses in their boxes: bounds (count,), given away (count,), entries, losses, gradients."""
+    rng, density, centres, widths = draws(seed, n_features, count)
+    free, importance = free_weights(n_features - 1, n_features), rng.uniform(0.1, 3, n_features)
+    lows, highs, points = boxes_and_points(rng, centres, widths, n_points)
+    bounds, entries, given_away = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
+    _joints_at(lows, highs, n_features - 1, free, importance, density, bounds, entries, given_away)
+    weights = np.zeros((*points.shape[:2], n_features - 1, n_features))
+    weights[..., free[:, 0], free[:, 1]] = points[..., : len(free)]
+    model = ToyModel(n_features - 1, importance, density)
+    loss, gradient, _ = expected_loss_and_gradient(model, weights, points[..., len(free) :])
+    return bounds, given_away, entries, loss, gradient[..., free[:, 0], free[:, 1]]
+
+
+@pytest.mark.parametrize(("n_features", "seeds"), [(2, range(20)), (3, range(4))])
+def test_bounds_of_all_rows_hold(n_features, seeds):
+    """The quadratic minorant and the signs of the gradient against the exact loss, 100 000 evaluations: no violation."""
+    evaluated = 0
+    for seed in seeds:
+        bounds, _, entries, loss, gradient = joints(seed, n_features, *([900, 24] if n_features == 2 else [200, 40]))
+        whole = entries < 0
+        assert np.all(loss[whole] >= bounds[whole, None] - 1e-12 * np.abs(loss[whole]))
+        for k in np.flatnonzero(entries >= 0):
+            one = gradient[k, :, entries[k]]
+            assert np.all(one > 0) or np.all(one < 0)
+        evaluated += loss[whole].size
+    assert evaluated >= (100_000 if n_features == 2 else 4_000)
+
+
+def test_a_broken_bound_is_caught():
+    """Without what the concave part gives away the same test fails: it can."""
+    violations = 0
+    for seed in range(6):
+        bounds, given_away, entries, loss, _ = joints(seed, 2)
+        whole = entries < 0
+        violations += np.count_nonzero(loss[whole] < (bounds + given_away)[whole, None] - 1e-12 * np.abs(loss[whole]))
+    assert violations > 50
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_least_of_a_quadratic_on_a_box(seed):
+    """The exact bound of a quadratic, definite or not, is below its values and meets the least where that is known."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(3, 3))
+    matrix, linear, radius = matrix + matrix.T + rng.choice([0, 6]) * np.eye(3), rng.normal(size=3), rng.uniform(0.1, 1, 3)
+    exact = [[number(x) for x in row] for row in matrix]
+    bound = float(least_on_box(exact, [number(x) for x in linear], [number(x) for x in radius]))
+    points = np.vstack([rng.uniform(-1, 1, (300, 3)), np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1).T]) * radius
+    values = points @ linear + np.einsum("ki,ij,kj->k", points, matrix, points)
+    assert bound <= values.min()
+    if np.linalg.eigvalsh(matrix)[0] > 0:
+        assert bound > values.min() - 0.3 * np.abs(matrix).max()
+
+
+def test_the_edges_of_the_float_range():
+    """Bounds of boxes that are huge, tiny or nearly empty hold, and a model at the edge is certified or not, never wrongly."""
+    density = np.array([0.3, 0.7])
+    scales = np.array([1e-300, 1e-160, 1e-20, 1e20, 1e60])
+    for scale in scales:
+        rng = np.random.default_rng(7)
+        lows, highs, points = boxes_and_points(
+            rng, rng.normal(size=(200, 3)) * scale, np.abs(rng.normal(size=(200, 3))) * scale, 6
+        )
+        bounds, signs = np.zeros(200), np.zeros(200)
+        _rows_at(lows, highs, 0, density, bounds, signs)
+        loss, slope = row_losses(0, points, density)
+        assert np.all(loss * (1 + 1e-9) + 1e-12 * scale**2 >= bounds[:, None])
+        assert np.all(slope * signs[:, None] >= 0)
+    for importance, p in [(1e-200, 0.5), (1e200, 0.5), (1.0, 1e-9), (1.0, 1e-300), (1e-300, 1.0)]:
+        model = cell(importance, p)
+        proved = certify(model, max_boxes=5_000)
+        assert proved.loss_lower <= min(expected_loss(model, [[1.0, 0.0]], [0.0, p / 2]), minimize(model, n_starts=1)[0].loss)
+
+
+@pytest.mark.parametrize(
+    ("importance", "density", "phase"),
+    [
+        (0.3, 0.2, PAIR),
+        (0.3, 0.38, DROPPED),
+        (1 / 0.3, 0.38, DEDICATED),
+        (1.0, 0.5, PAIR),
+        (1.0, 0.9, PAIR),
+        (0.55, 0.5, PAIR),
+        (0.7, 0.7, DROPPED),
+        (0.1, 0.01, PAIR),
+        (10.0, 0.01, PAIR),
+    ],
+)
+def test_phases_are_certified(importance, density, phase):
+    """Named points of the paper's plane, beside boundaries and at importance 1."""
+    proved = certify(cell(importance, density))
+    assert (proved.status, proved.phases, proved.phase_certified) == ("certified", (phase,), True)
+    assert proved.loss_upper == pytest.approx(minimize(cell(importance, density))[0].loss, rel=1e-12)
+
+
+def test_ties_list_both_phases():
+    """Where all is active and of one importance a pair may be antipodal or aligned: no phase is proved, the loss is."""
+    proved = certify(cell(1.0, 1.0))
+    assert proved.status == "certified" and not proved.phase_certified
+    assert set(proved.phases) == {PAIR, "extra in aligned pair"}
+
+
+def test_random_points_are_certified():
+    """Random points of the paper's plane, loss and phase."""
+    rng = np.random.default_rng(5)
+    for importance, density in zip(10 ** rng.uniform(-1, 1, 30), 10 ** rng.uniform(-2, 0, 30), strict=True):
+        proved = certify(cell(importance, density))
+        assert proved.phase_certified and proved.relative_gap <= 1e-6
+
+
+@pytest.mark.campaign
+def test_a_thousand_random_points():
+    """The same for a thousand, tolerance 1e-9 for each tenth."""
+    rng = np.random.default_rng(1)
+    for k, (importance, density) in enumerate(zip(10 ** rng.uniform(-1, 1, 1000), 10 ** rng.uniform(-2, 0, 1000), strict=True)):
+        assert certify(cell(importance, density), tolerance=1e-6 if k % 10 else 1e-9).phase_certified
+
+
+def test_unequal_densities():
+    """Features of different densities: the loss is certified, whoever is dropped."""
+    for density in ([0.1, 0.9], [0.6, 0.2]):
+        model = ToyModel(1, [1.0, 0.7], density)
+        assert certify(model).status == "certified"
+
+
+@pytest.mark.parametrize("excess", [1e-5, 1e-6, 1e-7, 1e-8, 1e-9])
+@pytest.mark.parametrize("with_regions", [False, True])
+def test_a_loss_claimed_too_high_is_not_proved(excess, with_regions):
+    """What is proved from a loss raised by so little stays below the true one."""
+    for importance, density in [(0.3, 0.2), (0.3, 0.38)]:
+        model = cell(importance, density)
+        known = minimize(model)
+        regions = [(one.weights, one.bias) for one in known] if with_regions else []
+        around = regions_around(model.importance.copy(), model.feature_density.copy(), regions)
+        upper = known[0].loss * (1 + excess)
+        proof = prove(
+            1, model.importance.copy(), model.feature_density.copy(), upper, excess / 10, 0, around, 20_000, lambda n: None
+        )
+        assert proof.lower <= known[0].loss
+        assert 1 - proof.lower / upper > excess / 10
+
+
+def test_a_metastable_minimum_is_not_proved():
+    """The second minimum given as the lowest: never certified."""
+    for importance, density in [(0.3, 0.38), (1.0, 0.9), (0.55, 0.5)]:
+        model = cell(importance, density)
+        lowest, second, *_ = minimize(model)
+        for minima in ([second], [second, lowest]):
+            proved = room._certificate(model, minima, 1e-6, 20_000, False)
+            assert proved.status == "not proved" and not proved.phase_certified and proved.loss_lower <= lowest.loss
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A certificate of few leaves."""
+    return certify(cell(0.1, 0.02))
+
+
+def test_a_certificate_is_confirmed_in_rational_arithmetic(small, tmp_path):
+    """Saved, loaded and checked; the file says what it proves."""
+    small.save(tmp_path / "proof.npz")
+    again = Certificate.load(tmp_path / "proof.npz")
+    checked = again.check()
+    assert checked and checked.confirmed and not checked.reason and checked.n_leaves > 100
+    assert again.text() == small.text()
+    assert (tmp_path / "proof.npz").stat().st_size < 2**20
+    with np.load(tmp_path / "proof.npz") as file:
+        assert "loss_lower" in str(file["theorem"]) and str(file["version"])
+
+
+def test_a_dropped_feature_is_confirmed():
+    """The neighbourhood of a kink, by fractions too."""
+    proved = certify(cell(0.1, 0.3))
+    assert proved.phases == (DROPPED,) and proved.minimizers[0].unique
+    assert proved.check()
+
+
+def _tampered(certificate):
+    """Certificates whose tree, regions, losses or phases say more than was proved, by what was done."""
+    proof = certificate.proof
+    region = proof.regions[0]
+    wide = np.array([region.box[0] - 0.5, region.box[1] + 0.5])
+    middle = proof.root.copy()
+    middle[1, 0] = 0.9
+    first = int(np.flatnonzero(proof.ops >= 64)[0])
+    ops = proof.ops.copy()
+    ops[first] = 101
+    short = proof.ops[: len(proof.ops) // 2]
+    values = proof.values.copy()
+    values[0] = proof.root[1, proof.ops[0] // 2] - 1e-9
+    moved = proof.regions[0].point + 0.3
+    return {
+        "lower": replace(proof, lower=proof.upper * (1 - 1e-13)),
+        "upper": replace(proof, upper=proof.upper * (1 - 1e-9), lower=proof.lower * (1 - 1e-9)),
+        "bound": replace(proof, regions=(replace(region, bound=proof.upper * 1.01),)),
+        "wide": replace(proof, regions=(replace(region, box=wide),)),
+        "point": replace(proof, regions=(replace(region, point=moved),)),
+        "root": replace(proof, root=middle),
+        "leaf": replace(proof, ops=ops),
+        "short": replace(proof, ops=short),
+        "values": replace(proof, values=values),
+        "none": replace(proof, ops=np.array([104], np.uint8), values=np.zeros(0)),
+        "one region": replace(proof, ops=np.array([128], np.uint8), values=np.zeros(0)),
+        "no region": replace(proof, regions=()),
+    }
+
+
+def test_a_tampered_certificate_is_not_confirmed(small):
+    """Each part of a proof changed in turn, and words that the proof does not say."""
+    for name, proof in _tampered(small).items():
+        made = room.as_certificate(small.model, small.weights, small.bias, small.tolerance, proof)
+        assert not made.check(), name
+    assert not replace(small, phases=(DROPPED,)).check()
+    assert not replace(small, loss_lower=small.loss_upper).check()
+    other = room.as_certificate(cell(0.12, 0.02), small.weights, small.bias, small.tolerance, small.proof)
+    assert not other.check()
+
+
+def test_a_wrong_phase_is_not_confirmed():
+    """A tree with low leaves whose phase is claimed to be another."""
+    model = cell(0.5, 0.02)
+    importance, density = model.importance.copy(), model.feature_density.copy()
+    lowest = minimize(model)[0]
+    upper = lowest.loss * (1 + 1e-12)
+    proof = prove(1, importance, density, upper, 1e-2, 0, (), 100_000, lambda n: None)
+    assert proof.complete and set(proof.hulls) == {0}
+    right = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, proof)
+    assert right.phases == (PAIR,) and right.check()
+    wrong = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, replace(proof, hulls={1: proof.hulls[0]}))
+    assert not wrong.check()
+    assert not room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, replace(proof, hulls={})).check()
+
+
+def test_files_that_are_no_certificates(tmp_path):
+    """Other files, and certificates with a part of another shape, are refused by name."""
+    np.savez(tmp_path / "other.npz", a=1)
+    with pytest.raises(ValueError, match="path must name a file"):
+        Certificate.load(tmp_path / "other.npz")
+    certify(cell(0.5, 0.02)).save(tmp_path / "proof.npz")
+    arrays = dict(np.load(tmp_path / "proof.npz"))
+    for name, value in {"format": 2, "root": np.zeros(3), "importance": [1.0], "region_box": np.zeros(2)}.items():
+        np.savez(tmp_path / "broken.npz", **{**arrays, name: value})
+        with pytest.raises(ValueError, match="path must name a file"):
+            Certificate.load(tmp_path / "broken.npz")
+
+
+def test_stopping_keeps_the_bound_so_far():
+    """A limit of boxes, or Ctrl-C: not proved, with a bound that holds."""
+    model = cell(1.0, 0.5)
+    few = certify(model, max_boxes=2_000)
+    assert few.status == "not proved" and few.n_boxes == 2_000 and 0 <= few.loss_lower < few.loss_upper and not few.minimizers
+
+    def interrupt(count):
+        raise KeyboardInterrupt
+
+    importance, density = model.importance.copy(), model.feature_density.copy()
+    proof = prove(1, importance, density, few.loss_upper, 1e-12, -1, (), 10**6, interrupt)
+    assert not proof.complete and proof.lower <= few.loss_upper and proof.n_boxes > 0
+
+
+def test_three_features_say_how_far_the_proof_comes():
+    """3→2 is bounded from below, though not to the tolerance."""
+    proved = certify(ToyModel(2, [1.0, 1.0, 0.5], 0.2), max_boxes=500)
+    assert proved.status == "not proved" and 0 <= proved.loss_lower < proved.loss_upper
+
+
+def test_regions_are_what_they_say():
+    """In a convex region second derivatives are positive; nowhere in a region is a loss below its bound."""
+    rng = np.random.default_rng(3)
+    for importance, density in [(0.3, 0.2), (0.3, 0.38), (0.7, 0.7)]:
+        model = cell(importance, density)
+        known = [(one.weights, one.bias) for one in minimize(model)]
+        regions = regions_around(model.importance.copy(), model.feature_density.copy(), known)
+        assert regions
+        for region in regions:
+            points = region.box[0] + rng.random((500, 4)) * (region.box[1] - region.box[0])
+            losses = expected_loss(model, points[:, None, :2], points[:, 2:])
+            assert losses.min() >= region.bound
+            if region.kind == 0:
+                assert np.linalg.eigvalsh(expected_loss_hessian(model, points[:, None, :2], points[:, 2:])).min() > 0
+
+
+def test_the_root_holds_what_rows_allow():
+    """Beyond the norm of the root one feature alone costs a row its limit, whatever its bias."""
+    importance, density = np.array([1.0, 0.4]), np.full(2, 0.3)
+    upper = minimize(cell(0.4, 0.3))[0].loss
+    root, limits = root_box(1, importance, density, upper), levels(importance, density, upper)[1]
+    for i in range(2):
+        g = np.zeros((4000, 3))
+        g[:, i], g[:, 2] = root[1, i] ** 2, np.linspace(-2 * root[1, i] ** 2, 1, 4000)
+        assert row_losses(i, g, density)[0].min() >= limits[i]
+
+
+def test_support_is_the_loss_and_its_gradient():
+    """The bound at a point is the loss less what rounding may be; sizes of the gradient are not below the true ones."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        point, importance, density, found = rng.normal(size=4), rng.uniform(0.1, 2, 2), rng.uniform(0.1, 1, 2), np.zeros(4)
+        bound = support(point, 1, free_weights(1, 2), importance, density, found)
+        loss, *gradient = expected_loss_and_gradient(ToyModel(1, importance, density), point[None, :2], point[2:])
+        exact = np.abs(np.concatenate([gradient[0].ravel(), gradient[1]]))
+        size = (1 + np.abs(point).sum()) ** 3
+        assert (
+            loss - 20 * MARGIN[2] * size <= bound <= loss
+            and np.all(exact <= found)
+            and np.all(found <= exact + 1e3 * MARGIN[2] * size)
+        )
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("model", "model must be a ToyModel"),
+        (ToyModel(2, [1.0] * 4, 0.1), "2 or 3 features to be certified, got 4"),
+        (ToyModel(1, [1.0, 1.0], 0.1, "linear"), "ReLU to be certified"),
+    ],
+)
+def test_models_that_are_not_certified(model, words):
+    """One sentence says what is."""
+    with pytest.raises(ValueError, match=words):
+        certify(model)
+    with pytest.raises(ValueError, match="tolerance must be in"):
+        certify(cell(1.0, 0.5), tolerance=0.0)
+    with pytest.raises(ValueError, match="max_boxes must be a whole number"):
+        certify(cell(1.0, 0.5), max_boxes=0)
