@@ -227,12 +227,12 @@ class PhaseDiagram(Drawn):
         """Return the diagram as an ``xarray.Dataset`` with labelled axes: the plane's, candidate, hidden, feature."""
         import xarray
 
-        axes = self.plane.y, self.plane.x
-        grid = tuple(axis.name for axis in axes)
+        axes = self.plane.dimensions(*(f.name for f in fields(self)))
+        grid = tuple(axes)
         coexisting = np.array(
             [[[name in names for names in row] for row in self.coexisting] for name in self.candidates], dtype=bool
         )
-        cells = {} if self.trained is None else self._trained_variables()
+        cells = {} if self.trained is None else self._trained_variables(grid)
         return xarray.Dataset(
             {
                 **cells,
@@ -247,13 +247,13 @@ class PhaseDiagram(Drawn):
                 "candidate_loss": (("candidate", *grid), self.candidate_loss),
                 "coexisting": (("candidate", *grid), coexisting),
             },
-            coords={**{axis.name: axis.values for axis in axes}, "candidate": list(self.candidates)},
+            coords={**axes, "candidate": list(self.candidates)},
             attrs={name: getattr(self, name) for name in ("n_features", "n_hidden", "activation", "theory")},
         )
 
-    def _trained_variables(self):
-        """Variables of the dataset with an axis of seeds."""
-        grid, models = (self.plane.y.name, self.plane.x.name, "seed"), self.trained
+    def _trained_variables(self, plane):
+        """Variables of the dataset with an axis of seeds, beside those of the plane (names)."""
+        grid, models = (*plane, "seed"), self.trained
         axes = {"weights": (*grid, "hidden", "feature"), "bias": (*grid, "feature")}
         variables = {f"seed_{name}": (axes.get(name, grid), getattr(models, name)) for name in GRIDS}
         for name in ("phase", "extra"):

@@ -285,8 +285,17 @@ class ControlPlane:
         """Whether it is the paper's plane: the importance of the extra feature, the others having 1, and the density of all."""
         if (self.x.name, self.y.name) != ("importance", "density") or not isinstance(self.model, Varied):
             return False
-        base = self.model.base
-        return bool(np.all(base.importance[:-1] == 1)) and base.form == Form(base.n_hidden, base.n_features, base.activation)
+        return bool(np.all(self.model.base.importance[:-1] == 1)) and self.is_plain
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether features are independent and uniform on [0, 1] where active, and nothing is added to the loss."""
+        form = self.form
+        return form.activation in ("relu", "linear") and form == Form(form.n_hidden, form.n_features, form.activation)
+
+    def dimensions(self, *taken: str) -> dict[str, Floats]:
+        """Return the values of y and x by their names, which end in "_axis" where something else has the name."""
+        return {axis.name + "_axis" * (axis.name in taken): axis.values for axis in (self.y, self.x)}
 
     def axes_named(self, x: str, y: str) -> tuple[Floats, Floats]:
         """Return the values along both axes, which must have these names, or raise ``ValueError``."""

@@ -13,6 +13,7 @@ from ._training.chunks import completed
 from ._training.portions import divide, train_portion
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
+from .planes import ControlPlane
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
 from .training import check_convergent, check_importance, common_options
 
@@ -24,6 +25,7 @@ def trained_phase_diagram(
     importance: ArrayLike | None = None,
     density: ArrayLike | None = None,
     activation: str = "relu",
+    plane: ControlPlane | None = None,
     n_seeds: int = 10,
     n_steps: int = 10_000,
     batch_size: int = 1024,
@@ -39,7 +41,7 @@ def trained_phase_diagram(
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> PhaseDiagram:
-    """Train models over a grid of importance and density and name the phases they end in.
+    """Train models over a grid, by default of importance and density, and name the phases they end in.
 
     Parameters
     ----------
@@ -52,13 +54,16 @@ def trained_phase_diagram(
     density : array_like, optional
         Axis of densities, increasing, in (0, 1]; default the paper's, 0.01 … 1.
     activation : {"relu", "linear"}
+    plane : ControlPlane, optional
+        Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``; of independent features,
+        uniform where active, without penalty.
     n_seeds : int
         Models trained in each cell, from different starting points and on different minibatches.
     n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, progress
         Of each training, as in `train`; there are no threads where there is an executor.
     independent : bool
-        Whether every model has its own minibatches. If not, the models of one density and one replicate see the same
-        ones whatever their importance; the models of one cell never do.
+        Whether every model has its own minibatches. If not, the models of one row of the grid (one density) and one replicate
+        see the same ones; the models of one cell never do.
     reduction : {"paper", "best"}
         What the diagram's ``feature_norm``, ``interference`` and ``coexisting`` show. "paper": the model with the highest
         loss of each cell is discarded, norms and interferences of the others are averaged (never their weights, which are
@@ -113,29 +118,32 @@ def trained_phase_diagram(
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
     """
-    plane = plane_of(n_features, n_hidden, importance, density, activation, None)
-    n_features, n_hidden = plane.form.n_features, plane.form.n_hidden
+    plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
+    if not plane.is_plain:
+        raise ValueError(f"plane must be of independent features, uniform where active, without penalty, got {plane.form}")
+    n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)
-    importance, density = plane.x.values, plane.y.values
-    check_importance(importance)
+    check_importance(plane.form.importance(plane.grid))
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
     n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), thread_count(n_threads)
     seed = stored_seed(store) if seed is None else seed
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
-    check_memory(n_features, n_hidden, density.size * importance.size * n_seeds, n_steps, 2, "n_seeds")
-    portions = divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads)
-    shape = (density.size, n_seeds, importance.size, n_hidden, n_features)
-    facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation, "n_seeds": n_seeds, **options}
-    kept = None if store is None else Store(store, importance, density, shape, facts)
-    trained = _train(portions, shape, kept, n_threads, executor, progress)
+    check_memory(n_features, n_hidden, rows * columns * n_seeds, n_steps, 2, "n_seeds")
+    portions = divide(plane, n_seeds, options, n_threads)
+    shape = (rows, n_seeds, columns, n_hidden, n_features)
+    facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": plane.form.activation, "n_seeds": n_seeds, **options}
+    if not plane.is_importance_density:
+        facts["controls"] = plane.grid.tolist()
+    kept = None if store is None else Store(store, plane.dimensions("weights", "bias"), shape, facts)
+    trained = _train(plane, portions, shape, kept, n_threads, executor, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
     options = {"n_seeds": n_seeds, "reduction": reduction, **options}
     models = evaluate_cells(plane, weights, bias, reduction, options)
     return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
 
 
-def _train(portions, shape, store, n_threads, executor, progress):
+def _train(plane, portions, shape, store, n_threads, executor, progress):
     """Train the portions that the store does not hold yet; return weights and biases with axes as in ``shape``."""
     if store is None:
         weights, bias = np.full(shape, np.nan, np.float32), np.full((*shape[:3], shape[4]), np.nan, np.float32)
@@ -148,7 +156,7 @@ def _train(portions, shape, store, n_threads, executor, progress):
     with bar as advance, closing(work):
         for k, (own_weights, own_bias) in work:
             portion, place = missing[k], missing[k].place
-            where = f" at density {portion.density:g}, importance {portion.importance[0]:g} to {portion.importance[-1]:g}"
+            where = f" at {plane.y.name} {portion.y:g}, {plane.x.name} {portion.x[0]:g} to {portion.x[-1]:g}"
             check_convergent(portion.options, own_weights, own_bias, where)
             advance(int(np.count_nonzero(~done[place])))
             weights[place], bias[place] = own_weights, own_bias

@@ -15,6 +15,7 @@ from ._validation_report import facts_of, text_of
 from .agreement import Agreement, agreement
 from .attribution import UNEXPLAINED, Attribution, attribute
 from .diagram import THEORIES, PhaseDiagram, phase_diagram
+from .planes import ControlPlane
 from .sampled_losses import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
 from .trained_diagram import trained_phase_diagram
 from .trained_models import TRAINED
@@ -71,6 +72,7 @@ def validate(
     importance: ArrayLike | None = None,
     density: ArrayLike | None = None,
     activation: str = "relu",
+    plane: ControlPlane | None = None,
     n_seeds: int = 10,
     n_steps: int = 10_000,
     batch_size: int = 1024,
@@ -97,6 +99,8 @@ def validate(
     importance, density : array_like, optional
         Axes of the grid as in `phase_diagram`; default 32 logarithmic steps over the paper's ranges.
     activation : {"relu", "linear"}
+    plane : ControlPlane, optional
+        As in `trained_phase_diagram`; then with the global theory alone.
     n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed, n_threads, store
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
@@ -137,9 +141,10 @@ def validate(
     trained = trained_phase_diagram(
         whole_number("n_features", n_features, 2, 8),
         n_hidden,
-        importance=np.geomspace(0.1, 10, 32) if importance is None else importance,
-        density=np.geomspace(0.01, 1, 32) if density is None else density,
+        importance=np.geomspace(0.1, 10, 32) if importance is None and plane is None else importance,
+        density=np.geomspace(0.01, 1, 32) if density is None and plane is None else density,
         activation=activation,
+        plane=plane,
         n_seeds=n_seeds,
         n_steps=n_steps,
         batch_size=batch_size,

@@ -105,7 +105,7 @@ def test_minibatches_are_shared_across_importances_only():
                    weight_decay=0.0)  # fmt: skip
 
     def chunks(**change):
-        cut = portions.divide(2, 1, "relu", IMPORTANCE, DENSITY, 3, options | change, 1)
+        cut = portions.divide(plane, 3, options | change, 1)
         return {(p.row, p.replicate): p.chunk() for p in cut}
 
     shared, apart = chunks(), chunks(independent=True)

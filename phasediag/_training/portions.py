@@ -1,4 +1,4 @@
-"""Portions of a diagram that are trained: models of one density and one replicate over a stretch of importances.
+"""Portions of a diagram that are trained: models of one row and one replicate, and of one density, over a stretch of columns.
 
 A portion says in a few numbers what to train, so that it is cheap to send anywhere, and its models depend on nothing else:
 neither on how the diagram was divided nor on the rest of the grid.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..model import cell_controls
+from ..forms import Form
 from .chunks import CHUNK_OPTIONS, Chunk, together
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
@@ -20,16 +20,18 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly
 
 @dataclass(frozen=True, eq=False)
 class Portion:
-    """Models ``start`` … ``start + importance.size − 1`` along the importance axis, at one density, of one replicate.
+    """Models ``start`` … ``start + x.size − 1`` of a row of a plane, of one density and one replicate.
 
     Attributes
     ----------
     row, replicate, start : int
         Place in the diagram.
-    density : float
-    importance : ndarray, shape (n_models,)
-    n_features, n_hidden : int
-    activation : str
+    y : float
+    x : ndarray, shape (n_models,)
+        Where in the plane.
+    form : Form
+    controls : ndarray, shape (n_models, n_controls)
+        Features' densities are the same for all models.
     options : dict
         batch_size, optimizer, schedule, learning_rate, weight_decay, n_steps, seed and independent, as of `train`.
     """
@@ -37,36 +39,34 @@ class Portion:
     row: int
     replicate: int
     start: int
-    density: float
-    importance: np.ndarray
-    n_features: int
-    n_hidden: int
-    activation: str
+    y: float
+    x: np.ndarray
+    form: Form
+    controls: np.ndarray
     options: dict
 
     @property
     def place(self):
-        """Where the portion's models lie in arrays of shape (n_density, n_seeds, n_importance, …)."""
-        return self.row, self.replicate, slice(self.start, self.start + self.importance.size)
+        """Where the portion's models lie in arrays of shape (n_y, n_seeds, n_x, …)."""
+        return self.row, self.replicate, slice(self.start, self.start + self.x.size)
 
     def chunk(self):
         """Return the portion's models with their starting points and streams.
 
-        A starting point is drawn for each (seed, density, importance, replicate), a stream of minibatches for each (seed,
-        density, replicate) or, if independent, for each model.
+        A starting point is drawn for each (seed, y, x, replicate), a stream of minibatches for each (seed, y, replicate) or, if
+        independent, for each model.
         """
-        seed, n, m = self.options["seed"], self.n_features, self.n_hidden
-        at, cells = _word(self.density), [_word(x) for x in self.importance]
+        seed, n, m = self.options["seed"], self.form.n_features, self.form.n_hidden
+        at, cells = _word(self.y), [_word(x) for x in self.x]
         weights = np.empty((len(cells), m, n))
         for i, cell in enumerate(cells):
             sequence = np.random.SeedSequence(seed, spawn_key=(STARTS, at, self.replicate, cell))
             weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
-        controls = cell_controls(n, self.importance, self.density)
         return Chunk(
-            importance=np.ascontiguousarray(controls[:, :n]),
-            density=controls[0, n:],
-            relu=self.activation == "relu",
+            importance=np.ascontiguousarray(self.form.importance(self.controls)),
+            density=np.ascontiguousarray(self.form.density(self.controls)[0]),
+            relu=self.form.is_relu,
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
             independent=self.options["independent"],
@@ -82,21 +82,27 @@ def train_portion(portion, stopped=lambda: False):
     return None if trained is None else tuple(x[-1] for x in trained)
 
 
-def divide(n_features, n_hidden, activation, importance, density, n_seeds, options, n_threads):
+def divide(plane, n_seeds, options, n_threads):
     """Return all portions of a diagram; rows come in an order that mixes densities, so that time left can be foretold."""
-    first = Portion(0, 0, 0, float(density[0]), importance[:1], n_features, n_hidden, activation, options)
-    work = options["n_steps"] * options["batch_size"] * (1 + n_features * n_hidden / 8)
-    wanted = -(-PORTIONS_PER_THREAD * n_threads // (density.size * n_seeds))  # of each row and replicate
-    size = together(first.chunk(), min(max(1, int(MOST_WORK / work)), -(-importance.size // wanted)))
+    rows, columns = plane.shape
+    form, grid, x = plane.form, plane.grid, plane.x.values
+
+    def portion(row, replicate, start, stop):
+        """Models start … stop − 1 of a row."""
+        stretch = slice(start, stop)
+        return Portion(row, replicate, start, float(plane.y.values[row]), x[stretch], form, grid[row, stretch], options)
+
+    work = options["n_steps"] * options["batch_size"] * (1 + form.n_features * form.n_hidden / 8)
+    wanted = -(-PORTIONS_PER_THREAD * n_threads // (rows * n_seeds))  # of each row and replicate
+    size = together(portion(0, 0, 0, 1).chunk(), min(max(1, int(MOST_WORK / work)), -(-columns // wanted)))
+    changes = np.any(np.diff(form.density(grid), axis=1), axis=-1)
     return [
-        Portion(
-            row, replicate, start, float(density[row]), importance[start : start + size], n_features, n_hidden, activation,
-            options,
-        )
-        for row in sorted(range(density.size), key=lambda row: row * GOLDEN % 1)
+        portion(row, replicate, start, min(start + size, stretch[-1] + 1))
+        for row in sorted(range(rows), key=lambda row: row * GOLDEN % 1)
         for replicate in range(n_seeds)
-        for start in range(0, importance.size, size)
-    ]  # fmt: skip
+        for stretch in np.split(np.arange(columns), np.flatnonzero(changes[row]) + 1)
+        for start in range(stretch[0], stretch[-1] + 1, size)
+    ]
 
 
 def _word(value):

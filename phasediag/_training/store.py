@@ -1,7 +1,7 @@
 """The store that a long training writes to: zarr arrays with named axes, which ``xarray.open_zarr`` reads.
 
 Every trained model has its place from the start; places still to be filled hold NaN. One file on disk holds the models of
-one density and one replicate and is replaced as a whole, so that a killed run leaves no half-written one behind.
+one row and one replicate and is replaced as a whole, so that a killed run leaves no half-written one behind.
 """
 
 import json
@@ -13,7 +13,6 @@ import numpy as np
 
 from .chunks import MOST_PATTERN_FEATURES
 
-AXES = ("density", "replicate", "importance")
 FEW, MANY = 3, 4  # versions of the bits that runs of up to 8 features and of more end with: older stores cannot be gone on with
 DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for what is no array or is cut short
 
@@ -25,9 +24,10 @@ class Store:
     ----------
     path : path
         A folder that does not exist yet, or the store of a run with the same arguments.
-    importance, density : ndarray
+    axes : dict of str to ndarray
+        Names and values of the plane's y and x.
     shape : tuple
-        (n_density, n_seeds, n_importance, n_hidden, n_features).
+        (n_y, n_seeds, n_x, n_hidden, n_features).
     options : mapping
         Everything else that decides the numbers.
 
@@ -37,7 +37,7 @@ class Store:
         When zarr is not installed or the folder holds something else.
     """
 
-    def __init__(self, path, importance, density, shape, options):
+    def __init__(self, path, axes, shape, options):
         """Open the store and check that it belongs to this run, or make it."""
         try:
             import zarr
@@ -46,9 +46,9 @@ class Store:
         self.path = _folder(path)
         facts = {"phasediag": FEW if shape[-1] <= MOST_PATTERN_FEATURES else MANY, **options}
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
-            self._group = self._open(zarr, facts, importance, density)
+            self._group = self._open(zarr, facts, axes)
         else:
-            self._group = self._create(zarr, importance, density, shape, facts)
+            self._group = self._create(zarr, axes, shape, facts)
 
     def finished(self):
         """Return (weights, bias, done) of all models so far: NaN, and False in ``done``, where there are none yet."""
@@ -63,7 +63,7 @@ class Store:
         self._group["weights"][portion.place] = weights
         self._group["bias"][portion.place] = bias
 
-    def _create(self, zarr, importance, density, shape, facts):
+    def _create(self, zarr, axes, shape, facts):
         """Make the store and open it."""
         fresh = self.path.with_name(f"{self.path.name}.{uuid4().hex}")
         try:
@@ -71,7 +71,7 @@ class Store:
         except OSError as error:
             raise ValueError(f"store must be a folder that can be made, got {str(self.path)!r} ({error.strerror})") from None
         try:
-            self._fill(zarr.open_group(fresh, mode="w"), importance, density, shape, facts)
+            self._fill(zarr.open_group(fresh, mode="w"), axes, shape, facts)
             fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
         except BaseException:
             rmtree(fresh)
@@ -79,18 +79,19 @@ class Store:
         return zarr.open_group(self.path, mode="r+")
 
     @staticmethod
-    def _fill(group, importance, density, shape, facts):
+    def _fill(group, axes, shape, facts):
         """Make the arrays."""
-        for name, values in (("density", density), ("importance", importance)):
+        y, x = axes
+        for name, values in axes.items():
             group.create_array(name, data=values, chunks=values.shape, dimension_names=(name,))
-        for name, axes in (("weights", ("hidden", "feature")), ("bias", ("feature",))):
-            full = shape if name == "weights" else (*shape[:3], shape[4])
+        for name, own in (("weights", ("hidden", "feature")), ("bias", ("feature",))):
+            full, names = shape if name == "weights" else (*shape[:3], shape[4]), (y, "replicate", x, *own)
             group.create_array(
-                name, shape=full, chunks=(1, 1, *full[2:]), dtype="float32", fill_value=np.nan, dimension_names=(*AXES, *axes)
+                name, shape=full, chunks=(1, 1, *full[2:]), dtype="float32", fill_value=np.nan, dimension_names=names
             )
         group.attrs.update(facts)
 
-    def _open(self, zarr, facts, importance, density):
+    def _open(self, zarr, facts, axes):
         """Open a store that exists; raise ValueError unless it belongs to this very run."""
         try:
             group = zarr.open_group(self.path, mode="r+")
@@ -101,7 +102,7 @@ class Store:
         for name, values in json.loads(json.dumps(facts)).items():
             if found.get(name) != values:
                 raise ValueError(f"store must belong to a run with {name} {values}, got one with {found.get(name)}")
-        for name, values in (("importance", importance), ("density", density)):
+        for name, values in reversed(axes.items()):
             if name not in group or not np.array_equal(group[name][...], values):
                 raise ValueError(f"store must belong to a run with the same {name}, got another grid in {str(self.path)!r}")
         return group
