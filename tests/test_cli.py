@@ -428,3 +428,24 @@ def test_curves_are_kept_with_the_search(run, tmp_path, monkeypatch):
     grid = {"importance": np.geomspace(0.25, 0.35, 3), "density": np.geomspace(0.25, 0.45, 4)}
     diagram = phase_diagram(**grid, checkpoint=tmp_path / "state.npz")
     assert diagram.curves.has_spinodals and "_checkpoint" not in pickle.loads(pickle.dumps(diagram)).__dict__
+
+
+def test_a_plane_by_its_axes(run, tmp_path):
+    """--x and --y make a plane of any two parameters, with their names in what is printed and drawn; --x alone a line."""
+    small = "--n-starts", 4, "--no-curves"
+    figure = tmp_path / "plane.png"
+    axes = "--x", "profile:0.5:1:3", "--y", "density_of_1_3:0.1:0.9:2", "--density", "0.3"
+    code, out, _ = run("diagram", "--n-features", 3, "--n-hidden", 2, *axes, *small, "--json", "--output", figure)
+    facts = json.loads(out)
+    assert code == 0 and facts["profile"] == [0.5, 0.75, 1.0] and facts["density_of_1_3"] == pytest.approx([0.1, 0.9])
+    lowest = minima_of(ToyModel(2, [1.0, 0.75, 0.5625], [0.9, 0.3, 0.9]))[0]
+    assert facts["loss"][1][1] == pytest.approx(lowest.loss, rel=1e-12) and figure.stat().st_size > 10_000
+    code, out, _ = run("diagram", "--x", "density:0.1:1:4", *small)
+    assert code == 0 and "density 0.1 to 1" in out
+    for wrong in ("density", "density:2:1:3", "profile:0:1:3:log", "density:a:b:c", "density:0.1:1:3:4"):
+        code, _, err = run("diagram", "--x", wrong, *small)
+        assert code == 2 and "is neither NAME:LOW:HIGH:COUNT, like density:0.01:1:40" in " ".join(err.split()), wrong
+    code, _, err = run("diagram", "--x", "colour:0.1,1", *small)
+    assert code == 2 and 'an axis of a ToyModel must be named one of "importance", "density"' in " ".join(err.split())
+    code, _, err = run("diagram", "--y", "density:0.1:1:3", *small)
+    assert code == 2 and "y must be given with x, got y density alone" in err

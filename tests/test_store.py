@@ -143,7 +143,7 @@ def test_a_store_needs_zarr(monkeypatch, tmp_path):
     """Without the package, the message says what to install."""
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(ValueError, match=r'install "phasediag\[store\]"'):
-        Store(tmp_path / "new", IMPORTANCE, DENSITY, (5, 6, 4, 1, 2), {})
+        Store(tmp_path / "new", {"density": DENSITY, "importance": IMPORTANCE}, (5, 6, 4, 1, 2), {})
 
 
 def test_other_folders_nearby_are_left_alone(tmp_path):

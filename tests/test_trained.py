@@ -10,6 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from phasediag import (
+    Axis,
+    ControlPlane,
     PhaseDiagram,
     ToyModel,
     TrainedModels,
@@ -103,6 +105,8 @@ def test_minibatches_are_shared_across_importances_only():
     """Models of one cell have streams and starting points of their own; those of one density and replicate share a stream."""
     options = dict(seed=0, independent=False, n_steps=1, batch_size=8, optimizer="adamw", schedule="constant", learning_rate=1.0,
                    weight_decay=0.0)  # fmt: skip
+
+    plane = ControlPlane.importance_density(2, 1, importance=IMPORTANCE, density=DENSITY)
 
     def chunks(**change):
         cut = portions.divide(plane, 3, options | change, 1)
@@ -242,3 +246,20 @@ def test_bad_arguments_are_named_before_the_work_starts(change, message):
     """Every bad argument gives one error that names it."""
     with pytest.raises(ValueError, match=message):
         trained_phase_diagram(**{**SMALL, **change})
+
+
+def test_models_over_any_plane_are_those_of_its_cells():
+    """Rows are cut where densities differ; exact losses are the cells'; the paper's plane written out has the paper's bits."""
+    options = {name: SMALL[name] for name in ("n_seeds", "n_steps", "batch_size", "learning_rate")}
+    base = ToyModel(2, [1.0, 1.0, 1.0], 0.5)
+    plane = ControlPlane(base, Axis("density_of_3", [0.1, 0.9]), Axis("profile", [0.5, 1.0], log=False))
+    diagram = trained_phase_diagram(plane=plane, **options)
+    assert diagram.trained.weights.shape == (2, 2, 4, 2, 3)
+    for i, j in np.ndindex(2, 2):
+        toy = ToyModel(2, diagram.y[i] ** np.arange(3), [0.5, 0.5, diagram.x[j]])
+        losses = expected_loss(toy, diagram.trained.weights[i, j].astype(float), diagram.trained.bias[i, j].astype(float))
+        assert np.allclose(diagram.trained.loss[i, j], losses, rtol=1e-13, atol=0)
+    chunks = [portion.chunk() for portion in portions.divide(plane, 1, diagram.trained.options, 1)]
+    assert sorted(chunk.density.tolist() for chunk in chunks) == 2 * [[0.5, 0.5, 0.1]] + 2 * [[0.5, 0.5, 0.9]]
+    written = ControlPlane(base, Axis("importance", IMPORTANCE), Axis("density", DENSITY))
+    assert same(trained_phase_diagram(plane=written, **options), trained_phase_diagram(3, 2, **SMALL))

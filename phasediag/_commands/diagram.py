@@ -4,6 +4,7 @@ import click
 
 from .answers import Answer, command, drawn
 from .options import TRAINED, Word, grid_options, names_for, option, trained_options
+from .planes import over_plane
 from .terminal import PICTURES, goes_on_from
 
 
@@ -14,6 +15,8 @@ from .terminal import PICTURES, goes_on_from
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.pdf --look norm-interference
   phasediag diagram --n-features 5 --n-hidden 2 --importance 0.5:2:48 --density 0.05:1:48 --checkpoint 5to2.npz
   phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json
+  phasediag diagram --x density:0.05:1:40 --y density_of_2:0.05:1:40 --no-curves --output unequal.png
+  phasediag diagram --n-features 3 --n-hidden 2 --x profile:0.5:1:40 --y density:0.05:1:40 --no-curves
   phasediag diagram --theory trained --store 2to1.zarr --output trained.png
   phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20""",
     *PICTURES,
@@ -85,7 +88,7 @@ def boundary(theory, latex, **grid):
     if theory == "frozen":
         if any(path.endswith(".csv") for path in click.get_current_context().params["output"]):
             raise ValueError("output must be .txt or .json for the frozen theory, whose boundaries are equations, got .csv")
-        for name in ("importance", "density"):
+        for name in ("importance", "density", "x", "y"):
             if grid[name] is not None:
                 raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
         from ..frozen_equations import frozen_boundaries
@@ -110,11 +113,11 @@ def boundary(theory, latex, **grid):
         )
 
 
-def _computed(*, n_features, n_hidden, **grid):
+def _computed(**grid):
     """Compute the cells of a phase diagram."""
     from ..diagram import phase_diagram
 
-    return phase_diagram(n_features, n_hidden, **grid)
+    return phase_diagram(**over_plane(**grid))
 
 
 def _goes_on(checkpoint):
@@ -130,4 +133,4 @@ def _trained(*, theory, checkpoint, n_starts, scheduler, **options):
     from ..trained_diagram import trained_phase_diagram
 
     with nullcontext() if scheduler is None else cluster_executor(scheduler) as executor:
-        return trained_phase_diagram(executor=executor, **options)
+        return trained_phase_diagram(executor=executor, **over_plane(**options))

@@ -60,6 +60,49 @@ class Axis(click.ParamType):
             self.fail(f"{value!r} is neither {domain} nor a list like 0.1,1,10", param, context)
 
 
+SHORT_NAMES = {
+    "gamma": "weight_penalty",
+    "weights": "weight_penalty",
+    "lambda": "interference_penalty",
+    "interference": "interference_penalty",
+    "share": "activity_share",
+}
+LINEAR = "profile", "slope", "activity_share"
+
+
+class PlaneAxis(click.ParamType):
+    """NAME:LOW:HIGH:COUNT, perhaps with :linear or :log after it, or NAME:VALUE,VALUE,…: an axis of a plane."""
+
+    name = "name:low:high:count"
+
+    def convert(self, value, param, context):
+        """The name, the values, shape (n_values,), and whether the axis is logarithmic: what `phasediag.Axis` takes."""
+        name, *parts = value.split(":")
+        name, scale = SHORT_NAMES.get(name, name), parts.pop() if parts and parts[-1] in ("linear", "log") else None
+        try:
+            return self._axis(name, scale, *parts)
+        except (ValueError, TypeError):
+            domain = "NAME:LOW:HIGH:COUNT, like density:0.01:1:40, perhaps with :linear or :log (of positive values) after it"
+            self.fail(f"{value!r} is neither {domain}, nor NAME:LIST, like slope:0,0.5,1", param, context)
+
+    @staticmethod
+    def _axis(name, scale, low, high=None, count=1):
+        """As `convert`, of the words between the colons; low alone is a list."""
+        import numpy as np
+
+        values = np.array([float(part) for part in low.split(",")]) if high is None else np.array([float(low), float(high)])
+        log = scale == "log" if scale else values[0] > 0 and name not in LINEAR
+        if high is not None:
+            if not (
+                values[0] <= values[1] < np.inf and 1 <= int(count) <= 100_000 and (values[0] < values[1]) == (int(count) > 1)
+            ):
+                raise ValueError
+            values = (np.geomspace if log else np.linspace)(*values, int(count)) if not log or values[0] > 0 else values
+        if log and values[0] <= 0:
+            raise ValueError
+        return name, values, log
+
+
 class List(click.ParamType):
     """Values of one kind, separated by commas; ``domain`` says in words what they are."""
 
@@ -146,6 +189,18 @@ def axis_options(importance, density):
     )
 
 
+plane_options = _several(
+    option(
+        "--x",
+        type=PlaneAxis(),
+        help="A plane of other parameters: importance (of the extra feature), profile (r: importances 1, r, r², …), density, or "
+        "those of some features, like density_of_2_3. NAME:LOW:HIGH:COUNT, with :linear or :log after it where that is not as "
+        "usual, or NAME:LIST. --importance and --density are then what stays: one number, or a list for all features.",
+    ),
+    option("--y", type=PlaneAxis(), help="Its other axis; without, a line."),
+)
+
+
 threads_option = option(
     "--n-threads",
     None,
@@ -175,6 +230,7 @@ def grid_options(*theories):
         option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
         activation_option,
         axis_options("0.1:10:100", "0.01:1:100"),
+        plane_options,
         option("--n-starts", 24, SEARCHED, type=int, help="Random starts at each coarse point (global, relaxed)."),
         option("--seed", 0, SEARCHED + TRAINED, type=int, help=seed),
         threads_option,
