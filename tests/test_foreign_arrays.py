@@ -76,6 +76,10 @@ class DynamicJaxprTracer(Foreign):
         raise TypeError("The numpy.ndarray conversion method __array__() was called on traced array")
 
 
+class FakeTensor(Capsule):
+    """PyTorch's stand-in of a shape: DLPack gives memory that nobody has written."""
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("kind", [Jax, ByNumpy, NeedsGradient, OnDevice, Capsule, ByList])
 def test_arrays_of_other_packages_are_their_numbers(kind):
@@ -95,7 +99,8 @@ def test_numbers_of_other_kinds():
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (DynamicJaxprTracer(WEIGHTS), r"a value that JAX traces has no numbers yet: call this outside of jit, grad and vmap\)$"),
+        (DynamicJaxprTracer(WEIGHTS), r"a traced value has no numbers yet: call this outside of jit, grad, vmap and compile\)$"),
+        (FakeTensor(WEIGHTS), r"a traced value has no numbers yet"),
         (np.ma.masked_array(WEIGHTS, [[True, False, False]]), r"a masked array has entries without a number: fill them first\)$"),
         (WEIGHTS + 0j, r"\(complex\)$"),
         (Foreign(WEIGHTS), r"weights must be real numbers"),

@@ -6,6 +6,9 @@ WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E5M2": 1, "F8_E4M3": 1}
 WIDTH |= {f"{sign}{8 * width}": width for sign in "IU" for width in (1, 2, 4, 8)}
 """Bytes of a number of each type that is read, by the names that safetensors gives them."""
 
+TRACED = ("Tracer", "ArrayBox", "FakeTensor")
+"""Words in the names of types of JAX, autograd and PyTorch that stand for numbers to come; some give others by a protocol."""
+
 
 def decode(raw, kind):
     """Return numbers of a type of `WIDTH`, little-endian, as a one-dimensional array of a type that NumPy has."""
@@ -34,8 +37,8 @@ def as_array(value):
     """
     if isinstance(value, int | float) or (type(value) is np.ndarray and value.dtype.kind in "biufc"):
         return np.asarray(value)
-    if any("Tracer" in kind.__name__ for kind in type(value).__mro__):
-        raise TypeError("a value that JAX traces has no numbers yet: call this outside of jit, grad and vmap")
+    if any(traced in kind.__name__ for kind in type(value).__mro__ for traced in TRACED):
+        raise TypeError("a traced value has no numbers yet: call this outside of jit, grad, vmap and compile")
     if np.ma.is_masked(value):
         raise TypeError("a masked array has entries without a number: fill them first")
     reason = None
