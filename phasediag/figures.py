@@ -8,7 +8,7 @@ import numpy as np
 
 from ._drawing.columns import draw_columns, draw_columns_on_diagram
 from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
-from ._drawing.frames import draw_matrix, feature_names, legend_below
+from ._drawing.frames import draw_matrix, feature_names, legend_below, same_scale
 from ._drawing.inspection import inspection_figure
 from ._drawing.page import Figure
 from ._drawing.regions import whole
@@ -203,6 +203,8 @@ def minima_figure(minima):
         draw_columns(minimum.weights, ax)
         ax.set_anchor("N")  # the layout makes room for a title above a panel only where the panel begins at the top
         ax.set_title(title, fontsize="small")
+    if len(minima[0].weights) <= 3:
+        same_scale(panels[: len(minima)])
     for ax in panels[len(minima) :]:
         ax.set_axis_off()
     return figure

@@ -59,6 +59,7 @@ def draw_columns(weights, ax, *, labels=True):
             style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
             artists.append(ax.annotate("", tips[i], origins[i], arrowprops=style, zorder=3))
     if labels:
+        _name_unit(ax, tips, absent, n_hidden)
         draw_labels(ax, names, origins, np.where(absent[:, None], origins, tips), colours)
     return artists
 
@@ -135,9 +136,24 @@ def _draw_circle(weights, ax, reach, absent, edge):
     return origins, tips
 
 
+def _name_unit(ax, tips, absent, n_hidden):
+    """Say what the dotted lines are: the numbers of the ticks, or length 1 of the circle, where no arrow (tips) points."""
+    style = {"color": "0.45", "fontsize": "x-small", "ha": "center", "va": "center"}
+    if n_hidden == 1:
+        for x, name in zip((-1, 0, 1), ("−1", "0", "1"), strict=True):
+            ax.annotate(name, (x, tips[-1, 1]), (0, -14), textcoords="offset points", **style)
+        return
+    angles = np.sort(np.append(np.arctan2(*tips[~absent].T[::-1]), -np.pi / 2 if absent.any() else []))
+    gaps = np.diff(np.append(angles, angles[:1] + 2 * np.pi)) if angles.size else np.zeros(0)
+    widest = angles[np.argmax(gaps)] + gaps.max() / 2 if angles.size else np.pi / 2
+    place = 1.0 * np.array([np.cos(widest), np.sin(widest)])
+    ax.annotate("length 1", place, 9 * place * (2.2, 1), textcoords="offset points", **style)
+
+
 def _draw_products(weights, ax, names):
     """Draw the products of the columns as an image."""
     image = draw_matrix(weights.T @ weights, ax)
+    ax.set_xlabel("$W_i\\cdot W_j$: red −1, white 0, blue 1", fontsize="x-small")
     ax.set_xticks(range(len(names)), names, fontsize="x-small")
     ax.set_yticks(range(len(names)), names, fontsize="x-small")
     for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):

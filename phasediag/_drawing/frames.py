@@ -40,6 +40,13 @@ def square(ax, reach):
     ax.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
 
 
+def same_scale(panels):
+    """Let panels with `square` axes show as much as the one that shows most, so that lengths in them compare."""
+    reach = max(ax.get_xlim()[1] for ax in panels)
+    for ax in panels:
+        square(ax, reach)
+
+
 def draw_matrix(matrix, ax, **style):
     """Draw a matrix as the paper does, and return the image: red for −1, white for 0, blue for 1."""
     return ax.imshow(matrix, cmap="RdBu", vmin=-1, vmax=1, **style)

@@ -4,6 +4,7 @@ from textwrap import wrap
 
 from ..inspection import turned
 from .columns import draw_columns
+from .frames import same_scale
 from .page import Figure
 
 MOST_UPRIGHT = 16
@@ -38,6 +39,8 @@ def inspection_figure(inspection):
         ax.set_title(title, fontsize="small")
         if inspection.model.n_features > MOST_UPRIGHT:
             ax.tick_params(axis="x", labelrotation=90)
+    if inspection.model.n_hidden <= 3:
+        same_scale(figure.axes)
     return figure
 
 

@@ -111,6 +111,7 @@ def demonstration_figure(sweeps):
         bar.set_label("interference", fontsize="small")
         products = part.colorbar(above[0].images[0], ax=above, aspect=10, pad=0.01)
         products.set_ticks([-1, 0, 1])
+        products.set_label("entries of $W^TW$ and $b$", fontsize="small")
     return figure
 
 

@@ -5,7 +5,7 @@ from matplotlib.colors import LogNorm
 
 from ..attribution import CAUSES
 from ..colours import CAUSE_COLOURS
-from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles
+from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from .frames import legend_below, patch, plane_axes, square
 from .page import Figure
 from .regions import cell_edges, whole
@@ -167,8 +167,8 @@ def draw_panels(validation, figure, *, look):
     artists["trained"] |= _exact_boundaries(validation, ax, look=look)
     if not by_phase:
         draw_colour_key(last)
-    else:
-        legend_below(figure, phase_handles(list(diagrams.values())), 3)
+    phases = phase_handles(list(diagrams.values())) if by_phase else []
+    legend_below(figure, [*phases, *style_handles(artists.values())], 3)
     return artists
 
 
