@@ -132,6 +132,10 @@ class PhaseDiagram(Drawn):
         """Density of the features, shape (n_y,); raises as ``importance`` does."""
         return self.plane.axes_named("importance", "density")[1]
 
+    def _rows(self):
+        """The sizes and axes of the plane, then the other fields."""
+        return self.plane._rows() + [row for row in super()._rows() if row[0] != "plane"]
+
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
         known = self.curves is not None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, as_flag, density_array, grid_axis, one_of, positive_array, real_array, sizes
+from ._display import Result
 from .forms import Form
 from .model import ACTIVATIONS, ToyModel, model_of
 
@@ -37,8 +38,8 @@ _GENERIC = (0.381966, 0.723607), (0.854102, 0.276393), (0.145898, 0.618034)
 """Values of two parameters at which nothing is equal by chance."""
 
 
-@dataclass(frozen=True, eq=False)
-class Axis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Axis(Result):
     """One axis of a plane of control parameters.
 
     Parameters
@@ -195,8 +196,8 @@ def _features(name, n_features):
     return [k - 1 for k in numbers]
 
 
-@dataclass(frozen=True)
-class ControlPlane:
+@dataclass(frozen=True, repr=False)
+class ControlPlane(Result):
     """A plane of control parameters: two axes, and the model at each of their points.
 
     Parameters
@@ -245,6 +246,11 @@ class ControlPlane:
             object.__setattr__(self, "model", Varied(self.model, (self.x.name, self.y.name)))
         elif not callable(self.model):
             raise ValueError(f"model must be a ToyModel or a callable that returns one, got {self.model!r:.60}")
+
+    def _rows(self):
+        """The sizes of the models, and the axes."""
+        sizes = [(name, str(getattr(self.form, name))) for name in ("n_features", "n_hidden", "activation")]
+        return sizes + [(axis.name, dict(axis._rows())["values"]) for axis in (self.x, self.y)]
 
     @classmethod
     def importance_density(

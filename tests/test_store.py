@@ -125,6 +125,21 @@ def test_stores_of_other_runs_are_refused(filled, change, message):
 
 
 @pytest.mark.quick("_training")
+def test_two_runs_that_begin_one_store_at_once_share_it(tmp_path, monkeypatch):
+    """What another process has made between the look and the making is opened."""
+    expected, create = trained_phase_diagram(2, 1, **SMALL), Store._create
+
+    def late(self, *arguments):
+        monkeypatch.setattr(Store, "_create", create)
+        trained_phase_diagram(2, 1, **SMALL, store=tmp_path / "store")
+        return create(self, *arguments)
+
+    monkeypatch.setattr(Store, "_create", late)
+    found = trained_phase_diagram(2, 1, **SMALL, store=tmp_path / "store")
+    assert np.array_equal(found.trained.weights, expected.trained.weights)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
 def test_other_folders_are_refused(tmp_path):
     """Folders and files that are no store, and places where none can be made, are left alone."""
     (tmp_path / "other").mkdir()

@@ -45,10 +45,14 @@ class Store:
             raise ValueError('store needs the package zarr: install "phasediag[store]"') from None
         self.path = _folder(path)
         facts = {"phasediag": FEW if shape[-1] <= MOST_PATTERN_FEATURES else MANY, **options}
-        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+        if self._has_begun():
             self._group = self._open(zarr, facts, axes)
         else:
             self._group = self._create(zarr, axes, shape, facts)
+
+    def _has_begun(self):
+        """Whether there is something at the path, other than an empty folder."""
+        return self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir()))
 
     def finished(self):
         """Return (weights, bias, done) of all models so far: NaN, and False in ``done``, where there are none yet."""
@@ -73,8 +77,10 @@ class Store:
         try:
             self._fill(zarr.open_group(fresh, mode="w"), axes, shape, facts)
             fresh.rename(self.path)  # at once: killed earlier, the run has left nothing to go on from
-        except BaseException:
+        except BaseException as error:
             rmtree(fresh)
+            if isinstance(error, OSError) and self._has_begun():  # another process has made it meanwhile
+                return self._open(zarr, facts, axes)
             raise
         return zarr.open_group(self.path, mode="r+")
 
