@@ -29,6 +29,10 @@ def replacing(path):
     try:
         yield partial
         partial.replace(Path(path).resolve())
+    except OSError as error:
+        if error.filename not in (str(partial), partial):
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # by the name that the user knows
     finally:
         partial.unlink(missing_ok=True)
 

@@ -371,7 +371,7 @@ def phase_diagram(
         "frozen": the configurations with unit weights compete by their closed-form losses. "relaxed": of each configuration's
         pattern (scales, angles and biases free, zeros kept) the lowest minimum competes; a pattern can hold those of narrower
         ones, and for n_hidden = n_features − 1 the simplex of all features frees everything. "global": all local minima over
-        all weights and biases. For each cell, global ≤ relaxed ≤ frozen.
+        all weights and biases; "exact" is another word for it. For each cell, global ≤ relaxed ≤ frozen.
     activation : {"relu", "linear"}
     plane : ControlPlane, optional
         Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``. The frozen and relaxed
@@ -419,7 +419,7 @@ def phase_diagram(
     array([['superposition', 'superposition'],
            ['not_represented', 'dedicated']], dtype=object)
     """
-    one_of("theory", theory, THEORIES)
+    theory = one_of("theory", "global" if theory == "exact" else theory, THEORIES)
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
     sizes(plane.form.n_features, plane.form.n_hidden, MOST_FEATURES)
     if theory != "global" and not plane.is_importance_density:

@@ -187,7 +187,14 @@ def minima_figure(minima):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        When there are none.
     """
+    if not minima:
+        raise ValueError("minima must be at least one, got none")
     titles = []
     for minimum in minima:
         above = minimum.loss / minima[0].loss - 1

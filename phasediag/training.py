@@ -181,6 +181,8 @@ def train(
     >>> run.weights.shape, run.bias.shape
     ((4, 1, 2), (4, 2))
     """
+    if not isinstance(model, ToyModel):
+        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     options: dict[str, Any] = dict(
         n_models=whole_number("n_models", n_models, 1),
         gradient=one_of("gradient", gradient, GRADIENTS),
