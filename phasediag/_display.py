@@ -1,7 +1,7 @@
 """How results show themselves: a repr of a few lines, all that they hold as text, and a table with a picture in notebooks."""
 
 from base64 import b64encode
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from html import escape
 from importlib import import_module
 from typing import Any, ClassVar
@@ -10,6 +10,9 @@ import numpy as np
 
 _MOST = 8
 """An array with more entries is told by its shape, and its ends where it is a list of numbers."""
+
+_LONGEST = 120
+"""Anything else is told by its kind when its text has more letters."""
 
 
 class Result:
@@ -77,15 +80,14 @@ def _short(value):
         return f"{value:.6g}"
     if isinstance(value, tuple | list) and len(value) > _MOST:
         return f"<{len(value)} items>"
-    if isinstance(value, tuple) and any(isinstance(one, Result) for one in value):
+    if isinstance(value, tuple) and any(is_dataclass(one) for one in value):
         return f"<{len(value)} {type(value[0]).__name__}>"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_short, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_short(one)}' for key, one in value.items())}}}"
-    if isinstance(value, Result):
-        return f"<{type(value).__name__}>"
-    return str(value)
+    text = f"<{type(value).__name__}>" if isinstance(value, Result) else " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else f"<{type(value).__name__}>"
 
 
 def _array(value):

@@ -82,9 +82,6 @@ class Comparison(Result):
         middle, most = 100 * np.quantile(self.excess, (0.5, 0.9))
         return "\n".join([*lines, f"loss above the lowest minimum: median {middle:.2g} %, 90 % within {most:.2g} %"])
 
-    def __repr__(self):
-        return f"Comparison of {len(self.cause)} models: {100 * self.share:.2f} % in the theory's phase"
-
 
 def compare(
     diagram: PhaseDiagram,

@@ -127,12 +127,6 @@ class Ensemble(Result):
         lines.append(f"{len(self.models):5d}  models; {verdicts}")
         return "\n".join(lines)
 
-    def __repr__(self):
-        model = self.models[0]
-        return (
-            f"Ensemble of {len(self.models)} models {model.n_features}→{model.n_hidden}, {int(self.metastable.sum())} metastable"
-        )
-
 
 def inspect_many(
     models: ToyModel | Sequence[ToyModel],

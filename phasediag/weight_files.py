@@ -185,6 +185,8 @@ def _names(arrays, kinds, weights_name, bias_name, bias, path):
                     f"{what}_name must not be given for {str(path)!r}, which holds one array without a name, got {name!r}"
                 )
             raise ValueError(f"{what}_name must be one of the arrays of {str(path)!r} ({_listed(arrays)}), got {name!r}")
+    if bias_name is not None and bias_name == weights_name:
+        raise ValueError(f"bias_name must be another array than the weights, got {bias_name!r}")
     if weights_name is None:
         there = [name for name, kind in kinds.items() if kind == "weights" and name != bias_name]
         weights_name = first_layer = roles.first_layer(there) if there else None

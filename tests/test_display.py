@@ -7,7 +7,17 @@ import pytest
 from matplotlib import pyplot
 
 import phasediag
-from phasediag import ToyModel, inspect, loss_terms, minimize, phase_diagram, sweep_density, train, trained_phase_diagram
+from phasediag import (
+    ToyModel,
+    inspect,
+    inspect_many,
+    loss_terms,
+    minimize,
+    phase_diagram,
+    sweep_density,
+    train,
+    trained_phase_diagram,
+)
 from phasediag._display import Drawn, Result
 from phasediag.figures import diagram_figure
 
@@ -25,7 +35,8 @@ def results():
     found = inspect(MODEL, [[1.0, -0.9]], [0.0, 0.0])
     sweep = sweep_density(1, [1.0, 1.0], [0.3, 1.0], n_models=2, n_steps=5)
     run = train(MODEL, n_models=40, n_steps=5, seed=0)
-    several = (frozen, frozen.boundaries()[0], frozen.triple_points()[0], trained, trained.trained, found, sweep, run)
+    ensemble = inspect_many(MODEL, [[[1.0, -0.9]]] * 3, [0.0, 0.0], n_starts=1)
+    several = (ensemble, frozen, frozen.boundaries()[0], frozen.triple_points()[0], trained, trained.trained, found, sweep, run)
     return {
         type(one).__name__: one for one in (*several, minimize(MODEL, seed=0)[0], loss_terms(MODEL, [[1.0, -0.9]], [0.0, 0.0]))
     }
@@ -36,6 +47,9 @@ def test_reprs_are_a_few_lines(results):
     for name, result in results.items():
         text = repr(result)
         assert text.startswith(f"{name}(") and len(text) < 1500 and "\n" not in text
+    assert repr(results["Ensemble"]).startswith(
+        "Ensemble(models=<3 ToyModel>, weights=[[[1, -0.9]], [[1, -0.9]], [[1, -0.9]]], bias="
+    )
 
 
 def test_texts_have_a_line_for_each_field(results):

@@ -401,6 +401,11 @@ REFUSED = {  # name: (writer, options, words)
         dict(bias_name="V"),
         "bias_name must be one of the arrays of {path} (W, b), got 'V'",
     ),
+    "one name for both": (
+        npz(W=WEIGHTS, b=BIAS),
+        dict(weights_name="W", bias_name="W"),
+        "bias_name must be another array than the weights, got 'W'",
+    ),
     "name in a file without": (raw(plain(WEIGHTS)), dict(weights_name="V"), "weights_name must not be given for {path}"),
     "index of one model": (npz(W=WEIGHTS, b=BIAS), dict(index=(0,)), "index must not be given"),
     "index too high": (npz(W=TEN, b=TEN_BIAS), dict(index=(10,)), "index must be in 0…9 for weights"),
