@@ -185,6 +185,7 @@ def test_pictures_are_written(run, path, tmp_path, ending):
         (["ens.npz", "--density", "0.1", "--layout", "x"], "layout must be the order of the axes in words"),
         (["nowhere.npz", "--density", "0.1"], "weights must be in a file that can be read, got 'nowhere.npz' (No such file"),
         (["w.npz", "--density", "2"], "density must be in (0, 1], got 2.0"),
+        (["w.npz", "--density", "inf"], "density must be in (0, 1], got inf"),
         (["w.npz", "--density", "0.1", "--importance", "1,2"], "importance must be one number or 3, got 2"),
         (["w.npz", "--density", "0.1", "--index", "1"], "index must not be given"),
         (["w.npz", "--density", "0.1", "--index", "x"], "'x' is neither a whole number nor a list"),

@@ -216,7 +216,7 @@ def _models(found, n_models, importance, density, activation):
     importances, densities = (np.reshape(x, (n_models, n_features)) for x in (importances, densities))
     activation = activation or found.activation or "relu"
     return [
-        ToyModel(n_hidden, own, dense[0] if np.ptp(dense) == 0 else dense, activation)
+        ToyModel(n_hidden, own, dense[0] if np.all(dense == dense[0]) else dense, activation)
         for own, dense in zip(importances, densities, strict=True)
     ]
 
