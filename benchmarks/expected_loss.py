@@ -21,6 +21,7 @@ import numpy as np
 
 from phasediag import ToyModel, expected_loss_and_gradient
 from phasediag._loss.enumeration import enumeration, workspaces
+from phasediag.forms import Form
 
 SIZES = [(2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (7, 3), (8, 4), (9, 4), (10, 5), (11, 5), (12, 6)]
 AGAINST = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
@@ -35,10 +36,11 @@ def nanoseconds(n, m, order, density, rng):
     batch, best = 1, np.inf
     while True:
         weights = rng.normal(size=(batch, m, n)) / np.sqrt(m)
-        bias, ones = rng.normal(size=(batch, n)) * 0.1 - 0.05, np.ones((batch, n))
-        size = m * n + n
-        outputs = np.empty((batch, n)), np.empty((batch, m, n)), np.empty((batch, n)), np.empty((batch, size, size))
-        arguments = weights, bias, ones, density * ones, True, order, *outputs, *workspaces(m, n, order)
+        bias, form = rng.normal(size=(batch, n)) * 0.1 - 0.05, Form(m, n)
+        controls = np.tile(np.repeat([1.0, density], n), (batch, 1))
+        outputs = np.empty((batch, n)), np.empty((batch, m, n)), np.empty((batch, n)), np.empty((batch, form.size, form.size))
+        table, _kept = workspaces(form, order)
+        arguments = weights, bias, controls, order, *outputs, table
         enumeration(*arguments)
         start = time.perf_counter()
         enumeration(*arguments)

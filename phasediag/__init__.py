@@ -5,6 +5,12 @@ all about it. Drawings are in ``phasediag.figures``, the command line is ``phase
 
 The model, and the order parameters of its weights:
     ToyModel                    x' = activation(WᵀW x + b): importances, densities, activation
+    CorrelatedSets              activity: sets of features that come together
+    AnticorrelatedSets          activity: sets of features that exclude each other
+    ExactlyActive               activity: always as many features
+    ActivityTable               activity: a probability for every set of features
+    Pieces                      values: atoms and intervals
+    Penalty                     weight decay and a penalty on interference
     classify                    the phase of weights: which features share which dimensions
     classify_many               the phases of a stack of weights
     Phase                       a phase, with a stable name and its clusters
@@ -20,6 +26,7 @@ The exact expected loss:
     expected_loss_with_error    the same with its declared error
     expected_loss_and_gradient  the same with its gradient
     expected_loss_hessian       its second derivatives
+    expected_loss_without_penalty  the loss as if the model had no penalty
     monte_carlo_loss            the same by samples, with a standard error
     loss_terms                  the loss by number of active features and by feature: benefit, interference, bias
     LossTerms                   what loss_terms returns

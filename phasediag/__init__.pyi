@@ -5,6 +5,12 @@ __version__: str
 __all__: list[str]
 
 from .model import ToyModel as ToyModel
+from .activity import CorrelatedSets as CorrelatedSets
+from .activity import AnticorrelatedSets as AnticorrelatedSets
+from .activity import ExactlyActive as ExactlyActive
+from .activity import ActivityTable as ActivityTable
+from .values import Pieces as Pieces
+from .model import Penalty as Penalty
 from .phases import classify as classify
 from .phases import classify_many as classify_many
 from .phases import Phase as Phase
@@ -18,6 +24,7 @@ from .loss import expected_loss as expected_loss
 from .loss import expected_loss_with_error as expected_loss_with_error
 from .loss import expected_loss_and_gradient as expected_loss_and_gradient
 from .loss import expected_loss_hessian as expected_loss_hessian
+from .loss import expected_loss_without_penalty as expected_loss_without_penalty
 from .loss import monte_carlo_loss as monte_carlo_loss
 from .terms import loss_terms as loss_terms
 from .terms import LossTerms as LossTerms

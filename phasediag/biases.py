@@ -1,5 +1,7 @@
 """The biases that minimize the expected loss for given weights: one-dimensional problems, solved globally."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,6 +16,7 @@ NARROWEST, HALVED = 2.0**-40, 64
 # Cells of the range in which the law of z is bounded, fewer where there are many outputs; and what rounding may do to it.
 MOST_CELLS, CELLS_IN_ALL, LAW_ROUNDING = 1024, 2**22, 1e-15
 GRID_TOLERANCES = (1e-8, 1e-5, 1e-2)  # for more features than enumeration treats: accuracy enough for the search
+POINTS = 129  # at first, where the law is not that of independent features, uniform on [0, 1]
 MOST_STEPS = 80
 TIE = 1e-14
 ROUNDING = 2.0**-51
@@ -45,7 +48,9 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     lowest found by more than 1e-6 of it and a thousandth of E x_i². Then every sign change of the slope where the bounds
     leave room for a lower loss is refined to rounding (beyond 10 features to the accuracy of the contour integral's
     slopes), and the lowest minimum wins. Among equally low ones (1e-14 relative) the bias of smallest size is returned. The
-    half-line b ≤ −Σ_j (WᵀW)⁺_ij, where the output is off and the loss constant, is never optimal.
+    half-line b ≤ −Σ_j (WᵀW)⁺_ij, where the output is off and the loss constant, is never optimal. For other laws, values and
+    activations P is bounded by 1 and the search begins at 129 points; with negative values the slope can rise faster, and a lower
+    minimum may hide between two of them.
 
     Examples
     --------
@@ -57,9 +62,9 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     weights = model.check_weights(weights)
     weights = np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights)
     gram = np.swapaxes(weights, -1, -2) @ weights
-    p = model.feature_density
-    linear = p / 2 - gram @ (p / 2)
-    if model.activation == "linear":
+    mean = model.feature_mean
+    linear = mean - gram @ mean
+    if model.is_linear:
         return linear
     grid, losses, slope, bound = _search(model, weights, gram, linear)
     # slope 0 counts as falling: an output that is off gains by being switched on where its own feature is large
@@ -116,19 +121,26 @@ def _search(model, weights, gram, linear):
     The last result bounds the losses between every two of them from below. The biases go from the end of the half-line where
     the output is off to past every minimum.
     """
-    density = model.feature_density
-    off, on = -np.maximum(gram, 0).sum(axis=-1), -np.minimum(gram, 0).sum(axis=-1)
+    low, high = _reach(model)
+    off, on = -np.maximum(gram * high, gram * low).sum(axis=-1), -np.minimum(gram * high, gram * low).sum(axis=-1)
     last = np.maximum(on, linear) + np.abs(linear) + 1.0  # right of ``on`` the loss is quadratic about ``linear``
-    exceeds = _exceeding(gram, density)
-    bias = np.stack([off, np.zeros(off.shape), last])
+    if replace(model.form, penalised=False).is_plain:
+        exceeds, bias = _exceeding(gram, model.feature_density), np.stack([off, np.zeros(off.shape), last])
+    else:
+        slope = np.maximum(model.form.slope(model.control), 1e-9)
+        if slope > 1e-9:  # left of ``off`` it is quadratic too
+            mean = model.feature_mean
+            off = np.minimum(off, mean / slope - gram @ mean) - 1.0
+        exceeds, bias = np.ones_like, np.linspace(off, last, POINTS)
     losses, slope = _loss_and_slope(model, weights, bias, GRID_TOLERANCES)
+    mean_square = model.form.mean_square(model.control)
     while True:
         low, rise, width = losses[:-1], np.diff(losses, axis=0), np.diff(bias, axis=0)
         # between two points the loss is at least low + t rise − bend t (1 − t), 0 ≤ t ≤ 1
         bend = exceeds(-bias[1:]) * width**2
         t = np.clip(0.5 - np.divide(rise, 2 * bend, out=np.zeros(rise.shape), where=bend > 0), 0, 1)
         bound, best = low + t * rise - bend * t * (1 - t), losses.min(axis=0)
-        below = (bound < best - GAP * (best + 1e-3 * density / 3)) & (width > NARROWEST * (last - off))
+        below = (bound < best - GAP * (best + 1e-3 * mean_square)) & (width > NARROWEST * (last - off))
         count = min(int(below.sum(axis=0).max(initial=0)), HALVED)
         if count == 0:
             return bias, losses, slope, bound
@@ -138,6 +150,12 @@ def _search(model, weights, gram, linear):
         bias, losses, slope = (np.concatenate(pair) for pair in zip((bias, losses, slope), found, strict=True))
         order = np.argsort(bias, axis=0, kind="stable")
         bias, losses, slope = (np.take_along_axis(x, order, axis=0) for x in (bias, losses, slope))
+
+
+def _reach(model):
+    """The least and the greatest value of a feature, 0 among them."""
+    lows, widths = np.array(model.form.values).T
+    return min(lows.min(), 0.0), max((lows + widths).max(), 0.0)
 
 
 def _exceeding(gram, density):

@@ -11,7 +11,7 @@ from ._display import Result
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
-from ._minimizing.search import EFFORTS, equal_classes, search, settle_model, tied_minima
+from ._minimizing.search import EFFORTS, search, settle_model, tied_minima
 from ._minimizing.stationary_points import SAME_LOSS, distinct
 from ._progress import progress_bar
 from .inspection import RADIUS, SETTLED
@@ -198,7 +198,7 @@ def _among_minima(model, weights, bias, n_starts, generator):
     """Where descents from models (n, n_hidden, n_features) of one kind end, and the lowest minimum found: fields of Ensemble."""
     own = settle_model(model, flatten(weights, bias), radius=RADIUS)
     points = [*search(model, n_starts, EFFORTS["normal"][1], generator).distinct_ends, *own]
-    minima = distinct(points, model.n_hidden, equal_classes(model))
+    minima = distinct(points, model.n_hidden, model.classes)
     names = _names(model, own)
     lowest = [point for point in minima if point.scaled_loss <= minima[0].scaled_loss * (1 + SAME_LOSS)]
     tied = [one for point in lowest for one in tied_minima(model, point)]

@@ -1,10 +1,20 @@
 """What the kernels need of a model: its form, the same over a whole plane, and beside it the vector of its control parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._arguments import Floats
+from .activity import FREE, INDEPENDENT, OFF, Independent
+
+UNIFORM = ((0.0, 1.0),)
+"""Where values uniform on [0, 1] begin, and how wide they are."""
+
+MOST_COMPONENTS = 2**16
 
 
 @dataclass(frozen=True)
@@ -12,17 +22,42 @@ class Form:
     """The structure of a model: all of it that no control parameter changes.
 
     A control vector (n_controls,), or many of them over leading axes, holds all continuous numbers of a model: the importance
-    of every feature, then the density of every feature.
+    of every feature, then the density of every feature; then, where there are such, the numbers of the law of activity, the
+    probabilities of the pieces of values, γ and λ of a penalty, and the slope of a leaky output.
 
     Parameters
     ----------
     n_hidden, n_features : int
-    activation : {"relu", "linear"}
+    activation : {"relu", "linear", "leaky"}
+    activity : Independent
+        The law of which features are active together, without its numbers.
+    values : tuple of (low, width)
+        The pieces of an active feature's value, width 0 for an atom.
+    penalised : bool
+        Whether the loss has a penalty.
+    expanded : bool
+        Whether every feature is to be active or inactive in a component, as untied weights need it.
     """
 
     n_hidden: int
     n_features: int
     activation: str = "relu"
+    activity: Independent = INDEPENDENT
+    values: tuple[tuple[float, float], ...] = UNIFORM
+    penalised: bool = False
+    expanded: bool = False
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Asked for at every look-up of working arrays."""
+        return hash((self.n_hidden, self.n_features, self.activation, self.activity, self.values, self.penalised, self.expanded))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: hashes of words differ between processes."""
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     @cached_property
     def size(self) -> int:
@@ -30,14 +65,49 @@ class Form:
         return (self.n_hidden + 1) * self.n_features
 
     @cached_property
-    def n_controls(self) -> int:
-        """Length of a control vector."""
-        return 2 * self.n_features
+    def places(self) -> dict[str, slice]:
+        """Where in a control vector the numbers of each kind are."""
+        n = self.n_features
+        counts = {
+            "importance": n,
+            "density": n,
+            "activity": self.activity.n_numbers(n),
+            "values": len(self.values) if len(self.values) > 1 else 0,
+            "penalty": 2 * self.penalised,
+            "slope": int(self.activation == "leaky"),
+        }
+        ends = np.cumsum([*counts.values()]).tolist()
+        return {name: slice(end - count, end) for (name, count), end in zip(counts.items(), ends, strict=True)}
 
     @cached_property
+    def n_controls(self) -> int:
+        """Length of a control vector."""
+        return self.places["slope"].stop
+
+    @property
     def is_relu(self) -> bool:
-        """Whether the output layer rectifies."""
+        """Whether the output layer is a ReLU."""
         return self.activation == "relu"
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the output layer is the identity."""
+        return self.activation == "linear"
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether features are independent and uniform on [0, 1], without penalty, and the activation is not leaky."""
+        return self.activity == INDEPENDENT and self.is_simple and not self.penalised
+
+    @cached_property
+    def is_simple(self) -> bool:
+        """Whether values are uniform on [0, 1], the activation not leaky and weights tied."""
+        return self.is_whole and self.activation != "leaky"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a feature can be active with its density in a component of the law."""
+        return self.values == UNIFORM and not self.expanded
 
     def importance(self, control: Floats) -> Floats:
         """The importances in control vectors (…, n_controls), shape (…, n_features)."""
@@ -47,6 +117,158 @@ class Form:
         """The densities in control vectors (…, n_controls), shape (…, n_features)."""
         return control[..., self.n_features : 2 * self.n_features]
 
+    def classes(self, controls: Floats) -> tuple[tuple[int, ...], ...]:
+        """The features that can be exchanged wherever one of these control vectors (n_vectors, n_controls) holds.
+
+        Those of equal importance, density and place in the law of activity.
+        """
+        numbers = controls[:, self.places["activity"]]
+        roles = zip(*(self.activity.roles(self.n_features, one) for one in numbers), strict=True)
+        columns = np.concatenate([self.importance(controls), self.density(controls)]).T.tolist()
+        keys = [(tuple(column), role) for column, role in zip(columns, roles, strict=True)]
+        return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
+
+    def slope(self, control: Floats) -> Any:
+        """The slope of the activation where its argument is negative, shape (…)."""
+        return control[..., self.places["slope"].start] if self.activation == "leaky" else float(self.is_linear)
+
+    def _value_probabilities(self, control: Floats) -> Floats:
+        """The probabilities of the pieces of values, shape (…, n_pieces)."""
+        return control[..., self.places["values"]] if len(self.values) > 1 else np.ones((*control.shape[:-1], 1))
+
+    @cached_property
+    def _pieces(self) -> tuple[Floats, Floats]:
+        """Mean and mean square of a value in each piece, both (n_pieces,)."""
+        low, width = np.array(self.values).T
+        return low + width / 2, low * low + low * width + width * width / 3
+
+    def value_moments(self, control: Floats) -> tuple[Any, Any]:
+        """Mean and mean square of an active feature's value, both of shape (…)."""
+        if self.values == UNIFORM:
+            return 0.5, 1 / 3
+        first, second = self._pieces
+        probability = self._value_probabilities(control)
+        return probability @ first, probability @ second
+
+    def pairs(self, control: Floats) -> Floats:
+        """Probabilities that two features are both active, on the diagonal that one is: shape (…, n_features, n_features)."""
+        return self.activity.pairs(self.density(control), control[..., self.places["activity"]])
+
+    def marginal_density(self, control: Floats) -> Floats:
+        """The probability that each feature is active, shape (…, n_features)."""
+        if self.activity == INDEPENDENT:
+            return self.density(control)
+        return np.diagonal(self.pairs(control), axis1=-2, axis2=-1)
+
+    def mean(self, control: Floats) -> Floats:
+        """E x_i, shape (…, n_features)."""
+        if self.values == UNIFORM:
+            return self.marginal_density(control) / 2
+        return self.marginal_density(control) * np.asarray(self.value_moments(control)[0])[..., None]
+
+    def mean_square(self, control: Floats) -> Floats:
+        """E x_i², shape (…, n_features)."""
+        if self.values == UNIFORM:
+            return self.marginal_density(control) / 3
+        return self.marginal_density(control) * np.asarray(self.value_moments(control)[1])[..., None]
+
+    def covariance(self, control: Floats) -> Floats:
+        """Covariances of the features, shape (…, n_features, n_features)."""
+        first, second = (np.asarray(moment)[..., None, None] for moment in self.value_moments(control))
+        joint = self.pairs(control)
+        own = np.eye(self.n_features, dtype=bool)
+        density = np.diagonal(joint, axis1=-2, axis2=-1)
+        apart = density[..., :, None] * density[..., None, :]
+        return np.where(own, joint * second, joint * first**2) - apart * first**2
+
     def loss_scale(self, control: Floats) -> Any:
         """Σ_i importance_i E x_i², the expected loss of x' = 0, shape (…)."""
-        return (self.importance(control)[..., None, :] @ self.density(control)[..., None])[..., 0, 0] / 3
+        third, square = (3, self.marginal_density(control)) if self.values == UNIFORM else (1, self.mean_square(control))
+        return (self.importance(control)[..., None, :] @ square[..., None])[..., 0, 0] / third
+
+    def penalty(self, control: Floats, weights: Floats) -> Any:
+        """γ Σ‖W_i‖² + λ Σ_{i≠j} (W_i·W_j)² of weights (…, n_hidden, n_features), shape (…); 0 where there is none."""
+        if not self.penalised:
+            return 0.0
+        by_weights, by_interference = np.moveaxis(control[..., self.places["penalty"]], -1, 0)
+        gram = np.swapaxes(weights, -1, -2) @ weights
+        square = np.diagonal(gram, axis1=-2, axis2=-1)
+        interference = np.sum(np.where(np.eye(self.n_features, dtype=bool), 0.0, gram) ** 2, axis=(-1, -2))
+        return by_weights * square.sum(axis=-1) + by_interference * interference
+
+    @cached_property
+    def n_components(self) -> float:
+        """How many components `components` has."""
+        count = float(self.activity.n_components(self.n_features))
+        if self.is_whole or count > MOST_COMPONENTS:
+            return count
+        states, pieces = self.activity.components(self.n_features), len(self.values)
+        factors = np.select([states == OFF, states == FREE], [1.0, 1.0 + pieces], pieces)
+        return float(np.prod(factors, axis=1).sum())
+
+    @cached_property
+    def components(self) -> NDArray[np.int64]:
+        """What every feature is in every component of the law, shape (n_components, n_features).
+
+        The law is a mixture of components in which features are independent: 0, inactive; 1, active with its density, and
+        uniform on [0, 1]; 2 + k, active, with a value in piece k.
+        """
+        return self._expanded[0]
+
+    @cached_property
+    def _expanded(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`components`; of which component of the law of activity each is part, and the factors of its weight.
+
+        Factor 0 is 1, 1 + k the probability of piece k, 1 + n_pieces that of being inactive, 2 + n_pieces + k that of being
+        active with a value in piece k: shape (n_components, n_features).
+        """
+        states, pieces = self.activity.components(self.n_features), len(self.values)
+        if self.is_whole:
+            return states, np.arange(len(states)), np.zeros_like(states)
+        on = [(2 + k, 1 + k) for k in range(pieces)]
+        free = [(0, 1 + pieces), *((2 + k, 2 + pieces + k) for k in range(pieces))]
+        rows, origin = [], []
+        for k, row in enumerate(states):
+            for chosen in product(*(([(0, 0)], free, on)[state] for state in row)):
+                rows.append(chosen)
+                origin.append(k)
+        table = np.array(rows)
+        return np.ascontiguousarray(table[..., 0]), np.array(origin), np.ascontiguousarray(table[..., 1])
+
+    def weights(self, control: Floats) -> Floats:
+        """The probabilities of the components, shape (…, n_components)."""
+        density = self.density(control)
+        weights = self.activity.weights(density, control[..., self.places["activity"]])
+        if self.is_whole:
+            return weights
+        _, origin, factors = self._expanded
+        values = np.broadcast_to(self._value_probabilities(control)[..., None, :], (*density.shape, len(self.values)))
+        p = density[..., None]
+        table = np.concatenate([np.ones_like(p), values, 1 - p, p * values], axis=-1)
+        weights = weights[..., origin]
+        for j in range(self.n_features):
+            weights = weights * table[..., j, factors[:, j]]
+        return weights
+
+    def patterns(self, control: Floats) -> Floats:
+        """The probability of every set of active features, shape (…, 2^n_features): bit i of its number says whether i is."""
+        law = replace(self, values=UNIFORM, activation="relu", penalised=False, expanded=True)
+        probability = np.zeros((*control.shape[:-1], 2**self.n_features))
+        number = (law.components > 0) @ (1 << np.arange(self.n_features))
+        np.add.at(probability, (..., number), law.weights(control[..., : law.n_controls]))
+        return probability
+
+    def rows(self, controls: Floats) -> Floats:
+        """Control vectors (…, n_controls) as the kernels of enumeration take them, shape (…, n_row).
+
+        Importances, densities; unless the form is plain also Σ_i importance_i E x_i², the slope, γ, λ and the probabilities of
+        the components.
+        """
+        if self.is_plain:
+            return controls
+        lead = controls.shape[:-1]
+        numbers = np.zeros((*lead, 4))
+        numbers[..., 0], numbers[..., 1] = self.loss_scale(controls), self.slope(controls)
+        if self.penalised:
+            numbers[..., 2:] = controls[..., self.places["penalty"]]
+        return np.concatenate([controls[..., : 2 * self.n_features], numbers, self.weights(controls)], axis=-1)

@@ -179,7 +179,7 @@ def inspect(
         weights=weights,
         bias=bias,
         tolerance=tolerance,
-        loss=float(model.importance @ losses),
+        loss=float(model.importance @ losses + model.penalty_of(weights)),
         loss_error=float(error),
         feature_loss=losses,
         gradient_norm=_largest(gradient) / model.loss_scale,

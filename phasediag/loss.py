@@ -1,5 +1,7 @@
 """The exact expected loss of any weights and biases, and its derivatives."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -54,6 +56,12 @@ def expected_loss(
 
     The linear activation has a closed form, whatever the method.
 
+    A law of activity other than independence, and values other than uniform ones on [0, 1], are mixtures of components in each of
+    which features are independent: enumeration sums over them, 2 or k + 1 for each set of k features, 2 for each binary or signed
+    feature, up to 65 536 in all. The contour integral treats independent features, uniform on [0, 1], and the ReLU.
+
+    The loss of a model with a penalty contains it; see `expected_loss_without_penalty`.
+
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition" (the loss).
@@ -95,7 +103,7 @@ def expected_loss_with_error(
     """
     weights, bias = model.check_parameters(weights, bias)
     losses, _, _, _, error = evaluate(model, weights, bias, method, 0, tolerance=tolerance)
-    total = (losses * model.importance).sum(axis=-1)
+    total = (losses * model.importance).sum(axis=-1) + model.penalty_of(weights)
     return (total, error) if total.ndim else (float(total), float(error))
 
 
@@ -139,8 +147,38 @@ def expected_loss_and_gradient(
     """
     weights, bias = model.check_parameters(weights, bias)
     losses, weights_gradient, bias_gradient, _, _ = evaluate(model, weights, bias, method, 1, tolerance=tolerance)
-    total = (losses * model.importance).sum(axis=-1)
+    total = (losses * model.importance).sum(axis=-1) + model.penalty_of(weights)
     return total if total.ndim else float(total), weights_gradient, bias_gradient
+
+
+def expected_loss_without_penalty(
+    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+) -> float | Floats:
+    """Return the expected loss of a model as if it had no penalty.
+
+    Parameters
+    ----------
+    model, weights, bias, method, tolerance
+        As in `expected_loss`.
+
+    Returns
+    -------
+    float, or ndarray over the leading axes.
+
+    Raises
+    ------
+    ValueError
+        As in `expected_loss`.
+
+    Examples
+    --------
+    >>> from phasediag import Penalty, ToyModel, expected_loss, expected_loss_without_penalty
+    >>> pair = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1, penalty=Penalty(weights=0.25))
+    >>> arguments = pair, [[1.0, -1.0]], [0.0, 0.0]
+    >>> round(expected_loss(*arguments) - expected_loss_without_penalty(*arguments), 12)
+    0.5
+    """
+    return expected_loss(replace(model, penalty=None), weights, bias, method, tolerance=tolerance)
 
 
 def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> Floats:
@@ -210,4 +248,5 @@ def monte_carlo_loss(
             scatter[at] += loss.var() * len(x) + shift**2 * (start * len(x) / end)
             mean[at] += shift * (len(x) / end)
     error = np.sqrt(scatter / (n_samples - 1) / n_samples)
+    mean += model.penalty_of(weights)
     return (mean, error) if mean.ndim else (float(mean), float(error))

@@ -28,7 +28,7 @@ class Minimum(Result):
         Rotated so that the first represented feature lies along the first axis, the next in the plane of two, and so on.
     bias : ndarray, shape (n_features,)
     loss : float
-        Expected loss.
+        Expected loss, with the penalty where the model has one.
     phase : Phase
     configuration : Configuration or None
         The frozen configuration of the same phase, when there is one.
@@ -52,6 +52,8 @@ class Minimum(Result):
         linear model keeps any n_hidden-dimensional subspace of features of equal importance × variance.)
     tied : tuple of str
         The phases of the frozen configurations in that valley, of which the first is shown; where there is none, this phase.
+    expected_loss_without_penalty : float
+        ``loss`` without the model's penalty.
     """
 
     weights: Floats
@@ -70,6 +72,7 @@ class Minimum(Result):
     unseen: float = np.nan
     valley: int = 0
     tied: tuple[str, ...] = ()
+    expected_loss_without_penalty: float = np.nan
 
     @property
     def converged(self) -> bool:
@@ -176,7 +179,8 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_
     return Minimum(
         weights=weights,
         bias=bias,
-        loss=float(model.importance @ feature_loss),
+        loss=float(model.importance @ feature_loss + model.penalty_of(weights)),
+        expected_loss_without_penalty=float(model.importance @ feature_loss),
         phase=phase,
         configuration=_by_name(model.n_features, model.n_hidden).get(phase.name),
         gradient_norm=float(gradient_norm),

@@ -1,25 +1,63 @@
 """The toy model: control parameters, input law and forward pass."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
-from .forms import Form
+from ._arguments import (
+    Floats,
+    Seed,
+    density_array,
+    one_of,
+    positive_array,
+    random_generator,
+    real_array,
+    real_number,
+    whole_number,
+)
+from .activity import INDEPENDENT, TABLE, ActivityTable
+from .activity import Independent as Activity
+from .forms import UNIFORM, Form
+from .values import Pieces, pieces_of
 
-ACTIVATIONS = ("relu", "linear")
+ACTIVATIONS = ("relu", "linear", "leaky")
 LARGEST_WEIGHT, LARGEST_BIAS = 1e30, 1e70  # so that no moment of what they make overflows
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What a loss has added: γ Σ_i ‖W_i‖² + λ Σ_{i≠j} (W_i·W_j)².
+
+    Parameters
+    ----------
+    weights : float
+        γ ≥ 0: weight decay of the population's descent.
+    interference : float
+        λ ≥ 0.
+
+    Raises
+    ------
+    ValueError
+        When one is negative.
+    """
+
+    weights: float = 0.0
+    interference: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "interference"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name), "at least 0", lambda x: x >= 0))
 
 
 @dataclass(frozen=True, eq=False)
 class ToyModel:
     """A toy model of superposition: x' = activation(WᵀW x + b).
 
-    Each feature is independently active with probability ``density``; an active feature is uniform on [0, 1], an
-    inactive one is 0. The loss is E Σ_i importance_i (x_i − x'_i)².
+    By default each feature is independently active with probability ``density``; an active feature is uniform on [0, 1], an
+    inactive one is 0. The loss is E Σ_i importance_i (x_i − x'_i)², with a penalty added where there is one.
 
     Parameters
     ----------
@@ -28,15 +66,27 @@ class ToyModel:
     importance : array_like, shape (n_features,)
         Importance of each feature, positive and finite; at least two features.
     density : float or array_like of shape (n_features,)
-        Probability that a feature is active (1 − sparsity), in (0, 1].
-    activation : {"relu", "linear"}
+        Probability that a feature is active (1 − sparsity), in (0, 1]; that a set is present, equal within a set, where the
+        activity has sets.
+    activation : {"relu", "linear", "leaky"}
         Activation of the output layer.
+    activity : CorrelatedSets, AnticorrelatedSets, ExactlyActive or ActivityTable, optional
+        Which features are active together; by default each by itself.
+    values : {"uniform", "binary", "signed"} or Pieces
+        What an active feature is: uniform on [0, 1], 1, uniform on [−1, 1], or any mixture of atoms and intervals.
+    penalty : Penalty, optional
+    slope : float, optional
+        Of activation "leaky", and of that alone: the slope for negative arguments, in [0, 1].
 
     Attributes
     ----------
     n_features : int
     feature_density : ndarray, shape (n_features,)
-        The density of each feature.
+        The density of each feature, or of its set.
+    marginal_density, feature_mean, feature_variance : ndarray, shape (n_features,)
+        The probability that each feature is active, E x_i and Var x_i.
+    activity_correlation : ndarray, shape (n_features, n_features)
+        Correlations between which features are active.
 
     Raises
     ------
@@ -63,10 +113,26 @@ class ToyModel:
     importance: Floats
     density: float | Floats
     activation: str = "relu"
+    _: KW_ONLY
+    activity: Activity | None = None
+    values: str | Pieces = "uniform"
+    penalty: Penalty | None = None
+    slope: float | None = None
 
     if TYPE_CHECKING:  # arguments become arrays
 
-        def __init__(self, n_hidden: int, importance: ArrayLike, density: ArrayLike, activation: str = "relu") -> None: ...
+        def __init__(
+            self,
+            n_hidden: int,
+            importance: ArrayLike,
+            density: ArrayLike,
+            activation: str = "relu",
+            *,
+            activity: Activity | None = None,
+            values: str | Pieces = "uniform",
+            penalty: Penalty | None = None,
+            slope: float | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         importance = positive_array("importance", self.importance)
@@ -82,6 +148,59 @@ class ToyModel:
         object.__setattr__(self, "importance", _frozen(importance))
         object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
         one_of("activation", self.activation, ACTIVATIONS)
+        if self.activity is not None:
+            if not isinstance(self.activity, Activity):
+                names = "CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable"
+                raise ValueError(f"activity must be None or one of {names}, got {self.activity!r:.60}")
+            self.activity.check(importance.size, self.feature_density)
+        pieces_of(self.values)
+        if self.penalty is not None and not isinstance(self.penalty, Penalty):
+            raise ValueError(f"penalty must be None or a Penalty, got {self.penalty!r:.60}")
+        if (self.activation == "leaky") != (self.slope is not None):
+            raise ValueError(f'slope must be given with activation "leaky" and with no other, got {self.slope!r:.60}')
+        if self.slope is not None:
+            slope = real_number("slope", self.slope, "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+            object.__setattr__(self, "slope", slope)
+
+    @cached_property
+    def form(self) -> Form:
+        """The structure of the model, hashable: all that its control parameters do not change."""
+        pieces = pieces_of(self.values)
+        return Form(
+            self.n_hidden,
+            self.n_features,
+            self.activation,
+            activity=(self.activity or INDEPENDENT).structure(),
+            values=tuple(zip(pieces.lows.tolist(), pieces.widths.tolist(), strict=True)),
+            penalised=self.penalty is not None,
+        )
+
+    @cached_property
+    def control(self) -> Floats:
+        """All continuous numbers of the model in one vector: importance, then density of every feature; see `Form`."""
+        numbers = {
+            "importance": self.importance,
+            "density": self.feature_density,
+            "activity": (self.activity or INDEPENDENT).numbers(),
+            "values": pieces_of(self.values).probabilities,
+            "penalty": self.penalty and (self.penalty.weights, self.penalty.interference),
+            "slope": self.slope,
+        }
+        control = np.empty(self.form.n_controls)
+        for name, place in self.form.places.items():
+            if place.stop > place.start:
+                control[place] = numbers[name]
+        return _frozen(control)
+
+    @property
+    def is_relu(self) -> bool:
+        """Whether the output layer is a ReLU."""
+        return self.form.is_relu
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the output layer is the identity."""
+        return self.form.is_linear
 
     @property
     def n_features(self) -> int:
@@ -90,45 +209,58 @@ class ToyModel:
 
     @property
     def feature_density(self) -> Floats:
-        """Density of each feature, shape (n_features,)."""
+        """Density of each feature, or of its set, shape (n_features,)."""
         return np.broadcast_to(np.asarray(self.density), self.importance.shape)
+
+    @property
+    def marginal_density(self) -> Floats:
+        """Probability that each feature is active, shape (n_features,)."""
+        return self.form.marginal_density(self.control)
+
+    @property
+    def activity_correlation(self) -> Floats:
+        """Correlations between which features are active, shape (n_features, n_features); 0 beside a feature that always is."""
+        joint = self.form.pairs(self.control)
+        p = np.diagonal(joint)
+        deviation = np.sqrt(p * (1 - p))
+        scale = np.outer(deviation, deviation)
+        correlation = np.divide(joint - np.outer(p, p), scale, out=np.zeros_like(joint), where=scale > 0)
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
+
+    @property
+    def feature_mean(self) -> Floats:
+        """E x_i, shape (n_features,)."""
+        return self.form.mean(self.control)
 
     @property
     def feature_variance(self) -> Floats:
         """Variance of each feature, shape (n_features,)."""
-        return variance(self.feature_density)
-
-    @cached_property
-    def form(self) -> Form:
-        """The structure of the model, hashable: all that its control parameters do not change."""
-        return Form(self.n_hidden, self.n_features, self.activation)
-
-    @cached_property
-    def control(self) -> Floats:
-        """All continuous numbers of the model in one vector: importance, then density of every feature."""
-        return _frozen(np.concatenate([self.importance, self.feature_density]))
-
-    @property
-    def is_relu(self) -> bool:
-        """Whether the output layer rectifies."""
-        return self.activation == "relu"
+        if self.form.values == UNIFORM:
+            return variance(self.marginal_density)
+        return self.form.mean_square(self.control) - self.feature_mean**2
 
     @property
     def loss_scale(self) -> float:
         """Σ_i importance_i E x_i², the expected loss of x' = 0."""
-        return float(self.importance @ self.feature_density / 3)
+        return float(self.form.loss_scale(self.control))
+
+    def penalty_of(self, weights: Floats) -> Any:
+        """The penalty of weights (…, n_hidden, n_features), shape (…); 0 where the model has none."""
+        return self.form.penalty(self.control, weights)
+
+    @property
+    def classes(self) -> tuple[tuple[int, ...], ...]:
+        """The features that can be exchanged: of equal importance, density and place in the law of activity."""
+        return self.form.classes(self.control[None])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ToyModel):
             return NotImplemented
-        return (
-            (self.n_hidden, self.activation) == (other.n_hidden, other.activation)
-            and np.array_equal(self.importance, other.importance)
-            and np.array_equal(self.feature_density, other.feature_density)
-        )
+        return self.form == other.form and np.array_equal(self.control, other.control)
 
     def __hash__(self) -> int:
-        return hash((self.n_hidden, self.activation, self.importance.tobytes(), self.feature_density.tobytes()))
+        return hash((self.form, self.control.tobytes()))
 
     def check_parameters(self, weights: ArrayLike, bias: ArrayLike) -> tuple[Floats, Floats]:
         """Return (weights, bias) as float64 arrays with one common set of leading axes.
@@ -177,8 +309,8 @@ class ToyModel:
             raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
         hidden = np.atleast_2d(x) @ np.swapaxes(weights, -1, -2)
         output = hidden @ weights + bias[..., None, :]
-        if self.is_relu:
-            output = np.maximum(output, 0.0)
+        if self.activation != "linear":
+            output = np.maximum(output, 0.0) if self.slope is None else np.where(output > 0, output, self.slope * output)
         return output[..., 0, :] if x.ndim == 1 else output
 
     def sample(self, n_samples: int, *, seed: Seed = None) -> Floats:
@@ -191,12 +323,17 @@ class ToyModel:
 
         Returns
         -------
-        ndarray, shape (n_samples, n_features), entries in [0, 1).
+        ndarray, shape (n_samples, n_features), by default with entries in [0, 1).
         """
         shape = (whole_number("n_samples", n_samples, 0), self.n_features)
-        generator = random_generator(seed)
-        active = generator.random(shape) < self.feature_density
-        return np.where(active, generator.random(shape), 0.0)
+        generator, pieces = random_generator(seed), pieces_of(self.values)
+        numbers = self.control[self.form.places["activity"]]
+        active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
+        values = generator.random(shape)
+        if self.form.values != UNIFORM:
+            which = np.searchsorted(np.cumsum(pieces.probabilities)[:-1], generator.random(shape), side="right")
+            values = pieces.lows[which] + pieces.widths[which] * values
+        return np.where(active, values, 0.0)
 
 
 def variance(density: Any) -> Any:
@@ -217,9 +354,27 @@ def cell_controls(n_features: int, importance: ArrayLike, density: ArrayLike) ->
 
 def model_of(form: Form, control: Floats) -> ToyModel:
     """Return the ToyModel of a form and a control vector (n_controls,)."""
-    density = form.density(control)
+    density, part = form.density(control), {name: control[place] for name, place in form.places.items()}
     alike = bool(np.all(density == density[0]))
-    return ToyModel(form.n_hidden, form.importance(control), density[0] if alike else density, form.activation)
+    activity, probabilities = form.activity, part["values"].tolist() if len(form.values) > 1 else [1.0]
+    if activity == TABLE:
+        activity = ActivityTable(part["activity"].reshape((2,) * form.n_features))
+    values = list(zip(form.values, probabilities, strict=True))
+    return ToyModel(
+        form.n_hidden,
+        form.importance(control),
+        density[0] if alike else density,
+        form.activation,
+        activity=None if activity == INDEPENDENT else activity,
+        values="uniform"
+        if form.values == UNIFORM
+        else Pieces(
+            atoms=[(low, p) for (low, width), p in values if width == 0],
+            intervals=[(low, low + width, p) for (low, width), p in values if width > 0],
+        ),
+        penalty=Penalty(*part["penalty"]) if form.penalised else None,
+        slope=part["slope"][0] if form.activation == "leaky" else None,
+    )
 
 
 def cell_model(n_features: int, n_hidden: int, importance: float, density: float, activation: str) -> ToyModel:

@@ -367,6 +367,4 @@ class ControlPlane(Result):
     def classes(self) -> tuple[tuple[int, ...], ...]:
         """The features that may be exchanged at every point of the plane."""
         controls = self.model.controls(*np.transpose(_GENERIC)) if isinstance(self.model, Varied) else self.grid
-        vectors = controls.reshape(-1, self.form.n_controls)
-        keys = [tuple(x.tolist()) for x in np.concatenate([self.form.importance(vectors), self.form.density(vectors)]).T]
-        return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
+        return self.form.classes(controls.reshape(-1, self.form.n_controls))

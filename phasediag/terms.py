@@ -1,6 +1,6 @@
 """The expected loss taken apart: by number of active features, and by feature into benefit, interference and bias."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ._arguments import Floats
 from ._display import Result
 from ._loss.evaluation import evaluate_rows
+from .activity import INDEPENDENT
 from .loss import expected_loss
 from .model import ToyModel
 
@@ -42,7 +43,7 @@ class LossTerms(Result):
         """The expected loss."""
         if self.by_active is None:
             return expected_loss(self.model, self.weights, self.bias)
-        total = self.by_active.sum(axis=-1)
+        total = self.by_active.sum(axis=-1) + self.model.penalty_of(self.weights)
         return total if total.ndim else float(total)
 
 
@@ -83,7 +84,10 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     - interference: Σ_{j≠i} P(j alone) I_i E ((G_ij u + b_i)⁺)²; a negative G_ij with b_i ≤ 0 costs nothing,
     - bias: P(none) I_i (b_i⁺)²;
 
-    benefit and interference sum to ``by_active[1]``, bias to ``by_active[0]``.
+    benefit and interference sum to ``by_active[1]``, bias to ``by_active[0]``; likewise for other values and a leaky activation.
+
+    Under a law of activity P(…) is the law's; for the linear activation interference is then all of Σ_jk (δ_ij − G_ij) Cov_jk
+    (δ_ik − G_ik) but the benefit. A penalty is part of ``loss`` and of none of these.
 
     References
     ----------
@@ -100,7 +104,7 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     """
     weights, bias = model.check_parameters(weights, bias)
     by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None
-    parts = _linear_parts if model.activation == "linear" else _relu_parts
+    parts = _linear_parts if model.is_linear else _relu_parts if replace(model.form, penalised=False).is_plain else _parts
     return LossTerms(model, weights, bias, by_active, *parts(model, weights, bias))
 
 
@@ -108,15 +112,41 @@ def _by_active(model, weights, bias):
     """Each number of active features' part of the loss, shape (…, n_features + 1): a set's loss is that of densities 0 and 1."""
     n = model.n_features
     active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    p = model.feature_density
-    probability = np.prod(np.where(active, p, 1 - p), axis=-1)
     weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:]))
     bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n))
-    control = np.concatenate([np.broadcast_to(model.importance, active.shape), active], axis=-1)
-    by_set = evaluate_rows(weights, bias, model.form, control, "enumeration", 0)[0]
-    by_set = probability * (by_set @ model.importance)
+    by_set = _probabilities(model, active) * (_losses_of_sets(model, weights, bias, active) @ model.importance)
     count = active.sum(axis=-1)
     return np.stack([by_set[..., count == k].sum(axis=-1) for k in range(n + 1)], axis=-1)
+
+
+def _probabilities(model, active):
+    """The probability of every set of active features, a row of ``active`` (2^n_features, n_features) each."""
+    if model.activity is None:
+        p = model.feature_density
+        return np.prod(np.where(active, p, 1 - p), axis=-1)
+    return model.form.patterns(model.control)
+
+
+def _losses_of_sets(model, weights, bias, active):
+    """Losses of the outputs (…, n_sets, n_features), without importance, where exactly the features of sets are active."""
+    form = replace(model.form, activity=INDEPENDENT, penalised=False)
+    control = np.empty((len(active), form.n_controls))
+    for name, place in form.places.items():
+        control[:, place] = model.control[model.form.places[name]] if place.stop > place.start else 0.0
+    control[:, form.places["density"]] = active
+    return evaluate_rows(weights, bias, form, control, "enumeration", 0)[0]
+
+
+def _parts(model, weights, bias):
+    """As `_relu_parts`, whatever the law, values and activation: from the losses with at most one active feature."""
+    n = model.n_features
+    active = np.concatenate([np.zeros((1, n)), np.eye(n)])
+    weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], n + 1, *weights.shape[-2:]))
+    bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], n + 1, n))
+    probability = model.form.patterns(model.control)[np.concatenate([[0], 1 << np.arange(n)])]
+    loss = probability[:, None] * _losses_of_sets(model, weights, bias, active) * model.importance
+    benefit = np.diagonal(loss[..., 1:, :], axis1=-2, axis2=-1)
+    return benefit, np.where(np.eye(n, dtype=bool), 0.0, loss[..., 1:, :]).sum(axis=-2), loss[..., 0, :]
 
 
 def _relu_parts(model, weights, bias):
@@ -138,10 +168,13 @@ def _relu_parts(model, weights, bias):
 
 def _linear_parts(model, weights, bias):
     """As `_relu_parts`, of the linear model's whole loss."""
-    p, importance = model.feature_density, model.importance
+    importance, mean = model.importance, model.feature_mean
     gram = np.swapaxes(weights, -1, -2) @ weights
     residual = np.eye(model.n_features) - gram
     spread = importance[:, None] * residual**2 * model.feature_variance
     benefit = np.diagonal(spread, axis1=-2, axis2=-1)
     interference = np.where(np.eye(model.n_features, dtype=bool), 0.0, spread).sum(axis=-1)
-    return benefit, interference, importance * (residual @ (p / 2) - bias) ** 2
+    if model.activity is not None:
+        covariance = model.form.covariance(model.control)
+        interference = importance * np.einsum("...ij,...jk,...ik->...i", residual, covariance, residual) - benefit
+    return benefit, interference, importance * (residual @ mean - bias) ** 2

@@ -114,9 +114,9 @@ def _lowest_minima(landscape):
 
 def _losses(landscape, cells, points):
     """The losses of points (Settled), each in a cell of its own, shape (n_points,)."""
-    return np.sum(
-        landscape.form.importance(landscape.control(cells)) * np.array([point.feature_loss for point in points]), axis=1
-    )
+    form, controls = landscape.form, landscape.control(cells)
+    own = np.sum(form.importance(controls) * np.array([point.feature_loss for point in points]), axis=1)
+    return own + form.penalty(controls, parts(np.array([point.x for point in points]), form.n_hidden)[0])
 
 
 def _converged(points):

@@ -194,7 +194,7 @@ def test_every_evaluation_is_counted(monkeypatch):
     x, controls = np.random.default_rng(3).normal(size=(size, form.size)), np.tile([1.0, 1.0, 0.4, 0.7, 0.7, 0.7], (size, 1))
     store.table[EVALUATE] = address(counting, DOUBLES, 0, INTEGERS)
     x[0] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.35]  # a minimum with kinks
-    free, result = np.ones(x.shape[1], dtype=bool), np.empty((size, 4 + n))
+    free, result = np.ones(x.shape[1], dtype=bool), np.empty((size, 5 + n))
     called = []
     for row in range(size):
         before = store.table[COUNT]

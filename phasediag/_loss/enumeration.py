@@ -6,6 +6,20 @@ import numpy as np
 
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .few import few_moments
+from .leading import (
+    ACTIVE,
+    FROM,
+    IS_GENERAL,
+    LEFT,
+    LEFT_SLOPE,
+    N_LEADING,
+    REACH,
+    RIGHT,
+    RIGHT_SLOPE,
+    START,
+    TO_GO,
+)
+from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
 
@@ -13,18 +27,52 @@ from .pieces import first_component
 NEGLIGIBLE = 1e-290
 
 # What a table from `workspaces` holds: addresses of functions, of arrays, and of the arrays of `moments.workspace`.
-ENUMERATE, FEW_MOMENTS, MANY_MOMENTS, ADD_CURVATURE, GRAM, SLOPE, OTHERS, PLACE, OUT, CURVATURE, CHAIN, SPACE = range(12)
+# Then what a form adds: the sizes of its law; what features are in its components, where pieces of values begin and how wide they
+# are; scratch; last the penalty of the latest model.
+(
+    ENUMERATE,
+    FEW_MOMENTS,
+    MANY_MOMENTS,
+    OUTPUT_CURVATURE,
+    ADD_CURVATURE,
+    GATHER,
+    N_ROW,
+    N_COMPONENTS,
+    IS_MIXTURE,
+    IS_GENERAL_FORM,
+    IS_PENALISED,
+    IS_UNTIED,
+    IS_LINEAR,
+    COMPONENTS,
+    LOWS,
+    WIDTHS,
+    GRAM,
+    SLOPE,
+    OTHERS,
+    PLACE,
+    OUT,
+    CURVATURE,
+    TOTAL,
+    CHAIN,
+    LEADING,
+    MEANS,
+    PENALTY,
+    SPACE,
+) = range(28)
+
+# In a row of controls, behind importances and densities, of a form that is not plain.
+SCALE, ALPHA, GAMMA, LAMBDA, WEIGHTS = range(5)
 
 
 @jit(inner=True)
-def _dot(weights, m, n, i, j, start):
-    """start + W_i·W_j as if in twice the precision (Dekker's product, Knuth's sum): 1 − ‖W_i‖² cancels near unit norm.
+def _dot(weights, others, n, m, i, j, start):
+    """start + W_i·V_j as if in twice the precision (Dekker's product, Knuth's sum): 1 − ‖W_i‖² cancels near unit norm.
 
-    weights: (m, n).
+    weights, others: W and V (m, n).
     """
     total, low = start, 0.0
     for k in range(m):
-        x, y = weights[k * n + i], weights[k * n + j]
+        x, y = weights[k * n + i], others[k * n + j]
         product = x * y
         c = 134217729.0 * x
         x1 = c - (c - x)
@@ -61,98 +109,243 @@ def _order(weights, i, density, n, others, place):
     return count
 
 
+@jit(inner=True)
+def _gather(i, component, bias, residual, density, n, table):
+    """Take apart output i in one component of a general law: b, weights and densities of the others, `leading` numbers.
+
+    ``bias``: (n,) and room for b behind: b goes there, the number k of others to the end of ``place``. MEANS gets, for every
+    feature, E x_j, E x_j², then the start and width of its value where it is among the others or leads.
+    """
+    gram, a, first = offset(doubles(table[GRAM]), i * n), doubles(table[OTHERS]), doubles(table[LEADING])
+    place, states = integers(table[PLACE]), offset(integers(table[COMPONENTS]), component * n)
+    lows, widths, means = doubles(table[LOWS]), doubles(table[WIDTHS]), doubles(table[MEANS])
+    p, alpha = offset(a, n + 1), first[SLOPE_OF]
+    mean, square, start, width = means, offset(means, n), offset(means, 2 * n), offset(means, 3 * n)
+    b, count = bias[i], 0
+    for j in range(n):
+        state, low, wide, share = states[j], 0.0, 0.0, 1.0
+        if state == 1:
+            wide, share = 1.0, density[j]
+        elif state > 1:
+            low, wide = lows[state - 2], widths[state - 2]
+        mean[j], square[j] = share * (low + 0.5 * wide), share * (low * low + low * wide + wide * wide / 3.0)
+        start[j], width[j] = low, wide
+        if j == i:
+            continue
+        b += gram[j] * low
+        weight = gram[j] * wide
+        if abs(weight) < NEGLIGIBLE or share == 0.0:
+            continue
+        at = count
+        while at > 0 and abs(a[at - 1]) < abs(weight):
+            a[at], p[at], place[at + 1] = a[at - 1], p[at - 1], place[at]
+            at -= 1
+        a[at], p[at], place[at + 1] = weight, share, j
+        count += 1
+    low, wide, own, lead = start[i], width[i], gram[i], i
+    active = density[i] if states[i] == 1 else 1.0
+    keep = 1.0 - alpha + alpha * residual  # 1 − alpha own
+    reach, to_go = own * wide, wide
+    if wide == 0.0:
+        active, to_go = 1.0, 0.0
+        if low != 0.0 and count > 0:  # the largest of the others, which is active in such a law, smooths the kink
+            lead, reach = place[1], a[0]
+            for l in range(count - 1):
+                a[l], p[l], place[l + 1] = a[l + 1], p[l + 1], place[l + 2]
+            count -= 1
+    if reach < 0.0:  # measured from the other end
+        if lead == i:
+            low, to_go = low + wide, -wide
+        else:
+            b += reach
+        start[lead], width[lead], reach = start[lead] + width[lead], -width[lead], -reach
+    slope = to_go * residual if lead == i else -reach
+    first[START], first[REACH] = own * low, reach
+    first[RIGHT], first[RIGHT_SLOPE] = low * residual, slope
+    first[LEFT], first[LEFT_SLOPE] = low * keep, (to_go * keep if lead == i else -alpha * reach)
+    first[FROM], first[TO_GO], first[SLOPE_OF], first[ACTIVE] = low, (to_go if lead == i else 0.0), alpha, active
+    place[0], place[n + 1], bias[n] = lead, count, b
+
+
 @jit
-def enumeration(weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, table):
+def enumeration(weights, bias, controls, order, losses, weights_gradient, bias_gradient, hessian, table):
     """Losses of a batch of models.
 
-    weights (B, m, n), bias, importance, density (B, n); losses (B, n) gets E (x_i − x'_i)², without the importance. For
-    order ≥ 1 the gradient of the importance-weighted sum goes to weights_gradient and bias_gradient, for order 2 its
-    Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``table`` comes from `workspaces`; arrays of
-    a higher order than asked for may be of any size.
+    weights (B, m, n), bias (B, n), controls (B, n_row): rows of `Form.rows`; losses (B, n) gets E (x_i − x'_i)², without the
+    importance. For order ≥ 1 the gradient of the importance-weighted sum, with the penalty, goes to weights_gradient and
+    bias_gradient, for order 2 its Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``table`` comes from
+    `workspaces`; arrays of a higher order than asked for may be of any size. Of untied weights, shape (B, 2 m, n), the decoders'
+    transposes come first; there is no Hessian.
     """
-    n_models, m, n = weights.shape
-    inputs = pointer(weights), pointer(bias), pointer(importance), pointer(density)
+    n_models, rows, n = weights.shape
+    inputs = pointer(weights), pointer(bias), pointer(controls)
     outputs = pointer(losses), pointer(weights_gradient), pointer(bias_gradient), pointer(hessian)
-    call(table[ENUMERATE], (n_models, m, n, *inputs, relu, order, *outputs, pointer(table)))
+    m = rows // 2 if table[IS_UNTIED] else rows
+    call(table[ENUMERATE], (n_models, m, n, *inputs, order, *outputs, pointer(table)))
 
 
 @jit(inner=True)
-def _enumerate(
-    n_models, m, n, weights, bias, importance, density, relu, order, losses, weights_gradient, bias_gradient, hessian, table
-):
+def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_gradient, bias_gradient, hessian, table):
     """As `enumeration`, of pointers."""
     gram, slope, a, found = doubles(table[GRAM]), doubles(table[SLOPE]), doubles(table[OTHERS]), doubles(table[OUT])
     place, work, size = integers(table[PLACE]), working_space(offset(table, SPACE), order), m * n + n
-    p = offset(a, n + 1)
+    p, first, states = offset(a, n + 1), doubles(table[LEADING]), integers(table[COMPONENTS])
+    mean, biases = doubles(table[MEANS]), offset(doubles(table[MEANS]), 5 * n)
+    start, width, densities = offset(mean, 2 * n), offset(mean, 3 * n), offset(mean, 4 * n)
+    slopes = offset(mean, 6 * n + 1)
+    total, curvature, side = doubles(table[TOTAL]), doubles(table[CURVATURE]), (n + 1) * (n + 1)
+    n_components, mixture = table[N_COMPONENTS], table[IS_MIXTURE] != 0
+    general, untied = table[IS_GENERAL_FORM] != 0, table[IS_UNTIED] != 0
+    relu = table[IS_LINEAR] == 0
     for _model in range(n_models):
+        importance, density, numbers = controls, offset(controls, n), offset(controls, 2 * n)
+        others = offset(weights, m * n) if untied else weights
         for i in range(n):
-            for j in range(i + 1):
-                gram[i * n + j] = gram[j * n + i] = _dot(weights, m, n, i, j, 0.0)
+            for j in range(n if untied else i + 1):
+                gram[i * n + j] = _dot(weights, others, n, m, i, j, 0.0)
+                if not untied:
+                    gram[j * n + i] = gram[i * n + j]
         if order == 2:
             for at in range(size * size):
                 hessian[at] = 0.0
+        if general:
+            first[SLOPE_OF] = numbers[ALPHA]
+            for j in range(n):
+                biases[j] = bias[j]
         for i in range(n):
-            residual = -_dot(weights, m, n, i, i, -1.0)
-            k = _order(offset(gram, i * n), i, density, n, a, place)
-            b, own, own_p, weight = bias[i], gram[i * n + i], density[i], importance[i]
-            if k <= 2:
-                call(table[FEW_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found))
-            else:
-                call(table[MANY_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, n, work))
-            losses[i] = found[0]
-            if order > 0:
-                # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
-                bias_gradient[i] = weight * found[1]
-                for j in range(n):
-                    slope[i * n + j] = weight * (0.5 * density[j] * found[1])
-                for l in range(k + 1):
-                    slope[i * n + place[l]] = weight * found[first_component(l, order)]
+            residual = -_dot(weights, others, n, m, i, i, -1.0)
+            for component in range(n_components):
+                share, b, own, own_p, law = 1.0, bias[i], gram[i * n + i], density[i], density
+                if mixture:
+                    share = numbers[WEIGHTS + component]
+                    if share == 0.0 and component > 0:
+                        continue
+                if general:
+                    call(table[GATHER], (i, component, biases, residual, density, n, table))
+                    k, b = place[n + 1], biases[n]
+                else:
+                    if mixture:
+                        for j in range(n):
+                            state = states[component * n + j]
+                            densities[j] = density[j] if state == 1 else 0.0 if state == 0 else 1.0
+                        law, own_p = densities, densities[i]
+                    k = _order(offset(gram, i * n), i, law, n, a, place)
+                if k <= 2:
+                    call(table[FEW_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, first))
+                else:
+                    call(table[MANY_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, first, n, work))
+                if component == 0:
+                    losses[i] = share * found[0]
+                else:
+                    losses[i] += share * found[0]
+                if order > 0:
+                    # a feature of zero weight leaves the mean as it is: ∂/∂a_j = E x_j ∂/∂b
+                    weight, row = share * importance[i], offset(slope, i * n)
+                    for j in range(n):
+                        slopes[j] = (mean[j] if general else 0.5 * law[j]) * found[1]
+                    for l in range(k + 1):
+                        j = place[l]
+                        slopes[j] = found[first_component(l, order)]
+                        if general:
+                            slopes[j] = start[j] * found[1] + width[j] * slopes[j]
+                    if component == 0:
+                        bias_gradient[i] = weight * found[1]
+                        for j in range(n):
+                            row[j] = weight * slopes[j]
+                    else:
+                        bias_gradient[i] += weight * found[1]
+                        for j in range(n):
+                            row[j] += weight * slopes[j]
+                if order == 2:
+                    call(table[OUTPUT_CURVATURE], (n, law, k, table))
+                    if component == 0:
+                        for at in range(side):
+                            total[at] = share * curvature[at]
+                    else:
+                        for at in range(side):
+                            total[at] += share * curvature[at]
             if order == 2:
-                call(table[ADD_CURVATURE], (hessian, weights, m, n, i, weight, density, k, table))
-        if order > 0:
+                if table[IS_PENALISED] != 0:
+                    for j in range(n):
+                        if j != i:
+                            total[j * (n + 1) + j] += 2.0 * numbers[LAMBDA] / importance[i]
+                call(table[ADD_CURVATURE], (hessian, weights, m, n, i, importance[i], table))
+        if table[IS_PENALISED] != 0:
+            penalty = doubles(table[PENALTY])
+            penalty[0] = 0.0
+            for i in range(n):
+                for j in range(n):
+                    g = gram[i * n + j]
+                    penalty[0] += numbers[GAMMA] * g if i == j else numbers[LAMBDA] * g * g
+                    if order > 0:
+                        slope[i * n + j] += numbers[GAMMA] if i == j else 2.0 * numbers[LAMBDA] * g
+        if order > 0 and untied:
             for row in range(m):
                 for i in range(n):
-                    total = 0.0
+                    by_decoder = by_encoder = 0.0
                     for j in range(n):
-                        total += weights[row * n + j] * (slope[i * n + j] + slope[j * n + i])
-                    weights_gradient[row * n + i] = total
-            bias_gradient, weights_gradient = offset(bias_gradient, n), offset(weights_gradient, m * n)
+                        by_decoder += others[row * n + j] * slope[i * n + j]
+                        by_encoder += weights[row * n + j] * slope[j * n + i]
+                    weights_gradient[row * n + i], weights_gradient[(m + row) * n + i] = by_decoder, by_encoder
+        elif order > 0:
+            for row in range(m):
+                for i in range(n):
+                    value = 0.0
+                    for j in range(n):
+                        value += weights[row * n + j] * (slope[i * n + j] + slope[j * n + i])
+                    weights_gradient[row * n + i] = value
         if order == 2:
             for row in range(m):
                 for i in range(n):
                     for j in range(n):
                         hessian[(row * n + i) * size + row * n + j] += slope[i * n + j] + slope[j * n + i]
             hessian = offset(hessian, size * size)
-        weights, bias, importance = offset(weights, m * n), offset(bias, n), offset(importance, n)
-        density, losses = offset(density, n), offset(losses, n)
+        if order > 0:
+            bias_gradient, weights_gradient = offset(bias_gradient, n), offset(weights_gradient, (2 if untied else 1) * m * n)
+        weights, bias = offset(weights, (2 if untied else 1) * m * n), offset(bias, n)
+        controls, losses = offset(controls, table[N_ROW]), offset(losses, n)
 
 
 @jit(inner=True)
-def _add_curvature(hessian, weights, m, n, i, importance, density, k, table):
-    """hessian (size, size) += importance × Jᵀ C J: C the second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂(W, b)."""
-    place, out, curvature, chain = (
-        integers(table[PLACE]),
-        doubles(table[OUT]),
-        doubles(table[CURVATURE]),
-        doubles(table[CHAIN]),
-    )
-    size, side = m * n + n, n + 1
+def _output_curvature(n, density, k, table):
+    """CURVATURE (n + 1, n + 1) gets the second derivatives of one output's loss in its row of WᵀW and its bias, of one component.
+
+    density (n,): of the component, where the form is not general; k others move the output.
+    """
+    place, out, curvature, side = integers(table[PLACE]), doubles(table[OUT]), doubles(table[CURVATURE]), n + 1
+    means, general = doubles(table[MEANS]), table[IS_GENERAL_FORM] != 0
+    square, start, width = offset(means, n), offset(means, 2 * n), offset(means, 3 * n)
+    if not general:
+        for j in range(n):
+            means[j] = 0.5 * density[j]
     # features of zero weight: ∂/∂a_j = E x_j ∂/∂b, ∂²/∂a_j² = E x_j² ∂²/∂b²
     for j in range(side):
-        mean = 1.0 if j == n else 0.5 * density[j]
+        mean = 1.0 if j == n else means[j]
         for l in range(side):
-            curvature[j * side + l] = out[2] * mean * (1.0 if l == n else 0.5 * density[l])
+            curvature[j * side + l] = out[2] * mean * (1.0 if l == n else means[l])
         if j < n:
-            curvature[j * side + j] = out[2] * density[j] / 3.0
+            curvature[j * side + j] = out[2] * square[j] if general else out[2] * density[j] / 3.0
     for l in range(k + 1):
-        j = place[l]
+        j, mixed = place[l], out[first_component(l, 2) + 1]
+        if general:
+            mixed = start[j] * out[2] + width[j] * mixed
         for other in range(side):
-            mean = 1.0 if other == n else 0.5 * density[other]
-            curvature[j * side + other] = curvature[other * side + j] = mean * out[first_component(l, 2) + 1]
+            mean = 1.0 if other == n else means[other]
+            curvature[j * side + other] = curvature[other * side + j] = mean * mixed
     for l in range(k + 1):
+        j, at = place[l], first_component(l, 2) + 1
         for other in range(l + 1):
-            value = out[first_component(l, 2) + 2 + other]
-            curvature[place[l] * side + place[other]] = curvature[place[other] * side + place[l]] = value
+            i, value = place[other], out[at + 1 + other]
+            if general:
+                mixed = start[i] * out[at] * width[j] + start[j] * out[first_component(other, 2) + 1] * width[i]
+                value = start[i] * start[j] * out[2] + mixed + width[i] * width[j] * value
+            curvature[j * side + i] = curvature[i * side + j] = value
+
+
+@jit(inner=True)
+def _add_curvature(hessian, weights, m, n, i, importance, table):
+    """hessian (size, size) += importance × Jᵀ C J: C = TOTAL, second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂x."""
+    curvature, chain, size, side = doubles(table[TOTAL]), doubles(table[CHAIN]), m * n + n, n + 1
     for row in range(side):  # chain = C J
         line, own = offset(chain, row * size), offset(curvature, row * side)
         for column in range(size):
@@ -171,29 +364,52 @@ def _add_curvature(hessian, weights, m, n, i, importance, density, k, table):
         hessian[(m * n + i) * size + column] += importance * chain[n * size + column]
 
 
-def workspaces(n_hidden, n_features, order, relu=True):
-    """The ``table`` of `enumeration`, and the arrays to which it points: each thread needs its own, and must keep both."""
-    n, work = n_features, workspace(n_features, order, relu)
+def workspaces(form, order, untied=False):
+    """The ``table`` of `enumeration` for models of a form, and the arrays to which it points: each thread needs its own, and must
+    keep both."""
+    m, n, relu = form.n_hidden, form.n_features, not form.is_linear
+    work, general = workspace(n, order, relu), not form.is_simple
+    components = np.ones((1, n), np.int64) if form.is_plain else form.components
+    lows, widths = np.array(form.values).T.copy()
+    laws = np.ascontiguousarray(components), lows, widths
+    leading = np.zeros(N_LEADING)
+    leading[IS_GENERAL] = general
     scratch = (
+        *laws,
         np.empty((n, n)),  # WᵀW
         np.empty((n, n)),  # ∂L/∂(WᵀW)
         np.empty((4, n + 1)),  # weights and densities of the other features of one output; working space
-        np.empty(n + 1, np.int64),  # which features these are, the output's own first
+        np.empty(n + 2, np.int64),  # which features these are, the leading one first; how many they are
         np.empty(max(first_component.py_func(n, order), 15)),  # loss and derivatives by component
-        np.empty((n + 1, n + 1)),  # second derivatives of one output
-        np.empty((n + 1, n_hidden * n + n)),
+        np.empty((n + 1, n + 1)),  # second derivatives of one output, in one component of the law
+        np.empty((n + 1, n + 1)),  # and in all
+        np.empty((n + 1, m * n + n)),
+        leading,
+        np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
+        np.zeros(1),  # the penalty
     )
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
-    curvature = _address(_add_curvature) if order > 1 else 0
-    return addresses(_address(_enumerate), _address(few_moments), many, curvature, *scratch, *work), (scratch, work)
+    curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)
+    gather = _address(_gather) if general else 0
+    n_row = form.n_controls if form.is_plain else 2 * n + WEIGHTS + len(components)
+    mixture = int(len(components) > 1 or bool(np.any(components != 1)))
+    numbers = n_row, len(components), mixture, int(general), int(form.penalised), int(untied)
+    table = addresses(
+        _address(_enumerate), _address(few_moments), many, *curvature, gather, *numbers, int(not relu), *scratch, *work
+    )
+    return table, (scratch, work)
 
 
 @cache
 def _address(function):
     """These functions are compiled apart from the loop over models."""
     if function is _enumerate:
-        return address(function, 0, 0, 0, *[DOUBLES] * 4, True, 0, *[DOUBLES] * 4, INTEGERS)
+        return address(function, 0, 0, 0, *[DOUBLES] * 3, 0, *[DOUBLES] * 4, INTEGERS)
+    if function is _gather:
+        return address(function, 0, 0, DOUBLES, 0.0, DOUBLES, 0, INTEGERS)
+    if function is _output_curvature:
+        return address(function, 0, DOUBLES, 0, INTEGERS)
     if function is _add_curvature:
-        return address(function, DOUBLES, DOUBLES, 0, 0, 0, 0.0, DOUBLES, 0, INTEGERS)
+        return address(function, DOUBLES, DOUBLES, 0, 0, 0, 0.0, INTEGERS)
     return address(function, *(FEW if function is few_moments else OUTPUT))

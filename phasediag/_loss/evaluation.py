@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from .._arguments import one_of, real_number, usable_processors
+from ..forms import MOST_COMPONENTS
 from .contour_batch import MOST_NODES, integrate
 from .enumeration import enumeration, workspaces
 
@@ -20,6 +21,9 @@ TOLERANCE = 1e-12
 TOLERANCES = (TOLERANCE, 1e-9, 1e-6, 1e-3)
 # Weights this small count as 0, which no double can tell in the loss: their products lose their digits before they vanish.
 NEGLIGIBLE = 1e-100
+# Numbers of components' weights that are held at a time.
+MOST_NUMBERS = 2**22
+CONTOUR_TREATS = "treats independent features, uniform on [0, 1], with the ReLU and tied weights"
 # Asked once: reading the limits of the process takes as long as many a loss.
 processors = cache(usable_processors)
 
@@ -40,19 +44,18 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     one_of("method", method, METHODS)
     lowest = ENUMERATION_ERROR
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
-    m, n, lead, relu = *weights.shape[-2:], bias.shape[:-1], form.is_relu
-    by_contour = relu and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
-    if relu and not by_contour and n > MOST_ENUMERATED:
-        raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {n} features")
-    batch, size = int(np.prod(lead)), m * n + n
+    m, n, lead = *weights.shape[-2:], bias.shape[:-1]
+    by_contour = not form.is_linear and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
+    if not by_contour:
+        check_enumeration(form)
+    elif not form.is_plain:
+        raise ValueError(f"method must be one that treats the model's law: the contour integral {CONTOUR_TREATS}")
+    batch, size = int(np.prod(lead)), form.size
     # copies: one layout, writable, so that the kernel is compiled once
     inputs = (
         np.where(np.abs(weights) < NEGLIGIBLE, 0.0, np.ascontiguousarray(weights)).reshape(batch, m, n),
         np.array(bias, order="C").reshape(batch, n),
-        *(
-            np.array(np.broadcast_to(x, bias.shape), order="C").reshape(batch, n)
-            for x in (form.importance(control), form.density(control))
-        ),
+        np.array(np.broadcast_to(control, (*lead, form.n_controls)), order="C").reshape(batch, form.n_controls),
     )
     outputs = (
         np.empty((batch, n)),
@@ -61,17 +64,22 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
         np.empty((batch if order > 1 else 0, size, size)),
     )
     error, declined = np.zeros(batch), np.zeros(batch, dtype=bool)
+    importance = form.importance(inputs[2])
 
     def enumerate_(part):
-        table, _kept = workspaces(m, n, order, relu)
-        enumeration(*(x[part] for x in inputs), relu, order, *(x[part] for x in outputs), table)
-        error[part] = ENUMERATION_ERROR * (outputs[0][part] * inputs[2][part]).sum(axis=1)
+        """Fill outputs and error of the models of a slice by enumeration."""
+        table, _kept = workspaces(form, order, untied=m != form.n_hidden)
+        rows = np.ascontiguousarray(form.rows(inputs[2][part]))
+        enumeration(*(x[part] for x in inputs[:2]), rows, order, *(x[part] for x in outputs), table)
+        error[part] = ENUMERATION_ERROR * (outputs[0][part] * importance[part]).sum(axis=1)
 
     def run(part):
+        """Fill outputs and error of the models of a slice."""
         if not by_contour:
             enumerate_(part)
             return
-        arguments = *(x[part] for x in inputs), order, tolerance, *(x[part] for x in outputs[:3]), error[part]
+        controls = (np.ascontiguousarray(x[part]) for x in (importance, form.density(inputs[2])))
+        arguments = *(x[part] for x in inputs[:2]), *controls, order, tolerance, *(x[part] for x in outputs[:3]), error[part]
         declined[part] = integrate(*arguments)
         if method == "auto" and n <= MOST_ENUMERATED:
             for k in np.flatnonzero(declined[part]) + (part.start or 0):
@@ -81,10 +89,11 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     # every model is computed by itself: the result does not depend on the number of threads
     n_threads = batch * 4 ** min(n, 8) // 2**16
     n_threads = min(n_threads, processors()) if n_threads > 1 else 1
-    if n_threads == 1:
+    step = -(-batch // (4 * n_threads)) if n_threads > 1 else batch
+    step = max(min(step, MOST_NUMBERS // int(form.n_components)), 1) if not by_contour else max(step, 1)
+    if step >= batch:
         run(slice(None))
     else:
-        step = -(-batch // (4 * n_threads))
         with ThreadPoolExecutor(n_threads) as pool:
             list(pool.map(run, (slice(start, start + step) for start in range(0, batch, step))))
     if strict and declined.any():
@@ -95,6 +104,17 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     shapes = bias.shape, weights.shape, bias.shape, (*lead, size, size)
     orders = zip(outputs, shapes, (0, 1, 1, 2), strict=True)
     return *(x.reshape(shape) if wanted <= order else None for x, shape, wanted in orders), error.reshape(lead)
+
+
+def check_enumeration(form):
+    """Raise ValueError where a form has too many features, or components, for enumeration."""
+    if not form.is_linear and form.n_features > MOST_ENUMERATED:
+        raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {form.n_features} features")
+    if form.n_components > MOST_COMPONENTS:
+        raise ValueError(
+            f"enumeration treats laws with up to {MOST_COMPONENTS} components, got {form.n_components:.0f}; the contour integral "
+            f"{CONTOUR_TREATS}"
+        )
 
 
 def evaluate_loosely(model, weights, bias, order, tolerances=TOLERANCES):
@@ -128,4 +148,5 @@ def rows_loosely(weights, bias, form, control, order, tolerances=TOLERANCES):
 
 def loosely_expected_loss(model, weights, bias):
     """The expected loss as an ndarray over the leading axes, each to the first of `TOLERANCES` that can be met."""
-    return evaluate_loosely(model, *model.check_parameters(weights, bias), 0)[0] @ model.importance
+    weights, bias = model.check_parameters(weights, bias)
+    return evaluate_loosely(model, weights, bias, 0)[0] @ model.importance + model.penalty_of(weights)

@@ -7,6 +7,7 @@ depending on which of the two features are active. It costs a tenth, and n = 2 a
 import numpy as np
 
 from .._compiling.jit import jit, offset, pointer, zeros
+from .leading import IS_GENERAL, REACH, START, leading_values
 
 _x, _w = np.polynomial.legendre.leggauss(3)
 NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
@@ -54,8 +55,11 @@ def _second_moments(segment, ratio, z, falls1, falls2, m, m1, m2):
 
 
 @jit(inner=True)
-def few_moments(b, own, residual, own_p, a, p, k, relu, order, out):
+def few_moments(b, own, residual, own_p, a, p, k, relu, order, out, first):
     """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
+    general, left, right, values = first[IS_GENERAL] != 0.0, -own, 0.0, zeros(6)
+    if general:
+        left, right = -first[START] - first[REACH], -first[START]
     a1, p1, a2, p2 = 0.0, 0.0, 0.0, 0.0
     if k > 0:
         a1, p1 = a[0], p[0]
@@ -85,23 +89,26 @@ def few_moments(b, own, residual, own_p, a, p, k, relu, order, out):
             c0, c_z, c_zz = a0 - c0, a_z - c_z, -c_zz
         start, per_length = low, 1.0 / length if length > 0.0 else 0.0
         for region in range(0 if relu else 2, 3):  # left of −a_i, up to 0, and right of 0
-            end = min(high, -own if region == 0 else 0.0) if region < 2 else high
+            end = min(high, left if region == 0 else right) if region < 2 else high
             is_point = low >= high
-            if (end <= start and not is_point) or (is_point and region < 2 and start >= (region - 1) * own):
+            if (end <= start and not is_point) or (is_point and region < 2 and start >= (left if region == 0 else right)):
                 continue
             # what is constant or a point needs one node
-            n_nodes = 1 if segment == 0 or region == 0 else 3
+            n_nodes = 1 if segment == 0 or (region == 0 and not general) else 3
             before, width = (0.0, 1.0) if is_point else ((start - low) * per_length, (end - start) * per_length)
             for node in range(n_nodes):
                 x = NODES[node] if n_nodes == 3 else 0.5
                 weight = share * width * (NODE_WEIGHTS[node] if n_nodes == 3 else 1.0)
                 z = before + width * x  # not from t, whose last bits may be all of the segment
-                if region == 0:
+                if region == 0 and not general:
                     found[0] += weight * own_mean_square * (a0 + a_z * z)
                     continue
                 t = start + (end - start) * x
                 m, m1, m2 = a0 + a_z * z, b0 + (b_z + b_zz * z) * z, c0 + (c_z + c_zz * z) * z
-                if region == 1:  # as in `cubic_piece`
+                if general:
+                    leading_values(t, region, first, values)
+                    g, dg, hg = values[0], values[1], values[2]
+                elif region == 1:  # as in `cubic_piece`
                     v, w = -t * per_own, (t + own) * per_own
                     g = own_p * (w * w * (w * r * r / 3.0 + v * r) + v * v * (w + v / 3.0))
                     dg = -own_p * w * (w * r + 2.0 * v)
@@ -117,7 +124,9 @@ def few_moments(b, own, residual, own_p, a, p, k, relu, order, out):
                 found[4] += weight * m2 * dg
                 if order < 2:
                     continue
-                if region == 1:
+                if general:
+                    ddg, dhg, hhg = values[3], values[4], values[5]
+                elif region == 1:
                     ddg = 2.0 * own_p * (w - v * per_own)
                     dhg = own_p * (w * (w + 2.0 * v) - 2.0 * v * v * per_own)
                     hhg = 2.0 * own_p * (w * (1.0 + v + v * v) / 3.0 - v * v * v * per_own)

@@ -18,6 +18,7 @@ import numpy as np
 from numba import types
 
 from .._compiling.jit import DOUBLES, INTEGERS, address, call, doubles, integers, jit, offset
+from .leading import IS_GENERAL, REACH, START, leading_pieces, leading_quadratic
 from .pieces import constant_piece, first_component, first_pieces, fraction, moments, quadratic_piece, split
 from .window import HIGH, PART, REST, RESULT, ROW, ROWS, average, average_inside, legendre, stretch
 
@@ -26,10 +27,10 @@ SAME_KNOT = 2.0**-50
 
 # Where a workspace keeps the number of pieces, and the addresses of functions: each is compiled once, not again inside its
 # callers.
-COUNT, FIRST_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE = range(6)
+COUNT, FIRST_PIECES, LEADING_PIECES, LINEAR, AVERAGE_OVER, AVERAGE, AVERAGE_INSIDE, N_KERNELS = range(8)
 
 # Types of the arguments of what computes one output: by `few.few_moments`, and here, in what `working_space` returns.
-FEW = (0.0, 0.0, 0.0, 0.0, DOUBLES, DOUBLES, 0, True, 0, DOUBLES)
+FEW = (0.0, 0.0, 0.0, 0.0, DOUBLES, DOUBLES, 0, True, 0, DOUBLES, DOUBLES)
 SPACE = types.Tuple([DOUBLES] * 8 + [INTEGERS, DOUBLES, INTEGERS])
 OUTPUT = (*FEW, 0, SPACE)
 
@@ -53,7 +54,7 @@ def workspace(n_features, order, relu):
         np.empty(ROWS * ROW),  # rows of coefficients
         kinds,
         legendre(n_features + 1),
-        _kernels().copy() if n_features > 3 else np.zeros(6, np.int64),  # up to three features need none
+        _kernels().copy() if n_features > 3 else np.zeros(N_KERNELS, np.int64),  # up to three features need none
         components,
     )
 
@@ -79,8 +80,9 @@ def working_space(table, order):
 @cache
 def _kernels():
     """Addresses of the functions above, behind the place of the number of pieces."""
-    kernels, n, x = np.zeros(6, np.int64), 0, 0.0
+    kernels, n, x = np.zeros(N_KERNELS, np.int64), 0, 0.0
     kernels[FIRST_PIECES] = address(first_pieces, DOUBLES, n, n, DOUBLES, x, x, n, x, x, x, DOUBLES, INTEGERS)
+    kernels[LEADING_PIECES] = address(leading_pieces, DOUBLES, n, n, DOUBLES, x, x, n, DOUBLES, INTEGERS)
     kernels[LINEAR] = address(linear_moments, *OUTPUT)
     kernels[AVERAGE] = address(average, DOUBLES, n, x, x, x, x, x, True, n)
     kernels[AVERAGE_INSIDE] = address(average_inside, DOUBLES, DOUBLES, x, x, x, x, x, n, x, True, n, DOUBLES, n)
@@ -238,22 +240,30 @@ def _average_at(source, x, n, order, weight, density, k, n_features, kind, out):
 
 
 @jit(inner=True)
-def linear_moments(b, own, residual, own_p, a, p, k, relu, order, out, n_features, space):
-    """As `clipped_moments` without the clipping, ``relu`` being False."""
+def linear_moments(b, own, residual, own_p, a, p, k, relu, order, out, first, n_features, space):
+    """As `clipped_moments` without the clipping: where z has one sign throughout, ``relu`` then being False, or True where a
+    general z is negative."""
     pieces, _, _, _, _, _, _, _, _, _, _ = space
     width = n_features + 4
-    quadratic_piece(pieces, width, b, b, k + 2, order, residual, own_p, a, p, k)
+    if first[IS_GENERAL] != 0.0:
+        leading_quadratic(pieces, width, b, b, k + 2, order, first, relu, a, p, k)
+    else:
+        quadratic_piece(pieces, width, b, b, k + 2, order, residual, own_p, a, p, k)
     for component in range(first_component(k + 1, order)):
         out[component] = pieces[component * width]
 
 
 @jit(inner=True)
-def clipped_moments(b, own, residual, own_p, a, p, k, relu, order, out, n_features, space):
+def clipped_moments(b, own, residual, own_p, a, p, k, relu, order, out, first, n_features, space):
     """Loss of one output and its derivatives up to ``order`` (0, 1 or 2), by component, to ``out``.
 
     Parameters: b_i; a_i, 1 − a_i computed without cancellation, and p_i; ``a``, ``p``: weights and densities of the k other
-    features with nonzero weight, by falling size, n_features + 1 places each, and room for as much twice more.
+    features with nonzero weight, by falling size, n_features + 1 places each, and room for as much twice more; ``first``: see
+    `leading`.
     """
+    general, left, right = first[IS_GENERAL] != 0.0, -own, 0.0
+    if general:
+        left, right = -first[START] - first[REACH], -first[START]
     here, there, x, x_there, _, _, _, rows, kind, _, kernels = space
     low, high = offset(a, 2 * (n_features + 1)), offset(a, 3 * (n_features + 1))
     width = n_features + 4
@@ -264,14 +274,17 @@ def clipped_moments(b, own, residual, own_p, a, p, k, relu, order, out, n_featur
         above += max(a[l], 0.0)
         low[l], high[l] = b + below, b + above
     lo, hi = low[0], high[0]
-    if not relu or lo >= 0.0:
-        call(kernels[LINEAR], (b, own, residual, own_p, a, p, k, relu, order, out, n_features, space))
+    if not relu or lo >= right or (general and hi < left):
+        call(kernels[LINEAR], (b, own, residual, own_p, a, p, k, relu and lo < right, order, out, first, n_features, space))
         return
-    if hi < -own:
+    if hi < left:
         constant_piece(here, width, k + 2, order, own_p, k)
     else:
         size = first_component(n_features, order) * width
-        call(kernels[FIRST_PIECES], (here, size, width, x, lo, hi, order, own, residual, own_p, rows, kernels))
+        if general:
+            call(kernels[LEADING_PIECES], (here, size, width, x, lo, hi, order, first, kernels))
+        else:
+            call(kernels[FIRST_PIECES], (here, size, width, x, lo, hi, order, own, residual, own_p, rows, kernels))
         for l in range(1, k):
             one = order, a[l - 1], p[l - 1], low[l], high[l], l, n_features, space
             call(kernels[AVERAGE_OVER], (here, x, there, x_there, *one))

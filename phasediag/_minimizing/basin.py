@@ -35,7 +35,7 @@ def descend(model, weights, bias, watch=lambda: None):
 def _loss(model, weights, bias):
     """The loss and its error, two floats."""
     losses, _, _, _, error = evaluate(model, weights, bias, "auto", 0, tolerance=ALONG, strict=False)
-    return model.importance @ losses, error
+    return model.importance @ losses + model.penalty_of(weights), error
 
 
 def _shorten(model, weights, bias):
@@ -70,8 +70,9 @@ def _run(model, weights, bias, watch):
         x = start.copy()
         x[free] += FIRST_STEP * steps
         watch()
-        losses, *gradient, _, _ = evaluate(model, *parts(x, model.n_hidden), "auto", 1, tolerance=ALONG, strict=False)
-        loss = model.importance @ losses / scale
+        weights, bias = parts(x, model.n_hidden)
+        losses, *gradient, _, _ = evaluate(model, weights, bias, "auto", 1, tolerance=ALONG, strict=False)
+        loss = (model.importance @ losses + model.penalty_of(weights)) / scale
         if np.isnan(loss):
             raise _Declined
         if loss < best[0]:

@@ -158,8 +158,8 @@ class Landscape:
             starts = [starting_points(self.model(cell), n_starts, one)[0] for cell, one in zip(now, generators, strict=True)]
         else:
             now = waiting[: max(_FEW_AT_ONCE // few, 1)]
-            density = np.repeat(self.form.density(self.control(now)), few, axis=0)
-            starts = random_starts(self.form.n_hidden, density, stream(seed, *now[0])).reshape(len(now), few, -1)
+            mean = np.repeat(self.form.mean(self.control(now)), few, axis=0)
+            starts = random_starts(self.form.n_hidden, mean, stream(seed, *now[0])).reshape(len(now), few, -1)
         found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
         return self._state.after(found, waiting=waiting[len(now) :])
 

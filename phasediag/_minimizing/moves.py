@@ -18,7 +18,7 @@ def moves(model, x, classes, generator):
     Two features change places, unless they can be exchanged anyway; a feature leaves, enters or turns to random directions.
     """
     weights, bias = parts(x, model.n_hidden)
-    norm, mean = np.linalg.norm(weights, axis=0), model.feature_density / 2
+    norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
     inside = norm > 1e-6
     same = {pair for members in classes for pair in combinations(members, 2)}
     found = []

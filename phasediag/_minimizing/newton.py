@@ -13,7 +13,7 @@ from numba.extending import get_cython_function_address
 
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
-from .._loss.enumeration import workspaces
+from .._loss.enumeration import N_ROW, workspaces
 from .trust_region import (
     ASIDE,
     CONTROL,
@@ -61,9 +61,9 @@ _STORES = threading.local()
 class Store:
     """The arrays that the kernels work in, for models of one form, and the table in which these find them.
 
-    control (n_controls,); free (size,): 1 where a parameter may move. What an evaluation leaves: feature_losses (n,); gradient
-    (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,), vectors (size, size), one in each
-    row. numbers: see `trust_region`. kept: what the table alone points to.
+    control (n_row,), a row of `Form.rows`; free (size,): 1 where a parameter may move. What an evaluation leaves: feature_losses
+    (n,); gradient (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,), vectors (size,
+    size), one in each row. numbers: see `trust_region`. kept: what the table alone points to.
     """
 
     control: np.ndarray
@@ -78,7 +78,7 @@ class Store:
     kept: tuple
 
     def at(self, control, free=1):
-        """Set control (n_controls,) and which parameters may move (size,); returns the table."""
+        """Set control (n_row,) and which parameters may move (size,); returns the table."""
         self.control[:], self.free[:] = control, free
         return self.table
 
@@ -94,9 +94,9 @@ def store(form):
 def _new_store(form):
     """A `Store` for models of a form."""
     m, n, size = form.n_hidden, form.n_features, form.size
-    enumeration, kept = workspaces(m, n, 2)
+    enumeration, kept = workspaces(form, 2)
     sizes = np.array([size, 1 + 6 * size + 2 * size**2, 3 + 5 * size, 0], np.int32)
-    control = np.empty(form.n_controls), np.ones(size, np.int64)
+    control = np.empty(enumeration[N_ROW]), np.ones(size, np.int64)
     results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(N_NUMBERS), np.empty(size), np.empty((size, size))
     hidden = (
         np.zeros((STARTS + 4 + 2 * n * n, size)),  # the lines
@@ -108,7 +108,7 @@ def _new_store(form):
     )
     functions = [address(function, *types_) for function, types_ in KERNELS.items()]
     functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
-    table = addresses(*functions, m, n, int(form.is_relu), *control, *results, *hidden)
+    table = addresses(*functions, m, n, int(form.is_plain), *control, *results, *hidden)
     return Store(*control, *results, table, (hidden, kept))
 
 
@@ -130,7 +130,7 @@ def feature_losses_of(store):
 def evaluate(x, form, control, order):
     """Return the scaled loss at x (size,); its gradient and Hessian go to the `store` of the form."""
     here = store(form)
-    _run(_flat(x), order, 0.0, EVALUATE, here.at(control))
+    _run(_flat(x), order, 0.0, EVALUATE, here.at(form.rows(control)))
     return here.numbers[LOSS]
 
 
@@ -141,7 +141,7 @@ def approach(points, form, control, free):
     row, the largest scaled gradient entry left, the scaled loss and the last feature's own loss, shape (n_points, 3).
     """
     result = np.empty((len(points), 3))
-    _approach(points, np.array(free, np.int64), result, store(form).at(control))
+    _approach(points, np.array(free, np.int64), result, store(form).at(form.rows(control)))
     return result
 
 
@@ -162,7 +162,7 @@ def smooth_curvature(x, form, control, free):
     """Return the lowest curvature at a stationary point x (size,) without kinks, and its direction (size,)."""
     evaluate(x, form, control, 2)
     here = store(form)
-    _run(_flat(x), 0, -1.0, SPECTRUM, here.at(control, free))
+    _run(_flat(x), 0, -1.0, SPECTRUM, here.at(form.rows(control), free))
     return float(here.values[0]), here.vectors[0].copy()
 
 
@@ -173,7 +173,7 @@ def lowest_curvature(x, form, control, free, direction):
     starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
     """
     here = store(form)
-    _curvature_of(_flat(x), direction, here.at(control, free))
+    _curvature_of(_flat(x), direction, here.at(form.rows(control), free))
     return here.numbers[LOWEST]
 
 
@@ -191,7 +191,7 @@ def settle(points, form, controls, free, max_steps, radius, tolerance, result):
     controls: (B, n_controls). result (B, 5 + n): scaled loss, largest scaled gradient entry, lowest curvature, evaluations,
     whether the end is one of a valley of equal loss, then each feature's own loss.
     """
-    limits = int(max_steps), float(radius), float(tolerance)
+    limits, controls = (int(max_steps), float(radius), float(tolerance)), np.ascontiguousarray(form.rows(controls))
     _settle(points, controls, *limits, result, store(form).at(controls[0], free))
 
 
@@ -312,7 +312,7 @@ def _approach(points, free, result, table):
 
 @jit(allocates=False)
 def _settle(points, controls, max_steps, radius, tolerance, result, table):
-    """`settle`: points (B, size), controls (B, n_controls), result (B, 5 + n)."""
+    """`settle`: points (B, size), controls (B, n_row), result (B, 5 + n)."""
     at, numbers, n, n_controls = pointer(table), doubles(table[NUMBERS]), table[FEATURES], controls.shape[1]
     control, losses = doubles(table[CONTROL]), doubles(table[FEATURE_LOSSES])
     x, found, size = pointer(points), pointer(result), points.shape[1]

@@ -16,19 +16,22 @@ ENOUGH = 1e-12
 def loss_and_gradient(model, x):
     """Scaled losses (B,) and gradients (B, size) of flat parameters (B, size); by enumeration where contours decline."""
     weights, bias = parts(x, model.n_hidden)
-    of = model.form, model.control
-    losses, by_weights, by_bias, *_ = evaluate_rows(weights, bias, *of, "contour", 1, tolerance=TOLERANCE, strict=False)
+    of, method = (model.form, model.control), "contour" if model.form.is_plain else "enumeration"
+    losses, by_weights, by_bias, *_ = evaluate_rows(weights, bias, *of, method, 1, tolerance=TOLERANCE, strict=False)
     declined = np.isnan(losses).any(axis=1)
     if declined.any():
         again = evaluate_rows(weights[declined], bias[declined], *of, "enumeration", 1)
         losses[declined], by_weights[declined], by_bias[declined] = again[:3]
-    return losses @ model.importance / model.loss_scale, flatten(by_weights, by_bias) / model.loss_scale
+    return (losses @ model.importance + model.penalty_of(weights)) / model.loss_scale, flatten(
+        by_weights, by_bias
+    ) / model.loss_scale
 
 
 def loss_only(model, x):
     """Scaled losses (B,) of flat parameters (B, size)."""
-    losses = evaluate_rows(*parts(x, model.n_hidden), model.form, model.control, "auto", 0)[0]
-    return losses @ model.importance / model.loss_scale
+    weights, bias = parts(x, model.n_hidden)
+    losses = evaluate_rows(weights, bias, model.form, model.control, "auto", 0)[0]
+    return (losses @ model.importance + model.penalty_of(weights)) / model.loss_scale
 
 
 def descend_roughly(model, points, watch, tolerance=1e-5, max_steps=300):

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._arguments import usable_processors
-from ..model import ToyModel
 from . import newton
 from .flat import flatten, parts
 from .moves import moves, shaken
@@ -49,11 +48,11 @@ class Search:
 
     def minima(self, model, first=None):
         """The distinct minima, lowest first, a list of Settled; ``first`` as in `distinct`."""
-        return distinct(self.distinct_ends, model.n_hidden, equal_classes(model), first=first)
+        return distinct(self.distinct_ends, model.n_hidden, model.classes, first=first)
 
     def hits(self, model, minima):
         """How many descents, and how many of those from random starts, ended in each minimum: shape (n_minima, 2)."""
-        classes, hits, known = equal_classes(model), np.zeros((len(minima), 2), int), {}
+        classes, hits, known = model.classes, np.zeros((len(minima), 2), int), {}
         keys = [invariants(point.x, model.n_hidden, classes) for point in minima]
         for number, end in enumerate(self.settled):
             if id(end) not in known:
@@ -84,7 +83,7 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     settled = descend(
         model, np.array([*starts, *_of_smaller_models(model, rounds)]), MOST_POLISHED if rounds else FEW_POLISHED, watch
     )
-    classes, tried, waiting = equal_classes(model), set(), rounds
+    classes, tried, waiting = model.classes, set(), rounds
     while waiting > 0:
         minima = distinct(Search(settled, random).distinct_ends, model.n_hidden, classes)
         if not minima or not np.any(minima[0].x[: -model.n_features]):
@@ -119,14 +118,15 @@ def _of_smaller_models(model, rounds):
         return [parts(point.x, smaller.n_hidden) for point in found]
 
     worth = model.importance * model.feature_variance
-    for members in sorted(equal_classes(model), key=lambda members: worth[members[0]])[:rounds] if m < n - 1 else ():
+    fewer = sorted(model.classes, key=lambda members: worth[members[0]])[:rounds] if m < n - 1 and not model.activity else ()
+    for members in fewer:
         kept = np.arange(n) != members[-1]
-        for part, its_bias in lowest(ToyModel(m, model.importance[kept], model.feature_density[kept], model.activation)):
-            weights, bias = np.zeros((m, n)), model.feature_density / 2
+        for part, its_bias in lowest(replace(model, importance=model.importance[kept], density=model.feature_density[kept])):
+            weights, bias = np.zeros((m, n)), model.feature_mean.copy()
             weights[:, kept], bias[kept] = part, its_bias
             starts.append(flatten(weights, bias))
     if m > 1 and rounds:
-        for part, bias in lowest(ToyModel(m - 1, model.importance, model.density, model.activation)):
+        for part, bias in lowest(replace(model, n_hidden=m - 1)):
             starts.append(flatten(np.concatenate([part, np.zeros((1, n))]), bias))
     return starts
 
@@ -139,7 +139,7 @@ def descend(model, points, most, watch):
     if model.n_features <= MOST_NEWTON:
         return settle_model(model, points, watch)
     ends, losses, counts = descend_roughly(model, points, watch)
-    keys, kept = invariants(ends, model.n_hidden, equal_classes(model)), []
+    keys, kept = invariants(ends, model.n_hidden, model.classes), []
     which = np.empty(len(ends), int)
     for k in np.argsort(losses, kind="stable"):
         near = (at for at, other in enumerate(kept) if np.max(np.abs(keys[k] - keys[other])) < ROUGHLY_THE_SAME)
@@ -189,15 +189,9 @@ def valley_dimension(model, point):
 
 def exchanged(model, x):
     """Flat parameters x, then x with the extra feature in the place of each that is equal to it: (n_equal, size)."""
-    last = next(members for members in equal_classes(model) if model.n_features - 1 in members)
+    last = next(members for members in model.classes if model.n_features - 1 in members)
     weights, bias = parts(x, model.n_hidden)
     orders = np.tile(np.arange(model.n_features), (len(last), 1))
     for order, i in zip(orders, last[::-1], strict=True):
         order[[i, -1]] = order[[-1, i]]
     return np.array([flatten(weights[:, order], bias[order]) for order in orders])
-
-
-def equal_classes(model):
-    """The features that can be exchanged: those of equal importance and density, a tuple of tuples of int."""
-    keys = list(zip(model.importance, model.feature_density, strict=True))
-    return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))

@@ -39,11 +39,11 @@ def union_starts(model, count):
 
     The most important features get the least crowded subspaces, the least important are left out.
     """
-    m, n, density = model.n_hidden, model.n_features, float(model.feature_density.mean())
+    m, n, density = model.n_hidden, model.n_features, float(model.marginal_density.mean())
     worth = model.importance * model.feature_variance
     order, found = np.argsort(-worth, kind="stable"), []
     for union in unions(n, m):
-        weights, bias, row, at = np.zeros((m, n)), model.feature_density / 2, 0, 0
+        weights, bias, row, at = np.zeros((m, n)), model.feature_mean, 0, 0
         loss = 0.0
         for k, d in union:
             members = order[at : at + k]
@@ -56,7 +56,7 @@ def union_starts(model, count):
 
 def spread_starts(model, n_starts, generator):
     """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_starts, size)."""
-    m, n, density = model.n_hidden, model.n_features, float(model.feature_density.mean())
+    m, n, density = model.n_hidden, model.n_features, float(model.marginal_density.mean())
     starts = np.empty((n_starts, m * n + n))
     counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
     rank = np.argsort(-np.log(model.importance * model.feature_variance) - generator.gumbel(size=(n_starts, n)), axis=1)
@@ -66,7 +66,7 @@ def spread_starts(model, n_starts, generator):
         rows = np.flatnonzero((counts == count) & (steps == n_steps))
         length, common, _ = scaled_code(count, m, density)
         for row, columns in zip(rows, spread(directions[rows, :, :count], n_steps), strict=True):
-            weights, bias = np.zeros((m, n)), model.feature_density / 2
+            weights, bias = np.zeros((m, n)), model.feature_mean
             weights[:, rank[row, :count]], bias[rank[row, :count]] = length * scales[row] * columns, common
             starts[row] = flatten(weights, bias)
     return starts
@@ -79,33 +79,33 @@ def starting_points(model, n_starts, generator):
     lengths; the most promising unions of codes.
     """
     m, n, starts = model.n_hidden, model.n_features, []
-    for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or not model.is_relu else ():
+    for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or model.is_linear else ():
         starts.append(start)
         for size in (0.03, 0.3):
             starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
-    random = [random_starts(m, model.feature_density[None], generator)[0] for _ in range(n_starts)]
+    random = [random_starts(m, model.feature_mean[None], generator)[0] for _ in range(n_starts)]
     unions = []
-    if model.is_relu:
+    if not model.is_linear:
         random += list(spread_starts(model, -(-n_starts // 2), generator))
         unions = union_starts(model, MOST_UNIONS)
     return np.array([*starts, *random, *unions]), np.repeat([False, True, False], [len(starts), len(random), len(unions)])
 
 
-def random_starts(n_hidden, density, generator):
-    """Return random flat starts at models with these densities, shape (n_starts, n_features), a row for each."""
-    n_starts, n_features = density.shape
+def random_starts(n_hidden, feature_mean, generator):
+    """Return random flat starts at models with these E x_i, shape (n_starts, n_features), a row for each."""
+    n_starts, n_features = feature_mean.shape
     weights = generator.normal(size=(n_starts, n_hidden, n_features))
     weights = weights * generator.uniform(0.3, 1.3, size=(n_starts, 1, 1)) / np.sqrt(n_hidden)
-    mean = density[:, :, None] / 2
+    mean = feature_mean[:, :, None]
     residual = (mean - (np.swapaxes(weights, 1, 2) @ weights) @ mean)[:, :, 0]
-    bias = residual * generator.uniform(size=density.shape)
+    bias = residual * generator.uniform(size=feature_mean.shape)
     return flatten(weights, bias)
 
 
 def configuration_starts(model, generator=None):
     """The frozen configurations, flat; with features permuted by importance, and by chance, unless all but the last are alike."""
     for weights in _configuration_weights(model, generator):
-        yield flatten(weights, np.where(np.any(weights != 0, axis=0), 0.0, model.feature_density / 2))
+        yield flatten(weights, np.where(np.any(weights != 0, axis=0), 0.0, model.feature_mean))
 
 
 def _configuration_weights(model, generator):

@@ -69,8 +69,8 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     free = 1 if free is None else free
     result = np.empty((len(x), 5 + form.n_features))
     if len(x):
-        newton.settle(x, form, np.ascontiguousarray(controls), free, max_steps, radius, 1e-15, result)
-    dead = has_dead_output(x, form.n_hidden) & form.is_relu
+        newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
+    dead = dead_outputs(x, form)
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
@@ -146,6 +146,21 @@ def same_minimum(point, key, other, other_key):
     if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
         return False
     return (point.is_flat and other.is_flat) or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
+
+
+def dead_outputs(x, form):
+    """Whether some output of models of a form is 0 for every input, of flat parameters (…, size): shape (…)."""
+    if not form.is_relu:
+        return np.zeros(x.shape[:-1], dtype=bool)
+    if form.is_plain:
+        return has_dead_output(x, form.n_hidden)
+    weights, bias = parts(x, form.n_hidden)
+    gram, highest = np.swapaxes(weights, -1, -2) @ weights, np.full(bias.shape, -np.inf)
+    lows, widths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
+    for states in form.components:
+        low, high = lows[states], lows[states] + widths[states]
+        highest = np.maximum(highest, np.maximum(gram * low, gram * high).sum(axis=-1) + bias)
+    return np.any(highest <= 0.0, axis=-1)
 
 
 def has_dead_output(x, n_hidden):

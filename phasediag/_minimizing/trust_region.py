@@ -7,10 +7,11 @@ import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
 from .._compiling.vectors import invoke
+from .._loss.enumeration import PENALTY, SCALE
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
-# whether it has the ReLU; addresses of the arrays of a store.
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, RELU, ARRAYS = range(11)
+# whether its form is plain; addresses of the arrays of a store.
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(11)
 (
     CONTROL,
     FREE,
@@ -42,13 +43,16 @@ def evaluate_scaled(x, order, table):
     m, n, importance = table[HIDDEN], table[FEATURES], doubles(table[CONTROL])
     losses, gradient, hessian = doubles(table[FEATURE_LOSSES]), doubles(table[GRADIENT]), doubles(table[HESSIAN])
     numbers, size, density = doubles(table[NUMBERS]), m * n + n, offset(importance, n)
-    inputs = x, offset(x, m * n), importance, density, table[RELU] != 0, order
+    inputs = x, offset(x, m * n), importance, order
     outputs = losses, gradient, offset(gradient, m * n), hessian, integers(table[ENUMERATION])
     call(table[ENUMERATE], (1, m, n, *inputs, *outputs))
     loss = scale = 0.0
     for i in range(n):
         scale += importance[i] * density[i] / 3.0
         loss += importance[i] * losses[i]
+    if not table[PLAIN]:
+        scale = density[n + SCALE]
+        loss += doubles(integers(table[ENUMERATION])[PENALTY])[0]
     if order > 0:
         for i in range(size):
             gradient[i] /= scale

@@ -1,0 +1,84 @@
+"""What an active feature can be: atoms and intervals, each with a probability."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arguments import Floats, one_of, real_array
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A law of the value of an active feature: a mixture of atoms and of uniform laws on intervals.
+
+    Parameters
+    ----------
+    atoms : sequence of (value, probability)
+    intervals : sequence of (low, high, probability)
+        With low < high. Probabilities are positive and all of them sum to 1.
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import Pieces, ToyModel
+    >>> values = Pieces(atoms=[(1.0, 0.5)], intervals=[(0.0, 1.0, 0.5)])
+    >>> ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.2, values=values).feature_mean
+    array([0.15, 0.15])
+    """
+
+    atoms: tuple[tuple[float, float], ...] = ()
+    intervals: tuple[tuple[float, float, float], ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(self, atoms: Any = (), intervals: Any = ()) -> None: ...
+
+    def __post_init__(self) -> None:
+        total = 0.0
+        for name, size in (("atoms", 2), ("intervals", 3)):
+            rows = getattr(self, name)
+            words = "(value, probability)" if size == 2 else "(low, high, probability)"
+            rows = real_array(name, rows) if len(rows) else np.empty((0, size))
+            if rows.ndim != 2 or rows.shape[1] != size:
+                raise ValueError(f"{name} must be a list of {words}, got {getattr(self, name)!r:.60}")
+            if np.any(rows[:, -1] <= 0):
+                raise ValueError(f"{name} must have positive probabilities, got {rows[:, -1].min():g}")
+            if size == 3 and np.any(rows[:, 0] >= rows[:, 1]):
+                raise ValueError(f"intervals must have low < high, got {getattr(self, name)!r:.60}")
+            total += rows[:, -1].sum()
+            object.__setattr__(self, name, tuple(tuple(row) for row in rows.tolist()))
+        if abs(total - 1) > 1e-12:
+            raise ValueError(f"the probabilities of atoms and intervals must sum to 1, got {total:.15g}")
+
+    @property
+    def lows(self) -> Floats:
+        """Where the pieces begin, atoms first, shape (n_pieces,)."""
+        return np.array([value for value, _ in self.atoms] + [low for low, _, _ in self.intervals])
+
+    @property
+    def widths(self) -> Floats:
+        """How wide the pieces are, 0 for atoms, shape (n_pieces,)."""
+        return np.array([0.0] * len(self.atoms) + [high - low for low, high, _ in self.intervals])
+
+    @property
+    def probabilities(self) -> Floats:
+        """The probabilities of the pieces, shape (n_pieces,)."""
+        return np.array([piece[-1] for piece in (*self.atoms, *self.intervals)])
+
+
+VALUES = {
+    "uniform": Pieces(intervals=((0.0, 1.0, 1.0),)),
+    "binary": Pieces(atoms=((1.0, 1.0),)),
+    "signed": Pieces(intervals=((-1.0, 1.0, 1.0),)),
+}
+"""The laws of values that have names."""
+
+
+def pieces_of(values: str | Pieces) -> Pieces:
+    """Return the Pieces that a name stands for, or those given; ValueError for anything else."""
+    return values if isinstance(values, Pieces) else VALUES[one_of("values", values, VALUES)]

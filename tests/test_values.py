@@ -1,0 +1,157 @@
+"""Values of active features, and the leaky activation: exact losses and derivatives against rational arithmetic."""
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from rational_losses import rational_loss
+
+from phasediag import (
+    CorrelatedSets,
+    Pieces,
+    ToyModel,
+    expected_loss,
+    expected_loss_and_gradient,
+    expected_loss_hessian,
+    minimize,
+    monte_carlo_loss,
+)
+
+MIXED = Pieces(atoms=[(-0.5, 0.25), (1.0, 0.25)], intervals=[(-1.0, 0.5, 0.25), (0.25, 1.5, 0.25)])
+VALUES = {"uniform": "uniform", "binary": "binary", "signed": "signed", "mixed": MIXED}
+
+
+def a_model(n, values, slope=None, seed=0, **options):
+    """A model of n features, and rational weights and biases."""
+    generator = np.random.default_rng(seed)
+    activation = "relu" if slope is None else "leaky"
+    importance, density = generator.uniform(0.5, 1.5, n).round(3), generator.uniform(0.1, 0.9, n).round(3)
+    model = ToyModel(n - 1, importance, density, activation, values=VALUES[values], slope=slope, **options)
+    return model, (0.7 * generator.normal(size=(n - 1, n))).round(3), (0.3 * generator.normal(size=n)).round(3)
+
+
+def rational_derivatives(model, weights, bias, direction, step=Fraction(1, 10**8)):
+    """The exact loss, and its slope and curvature along a direction by differences in exact arithmetic."""
+    m, n = weights.shape
+    x = [Fraction(v) for v in [*weights.ravel(), *bias]]
+
+    def at(side):
+        moved = [v + side * step * int(d) for v, d in zip(x, direction, strict=True)]
+        return rational_loss(model, [moved[k * n : (k + 1) * n] for k in range(m)], moved[m * n :])
+
+    low, here, high = at(-1), at(0), at(1)
+    return float(here), float((high - low) / (2 * step)), float((high + low - 2 * here) / step**2)
+
+
+CASES = [
+    *((n, values, slope) for n, values, slope in product((2, 3), ("uniform", "binary", "signed"), (None, 0.25))),
+    (2, "mixed", None),
+    (2, "mixed", 0.25),
+    (4, "binary", None),
+    (4, "signed", 0.25),
+    (4, "uniform", 0.25),
+]
+
+
+@pytest.mark.parametrize(("n", "values", "slope"), CASES)
+def test_losses_and_derivatives_in_exact_arithmetic(n, values, slope):
+    """The loss to 1e-13, its slope and curvature along a random direction to 1e-9."""
+    model, weights, bias = a_model(n, values, slope)
+    direction = np.random.default_rng(1).integers(-3, 4, size=n * n)
+    exact, slope_along, curvature = rational_derivatives(model, weights, bias, direction)
+    loss, *gradient = expected_loss_and_gradient(model, weights, bias)
+    assert loss == pytest.approx(exact, rel=1e-13)
+    assert direction @ np.concatenate([part.ravel() for part in gradient]) == pytest.approx(slope_along, abs=1e-9)
+    assert direction @ expected_loss_hessian(model, weights, bias) @ direction == pytest.approx(curvature, abs=1e-9)
+
+
+@pytest.mark.parametrize("values", ["uniform", "binary", "signed"])
+@pytest.mark.parametrize("slope", [None, 0.4])
+def test_second_derivatives_of_more_features(values, slope):
+    """Those of five features are differences of the gradient, and the gradient those of the loss."""
+    model, weights, bias = a_model(5, values, slope, seed=2)
+    generator, step = np.random.default_rng(0), 1e-5
+    direction = generator.normal(size=25)
+
+    def along(side):
+        by_weights, by_bias = direction[:20].reshape(4, 5), direction[20:]
+        return expected_loss_and_gradient(model, weights + side * step * by_weights, bias + side * step * by_bias)
+
+    (low, *below), (high, *above) = along(-1), along(1)
+    _, *gradient = expected_loss_and_gradient(model, weights, bias)
+    flat = [np.concatenate([part.ravel() for part in parts]) for parts in (below, above, gradient)]
+    assert direction @ flat[2] == pytest.approx((high - low) / (2 * step), rel=1e-7)
+    assert np.allclose(expected_loss_hessian(model, weights, bias) @ direction, (flat[1] - flat[0]) / (2 * step), atol=1e-6)
+
+
+@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("slope", [None, 0.3])
+def test_samples_have_the_loss(values, slope):
+    """Monte Carlo within four standard errors."""
+    model, weights, bias = a_model(3, values, slope, activity=None)
+    mean, error = monte_carlo_loss(model, weights, bias, 200_000, seed=3)
+    assert abs(mean - expected_loss(model, weights, bias)) < 4 * error
+
+
+@pytest.mark.quick
+def test_oracles():
+    """Binary antipodal pair: 2 p². Slopes 0 and 1 are the ReLU and the linear model. Pieces spell the named values."""
+    for p in (0.1, 1.0):
+        assert expected_loss(ToyModel(1, [1, 1], p, values="binary"), [[1.0, -1.0]], [0.0, 0.0]) == pytest.approx(2 * p * p)
+    weights, bias = np.array([[0.9, -0.4, 0.3]]), np.array([0.1, -0.2, 0.05])
+    for values in VALUES.values():
+        base = dict(n_hidden=1, importance=[1.0, 0.5, 0.8], density=[0.3, 0.6, 0.2], values=values)
+        for activation, slope in (("relu", 0.0), ("linear", 1.0)):
+            leaky = ToyModel(**base, activation="leaky", slope=slope)
+            expected = expected_loss(ToyModel(**base, activation=activation), weights, bias)
+            assert expected_loss(leaky, weights, bias) == pytest.approx(expected, rel=1e-13)
+    split = Pieces(intervals=[(-1.0, 0.0, 0.5), (0.0, 1.0, 0.5)])
+    one, other = (ToyModel(1, [1.0, 0.5, 0.8], 0.4, values=values) for values in ("signed", split))
+    assert expected_loss(one, weights, bias) == pytest.approx(expected_loss(other, weights, bias), rel=1e-13)
+
+
+def test_signs_of_signed_values_do_not_matter():
+    """A linear model of signed values is even in x: biases of either sign have the same loss."""
+    model = ToyModel(1, [1.0, 0.7], 0.4, "linear", values="signed")
+    weights = np.array([[0.8, -0.5]])
+    one, other = (expected_loss(model, weights, side * np.array([0.2, -0.1])) for side in (1, -1))
+    assert one == pytest.approx(other, rel=1e-13)
+
+
+@pytest.mark.parametrize("values", ["binary", "signed"])
+def test_minima_of_other_values(values):
+    """Gradients vanish by the public door, no random point is lower; at slope 1 the leaky model's minimum is the linear one's."""
+    model = ToyModel(2, [1.0, 0.9, 0.8], 0.3, values=values)
+    lowest = minimize(model, n_starts=8)[0]
+    _, *gradient = expected_loss_and_gradient(model, lowest.weights, lowest.bias)
+    assert max(np.abs(part).max() for part in gradient) < 1e-10
+    generator = np.random.default_rng(0)
+    weights, bias = generator.normal(size=(2000, 2, 3)), 0.3 * generator.normal(size=(2000, 3))
+    assert expected_loss(model, weights, bias).min() >= lowest.loss
+    leaky = minimize(ToyModel(1, [1.0, 0.5], 0.3, "leaky", values=values, slope=1.0))[0].loss
+    assert leaky == pytest.approx(minimize(ToyModel(1, [1.0, 0.5], 0.3, "linear", values=values))[0].loss, rel=1e-9)
+
+
+def test_correlated_binary_features():
+    """A binary pair that comes together is stored without loss by its sum."""
+    model = ToyModel(1, [1.0, 1.0], 0.3, values="binary", activity=CorrelatedSets([[0, 1]]))
+    assert expected_loss(model, np.array([[1.0, 1.0]]) / 2**0.5, [0.0, 0.0]) < 1e-30
+    assert minimize(model)[0].loss < 1e-25
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Pieces(atoms=[(1.0, 0.5)]), "the probabilities of atoms and intervals must sum to 1, got 0.5"),
+        (lambda: Pieces(intervals=[(1.0, 0.0, 1.0)]), "intervals must have low < high"),
+        (lambda: Pieces(atoms=[(1.0, 2.0), (2.0, -1.0)]), "atoms must have positive probabilities, got -1"),
+        (lambda: Pieces(atoms=[(1.0, 0.5, 0.5)]), r"atoms must be a list of \(value, probability\)"),
+        (lambda: ToyModel(1, [1, 1], 0.1, values="ternary"), 'values must be one of "uniform", "binary", "signed"'),
+    ],
+)
+def test_bad_values(make, message):
+    """Each error names argument, domain and value."""
+    with pytest.raises(ValueError, match=message):
+        make()
