@@ -8,6 +8,14 @@ import numpy as np
 import pytest
 
 REFUSED = {
+    "diagram --x density": "'density' is neither NAME:LOW:HIGH:COUNT",
+    "diagram --x density:1:0.1:4": "'density:1:0.1:4' is neither NAME:LOW:HIGH:COUNT",
+    "diagram --x nonsense:0.5:2:4": "an axis of a ToyModel must be named one of",
+    "diagram --y density:0.3:1:3": "y must be given with x, got y density alone",
+    "diagram --theory frozen --x density:0.3:1:3": 'theory must be "global" unless the plane is',
+    "diagram --n-features 3 --n-hidden 2 --x density_of_3:0.1:1:4 --importance 1,0.9": "importance must be one number or 3",
+    "diagram --x density:0:1:4": "density must be in (0, 1], got 0.0",
+    "boundary --x density:0.3:1:3": "x must be importance for boundaries, got density",
     "help": "No such command 'help'.",
     "digram": "No such command 'digram'. Did you mean 'diagram'?",
     "minimise": "No such command 'minimise'. Did you mean 'minimize'?",
@@ -149,6 +157,8 @@ REFUSED = {
 """What the line on standard error says."""
 
 ANSWERED = {
+    "diagram --x density:0.4:1:3:linear --no-curves --output x.csv --output x.png": "2 → 1, global theory (relu): density",
+    "diagram --n-features 3 --n-hidden 2 --x profile:0.5:1:2 --no-curves": "3 → 2, global theory (relu): profile 0.5 to 1",
     "--version": "phasediag, version",
     "-h": "Usage: phasediag",
     "": "Usage: phasediag",

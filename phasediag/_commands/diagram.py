@@ -2,6 +2,7 @@
 
 import click
 
+from .._progress import say
 from .answers import Answer, command, drawn
 from .options import TRAINED, Word, grid_options, names_for, option, trained_options
 from .planes import over_plane
@@ -36,7 +37,7 @@ def diagram(look, curves, spinodals, **grid):
     """
     from . import printing
 
-    def answer(*texts, part="", curves=curves):
+    def answer(*texts, part="", curves=False):
         """The diagram as far as it is known."""
         return Answer(
             text=lambda: "\n".join(text(result) for text in texts),
@@ -52,19 +53,23 @@ def diagram(look, curves, spinodals, **grid):
     if grid["theory"] == "trained":
         with goes_on_from(training["store"], "--store FOLDER a stopped training"):
             result = _trained(**grid, **training)
-            yield answer(printing.cells_text, curves=False)
+            yield answer(printing.cells_text)
         return
     with _goes_on(grid["checkpoint"]):
         result, known = _computed(**grid), ()
+        if curves and not result.plane.is_importance_density:
+            say("boundaries are followed over importance × density alone: these are the cells")
+            curves = False
         if curves and grid["theory"] != "frozen":
-            yield answer(printing.cells_text, part="cells; curves are being followed", curves=False)
+            yield answer(printing.cells_text, part="cells; curves are being followed")
             known = (printing.cells_text,)
         if curves:
             result.boundaries()
             wanted = click.get_current_context().params
             if spinodals and (wanted["as_json"] or wanted["output"]):
                 result.spinodals()
-        yield answer(*(text for text in (printing.cells_text, printing.ends_text)[: 1 + curves] if text not in known))
+        texts = (printing.cells_text, printing.ends_text)[: 1 + curves]
+        yield answer(*(text for text in texts if text not in known), curves=curves)
 
 
 @command(
@@ -103,6 +108,9 @@ def boundary(theory, latex, **grid):
     if latex:
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     with _goes_on(grid["checkpoint"]):
+        for axis, name in (("x", "importance"), ("y", "density")):
+            if grid[axis] is not None and grid[axis][0] != name:
+                raise ValueError(f"{axis} must be {name} for boundaries, got {grid[axis][0]}")
         result = _computed(theory=theory, **grid)
         result.spinodals()
         yield Answer(
