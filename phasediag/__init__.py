@@ -46,6 +46,14 @@ Minima over all weights and biases:
     Certificate                 what it returns: bounds, boxes of minimizers, a tree that can be checked
     CertificateCheck            whether a certificate is confirmed in rational arithmetic
     Minimizers                  a box of weights and biases in which global minima may lie
+    certify_diagram             the phase of every cell of a diagram, proved
+    CertifiedDiagram            what it returns
+    certify_boundary            intervals of density in which the phase changes, proved at both ends
+    CertifiedBoundary           what it returns
+    tricritical_points          where the boundaries of 2→1 turn from first order to continuous, enclosed
+    TricriticalPoint            one of them
+    certify_frozen              that the boundaries of the frozen theory are all and right
+    FrozenCertificate           what it returns
     linear_minimum              the global minimum of a linear model in closed form
     LinearMinimum               what linear_minimum returns
 

@@ -40,6 +40,14 @@ from .certificates import certify as certify
 from .certificates import Certificate as Certificate
 from .certificates import CertificateCheck as CertificateCheck
 from .certificates import Minimizers as Minimizers
+from .frozen_certificates import certify_frozen as certify_frozen
+from .frozen_certificates import FrozenCertificate as FrozenCertificate
+from .tricritical import tricritical_points as tricritical_points
+from .tricritical import TricriticalPoint as TricriticalPoint
+from .certified_diagram import certify_diagram as certify_diagram
+from .certified_diagram import CertifiedDiagram as CertifiedDiagram
+from .certified_diagram import certify_boundary as certify_boundary
+from .certified_diagram import CertifiedBoundary as CertifiedBoundary
 from .linear_theory import linear_minimum as linear_minimum
 from .linear_theory import LinearMinimum as LinearMinimum
 from .planes import ControlPlane as ControlPlane

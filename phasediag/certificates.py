@@ -301,7 +301,9 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
     check_certifiable(model)
     tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
     max_boxes = whole_number("max_boxes", max_boxes, 1)
-    return _certificate(model, minimize(model, n_starts=1, effort="quick"), tolerance, max_boxes, progress)
+    known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+    with progress_bar(None, progress, "box", "certify") as advance:
+        return certificate(model, known, tolerance, max_boxes, advance)
 
 
 def check_certifiable(model):
@@ -316,22 +318,15 @@ def check_certifiable(model):
         )
 
 
-def _certificate(model, minima, tolerance, max_boxes, progress):
-    """The Certificate of a model whose local minima, a list of Minimum, lowest first, are known."""
-    lowest = minima[0]
-    loss, error = expected_loss_with_error(model, lowest.weights, lowest.bias)
+def certificate(model, known, tolerance, max_boxes, advance):
+    """Return the Certificate of a model of which minima are known: a list of (weights, bias), lowest first."""
+    weights, bias = known[0]
+    loss, error = expected_loss_with_error(model, weights, bias)
     upper = float(np.nextafter(loss + error, np.inf))
-    importance, density = (
-        model.importance.copy(),
-        model.feature_density.copy(),
-    )  # kernels write to none, but take such arrays alone
-    known = [(one.weights, one.bias) for one in minima]
+    importance, density = model.importance.copy(), model.feature_density.copy()  # kernels take arrays that can be written to
     regions = regions_around(importance, density, known) if model.n_features == 2 else ()
-    with progress_bar(None, progress, "box", "certify") as advance:
-        proof = prove(
-            model.n_hidden, importance, density, upper, tolerance, _signs_of(lowest.weights), regions, max_boxes, advance
-        )
-    return as_certificate(model, lowest.weights, lowest.bias, tolerance, proof)
+    proof = prove(model.n_hidden, importance, density, upper, tolerance, _signs_of(weights), regions, max_boxes, advance)
+    return as_certificate(model, weights, bias, tolerance, proof)
 
 
 def as_certificate(model, weights, bias, tolerance, proof):

@@ -7,7 +7,7 @@ import click
 
 from . import __version__
 from ._commands.diagram import boundary, diagram
-from ._commands.model import inspect, minimize, train
+from ._commands.model import certify, inspect, minimize, train
 from ._commands.paper import paper, validate
 from ._commands.terminal import Stopped, write_plainly
 from ._progress import say
@@ -41,6 +41,7 @@ for command, summary in {
     diagram: "Compute a phase diagram, print it and draw it.",
     boundary: "Print boundaries and where they meet.",
     minimize: "Find the minima of the loss over all weights and biases.",
+    certify: "Prove that no loss is lower.",
     train: "Train models of one kind; print their losses and phases.",
     inspect: "Say what trained weights in a file are.",
     validate: "Hold trained models and samples against the theories.",

@@ -1,5 +1,6 @@
 """Certificates: bounds that hold, proofs that are found, and false claims that are not believed."""
 
+import json
 import pickle
 from dataclasses import replace
 from fractions import Fraction
@@ -296,7 +297,7 @@ def test_a_metastable_minimum_is_not_proved():
         model = cell(importance, density)
         lowest, second, *_ = minimize(model)
         for minima in ([second], [second, lowest]):
-            proved = room._certificate(model, minima, 1e-6, 20_000, False)
+            proved = room.certificate(model, [(one.weights, one.bias) for one in minima], 1e-6, 20_000, lambda n: None)
             assert proved.status == "not proved" and not proved.phase_certified and proved.loss_lower <= lowest.loss
 
 
@@ -473,3 +474,19 @@ def test_models_that_are_not_certified(model, words):
         certify(cell(1.0, 0.5), tolerance=0.0)
     with pytest.raises(ValueError, match="max_boxes must be a whole number"):
         certify(cell(1.0, 0.5), max_boxes=0)
+
+
+def test_the_command(run, tmp_path):
+    """``certify`` writes a proof, reads and checks it; ``minimize --certify`` proves its minimum; 1 where nothing is proved."""
+    point = ("--importance", 0.1, "--density", 0.02)
+    code, out, _ = run("certify", *point, "--output", tmp_path / "proof.npz")
+    assert code == 0 and "every global minimum: extra in antipodal pair" in out and "exactly one" in out
+    code, out, _ = run("certify", "--load", tmp_path / "proof.npz", "--check", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["confirmed"] and facts["phases"] == [PAIR] and facts["model"]["density"] == [0.02, 0.02]
+    code, out, _ = run("certify", *point, "--max-boxes", 50)
+    assert code == 1 and "not proved" in out
+    code, out, _ = run("minimize", *point, "--certify", "--json")
+    assert code == 0 and json.loads(out)["certificate"]["status"] == "certified"
+    code, _, err = run("minimize", "--n-features", 4, "--n-hidden", 2, "--certify")
+    assert code == 2 and "2 or 3 features to be certified, got 4" in err

@@ -1,4 +1,4 @@
-"""The commands on one model: "minimize", "train" and "inspect"."""
+"""The commands on one model: "minimize", "certify", "train" and "inspect"."""
 
 import click
 
@@ -23,6 +23,7 @@ MOST_FEATURES = 1_000_000
     """
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
   phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
+  phasediag minimize --importance 0.5 --density 0.2 --certify
   phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json""",
     *PICTURES,
     ".csv",
@@ -33,20 +34,65 @@ MOST_FEATURES = 1_000_000
 @option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
 @option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
 @option("--seed", 0, help="Seed of the starts.")
-def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed):
+@click.option("--certify", is_flag=True, help="Prove that no loss is lower (2 or 3 features).")
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, certify):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    from ..certificates import MOST_BOXES, certificate, check_certifiable
     from ..minima import minimize as minima_of
     from . import printing
 
     model = _model(n_features, n_hidden, importance, density, activation)
+    if certify:
+        check_certifiable(model)
     minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
+    known = [(one.weights, one.bias) for one in minima]
+    proved = certificate(model, known, 1e-6, MOST_BOXES, lambda count: None) if certify and minima else None
     facts = [printing.minimum_facts(minimum) for minimum in minima]
     yield Answer(
-        text=lambda: printing.minima_text(model, minima),
-        facts=lambda: {"model": printing.model_facts(model), "minima": facts},
+        text=lambda: printing.minima_text(model, minima) + ("\n\n" + printing.certificate_text(proved) if proved else ""),
+        facts=lambda: (
+            {"model": printing.model_facts(model), "minima": facts}
+            | ({"certificate": printing.certificate_facts(proved)} if proved else {})
+        ),
         figure=drawn("minima_figure", minima) if minima else None,
         rows=lambda: facts,
         complaints=() if minima else ("no start has converged",),
+        status=int(proved is not None and proved.status != "certified"),
+    )
+
+
+@command(
+    """
+  phasediag certify --importance 0.5 --density 0.2
+  phasediag certify --importance 0.3 --density 0.38 --output proof.npz
+  phasediag certify --load proof.npz --check""",
+    ".npz",
+)
+@sizes_up_to("2 or 3")
+@point_options
+@option("--tolerance", 1e-6, help="The gap allowed between the proved bound and the loss reached, relative.")
+@option("--max-boxes", 1_000_000, help="How many boxes of parameters are looked at, at most.")
+@click.option("--load", type=click.Path(), help="A certificate that --output has written, instead of a search.")
+@click.option("--check", is_flag=True, help="Do the proof again in rational arithmetic.")
+def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, load, check):
+    """Prove how low the expected loss can be, and the phase of its global minimum."""
+    from ..certificates import Certificate
+    from ..certificates import certify as proof_of
+    from . import printing
+
+    if load is None:
+        model = _model(n_features, n_hidden, importance, density, "relu")
+        proved = proof_of(model, tolerance=tolerance, max_boxes=max_boxes)
+    else:
+        proved = Certificate.load(load)
+    checked = proved.check() if check else None
+    refused = check and not checked
+    yield Answer(
+        text=lambda: printing.certificate_text(proved, checked),
+        facts=lambda: {"model": printing.model_facts(proved.model), **printing.certificate_facts(proved, checked)},
+        save=proved.save,
+        complaints=(f"the certificate is not confirmed: {checked.reason}",) if refused else (),
+        status=int(proved.status != "certified"),
     )
 
 

@@ -213,6 +213,36 @@ def minima_text(model, minima):
             yield f"   {name:<8}{row}{minimum.feature_loss[i]:12.4e}"
 
 
+def certificate_facts(proved, checked=None):
+    """A certificate, and whether it is confirmed where it has been checked, as plain lists and numbers."""
+    names = ("status", "loss_lower", "loss_upper", "relative_gap", "phase_certified", "n_boxes", "arithmetic", "tolerance")
+    facts = {name: getattr(proved, name) for name in names} | {"phases": list(proved.phases)}
+    facts["minimizers"] = [{"phase": x.phase, "unique": x.unique} | _listed(x, "weights", "bias") for x in proved.minimizers]
+    return facts if checked is None else facts | {"confirmed": checked.confirmed, "checked_in": checked.arithmetic}
+
+
+@text
+def certificate_text(proved, checked=None):
+    """What is proved of the least loss and of the phase of the global minimum."""
+    yield f"{_model_words(proved.model)}: {proved.status}, {proved.n_boxes} boxes, {proved.arithmetic}"
+    yield f"   no loss is below {proved.loss_lower:.12g}; {proved.loss_upper:.12g} is reached (gap {proved.relative_gap:.1e})"
+    if proved.phase_certified:
+        yield f"   every global minimum: {proved.phases[0]}"
+    elif proved.phases:
+        yield f"   every global minimum is one of: {', '.join(proved.phases)}" + (
+            "" if all(x.phase for x in proved.minimizers) else ", or another phase"
+        )
+    for box in proved.minimizers:
+        rows = "; ".join(
+            " ".join(f"[{x:.6f}, {y:.6f}]" for x, y in zip(low, high, strict=True))
+            for low, high in zip(*box.weights, strict=True)
+        )
+        count = "exactly one" if box.unique else "those"
+        yield f"   {count} with W in {rows}: {box.phase or 'phase not told'}"
+    if checked is not None:
+        yield f"   {'confirmed' if checked else 'NOT CONFIRMED'} in {checked.arithmetic} arithmetic, {checked.n_leaves} leaves"
+
+
 def unconverged(result, most=3):
     """Complaints of a diagram: which cells have not converged, a tuple of str."""
     cells = np.argwhere(~result.converged)

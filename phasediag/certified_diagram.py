@@ -1,0 +1,205 @@
+"""Diagrams and boundaries whose phases are proved."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._arguments import Floats, density_array, positive_array, real_number, thread_count, whole_number
+from ._display import Result
+from ._progress import progress_bar
+from .certificates import MOST_BOXES, certificate, certify, check_certifiable
+from .diagram import PhaseDiagram
+from .model import cell_model
+from .planes import ControlPlane
+
+_WIDEST = 0.5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CertifiedDiagram(Result):
+    """What is proved of each cell of a diagram; arrays have shape (n_y, n_x), as the diagram's.
+
+    Attributes
+    ----------
+    plane : ControlPlane
+        The two axes, and the model at each of their points.
+    certified : ndarray of bool
+        The least loss is known to the tolerance.
+    phase_certified : ndarray of bool
+        Every global minimum of the cell is proved to be in ``phase``.
+    phase : ndarray of str
+        The phase, or those that may tie.
+    loss_lower, loss_upper : ndarray
+    n_boxes : ndarray of int
+    tolerance : float
+    """
+
+    plane: ControlPlane
+    certified: NDArray[np.bool_]
+    phase_certified: NDArray[np.bool_]
+    phase: NDArray[np.str_]
+    loss_lower: Floats
+    loss_upper: Floats
+    n_boxes: NDArray[np.int64]
+    tolerance: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CertifiedBoundary(Result):
+    """Intervals of density within which a phase gives way to another.
+
+    Attributes
+    ----------
+    importance : ndarray, shape (n_points,)
+    density_low, density_high : ndarray, shape (n_points,)
+        The phases at both are proved; NaN where none was found.
+    phase_low, phase_high : tuple of str
+        The phases there.
+    """
+
+    importance: Floats
+    density_low: Floats
+    density_high: Floats
+    phase_low: tuple[str, ...]
+    phase_high: tuple[str, ...]
+
+
+def certify_diagram(
+    diagram: PhaseDiagram,
+    *,
+    tolerance: float = 1e-6,
+    max_boxes: int = MOST_BOXES,
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> CertifiedDiagram:
+    """Prove the phase of every cell of a diagram; see `certify`.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        Of the global theory, with models that `certify` takes.
+    tolerance : float
+        In [1e-10, 1).
+    max_boxes : int
+        For each cell.
+    n_threads : int, optional
+        By default, one for each processor that the process may use.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    CertifiedDiagram
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    The minima of the diagram are what proofs begin with; where they do not do, the cell is searched anew.
+    """
+    if not isinstance(diagram, PhaseDiagram) or diagram.theory != "global":
+        raise ValueError(f"diagram must be a PhaseDiagram of the global theory, got {diagram!r:.60}")
+    tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
+    max_boxes, n_threads = whole_number("max_boxes", max_boxes, 1), thread_count(n_threads)
+    cells = list(np.ndindex(diagram.phase.shape))
+    check_certifiable(diagram.plane.model(diagram.x[0], diagram.y[0]))
+
+    def prove(k):
+        row, column = cells[k]
+        model = diagram.plane.model(diagram.x[column], diagram.y[row])
+        known = [(diagram.weights[row, column], diagram.bias[row, column])]
+        for one in diagram.minima[diagram.minima_cell == k]:
+            weights, bias = np.split(one, [-model.n_features])
+            known.append((weights.reshape(known[0][0].shape), bias))
+        found = certificate(model, known, tolerance, max_boxes, lambda count: None)
+        if found.status != "certified":
+            found = certify(model, tolerance=tolerance, max_boxes=max_boxes)
+        advance(1)
+        facts = found.status == "certified", found.phase_certified, " or ".join(found.phases)
+        return *facts, found.loss_lower, found.loss_upper, found.n_boxes
+
+    with progress_bar(len(cells), progress, "cell", "certify") as advance, ThreadPoolExecutor(n_threads) as pool:
+        found = list(pool.map(prove, range(len(cells))))
+
+    columns = (np.array(column).reshape(diagram.phase.shape) for column in zip(*found, strict=True))
+    return CertifiedDiagram(diagram.plane, *columns, tolerance)
+
+
+def certify_boundary(
+    importance: ArrayLike,
+    density: ArrayLike,
+    *,
+    n_features: int = 2,
+    n_hidden: int = 1,
+    width: float = 1e-3,
+    progress: bool = False,
+) -> CertifiedBoundary:
+    """Enclose where the phase changes along the density, beside points of a boundary.
+
+    Parameters
+    ----------
+    importance, density : array_like, shape (n_points,)
+        Points on or near a boundary, as `PhaseBoundary` holds them.
+    n_features, n_hidden : int
+        2 and 1 unless you have time.
+    width : float
+        In (0, 0.5): intervals are halved until density_high / density_low − 1 is below it, or a phase in between is not proved.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    CertifiedBoundary
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    The phases at both ends are proved, and more follows from them at the same densities. L*(I), the least loss, is concave in
+    the importance I of the extra feature and vanishes with it, so that L*(I)/I never rises. It is at most σ², and equal to it
+    exactly where leaving the extra feature out is optimal: if that is so at one importance, it is at every lower one; if not,
+    at no higher one. So with ends at every density the whole region of the unrepresented extra feature is enclosed.
+    """
+    importance, density = np.broadcast_arrays(positive_array("importance", importance), density_array("density", density))
+    width = real_number("width", width, "in (0, 0.5)", lambda x: (x > 0) & (x < _WIDEST))
+    check_certifiable(cell_model(n_features, n_hidden, 1.0, 1.0, "relu"))
+
+    def phase(extra, p):
+        found = certify(cell_model(n_features, n_hidden, float(extra), float(p), "relu"))
+        return found.phases[0] if found.phase_certified else None
+
+    rows = []
+    with progress_bar(importance.size, progress, "point", "certify") as advance:
+        for extra, p in zip(importance.ravel(), density.ravel(), strict=True):
+            rows.append(_enclosed(lambda q, extra=extra: phase(extra, q), p, width))
+            advance(1)
+    low, high, phase_low, phase_high = zip(*rows, strict=True)
+    return CertifiedBoundary(importance.ravel(), np.array(low), np.array(high), phase_low, phase_high)
+
+
+def _enclosed(phase, p, width):
+    """(low, high, phase there, phase there) about a density p, as near as ``width`` or proofs allow; NaN and "" without one."""
+    share = width / 4
+    while share < _WIDEST:
+        low, high = p * (1 - share), min(p * (1 + share), 1.0)
+        found = phase(low), phase(high)
+        if None not in found and found[0] != found[1]:
+            break
+        share *= 2
+    else:
+        return np.nan, np.nan, "", ""
+    while high / low - 1 > width:
+        middle = np.sqrt(low * high)
+        between = phase(middle)
+        if between not in found:
+            break
+        low, high = (middle, high) if between == found[0] else (low, middle)
+    return low, high, *found

@@ -1,0 +1,123 @@
+"""Diagrams and boundaries whose phases are proved."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sympy import oo
+
+from phasediag import (
+    ToyModel,
+    certify,
+    certify_boundary,
+    certify_diagram,
+    certify_frozen,
+    expected_loss,
+    frozen_certificates,
+    phase_diagram,
+    tricritical_points,
+)
+from phasediag._certifying.regions import kink_bracket
+from phasediag.symbolic import IMPORTANCE
+from phasediag.tricritical import _bias, _least, _limit
+
+PAIR, DROPPED = "extra in antipodal pair", "extra not represented + dedicated"
+
+
+def test_every_cell_of_a_diagram():
+    """The proved phases are those of the search; losses agree to the tolerance."""
+    diagram = phase_diagram(2, 1, importance=np.geomspace(0.1, 10, 7), density=np.geomspace(0.01, 0.9, 6))
+    proved = certify_diagram(diagram)
+    assert proved.certified.all() and proved.phase_certified.all()
+    assert np.array_equal(proved.phase, diagram.phase.astype(str))
+    assert np.all((proved.loss_lower <= diagram.loss) & (diagram.loss <= proved.loss_upper))
+    assert np.all(proved.loss_lower >= (1 - 1e-6) * proved.loss_upper)
+
+
+def test_other_theories_and_models_are_refused():
+    """Frozen diagrams have a loss that is not the least."""
+    with pytest.raises(ValueError, match="diagram must be a PhaseDiagram of the global theory"):
+        certify_diagram(phase_diagram(2, 1, importance=[0.5, 1.0], density=[0.2, 0.4], theory="frozen"))
+    with pytest.raises(ValueError, match="ReLU to be certified"):
+        certify_diagram(phase_diagram(2, 1, importance=[0.5, 1.0], density=[0.2, 0.4], activation="linear"))
+
+
+def test_a_boundary_is_enclosed():
+    """About points of the boundary of the unrepresented extra feature, of first order and continuous; elsewhere none."""
+    enclosed = certify_boundary([0.3, 0.7, 0.5], [0.36, 0.64, 0.1])
+    assert enclosed.phase_low == (PAIR, PAIR, "") and enclosed.phase_high == (DROPPED, DROPPED, "")
+    assert np.isnan(enclosed.density_low[2])
+    assert np.all((enclosed.density_high / enclosed.density_low - 1)[:2] < 2e-3)
+
+
+def test_leaving_out_is_optimal_below_an_importance():
+    """What the proof of one importance says of lower ones: the least loss over importance never rises."""
+    ratios = [certify(ToyModel(1, [1.0, extra], 0.38)).loss_upper / extra for extra in (0.1, 0.2, 0.3, 0.34, 0.5)]
+    assert np.all(np.diff(ratios) <= 1e-9)
+
+
+def test_the_triple_point_is_enclosed():
+    """At importance 1 the pair of equal norms ceases to be the lowest between densities 0.7063 and 0.7065: both proved."""
+
+    def extents(density):
+        proved = certify(ToyModel(1, [1.0, 1.0], density))
+        assert proved.phases == (PAIR,) and proved.status == "certified"
+        return [np.abs(box.weights[:, 0]) for box in proved.minimizers]
+
+    even, uneven = extents(0.7063), extents(0.7065)
+    assert all(np.ptp(box.mean(axis=0)) < 0.02 for box in even)
+    assert all(not (box[0].max() <= box[1].min()) for box in uneven)
+
+
+def test_tricritical_points_are_enclosed():
+    """In closed form; beside them the extra feature is left out up to where that ceases to be a minimum, or gives way before."""
+    first, second = tricritical_points()
+    assert (first.continuous, second.continuous) == ("above", "below")
+    assert first.density[1] - first.density[0] < 2e-12 and first.importance[1] - first.importance[0] < 1e-10
+    for p, share, phase in [(0.51, 0.002, PAIR), (0.53, 0.002, DROPPED), (0.82, 0.004, DROPPED), (0.9, 0.0003, PAIR)]:
+        extra = float(_limit(Fraction(p))[0]) * (1 - share)
+        proved = certify(ToyModel(1, [1.0, extra], p))
+        assert proved.phase_certified and proved.phases == (phase,)
+        assert kink_bracket(1.0, 0.0, 1e-13, p, p, 1.0, extra) > 0  # it still is a minimum
+        assert kink_bracket(1.0, 0.0, 1e-13, p, p, 1.0, extra / (1 - share) * (1 + 1e-8)) < 0
+
+
+def test_the_cubic_term_is_the_losses():
+    """At the limit of stability, the least loss at a small weight of the extra feature is B g³ to leading order."""
+    for p in (0.45, 0.6, 0.9):
+        exact = Fraction(p)
+        beta, extra = float(_bias(exact)), float(_limit(exact)[0])
+        cubic = 3 * float(_least(exact, _bias(exact))) * (p / 2 - beta) - p * p / 6 * (1 - beta) ** 4
+        g, model = 2e-3, ToyModel(1, [1.0, extra], p)
+
+        def excess(parameters, g=g, p=p, model=model):
+            a = np.sqrt(1 + parameters[0] * g)
+            rest = p / 2 * (1 - (g / a) ** 2 + g)
+            return (
+                expected_loss(model, [[a, -g / a]], [parameters[1] * g, rest]) - expected_loss(model, [[1, 0]], [0, p / 2])
+            ) / g**3
+
+        found = least_near(excess, [1.5 * (p / 2 - beta), beta])
+        assert found == pytest.approx(cubic, abs=0.1 * abs(cubic) + 2e-4)
+
+
+def least_near(function, start):
+    """The least value of a function of two numbers near a start."""
+    return optimize.minimize(function, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9}).fun
+
+
+@pytest.mark.parametrize(("n_features", "n_hidden"), [(2, 1), (3, 2), (4, 2)])
+def test_frozen_boundaries_are_proved(n_features, n_hidden):
+    """All of them and no other, by rational arithmetic."""
+    assert certify_frozen(n_features, n_hidden)
+
+
+def test_a_missing_or_wrong_frozen_boundary_is_found(monkeypatch):
+    """One left out, one with another equation: not confirmed."""
+    boundaries, points = frozen_certificates.frozen_boundaries(3, 2)
+    moved = replace(boundaries[0], equation=boundaries[0].equation.subs(IMPORTANCE, 2 * IMPORTANCE))
+    for wrong in (boundaries[1:], (moved, *boundaries[1:]), (*boundaries, replace(moved, importance=(0, oo)))):
+        monkeypatch.setattr(frozen_certificates, "frozen_boundaries", lambda n, m, wrong=wrong: (wrong, points))
+        assert not certify_frozen(3, 2).confirmed
