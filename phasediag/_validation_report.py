@@ -84,11 +84,16 @@ def _head(validation):
     trained = validation.trained
     axes = (f"{axis.name} {axis.values[0]:g} to {axis.values[-1]:g}" for axis in (trained.plane.x, trained.plane.y))
     options = trained.trained.options
+    how = "trained elsewhere"
+    if "n_steps" in options:
+        how = (
+            f"{options['n_steps']} steps of {options['batch_size']} samples, {options['optimizer']} with learning rate "
+            f"{options['learning_rate']:g} ({options['schedule']}), seed {options['seed']}"
+        )
     return [
         f"{trained.n_features} → {trained.n_hidden} ({trained.activation}): "
         f"{trained.y.size} × {trained.x.size} cells, {', '.join(axes)}",
-        f"{options['n_seeds']} models a cell, {options['n_steps']} steps of {options['batch_size']} samples, "
-        f"{options['optimizer']} with learning rate {options['learning_rate']:g} ({options['schedule']}), seed {options['seed']}",
+        f"{options['n_seeds']} models a cell, {how}",
     ]
 
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, compare, diagram_of_models, expected_loss, minimize, phase_diagram, trained_phase_diagram
+from phasediag import (
+    ToyModel,
+    compare,
+    diagram_of_models,
+    expected_loss,
+    minimize,
+    phase_diagram,
+    trained_phase_diagram,
+    validate_trained,
+)
 
 IMPORTANCE, DENSITY = np.array([0.5, 1.0, 2.0]), np.array([0.1, 0.3, 0.9])
 
@@ -63,6 +72,8 @@ def test_a_diagram_of_models_is_that_of_their_training(exact):
     made = diagram_of_models(weights, bias, **flat)
     assert made.theory == "trained" and np.allclose(made.loss, own.loss, rtol=1e-12) and np.array_equal(made.phase, own.phase)
     assert np.array_equal(made.importance, IMPORTANCE) and np.array_equal(made.density, DENSITY)
+    report = validate_trained(made, n_samples=200, n_threads=1, curves=False)
+    assert "2 models a cell, trained elsewhere" in report.text() and report.plot()._repr_png_().startswith(b"\x89PNG")
     found = compare(exact, weights, bias, **flat)
     assert np.allclose(np.sort(found.loss), np.sort(own.trained.loss.ravel()), rtol=1e-12)
     assert len(found.cause) == 18 and sum(found.counts().values()) == 18

@@ -69,7 +69,7 @@ def test_metastable_and_unfinished_weights_are_called_so(run, tmp_path):
     np.savez(tmp_path / "w.npz", W=[[1.0, 0.0]], b=[0, -1])
     code, out, _ = run("inspect", tmp_path / "w.npz", "--density", 0.3)
     assert code == 0 and out.count("DEAD OUTPUTS: extra;") == 1 and "no minimum: the descent ends " in out
-    assert "METASTABLE" not in out
+    assert "METASTABLE" not in out and "verdict   ON A PLATEAU: " in out and "converged" not in out
 
 
 def test_the_bias_is_the_files_zero_or_the_best(run, tmp_path):

@@ -371,7 +371,12 @@ REFUSED = {  # name: (writer, options, words)
     "text as bias": (npz(W=WEIGHTS, b=np.array(["x"] * 3)), {}, "bias must be an array of real numbers, got one of type <U1"),
     "objects": (npz(W=WEIGHTS.astype(object), b=BIAS), {}, "Python objects are in a pickle, which is never read: save arrays by"),
     "a dict of arrays": (positional({"W": WEIGHTS}), {}, "Python objects are in a pickle, which is never read: save arrays by"),
-    "no model": (npz(W=np.ones((0, 5)), b=BIAS), {}, "weights must have at least one number, got an array of shape (0, 5)"),
+    "no model": (
+        npz(W=np.ones((0, 5)), b=BIAS),
+        {},
+        "weights must have an axis and a number at least, got an array of shape (0, 5)",
+    ),
+    "a number": (npz(W=3.0), {}, "weights must have an axis and a number at least, got an array of shape ()"),
     "an array in a file of very many": (
         npz(**{f"a{k}": 1.0 for k in range(40)}, X=WEIGHTS),
         {},

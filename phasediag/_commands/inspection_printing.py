@@ -84,6 +84,8 @@ def verdict(result):
         above = f"more than {above}, which the descent has not reached"
     limit = f"(a converged model lies at most {_percent(MOST_LEFT)} above it)"
     sentences = [f"converged: {above}" if result.converged else f"NOT CONVERGED: {above} {limit}"]
+    if result.plateau:
+        sentences = [f"ON A PLATEAU: {_percent(result.excess)} above where the descent ends, which is no minimum"]
     if result.minima is None:
         sentences.append(
             f"whether that bottom is the global minimum is not known: that is searched for up to {MOST_ENUMERATED} features"

@@ -71,8 +71,8 @@ def real(what, name, arrays, path):
     array = arrays[name]
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{what} must be an array of real numbers, got one of type {array.dtype}")
-    if not array.size:
-        raise ValueError(f"{what} must have at least one number, got an array of shape {array.shape}")
+    if not array.ndim or not array.size:
+        raise ValueError(f"{what} must have an axis and a number at least, got an array of shape {array.shape}")
     values = array.astype(np.float64)
     typed = 1 if what == "bias" or array.dtype.itemsize < 4 else BY_HAND
     if array.dtype.kind == "f" or np.all(np.abs(values) <= typed):
