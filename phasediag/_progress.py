@@ -108,7 +108,7 @@ class _Line:
         except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
             columns = 100
         text = text[: columns - 1]
-        if text or self.written:
+        if text != self.written:
             sys.stderr.write(f"\r{text:<{len(self.written)}}" + ("" if text else "\r"))
             sys.stderr.flush()
         self.written = text
