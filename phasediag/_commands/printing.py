@@ -79,7 +79,9 @@ def diagram_text(result):
 def model_facts(model):
     """What a model is, as plain lists and numbers."""
     facts = {name: getattr(model, name) for name in ("n_features", "n_hidden", "activation")}
-    return facts | {"importance": model.importance.tolist(), "density": model.feature_density.tolist()}
+    law = {name: getattr(model, name) for name in ("activity", "values", "penalty", "slope")}
+    law = {name: value if isinstance(value, str | float | None) else str(value) for name, value in law.items()}
+    return facts | {"importance": model.importance.tolist(), "density": model.feature_density.tolist()} | law
 
 
 def run_facts(run, phases):
