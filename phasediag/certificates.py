@@ -310,6 +310,7 @@ def check_certifiable(model):
     """Refuse what is not a model of 2 or 3 features with the default law, values and activation, without a penalty."""
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    model.check_default_law("certify")
     if not 2 <= model.n_features <= MOST_FEATURES:
         raise ValueError(f"model must have 2 or {MOST_FEATURES} features to be certified, got {model.n_features}")
     if model.form != ToyModel(model.n_hidden, np.ones(model.n_features), 1.0).form:

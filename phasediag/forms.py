@@ -37,6 +37,8 @@ class Form:
         Whether the loss has a penalty.
     expanded : bool
         Whether every feature is to be active or inactive in a component, as untied weights need it.
+    biased : bool
+        Whether biases may move when minima are searched; they are held at 0 otherwise.
     """
 
     n_hidden: int
@@ -46,6 +48,7 @@ class Form:
     values: tuple[tuple[float, float], ...] = UNIFORM
     penalised: bool = False
     expanded: bool = False
+    biased: bool = True
 
     def __hash__(self) -> int:
         return self._hash
@@ -53,7 +56,8 @@ class Form:
     @cached_property
     def _hash(self) -> int:
         """Asked for at every look-up of working arrays."""
-        return hash((self.n_hidden, self.n_features, self.activation, self.activity, self.values, self.penalised, self.expanded))
+        law = self.activity, self.values, self.penalised
+        return hash((self.n_hidden, self.n_features, self.activation, *law, self.expanded, self.biased))
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: hashes of words differ between processes."""
@@ -63,6 +67,11 @@ class Form:
     def size(self) -> int:
         """Number of parameters: weights, then biases."""
         return (self.n_hidden + 1) * self.n_features
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Which parameters may move, shape (size,)."""
+        return np.arange(self.size) < self.size - (0 if self.biased else self.n_features)
 
     @cached_property
     def places(self) -> dict[str, slice]:

@@ -69,6 +69,7 @@ def linear_minimum(model: ToyModel) -> LinearMinimum:
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    model.check_default_law("linear_minimum")
     one_of("model.activation", model.activation, ("linear",))
     p = model.feature_density
     lost = model.importance * model.feature_variance

@@ -1,12 +1,13 @@
 """The exact expected loss of any weights and biases, and its derivatives."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, random_generator, whole_number
-from ._loss.evaluation import TOLERANCE, evaluate
+from ._arguments import Floats, Seed, random_generator, real_array, whole_number
+from ._loss.evaluation import TOLERANCE, evaluate, evaluate_rows
 from .model import ToyModel
 
 SAMPLES_AT_ONCE = 65536
@@ -20,8 +21,9 @@ def expected_loss(
     Parameters
     ----------
     model : ToyModel
-    weights : array_like, shape (…, n_hidden, n_features)
-        Smaller than 1e30 in size; beyond, moments could overflow.
+    weights : array_like, shape (…, n_hidden, n_features), or a tuple of two
+        Smaller than 1e30 in size; beyond, moments could overflow. A tuple is (decoder, encoder) of untied weights, shapes
+        (…, n_features, n_hidden) and (…, n_hidden, n_features): x' = activation(decoder encoder x + b), by enumeration.
     bias : array_like, shape (…, n_features)
         Smaller than 1e70 in size.
     method : {"auto", "enumeration", "contour"}
@@ -101,6 +103,9 @@ def expected_loss_with_error(
     plus either a bound on the terms left out of the sum or 1¼ times what they are estimated to be from the settling of the
     sum, plus rounding.
     """
+    if is_untied(model, weights):
+        losses, error = _untied(model, weights, bias, 0)
+        return (losses, error) if losses.ndim else (float(losses), float(error))
     weights, bias = model.check_parameters(weights, bias)
     losses, _, _, _, error = evaluate(model, weights, bias, method, 0, tolerance=tolerance)
     total = (losses * model.importance).sum(axis=-1) + model.penalty_of(weights)
@@ -122,7 +127,7 @@ def expected_loss_and_gradient(
     Returns
     -------
     loss : float, or ndarray over the leading axes
-    weights_gradient : ndarray, shape (…, n_hidden, n_features)
+    weights_gradient : ndarray, shape (…, n_hidden, n_features); for untied weights a tuple, as given
     bias_gradient : ndarray, shape (…, n_features)
 
     Raises
@@ -145,10 +150,38 @@ def expected_loss_and_gradient(
     >>> in_bias.round(12)
     array([-0.00333333, -0.00333333])
     """
+    if is_untied(model, weights):
+        loss, _, gradient, bias_gradient = _untied(model, weights, bias, 1)
+        return loss if loss.ndim else float(loss), gradient, bias_gradient
     weights, bias = model.check_parameters(weights, bias)
     losses, weights_gradient, bias_gradient, _, _ = evaluate(model, weights, bias, method, 1, tolerance=tolerance)
     total = (losses * model.importance).sum(axis=-1) + model.penalty_of(weights)
     return total if total.ndim else float(total), weights_gradient, bias_gradient
+
+
+def is_untied(model: ToyModel, weights: Any) -> bool:
+    """Whether weights are a tuple (decoder, encoder)."""
+    if not isinstance(weights, tuple) or len(weights) != 2 or np.ndim(weights[0]) < 2:
+        return False
+    return np.shape(weights[0])[-2:] == (model.n_features, model.n_hidden)
+
+
+def _untied(model, weights, bias, order):
+    """Loss and error (…) of weights (decoder, encoder); for order 1 also gradients by the two, in a tuple, and by the bias."""
+    if model.penalty is not None:
+        raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
+    decoder, encoder = real_array("decoder", weights[0]), model.check_weights(weights[1])
+    decoder = model.check_weights(np.swapaxes(decoder, -1, -2))
+    lead = np.broadcast_shapes(decoder.shape[:-2], encoder.shape[:-2])
+    pair = np.concatenate([np.broadcast_to(part, lead + part.shape[-2:]) for part in (decoder, encoder)], axis=-2)
+    (*_, m, n), (_, bias) = encoder.shape, model.check_parameters(np.broadcast_to(encoder, lead + encoder.shape[-2:]), bias)
+    pair = np.broadcast_to(pair, (*bias.shape[:-1], 2 * m, n))
+    form = replace(model.form, expanded=True)
+    losses, gradient, by_bias, _, error = evaluate_rows(pair, bias, form, model.control, "enumeration", order)
+    loss = (losses * model.importance).sum(axis=-1)
+    if order == 0:
+        return loss, error
+    return loss, error, (np.swapaxes(gradient[..., :m, :], -1, -2), gradient[..., m:, :]), by_bias
 
 
 def expected_loss_without_penalty(

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._arguments import Floats, Seed, one_of, random_generator, whole_number
+from ._arguments import Floats, Seed, as_flag, one_of, random_generator, whole_number
 from ._display import Result
 from ._minimizing.flat import parts
 from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_dimension
@@ -80,7 +80,9 @@ class Minimum(Result):
         return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
 
 
-def minimize(model: ToyModel, *, n_starts: int | None = None, effort: str = "normal", seed: Seed = 0) -> list[Minimum]:
+def minimize(
+    model: ToyModel, *, n_starts: int | None = None, effort: str = "normal", seed: Seed = 0, bias: bool = True
+) -> list[Minimum]:
     """Find the local minima of the expected loss over all weights and biases.
 
     Parameters
@@ -94,6 +96,8 @@ def minimize(model: ToyModel, *, n_starts: int | None = None, effort: str = "nor
         How many rounds of moves in turn (features that change places, leave, enter or turn) may find nothing lower before the
         search ends: 0, 1 or 4.
     seed : None, int or numpy.random.Generator
+    bias : bool
+        Whether there are biases; False holds them at 0.
 
     Returns
     -------
@@ -136,6 +140,7 @@ def minimize(model: ToyModel, *, n_starts: int | None = None, effort: str = "nor
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     if model.n_features > MOST_ENUMERATED:
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
+    model = model if as_flag("bias", bias) else model.without_biases()
     starts, rounds = EFFORTS[one_of("effort", effort, tuple(EFFORTS))]
     n_starts = starts if n_starts is None else whole_number("n_starts", n_starts, 1)
     found = search(model, n_starts, rounds, random_generator(seed))

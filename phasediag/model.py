@@ -1,6 +1,6 @@
 """The toy model: control parameters, input law and forward pass."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +244,18 @@ class ToyModel:
     def loss_scale(self) -> float:
         """Σ_i importance_i E x_i², the expected loss of x' = 0."""
         return float(self.form.loss_scale(self.control))
+
+    def without_biases(self) -> "ToyModel":
+        """Return the model with its biases held at 0 wherever minima are searched, as by ``minimize(model, bias=False)``."""
+        held = replace(self)
+        held.__dict__["form"] = replace(self.form, biased=False)
+        return held
+
+    def check_default_law(self, what: str) -> None:
+        """Raise ValueError unless features are independent and uniform on [0, 1], with no penalty and no leaky output."""
+        if not self.form.is_plain:
+            domain = 'independent features, uniform on [0, 1], no penalty and activation "relu" or "linear"'
+            raise ValueError(f"model must have {domain} for {what}, got {self!r:.200}")
 
     def penalty_of(self, weights: Floats) -> Any:
         """The penalty of weights (…, n_hidden, n_features), shape (…); 0 where the model has none."""

@@ -183,6 +183,7 @@ def train(
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    model.check_default_law("train")
     options: dict[str, Any] = dict(
         n_models=whole_number("n_models", n_models, 1),
         gradient=one_of("gradient", gradient, GRADIENTS),

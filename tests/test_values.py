@@ -155,3 +155,44 @@ def test_bad_values(make, message):
     """Each error names argument, domain and value."""
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("values", ["uniform", "binary", "signed"])
+@pytest.mark.parametrize("slope", [None, 0.4])
+def test_untied_weights(values, slope):
+    """Equal to tied ones where decoder = encoderᵀ; by samples within four standard errors; slopes are differences of the loss."""
+    model, weights, bias = a_model(3, values, slope, seed=5)
+    generator = np.random.default_rng(1)
+    loss, (by_decoder, by_encoder), by_bias = expected_loss_and_gradient(model, (weights.T, weights), bias)
+    tied, by_weights, by_tied_bias = expected_loss_and_gradient(model, weights, bias)
+    assert loss == pytest.approx(tied, rel=1e-13) and np.allclose(by_decoder.T + by_encoder, by_weights, atol=1e-13)
+    assert np.allclose(by_bias, by_tied_bias, atol=1e-13)
+    decoder, encoder = generator.normal(size=(3, 2)), generator.normal(size=(2, 3))
+    decoder[1] = -encoder[:, 1]  # a feature that is read with the opposite sign
+    loss, (by_decoder, by_encoder), by_bias = expected_loss_and_gradient(model, (decoder, encoder), bias)
+    assert loss == expected_loss(model, (decoder, encoder), bias)
+    x = model.sample(200_000, seed=2)
+    z = x @ (decoder @ encoder).T + bias
+    losses = (x - np.where(z > 0, z, (slope or 0.0) * z)) ** 2 @ model.importance
+    assert abs(losses.mean() - loss) < 4 * losses.std() / len(x) ** 0.5
+    moves, step = (generator.normal(size=(3, 2)), generator.normal(size=(2, 3)), generator.normal(size=3)), 1e-6
+    ends = [
+        expected_loss(model, (decoder + side * step * moves[0], encoder + side * step * moves[1]), bias + side * step * moves[2])
+        for side in (-1, 1)
+    ]
+    along = np.sum(by_decoder * moves[0]) + np.sum(by_encoder * moves[1]) + by_bias @ moves[2]
+    assert along == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-7, abs=1e-9)
+
+
+def test_minima_without_biases():
+    """Their biases are 0 and the gradient in the weights vanishes; with biases the least loss is at most theirs."""
+    for values in ("uniform", "binary"):
+        model = ToyModel(1, [1.0, 0.7], 0.2, values=values)
+        lowest = minimize(model, bias=False)[0]
+        _, by_weights, _ = expected_loss_and_gradient(model, lowest.weights, lowest.bias)
+        assert not np.any(lowest.bias) and np.abs(by_weights).max() < 1e-11 and lowest.gradient_norm < 1e-11
+        generator = np.random.default_rng(0)
+        assert expected_loss(model, generator.normal(size=(2000, 1, 2)), np.zeros((2000, 2))).min() >= lowest.loss
+        assert minimize(model)[0].loss <= lowest.loss
+    with pytest.raises(ValueError, match="bias must be True or False, got 0"):
+        minimize(model, bias=0)

@@ -22,9 +22,8 @@ def loss_and_gradient(model, x):
     if declined.any():
         again = evaluate_rows(weights[declined], bias[declined], *of, "enumeration", 1)
         losses[declined], by_weights[declined], by_bias[declined] = again[:3]
-    return (losses @ model.importance + model.penalty_of(weights)) / model.loss_scale, flatten(
-        by_weights, by_bias
-    ) / model.loss_scale
+    total = losses @ model.importance + model.penalty_of(weights)
+    return total / model.loss_scale, flatten(by_weights, by_bias) / model.loss_scale * model.form.free
 
 
 def loss_only(model, x):
@@ -39,7 +38,7 @@ def descend_roughly(model, points, watch, tolerance=1e-5, max_steps=300):
 
     Returns these points, their scaled losses (B,), and evaluations (B,). ``watch`` is called before every step.
     """
-    x = np.array(points)
+    x = np.where(model.form.free, points, 0.0)
     size, n_evaluations = x.shape[1], np.ones(len(x), int)
     loss, gradient = loss_and_gradient(model, x)
     inverse = np.repeat(np.eye(size)[None], len(x), axis=0)

@@ -66,7 +66,9 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
         Which parameters may move; default all.
     """
     x = np.array(points, dtype=np.float64, ndmin=2)
-    free = 1 if free is None else free
+    free = form.free if free is None else free
+    if not form.biased:
+        x[:, form.size - form.n_features :] = 0.0
     result = np.empty((len(x), 5 + form.n_features))
     if len(x):
         newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
