@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 
 import numpy as np
 
-from ._arguments import as_flag
+from ._arguments import as_flag, whole_number
+from ._display import Result
 from ._reading import roles
 from ._reading.containers import contents, unreadable
 from ._reading.layouts import find_layout, parse_layout
@@ -18,8 +19,8 @@ SAME_WEIGHTS = 1e-5
 """Two arrays are one transposed when no entry differs by more than this part of the largest."""
 
 
-@dataclass(frozen=True, eq=False)
-class WeightFile:
+@dataclass(frozen=True, eq=False, repr=False)
+class WeightFile(Result):
     """The parameters of one model or of many, and how they were found.
 
     Attributes
@@ -60,7 +61,7 @@ def read_weights(
     bias_name: str | None = None,
     bias: str | None = None,
     layout: str | None = None,
-    index: Sequence[int] | None = None,
+    index: int | Sequence[int] | None = None,
     tied: bool = False,
 ) -> WeightFile:
     """Read the weights and biases of one model or of many.
@@ -79,7 +80,7 @@ def read_weights(
         The order of the axes of the stored weights, e.g. "instances hidden features" or "features hidden instances"; without
         "hidden", one hidden dimension whose axis is not stored. By default what the shapes of all arrays leave; where they
         leave several, the one by which models reconstruct better than a constant does.
-    index : sequence of int, optional
+    index : int or sequence of int, optional
         Which of several models, one number for each axis of them. By default all.
     tied : bool
         Take the weights as those of a tied model though the file holds other arrays that may be its decoder.
@@ -107,7 +108,12 @@ def read_weights(
     "untransposed hidden features" reads it. Where it fits about as well, ``source`` says so.
     ``save_file({"W": numpy.ascontiguousarray(W.T)}, path)`` writes what is meant.
     """
-    tied = as_flag("tied", tied)
+    tied, index = as_flag("tied", tied), None if index is None else _whole_numbers(index)
+    _path("path", path)
+    if bias is not None:
+        _path("bias", bias, ', "zero" or "optimal"')
+        if bias_name is not None:
+            raise ValueError(f"bias_name must not be given beside bias ({bias!r}), got {bias_name!r}")
     held = contents("weights", path)
     arrays, remarks = held.arrays, held.remarks
     kinds = roles.roles(arrays)
@@ -164,6 +170,21 @@ def read_weights(
         activation=activation,
         doubt=None if tied else doubt,
     )
+
+
+def _path(name, value, others=""):
+    """Refuse what names no file."""
+    try:
+        fits = isinstance(fspath(value), str)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must be the path of a file{others}, got {value!r:.60}")
+
+
+def _whole_numbers(index):
+    """The numbers of an index, a tuple of int."""
+    return tuple(whole_number("index", one, 0) for one in (index if np.iterable(index) else (index,)))
 
 
 def _single_array(path):

@@ -414,7 +414,7 @@ REFUSED = {  # name: (writer, options, words)
     "name in a file without": (raw(plain(WEIGHTS)), dict(weights_name="V"), "weights_name must not be given for {path}"),
     "index of one model": (npz(W=WEIGHTS, b=BIAS), dict(index=(0,)), "index must not be given"),
     "index too high": (npz(W=TEN, b=TEN_BIAS), dict(index=(10,)), "index must be in 0…9 for weights"),
-    "negative index": (npz(W=TEN, b=TEN_BIAS), dict(index=(-1,)), "index must be in 0…9 for weights"),
+    "negative index": (npz(W=TEN, b=TEN_BIAS), dict(index=(-1,)), "index must be a whole number ≥ 0, got -1"),
     "index of two axes": (npz(W=TEN, b=TEN_BIAS), dict(index=(1, 2)), "index must be in 0…9 for weights"),
     "layout of other words": (
         npz(W=TEN, b=TEN_BIAS),
@@ -692,6 +692,28 @@ def test_pickles_are_never_loaded(tmp_path, name, protocol):
     np.savez(tmp_path / "w.npz", W=array, b=BIAS)
     with pytest.raises(ValueError, match="weights must be in a file that can be read"):
         read_weights(tmp_path / "w.npz")
+
+
+def test_arguments_of_other_kinds(tmp_path):
+    """An index may be one number; paths are paths; a bias has one source; the file shows itself in a line."""
+    path = tmp_path / "w.npz"
+    np.savez(path, W=TEN, b=TEN_BIAS)
+    assert np.array_equal(read_weights(path, index=3).weights, read_weights(str(path), index=np.array([3])).weights)
+    assert (
+        repr(read_weights(path, index=3)).startswith("WeightFile(weights=<2 × 5>, bias=[")
+        and "source" in read_weights(path).text()
+    )
+    for options, message in (
+        (dict(index=1.5), "index must be a whole number ≥ 0, got 1.5"),
+        (dict(index=("a",)), "index must be a whole number ≥ 0, got 'a'"),
+        (dict(bias=TEN_BIAS), 'bias must be the path of a file, "zero" or "optimal", got array'),
+        (dict(bias="zero", bias_name="b"), r"bias_name must not be given beside bias \('zero'\), got 'b'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_weights(path, **options)
+    for wrong in (3, None, b"w.npz"):
+        with pytest.raises(ValueError, match="path must be the path of a file, got"):
+            read_weights(wrong)
 
 
 def test_files_that_are_not_there(tmp_path):
