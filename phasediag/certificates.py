@@ -19,6 +19,8 @@ from .model import ToyModel
 from .phases import classify
 
 MOST_BOXES = 1_000_000
+_GAPS = 0.9, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3
+"""Gaps that are tried in turn where the tolerance takes more boxes than allowed."""
 FORMAT = 1
 _SAVED = "n_hidden", "importance", "density", "tolerance", "weights", "bias", "loss_lower", "loss_upper", "root", "ops", "values"
 _HULLS = "hull_signs", "hulls", "complete", "n_boxes"
@@ -61,14 +63,15 @@ class Certificate(Result):
     status : {"certified", "not proved"}
         Whether ``relative_gap`` is within the tolerance.
     loss_lower : float
-        Proved: no weights and biases have a lower loss. Of a search that was stopped, what was proved until then.
+        Proved: no weights and biases have a lower loss. Where the boxes did not do, the best bound for which they do; of a
+        search that was interrupted, what was proved until then.
     loss_upper : float
         The loss of ``weights`` and ``bias``, rounded up.
     relative_gap : float
         1 − loss_lower / loss_upper.
     minimizers : tuple of Minimizers
         Proved: every global minimum is in one of them, up to rotations; those of features that can be exchanged are all listed.
-        Empty where the search was stopped.
+        Empty where a search did not end.
     phases : tuple of str
         The phases of the minimizers. Several where they tie, to what could be told apart.
     phase_certified : bool
@@ -121,9 +124,8 @@ class Certificate(Result):
         from ._certifying import replay
 
         same = as_certificate(self.model, self.weights, self.bias, self.tolerance, self.proof)
-        claims = [(one.status, one.loss_lower, one.loss_upper, one.phases, one.phase_certified) for one in (self, same)]
         n_leaves = int((self.proof.ops >= SLOPE).sum())
-        reason = "" if claims[0] == claims[1] else "what the certificate says is not what its tree says"
+        reason = "" if _claims(self) == _claims(same) else "what the certificate says is not what its tree says"
         if not reason:
             try:
                 with progress_bar(n_leaves, progress, "leaf", "check") as advance:
@@ -326,7 +328,17 @@ def certificate(model, known, tolerance, max_boxes, advance):
     upper = float(np.nextafter(loss + error, np.inf))
     importance, density = model.importance.copy(), model.feature_density.copy()  # kernels take arrays that can be written to
     regions = regions_around(importance, density, known) if model.n_features == 2 else ()
-    proof = prove(model.n_hidden, importance, density, upper, tolerance, _signs_of(weights), regions, max_boxes, advance)
+
+    def proved(gap):
+        return prove(model.n_hidden, importance, density, upper, gap, _signs_of(weights), regions, max_boxes, advance)
+
+    proof = proved(tolerance)
+    if not proof.complete and proof.n_boxes >= max_boxes:  # less may be proved with as many boxes
+        for gap in _GAPS:
+            less = proved(gap)
+            if not less.complete:
+                break
+            proof = max(proof, less, key=lambda one: one.lower)
     return as_certificate(model, weights, bias, tolerance, proof)
 
 
@@ -352,6 +364,13 @@ def as_certificate(model, weights, bias, tolerance, proof):
         bias=bias,
         proof=proof,
     )
+
+
+def _claims(certificate):
+    """All that a certificate says beside its proof, in a form that can be compared."""
+    names = "status", "loss_lower", "loss_upper", "relative_gap", "phases", "phase_certified", "n_boxes"
+    boxes = [(one.phase, one.unique, one.weights.tolist(), one.bias.tolist()) for one in certificate.minimizers]
+    return [getattr(certificate, name) for name in names], boxes
 
 
 def _minimizers(model, proof):

@@ -20,6 +20,7 @@ from phasediag import (
     tricritical_points,
 )
 from phasediag._certifying.regions import kink_bracket
+from phasediag.certificates import certificate
 from phasediag.symbolic import IMPORTANCE
 from phasediag.tricritical import _bias, _least, _limit
 
@@ -34,6 +35,14 @@ def test_every_cell_of_a_diagram():
     assert np.array_equal(proved.phase, diagram.phase.astype(str))
     assert np.all((proved.loss_lower <= diagram.loss) & (diagram.loss <= proved.loss_upper))
     assert np.all(proved.loss_lower >= (1 - 1e-6) * proved.loss_upper)
+
+
+def test_a_weight_that_is_zero_to_rounding():
+    """A dedicated extra feature whose other weight is ±1e-16 has both of its images in the proof."""
+    model = ToyModel(1, [1.0, 1.5], 0.76)
+    for tiny in (-1e-16, 0.0, 1e-16):
+        known = [(np.array([[tiny, 1.0]]), np.array([0.38, 0.0]))]
+        assert certificate(model, known, 1e-6, 100_000, lambda n: None).phase_certified
 
 
 def test_other_theories_and_models_are_refused():

@@ -18,6 +18,8 @@ AT_ONCE = 20_000
 PATIENCE = 20_000
 """Boxes split on for their phase alone, at most."""
 _LARGEST, _TRIES = 0.3, 40
+_NONE = 1e-6
+"""A weight this small is taken for 0: a region is then proved to hold its minimum at 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,8 @@ def regions_around(importance, density, minima):
     for weights, bias in minima:
         for order in ([0, 1], [1, 0])[: 1 + same]:
             for sign in (1.0, -1.0):
-                point = np.concatenate([sign * weights[0, order], bias[order]])
+                columns = np.where(np.abs(weights[0]) < _NONE, 0.0, weights[0])
+                point = np.concatenate([sign * columns[order], bias[order]])
                 if point[0] < 0 or any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
                     continue
                 region = _region(importance, density, point)
@@ -97,9 +100,9 @@ def regions_around(importance, density, minima):
 def _region(importance, density, point):
     """The Region around a minimum (4,), None where there is no proof."""
     free = free_weights(1, 2)
-    for other in range(2):
-        if abs(point[other]) < 1e-9:
-            return _kink(importance, density, np.sign(point[1 - other]), other)
+    other = int(np.argmin(np.abs(point[:2])))
+    if point[other] == 0:
+        return _kink(importance, density, np.sign(point[1 - other]), other)
     gradient = np.zeros(4)
     loss = support(point, 1, free, importance, density, gradient)
     least = 0.2 * _least_curvature(importance, density, point)
