@@ -188,20 +188,24 @@ def inspect_many(
             found["feature_loss"][members] = evaluate_loosely(model, weights[members], bias[members], 0)[0]
             found["loss"][members] = found["feature_loss"][members] @ model.importance
             search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
-            for name, values in search(model, weights[members], bias[members], n_starts, random_generator(seed)).items():
+            ends = search(model, weights[members], bias[members], n_starts, random_generator(seed), advance)
+            for name, values in ends.items():
                 found[name][members] = values
-            advance(len(members))
     return Ensemble(models=models, weights=weights, bias=bias, tolerance=tolerance, **found)
 
 
-def _among_minima(model, weights, bias, n_starts, generator):
-    """Where descents from models (n, n_hidden, n_features) of one kind end, and the lowest minimum found: fields of Ensemble."""
+def _among_minima(model, weights, bias, n_starts, generator, advance):
+    """Where descents from models (n, n_hidden, n_features) of one kind end, and the lowest minimum found: fields of Ensemble.
+
+    ``advance`` is called with the number of models that are done.
+    """
     own = settle_model(model, flatten(weights, bias), radius=RADIUS)
     points = [*search(model, n_starts, EFFORTS["normal"][1], generator).distinct_ends, *own]
     minima = distinct(points, model.n_hidden, model.classes)
     names = _names(model, own)
     lowest = [point for point in minima if point.scaled_loss <= minima[0].scaled_loss * (1 + SAME_LOSS)]
     tied = [one for point in lowest for one in tied_minima(model, point)]
+    advance(len(weights))
     return {
         "bottom": [model.importance @ point.feature_loss for point in own],
         "bottom_gradient": [point.gradient_norm for point in own],
@@ -219,9 +223,12 @@ def _names(model, points):
     return [phase.name for phase in classify_many(weights)]
 
 
-def _alone(model, weights, bias, n_starts, generator):
+def _alone(model, weights, bias, n_starts, generator, advance):
     """As `_among_minima`, of many features: the lowest minimum is not searched for."""
-    ends = [descend(model, *one) for one in zip(weights, bias, strict=True)]
+    ends = []
+    for one in zip(weights, bias, strict=True):
+        ends.append(descend(model, *one))
+        advance(1)
     own_weights, own_bias = (np.array(part) for part in zip(*ends, strict=True))
     losses, *gradient, _, _ = evaluate_loosely(model, own_weights, own_bias, 1)
     return {

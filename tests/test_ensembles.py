@@ -1,5 +1,7 @@
 """Many models at once: every number is what inspect says of the model alone."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -49,12 +51,15 @@ def test_the_table_and_the_facts(ensemble):
     assert [row["metastable"] for row in facts] == ensemble.metastable.tolist()
 
 
-def test_many_features_have_no_lowest_minimum():
+def test_many_features_have_no_lowest_minimum(monkeypatch):
     """Their descents are those of inspect; what is not searched for is unknown."""
     weights = np.zeros((2, 6, 12))
     weights[:, np.arange(12) // 2, np.arange(12)] = np.tile([1.0, -1.0], 6)
     model = ToyModel(6, np.ones(12), 0.3)
+    said = []
+    monkeypatch.setattr("phasediag.ensembles.progress_bar", lambda *_: nullcontext(said.append))
     found, alone = inspect_many(model, weights, np.zeros(12)), inspect(model, weights[0], np.zeros(12))
+    assert said == [1, 1]  # each model is a step, not all of one law
     assert np.allclose(found.bottom, alone.nearest.loss, rtol=1e-10) and found.phase[0] == alone.phase.name
     assert np.isnan(found.lowest).all() and not found.metastable.any() and found.facts()[0]["metastable"] is None
     assert "unknown" in found.text()
