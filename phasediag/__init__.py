@@ -42,6 +42,9 @@ Configurations and their closed forms:
 Minima over all weights and biases:
     minimize                    the distinct local minima of one model
     Minimum                     one of them, with phase and curvature
+    barrier                     the lowest pass found between two of them
+    depths                      the lowest pass from each of them to a lower one
+    Barrier                     what both return: the saddle, its heights, the path
     certify                     a proof that no loss is lower, with the phases of the global minima
     Certificate                 what it returns: bounds, boxes of minimizers, a tree that can be checked
     CertificateCheck            whether a certificate is confirmed in rational arithmetic

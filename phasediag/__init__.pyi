@@ -36,6 +36,9 @@ from .symbolic import compile_loss as compile_loss
 from .closed_forms import ClosedForm as ClosedForm
 from .minima import minimize as minimize
 from .minima import Minimum as Minimum
+from .barriers import barrier as barrier
+from .barriers import depths as depths
+from .barriers import Barrier as Barrier
 from .certificates import certify as certify
 from .certificates import Certificate as Certificate
 from .certificates import CertificateCheck as CertificateCheck

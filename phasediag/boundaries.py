@@ -1,11 +1,16 @@
 """Boundary curves between phases, where phases end, and the points at which three meet: plain data, as a diagram keeps it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._arguments import whole_number
 from ._display import Result
+from .model import cell_model
+
+if TYPE_CHECKING:
+    from .barriers import Barrier
 
 _STRAIGHT = 1e-10
 """Along a curve a coordinate that changes by less (relative) between two points does not vary."""
@@ -105,6 +110,36 @@ class PhaseBoundary(_Curve):
         if curves is None:  # a boundary made by hand
             return ()
         return tuple(limit for limit in curves.spinodals if any(curves.boundaries[k] is self for k in limit.boundaries))
+
+    def barriers(self, n_points: int = 8) -> "tuple[Barrier | None, ...]":
+        """Find the pass between the two minima at points along a first-order boundary.
+
+        Parameters
+        ----------
+        n_points : int
+            At least 1; at equal steps along the points of the curve, its ends, where minima may be becoming one, left out.
+
+        Returns
+        -------
+        tuple of Barrier or None
+            From the first phase's minimum to the second's, see `barrier`; the model of each says where it lies. None where the
+            minima are one to rounding (where the order changes) or no path was found.
+
+        Raises
+        ------
+        ValueError
+            When n_points is less than 1, or the boundary is continuous: its minima are one.
+        """
+        from .barriers import barrier_at
+
+        whole_number("n_points", n_points, 1)
+        if self.order != "first":
+            raise ValueError("barriers need a first-order boundary, got a continuous one")
+        curves: Any = self.__dict__["curves"]
+        form = curves.n_features, curves.n_hidden
+        at = np.unique(np.linspace(0, self.importance.size - 1, n_points + 2).round().astype(int)[1:-1])
+        models = [cell_model(*form, self.importance[k], self.density[k], curves.activation) for k in at]
+        return tuple(barrier_at(model, self.minima[:, k]) for model, k in zip(models, at, strict=True))
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""

@@ -1,6 +1,6 @@
 """Local minima of the exact expected loss over all weights and biases, at one point of control parameters."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,6 +54,8 @@ class Minimum(Result):
         The phases of the frozen configurations in that valley, of which the first is shown; where there is none, this phase.
     expected_loss_without_penalty : float
         ``loss`` without the model's penalty.
+    model : ToyModel or None
+        The model of which it is a minimum; None where it was not made by this package.
     """
 
     weights: Floats
@@ -73,6 +75,7 @@ class Minimum(Result):
     valley: int = 0
     tied: tuple[str, ...] = ()
     expected_loss_without_penalty: float = np.nan
+    model: ToyModel | None = field(default=None, repr=False)
 
     @property
     def converged(self) -> bool:
@@ -197,6 +200,7 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_
         is_global=bool(is_global),
         valley=valley,
         tied=tied,
+        model=model,
     )
 
 
