@@ -172,7 +172,7 @@ def _close_up(diagram):
     points = plane.coordinates(*np.transpose(points))
     low, high = points.min(axis=0), points.max(axis=0)
     room = 0.3 * np.maximum(high - low, 0.2)
-    window = np.transpose(plane.values(np.array([low - room, high + room])))
+    window = np.array(plane.values(np.array([low - room, high + room])))
     limits = np.array(whole(diagram))
     return tuple(map(tuple, np.column_stack([np.maximum(window[:, 0], limits[:, 0]), np.minimum(window[:, 1], limits[:, 1])])))
 

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from phasediag import ToyModel, configurations, loss_terms, minimize, phase_diagram, sweep_density, thomson
 from phasediag.colours import norm_interference_colour, phase_colour
 from phasediag.figures import (
+    _close_up,
     demonstration_figure,
     diagram_figure,
     draw_boundaries,
@@ -318,3 +319,11 @@ def test_loss_sheets_have_a_lowest_one(exact):
         draw_loss_sheets(exact, Figure().subplots())
     with pytest.raises(ValueError, match="diagram must be of the"):
         draw_loss_sheets(phase_diagram(theory="frozen"), Figure().subplots(), importance=1.0)
+
+
+def test_a_close_up_holds_what_it_is_of():
+    """The window around the points where boundaries meet lies in the diagram, has them inside and leaves the rest out."""
+    diagram = phase_diagram(theory="frozen", importance=np.geomspace(0.1, 10, 9), density=np.geomspace(0.01, 1, 8))
+    (importance, density), (point,) = _close_up(diagram), diagram.triple_points()
+    assert 0.1 < importance[0] < point.importance < importance[1] < 10
+    assert 0.01 < density[0] < point.density < density[1] <= 1
