@@ -45,6 +45,10 @@ Minima over all weights and biases:
     barrier                     the lowest pass found between two of them
     depths                      the lowest pass from each of them to a lower one
     Barrier                     what both return: the saddle, its heights, the path
+    boundary_sensitivity        how a point of a boundary moves with every parameter of the model
+    triple_point_sensitivity    how a triple point does
+    fold_sensitivity            how a spinodal point at a fold does
+    Sensitivity                 what these return
     certify                     a proof that no loss is lower, with the phases of the global minima
     Certificate                 what it returns: bounds, boxes of minimizers, a tree that can be checked
     CertificateCheck            whether a certificate is confirmed in rational arithmetic

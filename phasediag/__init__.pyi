@@ -39,6 +39,10 @@ from .minima import Minimum as Minimum
 from .barriers import barrier as barrier
 from .barriers import depths as depths
 from .barriers import Barrier as Barrier
+from .sensitivities import boundary_sensitivity as boundary_sensitivity
+from .sensitivities import triple_point_sensitivity as triple_point_sensitivity
+from .sensitivities import fold_sensitivity as fold_sensitivity
+from .sensitivities import Sensitivity as Sensitivity
 from .certificates import certify as certify
 from .certificates import Certificate as Certificate
 from .certificates import CertificateCheck as CertificateCheck

@@ -1,0 +1,152 @@
+"""How points of a diagram move with the parameters of the model: derivatives by implicit differentiation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arguments import Floats, one_of
+from ._display import Result
+from ._minimizing import newton
+from ._minimizing.flat import flatten
+from .minima import Minimum
+from .model import ToyModel, model_of
+
+COORDINATES = ("importance", "density")
+STEP = 1e-3
+"""Of the differences in control parameters, of sixth order: losses are polynomials of low degree, most of them linear."""
+WEIGHTS = (0.75, -0.15, 1 / 60)
+"""Weights of central differences over one, two and three steps."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(Result):
+    """The derivatives of a point's coordinates with respect to every control parameter of the model.
+
+    Attributes
+    ----------
+    coordinates : tuple of str
+        What moves: "importance" (of the last feature), "density" (of all features alike).
+    parameters : tuple of str
+        Names of the entries of ``model.control``: "importance[0]", "density[2]", …; features count from 0.
+    derivatives : ndarray, shape (n_coordinates, n_parameters)
+        Of each coordinate with respect to each parameter, the others as they are.
+    """
+
+    coordinates: tuple[str, ...]
+    parameters: tuple[str, ...]
+    derivatives: Floats
+
+
+def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density") -> Sensitivity:
+    """Tell how one coordinate of a point of a first-order boundary moves with the model's parameters.
+
+    Parameters
+    ----------
+    a, b : Minimum
+        Two minima of one model with the same loss.
+    coordinate : {"density", "importance"}
+        The one that follows; the other stays.
+
+    Raises
+    ------
+    ValueError
+        When the minima have not one model, or the coordinate is another.
+
+    Notes
+    -----
+    By the envelope theorem the weights and biases stay as they are to first order: with Δ = L(b) − L(a) and the direction v in
+    which the coordinate moves the parameters c, its derivative is −(∂Δ/∂c_k) / (v·∂Δ/∂c).
+    """
+    model = _one_model(a, b)
+    gap = _by_control(model, _loss(b)) - _by_control(model, _loss(a))
+    return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), gap[None])
+
+
+def triple_point_sensitivity(a: Minimum, b: Minimum, c: Minimum) -> Sensitivity:
+    """Tell how importance and density of a triple point move with the model's parameters.
+
+    Parameters
+    ----------
+    a, b, c : Minimum
+        Three minima of one model with the same loss.
+
+    Raises
+    ------
+    ValueError
+        When the minima have not one model.
+    """
+    model = _one_model(a, b, c)
+    first, *others = (_by_control(model, _loss(one)) for one in (a, b, c))
+    return _solved(model, COORDINATES, np.array(others) - first)
+
+
+def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, coordinate: str = "density") -> Sensitivity:
+    """Tell how one coordinate of a spinodal point at which a minimum meets a saddle moves with the model's parameters.
+
+    Parameters
+    ----------
+    model : ToyModel
+    weights : array_like, shape (n_hidden, n_features)
+    bias : array_like, shape (n_features,)
+        Where the gradient vanishes and the second derivatives are singular along a direction φ.
+    coordinate : {"density", "importance"}
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+
+    Notes
+    -----
+    Along φ the gradient's change with the parameters is not made up for by any change of weights and biases, so that
+    φ·∂∇L/∂c · δc = 0 keeps the fold. That is not so where φ breaks a symmetry of the minimum: then it vanishes identically.
+    """
+    weights, bias = model.check_parameters(weights, bias)
+    x = flatten(weights, bias)
+    values, vectors = np.linalg.eigh(newton.pinned_hessian(x, model.form, model.control))
+    soft = vectors[:, np.argmin(np.abs(values))]
+
+    def slope(control):
+        newton.evaluate(x, model.form, control, 1)
+        return newton.gradient_of(newton.store(model.form)) @ soft * model_of(model.form, control).loss_scale
+
+    return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), _by_control(model, slope)[None])
+
+
+def _one_model(*minima):
+    """The ToyModel of some Minimum."""
+    for one in minima:
+        if not isinstance(one, Minimum) or one.model is None or one.model != minima[0].model:
+            raise ValueError(f"minima must be of one model, as minimize returns them, got {one!r:.60}")
+    return minima[0].model
+
+
+def _loss(minimum):
+    """The loss of a minimum's weights and biases as a function of the control parameters."""
+    x, form = flatten(minimum.weights, minimum.bias), minimum.model.form
+    return lambda control: newton.evaluate(x, form, control, 0) * model_of(form, control).loss_scale
+
+
+def _by_control(model, function):
+    """Derivatives of a function of the control vector at that of the model, shape (n_controls,)."""
+    derivatives = np.zeros(model.control.size)
+    for k, unit in enumerate(np.eye(model.control.size)):
+        step = STEP * min(max(abs(model.control[k]), STEP), 1.0)
+        if model.control[k] < 1 < model.control[k] + 3.5 * step:
+            step = (1 - model.control[k]) / 4
+        for count, weight in enumerate(WEIGHTS, start=1):
+            there, back = (function(model.control + sign * count * step * unit) for sign in (1, -1))
+            derivatives[k] += weight * (there - back) / step
+    return derivatives
+
+
+def _solved(model, coordinates, equations):
+    """The Sensitivity of coordinates that keep equations 0 whose derivatives are (n_equations, n_controls)."""
+    form, n = model.form, model.n_features
+    names = [f"{name}[{k}]" for name, place in form.places.items() for k in range(len(model.control[place]))]
+    importance, density = np.zeros((2, model.control.size))
+    importance[np.arange(model.control.size)[form.places["importance"]][n - 1]] = 1.0
+    density[form.places["density"]] = 1.0
+    directions = np.array([{"importance": importance, "density": density}[name] for name in coordinates])
+    return Sensitivity(tuple(coordinates), tuple(names), -np.linalg.solve(equations @ directions.T, equations))
