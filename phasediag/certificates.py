@@ -7,11 +7,12 @@ import numpy as np
 
 from . import __version__
 from ._arguments import Floats, real_number, whole_number
-from ._array_files import npz_path, read_arrays, replace_arrays
+from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
 from ._certifying.proof import Proof, Region, free_weights, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
+from ._files import replacing
 from ._progress import progress_bar
 from .loss import expected_loss_with_error
 from .minima import minimize
@@ -149,8 +150,7 @@ class Certificate(Result):
             When the path does not end so.
         """
         proof, hulls = self.proof, self.proof.hulls
-        replace_arrays(
-            npz_path("path", path),
+        arrays = dict(
             format=FORMAT,
             version=__version__,
             theorem=THEOREM,
@@ -171,6 +171,8 @@ class Certificate(Result):
             n_boxes=proof.n_boxes,
             **{f"region_{name}": np.array([getattr(one, name) for one in proof.regions]) for name in _REGION},
         )
+        with replacing(npz_path("path", path)) as target:
+            np.savez_compressed(target, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> "Certificate":

@@ -15,7 +15,7 @@ CONVEX, KINK = range(2)
 """Kinds of region: a strictly convex neighbourhood; that of an unrepresented feature beside a dedicated one."""
 AT_ONCE = 20_000
 """Boxes between two looks at whether to stop."""
-PATIENCE = 20_000
+PATIENCE = 100_000
 """Boxes split on for their phase alone, at most."""
 _LARGEST, _TRIES = 0.3, 40
 _NONE = 1e-6
