@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Seed, check_memory, one_of, thread_count, whole_number
 from ._progress import progress_bar
-from ._training.chunks import completed
+from ._training.chunks import check_trainable, completed
 from ._training.portions import divide, train_portion
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
@@ -119,8 +119,7 @@ def trained_phase_diagram(
     Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
     """
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
-    if not plane.is_plain:
-        raise ValueError(f"plane must be of independent features, uniform where active, without penalty, got {plane.form}")
+    check_trainable(plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)
     check_importance(plane.form.importance(plane.grid))

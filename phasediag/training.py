@@ -12,7 +12,7 @@ from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, re
 from ._display import Result
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
-from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, engine, run_chunks, split
+from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, check_trainable, engine, patterns_of, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
@@ -183,7 +183,8 @@ def train(
     """
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
-    model.check_default_law("train")
+    if gradient != "population":
+        check_trainable(model.form)
     options: dict[str, Any] = dict(
         n_models=whole_number("n_models", n_models, 1),
         gradient=one_of("gradient", gradient, GRADIENTS),
@@ -280,6 +281,7 @@ def _chunk(model, options, weights, bias, recorded):
         keys=keys,
         recorded=recorded,
         few=n_models < FEWEST_BATCHED,
+        patterns=patterns_of(model.form, model.control) if options["gradient"] != "population" else None,
         **{name: options[name] for name in CHUNK_OPTIONS},
     )
 

@@ -24,8 +24,10 @@ from phasediag import (
     minimize,
     monte_carlo_loss,
     optimal_bias,
+    train,
 )
 from phasediag.model import model_of
+from phasediag.training import GRADIENTS
 
 LAWS = {
     "correlated": (CorrelatedSets([[0, 2]]), [0.3, 0.6, 0.3, 0.9]),
@@ -260,3 +262,38 @@ def test_a_law_without_an_engine_says_which_has_one():
     model = ToyModel(3, np.ones(40), 0.1, activity=CorrelatedSets(np.arange(40).reshape(20, 2).tolist()))
     with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 40"):
         expected_loss(model, np.zeros((3, 40)), np.zeros(40), "enumeration")
+
+
+def test_training_under_laws():
+    """A table of independent features trains to the bits of the default; under sets, models come to the exact minima.
+
+    The anticorrelated pair is learnt without loss, and population descent agrees with minibatches.
+    """
+    options = dict(n_models=8, n_steps=400, batch_size=64, learning_rate=0.01, seed=1)
+    density = np.array([0.25, 0.5])
+    table = np.prod(np.where(np.stack(np.indices((2, 2)), axis=-1), density, 1 - density), axis=-1)
+    one = train(ToyModel(1, [1.0, 0.8], density), **options)
+    other = train(ToyModel(1, [1.0, 0.8], 1.0, activity=ActivityTable(table)), **options)
+    assert np.array_equal(one.weights, other.weights) and np.array_equal(one.bias, other.bias)
+    options |= dict(n_steps=4000, batch_size=256, weight_decay=0.0)
+    apart = ToyModel(1, [1.0, 1.0], 0.8, activity=AnticorrelatedSets([[0, 1]]))
+    run = train(apart, **options)
+    assert expected_loss(apart, run.weights, run.bias).min() < 1e-4
+    model = a_model("correlated")
+    losses = [
+        expected_loss(model, run.weights, run.bias).min() for run in (train(model, **options, gradient=g) for g in GRADIENTS)
+    ]
+    lowest = minimize(model, n_starts=8)[0].loss
+    assert np.all(np.array(losses) > lowest * (1 - 1e-9)) and np.all(np.array(losses) < 1.03 * lowest)
+
+
+def test_training_says_what_it_treats():
+    """Values, penalties and slopes are for the population's gradient; laws of more than 8 features for none."""
+    for options in ({"values": "binary"}, {"penalty": Penalty(0.1)}, {"activation": "leaky", "slope": 0.5}):
+        model = ToyModel(1, [1.0, 0.8], 0.5, **options)
+        with pytest.raises(ValueError, match="to be trained on minibatches"):
+            train(model, n_models=2, n_steps=2)
+        run = train(model, n_models=4, n_steps=1500, learning_rate=0.01, weight_decay=0.0, gradient="population", seed=0)
+        assert expected_loss(model, run.weights, run.bias).min() < 1.01 * minimize(model)[0].loss + 1e-6
+    with pytest.raises(ValueError, match="model must have independent features, or at most 8, to be trained, got 10"):
+        train(ToyModel(2, np.ones(10), 0.5, activity=CorrelatedSets([[0, 1]])), n_models=2, n_steps=2)

@@ -10,7 +10,7 @@ from scipy import stats
 from phasediag import ToyModel, expected_loss_and_gradient, train
 from phasediag._training.chunks import engine, split
 from phasediag._training.many_features import Batched, Dense
-from phasediag._training.pattern_law import alias_table, binomial_law, pattern_law
+from phasediag._training.pattern_law import alias_table, binomial_law, independent_patterns, pattern_law
 from phasediag._training.patterns import Patterns
 
 # (engine, n_features, n_hidden, density, batch_size): every engine, ragged sizes, and batches of more than one block
@@ -230,5 +230,5 @@ def test_alias_tables_hold_the_law_they_were_made_of():
 
 def test_the_usual_pattern_is_the_likeliest():
     """At density 1 every sample has the full pattern and nothing else is drawn; at low density the empty one is usual."""
-    assert pattern_law((1.0, 1.0), (10,)).usual == 3
-    assert pattern_law((0.1, 0.2), (10,)).usual == 0
+    assert pattern_law((0.0, 0.0, 0.0, 1.0), (10,)).usual == 3
+    assert pattern_law(tuple(independent_patterns((0.1, 0.2))), (10,)).usual == 0

@@ -10,6 +10,8 @@ from threading import Event
 
 import numpy as np
 
+from ..activity import INDEPENDENT
+from ..forms import UNIFORM
 from .many_features import Batched, Dense
 from .patterns import Patterns
 
@@ -41,6 +43,8 @@ class Chunk:
         Numbers of steps after which the parameters are recorded.
     few : bool
         Whether the whole run has too few models to fill the lanes of `Batched`.
+    patterns : ndarray of shape (2^n_features,), or None
+        Where features are not independent the probability of every set of active ones, of up to 8 features; bit i: whether i is.
     """
 
     importance: np.ndarray
@@ -58,6 +62,7 @@ class Chunk:
     n_steps: int
     recorded: tuple
     few: bool = False
+    patterns: np.ndarray | None = None
 
     def part(self, start, stop):
         """Return the chunk of models start … stop − 1."""
@@ -87,6 +92,21 @@ class Chunk:
                 done = ahead
             weights[i], bias[i] = trainer.current()
         return weights, bias
+
+
+def check_trainable(form):
+    """Raise ValueError unless models of a form can be trained on minibatches."""
+    most = MOST_PATTERN_FEATURES
+    if form.values != UNIFORM or form.penalised or form.activation == "leaky":
+        domain = 'values uniform on [0, 1], no penalty and activation "relu" or "linear" to be trained on minibatches'
+        raise ValueError(f'model must have {domain} (gradient="population" treats all), got {form}')
+    if form.activity != INDEPENDENT and form.n_features > most:
+        raise ValueError(f"model must have independent features, or at most {most}, to be trained, got {form.n_features}")
+
+
+def patterns_of(form, control):
+    """The probability of every set of active features, shape (2^n_features,); None where features are independent."""
+    return None if form.activity == INDEPENDENT else form.patterns(control)
 
 
 def engine(chunk):

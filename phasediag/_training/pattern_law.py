@@ -53,9 +53,17 @@ def binomial_law(size, probability):
     return law / law.sum()
 
 
+def independent_patterns(feature_density):
+    """Return the probability of every pattern, shape (2^n,), of independent features of these densities, shape (n,)."""
+    active = (np.arange(2 ** len(feature_density))[:, None] >> np.arange(len(feature_density))) & 1
+    return np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
+
+
 @lru_cache(maxsize=8)
-def pattern_law(feature_density, block_sizes):
-    """Return the law for tuples of the features' densities and of one or two sizes of blocks; chunks of one density share it.
+def pattern_law(probabilities, block_sizes):
+    """Return the law for tuples of the patterns' probabilities and of one or two sizes of blocks; chunks of one law share it.
+
+    Bit i of a pattern's number says whether feature i is active.
 
     Returns
     -------
@@ -65,9 +73,9 @@ def pattern_law(feature_density, block_sizes):
         first, and ``below`` up to which word each is drawn; ``count_start``, one more than sizes, tells where in ``count_cut``
         and ``count_alias`` the alias table of each size begins, of how many samples have one of the others.
     """
-    n = len(feature_density)
+    probability = np.array(probabilities)
+    n = probability.size.bit_length() - 1
     active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    probability = np.prod(np.where(active, feature_density, 1 - np.asarray(feature_density)), axis=1)
     usual = int(np.argmax(probability))
     likely = np.argsort(-probability, kind="stable")
     others = likely[(likely != usual) & (probability[likely] > 0)]

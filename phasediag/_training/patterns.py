@@ -6,7 +6,7 @@ from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
 from .cell_sums import cell_adder
 from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, draw_cells, geometry, n_levels, n_moments
-from .pattern_law import BLOCK, draw_block, draw_counts, pattern_law
+from .pattern_law import BLOCK, draw_block, draw_counts, independent_patterns, pattern_law
 from .sample_sums import accumulator
 from .sgd import MODELS, beginner, finisher, train_independent, train_shared
 from .streams import STATE
@@ -29,7 +29,8 @@ class Patterns(Trainer):
         self.keys = np.resize(chunk.keys, (self.n_vectors * LANES, 2)) if self.independent else chunk.keys
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
         most = int(self.sizes[0])
-        law = pattern_law(tuple(chunk.density), tuple(sorted(set(self.sizes), reverse=True)))
+        probabilities = independent_patterns(chunk.density) if chunk.patterns is None else chunk.patterns
+        law = pattern_law(tuple(probabilities.tolist()), tuple(sorted(set(self.sizes), reverse=True)))
         few = np.zeros(2**n, np.int64)
         self.block = (self._block_of_one if self.independent else self._block_of_all)(
             n, most, law=law, draw_counts=draw_counts, sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),

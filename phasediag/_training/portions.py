@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..forms import Form
-from .chunks import CHUNK_OPTIONS, Chunk, together
+from .chunks import CHUNK_OPTIONS, Chunk, patterns_of, together
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
 MOST_WORK = 4e10
@@ -67,6 +67,7 @@ class Portion:
             importance=np.ascontiguousarray(self.form.importance(self.controls)),
             density=np.ascontiguousarray(self.form.density(self.controls)[0]),
             relu=self.form.is_relu,
+            patterns=patterns_of(self.form, self.controls[0]),
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
             independent=self.options["independent"],
@@ -95,7 +96,7 @@ def divide(plane, n_seeds, options, n_threads):
     work = options["n_steps"] * options["batch_size"] * (1 + form.n_features * form.n_hidden / 8)
     wanted = -(-PORTIONS_PER_THREAD * n_threads // (rows * n_seeds))  # of each row and replicate
     size = together(portion(0, 0, 0, 1).chunk(), min(max(1, int(MOST_WORK / work)), -(-columns // wanted)))
-    changes = np.any(np.diff(form.density(grid), axis=1), axis=-1)
+    changes = np.any(np.diff(grid[..., form.n_features :], axis=1), axis=-1)
     return [
         portion(row, replicate, start, min(start + size, stretch[-1] + 1))
         for row in sorted(range(rows), key=lambda row: row * GOLDEN % 1)
