@@ -118,6 +118,18 @@ class Form:
         """Whether a feature can be active with its density in a component of the law."""
         return self.values == UNIFORM and not self.expanded
 
+    def check_smooth_minima(self) -> None:
+        """Raise ValueError where minima may sit on kinks of the loss, which descents do not find.
+
+        At z = 0 the slope of (x − f(z))² jumps by −2 (1 − slope) x: down for an atom x > 0, so that no minimum is there, up for
+        x < 0.
+        """
+        below = [low for low, width in self.values if width == 0 and low < 0]
+        if below and not self.is_linear:
+            raise ValueError(
+                f"values must have no atoms below 0 where minima are searched, which may then sit on kinks, got {below[0]:g}"
+            )
+
     def importance(self, control: Floats) -> Floats:
         """The importances in control vectors (…, n_controls), shape (…, n_features)."""
         return control[..., : self.n_features]

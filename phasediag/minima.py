@@ -123,6 +123,10 @@ def minimize(
     Points at which an output is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are
     dropped.
 
+    Values with atoms, such as binary ones, make kinks in the loss: at z = 0 the slope of (x_i − x'_i)² in z jumps by
+    −2 (1 − slope) x_i. Where x_i > 0 it jumps down, so that no minimum is there, and the descents find all that there are. Where
+    x_i < 0 it jumps up, minima may sit on kinks, and such models are refused.
+
     That a minimum is the lowest found is no proof that none is lower. ``unseen`` says how far the search is from having seen
     every basin that random starts lead to.
 

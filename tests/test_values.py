@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from rational_losses import rational_loss
+from scipy.optimize import minimize as optimize
 
 from phasediag import (
     CorrelatedSets,
@@ -196,3 +197,28 @@ def test_minima_without_biases():
         assert minimize(model)[0].loss <= lowest.loss
     with pytest.raises(ValueError, match="bias must be True or False, got 0"):
         minimize(model, bias=0)
+
+
+def test_no_minimum_of_binary_values_sits_on_a_kink():
+    """At z = 0 the slope of the loss falls: a simplex search, which asks for no slope, finds no lower point than the descents.
+
+    Atoms below 0 make slopes that rise, and are refused.
+    """
+    for p in (0.1, 0.5, 0.9):
+        model = ToyModel(1, [1.0, 0.8], p, values="binary")
+        lowest = minimize(model)[0].loss
+        generator = np.random.default_rng(0)
+        ends = [
+            optimize(
+                lambda x, model=model: expected_loss(model, x[:2].reshape(1, 2), x[2:]),
+                0.7 * generator.normal(size=4),
+                method="Nelder-Mead",
+                options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000},
+            ).fun
+            for _ in range(15)
+        ]
+        assert lowest * (1 - 1e-9) < min(ends) < 1.1 * lowest
+    signs = Pieces(atoms=[(-1.0, 0.5), (1.0, 0.5)])
+    with pytest.raises(ValueError, match="values must have no atoms below 0 where minima are searched"):
+        minimize(ToyModel(1, [1.0, 0.8], 0.2, values=signs))
+    assert minimize(ToyModel(1, [1.0, 0.8], 0.2, "linear", values=signs))[0].loss == pytest.approx(0.8 * 0.2, rel=1e-9)

@@ -63,8 +63,14 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     form : Form
     controls : ndarray, shape (n_points, n_controls)
     free : ndarray of bool, optional
-        Which parameters may move; default all.
+        Which parameters may move; default all, or all weights where biases are held at 0.
+
+    Raises
+    ------
+    ValueError
+        When minima may sit on kinks.
     """
+    form.check_smooth_minima()
     x = np.array(points, dtype=np.float64, ndmin=2)
     free = form.free if free is None else free
     if not form.biased:
