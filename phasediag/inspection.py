@@ -13,6 +13,7 @@ from ._minimizing.flat import flatten
 from ._minimizing.search import EFFORTS, search, settle_model
 from ._minimizing.stationary_points import SAME_LOSS, highest_output
 from ._progress import progress_bar
+from .barriers import Barrier, depths
 from .minima import MOST_ENUMERATED, Minimum, as_minima, as_minimum, is_lowest, minimum_at
 from .model import ToyModel
 from .order_parameters import order_parameters, upright
@@ -107,6 +108,16 @@ class Inspection(Drawn):
         None where minima are not searched for or not found.
         """
         return self.nearest.loss > self.minima[0].loss * (1 + SAME_LOSS) if self.minima else None
+
+    def depth(self) -> Barrier | None:
+        """Return the lowest pass found from the nearest minimum to a lower one; its ``height`` is how deep that minimum is.
+
+        None where the nearest is the lowest, is no minimum, or minima are not searched for; see `barrier`.
+        """
+        if not self.metastable or self.plateau or not self.nearest.converged:
+            return None
+        lower = [one for one in self.minima or () if one.loss < self.nearest.loss * (1 - SAME_LOSS)]
+        return depths([self.nearest, *lower])[0]
 
 
 def inspect(

@@ -1,5 +1,6 @@
 """Barriers: passes against floods and other strings, gradients and curvatures by differences, and what training visits."""
 
+import json
 import pickle
 from dataclasses import replace
 from functools import cache
@@ -7,7 +8,17 @@ from functools import cache
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, barrier, depths, expected_loss, expected_loss_and_gradient, minimize, phase_diagram, train
+from phasediag import (
+    ToyModel,
+    barrier,
+    depths,
+    expected_loss,
+    expected_loss_and_gradient,
+    inspect,
+    minimize,
+    phase_diagram,
+    train,
+)
 from phasediag._minimizing.flat import parts
 
 COARSE, FINE = 0.02, 0.01
@@ -192,3 +203,21 @@ def test_barriers_along_a_boundary():
         elif np.max(boundary.latent_loss) > 1e-2:
             for found in boundary.barriers(3):
                 assert found.height > 1e-6 and np.ptp(found.heights) < 1e-12 and found.index == 1
+
+
+def test_depth_of_what_an_inspected_model_is_in():
+    """Weights near the triangle at density 0.05 are in a shallow state; those of the lowest minimum in none to leave."""
+    lowest, triangle = minima_of(2, 1.0, 0.05)
+    found = inspect(triangle.model, triangle.weights + 1e-3, triangle.bias)
+    assert found.metastable and found.depth().height == pytest.approx(barrier(triangle, lowest).height, rel=1e-6)
+    assert inspect(lowest.model, lowest.weights, lowest.bias).depth() is None
+
+
+def test_minimize_prints_barriers(run):
+    """The command tells how deep the metastable minimum is, in words and as JSON."""
+    options = "minimize", "--importance", 0.56, "--density", 0.51, "--barriers"
+    code, out, _ = run(*options)
+    assert code == 0 and "0.000912121 deep" in out and "passes found" in out
+    code, out, _ = run(*options, "--json")
+    first, second = json.loads(out)["minima"]
+    assert first["barrier"] is None and second["barrier"]["index"] == 1

@@ -35,8 +35,10 @@ MOST_FEATURES = 1_000_000
 @option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
 @option("--seed", 0, help="Seed of the starts.")
 @click.option("--certify", is_flag=True, help="Prove that no loss is lower (2 or 3 features).")
-def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, certify):
+@click.option("--barriers", is_flag=True, help="Find how deep each minimum is: the lowest pass to a lower one.")
+def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, certify, barriers):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    from ..barriers import depths
     from ..certificates import MOST_BOXES, certificate, check_certifiable
     from ..minima import minimize as minima_of
     from . import printing
@@ -47,9 +49,11 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, ef
     minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
     known = [(one.weights, one.bias) for one in minima]
     proved = certificate(model, known, 1e-6, MOST_BOXES, lambda count: None) if certify and minima else None
-    facts = [printing.minimum_facts(minimum) for minimum in minima]
+    facts, passes = [printing.minimum_facts(minimum) for minimum in minima], depths(minima) if barriers else []
+    for fact, one in zip(facts, passes, strict=False):  # none where they are not asked for
+        fact["barrier"] = printing.barrier_facts(one)
     yield Answer(
-        text=lambda: printing.minima_text(model, minima) + ("\n\n" + printing.certificate_text(proved) if proved else ""),
+        text=lambda: printing.minima_text(model, minima, passes) + ("\n\n" + printing.certificate_text(proved) if proved else ""),
         facts=lambda: (
             {"model": printing.model_facts(model), "minima": facts}
             | ({"certificate": printing.certificate_facts(proved)} if proved else {})

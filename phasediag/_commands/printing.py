@@ -190,9 +190,17 @@ def minimum_facts(minimum):
     return facts | _listed(minimum, "weights", "bias", "feature_loss", "feature_norm", "interference", "feature_dimensionality")
 
 
+def barrier_facts(barrier):
+    """A Barrier as plain lists and numbers; null where there is none."""
+    if barrier is None:
+        return None
+    facts = {name: getattr(barrier, name) for name in ("height", "loss", "index", "n_passes", "n_climbs")}
+    return facts | {"phases": list(barrier.phases)} | _listed(barrier, "heights", "weights", "bias", "path_loss")
+
+
 @text
-def minima_text(model, minima):
-    """The minima of a model, lowest first, with the columns of W and the biases of each."""
+def minima_text(model, minima, passes=()):
+    """The minima of a model, lowest first, with the columns of W and the biases of each, and the passes out of them if known."""
     yield _model_words(model)
     plural = "minimum" if len(minima) == 1 else "minima"
     unseen = f"; {100 * minima[0].unseen:.2g} % of further starts would find others (estimate)" if minima else ""
@@ -206,6 +214,9 @@ def minima_text(model, minima):
             yield f"   one of a valley of {minimum.valley} dimensions, in which tie: {', '.join(minimum.tied)}"
         yield f"   loss {minimum.loss:.12g} ({state})"
         yield f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}, {minimum.hits} descents"
+        for one in [passes[k - 1]] if len(passes) and passes[k - 1] else []:
+            depth = f"{one.height:.6g} deep ({100 * one.height / minimum.loss:.2g} % of its loss)"
+            yield f"   {depth}: lowest of {one.n_passes} passes found, by {one.n_climbs} climbs, on the way to {one.phases[-1]}"
         rows = "".join(f"{f'W{row + 1}':>10}" for row in range(model.n_hidden))
         yield f"   {'feature':<8}{rows}{'bias':>10}{'norm':>10}{'interf.':>10}{'own loss':>12}"
         for i in range(model.n_features):
