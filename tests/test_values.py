@@ -135,7 +135,8 @@ def test_minima_of_other_values(values):
 
 
 def test_correlated_binary_features():
-    """A binary pair that comes together is stored without loss by its sum."""
+    """A binary pair that comes together is stored without loss by its sum; features that are always 1 by their biases."""
+    assert minimize(ToyModel(1, [1.0, 0.7], 1.0, values="binary"))[0].loss < 1e-25
     model = ToyModel(1, [1.0, 1.0], 0.3, values="binary", activity=CorrelatedSets([[0, 1]]))
     assert expected_loss(model, np.array([[1.0, 1.0]]) / 2**0.5, [0.0, 0.0]) < 1e-30
     assert minimize(model)[0].loss < 1e-25

@@ -59,7 +59,8 @@ def spread_starts(model, n_starts, generator):
     m, n, density = model.n_hidden, model.n_features, float(model.marginal_density.mean())
     starts = np.empty((n_starts, m * n + n))
     counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
-    rank = np.argsort(-np.log(model.importance * model.feature_variance) - generator.gumbel(size=(n_starts, n)), axis=1)
+    worth = np.maximum(model.importance * model.feature_variance, np.finfo(float).tiny)  # 0 of what is always 1
+    rank = np.argsort(-np.log(worth) - generator.gumbel(size=(n_starts, n)), axis=1)
     directions = generator.normal(size=(n_starts, m, n))
     scales = generator.uniform(0.85, 1.15, size=n_starts)
     for count, n_steps in set(zip(counts.tolist(), steps.tolist(), strict=True)):
