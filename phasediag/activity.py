@@ -387,3 +387,7 @@ def _patterns(n_features):
 
 
 INDEPENDENT, TABLE = Independent(), _Table()
+KINDS = {type(law).__name__: type(law) for law in (INDEPENDENT, TABLE)} | {
+    kind.__name__: kind for kind in (CorrelatedSets, AnticorrelatedSets, ExactlyActive)
+}
+"""What laws without their numbers are of, by name."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import Floats
-from .activity import FREE, INDEPENDENT, OFF, Independent
+from .activity import FREE, INDEPENDENT, KINDS, OFF, Independent
 
 UNIFORM = ((0.0, 1.0),)
 """Where values uniform on [0, 1] begin, and how wide they are."""
@@ -62,6 +62,23 @@ class Form:
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: hashes of words differ between processes."""
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+
+    def facts(self) -> dict[str, Any]:
+        """What `from_facts` reads, of numbers, words and lists alone."""
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        kind = type(self.activity).__name__
+        return facts | {"activity": {"kind": kind, **vars(self.activity)}, "values": [list(piece) for piece in self.values]}
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> "Form":
+        """Return the form of these `facts`; those that are missing are the default's."""
+        facts = dict(facts)
+        if "activity" in facts:
+            law = dict(facts["activity"])
+            facts["activity"] = KINDS[law.pop("kind")](**law)
+        if "values" in facts:
+            facts["values"] = tuple((float(low), float(width)) for low, width in facts["values"])
+        return cls(**facts)
 
     @cached_property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -341,7 +341,7 @@ class ControlPlane(Result):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads: arrays of numbers and of text by name."""
-        facts: dict[str, Any] = {"form": asdict(self.form)}
+        facts: dict[str, Any] = {"form": self.form.facts()}
         arrays = {}
         for key, axis in (("x", self.x), ("y", self.y)):
             facts[key], arrays[f"plane_{key}"] = {"name": axis.name, "log": axis.log}, axis.values
@@ -357,7 +357,7 @@ class ControlPlane(Result):
             axes = {name: arrays[name] for name in ("importance", "density")}
             return cls.importance_density(n_features, n_hidden, activation=activation, **axes)
         facts = json.loads(arrays["plane"].item())
-        form = Form(**facts["form"])
+        form = Form.from_facts(facts["form"])
         x, y = (Axis(facts[key]["name"], arrays[f"plane_{key}"], facts[key]["log"]) for key in ("x", "y"))
         if "plane_base" in arrays:
             return cls(model_of(form, arrays["plane_base"]), x, y)

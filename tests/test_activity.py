@@ -1,5 +1,6 @@
 """Laws of activity: what they say of themselves, their samples, and their exact losses by second routes."""
 
+import json
 import pickle
 from itertools import permutations, product
 
@@ -224,6 +225,8 @@ def test_models_are_values(law):
     again = pickle.loads(pickle.dumps(model))
     assert again == model == model_of(model.form, model.control) and hash(again) == hash(model)
     assert again.form == model.form and hash(again.form) == hash(model.form)
+    stored = type(model.form).from_facts(json.loads(json.dumps(model.form.facts())))
+    assert stored == model.form and model_of(stored, model.control) == model
     assert model != a_model(law) and a_model(law) != a_model(law, penalty=Penalty())
     assert model.control.size == model.form.n_controls
 
