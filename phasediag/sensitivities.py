@@ -10,7 +10,7 @@ from ._display import Result
 from ._minimizing import newton
 from ._minimizing.flat import flatten
 from .minima import Minimum
-from .model import ToyModel, model_of
+from .model import ToyModel
 
 COORDINATES = ("importance", "density")
 STEP = 1e-3
@@ -109,7 +109,7 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
 
     def slope(control):
         newton.evaluate(x, model.form, control, 1)
-        return newton.gradient_of(newton.store(model.form)) @ soft * model_of(model.form, control).loss_scale
+        return newton.gradient_of(newton.store(model.form)) @ soft * model.form.loss_scale(control)
 
     return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), _by_control(model, slope)[None])
 
@@ -125,7 +125,7 @@ def _one_model(*minima):
 def _loss(minimum):
     """The loss of a minimum's weights and biases as a function of the control parameters."""
     x, form = flatten(minimum.weights, minimum.bias), minimum.model.form
-    return lambda control: newton.evaluate(x, form, control, 0) * model_of(form, control).loss_scale
+    return lambda control: newton.evaluate(x, form, control, 0) * form.loss_scale(control)
 
 
 def _by_control(model, function):

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import brentq, root
 
 from phasediag import (
+    Penalty,
     ToyModel,
     boundary_sensitivity,
     expected_loss_and_gradient,
@@ -111,3 +112,17 @@ def test_minima_must_be_of_one_model():
         boundary_sensitivity(one, other)
     with pytest.raises(ValueError, match="coordinate"):
         boundary_sensitivity(one, one, coordinate="sparsity")
+
+
+def test_every_law_has_sensitivities():
+    """A penalty moves a boundary as the penalty itself says: its derivatives are Σ‖W_i‖² and Σ_{i≠j} (W_i·W_j)²."""
+    model = ToyModel(1, [1.0, 0.56], 0.51, penalty=Penalty(weights=1e-4, interference=1e-4))
+    one, other, *_ = minimize(model)
+    found = boundary_sensitivity(one, other, coordinate="importance")
+    by_name = dict(zip(found.parameters, found.derivatives[0], strict=True))
+    last = other.feature_loss[1] - one.feature_loss[1]
+    products = [weights.T @ weights for weights in (one.weights, other.weights)]
+    weights = np.trace(products[1]) - np.trace(products[0])
+    interference = 2 * (products[1][0, 1] ** 2 - products[0][0, 1] ** 2)
+    assert by_name["penalty[0]"] == pytest.approx(-weights / last, rel=1e-6)
+    assert by_name["penalty[1]"] == pytest.approx(-interference / last, rel=1e-6)
