@@ -1,4 +1,4 @@
-"""Moves from minima to where lower ones may be: features that change places, leave, enter or turn."""
+"""Moves from minima to where lower ones may be: features that change places, leave, join others, enter or turn."""
 
 from itertools import combinations
 
@@ -15,7 +15,8 @@ SHAKEN = 0.3
 def moves(model, x, classes, generator):
     """All moves of one feature or of a pair from a minimum, flat parameters x (size,): shape (n_moves, size).
 
-    Two features change places, unless they can be exchanged anyway; a feature leaves, enters or turns to random directions.
+    Two features change places, unless they can be exchanged anyway; a feature leaves, joins another in its place, or enters or
+    turns to random directions.
     """
     weights, bias = parts(x, model.n_hidden)
     norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
@@ -36,6 +37,9 @@ def moves(model, x, classes, generator):
     for i in range(model.n_features):
         if inside[i]:
             add(i, 0.0, mean[i])
+        for j in np.flatnonzero(inside):
+            if j != i:
+                add(i, weights[:, j], bias[j])
         for direction in directions[i]:
             add(i, (norm[i] if inside[i] else norm[inside].mean()) * direction, bias[i] if inside[i] else bias[inside].min())
     return np.array(found)
