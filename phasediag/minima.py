@@ -96,8 +96,8 @@ def minimize(
         The budget: number of random starts, at least 1, to which half as many at the best lengths of their number of features
         are added, and moves of a round. By default that of the effort: 8, 32 or 96.
     effort : {"quick", "normal", "thorough"}
-        How many rounds of moves in turn (features that change places, leave, enter or turn) may find nothing lower before the
-        search ends: 0, 1 or 4.
+        How many rounds of moves in turn (features that change places, leave, enter, join others or are mirrored) may find nothing lower
+        before the search ends: 0, 2 or 4.
     seed : None, int or numpy.random.Generator
     bias : bool
         Whether there are biases; False holds them at 0.
@@ -119,7 +119,7 @@ def minimize(
     of features left out, each at its best lengths and biases, at random weights, and at the lowest minima with one feature, or
     one dimension, less (above which no minimum may lie); then at moves of the lowest minima found. A trust-region Newton method
     on the exact second derivatives of loss / Σ_i I_i E x_i² leads to a gradient of rounding size and leaves saddles downhill;
-    for 9 and 10 features BFGS along the gradient of the contour integral comes first, and the lowest ends go on.
+    for 8 to 10 features BFGS along the gradient of the contour integral comes first, and the lowest ends go on.
     Points at which an output is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are
     dropped.
 

@@ -1,4 +1,4 @@
-"""Moves from minima to where lower ones may be: features that change places, leave, join others, enter or turn."""
+"""Moves from minima to where lower ones may be: features that change places, leave, enter, join others or are mirrored."""
 
 from itertools import combinations
 
@@ -6,22 +6,21 @@ import numpy as np
 
 from .flat import flatten, parts
 
-TURNS = 4
-"""Random directions tried for each feature that turns or enters."""
+ENTRIES = 4
+"""Random directions in which a feature that is not represented may enter."""
 SHAKEN = 0.3
 """Standard deviation of what is added to the weights by a shake; a third of it is added to the biases."""
 
 
-def moves(model, x, classes, generator):
+def moves(model, x, generator):
     """All moves of one feature or of a pair from a minimum, flat parameters x (size,): shape (n_moves, size).
 
-    Two features change places, unless they can be exchanged anyway; a feature leaves, joins another in its place, or enters or
-    turns to random directions.
+    Two features change places; a feature leaves, or enters in a random direction, joins another in its place, is mirrored in
+    another's direction or across it.
     """
     weights, bias = parts(x, model.n_hidden)
     norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
     inside = norm > 1e-6
-    same = {pair for members in classes for pair in combinations(members, 2)}
     found = []
 
     def add(which, columns, biases):
@@ -30,18 +29,22 @@ def moves(model, x, classes, generator):
         new_weights[:, which], new_bias[which] = columns, biases
 
     for i, j in combinations(range(model.n_features), 2):
-        if (i, j) not in same and (inside[i] or inside[j]):
+        if inside[i] or inside[j]:
             add([i, j], weights[:, [j, i]], np.where(inside[[j, i]], bias[[j, i]], mean[[i, j]]))
-    directions = generator.normal(size=(model.n_features, TURNS, model.n_hidden))
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     for i in range(model.n_features):
         if inside[i]:
             add(i, 0.0, mean[i])
+        else:
+            length, lowest = norm[inside].mean(), bias[inside].min()
+            for direction in generator.normal(size=(ENTRIES, model.n_hidden)):
+                add(i, length / np.linalg.norm(direction) * direction, lowest)
         for j in np.flatnonzero(inside):
             if j != i:
+                mirrored = 2 * (weights[:, j] @ weights[:, i]) / norm[j] ** 2 * weights[:, j] - weights[:, i]
                 add(i, weights[:, j], bias[j])
-        for direction in directions[i]:
-            add(i, (norm[i] if inside[i] else norm[inside].mean()) * direction, bias[i] if inside[i] else bias[inside].min())
+                if inside[i]:
+                    add(i, mirrored, bias[i])
+                    add(i, -mirrored, bias[i])
     return np.array(found)
 
 

@@ -13,12 +13,12 @@ from .rough import descend_roughly, loss_only
 from .starts import configuration_starts, starting_points
 from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle
 
-EFFORTS = {"quick": (8, 0), "normal": (32, 1), "thorough": (96, 4)}
+EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
 
-MOST_NEWTON = 8
+MOST_NEWTON = 7
 """Up to so many features descents use second derivatives from the start; beyond, from the bottom of a rough descent."""
-MOST_POLISHED, FEW_POLISHED = 12, 3
+MOST_POLISHED, FEW_POLISHED = 24, 3
 """Rough descents that end apart go on to the bottom, the lowest of them: from the starts, and in a round of moves."""
 SHAKES = 4
 """In a round all parameters are shaken for every so many other moves."""
@@ -80,17 +80,16 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     lowest minima, until ``rounds`` of them in turn have found nothing lower. ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
-    settled = descend(
-        model, np.array([*starts, *_of_smaller_models(model, rounds)]), MOST_POLISHED if rounds else FEW_POLISHED, watch
-    )
-    classes, tried, waiting = model.classes, set(), rounds
+    smaller = _of_smaller_models(model) if rounds else []
+    settled = descend(model, np.array([*starts, *smaller]), MOST_POLISHED if rounds else FEW_POLISHED, watch)
+    tried, waiting = set(), rounds
     while waiting > 0:
-        minima = distinct(Search(settled, random).distinct_ends, model.n_hidden, classes)
+        minima = Search(settled, random).minima(model)
         if not minima or not np.any(minima[0].x[: -model.n_features]):
             break
-        near = np.concatenate([moves(model, point.x, classes, generator) for point in minima[:PARENTS]])
+        near = np.concatenate([moves(model, point.x, generator) for point in minima[:PARENTS]])
         far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
-        found = descend(model, np.concatenate([far, _promising(model, near, tried, n_starts)]), FEW_POLISHED, watch)
+        found = descend(model, np.concatenate([far, _promising(model, near, tried, n_starts)]), FEW_POLISHED, watch, minima)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
         waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
         settled += found
@@ -98,56 +97,65 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
 
 
 def _promising(model, points, tried, count):
-    """The ``count`` lowest of flat points (n_points, size) that have not been tried; they are remembered."""
-    points = points[[x.tobytes() not in tried for x in points]]
-    lowest = points[np.argsort(loss_only(model, points), kind="stable")[:count]]
-    tried.update(x.tobytes() for x in lowest)
-    return lowest
+    """The ``count`` lowest of flat points (n_points, size) that have not been tried; they are remembered.
+
+    Points are one whose invariants have the same first digits: they differ by rotations and what exchanges equal features.
+    """
+    keys = [key.tobytes() for key in np.round(invariants(points, model.n_hidden, model.classes), 6) + 0.0]
+    lowest = []
+    for k in np.argsort(loss_only(model, points), kind="stable"):
+        if len(lowest) < count and keys[k] not in tried:
+            lowest.append(k)
+            tried.add(keys[k])
+    return points[lowest]
 
 
-def _of_smaller_models(model, rounds):
-    """The lowest minima of models with one feature, or one dimension, less, as starts: no minimum may lie above them.
+def _of_smaller_models(model):
+    """The lowest minima of the models with one feature, or one dimension, less, as starts: no minimum may lie above them.
 
-    A list of flat points. One of the features of least importance × variance is left out, of as many kinds as there are rounds.
+    A list of flat points. The feature left out is that of least importance × variance. Where densities are equal no other makes a
+    lower start: at a global minimum no feature's own loss exceeds its variance, so one of more importance that is left out had
+    better change places with it.
     """
     m, n, starts = model.n_hidden, model.n_features, []
-
-    def lowest(smaller):
-        """Weights and bias of the lowest minimum that a quick search of another model finds, in a list; or none."""
-        found = search(smaller, *EFFORTS["quick"], np.random.default_rng(n)).minima(smaller)[:1]
-        return [parts(point.x, smaller.n_hidden) for point in found]
-
-    worth = model.importance * model.feature_variance
-    fewer = sorted(model.classes, key=lambda members: worth[members[0]])[:rounds] if m < n - 1 and not model.activity else ()
-    for members in fewer:
-        kept = np.arange(n) != members[-1]
-        for part, its_bias in lowest(replace(model, importance=model.importance[kept], density=model.feature_density[kept])):
+    if m < n - 1 and not model.activity:
+        kept = np.sort(np.argsort(-model.importance * model.feature_variance, kind="stable")[:-1])
+        for part, its_bias in _lowest(replace(model, importance=model.importance[kept], density=model.feature_density[kept])):
             weights, bias = np.zeros((m, n)), model.feature_mean.copy()
             weights[:, kept], bias[kept] = part, its_bias
             starts.append(flatten(weights, bias))
-    if m > 1 and rounds:
-        for part, bias in lowest(replace(model, n_hidden=m - 1)):
+    if m > 1:
+        for part, bias in _lowest(replace(model, n_hidden=m - 1)):
             starts.append(flatten(np.concatenate([part, np.zeros((1, n))]), bias))
     return starts
 
 
-def descend(model, points, most, watch):
+def _lowest(model):
+    """Weights and bias of the lowest minimum that a quick search finds, in a list; an empty one where it finds none."""
+    found = search(model, *EFFORTS["quick"], np.random.default_rng(model.n_features)).minima(model)[:1]
+    return [parts(point.x, model.n_hidden) for point in found]
+
+
+def descend(model, points, most, watch, known=()):
     """Where descents from flat points (n_points, size) end: a list of Settled, in the same order.
 
-    Of rough descents, if any, at most ``most`` go on to the bottom.
+    Of rough descents, if any, those that come near one of the ``known`` minima, Settled, end there; of the others at most
+    ``most`` go on to the bottom.
     """
     if model.n_features <= MOST_NEWTON:
         return settle_model(model, points, watch)
     ends, losses, counts = descend_roughly(model, points, watch)
-    keys, kept = invariants(ends, model.n_hidden, model.classes), []
-    which = np.empty(len(ends), int)
+    classes, kept, which = model.classes, [], np.empty(len(ends), int)
+    keys, centres = invariants(ends, model.n_hidden, classes), [invariants(one.x, model.n_hidden, classes) for one in known]
     for k in np.argsort(losses, kind="stable"):
-        near = (at for at, other in enumerate(kept) if np.max(np.abs(keys[k] - keys[other])) < ROUGHLY_THE_SAME)
-        which[k] = next(near, len(kept))
-        if which[k] == len(kept) < most:
+        near = (at for at, centre in enumerate(centres) if np.max(np.abs(keys[k] - centre)) < ROUGHLY_THE_SAME)
+        which[k] = next(near, len(centres))
+        if which[k] == len(centres) and len(kept) < most:
             kept.append(k)
-    polished = settle_model(model, ends[kept], watch, radius=0.1)
-    polished = [replace(one, n_evaluations=one.n_evaluations + int(counts[which == k].sum())) for k, one in enumerate(polished)]
+            centres.append(keys[k])
+    polished = list(known)
+    for one in settle_model(model, ends[kept], watch, radius=0.1):
+        polished.append(replace(one, n_evaluations=one.n_evaluations + int(counts[which == len(polished)].sum())))
     polished.append(replace(polished[-1], gradient_norm=np.inf))  # of those that are too high no more is known
     return [polished[k] for k in which]
 
