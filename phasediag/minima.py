@@ -96,8 +96,8 @@ def minimize(
         The budget: number of random starts, at least 1, to which half as many at the best lengths of their number of features
         are added, and moves of a round. By default that of the effort: 8, 32 or 96.
     effort : {"quick", "normal", "thorough"}
-        How many rounds of moves in turn (features that change places, leave, enter, join others or are mirrored) may find nothing lower
-        before the search ends: 0, 2 or 4.
+        How many rounds of moves in turn may find nothing lower before the search ends: 0, 2 or 4. Moves: features change places,
+        leave, enter, turn, join others or are mirrored.
     seed : None, int or numpy.random.Generator
     bias : bool
         Whether there are biases; False holds them at 0.

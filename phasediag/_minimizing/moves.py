@@ -1,4 +1,4 @@
-"""Moves from minima to where lower ones may be: features that change places, leave, enter, join others or are mirrored."""
+"""Moves from minima to where lower ones may be: features that change places, leave, enter, turn, join or mirror others."""
 
 from itertools import combinations
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from .flat import flatten, parts
 
-ENTRIES = 4
-"""Random directions in which a feature that is not represented may enter."""
+TURNS = 4
+"""Random directions tried for each feature that turns or enters."""
 SHAKEN = 0.3
 """Standard deviation of what is added to the weights by a shake; a third of it is added to the biases."""
 
@@ -15,8 +15,8 @@ SHAKEN = 0.3
 def moves(model, x, generator):
     """All moves of one feature or of a pair from a minimum, flat parameters x (size,): shape (n_moves, size).
 
-    Two features change places; a feature leaves, or enters in a random direction, joins another in its place, is mirrored in
-    another's direction or across it.
+    Two features change places; a feature leaves, enters or turns to random directions, joins another in its place, is mirrored
+    in another's direction or across it.
     """
     weights, bias = parts(x, model.n_hidden)
     norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
@@ -31,20 +31,19 @@ def moves(model, x, generator):
     for i, j in combinations(range(model.n_features), 2):
         if inside[i] or inside[j]:
             add([i, j], weights[:, [j, i]], np.where(inside[[j, i]], bias[[j, i]], mean[[i, j]]))
+    directions = generator.normal(size=(model.n_features, TURNS, model.n_hidden))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     for i in range(model.n_features):
         if inside[i]:
             add(i, 0.0, mean[i])
-        else:
-            length, lowest = norm[inside].mean(), bias[inside].min()
-            for direction in generator.normal(size=(ENTRIES, model.n_hidden)):
-                add(i, length / np.linalg.norm(direction) * direction, lowest)
+        for direction in directions[i]:
+            add(i, (norm[i] if inside[i] else norm[inside].mean()) * direction, bias[i] if inside[i] else bias[inside].min())
         for j in np.flatnonzero(inside):
             if j != i:
-                mirrored = 2 * (weights[:, j] @ weights[:, i]) / norm[j] ** 2 * weights[:, j] - weights[:, i]
                 add(i, weights[:, j], bias[j])
-                if inside[i]:
-                    add(i, mirrored, bias[i])
-                    add(i, -mirrored, bias[i])
+                mirrored = 2 * (weights[:, j] @ weights[:, i]) / norm[j] ** 2 * weights[:, j] - weights[:, i]
+                add(i, mirrored, bias[i])
+                add(i, -mirrored, bias[i])
     return np.array(found)
 
 

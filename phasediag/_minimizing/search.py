@@ -20,8 +20,8 @@ MOST_NEWTON = 7
 """Up to so many features descents use second derivatives from the start; beyond, from the bottom of a rough descent."""
 MOST_POLISHED, FEW_POLISHED = 24, 3
 """Rough descents that end apart go on to the bottom, the lowest of them: from the starts, and in a round of moves."""
-SHAKES = 4
-"""In a round all parameters are shaken for every so many other moves."""
+MOVES, SHAKES = 2, 4
+"""In a round so many moves for each random start, and one shake of all parameters for every so many random starts."""
 ROUGHLY_THE_SAME = 1e-2
 """Difference of invariants up to which rough ends are taken for one."""
 PARENTS = 4
@@ -89,7 +89,9 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
             break
         near = np.concatenate([moves(model, point.x, generator) for point in minima[:PARENTS]])
         far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
-        found = descend(model, np.concatenate([far, _promising(model, near, tried, n_starts)]), FEW_POLISHED, watch, minima)
+        found = descend(
+            model, np.concatenate([far, _promising(model, near, tried, MOVES * n_starts)]), FEW_POLISHED, watch, minima
+        )
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
         waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
         settled += found
