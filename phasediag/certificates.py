@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -150,7 +151,7 @@ class Certificate(Result):
             When the path does not end so.
         """
         proof, hulls = self.proof, self.proof.hulls
-        arrays = dict(
+        arrays: dict[str, Any] = dict(
             format=FORMAT,
             version=__version__,
             theorem=THEOREM,
@@ -202,10 +203,8 @@ class Certificate(Result):
             check_certifiable(model)
             weights, bias = model.check_parameters(arrays["weights"], arrays["bias"])
             nd = len(free_weights(model.n_hidden, model.n_features)) + model.n_features
-            regions = zip(*(arrays[f"region_{name}"] for name in _REGION), strict=True)
-            regions = tuple(
-                Region(int(k), b.reshape(2, nd), x.reshape(nd), float(bound), bool(u)) for k, b, x, bound, u in regions
-            )
+            parts = zip(*(arrays[f"region_{name}"] for name in _REGION), strict=True)
+            regions = tuple(Region(int(k), b.reshape(2, nd), x.reshape(nd), float(bound), bool(u)) for k, b, x, bound, u in parts)
             hulls = zip(arrays["hull_signs"].tolist(), arrays["hulls"].reshape(-1, 2, nd), strict=True)
             proof = Proof(
                 root=arrays["root"].reshape(2, nd),

@@ -126,8 +126,9 @@ def certify_diagram(
     with progress_bar(len(cells), progress, "cell", "certify") as advance, ThreadPoolExecutor(n_threads) as pool:
         found = list(pool.map(prove, range(len(cells))))
 
-    columns = (np.array(column).reshape(diagram.phase.shape) for column in zip(*found, strict=True))
-    return CertifiedDiagram(diagram.plane, *columns, tolerance)
+    columns = [np.array(column).reshape(diagram.phase.shape) for column in zip(*found, strict=True)]
+    names = ("certified", "phase_certified", "phase", "loss_lower", "loss_upper", "n_boxes")
+    return CertifiedDiagram(plane=diagram.plane, tolerance=tolerance, **dict(zip(names, columns, strict=True)))
 
 
 def certify_boundary(

@@ -73,7 +73,7 @@ def certify_frozen(n_features: int, n_hidden: int) -> FrozenCertificate:
     (True, 3, 3)
     """
     n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
-    names = {}
+    names: dict[sympy.Expr, list[str]] = {}
     for one in configurations(n_features, n_hidden):
         names.setdefault(sympy.expand(one.symbolic_loss()), []).append(one.name)
     lines = [(loss.subs(IMPORTANCE, 0), sympy.expand(loss.coeff(IMPORTANCE, 1))) for loss in names]

@@ -74,11 +74,11 @@ def tricritical_points(width: float = 1e-12) -> tuple[TricriticalPoint, ...]:
     >>> [tuple(round(x[0], 7) for x in (point.importance, point.density)) for point in tricritical_points()]
     [(0.5740419, 0.5202477), (0.8964406, 0.8373196)]
     """
-    width = Fraction(real_number("width", width, "in [1e-15, 0.1]", lambda x: (x >= 1e-15) & (x <= 0.1)))
+    narrow = Fraction(real_number("width", width, "in [1e-15, 0.1]", lambda x: (x >= 1e-15) & (x <= 0.1)))
     points = []
     for low, high in _NEAR:
         first = _sign(low)
-        while high - low > width:
+        while high - low > narrow:
             middle = (low + high) / 2
             sign = _sign(middle)
             if sign == 0:
