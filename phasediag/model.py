@@ -23,7 +23,7 @@ from .activity import Independent as Activity
 from .forms import UNIFORM, Form
 from .values import Pieces, pieces_of
 
-ACTIVATIONS = ("relu", "linear", "leaky")
+ACTIVATIONS = ("relu", "linear")  # those that need no slope, which formulas treat
 LARGEST_WEIGHT, LARGEST_BIAS = 1e30, 1e70  # so that no moment of what they make overflows
 
 
@@ -147,7 +147,7 @@ class ToyModel:
         object.__setattr__(self, "n_hidden", n_hidden)
         object.__setattr__(self, "importance", _frozen(importance))
         object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
-        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("activation", self.activation, (*ACTIVATIONS, "leaky"))
         if self.activity is not None:
             if not isinstance(self.activity, Activity):
                 names = "CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable"

@@ -82,7 +82,7 @@ def test_density_outside_its_domain_is_named(density):
         (dict(n_hidden=1.0), "n_hidden must be a whole number ≥ 1, got 1.0"),
         (dict(n_hidden=True), "n_hidden must be a whole number"),
         (dict(density=[0.1, 0.2, 0.3]), r"density must be a scalar or have shape \(2,\)"),
-        (dict(activation="gelu"), 'activation must be one of "relu", "linear", got \'gelu\''),
+        (dict(activation="gelu"), 'activation must be one of "relu", "linear", "leaky", got \'gelu\''),
     ],
 )
 def test_bad_arguments_are_named(change, message):
