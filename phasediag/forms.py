@@ -16,6 +16,9 @@ UNIFORM = ((0.0, 1.0),)
 
 MOST_COMPONENTS = 2**16
 
+SAME_PRODUCTS = 1e-9
+"""Sums of products of columns closer than this, relative to the norms, are one."""
+
 
 @dataclass(frozen=True)
 class Form:
@@ -187,6 +190,23 @@ class Form:
         first, second = self._pieces
         probability = self._value_probabilities(control)
         return probability @ first, probability @ second
+
+    def upright(self, controls: Floats, weights: Floats) -> Floats:
+        """Weights (n_models, n_hidden, n_features) with the signs of columns that stand for all that are equivalent.
+
+        Where values v and −v are equally likely, the loss of W does not depend on the signs of its columns: those with the least
+        Σ_{i<j} W_i·W_j stand for all. Elsewhere the weights stay as they are. ``controls``: (n_models, n_controls).
+        """
+        probability = self._value_probabilities(controls)
+        law = {piece: probability[..., k] for k, piece in enumerate(self.values)}
+        mirrored = [np.asarray(law.get((-low - width, width), np.nan) == one) for (low, width), one in law.items()]
+        if not np.any(even := np.logical_and.reduce(mirrored)):
+            return weights
+        signs = np.array([(1, *rest) for rest in product((1, -1), repeat=self.n_features - 1)])
+        hidden = signs[:, None, :] * weights[:, None]  # (n_models, n_signs, n_hidden, n_features)
+        square = np.sum(hidden.sum(axis=-1) ** 2, axis=-1)  # Σ_i ‖W_i‖² + 2 Σ_{i<j} W_i·W_j
+        least = square <= square.min(axis=-1, keepdims=True) + SAME_PRODUCTS * np.sum(weights**2, axis=(-1, -2))[:, None]
+        return np.where(even[..., None, None], signs[np.argmax(least, axis=-1)][:, None, :] * weights, weights)
 
     def pairs(self, control: Floats) -> Floats:
         """Probabilities that two features are both active, on the diagonal that one is: shape (…, n_features, n_features)."""

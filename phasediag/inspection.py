@@ -182,8 +182,9 @@ def inspect(
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
     few = model.n_features <= MOST_ENUMERATED
+    (upright,) = model.form.upright(model.control[None], weights[None])
     with progress_bar(None, progress, "step", "searching for minima" if few else "descending") as advance:
-        nearest, minima = (_among_minima if few else _alone)(model, weights, bias, n_starts, seed, lambda: advance(1))
+        nearest, minima = (_among_minima if few else _alone)(model, upright, bias, n_starts, seed, lambda: advance(1))
     norm, interference, dimensionality = order_parameters(weights)
     return Inspection(
         model=model,
@@ -195,13 +196,13 @@ def inspect(
         feature_loss=losses,
         gradient_norm=_largest(gradient) / model.loss_scale,
         terms=loss_terms(model, weights, bias),
-        phase=classify(weights, tolerance=tolerance),
+        phase=classify(upright, tolerance=tolerance),
         feature_norm=norm,
         interference=interference,
         feature_dimensionality=dimensionality,
         dead_outputs=dead_outputs(model, weights, bias),
         nearest=nearest,
-        distance=float(np.hypot(np.linalg.norm(turned(nearest.weights, weights) - weights), np.linalg.norm(nearest.bias - bias))),
+        distance=float(np.hypot(np.linalg.norm(turned(nearest.weights, upright) - upright), np.linalg.norm(nearest.bias - bias))),
         minima=minima,
     )
 

@@ -97,8 +97,9 @@ def evaluate_cells(plane, weights, bias, reduction, options):
     one_of("reduction", reduction, REDUCTIONS)
     grid = weights.shape[:3]
     flat = weights.reshape(-1, *weights.shape[3:]).astype(np.float64)
-    phases = classify_many(flat, tolerance=TRAINED_TOLERANCE)
     form, controls = plane.form, plane.grid
+    of_models = np.repeat(controls.reshape(-1, form.n_controls), grid[2], axis=0)
+    phases = classify_many(form.upright(of_models, flat), tolerance=TRAINED_TOLERANCE)
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
     loss = (losses @ form.importance(controls)[..., None])[..., 0]

@@ -15,6 +15,7 @@ from phasediag import (
     expected_loss,
     expected_loss_and_gradient,
     expected_loss_hessian,
+    inspect,
     minimize,
     monte_carlo_loss,
 )
@@ -223,3 +224,17 @@ def test_no_minimum_of_binary_values_sits_on_a_kink():
     with pytest.raises(ValueError, match="values must have no atoms below 0 where minima are searched"):
         minimize(ToyModel(1, [1.0, 0.8], 0.2, values=signs))
     assert minimize(ToyModel(1, [1.0, 0.8], 0.2, "linear", values=signs))[0].loss == pytest.approx(0.8 * 0.2, rel=1e-9)
+
+
+def test_signs_of_columns_are_one_minimum_where_values_are_even():
+    """With signed values W_i and −W_i are equivalent: one minimum, one name; an inspected model lies where it is."""
+    model = ToyModel(2, [1.0, 1.0, 1.0], 0.3, "leaky", values="signed", slope=0.2)
+    minima = minimize(model)
+    assert len({round(one.loss, 9) for one in minima}) == len(minima)
+    triangle = minima[0]
+    assert triangle.phase.name == "extra in triangle"
+    flipped = triangle.weights * [1, -1, 1]
+    assert expected_loss(model, flipped, triangle.bias) == pytest.approx(triangle.loss, rel=1e-13)
+    found = inspect(model, flipped, triangle.bias, n_starts=4)
+    assert found.phase.name == "extra in triangle"
+    assert found.distance < 1e-9
