@@ -202,7 +202,7 @@ class Mesh:
         end = self.vertex(between(last), p, q) if last < 1 else q
         broken, limit = end.minima[0], self.held(symmetric, end.u)
         if distance(broken, limit) < TOUCHING or broken.loss > limit.loss * (1 - 1e-12):
-            beyond = self.vertex(between((1 + last) / 2), q)
+            beyond = self.vertex(between((1 + last) / 2), q, searched=True)
             if distance(beyond.minima[0], limit) < TOUCHING:
                 return [Crossing(end.u, symmetric, q.minima[0], "continuous")]
             return [Crossing(end.u, symmetric, beyond.minima[0], "continuous"), *self.crossings(beyond, q)]
@@ -355,7 +355,6 @@ def test_curves_of_2_to_1_are_those_of_the_mesh():
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 2)])
-def test_curves_are_those_of_the_mesh(shape):
-    """The same over the whole plane; at density 1, where signs do not matter, minima of different phases tie."""
-    print(shape, compared(shape, (0.1, 10), (0.01, 0.95), 11))
+def test_curves_are_those_of_the_mesh_over_the_whole_plane():
+    """The same over the paper's plane, up to density 0.95: at 1 signs do not matter and minima of different phases tie."""
+    print(compared((2, 1), (0.1, 10), (0.01, 0.95), 11))
