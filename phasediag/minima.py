@@ -40,8 +40,9 @@ class Minimum(Result):
     feature_loss : ndarray, shape (n_features,)
         Each feature's own loss E (x_i − x'_i)², without its importance.
     feature_norm, interference, feature_dimensionality : ndarray, shape (n_features,)
-    is_global : bool
-        Lowest found: whether no lower minimum was; more than one can be the lowest. It is no proof, see ``unseen``.
+    lowest_found : bool
+        Whether no lower minimum was found; more than one can be the lowest. It is no proof, see ``unseen``. An older name is
+        ``is_global``.
     hits : int
         How many descents of the search ended here; 0 where none was made.
     unseen : float
@@ -69,13 +70,18 @@ class Minimum(Result):
     feature_norm: Floats
     interference: Floats
     feature_dimensionality: Floats
-    is_global: bool
+    lowest_found: bool
     hits: int = 0
     unseen: float = np.nan
     valley: int = 0
     tied: tuple[str, ...] = ()
     expected_loss_without_penalty: float = np.nan
     model: ToyModel | None = field(default=None, repr=False)
+
+    @property
+    def is_global(self) -> bool:
+        """The older name of ``lowest_found``."""
+        return self.lowest_found
 
     @property
     def converged(self) -> bool:
@@ -167,7 +173,7 @@ def is_lowest(point, found):
     return not found or point.scaled_loss <= found[0].scaled_loss * (1 + SAME_LOSS)
 
 
-def as_minimum(model, point, is_global):
+def as_minimum(model, point, lowest_found):
     """Return the Minimum at a Settled point."""
     weights, bias = parts(point.x, model.n_hidden)
     tied = tied_minima(model, point) if point.is_flat else []
@@ -178,13 +184,13 @@ def as_minimum(model, point, is_global):
         point.feature_loss,
         point.gradient_norm,
         point.curvature,
-        is_global,
+        lowest_found,
         valley=valley_dimension(model, point) if tied else 0,
         tied=tuple(dict.fromkeys(classify(parts(x, model.n_hidden)[0]).name for one in tied for x in exchanged(model, one.x))),
     )
 
 
-def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_global, valley=0, tied=()):
+def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, lowest_found, valley=0, tied=()):
     """Return the Minimum at upright weights (n_hidden, n_features) and bias (n_features,)."""
     phase = classify(weights)
     norm, interference, dimensionality = order_parameters(weights)
@@ -201,7 +207,7 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, is_
         feature_norm=norm,
         interference=interference,
         feature_dimensionality=dimensionality,
-        is_global=bool(is_global),
+        lowest_found=bool(lowest_found),
         valley=valley,
         tied=tied,
         model=model,

@@ -87,3 +87,14 @@ def test_axes_of_one_value():
     for rows, columns in ((1, 1), (1, 5), (5, 1)):
         landscape = landscape_over(2, 1, np.geomspace(0.5, 2, columns), np.geomspace(0.1, 0.5, rows)).explore(n_starts=2)
         assert set(landscape.cells) == set(np.ndindex(rows, columns))
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (5, 2)])
+def test_no_cell_lies_above_the_envelope_of_its_row(shape):
+    """At fixed parameters the loss is linear in importance: no minimum of a row is lower, elsewhere in it, than what is there."""
+    landscape = explored(shape, 9)
+    for i in range(9):
+        losses = np.array([point.feature_loss for j in range(9) for point in landscape.cells[i, j]])
+        for j in range(9):
+            importance = landscape.model((i, j)).importance
+            assert importance @ landscape.cells[i, j][0].feature_loss <= np.min(losses @ importance) * (1 + 1e-12)

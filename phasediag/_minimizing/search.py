@@ -80,8 +80,9 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     lowest minima, until ``rounds`` of them in turn have found nothing lower. ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
-    smaller = _of_smaller_models(model) if rounds else []
-    settled = descend(model, np.array([*starts, *smaller]), MOST_POLISHED if rounds else FEW_POLISHED, watch)
+    settled = descend(model, starts, MOST_POLISHED if rounds else FEW_POLISHED, watch)
+    if rounds and (smaller := _of_smaller_models(model)):
+        settled += descend(model, np.array(smaller), FEW_POLISHED, watch, Search(settled, random).minima(model))
     tried, waiting = set(), rounds
     while waiting > 0:
         minima = Search(settled, random).minima(model)
