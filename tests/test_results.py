@@ -203,9 +203,10 @@ def test_curves_say_whether_they_are_functions():
 
 
 def test_a_row_of_two_cells_far_apart_shows_what_lies_between():
-    """A phase that is lowest in neither of two neighbouring cells has its two boundaries, in the row itself."""
+    """A phase that is lowest in neither of two neighbouring cells has its two boundaries in the row itself, and its mirror's."""
     boundaries = phase_diagram(2, 1, importance=[0.5, 2.0], density=[0.9], n_threads=1).boundaries()
-    low, high = sorted(boundary.importance[0] for boundary in boundaries)
+    low, middle, high = sorted(boundary.importance[0] for boundary in boundaries)
+    assert middle == pytest.approx(1, rel=1e-12)  # between the pair and its mirror image, of one name
     assert {boundary.density[0] for boundary in boundaries} == {0.9}
     for importance in (low, high):
         names = [phasediag.minimize(ToyModel(1, [1, importance * k], 0.9), seed=0)[0].phase.name for k in (1 - 1e-5, 1 + 1e-5)]

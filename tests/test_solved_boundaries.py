@@ -15,11 +15,10 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._boundaries import contenders
-from phasediag._boundaries.contenders import Contenders
-from phasediag._boundaries.equilibria import Solver
+from phasediag._boundaries import competitors
+from phasediag._boundaries.competitors import Competitors
+from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.frames import frames_around
-from phasediag._boundaries.states import far
 from phasediag._minimizing.stationary_points import settle
 from phasediag.forms import Form
 from phasediag.model import cell_controls
@@ -330,35 +329,37 @@ def test_every_pattern_around_a_state_is_a_frame_of_it():
 def _solver(diagram):
     """A solver of its own with the minima of a diagram."""
     solver = Solver(diagram)
-    solver.contenders = Contenders(solver, diagram)
+    solver.competitors = Competitors(solver, diagram)
     return solver
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2)])
-def test_no_contender_is_left_out_that_could_be_lowest(shape, monkeypatch):
-    """At random points the lowest minimum is the same when every contender is solved, whatever its slope says."""
+def test_no_competitor_is_left_out_that_could_be_lowest(shape, monkeypatch):
+    """At random points the lowest minimum is the same when every competitor is solved, whatever its slope says."""
     solver = _solver(diagram(shape=shape))
     start, generator = np.log([0.7, 0.6]), np.random.default_rng(0)
     points = start + np.cumsum(generator.normal(0, 0.05, (60, 2)), axis=0)
     points = np.clip(points, solver.box.low, solver.box.high)
-    carried = [solver.contenders.lowest(u) for u in points]
-    monkeypatch.setattr(contenders, "_bend", lambda one, other: np.inf)
+    carried = [solver.competitors.lowest(u) for u in points]
+    monkeypatch.setattr(competitors, "bend", lambda one, other: np.inf)
     for u, state in zip(points, carried, strict=True):
-        afresh = Contenders(solver, solver.contenders.diagram).lowest(u)
+        afresh = Competitors(solver, solver.competitors.diagram).lowest(u)
         assert state.loss == pytest.approx(afresh.loss, rel=1e-13) and state.phase == afresh.phase
 
 
-def test_a_minimum_loss_bends_no_more_than_contenders_allow():
+def test_a_minimum_loss_bends_no_more_than_competitors_allow():
     """Half of the allowance holds the loss of a dropped feature, exactly σ², and of the other minima of 3→2 as solved afresh."""
     for p in np.linspace(0.05, 1.0, 40):
         for back in (0.01, 0.1, 0.3):
             one, other = np.log([1.0, p]), np.log([1.0, p * np.exp(-back)])
             loss, lower = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
             tangent = np.log(loss) - back * (1 / 3 - p / 2) / (1 / 3 - p / 4)
-            assert np.log(lower) > tangent - contenders._bend(one, other) / 2 - 1e-12
+            assert np.log(lower) > tangent - competitors.bend(one, other) / 2 - 1e-12
     solver, generator = _solver(diagram(shape=(3, 2))), np.random.default_rng(1)
-    for k in generator.choice(len(solver.contenders.diagram.minima), 60, replace=False):
-        state = solver.contenders.stored(int(k))
+    for k in generator.choice(len(solver.competitors.diagram.minima), 60, replace=False):
+        found = solver.competitors.diagram
+        i, j = np.unravel_index(found.minima_cell[k], found.phase.shape)
+        state = solver.competitors.stored(int(k), np.log([found.importance[j], found.density[i]]))
         if not state.stable:
             continue
         here, u = state, state.u
@@ -369,8 +370,8 @@ def test_a_minimum_loss_bends_no_more_than_contenders_allow():
             if not new.converged or far(new, here) > 0.05 or not new.stable:
                 break
             here = new
-            value, slope = state.tangent
-            assert np.log(here.loss) > value + slope @ (u - state.u) - contenders._bend(state.u, u) / 2 - 1e-12
+            value, slope = np.log(state.loss), state.slope / state.loss
+            assert np.log(here.loss) > value + slope @ (u - state.u) - competitors.bend(state.u, u) / 2 - 1e-12
 
 
 def test_triple_points_of_2_to_1():

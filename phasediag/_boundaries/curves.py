@@ -1,90 +1,120 @@
-"""Curves along which stationary points are solved for: two minima coexist, or a symmetric one loses its stability."""
+"""Curves on which equilibria are solved for: two minima coexist, or the Hessian of one has a block that is singular."""
 
 from copy import copy
 
 import numpy as np
+from scipy.optimize import brentq
 
-from .continuation import correct, crossing, inward_difference
-from .stability import TINY, Mode, excess, family, rival, turning_direction
-from .states import MOVED, far
+from .equilibria import Equilibrium, far
+from .normal_forms import Mode, excess, lower_minimum, order_coefficient, siblings, softest_breaking
+from .tolerances import (
+    CONTROL_STEP,
+    CONVERGED,
+    MOVED,
+    NEGATIVE,
+    SAME,
+    STALLED,
+    THIRD_STEP,
+    TINY,
+    ZERO,
+)
 
-MERGED = 1e-8
-"""Two solutions whose invariants differ by less are one."""
-
-SAME_WAY = 1e-6
+_HARDLY = 1e-5
+"""Norms and cosines below this are zero where an equilibrium is flat, so that its zeros are not determined well."""
+_SAME_WAY = 1e-6
 """A minimum followed to a point and back differs by less from what it was."""
-
-HARDLY = 1e-5
-"""Norms and cosines below this are zero in a state at the limit of its stability."""
+_HARDLY_MOVED = 5e-3
+"""Minima of the same clusters that differ by less are not two."""
+_BY_BASE, _BY_LOSS = 0.05, 0.1
+"""Two minima nearer than the first are compared by their excess above a common base, farther than the second by their losses."""
 
 
 class Curve:
-    """A curve in the plane, followed with the states that make it: what `continuation.follow` asks of it.
+    """A curve value(u) = 0 in the plane with the equilibria that make it.
 
-    states: those at the last point, from which the next are solved. trail: the points accepted so far with the states there, a
-    list of (u, states). A kind of curve has value(u), solve(u) (the states at u, or None) and exists(u) (whether a point that
-    solves the equation is on the curve).
+    states: those at the last point, from which the next are solved; solve(u): those at u, or None; event(u): what has happened
+    up to u, None where it is on the curve: "ceases", "merges", "order changes" or the minimum that is lower.
     """
 
     def __init__(self, states):
-        self.solver, self.states, self.trail = states[0].solver, states, []
+        self.family, self.states = states[0].family, list(states)
 
     def anew(self):
-        """The same curve with a trail of its own, to be followed in another direction."""
-        other = copy(self)
-        other.trail = []
-        return other
+        """The same curve, to be followed in another direction."""
+        return copy(self)
 
     def slope(self, u):
         """Gradient of the value in u, shape (2,)."""
-        return inward_difference(self.value, u, 1e-5)
+        return self.family.by_control(self.value, u)
+
+    def steepness(self, u, along):
+        """Derivative of the value along a unit vector at u."""
+        ahead, behind = (self.value(u + step * along) for step in (CONTROL_STEP, -CONTROL_STEP))
+        return (ahead - behind) / (2 * CONTROL_STEP)
+
+    def at(self, guess, normal):
+        """The point of the curve on the line through a guess across ``normal``, by Newton's method; None where it fails."""
+        along = np.array([-normal[1], normal[0]])
+        u, value, size = np.array(guess, dtype=float), self.value(guess), np.inf
+        steepness = self.steepness(u, along) if np.isfinite(value) else np.nan
+        for _ in range(40):
+            if not np.isfinite(value) or not np.isfinite(steepness) or steepness == 0:
+                return None
+            move = -value / steepness
+            if size < STALLED and abs(move) > 0.3 * size:  # rounding is all that is left
+                break
+            if abs(move) > min(1.0, 4 * size):
+                return None
+            u, size, before = u + move * along, abs(move), value
+            if size < CONVERGED:
+                break
+            value = self.value(u)
+            if size > CONTROL_STEP / 10:  # nearer to the curve it hardly changes
+                steepness = (value - before) / move
+        return u if size < STALLED else None
+
+    def between(self, start, end):
+        """The point on the way from start to end at which the value changes its sign, or None; an end where it vanishes is it."""
+        first, last = self.value(start), self.value(end)
+        if min(abs(first), abs(last)) < CONVERGED:
+            return start if abs(first) <= abs(last) else end
+        if not np.sign(first) == -np.sign(last):
+            return None
+        return start + brentq(lambda t: self.value(start + t * (end - start)), 0.0, 1.0, xtol=1e-15) * (end - start)
+
+    def onto(self, guess):
+        """The point of the curve nearest to a guess, within the window's axes; None where it fails."""
+        slope = self.slope(guess) * self.family.box.wide
+        return self.at(guess, tangent_of(slope)) if np.all(np.isfinite(slope)) and np.any(slope) else None
 
     def move_to(self, u):
-        """Take the states at u for those that are near."""
+        """Take the equilibria at u for those that are near."""
         self.states = self.solve(u) or self.states
 
-    def accept(self, u):
-        """Take u for the last point: it is on the curve and the next one is near."""
-        self.move_to(u)
-        self.trail.append((u, self.states))
 
-    def tells_apart(self, u):
-        """Whether its states are far enough apart at u to be compared; a single one always is."""
-        return True
-
-    def rival(self, u):
-        """What is lower at u than the states, or says that the curve becomes another one; None."""
-        return None
-
-    def corner(self, against):
-        """A function of u that vanishes where a rival has the loss of the states."""
-
-        def difference(u):
-            states, other = self.solve(u), self.solver.descend(against, u)
-            if states is None or not other.converged or any(far(other, state) < 1e-6 for state in states):
-                return np.nan
-            return (states[0].loss - other.loss) / (states[0].loss + other.loss)
-
-        return difference
+def tangent_of(slope):
+    """The unit vector along a curve, from the slope across it, shape (2,)."""
+    length = np.linalg.norm(slope)
+    return np.array([-slope[1], slope[0]]) / length if length > 0 else np.array([1.0, 0.0])
 
 
 class Coexistence(Curve):
-    """The curve on which two minima have the same loss.
+    """The Maxwell line on which two minima have the same loss.
 
-    Where they are near each other the difference of their losses is taken within their family, from the symmetric state
-    that either has departed from: as a difference of two losses it would drown in rounding.
+    Where they are near each other the difference of their losses is taken by way of the more symmetric equilibrium from which
+    either has departed, the base: as a difference of two losses it would drown in rounding.
     """
 
     order = "first"
 
     def __init__(self, one, other):
-        *states, self.base = family(one, other)
+        *states, self.base = siblings(one, other)
         super().__init__(states)
         self._at, self._solved = None, None
 
     @property
     def members(self):
-        """The states that are followed: both, and the base where there is one."""
+        """The equilibria that are followed: both minima, and the base where there is one."""
         return self.states if self.base is None else [*self.states, self.base]
 
     def solve(self, u):
@@ -95,32 +125,14 @@ class Coexistence(Curve):
     def _solve(self, u):
         """The members at u, or None; remembered for the last u."""
         if self._at is None or not np.array_equal(self._at, u):
-            new = self.solver.stationary_points(self.members, u)
+            new = self.family.stationary_points(self.members, u)
             if self.base is None:
-                new = [self.solver.settled(old, found, u) for old, found in zip(self.states, new, strict=True)]
-            pairs = list(zip(new, self.members, strict=True))
-            followed = all(one.converged and one.clusters == old.clusters and not far(one, old) > MOVED for one, old in pairs)
-            apart = followed and not far(*new[:2]) < max(MERGED, 0.1 * far(*self.states))
-            self._at, self._solved = np.array(u), new if apart else None
+                new = [self.family.settled(old, found, u) for old, found in zip(self.states, new, strict=True)]
+            self._at, self._solved = np.array(u), new if self._followed(new, self.members) else None
         return self._solved
 
-    def exists(self, u):
-        """Whether both are minima at u, and the same ones as before: the way back leads to where they came from."""
-        pair = self.solve(u)
-        return pair is not None and all(state.stable for state in pair) and (self.base is not None or self._reversible(pair))
-
-    def _reversible(self, pair):
-        """Whether both minima become again what they were; a minimum that one of them becomes instead contends from now on."""
-        for new, old in zip(pair, self.states, strict=True):
-            back = self.solver.stationary(new, old.u)
-            if not back.converged or far(back, old) > SAME_WAY:
-                if back.converged and back.stable and far(back, old) < MOVED:
-                    self.solver.contenders.note(back)
-                return False
-        return True
-
     def value(self, u):
-        """The difference of the losses, relative to them and to the square of the distance within a family."""
+        """The difference of the losses, relative to them and to the square of the distance of branches of one base."""
         solved = self._solve(u)
         return np.nan if solved is None else self._difference(solved, u) / self._scale(solved)
 
@@ -130,15 +142,70 @@ class Coexistence(Curve):
         if solved is None:
             return np.full(2, np.nan)
         if self.base is None:
-            one, other = (state.slope_at(u) for state in solved)
-            return (one - other) / self._scale(solved)
-        return inward_difference(lambda v: self._difference(solved, v), u, 1e-5) / self._scale(solved)
+            return (solved[0].slope - solved[1].slope) / self._scale(solved)
+        return self.family.by_control(lambda v: self._difference(solved, v), u) / self._scale(solved)
+
+    def at(self, guess, normal):
+        """The point of the curve on the line through a guess across ``normal``, by Newton's method in both minima and u.
+
+        Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u.
+        """
+        along, u, size, family = np.array([-normal[1], normal[0]]), np.array(guess, dtype=float), np.inf, self.family
+        states, base, frees = list(self.states), self.base, [np.flatnonzero(state.free) for state in self.states]
+        for _ in range(25):
+            moves = []
+            for state, free in zip(states, frees, strict=True):
+                gradient, hessian = family.pinned(state.x, u)
+                by_u = family.along(lambda v, x=state.x: family.gradient(x, v), u, along)
+                right = -np.column_stack([gradient, by_u])[free]
+                if not np.all(np.isfinite(hessian)) or not np.all(np.isfinite(right)):
+                    return None
+                try:
+                    moves.append(np.linalg.solve(hessian[np.ix_(free, free)], right))
+                except np.linalg.LinAlgError:
+                    return None
+                moves[-1] = np.column_stack([moves[-1], gradient[free]])
+            base = base and family.stationary(base, u)
+            members = [*states, base] if base else states
+            difference = self._difference(members, u) / family.unscaled(1.0, u)
+            if size > _HARDLY:
+                steepness = family.along(lambda v, some=members: self._difference(some, v), u, along) / family.unscaled(1.0, u)
+            (first, by_first, one), (second, by_second, other) = (move.T for move in moves)
+            steepness_here = steepness + one @ by_first - other @ by_second
+            if steepness_here == 0:
+                return None
+            step = -(difference + one @ first - other @ second) / steepness_here
+            moved = [first + step * by_first, second + step * by_second]
+            before, size = size, max(abs(step), *(np.max(np.abs(part)) for part in moved))
+            if not size < 0.5:
+                return None
+            u = u + step * along
+            for k in (0, 1):
+                x = states[k].x.copy()
+                x[frees[k]] += moved[k]
+                states[k] = Equilibrium(family, x, states[k].frames, states[k].free, u)
+            if size < CONVERGED or (size < ZERO and size > 0.3 * before):
+                break
+        if not size < ZERO or not self._followed(states, self.states):
+            return None
+        self._at, self._solved = u, [*states, family.stationary(base, u)] if base else states
+        return u
+
+    @staticmethod
+    def _followed(new, old):
+        """Whether new equilibria are what the old ones have become, and as far as can be told two."""
+        if not all(
+            one.converged and one.clusters == before.clusters and not far(one, before) > MOVED
+            for one, before in zip(new, old, strict=True)
+        ):
+            return False
+        return not far(*new[:2]) < max(10 * SAME, 0.1 * far(*old[:2]))
 
     def _difference(self, solved, u):
         """Loss of the first minus that of the second at u, with the parameters solved for."""
         if self.base is not None:
             return excess(solved[2], solved[0], u) - excess(solved[2], solved[1], u)
-        one, other = (self.solver.losses(state.x, u)[0] for state in solved)
+        one, other = (self.family.loss(state.x, u) for state in solved)
         return one - other
 
     def _scale(self, solved):
@@ -146,61 +213,83 @@ class Coexistence(Curve):
         return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), 1e-300) ** 2)
 
     def move_to(self, u):
-        """Take the states at u for those that are near; begin or cease to compare them within a family."""
+        """Take the minima at u for those that are near; begin or cease to compare them by a base."""
         solved = self._solve(u)
         if solved is None:
             return
         apart = far(*solved[:2])
-        if (self.base is None and apart < 0.05) or (self.base is not None and apart > 0.1):
-            *pair, base = family(*solved[:2])
+        if (self.base is None and apart < _BY_BASE) or (self.base is not None and apart > _BY_LOSS):
+            *pair, base = siblings(*solved[:2])
             if (base is None) != (self.base is None):
                 solved, self._at = pair if base is None else [*pair, base], None
         self.base = solved[2] if len(solved) == 3 else None
         self.states = solved[:2]
+
+    def alive(self, u):
+        """Whether both are minima at u."""
+        pair = self.solve(u)
+        return pair is not None and all(state.stable for state in pair)
+
+    def exists(self, u):
+        """Whether both are minima at u, and the same ones as before: the way back leads to where they came from."""
+        return self.alive(u) and (self.base is not None or self._reversible(self.solve(u)))
+
+    def _reversible(self, pair):
+        """Whether both minima become again what they were; a minimum that one of them becomes instead competes from now on."""
+        for new, old in zip(pair, self.states, strict=True):
+            if far(new, old) < _HARDLY_MOVED:
+                continue
+            back = self.family.stationary(new, old.u)
+            if not back.converged or far(back, old) > _SAME_WAY:
+                if back.converged and back.stable and far(back, old) < MOVED:
+                    self.family.competitors.note(back)
+                return False
+        return True
 
     def tells_apart(self, u):
         """Whether its minima are farther from each other than rounding allows to tell which one is lower."""
         pair = self.solve(u)
         return pair is not None and far(*pair) >= TINY
 
-    def rival(self, u):
+    def lower(self, u):
         """The lowest minimum at u when it is lower than both, or None."""
         solved = self._solve(u)
-        return None if solved is None else rival(u, solved[:2], solved[2] if len(solved) == 3 else None)
+        return None if solved is None else lower_minimum(u, solved[:2], solved[2] if len(solved) == 3 else None)
+
+    def event(self, u):
+        """See Curve."""
+        if not self.exists(u):
+            return "ceases"
+        return self.lower(u) or (None if self.tells_apart(u) else "merges")
 
 
-class StabilityLimit(Curve):
-    """The curve on which a symmetric state loses its stability: the curvature of its soft mode is 0.
+class BranchPoints(Curve):
+    """The curve on which an equilibrium loses its stability across its symmetry: the curvature of its soft mode is 0.
 
-    The phase that it turns into is the same point there: the states are that one twice.
+    That the phase it turns into is the same point there is said by the equilibrium twice.
     """
 
     order = "continuous"
 
     def __init__(self, symmetric):
-        solver = symmetric.solver
-        exact = solver.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
-        if not np.array_equal(exact.free, symmetric.free):  # where it is flat its zeros are not determined well
-            symmetric = solver.stationary(exact, symmetric.u)
-        symmetric = symmetric.within(symmetric.softest_frame)
+        family = symmetric.family
+        exact = family.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=_HARDLY)
+        if not np.array_equal(exact.free, symmetric.free):
+            symmetric = family.stationary(exact, symmetric.u)
+        symmetric = symmetric.within(symmetric.softest[1])
         super().__init__([symmetric, symmetric])
         self.mode = Mode(symmetric)
 
     def anew(self):
-        """The same curve with a trail and a mode of its own."""
+        """The same curve with a mode of its own."""
         other = super().anew()
         other.mode = copy(self.mode)
         return other
 
     def solve(self, u):
-        """The symmetric state at u, twice, or None."""
-        state = self.solver.stationary(self.states[0], u)
+        """The equilibrium at u, twice, or None."""
+        state = self.family.stationary(self.states[0], u)
         return [state, state] if state.converged and far(state, self.states[0]) < MOVED else None
-
-    def exists(self, u):
-        """Whether nothing else is softer."""
-        pair = self.solve(u)
-        return pair is not None and pair[0].curvature > -1e-8
 
     def value(self, u):
         """The curvature of the mode."""
@@ -208,73 +297,185 @@ class StabilityLimit(Curve):
         return np.nan if pair is None else self.mode.curvature(pair[0])
 
     def move_to(self, u):
-        """Take the state and its mode at u for those that are near."""
+        """Take the equilibrium and its mode at u for those that are near."""
         super().move_to(u)
         self.mode.move_to(self.states[0])
 
-    def turning(self, u):
-        """The lowest derivative along soft directions that decides the order, which changes where it becomes negative."""
-        return turning_direction(self.solver.stationary(self.states[0], u))[0]
+    def exists(self, u):
+        """Whether nothing else is softer."""
+        pair = self.solve(u)
+        return pair is not None and pair[0].curvature > NEGATIVE
 
-    def rival(self, u):
-        """Either "order changes", or the lowest minimum at u when it is lower, or None."""
-        return "order changes" if self.turning(u) < -1e-9 else rival(u, self.solve(u)[:1], branching=False)
+    def coefficient(self, u):
+        """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
+        return order_coefficient(self.family.stationary(self.states[0], u))[0]
 
-    def corner(self, against):
-        """A function of u that vanishes where the order changes, or where a rival has the loss of the state."""
-        return self.turning if isinstance(against, str) else super().corner(against)
+    def lower(self, u):
+        """The lowest minimum at u when it is lower than the equilibrium, or None."""
+        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - 1e-13), self.solve(u))
+
+    def event(self, u):
+        """See Curve."""
+        if not self.exists(u):
+            return "ceases"
+        return "order changes" if self.coefficient(u) < -SAME else self.lower(u)
 
 
-class Turning:
-    """The curve on which the third (or fourth) derivative of a symmetric state along its soft mode vanishes."""
+class Coefficient(Curve):
+    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes: what tricritical points lie on."""
 
-    def __init__(self, limit):
-        self.state, self.mode = limit.states[0], limit.mode
+    def __init__(self, branch_points):
+        super().__init__(branch_points.states)
+        self.mode = branch_points.mode
+
+    def solve(self, u):
+        """The equilibrium at u, or None."""
+        state = self.family.stationary(self.states[0], u)
+        return [state] if state.converged else None
 
     def value(self, u):
-        """That derivative."""
-        state = self.state.solver.stationary(self.state, u)
-        return self.mode.turning(state) if state.converged else np.nan
+        """That coefficient."""
+        solved = self.solve(u)
+        return np.nan if solved is None else self.mode.coefficient(solved[0])
 
     def slope(self, u):
         """Gradient of the value in u, shape (2,)."""
-        return inward_difference(self.value, u, 1e-4)
+        return self.family.by_control(self.value, u, 10 * CONTROL_STEP)
+
+
+class StabilityLimit(BranchPoints):
+    """Branch points whatever lies lower, as long as the mode turns the same way: where a minimum ceases across its symmetry."""
+
+    def __init__(self, symmetric):
+        super().__init__(symmetric)
+        self._sense = np.sign(self.coefficient(symmetric.u))
+
+    def coefficient(self, u):
+        """The coefficient of its own mode alone."""
+        return self.mode.coefficient(self.family.stationary(self.states[0], u))
+
+    def ends(self, own):
+        """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
+        return own.held or self._sense > 0
+
+    def event(self, u):
+        """See Curve."""
+        if not self.exists(u):
+            return "ceases"
+        return "order changes" if np.sign(self.coefficient(u)) == -self._sense else None
+
+
+class ExchangeLimit(Curve):
+    """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart."""
+
+    def __init__(self, state):
+        super().__init__([state])
+
+    def ends(self, own):
+        """Whether its minimum is softest along parameters that move, both ways alike."""
+        return np.linalg.norm(own.softest[0][own.free]) > 0.99
+
+    def solve(self, u):
+        """The minimum at u, or None; it is stationary on both sides of the curve."""
+        state = self.family.stationary(self.states[0], u)
+        return [state] if state.converged and far(state, self.states[0]) < MOVED else None
+
+    def value(self, u):
+        """Its lowest curvature."""
+        solved = self.solve(u)
+        return np.nan if solved is None else solved[0].curvature
+
+    def event(self, u):
+        """See Curve."""
+        return None if self.value(u) > NEGATIVE else "ceases"
+
+
+class Folds(Curve):
+    """The curve on which a minimum meets a saddle: its lowest curvature vanishes along a direction in which it may move.
+
+    Minimally augmented (Griewank & Reddien 1984; Govaerts 2000): the gradient, and s of
+
+    [ h   d ] [ v ]   [ 0 ]
+    [ dᵀ  0 ] [ s ] = [ 1 ],
+
+    h the second derivatives of the parameters that move, vanish together in (x, u), where the system is regular.
+    """
+
+    def __init__(self, state):
+        super().__init__([state])
+        self.moving = np.flatnonzero(state.free)
+        self.direction = state.softest[0][self.moving]
+        self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
+
+    def ends(self, own):
+        """Whether its minimum is softest along parameters that move, and not both ways alike."""
+        return np.linalg.norm(self.direction) > 0.99 and abs(self.cubic) > ZERO
+
+    def _derivatives(self, x, u):
+        """Gradient and second derivatives in the parameters that move, one array (size, 1 + size)."""
+        gradient, hessian = self.family.pinned(x, u)
+        return np.column_stack([gradient[self.moving], hessian[np.ix_(self.moving, self.moving)]])
+
+    def _cubic(self, x, u, null):
+        """Derivative of the second derivatives along a direction, times it, shape (n_moving,)."""
+        aside = np.zeros_like(x)
+        aside[self.moving] = THIRD_STEP * null
+        along = (self._derivatives(x + aside, u) - self._derivatives(x - aside, u))[:, 1:]
+        return along @ null / (2 * THIRD_STEP)
+
+    def at(self, guess, normal):
+        """The point of the curve on the line through a guess across ``normal``; its equilibrium is kept for `solve`."""
+        old, size = self.states[0], self.moving.size
+        x, u, border = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 1, size + 1))
+        border[:size, size] = border[size, :size] = self.direction
+        matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
+        for _ in range(20):
+            here = self._derivatives(x, u)
+            border[:size, :size] = here[:, 1:]
+            if not np.all(np.isfinite(here)):
+                return None
+            try:
+                null = np.linalg.solve(border, np.append(np.zeros(size), 1.0))
+                by_u = self.family.by_control(lambda v, x=x: self._derivatives(x, v), u)  # (2, size, 1 + size)
+                v, cubic = null[:size], self._cubic(x, u, null[:size])
+                matrix[:size, :size], matrix[:size, size:] = here[:, 1:], by_u[:, :, 0].T
+                matrix[size, :size], matrix[size, size:] = -cubic, [-(v @ part[:, 1:] @ v) for part in by_u]
+                matrix[size + 1, size:] = normal
+                right[:size], right[size], right[size + 1] = here[:, 0], null[size], normal @ (u - guess)
+                move = -np.linalg.solve(matrix, right)
+            except np.linalg.LinAlgError:
+                return None
+            if not np.max(np.abs(move)) < 0.5:
+                return None
+            x[self.moving] += move[:size]
+            u = u + move[size:]
+            if np.max(np.abs(move)) < 1e-12:
+                break
+        else:
+            return None
+        found = Equilibrium(self.family, x, old.frames, old.free, u)
+        if far(found, old) > MOVED:
+            return None
+        self._found = found, v / np.linalg.norm(v), cubic @ v, here[:, 1:]
+        return u
+
+    def solve(self, u):
+        """The equilibrium at the point found last."""
+        return [self._found[0]]
+
+    def slope(self, u):
+        """Gradient of the slope of the loss along the null vector, which vanishes along the curve, shape (2,)."""
+        state, null = (self.states[0], self.direction) if np.array_equal(u, self.states[0].u) else self._found[:2]
+        return self.family.by_control(lambda v: float(null @ self._derivatives(state.x, v)[:, 0]), u)
 
     def move_to(self, u):
-        """Take the state at u for the one that is near."""
-        self.state = self.state.solver.stationary(self.state, u)
+        """Take the equilibrium at the point found last for the one that is near."""
+        found, self.direction, self.cubic, _ = self._found
+        self.states = [found]
 
-
-def located(a, b):
-    """Points at which the minimum a, lowest where it was solved, may give way to b on the way there: a list of (u, curve)."""
-    solver, start, end = a.solver, a.u, b.u
-    found = []
-    for state in (a, b):
-        if state.held:
-            curve = StabilityLimit(state)
-            u = crossing(curve.value, start, end)
-            if u is not None:
-                found.append((u, StabilityLimit(solver.stationary(state, u))))
-    low, high, first, last = 0.0, 1.0, a, b
-    for _ in range(30):
-        here = [start + t * (end - start) for t in (low, 0.5 * (low + high), high)]
-        one, other = solver.solve(first, here[1]), solver.solve(last, here[1])
-        if one.stable and other.stable and far(one, other) > 1e-6:
-            curve = Coexistence(one, other)
-            u = crossing(curve.value, here[0], here[2])
-            u = correct(curve, here[1], solver.box.wide) if u is None else u
-            if u is not None and np.linalg.norm(u - here[1]) < 2 * np.linalg.norm(end - start):
-                curve.move_to(u)
-                return [*found, (u, curve)]
-            before = one.loss < other.loss
-        elif one.stable != other.stable:
-            before = one.stable
-        elif one.stable:
-            before = far(one, first) < far(one, last)
-        else:
-            break
-        if before:
-            low, first = 0.5 * (low + high), one
-        else:
-            high, last = 0.5 * (low + high), other
-    return found
+    def event(self, u):
+        """See Curve: whether a minimum ends here: the cubic keeps its sign, no other curvature is negative."""
+        state, _, cubic, hessian = self._found
+        if cubic * self.cubic < 0 or (self.moving.size > 1 and np.linalg.eigvalsh(hessian)[1] < -SAME):
+            return "ceases"
+        return "ceases" if state.held and softest_breaking(state)[0] < NEGATIVE else None

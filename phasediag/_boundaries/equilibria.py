@@ -1,100 +1,217 @@
-"""Minima carried from point to point: the solver behind the boundaries of the relaxed and global theories."""
+"""Equilibria: stationary points at a point of the plane, followed as such whether or not they are minima."""
+
+from functools import cached_property
 
 import numpy as np
 
 from .._minimizing import newton
-from .._minimizing.starts import starting_points
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, settle
+from .._minimizing.starts import configuration_starts, random_starts
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, has_dead_output, invariants, settle
 from ..candidates import configurations
 from ..model import cell_model
-from .blocks import blocks, separated
-from .continuation import Box, point
+from ..phases import phase_name
+from .blocks import blocks, clusters_of, separated
 from .family import Family
 from .frames import frames_around
-from .states import MOVED, NO_LINK, State, far
+from .tolerances import CLOSE, MOVED, STABLE, ZERO
 
 SEED = 0
 """Of the random starts of a search: the same at every point."""
 
-FAR_OUT = 30.0
-"""Nothing is solved where the logarithm of importance or density is larger than this in size."""
+
+class Equilibrium:
+    """A stationary point of a family at some u.
+
+    x: flat parameters. frames: masks of those that the theory lets move, together; in the relaxed theory every pattern around
+    the point is a frame of its own. free: the mask of those that do move; the others of the frames are zeros that its symmetry
+    (isotropy) keeps stationary, so that it stays exactly symmetric even where it is unstable. converged: whether it is
+    stationary.
+    """
+
+    def __init__(self, family, x, frames, free, u, converged=True):
+        self.family, self.x, self.frames, self.free, self.u, self.converged = family, x, frames, free, u, converged
+
+    @property
+    def held(self):
+        """Whether zeros are kept that could move."""
+        return any(np.any(frame & ~self.free) for frame in self.frames)
+
+    @property
+    def frame(self):
+        """The first of the frames: the one in force where only one can be."""
+        return self.frames[0]
+
+    @property
+    def moving(self):
+        """Positions of the zeros that could move in the frame in force."""
+        return np.flatnonzero(self.frame & ~self.free)
+
+    @property
+    def views(self):
+        """The equilibrium with each of its frames in force."""
+        return [self] if len(self.frames) == 1 else [self.within(frame) for frame in self.frames]
+
+    def within(self, frame):
+        """The equilibrium with one of its frames in force."""
+        others = (other for other in self.frames if other is not frame)
+        return self if frame is self.frame else Equilibrium(self.family, self.x, (frame, *others), self.free, self.u)
+
+    def aside(self, step, frame=None):
+        """A point aside, all parameters of a frame free: where to begin from."""
+        frame = self.frame if frame is None else frame
+        return Equilibrium(self.family, self.x + step, (frame,), frame, self.u)
+
+    @property
+    def weights(self):
+        """Shape (n_hidden, n_features)."""
+        return self.x[: self.family.m * self.family.n].reshape(self.family.m, self.family.n)
+
+    @cached_property
+    def key(self):
+        """Its invariants, shape (n_invariants,)."""
+        return invariants(self.x, self.family.m, self.family.classes)
+
+    @cached_property
+    def clusters(self):
+        """The features of each cluster, as far as rounding can tell."""
+        return clusters_of(self.weights, ZERO)
+
+    @property
+    def shape(self):
+        """Sizes of the clusters, that with the extra feature first."""
+        extra = self.family.n - 1
+        return sorted((extra not in members, len(members)) for members in self.clusters)
+
+    @cached_property
+    def phase(self):
+        """The name of its phase."""
+        return phase_name(self.weights)
+
+    @cached_property
+    def loss(self):
+        """The expected loss."""
+        return self.family.loss(self.x, self.u)
+
+    @property
+    def extra_loss(self):
+        """The last feature's own loss."""
+        self.family.scaled_loss(self.x, self.u)
+        return float(newton.feature_losses_of(self.family.store)[-1])
+
+    @cached_property
+    def slope(self):
+        """Gradient of its loss in u, shape (2,): by the envelope theorem the parameters stay as they are."""
+        return self.family.by_control(lambda v: self.family.loss(self.x, v), self.u)
+
+    @cached_property
+    def _softest(self):
+        """Lowest one-sided curvature within any frame, its direction, and the frame."""
+        found = ((*self.family.softest(self.x, self.u, frame), frame) for frame in self.frames)
+        return min(found, key=lambda one: one[0])
+
+    @property
+    def softest(self):
+        """The direction of the lowest one-sided curvature within the frames, shape (size,), and its frame."""
+        return self._softest[1:]
+
+    @property
+    def curvature(self):
+        """Lowest one-sided curvature within the frames."""
+        return self._softest[0]
+
+    @cached_property
+    def stable(self):
+        """Whether it is a minimum, perhaps at the limit of its stability."""
+        if not self.converged or (self.family.form.is_relu and has_dead_output(self.x, self.family.m)):
+            return False
+        return self.curvature > STABLE
+
+
+def far(one, other):
+    """How far two equilibria are apart: the largest difference of their invariants."""
+    return float(np.max(np.abs(one.key - other.key)))
 
 
 class Solver(Family):
-    """Solves for minima of one model and theory anywhere in the plane; never part of a result.
+    """Solves for equilibria of one model and theory anywhere in the plane; never part of a result.
 
-    diagram: PhaseDiagram or Curves, of which the model, the theory and the window are taken. contenders: the minima that may be
+    diagram: PhaseDiagram or Curves, of which the model, the theory and the window are taken. competitors: the minima that may be
     lower than those asked for, of a solver that compares.
     """
 
     def __init__(self, diagram):
-        super().__init__(diagram.n_features, diagram.n_hidden, diagram.activation)
-        self.contenders = None
-        self.box = Box(diagram.importance, diagram.density)
-        self.all_free = np.ones((self.m + 1) * self.n, dtype=bool)
+        super().__init__(diagram)
+        self.competitors = None
+        self.all_free = np.ones(self.size, dtype=bool)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
-            self.table = configurations(self.n, self.m, activation=diagram.activation)
+            self.table = configurations(self.n, self.m, activation=self.activation)
             self.patterns = [self._pattern(c) for c in self.table]
 
-    def solve(self, state, u):
-        """The stationary point that a state becomes at u: by Newton's method, by descent where that leads elsewhere."""
-        return self.settled(state, self.stationary(state, u), u)
-
-    def settled(self, state, new, u):
-        """``new``, the stationary point next to a state at u, unless it is another's; then where a descent leads."""
-        if new.converged and far(new, state) < MOVED and (state.held or new.stable):
-            return new
-        return self.descend(state, u) if np.all(np.abs(u) < FAR_OUT) else new
-
-    def fallen(self, new, u):
-        """The minimum to which a stationary point falls that symmetry keeps, but unstable; any other stays."""
-        if new.stable or not new.held or not new.converged:
-            return new
-        released = State(self, new.x + 1e-3 * new.softest[1], (new.softest_frame,), new.softest_frame, u)
-        return self.descend(released, u)
-
     def stationary(self, state, u):
-        """The stationary point next to a state at u, whatever its kind."""
+        """The stationary point next to an equilibrium at u, whatever its kind."""
         return self.stationary_points([state], u)[0]
 
     def stationary_points(self, states, u):
-        """The stationary points next to some states at u, whatever their kinds, in the same order."""
-        if not states or not np.all(np.abs(u) < FAR_OUT):
-            return [State(self, state.x, state.frames, state.free, u, converged=False) for state in states]
+        """The stationary points next to some equilibria at u, whatever their kinds, in the same order."""
+        if not states:
+            return []
         x, free = np.array([state.x for state in states]), np.array([state.free for state in states])
         numbers = newton.approach(x, self.form, self.control(u), free)
-        scale, found = self.unscaled(1.0, u), []
-        for state, row, (left, loss, extra_loss) in zip(states, x, numbers.tolist(), strict=True):
-            new = State(self, row, state.frames, state.free, u, converged=left <= GRADIENT_TOLERANCE)  # not where it is NaN
-            new.losses = loss * scale, extra_loss
+        found = []
+        for state, row, (left, loss, _) in zip(states, x, numbers.tolist(), strict=True):
+            new = Equilibrium(self, row, state.frames, state.free, u, converged=left <= GRADIENT_TOLERANCE)  # not where NaN
+            new.loss = self.unscaled(loss, u)
             found.append(new)
         return found
 
+    def settled(self, state, new, u):
+        """``new``, the stationary point next to an equilibrium at u, unless it is another's; then where a descent leads."""
+        if new.converged and far(new, state) < MOVED and (state.held or new.stable):
+            return new
+        return self.descend(state, u)
+
+    def solve(self, state, u):
+        """The stationary point that an equilibrium becomes at u: by Newton's method, by descent where that leads elsewhere."""
+        return self.settled(state, self.stationary(state, u), u)
+
+    def fallen(self, new):
+        """The minimum to which a stationary point falls that symmetry keeps, but unstable; any other stays."""
+        if new.stable or not new.held or not new.converged:
+            return new
+        direction, frame = new.softest
+        return self.descend(new.aside(1e-3 * direction, frame), new.u)
+
     def descend(self, state, u, radius=0.25):
-        """The minimum to which a descent from a state leads at u."""
-        (settled,) = settle(state.x[None], self.form, self.control(u)[None], free=state.free, radius=radius)
-        return State(self, settled.x, state.frames, state.free, u, converged=settled.gradient_norm <= GRADIENT_TOLERANCE)
+        """The minimum to which a descent from an equilibrium leads at u."""
+        return self.descents([state.x], state.frames, state.free, u, radius)[0]
+
+    def descents(self, points, frames, free, u, radius):
+        """The ends of descents from flat parameters within the parameters ``free``."""
+        control = np.repeat(self.control(u)[None], len(points), axis=0)
+        settled = settle(np.array(points), self.form, control, free=free, radius=radius)
+        return [Equilibrium(self, one.x, frames, free, u, converged=one.gradient_norm <= GRADIENT_TOLERANCE) for one in settled]
 
     def search(self, u, n_starts):
-        """The minima found at u from starts of their own, lowest first."""
-        model = cell_model(self.n, self.m, *point(u), self.activation)
-        starts, _ = starting_points(model, n_starts, np.random.default_rng(SEED))
+        """The minima found at u from starts of their own."""
+        model = cell_model(self.n, self.m, *self.coordinates(u), self.activation)
+        random = random_starts(self.m, np.repeat(model.feature_mean[None], n_starts, axis=0), np.random.default_rng(SEED))
+        starts = np.array([*configuration_starts(model), *random])
         found, known = [], set()
         for frame in [self.all_free] if self.patterns is None else self.patterns:
             if frame.tobytes() not in known:
                 known.add(frame.tobytes())
                 settled = settle(starts * frame, self.form, np.repeat(self.control(u)[None], len(starts), axis=0), free=frame)
                 found += [self.recognized(one.x, frame, u) for one in distinct(settled, self.m, self.classes)]
-        return sorted(found, key=lambda state: state.loss)
+        return found
 
     def exact(self, state):
         """The same stationary point with all zeros that symmetry keeps, if it has reached more of them than it was kept at."""
         found = self.recognized(state.x, state.frame, state.u, free=state.free)
         return state if np.array_equal(found.free, state.free) else found
 
-    def recognized(self, x, frame, u, tolerance=NO_LINK, free=None):
-        """The state of parameters x at u, with the zeros that its clusters imply made exact and kept.
+    def recognized(self, x, frame, u, tolerance=ZERO, free=None):
+        """The equilibrium of parameters x at u, with the zeros that its clusters imply made exact and kept.
 
         Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
         ``tolerance`` count as zero. ``free``: the parameters that are not zero for certain, default the frame.
@@ -107,28 +224,25 @@ class Solver(Family):
             weights[np.ix_(rows, columns)] = turned
             free[np.ix_(rows, columns)] &= ~zeros
         free = np.append(free.ravel(), frame[size:])
-        frames = (frame,) if self.patterns is None else self._frames(free)
-        return State(self, np.append(weights.ravel(), x[size:]), frames, free, u)
+        return self.known(np.append(weights.ravel(), x[size:]), free, u, frame)
 
-    def known(self, x, free, u):
-        """The state of parameters x at u, of which those ``free`` are: as a boundary keeps it."""
-        return State(self, x, (self.all_free,) if self.patterns is None else self._frames(free), free, u)
-
-    def _frames(self, free):
-        """The relaxed theory's patterns around parameters of which those ``free`` are."""
-        return frames_around(free[: self.m * self.n].reshape(self.m, self.n), self.table)
+    def known(self, x, free, u, frame=None):
+        """The equilibrium of parameters x at u, of which those ``free`` are: as a boundary keeps it."""
+        if self.patterns is None:
+            return Equilibrium(self, x, (self.all_free if frame is None else frame,), free, u)
+        return Equilibrium(self, x, frames_around(free[: self.m * self.n].reshape(self.m, self.n), self.table), free, u)
 
     def symmetrized(self, state, u):
-        """The more symmetric stationary point from which a state has hardly departed, or None."""
+        """The more symmetric stationary point from which an equilibrium has hardly departed, or None."""
         weights = state.weights
         norms = np.linalg.norm(weights, axis=0)
         cosines = np.abs(weights.T @ weights) / np.maximum(np.outer(norms, norms), 1e-300)
         links = np.append(norms, cosines[np.triu_indices(self.n, 1)])
-        for link in np.sort(links[(links > NO_LINK) & (links < 0.2)]):
+        for link in np.sort(links[(links > ZERO) & (links < CLOSE)]):
             guess = self.recognized(state.x, state.frame, u, tolerance=1.5 * link)
             if np.sum(guess.free) < np.sum(state.free):
                 found = self.stationary(guess, u)
-                if found.converged and np.max(np.abs(found.key - state.key)) < MOVED:
+                if found.converged and far(found, state) < MOVED:
                     return found
         return None
 

@@ -1,88 +1,161 @@
-"""Points at which boundary curves end or meet, solved as equations of their own, and the curves that leave them."""
+"""Codimension-two points, solved as equations of their own, and the curves that leave each kind of them."""
 
 from itertools import combinations
 
 import numpy as np
 
-from .continuation import correct, distance, first_step, intersection
-from .curves import Coexistence, StabilityLimit, Turning
-from .stability import TINY, branches, rival
-from .states import far
+from .continuation import distance
+from .curves import BranchPoints, Coefficient, Coexistence, tangent_of
+from .equilibria import Equilibrium, far
+from .normal_forms import branches, lower_minimum, symmetric_neighbours
+from .tolerances import CLOSE, NEAR, SAME, SHORTEST, SOFT, STALLED, TINY
 
-REACH = 4.0
-"""A junction is farther from the last point of a curve than this many full steps only when it is another one."""
-
-NOTICED = 5
+_REACH = 4.0
+"""A point at which a curve ends is farther from where its event was noticed than this many full steps only if it is another's."""
+_NOTICED = 5
 """What becomes lower along a curve is noticed within so many of its points."""
+_LOCATED = 0.1
+"""An end that cannot be stepped over is solved for when steps are down to this part of a full one, and each quarter of it."""
+_LEFT = 0.6
+_WAY = 1 - _LEFT ** np.arange(1, 15)
+"""Parts of the way to such an end at which the curve must exist with nothing lower,"""
+_BLIND = 3e-3
+"""unless its minima are nearer to each other: no other point lies so near to a merger that the losses tell."""
+_OVERSHOT = 1e-2
+"""Part of a full step by which minima that merge may be followed beyond that point: rounding tells them apart there."""
+_EXIT = 0.3
+"""Part of a full step at which a curve that leaves a point is met."""
 
 
 class Junction:
-    """A point u with the states that meet there.
+    """A codimension-two point u with the equilibria that meet there.
 
-    kind: "triple point" (three minima have one loss, or one of two is about to break its symmetry), "order changes" (a
-    softening curve becomes first-order) or "critical point" (two minima of one phase become one).
+    kind: "triple point" (three minima have one loss, or one of two is about to break its symmetry), "order changes"
+    (tricritical: a limit of stability becomes a Maxwell line) or "critical point" (a cusp: two minima of one phase become one).
     """
 
     def __init__(self, kind, u, states):
-        self.kind, self.u, self.states, self.way = kind, u, states, []
+        self.kind, self.u, self.states = kind, u, states
+
+    def states_of(self, curve):
+        """The equilibria of a curve here, None where they are not told apart."""
+        return curve.solve(self.u)
 
     def departures(self):
         """Yield (u, curve) for the curves that may leave here, u on the curve near by."""
-        if self.kind == "triple point" and len(self.states) == 3:
-            yield from _from_triple_point(self)
+        if self.kind == "order changes":
+            yield from _from_tricritical_point(self.states[0], self.u)
         elif self.kind == "triple point":
-            yield from _from_end_point(self)
-        elif self.kind == "order changes":
-            yield from _from_tricritical_point(self)
+            yield from _from_triple_point(self) if len(self.states) == 3 else _from_end_point(*self.states, self.u)
+
+
+def locate(curve, event, points, there, step, tangent):
+    """The junction at which a curve has an event up to ``there``, and the points (u, equilibria) that lie before it; or None.
+
+    See `continuation.follow`.
+    """
+    box, here = curve.family.box, points[-1]
+    if event in ("lost", "ceases", "merges"):  # the junction lies ahead: what the curve consists of may not exist there
+        part, apart = step / box.step, far(*curve.states)
+        levels = (0.3 if apart < NEAR else _LOCATED) * 0.25 ** np.arange(6)
+        if event != "merges" and not any(0.5 < part / level <= 1 for level in levels):
+            return None
+        for node in ceasing(curve, here):
+            away = node.u - here
+            length = np.linalg.norm(away)
+            if length < _OVERSHOT * box.step and apart < _BLIND and not box.outside(node.u):
+                return node, []
+            if 0 < length < 2 * step + 2 * _LOCATED * box.step and away @ tangent > 0.9 * length and not box.outside(node.u):
+                break
+        else:
+            return None
+        way, trial = [], curve.anew()
+        for part in _WAY if apart > _BLIND else ():
+            if node.kind == "critical point":
+                trial.states = _towards(node.states[0], trial.states)
+            on = trial.at(here + part * away, away / length)
+            if on is None and part > 0.5 and apart < CLOSE:
+                break
+            if on is None or not trial.alive(on) or trial.lower(on) is not None:
+                return None
+            trial.move_to(on)
+            way.append((on, trial.states))
+        curve.states = trial.states
+        return node, way
+    node = junction(curve, there, event)
+    if node is None:
+        return None
+    length = np.linalg.norm(there - here)
+    if distance([here, there], node.u) < 0.2 * length:
+        return node, []
+    late = distance([*points[1 - _NOTICED :], there], node.u) < 0.2 * length < np.linalg.norm(points[0] - node.u)
+    return (node, []) if late else None
+
+
+def _towards(cusp, pair):
+    """Two minima where their distance from a cusp has fallen to a part of it: theirs falls as the square root."""
+    middle, half = (pair[0].x + pair[1].x) / 2, _LEFT**0.5 * (pair[0].x - pair[1].x) / 2
+    middle = _LEFT * middle + (1 - _LEFT) * cusp.x
+    return [
+        Equilibrium(one.family, x, one.frames, one.free, one.u)
+        for one, x in zip(pair, (middle + half, middle - half), strict=True)
+    ]
 
 
 def junction(curve, u, against):
-    """The junction at which a curve, followed to u, ends: ``against`` is what stopped it there, None where it ceases to exist."""
-    solver = curve.solver
+    """The junction at which a curve, followed to u, meets what stops it there: a lower minimum, or a change of order."""
     if curve.order == "continuous":
-        symmetric = solver.stationary(curve.states[0], u)
-        found = _tricritical(symmetric, u) if isinstance(against, str) else against and _meeting(symmetric, against, u)
-    elif against is not None:
-        found = _triple(*(curve.solve(u) or curve.states), against, u)
+        symmetric = curve.family.stationary(curve.states[0], u)
+        node = tricritical(symmetric, u) if isinstance(against, str) else _meeting(symmetric, against, u)
     else:
-        found = _ceasing(curve, u)
-    if not found or np.linalg.norm(found.u - u) > REACH * solver.box.step:
-        return None
-    return found
+        node = _triple(*(curve.solve(u) or curve.states), against, u)
+    return node if node and np.linalg.norm(node.u - u) < _REACH * curve.family.box.step else None
 
 
-def junction_between(curve, against, points):
-    """The junction at which a curve meets ``against``, which is lower at the last of its points; None when there is none.
+def ceasing(curve, u):
+    """Yield where a curve that is followed to u may end near by: its minima merge, or one becomes a more symmetric one."""
+    if curve.order == "continuous":
+        return
+    pair, step = curve.solve(u) or curve.states, curve.family.box.step
+    nodes = []
+    if far(*pair) < CLOSE:
+        near = 5 * far(*pair)
+        bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
+        bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
+        nodes = [lambda one=one: tricritical(one, u) for one in bases]
+        nodes.append(lambda: cusp(*pair, u))
+    if far(*pair) > TINY * 10:
+        for state, other in (pair, pair[::-1]):
+            for one in symmetric_neighbours((state,)):
+                if far(one, state) < NEAR and abs(one.curvature) < NEAR:
+                    nodes.append(lambda one=one, other=other: _meeting(one, other, u))
+    yield from (node for node in (solve() for solve in nodes) if node and np.linalg.norm(node.u - u) < step)
 
-    It lies before that point; not always after the one before, for a rival may be noticed late.
-    """
-    node = junction(curve, points[-1], against)
-    if node is None:
-        return None
-    length = np.linalg.norm(points[-1] - points[-2])
-    if distance(points[-2:], node.u) < 0.2 * length:
-        return node
-    is_behind = distance(points[-NOTICED:], node.u) < 0.2 * length < np.linalg.norm(points[0] - node.u)
-    return node if is_behind else None
 
-
-def junction_ahead(curve, here, reach, tangent):
-    """The junction no farther away than ``reach`` in which a curve ends that has been followed to ``here``, or None.
-
-    On the way to it, at points that it remembers, the curve has to exist and nothing may lie lower.
-    """
-    node = junction(curve, here, None)
-    if node is None:
-        return None
-    away = node.u - here
-    if not 0 < np.linalg.norm(away) < reach or away @ tangent < 0.9 * np.linalg.norm(away):
-        return None
-    for part in (0.5, 0.9, 0.99, 0.999):
-        there = correct(curve, here + part * away)
-        if there is None or not curve.exists(there) or curve.rival(there) is not None:
+def intersection(one, other, u):
+    """The point near u at which two curves meet, by Newton's method; None where it fails or leads far away."""
+    start, size = u, np.inf
+    for _ in range(30):
+        if np.linalg.norm(u - start) > _REACH * one.family.box.step:
             return None
-        node.way.append(there)
-    return node
+        values, slopes = (np.array([f(u) for f in fs]) for fs in ((one.value, other.value), (one.slope, other.slope)))
+        if not np.all(np.isfinite(slopes)) or not np.all(np.isfinite(values)) or abs(np.linalg.det(slopes)) < 1e-300:
+            return None
+        move = -np.linalg.solve(slopes, values)
+        move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
+        for _ in range(20):  # shorter where one of them does not exist
+            if np.isfinite(one.value(u + move)) and np.isfinite(other.value(u + move)):
+                break
+            move = move / 2
+        else:
+            return None
+        before, size = size, np.linalg.norm(move)
+        u = u + move
+        one.move_to(u)
+        other.move_to(u)
+        if size < 1e-15 or (size < STALLED and size > 0.3 * before):
+            break
+    return u if size < 10 * STALLED else None
 
 
 def _triple(one, other, third, u):
@@ -93,79 +166,48 @@ def _triple(one, other, third, u):
         if u is None:
             return None
         states = [*curves[0].states, curves[1].states[1]]
-        lower = rival(u, states[:2], curves[0].base)
-        if lower is None or far(lower, states[2]) < 1e-6:
+        lower = lower_minimum(u, states)
+        if lower is None:
             return Junction("triple point", u, states)
         one, other, third = *states[:2], lower
     return None
 
 
 def _meeting(symmetric, other, u):
-    """A symmetric state loses its stability where another minimum has its loss; a triple point if not continuously."""
-    curves = StabilityLimit(symmetric), Coexistence(symmetric, other)
+    """An equilibrium loses its stability where another minimum has its loss; a triple point if not continuously."""
+    curves = BranchPoints(symmetric), Coexistence(symmetric, other)
     u = intersection(*curves, u)
     if u is None:
         return None
     symmetric, other = curves[1].states
-    lower = rival(u, [symmetric, other])
+    lower = lower_minimum(u, [symmetric, other])
     if lower is not None:
         return _triple(symmetric, other, lower, u)
     return Junction("triple point", u, [symmetric, other])
 
 
-def _tricritical(symmetric, u):
-    """A symmetric state's limit of stability becomes first-order; None where no such point is solved near u."""
-    softening = StabilityLimit(symmetric)
-    u = intersection(softening, Turning(softening), u)
-    return None if u is None else Junction("order changes", u, softening.solve(u)[:1])
+def tricritical(symmetric, u):
+    """Where an equilibrium's limit of stability becomes first-order; None where no such point is solved near u."""
+    limit = BranchPoints(symmetric)
+    u = intersection(limit, Coefficient(limit), u)
+    return None if u is None else Junction("order changes", u, limit.solve(u)[:1])
 
 
-def _ceasing(curve, u):
-    """The end of a first-order curve: its minima merge, or one of them turns into a more symmetric state."""
-    solver = curve.solver
-    pair = curve.solve(u) or curve.states
-    if far(*pair) < 0.2:
-        for base in _bases(curve, pair, u):
-            found = _tricritical(base, u)
-            if found and np.linalg.norm(found.u - u) < solver.box.step:
-                return found
-        u = cusp(pair[0], u)
-        return None if u is None else Junction("critical point", u, [])
-    for state, other in (pair, pair[::-1]):
-        for symmetric in (state if state.held else None, solver.symmetrized(state, u)):
-            if symmetric is not None and far(symmetric, state) < 0.05 and abs(symmetric.curvature) < 0.05:
-                found = _meeting(symmetric, other, u)
-                if found and np.linalg.norm(found.u - u) < solver.box.step:
-                    return found
-    return None
-
-
-def _bases(curve, pair, u):
-    """Symmetric states that both minima may turn into: hardly farther away than they are apart, the most symmetric first.
-
-    Near the end of a curve a minimum can itself be about to turn into a more symmetric state.
-    """
-    solver, apart = curve.solver, far(*pair)
-    bases = [curve.base, *(state for state in pair if state.held), *(solver.symmetrized(state, u) for state in pair)]
-    bases = [base for base in bases if base is not None and min(far(base, state) for state in pair) < 5 * apart]
-    return sorted(bases, key=lambda base: np.sum(base.free))
-
-
-def cusp(state, u):
-    """Where two minima and the saddle between them become one: curvature and third derivative vanish along one direction."""
-    solver, size = state.solver, state.x.size
+def cusp(state, other, u):
+    """Where two minima and the saddle between them become one: curvature and cubic vanish along one direction, or None."""
+    family, size = state.family, state.x.size
     moving = np.flatnonzero(state.free)
 
     def equations(z):
         x, direction, v = state.x.copy(), np.zeros(size), z[-2:]
         x[moving], direction[moving] = z[: moving.size], z[moving.size : -2]
         h = 1e-3
-        here, *along = (solver.hessian(x + k * h * direction, v) for k in (0, -2, -1, 1, 2))
-        third = direction @ (along[0] - 8 * along[1] + 8 * along[2] - along[3]) @ direction / (12 * h)
-        slopes = solver.gradient(x, v)[moving], (here @ direction)[moving]
-        return np.concatenate([*slopes, [direction @ direction - 1, third]])
+        here, *along = (family.hessian(x + k * h * direction, v) for k in (0, -2, -1, 1, 2))
+        cubic = direction @ (along[0] - 8 * along[1] + 8 * along[2] - along[3]) @ direction / (12 * h)
+        slopes = family.gradient(x, v)[moving], (here @ direction)[moving]
+        return np.concatenate([*slopes, [direction @ direction - 1, cubic]])
 
-    z = np.concatenate([state.x[moving], state.softest[1][moving], u])
+    z = np.concatenate([state.x[moving], state.softest[0][moving], u])
     for _ in range(20):
         value = equations(z)
         jacobian = np.empty((value.size, z.size))
@@ -179,94 +221,103 @@ def cusp(state, u):
         z = z + move
         if np.max(np.abs(move[-2:])) < 1e-13:
             break
-    return z[-2:] if np.max(np.abs(equations(z))) < 1e-9 else None
+    if not np.max(np.abs(equations(z))) < SAME:
+        return None
+    x = state.x.copy()
+    x[moving] = z[: moving.size]
+    point = Equilibrium(family, x, state.frames, state.free, z[-2:])
+    reach = NEAR if other is None else 3 * far(state, other)
+    return Junction("critical point", point.u, [point]) if far(point, state) < reach else None
+
+
+def first_point(curve, u, part):
+    """A point of a curve so many steps away from u, which lies on it or at its end; None where there is none."""
+    tangent = tangent_of(curve.slope(u))
+    step = _EXIT * part * curve.family.box.step
+    there = curve.at(u + step * tangent, tangent) if np.all(np.isfinite(tangent)) else None
+    return None if there is None or not 0.3 < np.linalg.norm(there - u) / abs(step) < 3 else there
 
 
 def _near(curve, u, against=()):
-    """Points on a curve on both sides of its end u at which nothing lies lower: one on each side at most."""
-    box = curve.solver.box
-    start = curve.states
+    """Yield a point on a curve on each side of its end u at which nothing lies lower, where there is one."""
+    box, start = curve.family.box, curve.states
     for sense in (1.0, -1.0):
-        for part in (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5):
+        for part in (1.0, 0.1, 0.01, 1e-3, SHORTEST, SHORTEST / 10):
             curve.states = start
-            there = first_step(curve, u, box, part * sense)
+            there = first_point(curve, u, part * sense)
             if there is None or box.outside(there) or not curve.exists(there):
                 continue
-            lower = curve.rival(there)
-            if lower is None:
+            lower = curve.event(there)
+            if lower is None or lower == "merges":
                 yield there
                 break
-            if isinstance(lower, str) or any(lower.shape == state.shape and far(lower, state) < 0.05 for state in against):
+            if isinstance(lower, str) or any(lower.shape == state.shape and far(lower, state) < NEAR for state in against):
                 break
             node = junction(curve, there, lower)  # another junction on the way
             ahead = None if node is None else (node.u - u) @ (there - u)
             if ahead is not None and 0 < ahead < (there - u) @ (there - u):
-                middle = correct(curve, (node.u + u) / 2)
-                if middle is not None and curve.exists(middle) and curve.rival(middle) is None:
+                middle = curve.at((node.u + u) / 2, (there - u) / np.linalg.norm(there - u))
+                if middle is not None and curve.event(middle) is None:
                     yield middle
                 break
+
+
+def _leaving(curve, points):
+    """Yield (u, curve) at points of a curve."""
+    for u in points:
+        other = curve.anew()
+        other.move_to(u)
+        yield u, other
 
 
 def _from_triple_point(node):
     """Each two of the three minima coexist on one side at least."""
     for one, other in combinations(node.states, 2):
         third = [state for state in node.states if state is not one and state is not other]
-        for u in _near(Coexistence(one, other), node.u, third):
-            curve = Coexistence(one, other)
-            curve.move_to(u)
-            yield u, curve
+        yield from _leaving(Coexistence(one, other), list(_near(Coexistence(one, other), node.u, third)))
 
 
-def _from_end_point(node):
-    """The symmetric state's limit, its coexistence with the other minimum, and that of what branches off from it."""
-    symmetric, other = node.states
-    for u in _near(StabilityLimit(symmetric), node.u):
-        curve = StabilityLimit(symmetric)
-        curve.move_to(u)
-        yield u, curve
-    for u in _near(Coexistence(symmetric, other), node.u):
-        curve = Coexistence(symmetric, other)
-        curve.move_to(u)
-        yield u, curve
-    box = symmetric.solver.box
+def _from_end_point(symmetric, other, u):
+    """The symmetric equilibrium's limit, its coexistence with the other minimum, and that of what branches off from it."""
+    yield from _leaving(BranchPoints(symmetric), list(_near(BranchPoints(symmetric), u)))
+    yield from _leaving(Coexistence(symmetric, other), list(_near(Coexistence(symmetric, other), u)))
+    family = symmetric.family
     for part, sense in ((0.2, 1.0), (0.2, -1.0), (0.02, 1.0), (0.02, -1.0)):
-        ahead = first_step(Coexistence(symmetric, other), node.u, box, part * sense)
-        if ahead is not None and not box.outside(ahead):
-            unstable, beyond = (state.solver.stationary(state, ahead) for state in (symmetric, other))
+        ahead = first_point(Coexistence(symmetric, other), u, part * sense)
+        if ahead is not None and not family.box.outside(ahead):
+            unstable, beyond = (family.stationary(state, ahead) for state in (symmetric, other))
             yield from _pairs([*branches(unstable), beyond], ahead, needed=beyond)
 
 
-def _from_tricritical_point(node):
-    """On either side the limit of stability, or the coexistence of the symmetric state or what branches off from it."""
-    symmetric = node.states[0]
-    box, found = symmetric.solver.box, {}
+def _from_tricritical_point(symmetric, u):
+    """On either side the limit of stability, or the coexistence of the equilibrium or of what branches off from it."""
+    family, found = symmetric.family, {}
     for part in (0.5, 0.05, 0.005):
         for sense in (1.0, -1.0):
-            curve = StabilityLimit(symmetric)
-            ahead = first_step(curve, node.u, box, part * sense)
-            if found.get(sense) or ahead is None or box.outside(ahead):
+            curve = BranchPoints(symmetric)
+            ahead = first_point(curve, u, part * sense)
+            if found.get(sense) or ahead is None or family.box.outside(ahead):
                 continue
             curve.move_to(ahead)
-            if curve.turning(ahead) > 0:
-                if curve.rival(ahead) is None:
+            if curve.coefficient(ahead) > 0:
+                if curve.lower(ahead) is None:
                     found[sense] = True
                     yield ahead, curve
                 continue
-            unstable = curve.states[0]
-            for departure in _pairs([unstable, *branches(unstable)], ahead):
+            for departure in _pairs([curve.states[0], *branches(curve.states[0])], ahead):
                 found[sense] = True
                 yield departure
 
 
 def _pairs(states, u, needed=None):
-    """Yield (u, curve) for the pairs of states that cross near u with nothing lower, as far as that can be told."""
+    """Yield (u, curve) for the pairs of equilibria that cross near u with nothing lower, as far as that can be told."""
     for one, other in combinations(states, 2):
         if (needed is not None and other is not needed) or (len(states) > 2 and far(one, other) < TINY):
             continue
         curve = Coexistence(one, other)
-        v = correct(curve, u)
-        if v is None or np.linalg.norm(v - u) > 0.5 * curve.solver.box.step or not curve.exists(v):
+        v = curve.onto(u)
+        if v is None or np.linalg.norm(v - u) > 0.5 * curve.family.box.step or not curve.exists(v):
             continue
         curve.move_to(v)
-        if curve.rival(v) is None:
+        if curve.lower(v) is None:
             yield v, curve

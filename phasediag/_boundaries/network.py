@@ -1,130 +1,307 @@
 """Boundaries of the relaxed and global theories: curves on which solved minima coexist, or one turns into another.
 
 Minima are carried along as warm starts, never looked up: at every point the two that compete are solved again. A curve is
-followed from wherever it is met first to the junctions at its ends; from there, the other curves that meet in them.
+followed from wherever it is met first to the codimension-two points at its ends; from there, the other curves that meet in them.
 """
+
+from collections import deque
 
 import numpy as np
 
+from .._minimizing.flat import flatten
+from .._minimizing.stationary_points import SAME_POINT, invariants
 from .._progress import progress_bar
-from .contenders import Contenders
-from .curves import located
-from .equilibria import Solver
-from .followed import SAME_JUNCTION, Trace
-from .grid import Corners
-from .meshes import Meshes
-from .stability import branches
-from .states import far
+from ..boundaries import PhaseBoundary, TriplePoint
+from ..theories import TIE_MARK, TIE_TOLERANCE
+from .competitors import Competitors
+from .continuation import distance, follow, passes
+from .curves import BranchPoints, Coexistence
+from .equilibria import Solver, far
+from .junctions import locate
+from .normal_forms import branches
+from .tolerances import BESIDE, JUMP, NEAR, ONE_POINT, SAME
 
-RING = 0.25
-"""What else leaves a junction is sought on a circle of this many full steps around it,"""
-DIRECTIONS = 16
-"""between so many points,"""
-RING_JUMP = 0.05
-"""whose lowest minima differ in their phase or by more than this in their invariants."""
-
-MOST_CURVES = 200
-"""No more curves than this are followed."""
+_SAME_BRANCH = 1e-6
+"""A minimum that becomes another one, up to rounding where it is soft, is the same."""
+_BEYOND = 0.02
+"""Part of the way from a continuous boundary to what lies beyond it at which that is looked for."""
+_TYING = 1e-4
+"""Logarithm of the density so near to 1 that minima which tie there cannot be told apart by their losses."""
+_DEEPEST = 40
+"""Halvings of the way between two minima until what lies between them is found."""
 
 
 def solved_boundaries(diagram, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
     with progress_bar(None, progress, "curve", "boundaries") as followed:
         solver = Solver(diagram)
-        solver.contenders = Contenders(solver, diagram)
-        network = _Network(solver, followed)
-        Meshes(network, diagram).search()
-        network.close()
-    corners = Corners()
-    for node in network.junctions:
-        if node.kind == "triple point":
-            corners.add(node.u, [state.phase for state in [*node.states, *_turned(node)]])
-    return [trace.boundary() for trace in network.traces], corners.triple_points()
+        solver.competitors = Competitors(solver, diagram)
+        network = Network(solver, followed)
+        for pair in pairs(solver, diagram):
+            network.cross(*pair)
+        for pair in list(solver.competitors.neighbours()):
+            network.cross(*pair)
+
+    def names(state):
+        """The phase of an equilibrium, and of those that it is about to turn into."""
+        turning = state.held and abs(state.curvature) < SAME * 100
+        return [state.phase, *(branch.phase for branch in (branches(state) if turning else []))]
+
+    return [line.boundary() for line in network.lines], triple_points(solver, network.lines, names)
 
 
-class _Network:
-    """The curves followed so far and the junctions in which they meet; ``followed`` is called for each curve."""
+def triple_points(family, lines, names):
+    """The triple points in which lines end, each once, with the phases that ``names`` gives for what meets in them."""
+    found = {}
+    for node in (node for line in lines for node in line.nodes if node.kind == "triple point"):
+        known = next((phases for u, phases in found.values() if np.linalg.norm(u - node.u) < ONE_POINT), None)
+        if known is None:
+            known = found.setdefault(node, (node.u, []))[1]
+        known.extend(name for state in node.states for name in names(state))
+    return [TriplePoint(*map(float, family.coordinates(u)), tuple(dict.fromkeys(phases))) for u, phases in found.values()]
 
-    def __init__(self, solver, followed):
-        self.solver, self.followed, self.traces, self.junctions = solver, followed, [], []
+
+class Network:
+    """The lines followed so far and the codimension-two points in which they meet; ``followed`` is called for each line."""
+
+    def __init__(self, solver, followed=lambda _: None):
+        self.solver, self.followed, self.lines, self.nodes = solver, followed, [], []
 
     def cross(self, a, b, depth=0):
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
-        if self.tells(a, b):
+        length = np.linalg.norm(b.u - a.u)
+        related = _related(a, b)
+        if (related and far(a, b) < JUMP) or depth > _DEEPEST or length < ONE_POINT:
             return
-        for u, curve in located(a, b):
-            if not curve.exists(u):
-                continue
-            between = curve.rival(u)
-            if between is None:
-                if curve.tells_apart(u):  # else a continuous curve lies there
-                    self.visit(u, curve)
-            elif not isinstance(between, str) and depth < 6:
-                self.cross(a, between, depth + 1)
-                self.cross(between, b, depth + 1)
-
-    def tells(self, a, b):
-        """Whether a known curve lies between two minima, each lowest where it was solved, and nothing else."""
-        return any(trace.separates(a, b) for trace in self.traces)
+        if any(line.separates(a, b) for line in self.lines):
+            return
+        middle, (curve, u) = (a.u + b.u) / 2, (None, None) if related else _between(a, b)
+        if curve is not None:
+            event = curve.event(u)
+            if event is None:
+                self.visit(u, curve)
+                if curve.order == "continuous":  # what else lies on the way begins beyond it
+                    beyond = [self.solver.competitors.lowest(u + _BEYOND * (end.u - u)) for end in (a, b)]
+                    self.cross(a, beyond[0], depth + 1)
+                    self.cross(beyond[1], b, depth + 1)
+                return
+            if event == "merges":
+                return
+            middle = middle if isinstance(event, str) else u
+        lowest = self.solver.competitors.lowest(middle)
+        if lowest is not None:
+            if not related:
+                self.solver.competitors.note(lowest)
+            self.cross(a, lowest, depth + 1)
+            self.cross(lowest, b, depth + 1)
 
     def visit(self, u, curve):
-        """Follow a curve from its point u, and the curves that leave the junctions at its ends, unless they are known."""
-        waiting = [(u, curve)]
-        while waiting and len(self.traces) < MOST_CURVES:
-            u, curve = waiting.pop(0)
-            if any(trace.passes(u, curve.solve(u) or curve.states) for trace in self.traces):
+        """Follow a curve from its point u, and the curves that leave the points at its ends, unless they are known."""
+        waiting = deque([(u, curve)])
+        while waiting:
+            u, curve = waiting.popleft()
+            if any(line.passes(u, curve.solve(u) or curve.states) for line in self.lines):
                 continue
-            trace = Trace(u, curve, self.junctions)
-            if not (trace.is_crossed or trace.extends):
+            line = Line(u, curve, locate)
+            if not (line.extends or line.is_crossed):
                 continue
             self.followed(1)
-            for node in self._keep(trace):
-                waiting.extend(node.departures())
+            self.lines.append(line)
+            for node in line.nodes:
+                if all(np.linalg.norm(node.u - known.u) > ONE_POINT for known in self.nodes):
+                    self.nodes.append(node)
+                    for state in node.states:
+                        if state.stable and node.kind != "critical point":
+                            self.solver.competitors.note(state)
+                    waiting.extend(node.departures())
 
-    def _keep(self, trace):
-        """Keep a curve, with the junctions at its ends; those that are new."""
-        self.traces.append(trace)
-        new = [node for node in trace.junctions if all(_apart(node, known) for known in self.junctions)]
-        self.junctions += new
-        for state in (state for node in new for state in node.states if state.stable):
-            self.solver.contenders.note(state)
-        return new
 
-    def close(self):
-        """Follow what else leaves the junctions, and end curves that stopped short of a junction known by now in it.
+def _related(a, b):
+    """Whether two lowest minima may be one: each becomes the other between their places, as far as single steps can tell."""
+    if far(a, b) < NEAR:
+        return a.phase == b.phase
+    ways = ((a, b), (b, a))
+    return a.shape == b.shape and all(far(a.family.stationary(one, other.u), other) < _SAME_BRANCH for one, other in ways)
 
-        Curves on which something lies lower that was not known when they were followed give way to what does.
+
+def _between(a, b):
+    """The curve that separates the minimum a, lowest where it was solved, from b, and its point on the way; (None, None)."""
+    along = b.u - a.u
+    if not np.any(along):
+        return None, None
+    normal = np.array([-along[1], along[0]]) / np.linalg.norm(along)
+    for state in (a, b):
+        if state.held and state.curvature < NEAR:
+            curve = BranchPoints(state)
+            u = curve.at(state.u, normal)
+            if u is not None and 0 <= (u - a.u) @ along <= along @ along:
+                curve.move_to(u)
+                if curve.exists(u):
+                    return curve, u
+    solver, middle = a.family, (a.u + b.u) / 2
+    one, other = solver.stationary_points([a, b], middle)
+    if (
+        not all(new.converged and new.stable and far(new, old) < 2 * JUMP for new, old in ((one, a), (other, b)))
+        or far(one, other) < 1e-6
+    ):
+        return None, None
+    curve = Coexistence(one, other)
+    u = curve.at(middle, normal)
+    if u is None or not -1e-6 <= (u - a.u) @ along / (along @ along) <= 1 + 1e-6:
+        return None, None
+    curve.move_to(u)
+    return (curve, u) if curve.exists(u) else (None, None)
+
+
+def pairs(solver, diagram):
+    """Yield the lowest minima of neighbouring cells, where they differ, and of points between cells that lie far apart."""
+    u = nodes(diagram)
+    shape, lowest = u.shape[:2], {}
+    keys = invariants(flatten(diagram.weights, diagram.bias), solver.m, solver.classes)
+
+    def at(cell):
+        if cell not in lowest:
+            lowest[cell] = lowest_in(solver, diagram, u, cell)
+        return lowest[cell]
+
+    for i, j in np.ndindex(shape):
+        for other in ((i + 1, j), (i, j + 1)):
+            if other[0] < shape[0] and other[1] < shape[1]:
+                one = i, j
+                if diagram.phase[one] != diagram.phase[other] or np.max(np.abs(keys[one] - keys[other])) >= NEAR:
+                    yield at(one), at(other)
+
+
+def nodes(diagram):
+    """The grid's points u, shape (n_density, n_importance, 2)."""
+    return np.stack(np.meshgrid(np.log(diagram.importance), np.log(diagram.density)), axis=-1)
+
+
+def beside(u, diagram, box):
+    """A point a little inward of u, by parts of the grid's spacing: on a boundary a node of the grid itself belongs to no side.
+
+    Along a coordinate that has one value in the whole diagram nothing lies inward.
+    """
+    spacing = (box.high - box.low) / np.maximum([diagram.importance.size - 1, diagram.density.size - 1], 1)
+    return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(BESIDE) * spacing
+
+
+def lowest_in(solver, diagram, u, cell):
+    """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
+    box, x = solver.box, flatten(diagram.weights[cell], diagram.bias[cell])
+    first, last = np.searchsorted(diagram.minima_cell, np.ravel_multi_index(cell, u.shape[:2]) + np.arange(2))
+    minima = diagram.minima[first:last]
+    losses = np.array([solver.loss(one, u[cell]) for one in minima])
+    keys = invariants(minima[losses <= diagram.loss[cell] * (1 + TIE_TOLERANCE)], solver.m, solver.classes)
+    if TIE_MARK in diagram.phase[cell] or (len(keys) > 0 and np.max(np.ptp(keys, axis=0)) > SAME_POINT):
+        return solver.competitors.lowest(beside(u[cell], diagram, box))
+    frame = solver.all_free
+    if solver.patterns is not None:
+        frame = solver.patterns[int(np.argmin(diagram.candidate_loss[(slice(None), *cell)]))]
+    return solver.recognized(x, frame, u[cell])
+
+
+class Followed:
+    """A curve followed from one of its points to both ends.
+
+    trail: points u with the equilibria there, in order; ways: to its first and its last point.
+    """
+
+    def __init__(self, u, curve, locate=None):
+        curve.move_to(u)
+        self.curve = curve
+        ahead = follow(curve.anew(), u, 1.0, locate)
+        back = ahead if ahead.end == "closed" else follow(curve.anew(), u, -1.0, locate)
+        self.trail = [*([] if back is ahead else back.trail[::-1]), (u, curve.states), *ahead.trail]
+        self.ways = back, ahead
+
+    @property
+    def ends(self):
+        """Why it ends at its first and last point."""
+        return tuple(way.end for way in self.ways)
+
+    @property
+    def nodes(self):
+        """The codimension-two points in which it ends."""
+        return [way.node for way in self.ways if way.node is not None]
+
+    @property
+    def points(self):
+        """Its points, shape (n_points, 2)."""
+        return np.array([u for u, _ in self.trail])
+
+    def nearest(self, u):
+        """The equilibria at its point that is nearest to u."""
+        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
+
+    @property
+    def is_crossed(self):
+        """Whether it is the point in which a diagram of one row or column crosses a curve."""
+        return len(self.trail) == 1 and not np.all(self.curve.family.box.wide)
+
+
+class Line(Followed):
+    """A boundary followed to both ends."""
+
+    @property
+    def extends(self):
+        """Whether it leads anywhere: not where it returns to its first point without being closed, nor along density 1.
+
+        Its minima are then not told apart; at density 1, x and 1 − x have one law: aligned and antipodal directions tie all
+        along this edge.
         """
-        for node in self.junctions:  # grows meanwhile
-            for a, b in _around(node, self.solver):
-                self.cross(a, b)
-        for trace in list(self.traces):
-            contested, good = trace.contested()
-            if contested:
-                self.traces.remove(trace)
-                for u, curve in good:
-                    self.visit(u, curve)
-                for a, b in contested:
-                    self.cross(a, b)
-        for trace in self.traces:
-            trace.end_at(self.junctions)
+        points = self.points
+        returns = np.linalg.norm(points[0] - points[-1]) < ONE_POINT and self.ends[0] != "closed"
+        return not returns and bool(np.any(np.abs(points[:, 1]) >= _TYING))
 
+    def passes(self, u, pair):
+        """Whether the curve passes through u with the same two minima."""
+        family = self.curve.family
+        if distance(self.points, u) > 0.1 * family.box.step:
+            return False
+        nearest = self.nearest(u)
+        solved = [family.solve(state, u) for state in nearest]
+        solved = [new if new.clusters == old.clusters else old for new, old in zip(solved, nearest, strict=True)]
+        return any(
+            all(a.shape == b.shape and far(a, b) < NEAR for a, b in zip(pair, known, strict=True))
+            for one in (nearest, solved)
+            for known in (one, one[::-1])
+        )
 
-def _apart(node, other):
-    """Whether two junctions are not one."""
-    return np.linalg.norm(node.u - other.u) > SAME_JUNCTION
+    def separates(self, a, b):
+        """Whether the curve crosses the way from a to b, and the minima on its sides become a and b there."""
+        if not passes(self.points, a.u, b.u):
+            return False
+        near, solve = self.nearest((a.u + b.u) / 2), self.curve.family.solve
+        for one, other in (near, near[::-1]):
+            if far(solve(one, a.u), a) < 1e-6 and far(solve(other, b.u), b) < 1e-6:
+                return True
+        return False
 
+    def boundary(self):
+        """The curve as a PhaseBoundary."""
+        curve, points, both = self.curve, self.points, [pair for _, pair in self.trail]
+        norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in both]).T
+        importance, density = curve.family.coordinates(points)
+        minima, free = (np.array([[getattr(pair[k], name) for pair in both] for k in (0, 1)]) for name in ("x", "free"))
+        if curve.order == "continuous":
+            phases = self._turning_into()
+            latent = np.zeros(len(points))
+        else:
+            widest = max(both, key=lambda pair: far(*pair))
+            phases = tuple(state.phase for state in widest)
+            latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in both])
+        return PhaseBoundary(phases, importance, density, curve.order, latent, norms, self.ends, minima, free)
 
-def _around(node, solver):
-    """Yield the lowest minima of neighbouring points on a circle around a junction between which it may change."""
-    angles = 2 * np.pi * (np.arange(DIRECTIONS) + 0.123) / DIRECTIONS
-    ring = [node.u + RING * solver.box.step * np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
-    states = [solver.contenders.lowest(u) if not solver.box.outside(u) else None for u in ring]
-    for a, b in zip(states, [*states[1:], states[0]], strict=True):
-        if a is not None and b is not None and (a.phase != b.phase or far(a, b) > RING_JUMP):
-            yield a, b
-
-
-def _turned(node):
-    """The phase that a symmetric state is about to turn into where a continuous boundary ends."""
-    return branches(node.states[0]) if len(node.states) == 2 else []
+    def _turning_into(self):
+        """Names of the symmetric phase and of the one that it turns into, beyond the middle of a limit of stability."""
+        u, (state, _) = self.trail[len(self.trail) // 2]
+        family, slope = self.curve.family, BranchPoints(state).slope(u)
+        for reach in (0.3, 0.1, 1.0):
+            beyond = family.stationary(state, u - reach * family.box.step * slope / np.linalg.norm(slope))
+            if not beyond.converged:
+                continue
+            turned = min(branches(beyond), key=lambda s: s.loss, default=None)
+            if turned is not None and turned.phase != state.phase:
+                return state.phase, turned.phase
+        return state.phase, state.phase

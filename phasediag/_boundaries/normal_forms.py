@@ -1,0 +1,356 @@
+"""Normal forms where an equilibrium loses its stability: its soft modes, their one-sided cubics and quartics, and what branches.
+
+Second derivatives jump where a bias is 0, so that a mode has a curvature, a cubic and a quartic of its own in each direction.
+"""
+
+from itertools import combinations, permutations
+
+import numpy as np
+
+from .._minimizing.newton import PROBE
+from .equilibria import Equilibrium, far
+from .tolerances import CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SIDE_STEP, SOFT, TINY, ZERO
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+_KICK = 0.2
+"""Length of a kick along a soft direction, beyond which another minimum may lie."""
+_SOLVE = 1e-9
+"""Singular values below this part of the largest belong to rotations."""
+_ALIKE, _ALONG = 1e-6, 1e-2
+"""Directions are alike if the invariants of points so far along them differ by less than the first number."""
+_AMPLITUDES = np.geomspace(1e-5, 0.2, 20)
+"""Along a soft mode, where what branches off is sought."""
+
+
+def _breaking(state, direction):
+    """The part of a direction that breaks the symmetry: along zeros that are kept but could move."""
+    return np.where(state.frame & ~state.free, direction, 0.0)
+
+
+def softest_breaking(state, direction=None):
+    """Lowest one-sided curvature of the directions that break the symmetry, and its direction (size,).
+
+    The zeros that move have unit length, the rest of the direction is their response: so that equally soft directions have
+    one curvature. ``direction``: where to begin; default the softest of all. NaN where the symmetry does not break.
+    """
+    family = state.family
+    moving, resting = state.moving, np.flatnonzero(state.free)
+    direction = family.softest(state.x, state.u, state.frame)[1] if direction is None else direction
+    length = np.linalg.norm(direction[moving])
+    if length < 1e-6:
+        return np.nan, direction
+    direction, best = direction / length, (np.inf, direction)
+    for _ in range(12):
+        hessian = family.pinned(state.x + PROBE * direction, state.u)[1]
+        best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
+        response = -np.linalg.lstsq(hessian[np.ix_(resting, resting)], hessian[np.ix_(resting, moving)], rcond=_SOLVE)[0]
+        reduced = hessian[np.ix_(moving, moving)] + hessian[np.ix_(moving, resting)] @ response
+        values, vectors = np.linalg.eigh((reduced + reduced.T) / 2)
+        lowest = vectors[:, values < values[0] + 1e-6]
+        unit = lowest @ (lowest.T @ direction[moving])
+        if np.linalg.norm(unit) < 0.1:
+            unit = lowest[:, 0]
+        new = np.zeros_like(state.x)
+        new[moving] = unit / np.linalg.norm(unit)
+        new[resting] = response @ new[moving]
+        if np.max(np.abs(new - direction)) < 1e-9:
+            break
+        direction = new
+    return best
+
+
+def mode_along(state, enter):
+    """Curvature, cubic and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others."""
+    family, direction = state.family, enter.copy()
+    moving, resting = state.moving, np.flatnonzero(state.free)
+    for _ in range(20):
+        second, third = family.beside(state.x, direction, SIDE_STEP, state.u)
+        rest = second[resting]
+        response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=_SOLVE)[0]
+        change = np.max(np.abs(response - direction[resting]), initial=0.0)
+        direction[resting] = response
+        if change < 1e-12:
+            break
+    return float(direction @ second @ direction), float(direction @ third @ direction), direction
+
+
+def soft_modes(state):
+    """Modes in which an equilibrium may break its symmetry: a list of (curvature, cubic, direction).
+
+    A feature that is not represented may enter against any one of the others, or against several together: at the limit of
+    stability they are equally soft. So may clusters turn against each other.
+    """
+    entering = [mode_along(state, enter) for enter in entering_directions(state)]
+    curvature, softest = softest_breaking(state)
+    if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - 1e-6:
+        directions = [softest, *_linking_directions(state, curvature, softest)] if curvature < SOFT else [softest]
+        return [*entering, *(mode_along(state, _breaking(state, direction)) for direction in directions)]
+    return entering
+
+
+def entering_directions(state):
+    """Unit directions in which a feature without weights enters against one or more others, of those alike one."""
+    family, moving = state.family, state.frame & ~state.free
+    norms, seen = np.linalg.norm(state.weights, axis=0), set()
+    others = np.flatnonzero(norms > 1e-9)
+    products = np.round(state.weights.T @ state.weights, 6)
+    marks = np.round(np.column_stack([state.x[family.m * family.n :], norms**2]), 6)
+    for i in np.flatnonzero(norms <= 1e-9).tolist():
+        for chosen in (list(some) for size in range(1, len(others) + 1) for some in combinations(others.tolist(), size)):
+            alike = sorted((k == family.n - 1, *marks[k].tolist()) for k in chosen)
+            look = i == family.n - 1, tuple(alike), tuple(np.sort(products[np.ix_(chosen, chosen)].ravel()).tolist())
+            if look in seen:
+                continue
+            seen.add(look)
+            enter = np.zeros((family.m + 1, family.n))
+            enter[: family.m, i] = -np.sum(state.weights[:, chosen] / norms[chosen], axis=1)
+            enter = np.where(moving, enter.ravel(), 0.0)
+            if np.linalg.norm(enter) > 1e-6:
+                yield enter / np.linalg.norm(enter)
+
+
+def _linking_directions(state, lowest, softest):
+    """Other directions as soft as the softest, in which some features of different clusters turn against each other."""
+    seen, single = [_look_along(state, softest)], []
+
+    def unlike(direction):
+        look = _look_along(state, direction)
+        if any(np.max(np.abs(look - other)) < _ALIKE for other in seen):
+            return False
+        seen.append(look)
+        return True
+
+    for start in _links(state):
+        curvature, direction = softest_breaking(state, start)
+        if curvature < lowest + ZERO:
+            single.append(direction)
+            if unlike(direction):
+                yield direction
+    for size in range(2, len(single) + 1):
+        for chosen in combinations(single, size):
+            curvature, direction = softest_breaking(state, np.sum(chosen, axis=0))
+            if curvature < lowest + ZERO and unlike(direction):
+                yield direction
+
+
+def _links(state):
+    """Directions in which two features of different clusters turn against each other."""
+    family, norms = state.family, np.linalg.norm(state.weights, axis=0)
+    for i, j in combinations([i for members in state.clusters for i in members], 2):
+        together = any(i in members and j in members for members in state.clusters)
+        turn = np.zeros((family.m + 1, family.n))
+        turn[: family.m, i] = -state.weights[:, j] / norms[j]
+        turn[: family.m, j] = -state.weights[:, i] / norms[i]
+        turn = _breaking(state, turn.ravel())
+        if not together and np.linalg.norm(turn) > 1e-6:
+            yield turn
+
+
+def _look_along(state, direction):
+    """The invariants of a point in a direction: the same for directions that exchanging features turns into each other."""
+    return state.aside(_ALONG * direction).key
+
+
+class Mode:
+    """The mode in which an equilibrium breaks its symmetry first, followed from point to point.
+
+    A feature that enters against others keeps its direction; any other is found again where the equilibrium is.
+    """
+
+    def __init__(self, state):
+        _, self.direction = order_coefficient(state)
+        self.two_sided = self.direction is not None and is_two_sided(state, self.direction)
+        self.enters = self.direction is not None and any(
+            np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
+        )
+
+    def curvature(self, state):
+        """Second derivative along the mode at an equilibrium."""
+        return self._along(state)[0]
+
+    def coefficient(self, state):
+        """What becomes negative where the order changes: the cubic or, where symmetry makes it 0, the quartic."""
+        return quartic(state, self._along(state)[2]) if self.two_sided else self._along(state)[1]
+
+    def move_to(self, state):
+        """Find the mode again at an equilibrium."""
+        if self.direction is not None and not self.enters:
+            self.direction = softest_breaking(state, self.direction)[1]
+
+    def _along(self, state):
+        """Curvature, cubic and direction at an equilibrium; NaN where there is none."""
+        if self.direction is None:
+            return np.nan, np.nan, None
+        direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
+        return mode_along(state, _breaking(state, direction))
+
+
+def order_coefficient(state):
+    """The lowest cubic among the modes that are equally soft, and its direction; NaN and None where there is none.
+
+    The order changes where it becomes negative. Of a mode that is as soft as its opposite, cubics are opposite; where they are
+    0 by symmetry, the quartic counts.
+    """
+    modes = soft_modes(state)
+    if not modes:
+        return np.nan, None  # its symmetry does not break
+    lowest = min(curvature for curvature, _, _ in modes)
+    cubic, direction = min((found[1:] for found in modes if found[0] < lowest + ZERO), key=lambda found: found[0])
+    return (quartic(state, direction) if is_two_sided(state, direction) else cubic), direction
+
+
+def is_two_sided(state, direction):
+    """Whether a direction and its opposite are alike: equally soft, both without a cubic."""
+    (curvature, cubic, _), (opposite, _, _) = (mode_along(state, _breaking(state, way)) for way in (direction, -direction))
+    return abs(cubic) < ZERO and abs(curvature - opposite) < ZERO
+
+
+def quartic(state, direction):
+    """Fourth derivative of the loss along a two-sided soft mode, the other parameters at their best.
+
+    From its slopes at three amplitudes, odd functions of them: a κ + a³ q/6 + a⁵ s/120.
+    """
+    amplitudes = QUARTIC_STEP * np.arange(1, 4)
+    slopes = [_reduced_slope(state, direction, amplitude) for amplitude in amplitudes]
+    return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
+
+
+def _reduced_slope(state, direction, amplitude):
+    """Derivative of the loss in the amplitude of a mode to which the other parameters respond."""
+    x, frame = state.x + amplitude * direction, np.flatnonzero(state.frame)
+    mode = _breaking(state, direction)[frame]
+    across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
+    for _ in range(20):
+        gradient, hessian = state.family.pinned(x, state.u)
+        gradient = gradient[frame]
+        inner = across.T @ hessian[np.ix_(frame, frame)] @ across
+        response = across @ np.linalg.lstsq(inner, -across.T @ gradient, rcond=_SOLVE)[0]
+        x[frame] += response
+        if np.max(np.abs(response)) < 1e-13:
+            break
+    return float(mode @ gradient / (mode @ mode))
+
+
+def branches(state):
+    """The minima next to an equilibrium in which its symmetry is broken."""
+    family, found = state.family, []
+    for view in state.views:
+        for curvature, _, direction in soft_modes(view):
+            if curvature > SOFT:
+                continue
+            starts = [view.aside(amplitude * direction) for amplitude in _AMPLITUDES]
+            for near in family.stationary_points(starts, state.u):
+                if not near.converged or not 10 * ZERO**1.5 < far(near, state) < MOVED or _known(near, found, state):
+                    continue
+                near = family.stationary(family.recognized(near.x, near.frame, state.u), state.u)
+                breaks = near.converged and np.sum(near.free) > np.sum(state.free)
+                if breaks and not _known(near, found, state) and near.stable:
+                    found.append(near)
+    return found
+
+
+def _known(near, found, state):
+    """Whether an equilibrium near a state is one of those found."""
+    return any(far(near, other) < 1e-3 * far(other, state) for other in found)
+
+
+def excess(base, state, u):
+    """Loss of ``state`` above that of ``base``, parameters nearby, at u: accurate relative to their distance squared.
+
+    The gradient at the base and the second derivatives on the way from it, integrated.
+    """
+    family, step = base.family, state.x - base.x
+    if np.max(np.abs(step)) < 1e-13:
+        return 0.0
+    total = 0.0
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        total += weight * (1 - node) * (step @ family.hessian(base.x + node * step, u) @ step)
+    return family.unscaled(total + family.gradient(base.x, u) @ step, u)
+
+
+def siblings(one, other):
+    """Two minima near each other as branches of one equilibrium: (one, other, base), the last None when they are not.
+
+    The base is the more symmetric equilibrium from which either has departed (it may be one of them), else the first of them;
+    parameters of both are near its own.
+    """
+    apart = far(one, other)
+    if apart > CLOSE / 2:
+        return one, other, None
+    for base in symmetric_neighbours((one, other)):
+        members = [base, *branches(base)]
+        nearest = [min(members, key=lambda member: far(member, state)) for state in (one, other)]
+        if nearest[0] is not nearest[1] and all(
+            far(member, state) < 1e-2 * apart + 1e-9 for member, state in zip(nearest, (one, other), strict=True)
+        ):
+            return *nearest, base
+    turned = aligned(other, one)
+    if turned is None or abs(excess(one, turned, one.u) - (other.loss - one.loss)) > LOWER * one.loss:
+        return one, other, None
+    return one, turned, one
+
+
+def aligned(state, target):
+    """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
+    family, best = state.family, (-np.inf, None)
+    size, ordinary = family.m * family.n, family.classes[0]
+    bias, goal = state.x[size:], target.x[size:]
+    for order in permutations(ordinary):
+        order = [*order, family.n - 1]
+        left, values, right = np.linalg.svd(target.weights @ state.weights[:, order].T)
+        match = np.sum(values) + bias[order] @ goal
+        if match > best[0] + 1e-12:
+            best = match, np.append((left @ right @ state.weights[:, order]).ravel(), bias[order])
+    x = best[1]
+    if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
+        return None
+    x[~target.free] = 0.0
+    return family.stationary(Equilibrium(family, x, target.frames, target.free, state.u), state.u)
+
+
+def symmetric_neighbours(states):
+    """The more symmetric equilibria next to some: themselves where they keep zeros, and those from which they have departed."""
+    found = [state for state in states if state.held]
+    return found + [near for near in (state.family.symmetrized(state, state.u) for state in states) if near is not None]
+
+
+def lower_minimum(u, states, base=None):
+    """The lowest minimum at u when it is lower than all ``states``, or None.
+
+    ``base``: the equilibrium of which the others are branches, solved at u; branches of one are compared accurately.
+    """
+    family = states[0].family
+    lowest = min(state.loss for state in states)
+    best = family.competitors.lowest(u, lowest * (1 - LOWER), states)
+    if best is not None:
+        return best
+    for parent in [base] if base is not None else symmetric_neighbours(states):
+        if parent.curvature > SOFT / 10 or min(far(parent, state) for state in states) > CLOSE:
+            continue
+        reach = max(far(state, parent) for state in states)
+        if 0 < reach < TINY:
+            continue
+        close = reach < CLOSE
+        own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
+        for member in [parent, *branches(parent)]:
+            apart = far(member, parent)
+            if any(far(member, state) <= 1e-3 * apart for state in states) or not member.stable:
+                continue
+            lower = excess(parent, member, u) if close else member.loss - parent.loss
+            if lower < own - (1e-14 * parent.loss * max(apart, reach) if close else LOWER * lowest):
+                best, own = member, lower
+    return best or _kicked(u, states, lowest * (1 - LOWER))
+
+
+def _kicked(u, states, bound):
+    """The lowest minimum below a bound to which descents lead from soft states, kicked along their softest mode."""
+    found = []
+    for state in states:
+        if state.curvature < NEAR:
+            for kick in (_KICK, -_KICK):
+                new = state.family.descend(state.aside(kick * state.softest[0], state.softest[1]), u)
+                if new.converged and new.loss < bound and new.stable:
+                    found.append(state.family.exact(new))
+    return min(found, key=lambda state: state.loss, default=None)
