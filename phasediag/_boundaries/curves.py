@@ -322,7 +322,7 @@ class BranchPoints(Curve):
 
 
 class Coefficient(Curve):
-    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes: what tricritical points lie on."""
+    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes, as in tricritical points."""
 
     def __init__(self, branch_points):
         super().__init__(branch_points.states)
