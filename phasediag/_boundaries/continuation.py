@@ -11,6 +11,10 @@ _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
 
 
+_CREEPING, _MOST_CREEPING = 0.02, 40
+"""A curve that needs so many steps in succession that are shorter than this part of a full one is not followed farther."""
+
+
 class Way(NamedTuple):
     """One way along a curve. trail: its points u after the start with the equilibria there, a list of (u, equilibria).
 
@@ -43,6 +47,7 @@ def follow(curve, start, sense, locate=None):
     Way
     """
     box = curve.family.box
+    creeping = 0
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
     while len(trail) < MOST_POINTS:
         here = points[-1]
@@ -65,6 +70,9 @@ def follow(curve, start, sense, locate=None):
             trail.append((there, curve.states))
             if on_edge:
                 return Way(trail, "edge")
+            creeping = creeping + 1 if step < _CREEPING * box.step else 0
+            if creeping == _MOST_CREEPING:
+                return Way(trail, "unresolved", None, (here, there))
             tangent, step = turned, min(1.5 * step, box.step)
             continue
         found = locate(curve, event, points, there, step, tangent) if locate is not None else None
