@@ -11,7 +11,7 @@ _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
 
 
-_CREEPING, _MOST_CREEPING = 0.02, 40
+_CREEPING, _MOST_CREEPING = 0.02, 300
 """A curve that needs so many steps in succession that are shorter than this part of a full one is not followed farther."""
 
 
