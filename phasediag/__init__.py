@@ -89,6 +89,7 @@ Weights trained elsewhere:
     WeightFile                  what read_weights returns, with what it rests on
     inspect                     exact loss, phase, nearest minimum and gap to the global one
     Inspection                  what inspect returns
+    UntiedInspection            what it returns for untied weights
     inspect_many                the same for many models at once
     Ensemble                    what inspect_many returns: a table
     compare                     many models beside a diagram: which are in its phases, and why the others are not

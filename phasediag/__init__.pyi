@@ -77,6 +77,7 @@ from .weight_files import read_weights as read_weights
 from .weight_files import WeightFile as WeightFile
 from .inspection import inspect as inspect
 from .inspection import Inspection as Inspection
+from .inspection import UntiedInspection as UntiedInspection
 from .ensembles import inspect_many as inspect_many
 from .ensembles import Ensemble as Ensemble
 from .comparison import compare as compare

@@ -1,12 +1,13 @@
 """What given weights and biases are: their exact loss, phase and order parameters, and the minima they are near or miss."""
 
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, random_generator, real_number, whole_number
-from ._display import Drawn
+from ._arguments import Floats, Seed, random_generator, real_array, real_number, whole_number
+from ._display import Drawn, Result
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
@@ -14,7 +15,8 @@ from ._minimizing.search import EFFORTS, search, settle_model
 from ._minimizing.stationary_points import SAME_LOSS, highest_output
 from ._progress import progress_bar
 from .barriers import Barrier, depths
-from .minima import MOST_ENUMERATED, Minimum, as_minima, as_minimum, is_lowest, minimum_at
+from .loss import is_untied, untied_losses
+from .minima import MOST_ENUMERATED, Minimum, as_minima, as_minimum, is_lowest, minimize, minimum_at
 from .model import ToyModel
 from .order_parameters import order_parameters, upright
 from .phases import Phase, classify
@@ -26,6 +28,9 @@ RADIUS = 0.1
 
 SETTLED = 1e-3
 """A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+
+SAME_PRODUCT = 1e-5
+"""decoder encoder is WᵀW when it is symmetric and has no negative eigenvalue, to this part of its largest entry."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,23 +125,96 @@ class Inspection(Drawn):
         return depths([self.nearest, *lower])[0]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class UntiedInspection(Result):
+    """The parameters of one model with untied weights, x' = activation(decoder encoder x + b), and what they do.
+
+    Attributes
+    ----------
+    model : ToyModel
+    decoder : ndarray, shape (n_features, n_hidden)
+    encoder : ndarray, shape (n_hidden, n_features)
+    bias : ndarray, shape (n_features,)
+    loss, loss_error : float
+        Exact expected loss, and a bound on its absolute error.
+    feature_loss : ndarray, shape (n_features,)
+        Each feature's own loss E (x_i − x'_i)², without its importance.
+    gradient_norm : float
+        Largest entry of the gradient of loss / Σ_i I_i E x_i² by decoder, encoder and bias.
+    asymmetry : float
+        Largest entry of P − Pᵀ relative to that of P = decoder encoder: 0 for tied weights in any basis of the hidden space.
+    dead_outputs : tuple of int
+        Features (from 0) whose output is 0 for every input, so that no gradient reaches them.
+    minima : tuple of Minimum or None
+        Those found of the tied model, lowest first; None for more than 10 features.
+    """
+
+    model: ToyModel
+    decoder: Floats
+    encoder: Floats
+    bias: Floats
+    loss: float
+    loss_error: float
+    feature_loss: Floats
+    gradient_norm: float
+    asymmetry: float
+    dead_outputs: tuple[int, ...]
+    minima: tuple[Minimum, ...] | None
+
+    @property
+    def gap(self) -> float | None:
+        """The loss less that of the lowest tied minimum found, negative where untied weights do better; None without minima.
+
+        Tied weights are among the untied ones: where it is positive, these are no global minimum. Where it is negative, how
+        much lower untied weights can come is not known.
+        """
+        return self.loss - self.minima[0].loss if self.minima else None
+
+
+@overload
+def inspect(
+    model: ToyModel,
+    weights: tuple[ArrayLike, ArrayLike],
+    bias: ArrayLike,
+    *,
+    tolerance: float = ...,
+    n_starts: int = ...,
+    seed: Seed = ...,
+    progress: bool = ...,
+) -> Inspection | UntiedInspection: ...
+
+
+@overload
 def inspect(
     model: ToyModel,
     weights: ArrayLike,
+    bias: ArrayLike,
+    *,
+    tolerance: float = ...,
+    n_starts: int = ...,
+    seed: Seed = ...,
+    progress: bool = ...,
+) -> Inspection: ...
+
+
+def inspect(
+    model: ToyModel,
+    weights: Any,
     bias: ArrayLike,
     *,
     tolerance: float = TRAINED_TOLERANCE,
     n_starts: int = 32,
     seed: Seed = 0,
     progress: bool = False,
-) -> Inspection:
+) -> Inspection | UntiedInspection:
     """Tell what one model's weights and biases are, wherever they come from.
 
     Parameters
     ----------
     model : ToyModel
         Importance and density for which they are judged.
-    weights : array_like, shape (n_hidden, n_features)
+    weights : array_like, shape (n_hidden, n_features), or a tuple of two
+        A tuple is (decoder, encoder) of untied weights, shapes (n_features, n_hidden) and (n_hidden, n_features).
     bias : array_like, shape (n_features,)
     tolerance : float
         In (0, 1): norms and cosines below it count as zero when the phase is named; trained weights carry noise.
@@ -149,7 +227,9 @@ def inspect(
 
     Returns
     -------
-    Inspection
+    Inspection, or UntiedInspection
+        The latter for untied weights, unless decoder encoder = WᵀW for some W, as where decoder = Wᵀ A⁻¹ and encoder = A W: then
+        the Inspection of the tied W, turned as near to the encoder as it gets.
 
     Raises
     ------
@@ -176,10 +256,33 @@ def inspect(
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     n_starts, seed = whole_number("n_starts", n_starts, 1), random_generator(seed)
+    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
+    if is_untied(model, weights):
+        decoder, encoder = (real_array("weights", part) for part in weights)
+        losses, error, gradient, bias_gradient = untied_losses(model, (decoder, encoder), bias, 1)
+        if losses.ndim != 1:
+            raise ValueError(f"weights and bias must be those of one model, got leading axes {losses.shape[:-1]}")
+        tied = as_tied(decoder, encoder)
+        if tied is None:
+            product, bias = decoder @ encoder, real_array("bias", bias)
+            few = model.n_features <= MOST_ENUMERATED
+            return UntiedInspection(
+                model=model,
+                decoder=decoder,
+                encoder=encoder,
+                bias=bias,
+                loss=float(model.importance @ losses),
+                loss_error=float(error),
+                feature_loss=losses,
+                gradient_norm=_largest([*gradient, bias_gradient]) / model.loss_scale,
+                asymmetry=float(np.max(np.abs(product - product.T)) / np.max(np.abs(product))),
+                dead_outputs=_dead(model, np.maximum(product, 0.0).sum(axis=1) + bias, bias),
+                minima=tuple(minimize(model, n_starts=n_starts, seed=seed)) if few else None,
+            )
+        weights = tied
     weights, bias = model.check_parameters(weights, bias)
     if weights.ndim != 2:
         raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
-    tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)
     few = model.n_features <= MOST_ENUMERATED
     (upright,) = model.form.upright(model.control[None], weights[None])
@@ -212,9 +315,26 @@ def dead_outputs(model: ToyModel, weights: Floats, bias: Floats) -> tuple[int, .
 
     Where weights and bias of an output are all 0, a rising bias switches it on at once.
     """
-    if model.activation == "linear":
-        return ()
-    return tuple(np.flatnonzero((highest_output(weights, bias) <= 0) & (bias < 0)).tolist())
+    return _dead(model, highest_output(weights, bias), bias)
+
+
+def _dead(model, highest, bias):
+    """The outputs that are 0 for every input, by the most that each reaches before the activation, shape (n_features,)."""
+    return () if model.activation == "linear" else tuple(np.flatnonzero((highest <= 0) & (bias < 0)).tolist())
+
+
+def as_tied(decoder: Floats, encoder: Floats) -> Floats | None:
+    """Return W, shape (n_hidden, n_features), with WᵀW = decoder encoder, turned as near to the encoder as it gets, or None.
+
+    Models know their weights by this product alone; it is WᵀW where it is symmetric without a negative eigenvalue.
+    """
+    product = decoder @ encoder
+    smallest = SAME_PRODUCT * np.max(np.abs(product))
+    values, vectors = np.linalg.eigh((product + product.T) / 2)
+    if np.max(np.abs(product - product.T)) > smallest or values[0] < -smallest:
+        return None
+    m = len(encoder)
+    return turned(np.sqrt(np.maximum(values[-m:], 0.0))[:, None] * vectors[:, -m:].T, encoder)
 
 
 def turned(weights: Floats, towards: Floats) -> Floats:

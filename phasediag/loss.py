@@ -105,8 +105,9 @@ def expected_loss_with_error(
     sum, plus rounding.
     """
     if is_untied(model, weights):
-        losses, error = _untied(model, weights, bias, 0)
-        return (losses, error) if losses.ndim else (float(losses), float(error))
+        losses, error, *_ = untied_losses(model, weights, bias, 0)
+        loss = (losses * model.importance).sum(axis=-1)
+        return (loss, error) if loss.ndim else (float(loss), float(error))
     weights, bias = model.check_parameters(weights, bias)
     losses, _, _, _, error = evaluate(model, weights, bias, method, 0, tolerance=tolerance)
     total = (losses * model.importance).sum(axis=-1) + model.penalty_of(weights)
@@ -152,7 +153,8 @@ def expected_loss_and_gradient(
     array([-0.00333333, -0.00333333])
     """
     if is_untied(model, weights):
-        loss, _, gradient, bias_gradient = _untied(model, weights, bias, 1)
+        losses, _, gradient, bias_gradient = untied_losses(model, weights, bias, 1)
+        loss = (losses * model.importance).sum(axis=-1)
         return loss if loss.ndim else float(loss), gradient, bias_gradient
     weights, bias = model.check_parameters(weights, bias)
     losses, weights_gradient, bias_gradient, _, _ = evaluate(model, weights, bias, method, 1, tolerance=tolerance)
@@ -167,8 +169,11 @@ def is_untied(model: ToyModel, weights: Any) -> bool:
     return np.shape(weights[0])[-2:] == (model.n_features, model.n_hidden)
 
 
-def _untied(model, weights, bias, order):
-    """Loss and error (…) of weights (decoder, encoder); for order 1 also gradients by the two, in a tuple, and by the bias."""
+def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) -> tuple[Any, ...]:
+    """Return what weights (decoder, encoder) lose by feature (…, n_features), the error of the loss (…), and its gradient.
+
+    For order 1 that is a tuple of those by the two, and that by the bias; for order 0 both are None.
+    """
     if model.penalty is not None:
         raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
     decoder, encoder = real_array("decoder", weights[0]), model.check_weights(weights[1])
@@ -179,10 +184,9 @@ def _untied(model, weights, bias, order):
     pair = np.broadcast_to(pair, (*bias.shape[:-1], 2 * m, n))
     form = replace(model.form, expanded=True)
     losses, gradient, by_bias, _, error = evaluate_rows(pair, bias, form, model.control, "enumeration", order)
-    loss = (losses * model.importance).sum(axis=-1)
     if order == 0:
-        return loss, error
-    return loss, error, (np.swapaxes(gradient[..., :m, :], -1, -2), gradient[..., m:, :]), by_bias
+        return losses, error, None, None
+    return losses, error, (np.swapaxes(gradient[..., :m, :], -1, -2), gradient[..., m:, :]), by_bias
 
 
 def expected_loss_without_penalty(

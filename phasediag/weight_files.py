@@ -10,7 +10,7 @@ from ._arguments import as_flag, whole_number
 from ._display import Result
 from ._reading import roles
 from ._reading.containers import contents, unreadable
-from ._reading.layouts import find_layout, parse_layout
+from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_decoder
 
 BIASES = ("zero", "optimal")
 ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
@@ -39,6 +39,8 @@ class WeightFile(Result):
         Those that the file holds.
     activation : {"relu", "linear"} or None
         What the file says.
+    decoder : ndarray of shape (…, n_features, n_hidden), or None
+        Of untied weights, x' = activation(decoder weights x + bias); ``weights`` is the encoder.
     doubt : str or None
         Why the arrays may be another model's than a tied one with a bias on its outputs, so that no verdict can rest on them.
     """
@@ -51,6 +53,7 @@ class WeightFile(Result):
     importance: np.ndarray | None
     density: np.ndarray | None
     activation: str | None
+    decoder: np.ndarray | None
     doubt: str | None
 
 
@@ -58,6 +61,7 @@ def read_weights(
     path: str | PathLike[str],
     *,
     weights_name: str | None = None,
+    decoder_name: str | None = None,
     bias_name: str | None = None,
     bias: str | None = None,
     layout: str | None = None,
@@ -73,6 +77,10 @@ def read_weights(
     weights_name, bias_name : str, optional
         Names of the arrays. By default those with a word of their kind in the name ("W", "encoder.weight", "params/kernel",
         "b_final", "decoder_bias", …), where there is one.
+    decoder_name : str, optional
+        Name of the decoder of untied weights. By default the one other array of the shape of the weights or of their transpose
+        whose name says so: by a word ("W_out", "decoder.weight", "unembed"), or by the next number and the transposed shape
+        ("linear1.weight", "linear2.weight"). An array that is the transpose of the weights makes them tied.
     bias : str, optional
         A file that holds the bias alone; or "zero" or "optimal": the file's bias is not read. What the latter mean is the
         caller's business.
@@ -140,8 +148,29 @@ def read_weights(
     placed = {what: values for what, values in placed.items() if values is not None}
     used = {weights_name, bias_name, scale, other_scale, *(controls[what][1] for what in placed)}
     unused = tuple(name for name in arrays if name not in used)
-    same, doubt = _other_weights(read, weights, arrays, kinds, unused)
+    same, others = _other_weights(read, weights, arrays, kinds, unused)
+    if decoder_name is not None and (tied or decoder_name not in [*others, *same]):
+        raise ValueError(
+            f"decoder_name must be an array of the shape of the weights {weights.shape} or of their transpose, of untied weights "
+            f"alone, got {decoder_name!r} with the arrays {_listed(arrays)}"
+        )
+    pairs = [] if tied else _decoders(read, weights, weights_name, arrays, others, decoder_name)
+    decoder, fits = None, found_bias is None or read.per_feature(found_bias) is not None
+    if len(pairs) == 1 and others == pairs and fits and not read.untransposed:
+        (decoder_name,) = pairs
+        stored, other_scale = roles.real("decoder", decoder_name, arrays, path)
+        (decoder,) = _turned(stored, read)
+        before = _turned(np.swapaxes(stored.reshape(before_transposition(stored.shape)), -1, -2), read)
+        linear = activation == "linear"
+        if held.format == "safetensors" and scrambled_decoder(read, weights, found_bias, linear, decoder, *before):
+            raise ValueError(
+                f'"{decoder_name}" must be stored as it is meant: in {str(path)!r} a transposed NumPy array seems to be '
+                "stored in its old order under its new shape, as safetensors 0.8.0 does; save numpy.ascontiguousarray of it"
+            )
+        unused, others = tuple(name for name in unused if name not in (decoder_name, other_scale)), []
     notes = [why] if why else []
+    if decoder is not None:
+        notes.append(f'untied: decoder "{decoder_name}" {stored.shape}, hidden dimensions taken as linear and without a bias')
     notes += [f'"{name}" is the transpose of the weights: tied' for name in same]
     unused = tuple(name for name in unused if name not in same)
     parameters = [name for name in unused if kinds[name] != "training" and np.ndim(arrays[name])]
@@ -156,6 +185,7 @@ def read_weights(
         "weights": read.weights(weights),
         "bias": None if found_bias is None else read.per_feature(found_bias),
         **placed,
+        "decoder": None if decoder is None else np.swapaxes(decoder, -1, -2),
     }
     if parts["bias"] is None and found_bias is not None:
         raise ValueError(
@@ -168,7 +198,7 @@ def read_weights(
         unused=unused,
         source="; ".join([", ".join(said), *notes, *chosen]),
         activation=activation,
-        doubt=None if tied else doubt,
+        doubt=None if tied or not others else _doubt(others),
     )
 
 
@@ -279,7 +309,7 @@ def _activation(remarks, path):
 
 
 def _other_weights(read, weights, arrays, kinds, unused):
-    """(unused arrays that are the weights once more, why the others make the model another one or None)."""
+    """(unused arrays that are the weights once more, those that may make the model another one), two lists of names."""
     own, same, others = read.weights(weights), [], []
     for name in unused:
         array = arrays[name]
@@ -290,12 +320,28 @@ def _other_weights(read, weights, arrays, kinds, unused):
             same.append(name)
         elif shaped or kinds[name] in ("weights", "scale") or (kinds[name] == "bias" and np.any(array)):
             others.append(name)
-    if not others:
-        return same, None
+    return same, others
+
+
+def _doubt(others):
+    """Why no verdict can rest on a file that holds other arrays, by their names."""
     are = "are" if len(others) > 1 else "is"
-    return same, (
-        f"{', '.join(others)} {are} not read and may make this another model than a tied one with a bias on its outputs alone"
-    )
+    return f"{', '.join(others)} {are} not read and may make this another model than a tied one with a bias on its outputs alone"
+
+
+def _decoders(read, weights, weights_name, arrays, others, asked):
+    """The names of the other arrays that are decoders of the weights: the one that is asked for, or those whose names say so."""
+    found, own = [], roles.words(weights_name)
+    for name in others:
+        array = arrays[name]
+        if array.dtype.kind not in "fiu" or array.ndim < 2 or len(list(_turned(array, read))) != 1:
+            continue
+        words = roles.words(name)
+        by_word = roles.DECODER & set(words) and not roles.DECODER & set(own)
+        chained = array.shape != weights.shape and roles.role(name) == "weights" and roles.follows(words, own)
+        if name == asked or (asked is None and (by_word or chained)):
+            found.append(name)
+    return found
 
 
 def _turned(array, read):

@@ -131,13 +131,40 @@ def test_ensembles_are_a_table(run, tmp_path):
     )
 
 
-def test_untied_files_have_no_verdict(run, tmp_path):
+def test_untied_weights_have_their_own_loss_and_verdict(run, tmp_path):
+    """The 2→1 file of the issue, tied in another basis, loses .0033 and not .5533; others are compared with tied minima."""
+    np.savez(tmp_path / "u.npz", W=[[2.0, -2.0]], W_out=[[0.5], [-0.5]], b=np.zeros(2))
+    arguments = "inspect", tmp_path / "u.npz", "--density", 0.1, "--importance", 1
+    code, out, _ = run(*arguments)
+    assert code == 0 and "judged as the tied model" in out and "loss      0.00333333333333 " in out and "converged: " in out
+    assert json.loads(run(*arguments, "--tied", "--json")[1])["loss"] == pytest.approx(0.5533, abs=5e-5)
+    encoder, decoder = np.array([[1.0, -0.9]]), np.array([[0.9], [-1.2]])
+    np.savez(tmp_path / "u.npz", W=encoder, W_out=decoder, b=np.zeros(2))
+    found = inspect(ToyModel(1, [1, 1], 0.1), (decoder, encoder), np.zeros(2))
+    code, out, _ = run(*arguments)
+    assert code == 0 and f"loss      {found.loss:.12g} " in out and "NO GLOBAL MINIMUM: tied weights are among" in out
+    assert "how low they can be is not known" in out and "phase  " not in out
+    facts = json.loads(run(*arguments, "--json")[1])
+    assert facts["loss"] == found.loss and facts["gap"] == found.gap > 0 and facts["decoder"] == decoder.tolist()
+    for options, message in (
+        (("--bias", "optimal"), "bias must not be 'optimal'"),
+        (("--output", tmp_path / "w.png"), "output must"),
+    ):
+        code, out, err = run(*arguments, *options)
+        assert code == 2 and out == "" and message in err
+    np.savez(tmp_path / "u.npz", W=[encoder] * 3, W_out=[decoder] * 3, b=np.zeros((3, 2)))
+    code, _, err = run(*arguments)
+    assert code == 2 and "index must choose one of the (3,) models, whose weights are untied" in err
+    assert json.loads(run(*arguments, "--index", 1, "--json")[1])["loss"] == found.loss
+
+
+def test_files_that_may_be_untied_have_no_verdict(run, tmp_path):
     """What is not read is named; exit code 1; --tied insists."""
-    np.savez(tmp_path / "u.npz", W=WEIGHTS, W_out=2 * WEIGHTS.T, b=BIAS)
+    np.savez(tmp_path / "u.npz", W=WEIGHTS, Z=2 * WEIGHTS.T, b=BIAS)
     code, out, _ = run("inspect", tmp_path / "u.npz", *POINT)
-    assert code == 1 and "verdict   withheld: W_out is not read" in out and "loss" not in out and expected().phase.name in out
+    assert code == 1 and "verdict   withheld: Z is not read" in out and "loss" not in out and expected().phase.name in out
     code, out, _ = run("inspect", tmp_path / "u.npz", *POINT, "--json")
-    assert code == 1 and json.loads(out)["doubt"].startswith("W_out is not read") and "loss" not in json.loads(out)
+    assert code == 1 and json.loads(out)["doubt"].startswith("Z is not read") and "loss" not in json.loads(out)
     assert "converged: " in run("inspect", tmp_path / "u.npz", *POINT, "--tied")[1]
 
 

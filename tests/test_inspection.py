@@ -8,7 +8,9 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import ortho_group
 
 from phasediag import (
+    Inspection,
     ToyModel,
+    UntiedInspection,
     configurations,
     expected_loss,
     feature_dimensionality,
@@ -255,3 +257,39 @@ def test_the_figure_shows_what_was_found(trained):
         assert ("% above the global" in titles[0]) == found.metastable
         rotated = turned(found.nearest.weights, found.weights)
         assert np.linalg.norm(rotated - found.weights) <= found.distance < 0.05
+
+
+def test_untied_weights_by_other_routes():
+    """Loss by feature by samples, gradient by differences, outputs that are dead by the corners of the cube."""
+    rng = np.random.default_rng(5)
+    decoder, encoder, bias = rng.normal(size=(3, 2)), rng.normal(size=(2, 3)), np.array([0.1, -0.05, -9.0])
+    found = inspect(PAIR, (decoder, encoder), bias, n_starts=4)
+    assert isinstance(found, UntiedInspection) and found.asymmetry > 0.1 and found.dead_outputs == (2,)
+    x = PAIR.sample(200_000, seed=1)
+    lost = (x - np.maximum(x @ encoder.T @ decoder.T + bias, 0.0)) ** 2
+    assert np.all(np.abs(lost.mean(axis=0) - found.feature_loss) < 4 * lost.std(axis=0) / np.sqrt(len(x)))
+    assert found.loss == pytest.approx(PAIR.importance @ found.feature_loss, rel=1e-14)
+    corners = np.array(np.meshgrid(*[[0, 1]] * 3)).reshape(3, -1)
+    assert tuple(np.flatnonzero((decoder @ encoder @ corners + bias[:, None]).max(axis=1) <= 0)) == found.dead_outputs
+    point, step, slopes = np.concatenate([decoder.ravel(), encoder.ravel(), bias]), 1e-5, []
+    for move in step * np.eye(point.size):
+        ends = [(p[:6].reshape(3, 2), p[6:12].reshape(2, 3), p[12:]) for p in (point + move, point - move)]
+        above, below = (expected_loss(PAIR, (d, e), b) for d, e, b in ends)
+        slopes.append((above - below) / (2 * step))
+    assert found.gradient_norm == pytest.approx(np.max(np.abs(slopes)) / (2.5 * 0.1 / 3), rel=1e-6)
+    assert found.gap == found.loss - minimize(PAIR, n_starts=4, seed=0)[0].loss
+    for wrong in (([decoder] * 2, [encoder] * 2), (decoder, encoder.T)):
+        with pytest.raises(ValueError, match="must"):
+            inspect(PAIR, wrong, bias)
+
+
+def test_untied_weights_in_another_basis_are_tied(trained):
+    """decoder = WᵀA⁻¹, encoder = A W: the Inspection of W; a negative eigenvalue, or a 1000th of asymmetry, is no tied model."""
+    weights, bias = trained.weights[0], trained.bias[0]
+    basis = np.array([[2.0, 0.3], [-0.4, 0.5]])
+    tied = inspect(PAIR, weights, bias, n_starts=4)
+    found = inspect(PAIR, (weights.T @ np.linalg.inv(basis), basis @ weights), bias, n_starts=4)
+    assert isinstance(found, Inspection) and found.loss == pytest.approx(tied.loss, rel=1e-10)
+    assert np.allclose(found.weights.T @ found.weights, weights.T @ weights, atol=1e-12) and found.phase == tied.phase
+    for decoder in (-weights.T, weights.T + 1e-3 * np.eye(3, 2)[::-1]):
+        assert isinstance(inspect(PAIR, (decoder, weights), bias, n_starts=4), UntiedInspection)

@@ -13,7 +13,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasediag import read_weights
+from phasediag import ToyModel, expected_loss, read_weights
 
 pytestmark = pytest.mark.quick
 
@@ -438,16 +438,32 @@ REFUSED = {  # name: (writer, options, words)
     ),
 }
 
+DECODER = (PENTAGON * [1.0, 0.9, 1.1, 1.0, 0.8]).T + 0.05
+UNTIED = {  # files of PENTAGON, DECODER and ITS_BIAS: (arrays, options)
+    "W_out": (dict(W=PENTAGON, W_out=DECODER, b=ITS_BIAS), {}),
+    "W_in, W_out": (dict(W_in=PENTAGON, W_out=DECODER, b=ITS_BIAS), {}),
+    "stored one like the other": (dict(W_in=PENTAGON.T, W_out=DECODER, b=ITS_BIAS), {}),
+    "W_enc, W_dec": (dict(W_dec=DECODER.T, W_enc=PENTAGON.T, b_enc=np.zeros(2), b_dec=ITS_BIAS), {}),
+    "linear1, linear2": ({"linear1.weight": PENTAGON, "linear2.weight": DECODER, "linear2.bias": ITS_BIAS}, {}),
+    "hidden_layers.0": ({"hidden_layers.0.weight": PENTAGON, "output.weight": DECODER, "output.bias": ITS_BIAS}, {}),
+    "W, Z, b": (dict(W=PENTAGON, Z=DECODER, b=ITS_BIAS), dict(decoder_name="Z")),
+    "layers.0, layers.2": (
+        {"layers.0.weight": PENTAGON, "layers.2.weight": DECODER, "layers.2.bias": ITS_BIAS},
+        dict(decoder_name="layers.2.weight"),
+    ),
+    "one of many": (dict(W=TEN, W_out=np.stack([DECODER] * 10), b=TEN_BIAS), dict(index=0)),
+    "one of many, instances last": (
+        dict(W=EIGHT.transpose(2, 1, 0), W_out=np.stack([DECODER] * 8, axis=-1), b=EIGHT_BIAS.T),
+        dict(index=0, layout="features hidden instances"),
+    ),
+}
+
 WITHHELD = {  # arrays that may make it another model: (arrays, the ones that are named)
-    "W_out": (dict(W=PENTAGON, W_out=2 * PENTAGON.T, b=ITS_BIAS), "W_out"),
-    "W_in, W_out": (dict(W_in=PENTAGON, W_out=2 * PENTAGON.T, b=ITS_BIAS), "W_out"),
+    "W and two decoders": (dict(W=PENTAGON, W_out=DECODER, W_dec=2 * DECODER, b=ITS_BIAS), "W_out, W_dec"),
+    "W1, W2 of two models": (dict(W1=PENTAGON, W2=DECODER.T, b=ITS_BIAS), "W2"),
     "linear1, linear2": (
         {"linear1.weight": PENTAGON, "linear1.bias": np.ones(2), "linear2.weight": 2 * PENTAGON.T, "linear2.bias": ITS_BIAS},
         "linear1.bias, linear2.weight",
-    ),
-    "hidden_layers.0": (
-        {"hidden_layers.0.weight": PENTAGON, "output.weight": 2 * PENTAGON.T, "output.bias": ITS_BIAS},
-        "output.weight",
     ),
     "layers.0, layers.2": (
         {"layers.0.weight": PENTAGON, "layers.2.weight": 2 * PENTAGON.T, "layers.2.bias": ITS_BIAS},
@@ -496,6 +512,45 @@ def test_arrays_that_may_make_it_another_model_are_named(tmp_path, name):
     assert read_weights(tmp_path / "w.npz", tied=True).doubt is None
 
 
+@pytest.mark.parametrize("name", UNTIED)
+def test_untied_weights_are_a_pair(tmp_path, name):
+    """Encoder, decoder and bias; its loss is that of samples, within four standard errors; tied=True reads the encoder."""
+    arrays, options = UNTIED[name]
+    np.savez(tmp_path / "w.npz", **arrays)
+    found = read_weights(tmp_path / "w.npz", **options)
+    bias = EIGHT_BIAS[0] if "last" in name else ITS_BIAS
+    encoder = EIGHT[0] if "last" in name else PENTAGON
+    assert np.array_equal(found.weights, encoder) and np.array_equal(found.decoder, DECODER)
+    assert np.array_equal(found.bias, bias) and found.doubt is None and "untied: decoder" in found.source
+    model = ToyModel(2, np.ones(5), 0.2)
+    x = model.sample(100_000, seed=3)
+    lost = np.sum((x - np.maximum(x @ encoder.T @ DECODER.T + bias, 0.0)) ** 2, axis=1)
+    exact = expected_loss(model, (found.decoder, found.weights), found.bias)
+    assert abs(lost.mean() - exact) < 4 * lost.std() / np.sqrt(len(lost))
+    options = {name: value for name, value in options.items() if name != "decoder_name"}
+    assert read_weights(tmp_path / "w.npz", tied=True, **options).decoder is None
+
+
+def test_the_memory_of_a_transposed_decoder_is_told(tmp_path):
+    """What safetensors 0.8.0 makes of a decoder that is not contiguous is refused; a copy is read."""
+    for decoder in (DECODER, DECODER.T):
+        for tensor in (np.asfortranarray(decoder), np.ascontiguousarray(decoder)):
+            by_safetensors(W=PENTAGON, W_out=tensor, b=ITS_BIAS)(tmp_path / "w")
+            if tensor.flags.c_contiguous:
+                assert np.allclose(read_weights(tmp_path / "w").decoder, DECODER, rtol=1e-6)
+                continue
+            with pytest.raises(ValueError, match='"W_out" must be stored as it is meant'):
+                read_weights(tmp_path / "w")
+
+
+def test_the_decoder_that_is_asked_for(tmp_path):
+    """One that is no decoder, or beside tied=True, is refused by name."""
+    np.savez(tmp_path / "w.npz", W=PENTAGON, Z=DECODER, b=ITS_BIAS)
+    for options in (dict(decoder_name="b"), dict(decoder_name="V"), dict(decoder_name="Z", tied=True)):
+        with pytest.raises(ValueError, match="decoder_name must be an array of the shape of the weights"):
+            read_weights(tmp_path / "w.npz", **options)
+
+
 CONVERTED = {  # name: (writer, what it is)
     "Zarr": (by_zarr, "a Zarr group"),
     "MATLAB 5": (by_scipy(lambda path, arrays: scipy.io.savemat(path, arrays, appendmat=False)), "a MATLAB file"),
@@ -524,7 +579,7 @@ def test_the_lines_that_convert_do(tmp_path, monkeypatch, name):
 
 def test_the_corpus_is_large():
     """At least forty files."""
-    assert len(READ_RIGHT) + len(REFUSED) + len(WITHHELD) >= 90
+    assert len(READ_RIGHT) + len(REFUSED) + len(WITHHELD) + len(UNTIED) >= 90
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64", ">f8", "longdouble"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._minimizing.stationary_points import SAME_LOSS
 from ..inspection import SETTLED
 from ..minima import MOST_ENUMERATED
 from ..phases import classify_many
@@ -28,6 +29,15 @@ def inspection_facts(result):
     return facts
 
 
+def untied_facts(result):
+    """An UntiedInspection as plain lists and numbers; what is unknown is null."""
+    facts = {"model": model_facts(result.model), "untied": True, "dead_outputs": result.dead_outputs}
+    facts |= {name: getattr(result, name) for name in ("loss", "loss_error", "gradient_norm", "asymmetry", "gap")}
+    facts |= {name: getattr(result, name).tolist() for name in ("decoder", "encoder", "bias", "feature_loss")}
+    facts["minima"] = None if result.minima is None else [minimum_facts(minimum) for minimum in result.minima]
+    return facts
+
+
 def law(models):
     """What inputs the verdicts hold for, in words."""
     densities = np.unique([model.feature_density for model in models])
@@ -46,7 +56,7 @@ def doubt_text(found, phases):
     yield found.source
     for name in dict.fromkeys(phases):
         yield f"phase     {name}" + (f"  ({phases.count(name)} models)" if len(phases) > 1 else "")
-    yield f"verdict   withheld: {found.doubt}; --tied reads it as one all the same"
+    yield f"verdict   withheld: {found.doubt}; --decoder-name names an untied decoder, --tied reads it as a tied one all the same"
 
 
 @text
@@ -64,17 +74,65 @@ def ensemble_text(result, source, theirs, no_bias):
 def inspection_text(result, source, theirs=(), no_bias=False):
     """An inspection: what was read, the verdict, the features, and the minima."""
     model = result.model
+    yield from _head(model, source)
+    yield f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)"
+    yield from _loss(result)
+    yield from _verdict([*verdict(result), f"for {law([model])}", *[NO_BIAS] * no_bias, *theirs])
+    yield from _features(result)
+    yield from _minima(result)
+
+
+@text
+def untied_text(result, source, theirs=(), no_bias=False):
+    """An inspection of untied weights: what was read, the loss, how it compares with tied weights, and the features."""
+    model = result.model
+    yield from _head(model, source)
+    yield f"\nuntied    decoder · encoder differs from its transpose by {_percent(result.asymmetry)} of its largest entry"
+    yield from _loss(result)
+    yield from _verdict([*untied_verdict(result), f"for {law([model])}", *[NO_BIAS] * no_bias, *theirs])
+    weighted = model.importance * result.feature_loss
+    columns = [result.bias, result.feature_loss, 100 * weighted / result.loss]
+    yield from _rows(model.n_features, ("bias", "own loss", "% of the loss"), columns, ".5f")
+
+
+def untied_verdict(result):
+    """Return in sentences how untied weights compare with tied ones, what is not known, and what is the matter with them."""
+    sentences = ["stationary" if result.gradient_norm <= SETTLED else "NOT STATIONARY: the gradient is not 0"]
+    sentences[0] += "; minima of untied weights are not searched for: how low they can be is not known"
+    if result.minima is None:
+        sentences.append(f"nor are those of tied weights: that is done for up to {MOST_ENUMERATED} features")
+    elif not result.minima:
+        sentences.append("no minimum of tied weights was found")
+    else:
+        lowest = result.minima[0]
+        where = f"the lowest minimum found of tied weights ({lowest.phase.name}, loss {lowest.loss:.6g})"
+        sentences.append(f"{_percent(abs(result.gap) / lowest.loss)} {'above' if result.gap > 0 else 'below'} {where}")
+        if result.gap > SAME_LOSS * lowest.loss:
+            sentences.append("NO GLOBAL MINIMUM: tied weights are among the untied ones, and these do better")
+    if result.dead_outputs:
+        names = ", ".join(_name(i, result.model.n_features) for i in result.dead_outputs)
+        sentences.append(f"DEAD OUTPUTS: {names}; 0 for every input: no gradient reaches them")
+    return sentences
+
+
+def _head(model, source):
+    """What was read, and the model for which it is judged."""
     importance, density = (_short(x) for x in (model.importance, np.atleast_1d(model.density)))
     yield source
     yield f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}"
-    yield f"\nphase     {result.phase.name}  (norms and cosines below {result.tolerance:g} count as 0)"
-    mean = f"divided by {model.n_features} features: {result.loss / model.n_features:.6g}"
-    yield f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  ({mean})"
+
+
+def _loss(result):
+    """The loss and the gradient."""
+    n = result.model.n_features
+    yield f"loss      {result.loss:.12g} ± {result.loss_error:.0e}  (divided by {n} features: {result.loss / n:.6g})"
     yield f"gradient  {result.gradient_norm:.1e}  (largest entry, of the loss divided by that of x' = 0; 0 at a minimum)"
-    for k, line in enumerate([*verdict(result), f"for {law([model])}", *[NO_BIAS] * no_bias, *theirs]):
+
+
+def _verdict(sentences):
+    """Sentences one below the other, the first beside the word "verdict"."""
+    for k, line in enumerate(sentences):
         yield f"{'verdict' if k == 0 else '':<10}{line}"
-    yield from _features(result)
-    yield from _minima(result)
 
 
 def verdict(result):

@@ -176,6 +176,7 @@ def train(n_features, n_hidden, importance, density, activation, **options):
 )
 @click.option("--activation", type=Word("relu", "linear"), help="[default: what FILE says; relu if it says nothing]")
 @click.option("--weights-name", help="Name of the weights in FILE. [default: the one with a word for weights in it]")
+@click.option("--decoder-name", help="Name of the decoder in FILE, of untied weights. [default: the one whose name says so]")
 @click.option("--bias-name", help="Name of the bias in FILE. [default: the one with a word for biases in it]")
 @click.option(
     "--bias",
@@ -197,6 +198,7 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, th
     """
     from .._arguments import real_number
     from ..ensembles import inspect_many
+    from ..inspection import UntiedInspection
     from ..inspection import inspect as inspection_of
     from ..weight_files import read_weights
     from . import inspection_printing as printed
@@ -214,22 +216,39 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, th
             status=1,
         )
         return
-    many = found.weights.ndim > 2
+    many, untied = found.weights.ndim > 2, found.decoder is not None
+    if many and untied:
+        raise ValueError(f"index must choose one of the {found.weights.shape[:-2]} models, whose weights are untied (--index)")
+    if untied and reading["bias"] == "optimal":
+        raise ValueError("bias must not be 'optimal' for untied weights: its search is for tied ones (--tied)")
     if many and any(path.endswith(PICTURES) for path in click.get_current_context().params["output"]):
         raise ValueError(f"output must be of one model: index must choose one of {found.weights.shape[:-2]}")
     weights = found.weights.reshape(-1, *found.weights.shape[-2:])
     models = _models(found, len(weights), importance, density, activation)
     bias, said["source"] = _biases(models, weights, found, reading["bias"])
     options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed}
-    result = inspect_many(models, weights, bias, **options) if many else inspection_of(models[0], weights[0], bias[0], **options)
+    if many:
+        result, text = inspect_many(models, weights, bias, **options), printed.ensemble_text
+    else:
+        result = inspection_of(models[0], (found.decoder, weights[0]) if untied else weights[0], bias[0], **options)
+        text = printed.inspection_text
+    still = isinstance(result, UntiedInspection)
+    if untied and not still:
+        said["source"] += (
+            "; the decoder is the encoder's transpose in another basis of the hidden space: judged as the tied model"
+        )
+    if still:
+        text = printed.untied_text
+        if any(path.endswith(PICTURES) for path in click.get_current_context().params["output"]):
+            raise ValueError("output must be .csv for untied weights, of which there is no picture")
     conventions = loss_conventions(models, result.feature_loss.reshape(len(models), -1))
     theirs = [] if their_loss is None else told(conventions, their_loss)
     said |= {"law": printed.law(models)}
     said |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
-    facts = {"models": result.facts()} if many else printed.inspection_facts(result)
+    one_facts = printed.untied_facts if still else printed.inspection_facts
+    facts = {"models": result.facts()} if many else one_facts(result)
     rows = facts["models"] if many else [facts]
     no_bias = found.bias is None and reading["bias"] is None
-    text = printed.ensemble_text if many else printed.inspection_text
     yield Answer(
         text=lambda: text(result, said["source"], theirs, no_bias),
         facts=lambda: said | facts,

@@ -104,7 +104,7 @@ def parse_layout(text, shape):
         )
     if len(axes) != len(shape):
         raise ValueError(f"layout must name the {len(shape)} axes of weights of shape {shape}, got {text!r}")
-    found = Layout(axes, _before_transposition(shape) if untransposed else tuple(shape), untransposed)
+    found = Layout(axes, before_transposition(shape) if untransposed else tuple(shape), untransposed)
     _check_sizes(found)
     return found
 
@@ -181,7 +181,7 @@ def _fitting(weights, bias, others):
 
 def _scrambled(weights, bias, linear):
     """Yield each layout of the memory of an array whose last two axes had been exchanged, with its misfit."""
-    before = _before_transposition(weights.shape)
+    before = before_transposition(weights.shape)
     for axes in dict.fromkeys(layout.axes for layout in _readings(before)):
         layout = Layout(axes, before, True)
         if 1 < layout.n_hidden < layout.n_features and (bias is None or layout.per_feature(bias) is not None):
@@ -207,22 +207,34 @@ def _flat_readings(shape):
     return [Layout(order, tuple(shape)) for order in orders if shape[order.index(FEATURES)] > 1]
 
 
+def scrambled_decoder(layout, weights, bias, linear, decoder, before):
+    """Whether untied models fit trained ones better with another reading of the decoder's memory.
+
+    Both readings have shape (*lead, n_hidden, n_features), decoders transposed.
+    """
+    misfits = [_misfit(layout, weights, bias, linear, one) for one in (decoder, before)]
+    return misfits[1] * BETTER < misfits[0]
+
+
 @np.errstate(all="ignore")  # damaged files hold numbers of any size
-def _misfit(layout, weights, bias, linear):
+def _misfit(layout, weights, bias, linear, decoder=None):
     """How far models read so are from trained ones: the median over at most `MODELS` of the least over densities.
+
+    Of untied weights the decoders are given, transposed: shape (*lead, n_hidden, n_features).
 
     At one density it is the loss, and many times the part of it that biases better than those of the file would save (which
     importances have no part in), relative to the best constant's loss. Infinite where no density makes the models better than
     a constant. Biases that are all 0 have not been trained.
     """
     weights = layout.weights(weights)
-    weights = weights.reshape(-1, *weights.shape[-2:])[:MODELS].astype(float)
+    decoder = weights if decoder is None else decoder
+    weights, decoder = (one.reshape(-1, *one.shape[-2:])[:MODELS].astype(float) for one in (weights, decoder))
     n, generator = layout.n_features, np.random.default_rng(0)
     bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:MODELS].astype(float)
     misfits = []
     for density in np.geomspace(min(0.01, 1 / n), 1, DENSITIES):
         inputs, probability = _inputs(n, density, generator)
-        outputs = np.swapaxes(weights, 1, 2) @ (weights @ inputs.T) + bias[..., None]
+        outputs = np.swapaxes(decoder, 1, 2) @ (weights @ inputs.T) + bias[..., None]
         alive = np.ones_like(outputs) if linear else (outputs > 0).astype(float)
         error = outputs * alive - inputs.T
         loss = np.sum(error**2 @ probability, axis=1)
@@ -268,7 +280,7 @@ def _check_sizes(layout):
         )
 
 
-def _before_transposition(shape):
+def before_transposition(shape):
     """The shape of which this one has the last two axes exchanged."""
     return (*shape[:-2], shape[-1], shape[-2])
 

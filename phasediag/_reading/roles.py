@@ -62,6 +62,14 @@ def first_layer(names):
     return ordered[0] if len(ordered) == 1 or place(ordered[0]) < place(ordered[1]) else None
 
 
+def follows(later, earlier):
+    """Whether two lists of words, of names of layers, differ by a number alone that is higher by one: no layer lies between."""
+    if len(later) != len(earlier):
+        return False
+    pairs = [(one, other) for one, other in zip(later, earlier, strict=True) if one != other]
+    return len(pairs) == 1 and all(word.isdigit() for word in pairs[0]) and int(pairs[0][0]) == int(pairs[0][1]) + 1
+
+
 def real(what, name, arrays, path):
     """(the array of this name as floats, the name of the scale they were multiplied by or None).
 
