@@ -21,6 +21,11 @@ class Independent:
     the law's own numbers (…, n_numbers), its place in control vectors.
     """
 
+    @property
+    def together(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of features that come together, which names of phases tell of."""
+        return ()
+
     def n_numbers(self, n_features: int) -> int:
         """How many numbers of its own the law has."""
         return 0
@@ -163,6 +168,11 @@ class CorrelatedSets(_Sets):
 
     def __post_init__(self) -> None:
         self._checked()
+
+    @property
+    def together(self) -> tuple[tuple[int, ...], ...]:
+        """The sets."""
+        return self.sets
 
     def _choices(self, members: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [(), members]

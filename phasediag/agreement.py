@@ -55,7 +55,7 @@ def agreement(trained: PhaseDiagram, theory: PhaseDiagram, *, curves: bool = Tru
     _, phase = np.unique(theory.phase.astype(str), return_inverse=True)
     phase = phase.reshape(theory.phase.shape)
     away = (minimum_filter(phase, 3, mode="nearest") == phase) & (minimum_filter(-phase, 3, mode="nearest") == -phase)
-    pieces = _between_cells(trained)
+    pieces, curves = _between_cells(trained), curves and theory.follows_boundaries
     lines = [_place(theory, b.x, b.y) for b in theory.boundaries() if b.phases[0] != b.phases[1]] if curves else []
     far = np.min([_distance(pieces, line) for line in lines], axis=0) if lines and len(pieces) else np.empty(0)
     return Agreement(theory, trained, same_phase(trained.phase, theory.phase), away, curves, far)

@@ -136,6 +136,11 @@ class PhaseDiagram(Drawn):
         """The sizes and axes of the plane, then the other fields."""
         return self.plane._rows() + [row for row in super()._rows() if row[0] != "plane"]
 
+    @property
+    def follows_boundaries(self) -> bool:
+        """Whether ``boundaries`` can follow the curves between the phases: of the theories over importance × density."""
+        return self.theory != TRAINED and self.plane.is_importance_density
+
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
         known = self.curves is not None
@@ -186,6 +191,9 @@ class PhaseDiagram(Drawn):
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
+        if not self.follows_boundaries:
+            names = f"{self.plane.x.name} and {self.plane.y.name}"
+            raise ValueError(f"boundaries are followed over importance and density of independent features, got axes {names}")
         if self.curves is None:
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
             self._store_curves()

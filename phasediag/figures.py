@@ -17,7 +17,6 @@ from ._drawing.sphere import draw_directions, draw_products, thomson_figure
 from ._drawing.sweep import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
 from ._drawing.terms import draw_loss_terms, loss_terms_figure
 from ._drawing.validation import agreement_figure, draw_causes, draw_excess_loss, draw_panels, draw_z_scores, validation_figure
-from .trained_models import TRAINED
 
 __all__ = [
     "agreement_figure",
@@ -157,7 +156,7 @@ def comparison_figure(rows):
 def _compute_curves(diagrams, *, spinodals=True):
     """Let diagrams have the curves that a figure shows: those of theories have them."""
     for diagram in diagrams:
-        if diagram.theory != TRAINED:
+        if diagram.follows_boundaries:
             diagram.spinodals() if spinodals else diagram.boundaries()
 
 

@@ -192,7 +192,7 @@ def as_minimum(model, point, lowest_found):
 
 def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, lowest_found, valley=0, tied=()):
     """Return the Minimum at upright weights (n_hidden, n_features) and bias (n_features,)."""
-    phase = classify(weights)
+    phase = classify(weights, sets=model.form.activity.together)
     norm, interference, dimensionality = order_parameters(weights)
     return Minimum(
         weights=weights,

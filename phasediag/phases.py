@@ -1,6 +1,6 @@
 """Phases: what a weight matrix does with its features, named by the clusters that interference ties together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -130,7 +130,7 @@ class Phase:
         return f"{self.name} ({'; '.join(shapes)})" if shapes else self.name
 
 
-def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
+def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tuple[tuple[int, ...], ...] = ()) -> Phase:
     """Name the phase of a weight matrix by its interference graph.
 
     Nodes are the represented features (‖W_i‖ above ``tolerance``), edges join features whose directions have a cosine
@@ -142,6 +142,8 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
         The last feature is the extra one.
     tolerance : float
         In (0, 1). Exact minima need no more than the default; trained models carry noise of a few per cent.
+    sets : tuple of tuple of int
+        Features that belong together, from 0, as of `CorrelatedSets`: the name then says what became of each set.
 
     Returns
     -------
@@ -160,6 +162,10 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     are, each to within 0.27, or a plain name; `Phase.text` describes those. Nothing but norms and products counts, so that
     neither rotations nor dimensions added change a name.
 
+    A set is "collapsed to its sum" when all its features have one direction, has "partners adjacent" when all their cosines
+    are positive, "orthogonal" when all are 0, "opposite" when all are negative, and is "mixed" or "not whole" (a feature is not
+    represented) otherwise.
+
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition", on tegum products.
@@ -175,10 +181,10 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> Phase:
     if weights.ndim != 2 or not weights.shape[1]:
         raise ValueError(f"weights must have shape (n_hidden, n_features) with at least one feature, got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
-    return _phase(weights, tolerance)
+    return _with_sets(_phase(weights, tolerance), weights, tolerance, sets)
 
 
-def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> list[Phase]:
+def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tuple[tuple[int, ...], ...] = ()) -> list[Phase]:
     """Name the phase of each weight matrix of a stack; see `classify`.
 
     Parameters
@@ -186,6 +192,7 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> list[P
     weights : array_like, shape (n_models, n_hidden, n_features)
     tolerance : float
         In (0, 1).
+    sets : tuple of tuple of int
 
     Returns
     -------
@@ -200,12 +207,40 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE) -> list[P
     if weights.ndim == 2:
         raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
-    return [_phase(matrix, tolerance) for matrix in weights]
+    return [_with_sets(_phase(matrix, tolerance), matrix, tolerance, sets) for matrix in weights]
 
 
 def phase_name(weights):
     """Name the phase of one matrix of floats, as `classify` does, without its checks."""
     return _phase(weights, TOLERANCE).name
+
+
+def _with_sets(phase, weights, tolerance, sets):
+    """A Phase whose name says what became of the sets (tuples of features) that have more than one feature."""
+    if not sets:
+        return phase
+    directions, counts = directions_of(weights), {}
+    represented = np.sum(directions * weights, axis=0) > tolerance
+    for members in map(list, sets):
+        if len(members) < 2:
+            continue
+        cosines = (directions[:, members].T @ directions[:, members])[np.triu_indices(len(members), 1)]
+        found = {
+            "not whole": not represented[members].all(),
+            "collapsed to its sum": np.all(cosines > 1 - tolerance),
+            "partners adjacent": np.all(cosines > tolerance),
+            "partners orthogonal": np.all(np.abs(cosines) <= tolerance),
+            "partners opposite": np.all(cosines < -tolerance),
+            "partners mixed": True,
+        }
+        state = next(state for state, holds in found.items() if holds)
+        counts[state] = counts.get(state, 0) + 1
+    if not counts:
+        return phase
+    words = ", ".join(
+        state if count == sum(counts.values()) == 1 else f"{count} × {state}" for state, count in sorted(counts.items())
+    )
+    return replace(phase, name=f"{phase.name} ({words})")
 
 
 def _phase(weights, tolerance):

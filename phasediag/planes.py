@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, as_flag, density_array, grid_axis, one_of, positive_array, real_array, sizes
 from ._display import Result
+from .activity import (
+    FREE,
+    INDEPENDENT,
+    ON,
+    TABLE,
+    ActivityTable,
+    AnticorrelatedSets,
+    CorrelatedSets,
+    ExactlyActive,
+    Independent,
+)
 from .forms import Form
-from .model import ACTIVATIONS, ToyModel, model_of
+from .model import ACTIVATIONS, Penalty, ToyModel, model_of
 
 _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
 
@@ -26,10 +37,24 @@ class Parameter(NamedTuple):
     by_feature: bool
 
 
+def _not_negative(name: str, value: ArrayLike) -> Floats:
+    """Return numbers that are at least 0 as a float64 array."""
+    return real_array(name, value, "at least 0", lambda x: x >= 0)
+
+
+def _share(name: str, value: ArrayLike) -> Floats:
+    """Return numbers from 0 to 1 as a float64 array."""
+    return real_array(name, value, "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+
+
 PARAMETERS = {
     "importance": Parameter(positive_array, "relative importance of the extra feature", np.inf, True),
     "density": Parameter(density_array, "feature density (1 − sparsity)", 1.0, True),
     "profile": Parameter(positive_array, "ratio of successive importances", np.inf, False),
+    "weight_penalty": Parameter(_not_negative, "penalty γ on weights", np.inf, False),
+    "interference_penalty": Parameter(_not_negative, "penalty λ on interference", np.inf, False),
+    "slope": Parameter(_share, "slope of the leaky ReLU", 1.0, False),
+    "activity_share": Parameter(_share, "share of the law of joint activity", 1.0, False),
     "line": Parameter(real_array, "", np.inf, False),
 }
 """What a ControlPlane can vary of a model, by name; "line" is nothing."""
@@ -140,14 +165,31 @@ class Window:
 
 @dataclass(frozen=True)
 class Varied:
-    """A model of which parameters in `PARAMETERS` vary, by their names; called with their values it is a ToyModel."""
+    """A model of which parameters in `PARAMETERS` vary, by their names; called with their values it is a ToyModel.
+
+    base: a model that has all that varies; law: where the share of a law of joint activity varies, this law.
+    """
 
     base: ToyModel
     names: tuple[str, str]
+    law: Independent | None = None
 
-    def __post_init__(self):
-        for name in self.names:
-            _features(name, self.base.n_features)
+    @classmethod
+    def of(cls, model, names):
+        """That of a ToyModel, which gets what the names need: a penalty, a slope, a table of activity."""
+        for name in names:
+            _features(name, model.n_features)
+        law = None
+        if any(name.endswith("_penalty") for name in names) and model.penalty is None:
+            model = replace(model, penalty=Penalty())
+        if "slope" in names and model.activation != "leaky":
+            model = replace(model, activation="leaky", slope=0.0)
+        if "activity_share" in names:
+            if model.activity is None:
+                raise ValueError("activity must be a law of joint activity for an axis activity_share, got None")
+            law, table = model.activity, tabulated(INDEPENDENT, model.feature_density)
+            model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features)))
+        return cls(model, names, law)
 
     def __call__(self, x: float, y: float) -> ToyModel:
         """Return the model with these values of the two parameters."""
@@ -158,11 +200,37 @@ class Varied:
         form = self.base.form
         controls = np.empty((*np.broadcast(x, y).shape, form.n_controls))
         controls[...] = self.base.control
-        for name, value in zip(self.names, (x, y), strict=True):
-            part = form.density(controls) if name.startswith("density") else form.importance(controls)
-            value = np.asarray(value, dtype=np.float64)[..., None]
-            part[..., _features(name, form.n_features)] = value ** np.arange(form.n_features) if name == "profile" else value
+        values = [np.asarray(value, dtype=np.float64)[..., None] for value in (x, y)]
+        for name, value in zip(self.names, values, strict=True):
+            if name != "activity_share":
+                at = np.arange(form.n_controls)[_place(name, form)][_features(name, form.n_features)]
+                controls[..., at] = value ** np.arange(form.n_features) if name == "profile" else value
+        for name, share in zip(self.names, values, strict=True):
+            if name == "activity_share":
+                density = form.density(controls)
+                tables = (tabulated(law, density) for law in (INDEPENDENT, self.law))
+                controls[..., form.places["activity"]] = sum(w * t for w, t in zip((1 - share, share), tables, strict=True))
         return controls
+
+
+def tabulated(law, density):
+    """The probabilities of all sets of active features under a law, for densities (…, n_features): shape (…, 2^n_features)."""
+    n = density.shape[-1]
+    patterns, states = TABLE.components(n) == ON, law.components(n)
+    weights = np.broadcast_to(law.weights(density, law.numbers()), (*density.shape[:-1], len(states)))
+    table = np.zeros((*density.shape[:-1], 2**n))
+    for component, state in enumerate(states):
+        p = np.where(state == FREE, density, state == ON)[..., None, :]
+        table += weights[..., component, None] * np.where(patterns, p, 1 - p).prod(axis=-1)
+    return table
+
+
+def _place(name, form):
+    """Where in control vectors the numbers of a parameter are, a slice."""
+    penalty = form.places["penalty"].start
+    places = {"weight_penalty": slice(penalty, penalty + 1), "interference_penalty": slice(penalty + 1, penalty + 2)}
+    head = "importance" if name == "profile" else name.partition(_OF)[0]
+    return (places | form.places | {"line": slice(0)})[head]
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +284,9 @@ class ControlPlane(Result):
     Notes
     -----
     Parameters that axes can name: "importance" (of the last, the extra feature), "density" (of all features), "profile" (r in
-    importances 1, r, r², …); "importance_of_1_2", "density_of_3", …: of these features alone, numbered from 1.
+    importances 1, r, r², …); "importance_of_1_2", "density_of_3", …: of these features alone, numbered from 1;
+    "weight_penalty" and "interference_penalty", γ and λ of a `Penalty`; "slope" of the leaky ReLU, from 0, the ReLU, to 1, the
+    linear model; "activity_share", s in the law (1 − s) independent + s (the model's activity), both at the model's densities.
 
     Points have coordinates u = (coordinate along x, coordinate along y), logarithms on logarithmic axes. A plane pickles when
     its model does: a function must be one of a module.
@@ -243,7 +313,7 @@ class ControlPlane(Result):
             if not isinstance(getattr(self, name), Axis):
                 raise ValueError(f"{name} must be an Axis, got {getattr(self, name)!r:.60}")
         if isinstance(self.model, ToyModel):
-            object.__setattr__(self, "model", Varied(self.model, (self.x.name, self.y.name)))
+            object.__setattr__(self, "model", Varied.of(self.model, (self.x.name, self.y.name)))
         elif not callable(self.model):
             raise ValueError(f"model must be a ToyModel or a callable that returns one, got {self.model!r:.60}")
 
@@ -296,8 +366,7 @@ class ControlPlane(Result):
     @property
     def is_plain(self) -> bool:
         """Whether features are independent and uniform on [0, 1] where active, and nothing is added to the loss."""
-        form = self.form
-        return form.activation in ("relu", "linear") and form == Form(form.n_hidden, form.n_features, form.activation)
+        return self.form.is_plain
 
     def dimensions(self, *taken: str) -> dict[str, Floats]:
         """Return the values of y and x by their names, which end in "_axis" where something else has the name."""
@@ -345,8 +414,10 @@ class ControlPlane(Result):
         arrays = {}
         for key, axis in (("x", self.x), ("y", self.y)):
             facts[key], arrays[f"plane_{key}"] = {"name": axis.name, "log": axis.log}, axis.values
-        varied = isinstance(self.model, Varied)
-        arrays["plane_base" if varied else "plane_grid"] = self.model.base.control if varied else self.grid
+        if isinstance(self.model, Varied):
+            arrays["plane_base"], facts["law"] = self.model.base.control, self.model.law and _law_facts(self.model.law)
+        else:
+            arrays["plane_grid"] = self.grid
         return arrays | {"plane": np.array(json.dumps(facts))}
 
     @classmethod
@@ -360,7 +431,8 @@ class ControlPlane(Result):
         form = Form.from_facts(facts["form"])
         x, y = (Axis(facts[key]["name"], arrays[f"plane_{key}"], facts[key]["log"]) for key in ("x", "y"))
         if "plane_base" in arrays:
-            return cls(model_of(form, arrays["plane_base"]), x, y)
+            law = facts["law"] and _law_of(*facts["law"])
+            return cls(Varied(model_of(form, arrays["plane_base"]), (x.name, y.name), law), x, y)
         return cls(Tabulated(form, x.values, y.values, arrays["plane_grid"]), x, y)
 
     @cached_property
@@ -368,3 +440,18 @@ class ControlPlane(Result):
         """The features that may be exchanged at every point of the plane."""
         controls = self.model.controls(*np.transpose(_GENERIC)) if isinstance(self.model, Varied) else self.grid
         return self.form.classes(controls.reshape(-1, self.form.n_controls))
+
+
+_LAWS = {law.__name__: law for law in (CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable)}
+
+
+def _law_facts(law):
+    """The name of a law's class and what it holds, as plain lists."""
+    held = {name: getattr(law, name) for name in getattr(law, "__dataclass_fields__", ())}
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in held.items()}
+    return [type(law).__name__, plain]
+
+
+def _law_of(name, held):
+    """The law of `_law_facts`."""
+    return _LAWS[name](**held)

@@ -137,7 +137,7 @@ def landscape_fields(landscape):
     losses = _losses(landscape, [cell for cell, _ in cells], points)
     x = np.array([point.x for point in points])
     weights, bias = parts(x, landscape.form.n_hidden)
-    phases = classify_many(weights)
+    phases = classify_many(weights, sets=landscape.form.activity.together)
     candidates = {phase.name: phase for phase in phases}
     row = {name: k for k, name in enumerate(candidates)}
     table, coexisting, lowest = np.full((len(row), *shape), np.nan), np.empty(shape, dtype=object), np.empty(shape, dtype=int)

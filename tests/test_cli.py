@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import phasediag.diagram
-from phasediag import PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
+from phasediag import CorrelatedSets, Penalty, PhaseDiagram, ToyModel, frozen_boundaries, phase_diagram
 from phasediag import minimize as minima_of
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
@@ -449,3 +449,21 @@ def test_a_plane_by_its_axes(run, tmp_path):
     assert code == 2 and 'an axis of a ToyModel must be named one of "importance", "density"' in " ".join(err.split())
     code, _, err = run("diagram", "--y", "density:0.1:1:3", *small)
     assert code == 2 and "y must be given with x, got y density alone" in err
+
+
+def test_laws_of_the_input_and_of_the_loss(run):
+    """--activity, --values, --penalty and --slope make the models of a diagram; wrong ones are refused in one sentence."""
+    small = "--n-starts", 4, "--no-curves", "--json"
+    laws = "--activity", "correlated:1,2", "--values", "binary", "--penalty", "weights:0.01,interference:0.1", "--slope", "0.1"
+    code, out, _ = run("diagram", "--importance", "0.5", "--density", "0.3", *laws, *small)
+    law = {"activity": CorrelatedSets([[0, 1]]), "values": "binary", "penalty": Penalty(0.01, 0.1), "slope": 0.1}
+    lowest = minima_of(ToyModel(1, [1.0, 0.5], 0.3, "leaky", **law))[0]
+    assert code == 0 and json.loads(out)["loss"][0][0] == pytest.approx(lowest.loss, rel=1e-10)
+    code, out, _ = run("diagram", "--x", "slope:0:1:3", "--y", "interference:0.001:0.01:2", *small)
+    facts = json.loads(out)
+    assert code == 0 and facts["slope"] == [0, 0.5, 1] and facts["interference_penalty"] == pytest.approx([0.001, 0.01])
+    code, out, _ = run("diagram", "--x", "share:0:1:3", "--activity", "anticorrelated:1,2", "--density", "0.4", *small)
+    assert code == 0 and json.loads(out)["loss"][0][2] < 1e-20
+    for option, wrong in {"--activity": "friends:1,2", "--penalty": "weights:-1", "--values": "ternary", "--slope": 2}.items():
+        code, _, err = run("diagram", option, wrong, *small)
+        assert code == 2 and str(wrong) in err

@@ -170,3 +170,24 @@ def test_text_of_several_clusters():
     assert phase_of([pair, kite, kite], 11).text() == (
         "extra not represented + antipodal pair + 2 4 features in 2 dimensions (angles 63° 117° 126° 180°)"
     )
+
+
+def test_names_say_what_became_of_sets():
+    """Of features that come together: one direction, side by side, at right angles, opposite, or one left out."""
+    turn = np.radians([0, 30, 180, 200, 270, 270])
+    pentagon = np.array([np.cos(turn), np.sin(turn)])
+    name = classify(pentagon, sets=((0, 1), (2, 3), (4, 5))).name
+    assert name == classify(pentagon).name + " (1 × collapsed to its sum, 2 × partners adjacent)"
+    for weights, state in {
+        ((1.0, 0.7), (0.0, 0.0)): "collapsed to its sum",
+        ((1.0, 0.7), (0.0, 0.1)): "partners adjacent",
+        ((1.0, 0.0), (0.0, 0.7)): "partners orthogonal",
+        ((1.0, -0.5), (0.0, 0.3)): "partners opposite",
+        ((1.0, 0.0), (0.0, 0.0)): "not whole",
+    }.items():
+        matrix = np.append(weights, np.zeros((2, 1)), axis=1)
+        assert classify(matrix, sets=((0, 1), (2,))).name == f"{classify(matrix).name} ({state})"
+    mixed = np.array([[1.0, 0.9, -1.0], [0.0, 0.1, 0.0]])
+    assert classify(mixed, sets=((0, 1, 2),)).name.endswith(" (partners mixed)") and classify(mixed, sets=((0,),)) == classify(
+        mixed
+    )

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from phasediag import Axis, ControlPlane, ToyModel, minimize, phase_diagram
+from phasediag import (
+    AnticorrelatedSets,
+    Axis,
+    ControlPlane,
+    CorrelatedSets,
+    ExactlyActive,
+    PhaseDiagram,
+    ToyModel,
+    expected_loss,
+    minimize,
+    phase_diagram,
+)
 from phasediag.model import variance
 
 BASE = ToyModel(2, [1.0, 1.0, 0.8], [0.5, 0.3, 0.2])
@@ -11,6 +22,8 @@ RISING = {
     "importance": np.linspace(0.05, 3, 12),
     "importance_of_1": np.linspace(0.05, 3, 12),
     "importance_of_1_2": np.linspace(0.05, 3, 12),
+    "weight_penalty": np.linspace(0, 0.05, 12),
+    "interference_penalty": np.linspace(0, 0.02, 12),
 }
 """Axes along which the loss of given weights and biases is affine and does not fall."""
 
@@ -30,7 +43,8 @@ def test_the_least_loss_is_concave_and_does_not_fall(name, activation):
     scale = np.abs(loss).max(axis=1, keepdims=True)
     assert np.all(np.diff(loss, axis=1) > -1e-12 * scale)
     assert np.all(np.diff(loss, 2, axis=1) < 1e-12 * scale)
-    assert np.any(np.diff(loss, 2, axis=1) < -1e-6 * scale)  # and somewhere truly
+    flat = (activation, name) == ("linear", "interference_penalty")  # it stores features apart, which costs nothing
+    assert np.any(np.diff(loss, 2, axis=1) < -1e-6 * scale) != flat  # and somewhere truly
 
 
 @pytest.mark.parametrize("density", [0.05, 0.3, 0.8])
@@ -54,6 +68,8 @@ def test_a_feature_more_costs_at_most_its_variance_and_a_dimension_more_nothing(
         (Axis("profile", [0.4, 0.9, 1.3], log=False), Axis("density", [0.1, 0.7])),
         (Axis("density", [0.1, 0.5, 1.0]), Axis("density_of_3", [0.05, 0.6])),
         (Axis("importance_of_1", [0.2, 1.0, 4.0]), Axis("density_of_2_3", [0.2, 1.0])),
+        (Axis("slope", [0.0, 0.4, 1.0], log=False), Axis("density", [0.1, 0.7])),
+        (Axis("interference_penalty", [0.0, 0.003, 0.05], log=False), Axis("weight_penalty", [0.0, 0.01], log=False)),
     ],
 )
 def test_no_multistart_finds_less(x, y):
@@ -63,3 +79,71 @@ def test_no_multistart_finds_less(x, y):
     for i, j in np.ndindex(diagram.loss.shape):
         fresh = minimize(diagram.plane.model(diagram.x[j], diagram.y[i]), n_starts=32, seed=1)[0]
         assert diagram.loss[i, j] == pytest.approx(fresh.loss, rel=1e-11)
+
+
+LAWS = [CorrelatedSets([[0, 1]]), AnticorrelatedSets([[0, 1], [2]]), ExactlyActive(2)]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize("values", ["uniform", "binary", "signed"])
+def test_a_share_of_joint_activity_mixes_the_losses(law, values):
+    """The loss at share s is (1 − s) that of independent features + s that of the law, whatever the weights and densities."""
+    base = ToyModel(2, [1.0, 0.9, 0.8], 0.5, activity=law, values=values)
+    plane = ControlPlane(base, Axis("activity_share", [0.0, 0.3, 1.0], log=False), Axis("density", [0.1, 0.6, 1.0]))
+    generator = np.random.default_rng(0)
+    weights, bias = generator.normal(size=(5, 2, 3)), 0.3 * generator.normal(size=(5, 3))
+    for share, density in np.ndindex(3, 3):
+        share, density = plane.x.values[share], plane.y.values[density]
+        alone, jointly = (ToyModel(2, base.importance, density, activity=one, values=values) for one in (None, law))
+        mixed = (1 - share) * expected_loss(alone, weights, bias) + share * expected_loss(jointly, weights, bias)
+        assert np.allclose(expected_loss(plane.model(share, density), weights, bias), mixed, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
+def test_planes_of_laws_come_back_from_files(law, tmp_path):
+    """A saved diagram has the same plane: law, values, penalty and slope, and the model at any point."""
+    base = ToyModel(2, [1.0, 0.9, 0.8], 0.5, "leaky", activity=law, values="binary", slope=0.2)
+    for name in ("activity_share", "slope", "interference_penalty"):
+        plane = ControlPlane(base, Axis(name, [0.0, 0.1], log=False), Axis("density", [0.5]))
+        phase_diagram(plane=plane, n_starts=2).save(tmp_path / "diagram.npz")
+        loaded = PhaseDiagram.load(tmp_path / "diagram.npz")
+        assert loaded.plane == plane and loaded.plane.model(0.05, 0.4) == plane.model(0.05, 0.4)
+
+
+def test_equal_features_have_one_name_on_a_plane():
+    """Where the extra feature is equal to others its phase has the same name in every cell of one phase."""
+    diagram = phase_diagram(plane=ControlPlane(ToyModel(2, np.ones(3), 0.5), Axis("density", np.geomspace(0.05, 0.5, 12))))
+    assert len(set(diagram.phase[0])) == 1 and diagram.plane.classes == ((0, 1, 2),)
+    losses = [
+        expected_loss(diagram.plane.model(x, 0.0), w, b)
+        for x, w, b in zip(diagram.x, diagram.weights[0], diagram.bias[0], strict=True)
+    ]
+    assert np.allclose(losses, diagram.loss[0], rtol=1e-12, atol=0)
+
+
+def test_a_share_needs_a_law():
+    """Without a law of joint activity there is nothing to take a share of."""
+    with pytest.raises(ValueError, match="activity must be a law of joint activity for an axis activity_share, got None"):
+        ControlPlane(BASE, Axis("activity_share", [0.5]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("slope", 1.5, r"slope must be in \[0, 1\], got 1.5"),
+        ("activity_share", -0.1, r"activity_share must be in \[0, 1\], got -0.1"),
+        ("weight_penalty", -1.0, "weight_penalty must be at least 0, got -1"),
+    ],
+)
+def test_axes_have_the_domain_of_their_parameter(name, value, words):
+    """One sentence names axis, domain and value."""
+    with pytest.raises(ValueError, match=words):
+        Axis(name, [value], log=False)
+
+
+def test_planes_without_curves_are_drawn_and_say_so():
+    """Where no curves are followed, drawings show cells and asking for curves is one sentence."""
+    diagram = phase_diagram(plane=ControlPlane(BASE, Axis("slope", [0.0, 0.5, 1.0], log=False), Axis("density", [0.1, 0.5])))
+    assert diagram.plot().axes[0].get_xscale() == "linear" and diagram.plot().axes[0].get_yscale() == "log"
+    with pytest.raises(ValueError, match="over importance and density of independent features, got axes slope and density"):
+        diagram.boundaries()

@@ -57,8 +57,8 @@ def diagram(look, curves, spinodals, **grid):
         return
     with _goes_on(grid["checkpoint"]):
         result, known = _computed(**grid), ()
-        if curves and not result.plane.is_importance_density:
-            say("boundaries are followed over importance × density alone: these are the cells")
+        if curves and not result.follows_boundaries:
+            say("boundaries are followed over importance × density of plain features alone: these are the cells")
             curves = False
         if curves and grid["theory"] != "frozen":
             yield answer(printing.cells_text, part="cells; curves are being followed")

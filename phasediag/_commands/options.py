@@ -103,6 +103,23 @@ class PlaneAxis(click.ParamType):
         return name, values, log
 
 
+class Described(click.ParamType):
+    """A word or words that `_commands.planes` makes something of; kept as they are, so that answers can repeat them."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def convert(self, value, param, context):
+        """The text, which describes what it should."""
+        from . import planes
+
+        try:
+            getattr(planes, f"{self.name}_of")(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no {self.name} {error}", param, context)
+        return value
+
+
 class List(click.ParamType):
     """Values of one kind, separated by commas; ``domain`` says in words what they are."""
 
@@ -194,10 +211,22 @@ plane_options = _several(
         "--x",
         type=PlaneAxis(),
         help="A plane of other parameters: importance (of the extra feature), profile (r: importances 1, r, r², …), density, or "
-        "those of some features, like density_of_2_3. NAME:LOW:HIGH:COUNT, with :linear or :log after it where that is not as "
+        "those of some features, like density_of_2_3; weights or interference (penalties), slope, share (of --activity, the rest "
+        "independent). NAME:LOW:HIGH:COUNT, with :linear or :log after it where that is not as "
         "usual, or NAME:LIST. --importance and --density are then what stays: one number, or a list for all features.",
     ),
     option("--y", type=PlaneAxis(), help="Its other axis; without, a line."),
+    option(
+        "--activity",
+        type=Described("activity"),
+        help="Which features are active together: correlated:1,2/3,4 for two pairs, "
+        "anticorrelated:1,2, or exactly:1 of them. [default: independent]",
+    ),
+    option("--values", "uniform", type=Word("uniform", "binary", "signed"), help="Of an active feature."),
+    option(
+        "--penalty", type=Described("penalty"), help="Added to the loss: weights:G,interference:L for G Σ‖W_i‖² + L Σ (W_i·W_j)²."
+    ),
+    option("--slope", type=float, help="Of a leaky ReLU where its argument is negative, from 0 to 1."),
 )
 
 

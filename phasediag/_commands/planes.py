@@ -1,30 +1,68 @@
 """The plane of a diagram that the command line asks for."""
 
 
-def over_plane(*, x, y, n_features, n_hidden, importance, density, activation, **others):
-    """The keywords of `phase_diagram` for the options of a grid: of a plane, where an axis x is given, or as they are.
+def over_plane(*, x, y, n_features, n_hidden, importance, density, activation, activity, values, penalty, slope, **others):
+    """The keywords of `phase_diagram` for the options of a grid: as they are, or of a plane where they ask for more.
 
-    x, y: (name, values, log), or None. With a plane, importance and density are what does not vary: one number, the importance
-    that of the extra feature, or one for each.
+    x, y: (name, values, log), or None. With x, importance and density are what does not vary: one number, the importance that of
+    the extra feature, or one for each. Without, they are the axes.
     """
-    if x is None:
-        if y is not None:
-            raise ValueError(f"y must be given with x, got y {y[0]} alone")
-        own = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation}
+    own = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation}
+    if y is not None and x is None:
+        raise ValueError(f"y must be given with x, got y {y[0]} alone")
+    if x is None and activity is None and values == "uniform" and penalty is None and slope is None:
         return own | {"importance": importance, "density": density} | others
     import numpy as np
 
-    from .._arguments import sizes
+    from ..diagram import plane_of
     from ..model import ToyModel
     from ..planes import Axis, ControlPlane
 
-    n_features, n_hidden = sizes(n_features, n_hidden)
-    for name, values in (("importance", importance), ("density", density)):
-        if values is not None and values.size not in (1, n_features):
-            raise ValueError(f"{name} must be one number or {n_features} beside --x, got {values.size}")
-    if importance is None or importance.size == 1:
-        extra, importance = importance, np.ones(n_features)
-        importance[-1:] = 1.0 if extra is None else extra
-    density = 0.5 if density is None else density if density.size == n_features else density[0]
-    axes = (Axis(*axis) for axis in (x, y) if axis is not None)
-    return {"plane": ControlPlane(ToyModel(n_hidden, importance, density, activation), *axes)} | others
+    if x is None:
+        plane = plane_of(n_features, n_hidden, importance, density, activation, None)
+        axes, importance, density = (plane.x, plane.y), np.ones(plane.form.n_features), 1.0
+    else:
+        axes = [Axis(*axis) for axis in (x, y) if axis is not None]
+        for name, given in (("importance", importance), ("density", density)):
+            if given is not None and given.size not in (1, n_features):
+                raise ValueError(f"{name} must be one number or {n_features} beside x, got {given.size}")
+        if importance is None or importance.size == 1:
+            importance = np.append(np.ones(max(n_features, 2) - 1), 1.0 if importance is None else importance)
+        density = 0.5 if density is None else density if density.size == n_features else density[0]
+    if slope is not None or "slope" in [axis.name for axis in axes]:
+        activation, slope = "leaky", 0.0 if slope is None else slope
+    law = {"activity": activity_of(activity), "values": values, "penalty": penalty_of(penalty), "slope": slope}
+    return {"plane": ControlPlane(ToyModel(n_hidden, importance, density, activation, **law), *axes)} | others
+
+
+def activity_of(text):
+    """The law of activity that a text describes, features numbered from 1; None for None."""
+    from ..activity import AnticorrelatedSets, CorrelatedSets, ExactlyActive
+
+    if text is None:
+        return None
+    kind, _, rest = text.partition(":")
+    try:
+        if kind == "exactly":
+            return ExactlyActive(int(rest))
+        sets = [[int(word) - 1 for word in members.split(",")] for members in rest.split("/")]
+        return {"correlated": CorrelatedSets, "anticorrelated": AnticorrelatedSets}[kind](sets)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"like correlated:1,2/3,4, anticorrelated:1,2 or exactly:1{_why(error)}") from None
+
+
+def penalty_of(text):
+    """The Penalty that a text describes; None for None."""
+    from ..model import Penalty
+
+    if text is None:
+        return None
+    try:
+        return Penalty(**{name: float(number) for name, number in (part.split(":") for part in text.split(","))})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"like weights:0.01,interference:0.1{_why(error)}") from None
+
+
+def _why(error):
+    """What a model says of an argument, in brackets; nothing where the text itself could not be read."""
+    return f" ({error})" if "must" in str(error) else ""

@@ -95,7 +95,7 @@ def _sheets(diagram, cells):
         model = diagram.plane.model(diagram.x[column], diagram.y[row])
         excess = expected_loss(model, weights, bias) / diagram.loss[row, column] - 1
         keys = invariants(x, m, diagram.plane.classes)
-        names = [phase.name for phase in classify_many(weights)]
+        names = [phase.name for phase in classify_many(weights, sets=diagram.plane.form.activity.together)]
         waiting = list(growing)
         growing = []
         distance = np.array([[np.max(np.abs(key - sheet[3])) for key in keys] for sheet in waiting]).reshape(-1, len(keys))

@@ -7,7 +7,7 @@ turn). The waves end when no cell learns anything new.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -17,7 +17,9 @@ from .._arguments import stream
 from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
-from .search import tied_minima
+from ..phases import phase_name
+from .flat import flatten, parts
+from .search import orders_of_extra, tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
 from .stationary_points import invariants, settle
@@ -131,7 +133,15 @@ class Landscape:
     def minima(self, cell):
         """The minima of a cell, a list of Settled; in place of one of a valley the configurations that tie in it."""
         points = self.cells[cell]
-        return [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
+        found = [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
+        return found if (self.form.n_features - 1,) in self.classes else [self._named(point) for point in found]
+
+    def _named(self, point):
+        """A Settled with the equal features exchanged so that, of the names of its phase, it has the first: a stable one."""
+        orders = orders_of_extra(self.classes, self.form.n_features)
+        weights, bias = parts(point.x, self.form.n_hidden)
+        order = min(orders, key=lambda order: phase_name(weights[:, order]))
+        return replace(point, x=flatten(weights[:, order], bias[order]), feature_loss=point.feature_loss[order])
 
     def _coarse_cells(self):
         """The cells that have many starts, a tuple of (row, column)."""

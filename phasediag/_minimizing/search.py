@@ -200,9 +200,14 @@ def valley_dimension(model, point):
 
 def exchanged(model, x):
     """Flat parameters x, then x with the extra feature in the place of each that is equal to it: (n_equal, size)."""
-    last = next(members for members in model.classes if model.n_features - 1 in members)
     weights, bias = parts(x, model.n_hidden)
-    orders = np.tile(np.arange(model.n_features), (len(last), 1))
+    return np.array([flatten(weights[:, order], bias[order]) for order in orders_of_extra(model.classes, model.n_features)])
+
+
+def orders_of_extra(classes, n_features):
+    """Orders that exchange the last feature with itself, then with each that is equal to it: (n_equal, n_features)."""
+    last = next(members for members in classes if n_features - 1 in members)
+    orders = np.tile(np.arange(n_features), (len(last), 1))
     for order, i in zip(orders, last[::-1], strict=True):
         order[[i, -1]] = order[[-1, i]]
-    return np.array([flatten(weights[:, order], bias[order]) for order in orders])
+    return orders
