@@ -23,7 +23,7 @@ REFUSED = {
     "minimize 3 2": "Got unexpected extra arguments (3 2)",
     "minimize -n 3": "No such option '-n'.",
     "minimize --n_features 3": "No such option '--n_features'. Did you mean",
-    "minimize --features 3": "No such option '--features'. Did you mean",
+    "minimize --features 3": "No such option '--features'.",
     "minimize --n-features 3.0": "'3.0' is not a valid integer.",
     "minimize --n-features 1e1": "'1e1' is not a valid integer.",
     "minimize --n-features -3": "n_features must be a whole number from 2",
