@@ -10,7 +10,7 @@ from ._arguments import as_flag, whole_number
 from ._display import Result
 from ._reading import roles
 from ._reading.containers import contents, unreadable
-from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_decoder
+from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_pair
 
 BIASES = ("zero", "optimal")
 ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
@@ -162,10 +162,10 @@ def read_weights(
         (decoder,) = _turned(stored, read)
         before = _turned(np.swapaxes(stored.reshape(before_transposition(stored.shape)), -1, -2), read)
         linear = activation == "linear"
-        if held.format == "safetensors" and scrambled_decoder(read, weights, found_bias, linear, decoder, *before):
+        if held.format == "safetensors" and scrambled_pair(read, weights, found_bias, linear, decoder, *before):
             raise ValueError(
-                f'"{decoder_name}" must be stored as it is meant: in {str(path)!r} a transposed NumPy array seems to be '
-                "stored in its old order under its new shape, as safetensors 0.8.0 does; save numpy.ascontiguousarray of it"
+                f'weights and "{decoder_name}" must be stored as they are meant: in {str(path)!r} a transposed NumPy array seems to '
+                "be stored in its old order under its new shape, as safetensors 0.8.0 does; save numpy.ascontiguousarray of it"
             )
         unused, others = tuple(name for name in unused if name not in (decoder_name, other_scale)), []
     notes = [why] if why else []

@@ -532,15 +532,18 @@ def test_untied_weights_are_a_pair(tmp_path, name):
 
 
 def test_the_memory_of_a_transposed_decoder_is_told(tmp_path):
-    """What safetensors 0.8.0 makes of a decoder that is not contiguous is refused; a copy is read."""
-    for decoder in (DECODER, DECODER.T):
-        for tensor in (np.asfortranarray(decoder), np.ascontiguousarray(decoder)):
-            by_safetensors(W=PENTAGON, W_out=tensor, b=ITS_BIAS)(tmp_path / "w")
-            if tensor.flags.c_contiguous:
-                assert np.allclose(read_weights(tmp_path / "w").decoder, DECODER, rtol=1e-6)
-                continue
-            with pytest.raises(ValueError, match='"W_out" must be stored as it is meant'):
+    """What safetensors 0.8.0 makes of an encoder or a decoder that is not contiguous is refused; copies are read."""
+    copied, kept = np.ascontiguousarray, np.asfortranarray
+    for encoder, decoder in ((PENTAGON, DECODER), (PENTAGON, DECODER.T), (PENTAGON.T, DECODER), (PENTAGON.T, DECODER.T)):
+        by_safetensors(W=copied(encoder), W_out=copied(decoder), b=ITS_BIAS)(tmp_path / "w")
+        assert np.allclose(read_weights(tmp_path / "w").decoder, DECODER, rtol=1e-6)
+        for first, second in ((copied, kept), (kept, copied), (kept, kept)):
+            by_safetensors(W=first(encoder), W_out=second(decoder), b=ITS_BIAS)(tmp_path / "w")
+            with pytest.raises(ValueError, match=r"must be stored as they are meant|fits a trained model better"):
                 read_weights(tmp_path / "w")
+            if first is not second:
+                with pytest.raises(ValueError, match='weights and "W_out" must be stored as they are meant'):
+                    read_weights(tmp_path / "w", layout="hidden features" if len(encoder) == 2 else "features hidden")
 
 
 def test_the_decoder_that_is_asked_for(tmp_path):

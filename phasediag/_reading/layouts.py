@@ -207,13 +207,16 @@ def _flat_readings(shape):
     return [Layout(order, tuple(shape)) for order in orders if shape[order.index(FEATURES)] > 1]
 
 
-def scrambled_decoder(layout, weights, bias, linear, decoder, before):
-    """Whether untied models fit trained ones better with another reading of the decoder's memory.
+def scrambled_pair(layout, weights, bias, linear, decoder, before):
+    """Whether untied models fit trained ones better where the memory of encoder, decoder or both is that of a transpose.
 
-    Both readings have shape (*lead, n_hidden, n_features), decoders transposed.
+    The decoder as stored and as it would be then have shape (*lead, n_hidden, n_features), transposed.
     """
-    misfits = [_misfit(layout, weights, bias, linear, one) for one in (decoder, before)]
-    return misfits[1] * BETTER < misfits[0]
+    readings = [layout]
+    if len(layout.axes) > 1:
+        readings.append(Layout(before_transposition(layout.axes), before_transposition(layout.shape), True))
+    misfits = [_misfit(reading, weights, bias, linear, one) for reading in readings for one in (decoder, before)]
+    return min(misfits) * BETTER < misfits[0]
 
 
 @np.errstate(all="ignore")  # damaged files hold numbers of any size
