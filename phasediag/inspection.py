@@ -12,7 +12,7 @@ from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
 from ._minimizing.search import EFFORTS, search, settle_model
-from ._minimizing.stationary_points import SAME_LOSS, highest_output
+from ._minimizing.stationary_points import SAME_LOSS
 from ._progress import progress_bar
 from .barriers import Barrier, depths
 from .loss import is_untied, untied_losses
@@ -22,6 +22,7 @@ from .order_parameters import order_parameters, upright
 from .phases import Phase, classify
 from .terms import LossTerms, loss_terms
 from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
+from .values import pieces_of
 
 RADIUS = 0.1
 """The descent to the nearest minimum begins with steps no longer than this."""
@@ -276,7 +277,7 @@ def inspect(
                 feature_loss=losses,
                 gradient_norm=_largest([*gradient, bias_gradient]) / model.loss_scale,
                 asymmetry=float(np.max(np.abs(product - product.T)) / np.max(np.abs(product))),
-                dead_outputs=_dead(model, np.maximum(product, 0.0).sum(axis=1) + bias, bias),
+                dead_outputs=_dead(model, product, bias),
                 minima=tuple(minimize(model, n_starts=n_starts, seed=seed)) if few else None,
             )
         weights = tied
@@ -315,12 +316,17 @@ def dead_outputs(model: ToyModel, weights: Floats, bias: Floats) -> tuple[int, .
 
     Where weights and bias of an output are all 0, a rising bias switches it on at once.
     """
-    return _dead(model, highest_output(weights, bias), bias)
+    return _dead(model, weights.T @ weights, bias)
 
 
-def _dead(model, highest, bias):
-    """The outputs that are 0 for every input, by the most that each reaches before the activation, shape (n_features,)."""
-    return () if model.activation == "linear" else tuple(np.flatnonzero((highest <= 0) & (bias < 0)).tolist())
+def _dead(model, product, bias):
+    """The outputs activation(product x + bias), product of shape (n, n), that are 0 for every input: a tuple of int."""
+    if model.activation == "linear" or model.slope:
+        return ()
+    pieces = pieces_of(model.values)
+    least, most = min(pieces.lows.min(), 0.0), max((pieces.lows + pieces.widths).max(), 0.0)
+    highest = np.sum(np.maximum(product * least, product * most), axis=1) + bias
+    return tuple(np.flatnonzero((highest <= 0) & (bias < 0)).tolist())
 
 
 def as_tied(decoder: Floats, encoder: Floats) -> Floats | None:

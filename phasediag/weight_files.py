@@ -164,8 +164,8 @@ def read_weights(
         linear = activation == "linear"
         if held.format == "safetensors" and scrambled_pair(read, weights, found_bias, linear, decoder, *before):
             raise ValueError(
-                f'weights and "{decoder_name}" must be stored as they are meant: in {str(path)!r} a transposed NumPy array seems to '
-                "be stored in its old order under its new shape, as safetensors 0.8.0 does; save numpy.ascontiguousarray of it"
+                f'weights and "{decoder_name}" must be stored as they are meant: in {str(path)!r} a transposed NumPy array seems '
+                "to be stored in its old order under its new shape, as safetensors 0.8.0 does; save numpy.ascontiguousarray of it"
             )
         unused, others = tuple(name for name in unused if name not in (decoder_name, other_scale)), []
     notes = [why] if why else []

@@ -24,7 +24,7 @@ from phasediag import (
     train,
 )
 from phasediag.figures import inspection_figure
-from phasediag.inspection import turned
+from phasediag.inspection import dead_outputs, turned
 
 PAIR = ToyModel(2, [1, 1, 0.5], 0.1)  # 3 → 2 with a stable and a metastable antipodal pair
 
@@ -293,3 +293,13 @@ def test_untied_weights_in_another_basis_are_tied(trained):
     assert np.allclose(found.weights.T @ found.weights, weights.T @ weights, atol=1e-12) and found.phase == tied.phase
     for decoder in (-weights.T, weights.T + 1e-3 * np.eye(3, 2)[::-1]):
         assert isinstance(inspect(PAIR, (decoder, weights), bias, n_starts=4), UntiedInspection)
+
+
+def test_outputs_are_dead_by_what_inputs_reach():
+    """Negative values reach where positive ones do not; a leaky output is never dead."""
+    weights, bias = np.array([[1.0, -1.0]]), np.array([0.0, -1.5])
+    for options, dead in (({}, (1,)), (dict(values="signed"), ()), (dict(activation="leaky", slope=0.1), ())):
+        model = ToyModel(1, [1, 1], 0.3, **options)
+        x = model.sample(1000, seed=0)
+        assert dead_outputs(model, weights, bias) == dead and np.all(model.reconstruct(x, weights, bias)[:, list(dead)] == 0)
+        assert dead or np.all(np.any(model.reconstruct(x, weights, bias) != 0, axis=0))
