@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
-from ._minimizing.stationary_points import SAME_LOSS, settle
+from ._minimizing.stationary_points import SAME_LOSS, losses_of, settle
 from .phases import classify_many
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
@@ -80,7 +80,7 @@ def attribute(trained, exact, *, n_threads=None):
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
-    bottom[where] = np.sum(form.importance(controls) * [end.feature_loss for end in ends], axis=1)
+    bottom[where] = losses_of(ends, form, controls)
     basin[where] = np.where(is_minimum, names, "")
     left, barred, excess = models.loss / bottom - 1, bottom / lowest - 1, models.loss / lowest - 1
     cause[where] = np.select(

@@ -9,7 +9,7 @@ from ._arguments import Floats, density_array, one_of, positive_array, real_numb
 from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten, parts
-from ._minimizing.stationary_points import SAME_LOSS, settle
+from ._minimizing.stationary_points import SAME_LOSS, losses_of, settle
 from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, UNEXPLAINED
 from .diagram import PhaseDiagram
 from .inspection import RADIUS
@@ -135,7 +135,7 @@ def compare(
     place = np.concatenate([np.tile(np.arange(pairs.shape[1]), NEIGHBOURS), own])
     form, controls = diagram.plane.form, diagram.plane.controls(*pairs)[place]
     ends = settle(starts, form, controls, radius=RADIUS)
-    losses = np.sum(form.importance(controls) * [end.feature_loss for end in ends], axis=1)
+    losses = losses_of(ends, form, controls)
     minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0])]
     lowest = np.full(pairs.shape[1], np.inf)
@@ -146,6 +146,7 @@ def compare(
     phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance)], dtype=object)
     mine, lowest = slice(len(starts) - len(own), None), lowest[own]
     loss = np.sum(form.importance(controls[mine]) * rows_loosely(matrices, biases, form, controls[mine], 0)[0], axis=1)
+    loss += form.penalty(controls[mine], matrices)
     agrees = np.array([one in stable[k] for one, k in zip(phase, own, strict=True)])
     cause = np.select(
         [

@@ -186,7 +186,7 @@ def inspect_many(
     with progress_bar(len(weights), progress, "model", "inspecting") as advance:
         for model, members in groups.items():
             found["feature_loss"][members] = evaluate_loosely(model, weights[members], bias[members], 0)[0]
-            found["loss"][members] = found["feature_loss"][members] @ model.importance
+            found["loss"][members] = found["feature_loss"][members] @ model.importance + model.penalty_of(weights[members])
             search = _among_minima if model.n_features <= MOST_ENUMERATED else _alone
             ends = search(model, weights[members], bias[members], n_starts, random_generator(seed), advance)
             for name, values in ends.items():
@@ -207,12 +207,17 @@ def _among_minima(model, weights, bias, n_starts, generator, advance):
     tied = [one for point in lowest for one in tied_minima(model, point)]
     advance(len(weights))
     return {
-        "bottom": [model.importance @ point.feature_loss for point in own],
+        "bottom": [_loss(model, point) for point in own],
         "bottom_gradient": [point.gradient_norm for point in own],
         "bottom_phase": [name if point.is_minimum else "" for name, point in zip(names, own, strict=True)],
-        "lowest": model.importance @ minima[0].feature_loss if minima else np.nan,
+        "lowest": _loss(model, minima[0]) if minima else np.nan,
         "lowest_phase": " = ".join(dict.fromkeys(_names(model, tied))) if minima else "",
     }
+
+
+def _loss(model, point):
+    """The loss, not scaled and with any penalty, of a settled point."""
+    return model.importance @ point.feature_loss + model.penalty_of(parts(point.x, model.n_hidden)[0])
 
 
 def _names(model, points):
@@ -232,7 +237,7 @@ def _alone(model, weights, bias, n_starts, generator, advance):
     own_weights, own_bias = (np.array(part) for part in zip(*ends, strict=True))
     losses, *gradient, _, _ = evaluate_loosely(model, own_weights, own_bias, 1)
     return {
-        "bottom": losses @ model.importance,
+        "bottom": losses @ model.importance + model.penalty_of(own_weights),
         "bottom_gradient": np.abs(flatten(*gradient)).max(axis=-1) / model.loss_scale,
         "bottom_phase": [phase.name for phase in classify_many(own_weights)],
         "lowest": np.nan,

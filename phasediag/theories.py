@@ -6,6 +6,7 @@ import numpy as np
 
 from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
+from ._minimizing.stationary_points import losses_of
 from .candidates import configurations
 from .model import variance
 from .order_parameters import feature_norm, interference
@@ -109,14 +110,8 @@ def _lowest_minima(landscape):
     cells = list(np.ndindex(shape))
     points = [landscape.minima(cell)[0] for cell in cells]
     weights, bias = parts(np.array([point.x for point in points]).reshape(*shape, -1), landscape.form.n_hidden)
-    return _losses(landscape, cells, points).reshape(shape), weights, bias, _converged(points).reshape(shape)
-
-
-def _losses(landscape, cells, points):
-    """The losses of points (Settled), each in a cell of its own, shape (n_points,)."""
-    form, controls = landscape.form, landscape.control(cells)
-    own = np.sum(form.importance(controls) * np.array([point.feature_loss for point in points]), axis=1)
-    return own + form.penalty(controls, parts(np.array([point.x for point in points]), form.n_hidden)[0])
+    losses = losses_of(points, landscape.form, landscape.control(cells)).reshape(shape)
+    return losses, weights, bias, _converged(points).reshape(shape)
 
 
 def _converged(points):
@@ -134,7 +129,7 @@ def landscape_fields(landscape):
     shape = landscape.shape
     cells = [(cell, point) for cell in np.ndindex(shape) for point in landscape.minima(cell)]
     where, points = np.array([np.ravel_multi_index(cell, shape) for cell, _ in cells]), [point for _, point in cells]
-    losses = _losses(landscape, [cell for cell, _ in cells], points)
+    losses = losses_of(points, landscape.form, landscape.control([cell for cell, _ in cells]))
     x = np.array([point.x for point in points])
     weights, bias = parts(x, landscape.form.n_hidden)
     phases = classify_many(weights, sets=landscape.form.activity.together)

@@ -12,7 +12,7 @@ from ._arguments import Floats, one_of
 from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
-from ._minimizing.stationary_points import settle
+from ._minimizing.stationary_points import losses_of, settle
 from .model import model_of
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
@@ -102,7 +102,7 @@ def evaluate_cells(plane, weights, bias, reduction, options):
     phases = classify_many(form.upright(of_models, flat), tolerance=TRAINED_TOLERANCE)
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
-    loss = (losses @ form.importance(controls)[..., None])[..., 0]
+    loss = (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0])
     gradient_norm = np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient))
     best = np.argmin(loss, axis=-1)[..., None]
     kept = np.zeros(grid, dtype=bool)
@@ -167,5 +167,5 @@ def _excess(form, controls, weights, bias, loss, gradient_norm):
         return gradient_norm**2 / (2 * form.density(controls)[..., 0] * loss)
     controls, start = (x.reshape(loss.size, -1) for x in (controls, flatten(weights, bias).astype(np.float64)))
     points = settle(start, form, controls, radius=0.1)
-    bottom = (form.importance(controls) * np.array([point.feature_loss for point in points])).sum(axis=1)
+    bottom = losses_of(points, form, controls)
     return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)

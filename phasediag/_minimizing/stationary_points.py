@@ -84,6 +84,12 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
+def losses_of(points, form, controls):
+    """The losses, not scaled and with any penalty, of points (Settled) at controls (n_points, n_controls): shape (n_points,)."""
+    own = np.sum(form.importance(controls) * np.array([point.feature_loss for point in points]), axis=1)
+    return own + form.penalty(controls, parts(np.array([point.x for point in points]), form.n_hidden)[0])
+
+
 def invariants(x, n_hidden, classes):
     """Return numbers that rotations, and permutations within each class of features, leave as they are.
 
