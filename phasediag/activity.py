@@ -233,8 +233,8 @@ class AnticorrelatedSets(_Sets):
 
     def pairs(self, density: Floats, numbers: Floats) -> Floats:
         marginal = density.copy()
-        for members in map(list, self.sets):
-            marginal[..., members] /= len(members)
+        for members in self.sets:
+            marginal[..., list(members)] /= len(members)
         joint = super().pairs(marginal, numbers)
         for members in self.sets:
             for i, j in product(members, members):

@@ -313,7 +313,8 @@ class Form:
         law = replace(self, values=UNIFORM, activation="relu", penalised=False, expanded=True)
         probability = np.zeros((*control.shape[:-1], 2**self.n_features))
         number = (law.components > 0) @ (1 << np.arange(self.n_features))
-        np.add.at(probability, (..., number), law.weights(control[..., : law.n_controls]))
+        for place, weight in zip(number, np.moveaxis(law.weights(control[..., : law.n_controls]), -1, 0), strict=True):
+            probability[..., place] += weight
         return probability
 
     def rows(self, controls: Floats) -> Floats:

@@ -178,7 +178,7 @@ class ToyModel:
     @cached_property
     def control(self) -> Floats:
         """All continuous numbers of the model in one vector: importance, then density of every feature; see `Form`."""
-        numbers = {
+        numbers: dict[str, Any] = {
             "importance": self.importance,
             "density": self.feature_density,
             "activity": (self.activity or INDEPENDENT).numbers(),

@@ -160,6 +160,7 @@ class Window:
 
     def outside(self, u: ArrayLike) -> bool:
         """Return whether u lies outside, by more than rounding."""
+        u = np.asarray(u)
         return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))
 
 
