@@ -84,7 +84,7 @@ class Axis(Result):
     Examples
     --------
     >>> from phasediag import Axis
-    >>> Axis("slope", [0.0, 0.5, 1.0], log=False).coordinate(0.5)
+    >>> float(Axis("slope", [0.0, 0.5, 1.0], log=False).coordinate(0.5))
     0.5
     """
 

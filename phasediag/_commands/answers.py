@@ -125,10 +125,12 @@ def _print(text):
 
 
 def _settings(context):
-    """The options of the running command that apply, by name."""
+    """The options of the running command that apply and do not say only where it runs and what becomes of its answer, by name."""
     theory = context.params.get("theory")
     own = (param for param in context.command.params if theory is None or theory in getattr(param, "theories", (theory,)))
-    return {param.name: context.params[param.name] for param in own if param.name not in ("output", "as_json", "help")}
+    return {
+        param.name: context.params[param.name] for param in own if param.name not in ("output", "as_json", "help", "scheduler")
+    }
 
 
 def drawn(name, *given, **options):
