@@ -10,7 +10,7 @@ from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.saddles import Passes, chained
 from ._minimizing.search import settle_model
-from .minima import Minimum
+from .minima import Minimum, common_model
 from .model import ToyModel
 from .phases import phase_name
 
@@ -121,7 +121,7 @@ def barrier(a: Minimum, b: Minimum) -> Barrier:
     >>> round(passed.height, 9)
     0.000912121
     """
-    model = _model_of(a, b)
+    model = common_model(a, b)
     passes, (start, end) = _passes(model, [a, b])
     if start == end:
         raise ValueError("a and b must be different minima, got one minimum (or one valley) twice")
@@ -152,7 +152,7 @@ def depths(minima: Sequence[Minimum]) -> list[Barrier | None]:
     """
     if not minima:
         return []
-    passes, positions = _passes(_model_of(*minima), minima)
+    passes, positions = _passes(common_model(*minima), minima)
     passes.search(list(dict.fromkeys(positions)))
     losses = [one.scaled_loss for one in passes.minima]
     return [_barrier(passes, k, [j for j, loss in enumerate(losses) if loss < losses[k]]) for k in positions]
@@ -169,14 +169,6 @@ def barrier_at(model, points):
         return None
     passes.search([start, end])
     return _barrier(passes, start, [end])
-
-
-def _model_of(*minima):
-    """The ToyModel of some minima."""
-    for one in minima:
-        if not isinstance(one, Minimum) or one.model is None or one.model != minima[0].model:
-            raise ValueError(f"minima must be of one model, as minimize returns them, got {one!r:.60}")
-    return minima[0].model
 
 
 def _passes(model, minima):

@@ -123,7 +123,7 @@ class Certificate(Result):
         -----
         With the extra ``phasediag[certify]`` (python-flint) it takes a fraction of the time; the result is the same.
         """
-        from ._certifying import replay
+        from ._certifying import rational, replay
 
         same = as_certificate(self.model, self.weights, self.bias, self.tolerance, self.proof)
         n_leaves = int((self.proof.ops >= SLOPE).sum())
@@ -135,7 +135,7 @@ class Certificate(Result):
                     proved.confirm(self.weights, self.bias, advance)
             except replay.NotConfirmed as failed:
                 reason = str(failed)
-        return CertificateCheck(not reason, reason, n_leaves, replay.arithmetic())
+        return CertificateCheck(not reason, reason, n_leaves, rational.arithmetic())
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a file of plain arrays that `load` reads; any program that reads .npz does.
@@ -302,11 +302,16 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
     True
     """
     check_certifiable(model)
-    tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
-    max_boxes = whole_number("max_boxes", max_boxes, 1)
+    tolerance, max_boxes = check_limits(tolerance, max_boxes)
     known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
     with progress_bar(None, progress, "box", "certify") as advance:
         return certificate(model, known, tolerance, max_boxes, advance)
+
+
+def check_limits(tolerance, max_boxes):
+    """Return tolerance and number of boxes of a proof, or refuse them."""
+    tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
+    return tolerance, whole_number("max_boxes", max_boxes, 1)
 
 
 def check_certifiable(model):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import Floats, density_array, positive_array, real_number, thread_count, whole_number
+from ._arguments import Floats, density_array, positive_array, real_number, thread_count
 from ._display import Result
+from ._minimizing.flat import parts
 from ._progress import progress_bar
-from .certificates import MOST_BOXES, certificate, certify, check_certifiable
+from .certificates import MOST_BOXES, certificate, certify, check_certifiable, check_limits
 from .diagram import PhaseDiagram
 from .model import cell_model
 from .planes import ControlPlane
@@ -104,18 +105,16 @@ def certify_diagram(
     """
     if not isinstance(diagram, PhaseDiagram) or diagram.theory != "global":
         raise ValueError(f"diagram must be a PhaseDiagram of the global theory, got {diagram!r:.60}")
-    tolerance = real_number("tolerance", tolerance, "in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1))
-    max_boxes, n_threads = whole_number("max_boxes", max_boxes, 1), thread_count(n_threads)
+    tolerance, max_boxes = check_limits(tolerance, max_boxes)
+    n_threads = thread_count(n_threads)
     cells = list(np.ndindex(diagram.phase.shape))
     check_certifiable(diagram.plane.model(diagram.x[0], diagram.y[0]))
 
     def prove(k):
         row, column = cells[k]
         model = diagram.plane.model(diagram.x[column], diagram.y[row])
-        known = [(diagram.weights[row, column], diagram.bias[row, column])]
-        for one in diagram.minima[diagram.minima_cell == k]:
-            weights, bias = np.split(one, [-model.n_features])
-            known.append((weights.reshape(known[0][0].shape), bias))
+        others = parts(diagram.minima[diagram.minima_cell == k], model.n_hidden)
+        known = [(diagram.weights[row, column], diagram.bias[row, column]), *zip(*others, strict=True)]
         found = certificate(model, known, tolerance, max_boxes, lambda count: None)
         if found.status != "certified":
             found = certify(model, tolerance=tolerance, max_boxes=max_boxes)

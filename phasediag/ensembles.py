@@ -12,7 +12,7 @@ from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
 from ._minimizing.search import EFFORTS, search, settle_model, tied_minima
-from ._minimizing.stationary_points import SAME_LOSS, distinct
+from ._minimizing.stationary_points import SAME_LOSS, distinct, losses_of
 from ._progress import progress_bar
 from .inspection import RADIUS, SETTLED
 from .minima import MOST_ENUMERATED
@@ -207,17 +207,12 @@ def _among_minima(model, weights, bias, n_starts, generator, advance):
     tied = [one for point in lowest for one in tied_minima(model, point)]
     advance(len(weights))
     return {
-        "bottom": [_loss(model, point) for point in own],
+        "bottom": losses_of(own, model.form, model.control[None]),
         "bottom_gradient": [point.gradient_norm for point in own],
         "bottom_phase": [name if point.is_minimum else "" for name, point in zip(names, own, strict=True)],
-        "lowest": _loss(model, minima[0]) if minima else np.nan,
+        "lowest": losses_of(minima[:1], model.form, model.control[None])[0] if minima else np.nan,
         "lowest_phase": " = ".join(dict.fromkeys(_names(model, tied))) if minima else "",
     }
-
-
-def _loss(model, point):
-    """The loss, not scaled and with any penalty, of a settled point."""
-    return model.importance @ point.feature_loss + model.penalty_of(parts(point.x, model.n_hidden)[0])
 
 
 def _names(model, points):

@@ -191,16 +191,24 @@ class Form:
         probability = self._value_probabilities(control)
         return probability @ first, probability @ second
 
+    @cached_property
+    def _mirrored(self) -> list[int] | None:
+        """Of each piece of values v the place of that of −v; None where one has none."""
+        places = {piece: k for k, piece in enumerate(self.values)}
+        found = [places.get((-low - width, width)) for low, width in self.values]
+        return None if None in found else [k for k in found if k is not None]
+
     def upright(self, controls: Floats, weights: Floats) -> Floats:
         """Weights (n_models, n_hidden, n_features) with the signs of columns that stand for all that are equivalent.
 
         Where values v and −v are equally likely, the loss of W does not depend on the signs of its columns: those with the least
         Σ_{i<j} W_i·W_j stand for all. Elsewhere the weights stay as they are. ``controls``: (n_models, n_controls).
         """
+        if self._mirrored is None:
+            return weights
         probability = self._value_probabilities(controls)
-        law = {piece: probability[..., k] for k, piece in enumerate(self.values)}
-        mirrored = [np.asarray(law.get((-low - width, width), np.nan) == one) for (low, width), one in law.items()]
-        if not np.any(even := np.logical_and.reduce(mirrored)):
+        even = np.all(probability == probability[..., self._mirrored], axis=-1)
+        if not np.any(even):
             return weights
         signs = np.array([(1, *rest) for rest in product((1, -1), repeat=self.n_features - 1)])
         hidden = signs[:, None, :] * weights[:, None]  # (n_models, n_signs, n_hidden, n_features)

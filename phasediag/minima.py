@@ -220,3 +220,11 @@ def _by_name(n_features, n_hidden):
     if n_features > MOST_FEATURES:
         return {}
     return {c.name: c for c in configurations(n_features, n_hidden)}
+
+
+def common_model(*minima):
+    """Return the ToyModel of some Minimum, which must be the same for all."""
+    for one in minima:
+        if not isinstance(one, Minimum) or one.model is None or one.model != minima[0].model:
+            raise ValueError(f"minima must be of one model, as minimize returns them, got {one!r:.60}")
+    return minima[0].model

@@ -9,7 +9,7 @@ from ._arguments import Floats, one_of
 from ._display import Result
 from ._minimizing import newton
 from ._minimizing.flat import flatten
-from .minima import Minimum
+from .minima import Minimum, common_model
 from .model import ToyModel
 
 COORDINATES = ("importance", "density")
@@ -58,7 +58,7 @@ def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density")
     By the envelope theorem the weights and biases stay as they are to first order: with Δ = L(b) − L(a) and the direction v in
     which the coordinate moves the parameters c, its derivative is −(∂Δ/∂c_k) / (v·∂Δ/∂c).
     """
-    model = _one_model(a, b)
+    model = common_model(a, b)
     gap = _by_control(model, _loss(b)) - _by_control(model, _loss(a))
     return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), gap[None])
 
@@ -76,7 +76,7 @@ def triple_point_sensitivity(a: Minimum, b: Minimum, c: Minimum) -> Sensitivity:
     ValueError
         When the minima have not one model.
     """
-    model = _one_model(a, b, c)
+    model = common_model(a, b, c)
     first, *others = (_by_control(model, _loss(one)) for one in (a, b, c))
     return _solved(model, COORDINATES, np.array(others) - first)
 
@@ -112,14 +112,6 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
         return newton.gradient_of(newton.store(model.form)) @ soft * model.form.loss_scale(control)
 
     return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), _by_control(model, slope)[None])
-
-
-def _one_model(*minima):
-    """The ToyModel of some Minimum."""
-    for one in minima:
-        if not isinstance(one, Minimum) or one.model is None or one.model != minima[0].model:
-            raise ValueError(f"minima must be of one model, as minimize returns them, got {one!r:.60}")
-    return minima[0].model
 
 
 def _loss(minimum):

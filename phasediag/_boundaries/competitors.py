@@ -192,8 +192,6 @@ class _Track:
     def continued(self, u):
         """Logarithm of its loss, continued to u along its slope."""
         start = self.start(u)
-        if not hasattr(start, "tangent"):
-            start.tangent = np.log(start.loss), start.slope / start.loss
         value, slope = start.tangent
         return value + slope @ (u - start.u)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._minimizing import newton
 from .._minimizing.starts import configuration_starts, random_starts
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, distinct, has_dead_output, invariants, settle
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, dead_outputs, distinct, invariants, settle
 from ..candidates import configurations
 from ..model import cell_model
 from ..phases import phase_name
@@ -104,6 +104,11 @@ class Equilibrium:
         return self.family.by_control(lambda v: self.family.loss(self.x, v), self.u)
 
     @cached_property
+    def tangent(self):
+        """Logarithm of its loss, and the gradient of that in u, shape (2,)."""
+        return np.log(self.loss), self.slope / self.loss
+
+    @cached_property
     def _softest(self):
         """Lowest one-sided curvature within any frame, its direction, and the frame."""
         found = ((*self.family.softest(self.x, self.u, frame), frame) for frame in self.frames)
@@ -122,7 +127,7 @@ class Equilibrium:
     @cached_property
     def stable(self):
         """Whether it is a minimum, perhaps at the limit of its stability."""
-        if not self.converged or (self.family.form.is_relu and has_dead_output(self.x, self.family.m)):
+        if not self.converged or (dead_outputs(self.x, self.family.form)):
             return False
         return self.curvature > STABLE
 

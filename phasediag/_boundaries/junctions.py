@@ -199,6 +199,7 @@ def cusp(state, other, u):
     moving = np.flatnonzero(state.free)
 
     def equations(z):
+        """What vanishes at it, for z = (parameters that move, direction, u)."""
         x, direction, v = state.x.copy(), np.zeros(size), z[-2:]
         x[moving], direction[moving] = z[: moving.size], z[moving.size : -2]
         h = 1e-3

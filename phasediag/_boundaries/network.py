@@ -160,6 +160,7 @@ def pairs(solver, diagram):
     keys = invariants(flatten(diagram.weights, diagram.bias), solver.m, solver.classes)
 
     def at(cell):
+        """The lowest minimum of a cell, solved once."""
         if cell not in lowest:
             lowest[cell] = lowest_in(solver, diagram, u, cell)
         return lowest[cell]

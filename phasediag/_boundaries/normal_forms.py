@@ -116,6 +116,7 @@ def _linking_directions(state, lowest, softest):
     seen, single = [_look_along(state, softest)], []
 
     def unlike(direction):
+        """Whether a direction looks like none before; it is then one of those."""
         look = _look_along(state, direction)
         if any(np.max(np.abs(look - other)) < _ALIKE for other in seen):
             return False

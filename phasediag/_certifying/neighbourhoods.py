@@ -63,6 +63,7 @@ def _line(low, high, i, p_i, p_j):
     least = (-high[2] / high[i], -high[j] / high[i])
 
     def at(line, x):
+        """The value of a line at x."""
         return line[0] + line[1] * x
 
     cuts = {low[0] * 0, low[0] * 0 + 1}
@@ -211,6 +212,7 @@ def _best_beta(eta, p, p_other, sign):
     reduced = 1 - eta - ((1 - eta**2) / 2) ** 2 / ((1 - eta**3) / 3)
 
     def slope(x):
+        """The derivative of ψ in the bias, at x."""
         ends = (x, x + 1) if sign > 0 else (x - 1, x)
         clipped = 2 * (1 - p_other) * max(x, 0) + p_other * (max(ends[1], 0) ** 2 - max(ends[0], 0) ** 2)
         return 2 * p * reduced * (x + sign * p_other / 2) + (1 - p) * clipped

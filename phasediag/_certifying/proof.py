@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..loss import expected_loss_hessian
-from ..model import ToyModel
+from ..model import ToyModel, variance
 from .bounds import support
 from .moments import UNIT
 from .regions import convex_region, kink_bracket
@@ -60,8 +60,8 @@ def free_weights(n_hidden, n_features):
 
 def levels(importance, density, upper):
     """Limits of the loss of each row in a global minimum, (n,): the variance of its feature, and what is left of the whole."""
-    variance = density / 3 - density**2 / 4
-    return variance, np.minimum(variance, upper / importance) * (1 + 16 * UNIT)
+    most = variance(density)
+    return most, np.minimum(most, upper / importance) * (1 + 16 * UNIT)
 
 
 def root_box(n_hidden, importance, density, upper):
@@ -125,6 +125,7 @@ def _kink(importance, density, sign, other):
     p = density[[own, other]]
 
     def holds(eta):
+        """Whether the proof holds in the region of this size."""
         third = eta / 3
         return kink_bracket(1 - third, 0.0, eta, p[0], p[1], importance[own], importance[other]) > 0
 

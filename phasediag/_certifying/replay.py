@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 
-from . import rational
 from .neighbourhoods import confirm_convex, confirm_kink
 from .proof import CONVEX, free_weights
 from .rational import Row, least_on_box, number, root_above
@@ -225,8 +224,3 @@ class Replay:
         reason = (confirm_convex if region.kind == CONVEX else confirm_kink)(self, region)
         if reason:
             raise NotConfirmed(reason)
-
-
-def arithmetic():
-    """What the replay computes with."""
-    return rational.arithmetic()

@@ -74,9 +74,12 @@ def command(examples, *endings):
         params.insert(0, click.Option(["--output"], type=OutputFile(*endings), multiple=True, help=words))
 
     def decorate(function):
+        """The command of a generator of answers."""
+
         @click.command(epilog=f"\b\nExamples{examples}", params=params)
         @wraps(function)
         def run(*, as_json, **options):
+            """Give the answers; return the exit status."""
             output = options.pop("output") if endings else ()
             return _give(function(**options), output, as_json)
 

@@ -154,6 +154,7 @@ def _several(*options):
     """One decorator of several."""
 
     def decorate(function):
+        """The function with all of the options."""
         for option in reversed(options):
             function = option(function)
         return function

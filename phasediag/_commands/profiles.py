@@ -43,6 +43,7 @@ def _parsed(text):
         raise ValueError(text)
 
     def values(n):
+        """The formula's values for n features, shape (n,)."""
         import numpy as np
 
         with np.errstate(all="ignore"):

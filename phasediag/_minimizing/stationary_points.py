@@ -78,8 +78,8 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     result = np.empty((len(x), 5 + form.n_features))
     if len(x):
         newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
-        weights, bias = parts(x, form.n_hidden)
-        x = flatten(form.upright(controls, weights), bias)
+        weights, _ = parts(x, form.n_hidden)
+        weights[...] = form.upright(controls, weights)
     dead = dead_outputs(x, form)
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
