@@ -69,6 +69,8 @@ Phase diagrams and their boundaries:
     Axis                        one of them: its name, its values, logarithmic or not
     phase_diagram               the phases over importance and density, by one of three theories
     PhaseDiagram                what it returns; boundaries, triple points, tables, files
+    explore                     a page to look at diagrams with a browser: every point's minima, cuts, files
+    Explorer                    what it returns
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
     Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum
     TriplePoint                 where three phases have equal losses

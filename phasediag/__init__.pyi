@@ -61,6 +61,8 @@ from .planes import ControlPlane as ControlPlane
 from .planes import Axis as Axis
 from .diagram import phase_diagram as phase_diagram
 from .diagram import PhaseDiagram as PhaseDiagram
+from .explorer import explore as explore
+from .explorer import Explorer as Explorer
 from .boundaries import PhaseBoundary as PhaseBoundary
 from .boundaries import Spinodal as Spinodal
 from .boundaries import TriplePoint as TriplePoint

@@ -7,6 +7,7 @@ import click
 
 from . import __version__
 from ._commands.diagram import boundary, diagram
+from ._commands.explore import explore
 from ._commands.model import certify, inspect, minimize, train
 from ._commands.paper import paper, validate
 from ._commands.terminal import Stopped, write_plainly
@@ -21,6 +22,7 @@ Examples
   phasediag diagram --n-features 3 --n-hidden 2 --output fig.png
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
   phasediag boundary --n-features 3 --n-hidden 2 --theory frozen --latex
+  phasediag explore --n-features 3 --n-hidden 2 --output explore.html
   phasediag validate --n-features 3 --n-hidden 2 --output report.png""",
 )
 @click.version_option(__version__)
@@ -40,6 +42,7 @@ for command, summary in {
     paper: "Draw the paper's phase diagrams of 2→1 and 3→2, and exact ones.",
     diagram: "Compute a phase diagram, print it and draw it.",
     boundary: "Print boundaries and where they meet.",
+    explore: "Write a page to look at diagrams with a browser.",
     minimize: "Find the minima of the loss over all weights and biases.",
     certify: "Prove that no loss is lower.",
     train: "Train models of one kind; print their losses and phases.",

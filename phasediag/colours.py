@@ -86,7 +86,7 @@ def phase_colour(name):
     return _rgb(lightness, max(chroma, 0.09 * abs(turn)), hue - 80.0 * turn)
 
 
-def phase_colours(names):
+def phase_colours(names, taken=()):
     """Return the colours of phases that are drawn together, no two alike.
 
     Each phase has the colour that its name gives it alone (`phase_colour`); where two of these are nearer than ``APART``, one
@@ -96,14 +96,16 @@ def phase_colours(names):
     ----------
     names : iterable of str
         Names of phases; of phases that coexist ("… = …") the first one's counts.
+    taken : mapping, optional
+        Colours of other phases, which those of these names keep away from.
 
     Returns
     -------
     dict
         From each name to three floats in [0, 1].
     """
-    first, chosen = {name: name.split(" = ")[0] for name in names}, {}
-    for name in sorted(set(first.values())):
+    first, chosen = {name: name.split(" = ")[0] for name in names}, dict(taken)
+    for name in sorted(set(first.values()) - {*chosen}):
         own = phase_colour(name)
         candidates = np.array([own, *_palette(_role(name))])
         room = _distance(candidates, [*chosen.values()]).min(axis=1, initial=np.inf)

@@ -1,7 +1,9 @@
 """The curves of a diagram that have been computed: kept with it, saved with it, and written by points."""
 
+import csv
 from dataclasses import dataclass, fields
 from functools import cached_property
+from io import StringIO
 
 import numpy as np
 
@@ -87,6 +89,14 @@ class Curves(Result):
                 if "ends" in one:
                     rows[-1]["end"], rows[-len(columns["density"])]["end"] = one["ends"][::-1]
         return rows
+
+    def csv(self):
+        """The same table as text, lines ending as CSV's do."""
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(self.rows())
+        return text.getvalue()
 
     def arrays(self):
         """All curves and points as plain arrays by name, for a file."""

@@ -1,9 +1,9 @@
 """Phase diagrams: which phase has the lowest loss over a plane of control parameters."""
 
-import csv
 import json
 import os
 from dataclasses import MISSING, dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ._minimizing.search_state import SAVED_BY, SearchState
 from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
-from .curves import COLUMNS, Curves
+from .curves import Curves
 from .planes import ControlPlane
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels
@@ -228,12 +228,7 @@ class PhaseDiagram(Drawn):
         curves = self._computed_curves()
         self.spinodals()
         with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as stream:
-            if path.suffix == ".json":
-                json.dump(curves.facts(), stream, indent=1, ensure_ascii=False)
-            else:
-                writer = csv.DictWriter(stream, COLUMNS)
-                writer.writeheader()
-                writer.writerows(curves.rows())
+            stream.write(json.dumps(curves.facts(), indent=1, ensure_ascii=False) if path.suffix == ".json" else curves.csv())
 
     def to_xarray(self) -> "xarray.Dataset":
         """Return the diagram as an ``xarray.Dataset`` with labelled axes: the plane's, candidate, hidden, feature."""
@@ -271,6 +266,10 @@ class PhaseDiagram(Drawn):
         for name in ("phase", "extra"):
             variables[f"seed_{name}"] = grid, getattr(models, name).astype(str)
         return variables | {"excess": (grid[:2], models.excess), "metastable_fraction": (grid[:2], models.metastable_fraction)}
+
+    def explore(self) -> Any:
+        """Return the page of `explore`, which a notebook shows within its cell."""
+        return import_module(f"{__package__}.explorer").explore(self)  # pages stand above diagrams
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the diagram, with the curves computed so far, to an .npz file of plain arrays for ``PhaseDiagram.load``.

@@ -22,6 +22,14 @@ class Word(click.Choice):
         return word
 
 
+class Words(Word):
+    """Some of those words, separated by commas."""
+
+    def convert(self, value, param, context):
+        """A tuple of them, each once."""
+        return tuple(dict.fromkeys(super(Words, self).convert(part, param, context) for part in value.split(",")))
+
+
 class TheoryOption(click.Option):
     """An option for some theories alone, refused with others by commands that let the user choose among theories."""
 
@@ -249,15 +257,17 @@ store_option = option(
 )
 
 
-def grid_options(*theories):
-    """The options of a diagram by one of these theories."""
+def grid_options(*theories, several=False):
+    """The options of a diagram by one of these theories, or of several diagrams."""
     meanings = "; ".join(f"{theory}: {THEORIES[theory]}" for theory in theories)
     trained = "trained" in theories
     seed = "Seed of those starts" + ", or of the training" * trained + "."
     checkpoint = "An .npz file to which a stopped search is saved and from which it goes on (global)."
     return _several(
         sizes_up_to("2 to 8" + "; of trained models 2 or more" * trained),
-        option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
+        _theories_option(theories, meanings)
+        if several
+        else option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
         activation_option,
         axis_options("0.1:10:100", "0.01:1:100"),
         plane_options,
@@ -266,6 +276,12 @@ def grid_options(*theories):
         threads_option,
         option("--checkpoint", None, ("global",), type=OutputFile(".npz"), help=checkpoint),
     )
+
+
+def _theories_option(theories, meanings):
+    """The option of several theories: a tuple of them, or None."""
+    words = f"Separated by commas: {meanings}. [default: all over importance × density of plain features, else global]"
+    return option("--theories", type=Words(*theories, exact="global"), help=words)
 
 
 optimizer_options = _several(

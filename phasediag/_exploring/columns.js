@@ -1,0 +1,109 @@
+// The columns of W as the figures draw them: an SVG image.
+
+const SVG = "http://www.w3.org/2000/svg";
+const ABSENT = 1e-3; // norms below this are drawn as dots
+const VIEW = [[-0.78, 0.62, 0], [-0.25, -0.32, 0.91]]; // rows: what points right and up, seen from one fixed place
+const EXTRA = "#b84a00", ORDINARY = "#404040";
+
+function shape(parent, name, attributes, text) {
+  const one = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) one.setAttribute(key, value);
+  if (text !== undefined) one.textContent = text;
+  parent.append(one);
+  return one;
+}
+
+function featureName(i, n) {
+  return i === n - 1 ? "extra" : String(i + 1);
+}
+
+// weights: n_hidden rows of n_features numbers; title: what the image is called
+function drawColumns(weights, title) {
+  const m = weights.length, n = weights[0].length;
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", title);
+  if (m > 3) return drawProducts(svg, weights, n);
+  const column = (i) => weights.map((row) => row[i]);
+  const norms = Array.from({ length: n }, (_, i) => Math.hypot(...column(i)));
+  const absent = norms.map((norm) => norm < ABSENT);
+  const reach = Math.max(1, ...norms);
+  const someAbsent = absent.some(Boolean);
+  const edge = reach * (1.35 + (m > 1 && someAbsent ? 0.4 : 0));
+  const lines = m === 1, height = lines ? (0.5 * n + 0.7) * reach : 2 * edge;
+  svg.setAttribute("viewBox", `${-edge} ${-height / 2} ${2 * edge} ${height}`);
+  const unit = edge / 100, place = [];
+  const grey = { stroke: "#777", "stroke-width": 0.9 * unit, fill: "none" };
+  if (lines) {
+    const top = (0.25 * n * reach) + 0.2 * reach;
+    for (const x of [-1, 0, 1]) {
+      shape(svg, "line", { x1: x, x2: x, y1: -top, y2: top, ...grey, ...(x ? { "stroke-dasharray": `${2 * unit}` } : {}) });
+      shape(svg, "text", { x, y: top + 9 * unit, "font-size": 9 * unit, "text-anchor": "middle", fill: "#555" }, String(x).replace("-", "−"));
+    }
+    for (let i = 0; i < n; i++) {
+      const y = n > 1 ? (i / (n - 1) - 0.5) * 0.5 * n * reach : 0;
+      place.push([[0, y], [weights[0][i], y]]);
+    }
+  } else {
+    shape(svg, "circle", { cx: 0, cy: 0, r: 1, ...grey, "stroke-dasharray": `${2 * unit}` });
+    const missing = absent.flatMap((gone, i) => (gone ? [i] : []));
+    for (let i = 0; i < n; i++) {
+      const w = column(i), k = missing.indexOf(i);
+      const flat = m === 2 ? w : VIEW.map((row) => row.reduce((sum, v, j) => sum + v * w[j], 0));
+      const step = Math.min(0.3, 2.4 / Math.max(missing.length, 1)) * reach;
+      const spot = [(k - (missing.length - 1) / 2) * step, edge - 0.4 * reach];
+      place.push(k < 0 ? [[0, 0], [flat[0], -flat[1]]] : [spot, spot]);
+    }
+  }
+  const taken = [];
+  for (let i = 0; i < n; i++) {
+    const [from, to] = place[i], colour = i === n - 1 ? EXTRA : ORDINARY;
+    if (absent[i]) {
+      shape(svg, "circle", { cx: from[0], cy: from[1], r: 3.2 * unit, fill: "#fff", stroke: colour, "stroke-width": 1.4 * unit });
+    } else {
+      arrow(svg, from, to, colour, unit, i === n - 1);
+    }
+  }
+  for (let i = 0; i < n; i++) {
+    const [from, to] = place[i], colour = i === n - 1 ? EXTRA : "#222", name = featureName(i, n);
+    const along = absent[i] ? Math.PI / 2 : Math.atan2(to[1] - from[1], to[0] - from[0]);
+    let best = null;
+    for (const gap of [10, 20]) for (const turn of [0, 0.7, -0.7, 1.4, -1.4]) {
+      const wide = 3 * name.length;
+      const spot = [to[0] + (gap + wide * Math.abs(Math.cos(along + turn)) - 3) * unit * Math.cos(along + turn), to[1] + gap * unit * Math.sin(along + turn)];
+      const crowd = taken.filter(([x, y, half]) => Math.abs(x - spot[0]) < (half + wide) * unit && Math.abs(y - spot[1]) < 10 * unit).length;
+      if (best === null || crowd < best.crowd) best = { spot, crowd, wide };
+    }
+    taken.push([...best.spot, best.wide]);
+    const weight = i === n - 1 ? "bold" : "normal";
+    shape(svg, "text", { x: best.spot[0], y: best.spot[1] + 3.5 * unit, "font-size": 11 * unit, "font-weight": weight, "text-anchor": "middle", fill: colour }, name);
+  }
+  return svg;
+}
+
+function arrow(svg, [x1, y1], [x2, y2], colour, unit, dashed) {
+  const length = Math.hypot(x2 - x1, y2 - y1), head = Math.min(8 * unit, length);
+  const [dx, dy] = [(x2 - x1) / length, (y2 - y1) / length];
+  const [bx, by] = [x2 - head * dx, y2 - head * dy], half = 0.42 * head;
+  shape(svg, "line", { x1, y1, x2: bx, y2: by, stroke: colour, "stroke-width": (dashed ? 3.2 : 2) * unit });
+  const corners = [[x2, y2], [bx - half * dy, by + half * dx], [bx + half * dy, by - half * dx]];
+  shape(svg, "polygon", { points: corners.map((p) => p.join(",")).join(" "), fill: colour });
+}
+
+// more than three hidden dimensions: the products W_i·W_j, red for −1, white for 0, blue for 1
+function drawProducts(svg, weights, n) {
+  svg.setAttribute("viewBox", `-0.6 -0.6 ${n + 0.7} ${n + 0.7}`);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      const value = weights.reduce((sum, row) => sum + row[i] * row[j], 0);
+      const pale = Math.round(255 * (1 - Math.min(1, Math.abs(value))));
+      const fill = value < 0 ? `rgb(${160 + Math.round(0.37 * pale)},${pale},${pale})` : `rgb(${pale},${pale},${130 + Math.round(0.49 * pale)})`;
+      const cell = shape(svg, "rect", { x: j, y: i, width: 1, height: 1, fill, stroke: "#999", "stroke-width": 0.02 });
+      shape(cell, "title", {}, `W${i + 1}·W${j + 1} = ${value.toFixed(3)}`);
+    }
+    for (const [x, y] of [[i + 0.5, -0.1], [-0.25, i + 0.6]]) {
+      shape(svg, "text", { x, y, "font-size": 0.35, "text-anchor": "middle", fill: i === n - 1 ? EXTRA : "#222" }, i === n - 1 ? "x" : String(i + 1));
+    }
+  }
+  return svg;
+}

@@ -1,0 +1,30 @@
+"""The text of a page: a template, styles and scripts, the data."""
+
+import json
+from html import escape
+from importlib.resources import files
+
+_SCRIPTS = "columns.js", "downloads.js", "page.js"
+
+
+def page(facts, packed, plots):
+    """Return the whole page.
+
+    facts, plots : dicts for JSON; packed : text of `packing.pack`, Bokeh's script within it.
+    """
+    text = {path.name: path.read_text(encoding="utf-8") for path in files(__package__).iterdir() if path.name[-2:] != "py"}
+    filled = {
+        "title": escape(facts["title"]),
+        "styles": text["page.css"],
+        "facts": _json(facts),
+        "packed": packed,
+        "plots": _json(plots),
+        "scripts": "\n".join(text[name] for name in _SCRIPTS),
+    }
+    head, *pieces = text["page.html"].split("{{")
+    return head + "".join(filled[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces))
+
+
+def _json(value):
+    """JSON that can stand within a page."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")

@@ -1,0 +1,211 @@
+"""The page of a diagram, read without a browser: what it holds is the diagram."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from phasediag import (
+    Axis,
+    ControlPlane,
+    Penalty,
+    PhaseDiagram,
+    ToyModel,
+    classify,
+    expected_loss,
+    explore,
+    phase_diagram,
+    trained_phase_diagram,
+)
+from phasediag._exploring.maps import MOST_MINIMA, minima_of
+from phasediag._exploring.packing import pack, unpack
+from phasediag.colours import phase_colours
+
+AXES = {"importance": np.geomspace(0.3, 3, 9), "density": np.geomspace(0.1, 1, 8)}
+
+
+def read(page):
+    """The facts and the arrays of a page's text."""
+    facts, packed = (re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)[1] for name in ("facts", "packed"))
+    facts = json.loads(facts)
+    return facts, unpack(packed, facts["arrays"])
+
+
+@pytest.fixture(scope="module")
+def diagrams():
+    """The three theories of 2→1 and models trained for a few steps."""
+    theories = [phase_diagram(2, 1, theory=theory, **AXES) for theory in ("global", "relaxed", "frozen")]
+    return [*theories, trained_phase_diagram(2, 1, n_seeds=3, n_steps=20, batch_size=16, **AXES)]
+
+
+@pytest.fixture(scope="module")
+def page(diagrams):
+    """Their page."""
+    return explore(diagrams)
+
+
+@pytest.mark.quick("_exploring")
+def test_arrays_come_back_from_text():
+    """Any arrays are the same bits after packing, each at a place of eight bytes."""
+    arrays = {"a": np.arange(3, dtype=np.uint8), "b": np.array([[np.pi, -0.0]]), "c": np.empty((0, 2)), "d": np.int16([-7])}
+    text, places = pack(arrays)
+    assert pack(arrays) == (text, places) and all(place["at"] % 8 == 0 for place in places)
+    for name, array in unpack(text, places).items():
+        assert (
+            array.tobytes() == arrays[name].tobytes() and array.dtype == arrays[name].dtype and array.shape == arrays[name].shape
+        )
+
+
+def test_grids_are_the_diagrams(diagrams, page):
+    """Axes, losses, phases and convergence are those of the diagrams, bit for bit."""
+    facts, arrays = read(page.html)
+    names = [phase["name"] for phase in facts["phases"]]
+    assert page.maps == ("global", "relaxed", "frozen", "trained") and facts["slices"] == [""]
+    for k, (diagram, map_) in enumerate(zip(diagrams, facts["maps"], strict=True)):
+        assert map_["theory"] == diagram.theory
+        assert map_["x"] == diagram.x.tolist() and map_["y"] == diagram.y.tolist()
+        assert np.array_equal(arrays[f"{k}.loss"], diagram.loss) and np.array_equal(arrays[f"{k}.converged"], diagram.converged)
+        assert np.array_equal(np.array(names, dtype=object)[arrays[f"{k}.phase"]], diagram.phase)
+
+
+def test_minima_are_the_diagrams(diagrams, page):
+    """Each cell has its minima, lowest first, whose losses and phases are those of their parameters; the first has the loss."""
+    facts, arrays = read(page.html)
+    names = [phase["name"] for phase in facts["phases"]]
+    for k, diagram in enumerate(diagrams):
+        own = {name.split(".")[1]: array for name, array in arrays.items() if name.startswith(f"{k}.")}
+        for cell in range(0, diagram.loss.size, 5):
+            row, column = np.unravel_index(cell, diagram.loss.shape)
+            part = slice(own["start"][cell], own["start"][cell + 1])
+            x, loss = own["points"][own["point"][part]], own["minimum_loss"][part]
+            model = diagram.plane.model(diagram.x[column], diagram.y[row])
+            weights, bias = x[:, :2].reshape(-1, 1, 2), x[:, 2:]
+            assert np.allclose(loss, expected_loss(model, weights, bias), rtol=1e-13, atol=0)
+            assert np.all(np.diff(loss) >= 0) and abs(loss[0] / diagram.loss[row, column] - 1) < 1e-13
+            if diagram.theory in ("global", "relaxed"):
+                assert sorted(map(tuple, x)) == sorted(map(tuple, diagram.minima[diagram.minima_cell == cell]))
+                assert [names[p] for p in own["minimum_phase"][part]] == [classify(w).name for w in weights]
+        if diagram.trained is not None:
+            assert np.array_equal(np.sort(own["minimum_loss"]), np.sort(diagram.trained.loss.ravel()))
+        if diagram.theory == "frozen":
+            assert np.array_equal(np.sort(own["minimum_loss"]), np.sort(diagram.candidate_loss.ravel()))
+
+
+def test_curves_are_the_diagrams(diagrams, page, tmp_path):
+    """Points of every boundary and spinodal, where they meet, and the bytes that ``save_curves`` writes."""
+    facts, arrays = read(page.html)
+    for k, diagram in enumerate(diagrams[:3]):
+        described, points = facts["maps"][k]["curves_of"], arrays[f"{k}.curves"]
+        curves = [*diagram.boundaries(), *diagram.spinodals()]
+        assert len(described) == len(curves)
+        for fact, curve in zip(described, curves, strict=True):
+            assert np.array_equal(points[fact["from"] : fact["to"]], np.column_stack([curve.x, curve.y]))
+            assert fact.get("order") == getattr(curve, "order", None)
+        met = [(p["x"], p["y"]) for p in facts["maps"][k]["points_met"] if p["kind"] == "triple point"]
+        assert met == [(p.x, p.y) for p in diagram.triple_points()]
+        diagram.save_curves(tmp_path / "curves.csv")
+        assert arrays[f"{k}.csv"].tobytes() == (tmp_path / "curves.csv").read_bytes()
+    assert facts["maps"][3]["curves_of"] == [] and not arrays["3.csv"].size
+
+
+def test_colours_are_those_of_the_figures(diagrams, page):
+    """Phases that are lowest somewhere have the colours of figures; the image shows the phase of each cell."""
+    facts, arrays = read(page.html)
+    names = [phase["name"] for phase in facts["phases"]]
+    lowest = {name for one in diagrams for joined in np.unique(one.phase.astype(str)) for name in joined.split(" = ")}
+    for name, colour in phase_colours(lowest).items():
+        got = facts["phases"][names.index(name)]["colour"]
+        assert np.allclose([int(got[k : k + 2], 16) / 255 for k in (1, 3, 5)], colour, atol=0.5 / 255 + 1e-12)
+    trained = arrays["3.image"]
+    corners = np.ix_([0, -1], [0, -1])
+    assert np.array_equal(trained[corners], arrays["3.phase"][corners])
+
+
+def test_it_needs_nothing_else(page, tmp_path):
+    """The page names no address and no file to load; it is written whole, to .html alone."""
+
+    class Links(HTMLParser):
+        found: list
+
+        def handle_starttag(self, tag, attrs):
+            self.found += [
+                value for name, value in attrs if name in ("src", "href", "data") and not value.startswith(("#", "data:"))
+            ]
+
+    links = Links()
+    links.found = []
+    links.feed(re.sub(r'<script type="text/plain" id="packed">.*?</script>', "", page.html, flags=re.DOTALL))
+    assert links.found == []
+    page.save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page.html
+    for wrong in (page.save, lambda path: explore(None, path)):
+        with pytest.raises(ValueError, match=r"path must end in \.html, got 'page\.htm'"):
+            wrong("page.htm")
+
+
+def test_notebooks_show_it(diagrams, page):
+    """The page stands within a frame; a diagram has one of its own."""
+    assert page._repr_html_().startswith('<iframe title="Phase diagram of 2 → 1"') and len(page._repr_html_()) > len(page.html)
+    assert diagrams[2].explore().maps == ("frozen",)
+
+
+def test_other_planes_and_stacks():
+    """Axes have their own names; a mapping gives slices; where cells have more minima than are kept, the lowest are."""
+
+    def diagram(penalty):
+        base = ToyModel(1, [1.0, 1.0], 0.3, penalty=Penalty(interference=penalty))
+        return phase_diagram(plane=ControlPlane(base, Axis("density", [0.1, 0.5]), Axis("weight_penalty", [0.0, 0.1], log=False)))
+
+    page = explore({value: diagram(value) for value in (0.0, 0.25)}, slider="interference penalty")
+    facts, arrays = read(page.html)
+    assert [axis["name"] for axis in facts["axes"]] == ["density", "weight_penalty"] and not facts["axes"][1]["log"]
+    assert page.slices == ("0", "0.25") and facts["slider"] == "interference penalty" and len(facts["maps"]) == 2
+    assert np.array_equal(arrays["1.loss"], diagram(0.25).loss)
+    frozen = phase_diagram(8, 4, theory="frozen", importance=[1.0, 2.0], density=[0.1])
+    cell, _, loss, _ = minima_of(frozen)
+    assert len(frozen.candidates) > MOST_MINIMA and np.bincount(cell).tolist() == [MOST_MINIMA] * 2
+    assert np.array_equal(loss[cell == 0], np.sort(frozen.candidate_loss[:, 0, 0])[:MOST_MINIMA])
+
+
+def test_a_cell_between_phases_and_a_line():
+    """Tied phases keep their joined name, and a plane of one row is a page too."""
+    tied = phase_diagram(2, 1, theory="frozen", importance=[0.5, 1.0], density=[1.0])
+    facts, arrays = read(explore(tied).html)
+    names = [phase["name"] for phase in facts["phases"]]
+    assert [names[k] for k in arrays["0.phase"].ravel()] == tied.phase.ravel().tolist()
+    assert any(" = " in name for name in tied.phase.ravel())
+    assert [phase["colour"] is None for phase in facts["phases"]] == [" = " in name for name in names]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "diagram must be a PhaseDiagram, several or a mapping to them, got None"),
+        ([], "diagram must have one of each theory, the same in all slices, got"),
+        ("twice", "diagram must have one of each theory"),
+        ("sizes", "diagram must have the same axes and sizes everywhere"),
+    ],
+)
+def test_what_cannot_be_on_one_page(diagrams, wrong, message):
+    """Each error names the argument, its domain and what was given."""
+    other = phase_diagram(3, 1, theory="frozen", importance=[1.0], density=[0.5])
+    given = {"twice": [diagrams[2], diagrams[2]], "sizes": [diagrams[0], other]}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        explore(given[wrong] if isinstance(wrong, str) else [wrong] if wrong is None else wrong)
+
+
+def test_without_bokeh_it_says_what_to_install(diagrams, monkeypatch):
+    """Bokeh is loaded by the page alone."""
+    monkeypatch.setitem(__import__("sys").modules, "bokeh.resources", None)
+    with pytest.raises(ImportError, match=r'pip install "phasediag\[explore\]"'):
+        explore(diagrams[2])
+
+
+def test_saved_diagrams_give_the_same_data(diagrams, tmp_path):
+    """A diagram that was saved and loaded is the same page, Bokeh's own numbers apart."""
+    diagrams[0].save(tmp_path / "d.npz")
+    facts, arrays = read(explore(diagrams[0]).html)
+    again, others = read(explore(PhaseDiagram.load(tmp_path / "d.npz")).html)
+    assert facts == again and all(np.array_equal(arrays[name], others[name]) for name in arrays)
