@@ -5,6 +5,7 @@ all about it. Drawings are in ``phasediag.figures``, the command line is ``phase
 
 The model, and the order parameters of its weights:
     ToyModel                    x' = activation(WᵀW x + b): importances, densities, activation
+    NeuronModel                 a hidden layer of ReLU neurons: the privileged basis, and computing |x|
     CorrelatedSets              activity: sets of features that come together
     AnticorrelatedSets          activity: sets of features that exclude each other
     ExactlyActive               activity: always as many features
@@ -28,6 +29,8 @@ The exact expected loss:
     expected_loss_hessian       its second derivatives
     expected_loss_without_penalty  the loss as if the model had no penalty
     monte_carlo_loss            the same by samples, with a standard error
+    expected_loss_bounds        what the loss of many neurons lies between
+    one_active_loss             what an output of neurons loses while one feature is active, as a formula
     loss_terms                  the loss by number of active features and by feature: benefit, interference, bias
     LossTerms                   what loss_terms returns
     optimal_bias                the best biases for given weights, globally

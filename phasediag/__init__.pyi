@@ -5,6 +5,7 @@ __version__: str
 __all__: list[str]
 
 from .model import ToyModel as ToyModel
+from .neurons import NeuronModel as NeuronModel
 from .activity import CorrelatedSets as CorrelatedSets
 from .activity import AnticorrelatedSets as AnticorrelatedSets
 from .activity import ExactlyActive as ExactlyActive
@@ -26,6 +27,8 @@ from .loss import expected_loss_and_gradient as expected_loss_and_gradient
 from .loss import expected_loss_hessian as expected_loss_hessian
 from .loss import expected_loss_without_penalty as expected_loss_without_penalty
 from .loss import monte_carlo_loss as monte_carlo_loss
+from .neuron_losses import expected_loss_bounds as expected_loss_bounds
+from .neuron_losses import one_active_loss as one_active_loss
 from .terms import loss_terms as loss_terms
 from .terms import LossTerms as LossTerms
 from .biases import optimal_bias as optimal_bias

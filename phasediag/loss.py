@@ -9,18 +9,20 @@ from numpy.typing import ArrayLike
 from ._arguments import Floats, Seed, random_generator, real_array, whole_number
 from ._loss.evaluation import TOLERANCE, evaluate, evaluate_rows
 from .model import ToyModel
+from .neuron_losses import neuron_loss, sampled_neuron_loss
+from .neurons import NeuronModel
 
 SAMPLES_AT_ONCE = 65536
 
 
 def expected_loss(
-    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+    model: ToyModel | NeuronModel, weights: Any, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
 ) -> float | Floats:
     """Return the expected loss E Σ_i importance_i (x_i − x'_i)².
 
     Parameters
     ----------
-    model : ToyModel
+    model : ToyModel or NeuronModel
     weights : array_like, shape (…, n_hidden, n_features), or a tuple of two
         Smaller than 1e30 in size; beyond, moments could overflow. A tuple is (decoder, encoder) of untied weights, shapes
         (…, n_features, n_hidden) and (…, n_hidden, n_features): x' = activation(decoder encoder x + b), by enumeration.
@@ -65,6 +67,10 @@ def expected_loss(
 
     The loss of a model with a penalty contains it; see `expected_loss_without_penalty`.
 
+    A `NeuronModel` of up to 6 features takes its own weights, and neither method nor tolerance: the cube of active features is
+    cut into simplices on which its error is affine, and the sum over them has errors of rounding. Beyond, see
+    `expected_loss_bounds`.
+
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition" (the loss).
@@ -80,7 +86,7 @@ def expected_loss(
 
 
 def expected_loss_with_error(
-    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+    model: ToyModel | NeuronModel, weights: Any, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
 ) -> tuple[float | Floats, float | Floats]:
     """Return the expected loss and a bound or cautious estimate of its absolute error.
 
@@ -104,6 +110,8 @@ def expected_loss_with_error(
     plus either a bound on the terms left out of the sum or 1¼ times what they are estimated to be from the settling of the
     sum, plus rounding.
     """
+    if isinstance(model, NeuronModel):
+        return neuron_loss(model, weights, bias, 0)[:2]
     if is_untied(model, weights):
         losses, error, *_ = untied_losses(model, weights, bias, 0)
         loss = (losses * model.importance).sum(axis=-1)
@@ -115,7 +123,7 @@ def expected_loss_with_error(
 
 
 def expected_loss_and_gradient(
-    model: ToyModel, weights: ArrayLike, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
+    model: ToyModel | NeuronModel, weights: Any, bias: ArrayLike, method: str = "auto", *, tolerance: float = TOLERANCE
 ) -> tuple[float | Floats, Floats, Floats]:
     """Return the expected loss and its gradient.
 
@@ -152,6 +160,9 @@ def expected_loss_and_gradient(
     >>> in_bias.round(12)
     array([-0.00333333, -0.00333333])
     """
+    if isinstance(model, NeuronModel):
+        loss, _, *gradient = neuron_loss(model, weights, bias, 1)
+        return loss, *gradient
     if is_untied(model, weights):
         losses, _, gradient, bias_gradient = untied_losses(model, weights, bias, 1)
         loss = (losses * model.importance).sum(axis=-1)
@@ -246,7 +257,7 @@ def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) 
 
 
 def monte_carlo_loss(
-    model: ToyModel, weights: ArrayLike, bias: ArrayLike, n_samples: int, *, seed: Seed = None
+    model: ToyModel | NeuronModel, weights: Any, bias: ArrayLike, n_samples: int, *, seed: Seed = None
 ) -> tuple[float | Floats, float | Floats]:
     """Return an estimate of the expected loss from samples, and its standard error.
 
@@ -273,6 +284,8 @@ def monte_carlo_loss(
     A check of the exact loss, not a substitute: at low density few samples carry most of the loss, and the standard error
     is itself an estimate.
     """
+    if isinstance(model, NeuronModel):
+        return sampled_neuron_loss(model, weights, bias, n_samples, seed)
     weights, bias = model.check_parameters(weights, bias)
     n_samples, generator = whole_number("n_samples", n_samples, 2), random_generator(seed)
     mean, scatter = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])

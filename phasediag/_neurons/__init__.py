@@ -1,0 +1,1 @@
+"""Models whose hidden layer computes: exact losses, minima, training."""
