@@ -3,8 +3,8 @@
 The cube [0, 1]^k of the active features' values is cut into simplices from the origin, 0 ≤ u_a ≤ u_b ≤ … ≤ 1, each of these
 where a neuron is 0, as long as it is positive at one corner and negative at another: an edge between two such corners gets a new
 corner where the neuron is 0, and the simplex falls into two. In what is left hidden values and outputs are affine, and the same
-cut at z = 0 leaves simplices on which the error e = y − z⁺ is affine too: ∫ e² = volume ((Σ_a e_a)² + Σ_a e_a²) / ((k + 1)(k + 2)), a
-sum of squares. Every volume is a product of positive shares, so that nothing cancels, whatever the scale of the weights.
+cut at z = 0 leaves simplices on which the error e = y − z⁺ is affine too: ∫ e² is volume / ((k + 1)(k + 2)) times
+(Σ_a e_a)² + Σ_a e_a². Every volume is a product of positive shares, so that nothing cancels, whatever the scale of the weights.
 
 The slow twin is in the tests: nested quadrature between all crossings, in 40 digits.
 """
@@ -20,8 +20,8 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
 
     encoder, decoder: (m, n), the latter transposed; bias, importance: (n,). sets: (n_sets, most), sizes and weights
     (probabilities): (n_sets,). signed: whether values are uniform on [−1, 1] and targets |x|, else [0, 1] and x. orders: the
-    permutations of 0 … k − 1, (most + 1, most!, most), of which there are counts[k]. gradients: (2 m + 1, n), by encoder, decoder and bias, of
-    Σ_i importance_i losses_i.
+    permutations of 0 … k − 1, (most + 1, most!, most), of which there are counts[k]. gradients: (2 m + 1, n), by
+    encoder, decoder and bias, of Σ_i importance_i losses_i.
     """
     m, n = encoder.shape
     most = orders.shape[2]
