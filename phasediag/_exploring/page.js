@@ -282,7 +282,7 @@ function card(one, lowest, k) {
     body.append(line);
   });
   table.append(top, body);
-  scroll.className = "scroll";
+  Object.assign(scroll, { className: "scroll", tabIndex: 0, role: "group", ariaLabel: `Numbers of minimum ${k + 1}` });
   scroll.append(table);
   item.append(head, drawColumns(rows, `Columns of W, ${what}`), loss, scroll);
   return item;
@@ -561,10 +561,19 @@ function prepareControls() {
   document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("map").focus(); });
 }
 
+// plots are seen, not reached by Tab: what they show is told beside them
+function unfocused(place) {
+  for (const one of place.querySelectorAll("*")) {
+    if (one.tabIndex >= 0) one.tabIndex = -1;
+    if (one.shadowRoot) unfocused(one.shadowRoot);
+  }
+}
+
 async function preparePlots() {
   for (const [name, item] of Object.entries(JSON.parse($("plots").textContent))) {
     await Bokeh.embed.embed_item(item, `plot-${name}`);
     const shown = Bokeh.documents.at(-1), plot = shown.roots()[0];
+    unfocused($(`plot-${name}`));
     sources[name] = { plot };
     for (const renderer of plot.renderers) if (renderer.data_source.name) sources[name][renderer.data_source.name] = renderer.data_source;
   }

@@ -41,7 +41,7 @@ def _figure(x, window, **settings):
     from bokeh.plotting import figure
 
     kinds = {"x_axis_type": "log" if x.log else "linear", "x_range": Range1d(*window, bounds=tuple(window))}
-    plot = figure(toolbar_location=None, sizing_mode="stretch_both", **{"tools": "", **kinds, **settings})
+    plot = figure(toolbar_location=None, sizing_mode="stretch_both", min_border_right=16, **{"tools": "", **kinds, **settings})
     plot.xaxis.axis_label = x.label
     for axis in (*plot.xaxis, *plot.yaxis):
         axis.formatter, axis.ticker = CustomJSTickFormatter(code=_TICK), FixedTicker(ticks=[])
