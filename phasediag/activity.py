@@ -62,6 +62,14 @@ class Independent:
         """Which features are active, from numbers uniform on [0, 1): shapes (n_samples, n_features), densities (n_features,)."""
         return uniform < density
 
+    def gates(self, density: Floats) -> Floats | None:
+        """How uniform numbers on [0, 1), one for each feature, decide which are active, for densities (n_features,).
+
+        Rows of shape (3, n_features): whose number decides of a feature, from where and up to where it is active. None for a law
+        that numbers of single features do not decide.
+        """
+        return np.stack([np.arange(density.size), np.zeros(density.size), density])
+
     def roles(self, n_features: int, numbers: Floats) -> list[Any]:
         """A mark for each feature: those of equal marks, importance and density can be exchanged."""
         return [None] * n_features
@@ -189,6 +197,12 @@ class CorrelatedSets(_Sets):
             active[:, members] = active[:, members[:1]]
         return active
 
+    def gates(self, density: Floats) -> Floats:
+        gates = np.stack([np.arange(density.size), np.zeros(density.size), density])
+        for members in map(list, self.sets):
+            gates[0, members] = members[0]
+        return gates
+
 
 @dataclass(frozen=True, eq=False)
 class AnticorrelatedSets(_Sets):
@@ -250,6 +264,13 @@ class AnticorrelatedSets(_Sets):
             active[:, members] = (first < p)[:, None] & (which[:, None] == np.arange(len(members)))
         return active
 
+    def gates(self, density: Floats) -> Floats:
+        gates = np.stack([np.arange(density.size), np.zeros(density.size), density])
+        for members in map(list, self.sets):
+            share, which = density[members[0]] / len(members), np.arange(len(members))
+            gates[:, members] = np.stack([np.full_like(which, members[0]), share * which, share * (which + 1)])
+        return gates
+
 
 @dataclass(frozen=True, eq=False)
 class ExactlyActive(Independent):
@@ -303,6 +324,9 @@ class ExactlyActive(Independent):
     def active(self, uniform: Floats, density: Floats, numbers: Floats) -> NDArray[np.bool_]:
         return np.argsort(np.argsort(uniform, axis=1), axis=1) < self.k
 
+    def gates(self, density: Floats) -> None:
+        return None
+
 
 class _Table(Independent):
     """Any law over sets of active features, whose numbers are the probabilities of all sets, those of an `ActivityTable`."""
@@ -326,6 +350,9 @@ class _Table(Independent):
     def active(self, uniform: Floats, density: Floats, numbers: Floats) -> NDArray[np.bool_]:
         which = np.searchsorted(np.cumsum(numbers)[:-1], uniform[:, 0], side="right")
         return _patterns(density.shape[-1])[which]
+
+    def gates(self, density: Floats) -> None:
+        return None
 
     def roles(self, n_features: int, numbers: Floats) -> list[Any]:
         table, roles = numbers.reshape((2,) * n_features), list(range(n_features))

@@ -55,8 +55,8 @@ def trained_phase_diagram(
         Axis of densities, increasing, in (0, 1]; default the paper's, 0.01 … 1.
     activation : {"relu", "linear"}
     plane : ControlPlane, optional
-        Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``; of independent features,
-        uniform where active, without penalty.
+        Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``: of any law of up to 8
+        features, of independent features or sets of more.
     n_seeds : int
         Models trained in each cell, from different starting points and on different minibatches.
     n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, progress
@@ -134,6 +134,8 @@ def trained_phase_diagram(
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": plane.form.activation, "n_seeds": n_seeds, **options}
     if not plane.is_importance_density:
         facts["controls"] = plane.grid.tolist()
+    if not plane.is_plain:
+        facts["form"] = plane.form.facts()
     kept = None if store is None else Store(store, plane.dimensions("weights", "bias"), shape, facts)
     trained = _train(plane, portions, shape, kept, n_threads, executor, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)

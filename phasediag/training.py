@@ -12,7 +12,7 @@ from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, re
 from ._display import Result
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
-from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, check_trainable, engine, patterns_of, run_chunks, split
+from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, check_trainable, engine, law_of, run_chunks, split
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
@@ -124,6 +124,7 @@ def train(
     Parameters
     ----------
     model : ToyModel
+        Of any law of activity of up to 8 features; of independent features or sets of more.
     n_models, n_steps : int
     batch_size : int
         Samples of a minibatch, those without an active feature included. The population's gradient needs none.
@@ -272,16 +273,13 @@ def _chunk(model, options, weights, bias, recorded):
     n_models, independent = options["n_models"], options["independent"]
     keys = np.array([stream_key(options["seed"], MINIBATCHES, 0, i) for i in range(n_models if independent else 1)])
     return Chunk(
-        importance=np.broadcast_to(model.importance, bias.shape),
-        density=model.feature_density,
-        relu=model.is_relu,
+        **law_of(model.form, np.broadcast_to(model.control, (n_models, model.form.n_controls))),
         weights=weights,
         bias=bias,
         independent=independent,
         keys=keys,
         recorded=recorded,
         few=n_models < FEWEST_BATCHED,
-        patterns=patterns_of(model.form, model.control) if options["gradient"] != "population" else None,
         **{name: options[name] for name in CHUNK_OPTIONS},
     )
 

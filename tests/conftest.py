@@ -9,6 +9,7 @@ import pytest
 
 import phasediag
 from phasediag._training.chunks import Chunk
+from phasediag._training.outputs import LINEAR, RELU
 from phasediag._training.streams import stream_key
 from phasediag.cli import main
 
@@ -60,10 +61,12 @@ def make_chunk():
         """Return a chunk of models with random parameters; one SGD step of length 1 by default."""
         rng = np.random.default_rng(seed)
         independent = changes.pop("independent", False)
+        if not changes.pop("relu", True):
+            changes["activation"] = LINEAR
         settings = dict(
             importance=rng.uniform(0.5, 1.5, (n_models, n)),
             density=np.broadcast_to(np.asarray(density, float), n),
-            relu=True,
+            activation=RELU,
             weights=rng.normal(size=(n_models, m, n)).astype(np.float32) / np.sqrt(m),
             bias=rng.normal(size=(n_models, n)).astype(np.float32) / 10,
             independent=independent,

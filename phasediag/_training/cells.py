@@ -17,8 +17,8 @@ from numba import types
 from .._compiling.jit import integers, offset
 from .._compiling.structures import layout
 from .._compiling.vectors import FLOATS, LANES, LONG, WORD, WORDS, constant, emitted, floats, invoke, routine, words
-from .pattern_law import block_at, law_at
-from .streams import advance, fill_negated, generators
+from .pattern_law import block_at, fill_values, law_at
+from .streams import advance, generators
 
 ROUND = 4  # samples of a cell come in rounds of so many, the last one filled up with NaN
 MOST_ACTIVE, MOST_LEVELS = 5, 7  # active features up to which there are cells; most halvings of their cube
@@ -35,12 +35,14 @@ def n_moments(k):
 
 
 @cache
-def n_levels(n, most):
+def n_levels(n, most, sorted_=True):
     """Return how often the cube of k active features is halved for a number of samples, −1 where cells do not pay.
 
-    The shape is (n + 1, most + 1), for k up to n and up to ``most`` samples.
+    The shape is (n + 1, most + 1), for k up to n and up to ``most`` samples; −1 everywhere unless ``sorted_``.
     """
     levels = np.full((n + 1, most + 1), -1)
+    if not sorted_:
+        return levels
     levels[1, LINE_LEAST:] = LINE_LEVELS
     count = np.arange(LEAST, most + 1)
     levels[2 : MOST_ACTIVE + 1, LEAST:] = np.minimum(MOST_LEVELS, np.log2(count / PER_CELL).astype(int))
@@ -190,7 +192,7 @@ def draw_cells(block, key, step, part):
                 n_sorted += 1
     space.n_few, space.n_sorted = n_few, n_sorted
     n_vectors = (filled + LANES - 1) // LANES
-    fill_negated(state, values, n_vectors)
+    fill_values(space, n_vectors)
     filled = n_vectors * LANES
     for i in range(n_sorted):
         row = pattern_at(space.patterns + i * PATTERN_BYTES)

@@ -13,6 +13,7 @@ import numpy as np
 from ..activity import INDEPENDENT
 from ..forms import UNIFORM
 from .many_features import Batched, Dense
+from .outputs import LEAKY, LINEAR, RELU
 from .patterns import Patterns
 
 CHUNK_OPTIONS = ("batch_size", "optimizer", "schedule", "learning_rate", "weight_decay", "n_steps")
@@ -29,7 +30,8 @@ class Chunk:
     ----------
     importance : ndarray, shape (n_models, n_features)
     density : ndarray, shape (n_features,)
-    relu : bool
+    activation : int
+        `LINEAR`, `RELU` or `LEAKY`.
     weights : ndarray, shape (n_models, n_hidden, n_features)
     bias : ndarray, shape (n_models, n_features)
     independent : bool
@@ -45,11 +47,19 @@ class Chunk:
         Whether the whole run has too few models to fill the lanes of `Batched`.
     patterns : ndarray of shape (2^n_features,), or None
         Where features are not independent the probability of every set of active ones, of up to 8 features; bit i: whether i is.
+    gates : ndarray of shape (3, n_features), or None
+        Of more features, unless they are independent and uniform on [0, 1]: which are active, as `Independent.gates` says.
+    values : ndarray of shape (3, n_pieces), or None
+        Where active features are not uniform on [0, 1]: low ends, widths and probabilities of the pieces of their law.
+    penalty : ndarray of shape (n_models, 2), or None
+        γ and λ of each model.
+    slope : ndarray of shape (n_models,), or None
+        Of leaky outputs.
     """
 
     importance: np.ndarray
     density: np.ndarray
-    relu: bool
+    activation: int
     weights: np.ndarray
     bias: np.ndarray
     independent: bool
@@ -63,14 +73,16 @@ class Chunk:
     recorded: tuple
     few: bool = False
     patterns: np.ndarray | None = None
+    gates: np.ndarray | None = None
+    values: np.ndarray | None = None
+    penalty: np.ndarray | None = None
+    slope: np.ndarray | None = None
 
     def part(self, start, stop):
         """Return the chunk of models start … stop − 1."""
-        keys = self.keys[start:stop] if self.independent else self.keys
-        return replace(
-            self, importance=self.importance[start:stop], weights=self.weights[start:stop], bias=self.bias[start:stop],
-            keys=keys,
-        )  # fmt: skip
+        names = ["importance", "weights", "bias", *(["keys"] if self.independent else [])]
+        names += [name for name in ("penalty", "slope") if getattr(self, name) is not None]
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
     def train(self, stopped=lambda: False, advanced=lambda count: None):
         """Train and return (weights, bias) with a leading axis of ``recorded``, float32.
@@ -97,16 +109,32 @@ class Chunk:
 def check_trainable(form):
     """Raise ValueError unless models of a form can be trained on minibatches."""
     most = MOST_PATTERN_FEATURES
-    if form.values != UNIFORM or form.penalised or form.activation == "leaky":
-        domain = 'values uniform on [0, 1], no penalty and activation "relu" or "linear" to be trained on minibatches'
-        raise ValueError(f'model must have {domain} (gradient="population" treats all), got {form}')
-    if form.activity != INDEPENDENT and form.n_features > most:
-        raise ValueError(f"model must have independent features, or at most {most}, to be trained, got {form.n_features}")
+    if form.n_features > most and form.activity.gates(np.ones(form.n_features)) is None:
+        domain = f"independent features or sets of them, or at most {most} features, to be trained"
+        raise ValueError(f"model must have {domain}, got {type(form.activity).__name__} of {form.n_features}")
 
 
-def patterns_of(form, control):
-    """The probability of every set of active features, shape (2^n_features,); None where features are independent."""
-    return None if form.activity == INDEPENDENT else form.patterns(control)
+def law_of(form, controls):
+    """Return by name the fields of a `Chunk` that say what is trained: models of a form, controls (n_models, n_controls).
+
+    They differ by importance, penalty and slope alone; the rest is the first one's.
+    """
+    n, first, places = form.n_features, controls[0], form.places
+    density = np.ascontiguousarray(form.density(first))
+    few, plain = n <= MOST_PATTERN_FEATURES, form.activity == INDEPENDENT
+    pieces = None
+    if form.values != UNIFORM:
+        pieces = np.stack([*np.transpose(form.values), first[places["values"]] if len(form.values) > 1 else np.ones(1)])
+    return {
+        "importance": np.ascontiguousarray(form.importance(controls)),
+        "density": density,
+        "activation": LINEAR if form.is_linear else RELU if form.is_relu else LEAKY,
+        "patterns": form.patterns(first) if few and not plain else None,
+        "gates": None if few or (plain and pieces is None) else form.activity.gates(density),
+        "values": pieces,
+        "penalty": controls[:, places["penalty"]] if form.penalised else None,
+        "slope": controls[:, places["slope"]][:, 0] if form.activation == "leaky" else None,
+    }
 
 
 def engine(chunk):
@@ -114,7 +142,8 @@ def engine(chunk):
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    if chunk.independent or chunk.few or n > MOST_BATCHED:
+    other = any(part is not None for part in (chunk.gates, chunk.penalty, chunk.slope))  # than what `Batched` knows
+    if chunk.independent or chunk.few or other or n > MOST_BATCHED:
         return Dense
     batched = n * (0.057 * chunk.density.sum() + 0.04) + 0.035 * n**2 * m / chunk.batch_size
     return Batched if batched < n * (0.065 * m + 0.18) else Dense

@@ -9,18 +9,14 @@ from .._compiling.vectors import LANES, aligned
 from . import batched, sgd_batched, sgd_dense
 from .lists import BITS, LIST_BLOCK, LISTS, RARE, WAYS, draw_lists
 from .optimizers import mover
+from .outputs import LINEAR
 from .pattern_law import alias_table, binomial_law
 from .products import add_outer, multiply
 from .sgd_dense import STRIDE, TILE
-from .streams import STATE
+from .streams import STATE, value_law, word_limits
 from .trainer import Trainer, blocks
 
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
-
-
-def word_limits(density):
-    """Return up to which random word of 32 bits a feature of each density is active."""
-    return (np.clip(np.rint(density * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
 
 
 class Dense(Trainer):
@@ -37,7 +33,6 @@ class Dense(Trainer):
         """Return the `sgd_dense.MODELS`."""
         n, m, tiles = self.n, self.m, -(-self.chunk.batch_size // TILE)
         room = tiles if tiles * n * STRIDE <= ROOM else 1
-        most = word_limits(self.chunk.density)
         self.kernel, self.drawer = sgd_dense.train_dense, sgd_dense.draw_tile
         return Structure(
             sgd_dense.MODELS,
@@ -51,9 +46,12 @@ class Dense(Trainer):
             product=multiply,
             errors=sgd_dense.subtract,
             outer=add_outer,
+            penalise=sgd_dense.add_penalty if self.chunk.penalty is not None else 0,
+            penalties=self.penalties(),
+            slopes=self.slopes(),
+            square=aligned(m * m),
             move=mover(self.adam),
-            most=most,
-            scale=((1 - 2.0**-23) / (most + 1.0)).astype(np.float32),
+            **self._law(),
             state=aligned(STATE, np.uint32),
             x=aligned(n * STRIDE * room),
             h=aligned(m * STRIDE),
@@ -62,6 +60,24 @@ class Dense(Trainer):
             sums=aligned((m + 1) * n * LANES),
             gradient=aligned((m + 1) * self.columns),
         )
+
+    def _law(self):
+        """Return the entries of the structure that say how samples are drawn, by name."""
+        if self.chunk.gates is None:
+            most = word_limits(self.chunk.density)
+            return {"most": most, "scale": ((1 - 2.0**-23) / (most + 1.0)).astype(np.float32)}
+        gates, low, high = self.chunk.gates
+        least, most = (np.rint(edge * 2.0**32) for edge in (low, high))
+        most = np.where(low == 0, np.maximum(most, 1), most) - 1
+        never = most < least
+        uniform = np.array([[0.0], [1.0], [1.0]])
+        return {
+            "gates": gates.astype(np.int64),
+            "least": np.where(never, 1, least).astype(np.uint32),
+            "most": np.where(never, 0, most).astype(np.uint32),
+            "words": aligned(self.n * STRIDE, np.uint32),
+            **value_law(uniform if self.chunk.values is None else self.chunk.values, 1),
+        }
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features)."""
@@ -142,8 +158,8 @@ class Batched(Trainer):
             lists=self.lists,
             draw=self.drawer,
             product=batched.product(width),
-            prepare=batched.preparer(width, self.chunk.relu),
-            add=batched.adder(width, self.chunk.relu),
+            prepare=batched.preparer(width, self.chunk.activation != LINEAR),
+            add=batched.adder(width, self.chunk.activation != LINEAR),
             weigh=batched.weigher(width),
             move=mover(self.adam),
             forms=aligned(forms),

@@ -16,7 +16,7 @@ from numba import types, uint64
 from .._compiling.jit import doubles, integers, jit
 from .._compiling.structures import Structure, layout
 from .._compiling.vectors import LANES, LONG, WORD, WORDS, constant, emitted, floats, invoke, routine, words
-from .streams import fill_negated, fill_words, seed_state
+from .streams import VALUES, fill_negated, fill_pieces, fill_words, seed_state
 
 # `PatternLaw` as kernels read it.
 LAW, law_at = layout("n_patterns n_active order usual n_others others below count_start count_cut count_alias")
@@ -25,7 +25,7 @@ LAW, law_at = layout("n_patterns n_active order usual n_others others below coun
 # `draw_cells`, which says what they are.
 BLOCK, block_at = layout(
     "law draw_counts sizes n_blocks state words counts values few begin n_few"
-    " levels starts lattice patterns moments cells per_cell n_sorted"
+    f" levels starts lattice patterns moments cells per_cell n_sorted {VALUES}"
 )
 
 
@@ -145,6 +145,17 @@ def draw_counts(block, key, step, part):
     counts[law.usual] = sizes[part] - rest
 
 
+@jit(once=True)
+def fill_values(space, n_vectors):
+    """Write 16 ``n_vectors`` negated values to the beginning of the values of a `BLOCK`."""
+    state, values = words(space.state), floats(space.values)
+    if space.n_pieces:
+        limits, lows, widths = words(space.piece_limits), floats(space.piece_lows), floats(space.piece_widths)
+        fill_pieces(state, values, n_vectors, space.n_pieces, limits, lows, widths)
+    else:
+        fill_negated(state, values, n_vectors)
+
+
 @routine("nnnn")
 def draw_block(block, key, step, part):
     """Draw one part of a minibatch pattern by pattern, into the `BLOCK` at an address, the values negated.
@@ -164,4 +175,4 @@ def draw_block(block, key, step, part):
             n_few += 1
             filled += n_active[pattern] * ((count + LANES - 1) // LANES * LANES)
     space.n_few = n_few
-    fill_negated(words(space.state), floats(space.values), filled // LANES)
+    fill_values(space, filled // LANES)

@@ -6,10 +6,11 @@ from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
 from .cell_sums import cell_adder
 from .cells import LINE_LEAST, MOST_ACTIVE, MOST_LEVELS, PATTERN, ROUND, draw_cells, geometry, n_levels, n_moments
+from .outputs import LEAKY, LINEAR
 from .pattern_law import BLOCK, draw_block, draw_counts, independent_patterns, pattern_law
 from .sample_sums import accumulator
 from .sgd import MODELS, beginner, finisher, train_independent, train_shared
-from .streams import STATE
+from .streams import STATE, value_law
 from .trainer import Trainer, blocks
 
 PATTERN_BLOCK = 4096  # samples drawn together, so that they stay in the cache
@@ -34,7 +35,7 @@ class Patterns(Trainer):
         few = np.zeros(2**n, np.int64)
         self.block = (self._block_of_one if self.independent else self._block_of_all)(
             n, most, law=law, draw_counts=draw_counts, sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),
-            state=aligned(STATE, np.uint32), words=aligned(2 * most + LANES, np.uint32),
+            state=aligned(STATE, np.uint32), words=aligned(2 * most + LANES, np.uint32), **value_law(chunk.values, -1),
         )  # fmt: skip
 
     @staticmethod
@@ -42,11 +43,11 @@ class Patterns(Trainer):
         """Allocate the samples of one model, up to ``most`` of n features; return a `BLOCK`."""
         return Structure(BLOCK, begin=np.zeros(2**n, np.int64), values=aligned(n * most + LANES * n * 2**n), **entries)
 
-    @staticmethod
-    def _block_of_all(n, most, **entries):
+    def _block_of_all(self, n, most, **entries):
         """Allocate the samples that models share, sorted into cells; return a `BLOCK`."""
         n_patterns = min(2**n - 1, most // LINE_LEAST)  # that are sorted
         groups = 2 * (n_patterns + most // LINE_LEAST)  # of sixteen cells
+        uniform = self.chunk.values is None and self.chunk.activation != LEAKY  # what cells know of
         starts, _, lattice = geometry()
         return Structure(
             BLOCK,
@@ -55,7 +56,7 @@ class Patterns(Trainer):
             patterns=np.zeros(n_patterns, PATTERN),
             cells=np.zeros(2 * LANES * groups, np.int64),
             per_cell=aligned(2**MOST_LEVELS, np.int32),
-            levels=n_levels(n, most),
+            levels=n_levels(n, most, uniform),
             starts=starts,
             lattice=lattice,
             **entries,
@@ -63,7 +64,7 @@ class Patterns(Trainer):
 
     def structure(self):
         """Return the `MODELS`."""
-        n, m, relu, sums = self.n, self.m, self.chunk.relu, self.n * (self.n + 1) * LANES
+        n, m, activation, sums = self.n, self.m, self.chunk.activation, self.n * (self.n + 1) * LANES
         self.kernel = train_independent if self.independent else train_shared
         self.drawer = draw_block if self.independent else draw_cells
         return Structure(
@@ -72,12 +73,14 @@ class Patterns(Trainer):
             n_vectors=self.n_vectors,
             block=self.block,
             draw=self.drawer,
-            begin=beginner(n, m, relu),
-            accumulate=accumulator(n, relu, self.independent),
-            add=cell_adder(n, relu),
-            finish=finisher(n, m, self.adam),
+            begin=beginner(n, m, activation),
+            accumulate=accumulator(n, activation, self.independent),
+            add=cell_adder(n, activation != LINEAR),
+            finish=finisher(n, m, self.adam, self.chunk.penalty is not None),
+            penalties=self.penalties(),
+            slopes=self.slopes(),
             corners=geometry()[1],
-            forms=aligned(sums),
+            forms=aligned(sums + LANES),
             sums=aligned(sums if self.independent else self.n_vectors * sums),
             partial=aligned(sums),
         )

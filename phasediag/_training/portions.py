@@ -1,4 +1,4 @@
-"""Portions of a diagram that are trained: models of one row and one replicate, and of one density, over a stretch of columns.
+"""Portions of a diagram that are trained: models of one row, one replicate and one law of inputs, over a stretch of columns.
 
 A portion says in a few numbers what to train, so that it is cheap to send anywhere, and its models depend on nothing else:
 neither on how the diagram was divided nor on the rest of the grid.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..forms import Form
-from .chunks import CHUNK_OPTIONS, Chunk, patterns_of, together
+from .chunks import CHUNK_OPTIONS, Chunk, law_of, together
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
 MOST_WORK = 4e10
@@ -20,7 +20,7 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly
 
 @dataclass(frozen=True, eq=False)
 class Portion:
-    """Models ``start`` … ``start + x.size − 1`` of a row of a plane, of one density and one replicate.
+    """Models ``start`` … ``start + x.size − 1`` of a row of a plane, of one law of inputs and one replicate.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Portion:
         Where in the plane.
     form : Form
     controls : ndarray, shape (n_models, n_controls)
-        Features' densities are the same for all models.
+        Models differ by importance, penalty and slope alone.
     options : dict
         batch_size, optimizer, schedule, learning_rate, weight_decay, n_steps, seed and independent, as of `train`.
     """
@@ -64,10 +64,7 @@ class Portion:
             weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
         return Chunk(
-            importance=np.ascontiguousarray(self.form.importance(self.controls)),
-            density=np.ascontiguousarray(self.form.density(self.controls)[0]),
-            relu=self.form.is_relu,
-            patterns=patterns_of(self.form, self.controls[0]),
+            **law_of(self.form, self.controls),
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
             independent=self.options["independent"],
@@ -96,7 +93,8 @@ def divide(plane, n_seeds, options, n_threads):
     work = options["n_steps"] * options["batch_size"] * (1 + form.n_features * form.n_hidden / 8)
     wanted = -(-PORTIONS_PER_THREAD * n_threads // (rows * n_seeds))  # of each row and replicate
     size = together(portion(0, 0, 0, 1).chunk(), min(max(1, int(MOST_WORK / work)), -(-columns // wanted)))
-    changes = np.any(np.diff(grid[..., form.n_features :], axis=1), axis=-1)
+    common = np.concatenate([np.arange(form.n_controls)[form.places[name]] for name in ("density", "activity", "values")])
+    changes = np.any(np.diff(grid[..., common], axis=1), axis=-1)
     return [
         portion(row, replicate, start, min(start + size, stretch[-1] + 1))
         for row in sorted(range(rows), key=lambda row: row * GOLDEN % 1)

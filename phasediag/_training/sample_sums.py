@@ -5,11 +5,12 @@ from functools import cache
 from llvmlite import ir
 
 from .._compiling.vectors import LANES, LONG, WORD, WORDS, constant, emitted, routine
+from .outputs import LEAKY, RELU, emit_leaky
 
 MAX_SUMS = 26  # accumulators that fit the registers beside the loop's temporaries
 
 
-def _emit_samples(b, n, k, relu, by_sample, forms, sums, order, values, count, lane):
+def _emit_samples(b, n, k, activation, by_sample, forms, sums, order, values, count, lane):
     """Emit the loops over the samples of a pattern with k active features, for all n outputs."""
     rows = [b.mul(b.entry(order, a), LONG(n + 1)) for a in range(n)]
     columns = [b.entry(order, a) for a in range(k)] + [LONG(n)]
@@ -24,6 +25,10 @@ def _emit_samples(b, n, k, relu, by_sample, forms, sums, order, values, count, l
             return b.spread(entry(forms, a, c), lane)
         return b.row(entry(forms, a, c))
 
+    slope = None
+    if activation == LEAKY:
+        place = b.at(forms, n * (n + 1) * LANES)
+        slope = b.spread(place, lane) if by_sample else b.row(place)
     n_rounds = b.ashr(b.add(count, LONG(LANES - 1)), LONG(4)) if by_sample else count
     width = max(1, MAX_SUMS // (k + 1))
     for first in range(0, n, width):
@@ -42,7 +47,9 @@ def _emit_samples(b, n, k, relu, by_sample, forms, sums, order, values, count, l
                 for c in range(k):
                     error = b.fma(line[c], y[c], error)
                 passes = inside
-                if relu:
+                if activation == LEAKY:
+                    error = emit_leaky(b, slope, error, y[a] if a < k else None)
+                if activation == RELU:
                     passes = b.fcmp_ordered(">", error, y[a] if a < k else constant(0.0))
                     passes = passes if inside is None else b.and_(passes, inside)
                 for c in range(k + 1):
@@ -52,14 +59,14 @@ def _emit_samples(b, n, k, relu, by_sample, forms, sums, order, values, count, l
 
 
 @emitted(known=3)
-def _accumulate(b, n, relu, by_sample, forms, sums, order, k, values, count, lane):
+def _accumulate(b, n, activation, by_sample, forms, sums, order, k, values, count, lane):
     """Add the samples of one pattern, with the code for its number of active features."""
     arrays = forms, sums, order, values, count, lane
-    b.choose(k, range(1, n + 1), lambda case: _emit_samples(b, n, case, relu, by_sample, *arrays))
+    b.choose(k, range(1, n + 1), lambda case: _emit_samples(b, n, case, activation, by_sample, *arrays))
 
 
 @cache
-def accumulator(n, relu, by_sample):
+def accumulator(n, activation, by_sample):
     """Return the compiled routine that adds the samples of one pattern to the sums of sixteen lanes, for n features.
 
     Its arguments are pointers to ``forms``, ``sums``, the features in ``order`` (the k active ones first) and values, the
@@ -69,6 +76,6 @@ def accumulator(n, relu, by_sample):
 
     def accumulate(forms, sums, order, k, values, count, lane):
         """Add one pattern."""
-        _accumulate(n, relu, by_sample, forms, sums, order, k, values, count, lane)
+        _accumulate(n, activation, by_sample, forms, sums, order, k, values, count, lane)
 
     return routine("ffinfnn")(accumulate)

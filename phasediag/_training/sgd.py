@@ -20,14 +20,16 @@ from .._compiling.jit import integers
 from .._compiling.structures import layout
 from .._compiling.vectors import FLOAT, LANES, LONG, NUMBER, VECTOR, constant, emitted, floats, invoke, load, routine, total
 from .optimizers import STEP, emit_move, emit_scalars
+from .outputs import LEAKY, LINEAR, RELU, emit_leaky
 from .pattern_law import block_at, law_at
 
 # A chunk of models, its routines and its arrays, as the kernels below read them: average is 2/(B n); parameters, first and second
-# have shape (n_vectors, (m + 1) n, 16), importance (n_vectors, n, 16), keys (1, 2) or (16 n_vectors, 2), scalars (n_steps, 7),
-# forms, sums (for each vector if models share samples) and partial (n, n + 1, 16).
+# have shape (n_vectors, (m + 1) n, 16), importance (n_vectors, n, 16), penalties (n_vectors, 2, 16), slopes (n_vectors, 16), keys
+# (1, 2) or (16 n_vectors, 2), scalars (n_steps, 7), sums (for each vector if models share samples) and partial (n, n + 1, 16),
+# and forms as well, with one row more for the slopes of leaky outputs.
 MODELS, models_at = layout(
-    "n m relu n_vectors block draw begin accumulate add finish parameters first second importance keys scalars corners"
-    " forms sums partial",
+    "n m activation n_vectors block draw begin accumulate add finish parameters first second importance penalties slopes keys"
+    " scalars corners forms sums partial",
     "average",
 )
 
@@ -38,13 +40,16 @@ def _rows(b, array, count):
 
 
 @emitted(known=3)
-def _begin(b, n, m, relu, n_empty, again, parameters, forms, sums):
+def _begin(b, n, m, activation, n_empty, again, parameters, slopes, forms, sums):
     """Emit what `beginner` returns, unrolled."""
     parameters = _rows(b, parameters, (m + 1) * n)
     places = [b.at(sums, entry * LANES) for entry in range(n * (n + 1))]
     with b.if_then(b.icmp_signed("==", again, LONG(0))):
         for place in places:
             b.put(constant(0.0), place)
+    if activation == LEAKY:
+        slope = b.row(slopes)
+        b.put(slope, forms, n * (n + 1) * LANES)
     weight = b.splat(b.sitofp(n_empty, FLOAT))
     for i in range(n):
         for j in range(i, n):
@@ -55,34 +60,42 @@ def _begin(b, n, m, relu, n_empty, again, parameters, forms, sums):
                 b.put(entry, forms, (row * (n + 1) + column) * LANES)
         level = parameters[m * n + i]
         b.put(level, forms, (i * (n + 1) + n) * LANES)
-        if relu:
+        if activation == RELU:
             level = b.where(level, ">", constant(0.0))
+        elif activation == LEAKY:
+            level = emit_leaky(b, slope, level)
         place = places[i * (n + 1) + n]
         b.put(b.fma(weight, level, b.row(place)), place)
 
 
 @cache
-def beginner(n, m, relu):
+def beginner(n, m, activation):
     """Return the routine that begins the step of sixteen models of n features and m dimensions.
 
     It writes their ``forms``, row by row C_i0 … C_i,n−1, b_i with C = I − WᵀW, and starts their sums, or goes on with them if
-    ``again``: the errors of the ``n_empty`` samples without an active feature are b, or its positive part.
+    ``again``: the errors of the ``n_empty`` samples without an active feature are b, or what the activation passes of it.
     """
 
-    def begin(n_empty, again, parameters, forms, sums):
-        _begin(n, m, relu, n_empty, again, parameters, forms, sums)
+    def begin(n_empty, again, parameters, slopes, forms, sums):
+        _begin(n, m, activation, n_empty, again, parameters, slopes, forms, sums)
 
-    return routine("nnfff")(begin)
+    return routine("nnffff")(begin)
 
 
-@emitted(known=3)
-def _finish(b, n, m, adam, average, sums, importance, scalars, parameters, first, second):
+@emitted(known=4)
+def _finish(b, n, m, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second):
     """Emit what `finisher` returns, unrolled."""
     arrays = parameters, first, second
     sums, importance, parameters = (_rows(b, *x) for x in ((sums, n * (n + 1)), (importance, n), (parameters, (m + 1) * n)))
     scalars, average = emit_scalars(b, scalars), b.splat(average)
     weighted = [[b.fmul(importance[i], sums[i * (n + 1) + j]) for j in range(n + 1)] for i in range(n)]
     both = [[b.fadd(weighted[i][j], weighted[j][i]) for j in range(n)] for i in range(n)]
+    if penalised:  # C_ij = −W_i·W_j beside the diagonal
+        by_weights, by_interference = _rows(b, penalties, 2)
+        for i in range(n):
+            both[i][i] = b.fsub(both[i][i], by_weights)
+            for j in set(range(n)) - {i}:
+                both[i][j] = b.fma(by_interference, b.row(forms, (i * (n + 1) + j) * LANES), both[i][j])
     for k in range(m + 1):
         for i in range(n):
             slope = weighted[i][n]
@@ -95,13 +108,16 @@ def _finish(b, n, m, adam, average, sums, importance, scalars, parameters, first
 
 
 @cache
-def finisher(n, m, adam):
-    """Return the routine that turns the sums of sixteen models into gradients and moves their parameters along them."""
+def finisher(n, m, adam, penalised):
+    """Return the routine that turns the sums of sixteen models into gradients and moves their parameters along them.
 
-    def finish(average, sums, importance, scalars, parameters, first, second):
-        _finish(n, m, adam, average, sums, importance, scalars, parameters, first, second)
+    Of a penalty γ Σ‖W_i‖² + λ Σ_{i≠j}(W_i·W_j)² it takes B γ and 2 B λ, and the ``forms``.
+    """
 
-    return routine("sffffff")(finish)
+    def finish(average, sums, importance, penalties, forms, scalars, parameters, first, second):
+        _finish(n, m, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second)
+
+    return routine("sffffffff")(finish)
 
 
 @routine("nnn")
@@ -117,7 +133,7 @@ def train_shared(models, start, stop):
             invoke(models.draw, models.block, models.keys, step, part)
             for v in range(models.n_vectors):
                 parameters, sums = models.parameters + v * rows, models.sums + v * n * (n + 1) * VECTOR
-                invoke(models.begin, counts[0], part, parameters, models.forms, sums)
+                invoke(models.begin, counts[0], part, parameters, models.slopes + v * VECTOR, models.forms, sums)
                 values = block.values
                 for i in range(block.n_few):
                     pattern = few[i]
@@ -132,7 +148,8 @@ def train_shared(models, start, stop):
                 if part == block.n_blocks - 1:
                     invoke(
                         models.finish, models.average, sums, models.importance + v * n * VECTOR,
-                        models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+                        models.penalties + v * 2 * VECTOR, models.forms, models.scalars + step * STEP, parameters,
+                        models.first + v * rows, models.second + v * rows,
                     )  # fmt: skip
 
 
@@ -153,7 +170,7 @@ def train_independent(models, start, stop):
     for step in range(start, stop):
         for v in range(models.n_vectors):
             parameters = models.parameters + v * rows
-            invoke(models.begin, 0, 0, parameters, models.forms, models.sums)
+            invoke(models.begin, 0, 0, parameters, models.slopes + v * VECTOR, models.forms, models.sums)
             for lane in range(LANES):
                 for entry in range(entries):
                     partial[entry] = 0
@@ -170,8 +187,12 @@ def train_independent(models, start, stop):
                 for row in range(0, entries, LANES):
                     sums[row + lane] = total(load(partial, row))
                 for row in range(n * LANES + lane, entries, (n + 1) * LANES):
-                    sums[row] += n_empty * (max(forms[row], float32(0.0)) if models.relu else forms[row])
+                    level = forms[row]
+                    if models.activation != LINEAR and level <= 0:
+                        level *= forms[entries + lane] ** 2 if models.activation == LEAKY else float32(0.0)
+                    sums[row] += n_empty * level
             invoke(
                 models.finish, models.average, models.sums, models.importance + v * n * VECTOR,
-                models.scalars + step * STEP, parameters, models.first + v * rows, models.second + v * rows,
+                models.penalties + v * 2 * VECTOR, models.forms, models.scalars + step * STEP, parameters,
+                models.first + v * rows, models.second + v * rows,
             )  # fmt: skip

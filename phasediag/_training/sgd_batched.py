@@ -19,8 +19,8 @@ from .optimizers import STEP
 # ``width`` outputs; importance (n_vectors, padded, 16); keys (1, 2); scalars (n_steps, 7); forms (n + 1, width, 16);
 # sums (padded / width, n + 1, width, 16); gradient (m + 1, padded, 16).
 MODELS, models_at = layout(
-    "n m relu width padded n_vectors n_parts lists draw product prepare add weigh move parameters first second importance keys"
-    " scalars forms sums gradient",
+    "n m activation width padded n_vectors n_parts lists draw product prepare add weigh move parameters first second importance"
+    " keys scalars forms sums gradient",
     "average",
 )
 

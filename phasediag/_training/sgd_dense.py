@@ -28,18 +28,21 @@ from .._compiling.vectors import (
     words,
 )
 from .optimizers import STEP
-from .streams import fill_features, seed_state
+from .outputs import LEAKY, LINEAR, RELU
+from .streams import VALUES, fill_features, fill_gated, fill_words, seed_state
 
 TILE = 512  # samples of a tile
 STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
 # A chunk of models, its routines and its arrays, as the kernels below read them. average is 2/(B n); parameters, first and
 # second have shape (n_models, m + 1, width), rows of weights and one of biases, padded by zeros to whole vectors; importance
 # (n_models, n); keys (1, 2) with key_step 0, or (n_models, 2) with the bytes of one; scalars (n_steps, 7); most and scale (n,):
-# up to which random word a feature is active, and its value for one. x holds ``room`` tiles (n, STRIDE); h and d (m, STRIDE)
-# hidden values and projected errors, e (n, STRIDE) errors; sums ((m + 1) n, 16); gradient (m + 1, width).
+# up to which random word a feature is active, and its value for one. For other laws gates (n,): whose words decide of a feature,
+# which is active from ``least`` to ``most``, and what `VALUES` names; words (n, STRIDE). penalties (n_models, 2), square (m, m);
+# slopes (n_models,). x holds ``room`` tiles (n, STRIDE); h and d (m, STRIDE) hidden values and projected errors, e (n, STRIDE)
+# errors; sums ((m + 1) n, 16); gradient (m + 1, width).
 MODELS, models_at = layout(
-    "n m relu width n_models batch_size room key_step draw product errors outer move parameters first second importance keys"
-    " scalars most scale state x h e d sums gradient",
+    "n m activation width n_models batch_size room key_step draw product errors outer penalise move parameters first second"
+    f" importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square",
     "average",
 )
 
@@ -50,13 +53,28 @@ def draw_tile(models, key, step, tile, x):
     models = models_at(models)
     most, scale, state = words(models.most), floats(models.scale), words(models.state)
     seed_state(integers(key), step, tile, state)
+    if models.gates == 0:
+        for j in range(models.n):
+            fill_features(state, floats(x + j * STRIDE * NUMBER), TILE // LANES, most[j], scale[j])
+        return
+    gates, least, row = integers(models.gates), words(models.least), STRIDE * NUMBER
+    limits, lows, widths = words(models.piece_limits), floats(models.piece_lows), floats(models.piece_widths)
     for j in range(models.n):
-        fill_features(state, floats(x + j * STRIDE * NUMBER), TILE // LANES, most[j], scale[j])
+        if gates[j] == j:
+            fill_words(state, words(models.words + j * row), TILE // LANES)
+    for j in range(models.n):
+        gate = words(models.words + gates[j] * row)
+        fill_gated(
+            state, gate, least[j], most[j], floats(x + j * row), TILE // LANES, models.n_pieces, limits, lows, widths
+        )  # fmt: skip
 
 
-@routine("nnffnnfff")
-def subtract(n, relu, bias, importance, n_samples, n_padded, x, e, sums):
-    """Turn the outputs in ``e`` (n, STRIDE), bias not yet added, into weighted errors, and add them to ``sums`` (n, 16)."""
+@routine("nnsffnnfff")
+def subtract(n, activation, slope, bias, importance, n_samples, n_padded, x, e, sums):
+    """Turn the outputs in ``e`` (n, STRIDE), bias not yet added, into weighted errors, and add them to ``sums`` (n, 16).
+
+    Errors are what the activation passes back; ``slope`` is that of leaky outputs.
+    """
     whole = n_samples // LANES * LANES
     for i in range(n):
         b, weight, own = bias[i], importance[i], i * LANES
@@ -64,16 +82,44 @@ def subtract(n, relu, bias, importance, n_samples, n_padded, x, e, sums):
         for at in range(i * STRIDE, i * STRIDE + whole, LANES):
             output = load(e, at) + splat(b)
             error = splat(weight) * (output - load(x, at))
-            if relu:
+            if activation != LINEAR:
                 error = where_positive(output, error)
+            if activation == LEAKY:
+                leak = splat(weight * slope) * (splat(slope) * output - load(x, at))
+                error = error + (leak - where_positive(output, leak))
             store(e, at, error)
             added = added + error
         store(sums, own, added)
         for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
             single = e[at] + b
-            passes = at < i * STRIDE + n_samples and (single > 0 or not relu)
-            e[at] = weight * (single - x[at]) if passes else float32(0.0)
+            passes = at < i * STRIDE + n_samples and (single > 0 or activation != RELU)
+            factor = slope if activation == LEAKY and single <= 0 else float32(1.0)
+            e[at] = weight * factor * (factor * single - x[at]) if passes else float32(0.0)
             sums[own] += e[at]
+
+
+@routine("nnnffff")
+def add_penalty(n, m, width, penalty, weights, square, gradient):
+    """Add to ``gradient`` (m, width) that of a penalty: its two numbers times W and Σ_{j≠i} (W_i·W_j) W_j.
+
+    ``weights`` (m, width); ``square`` (m, m) gets W Wᵀ.
+    """
+    for k in range(m):
+        for j in range(m):
+            entry = float32(0.0)
+            for i in range(n):
+                entry += weights[k * width + i] * weights[j * width + i]
+            square[k * m + j] = entry
+    for i in range(n):
+        norm = float32(0.0)
+        for k in range(m):
+            norm += weights[k * width + i] ** 2
+        for k in range(m):
+            product = float32(0.0)
+            for j in range(m):
+                product += square[k * m + j] * weights[j * width + i]
+            own = weights[k * width + i]
+            gradient[k * width + i] += penalty[0] * own + penalty[1] * (product - norm * own)
 
 
 @routine("nnn")
@@ -81,7 +127,7 @@ def train_dense(place, start, stop):
     """Train the `MODELS` at an address from step ``start`` to ``stop``."""
     models = models_at(place)
     n, m, width, batch_size = models.n, models.m, models.width, models.batch_size
-    sums, gradient = floats(models.sums), floats(models.gradient)
+    sums, gradient, slopes = floats(models.sums), floats(models.gradient), floats(models.slopes)
     rows = (m + 1) * width * NUMBER
     h, e, d = models.h, models.e, models.d
     n_tiles = (batch_size + TILE - 1) // TILE
@@ -99,14 +145,19 @@ def train_dense(place, start, stop):
                 invoke(models.product, h, STRIDE, weights, width, 1, x, STRIDE, n, m, vectors)
                 invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
                 invoke(
-                    models.errors, n, models.relu, weights + m * width * NUMBER, models.importance + model * n * NUMBER,
-                    n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
+                    models.errors, n, models.activation, slopes[model], weights + m * width * NUMBER,
+                    models.importance + model * n * NUMBER, n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
                 )  # fmt: skip
                 invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
                 invoke(models.outer, models.sums, h, d, e, x, m, n, STRIDE, vectors)
             for k in range(m + 1):
                 for i in range(n):
-                    gradient[k * width + i] = models.average * total(load(sums, (k * n + i) * LANES))
+                    gradient[k * width + i] = total(load(sums, (k * n + i) * LANES))
+            if models.penalise:
+                own = models.penalties + model * 2 * NUMBER
+                invoke(models.penalise, n, m, width, own, weights, models.square, models.gradient)
+            for entry in range((m + 1) * width):
+                gradient[entry] *= models.average
             invoke(
                 models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
                 models.second + model * rows, rows // VECTOR,

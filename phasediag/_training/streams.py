@@ -19,6 +19,9 @@ from .._compiling.vectors import FLOATS, LANES, LONG, WORDS, constant, emitted
 
 STARTS, MINIBATCHES = 0, 1  # what a seed is used for
 STATE = 4 * LANES  # words of 32 bits: sixteen generators, word by word
+# The law of values that is not uniform on [0, 1], as structures name it: of each piece up to which random word it is chosen, its
+# low end and its width.
+VALUES = "n_pieces piece_limits piece_lows piece_widths"
 
 
 def stream_key(seed, *cell):
@@ -48,6 +51,25 @@ def seed_state(b, key, step, block, state):
     steps = ir.Constant(ir.VectorType(LONG, n_words), [i * 0x9E3779B97F4A7C15 % 2**64 for i in range(1, n_words + 1)])
     words = _mix(b, b.add(_mix(b, b.add(b.splat(origin, n_words), steps)), b.splat(low, n_words)))
     b.put(words, state)
+
+
+def word_limits(share):
+    """Return up to which random word of 32 bits something is that has these shares of all words, one of them at least."""
+    return (np.clip(np.rint(share * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
+
+
+def value_law(values, sign):
+    """Return the entries `VALUES` of a structure for pieces (3, n_pieces), lows, widths and probabilities, times ``sign``.
+
+    None stands for uniform on [0, 1], which takes none.
+    """
+    if values is None:
+        return {}
+    lows, widths, probabilities = values
+    limits = word_limits(np.cumsum(probabilities))
+    limits[-1] = 2**32 - 1
+    pieces = {"piece_lows": lows, "piece_widths": widths}
+    return {"n_pieces": lows.size, "piece_limits": limits} | {k: (sign * v).astype(np.float32) for k, v in pieces.items()}
 
 
 def advance(b, state):
@@ -103,3 +125,33 @@ def fill_negated(b, state, out, n_vectors):
         return b.fmul(b.sitofp(b.lshr(words, constant(8, WORDS)), FLOATS), constant(-(2.0**-24)))
 
     _fill(b, state, out, n_vectors, negated)
+
+
+def _piece_value(b, words, n_pieces, limits, lows, widths):
+    """Emit a vector of values: low + width u of the piece that one output of xoshiro128+ chooses, u from the next."""
+    chosen, low, width = advance(b, words), *b.variables([constant(0.0)] * 2)
+    with b.range(n_pieces) as i:
+        piece = b.sub(b.sub(n_pieces, LONG(1)), i)  # the last first, so that the first that holds has its way
+        holds = b.icmp_unsigned("<=", chosen, b.spread(limits, piece))
+        for variable, array in ((low, lows), (width, widths)):
+            b.store(b.select(holds, b.spread(array, piece), b.load(variable)), variable)
+    uniform = b.fmul(b.uitofp(b.lshr(advance(b, words), constant(8, WORDS)), FLOATS), constant(2.0**-24))
+    return b.fma(b.load(width), uniform, b.load(low))
+
+
+@emitted()
+def fill_pieces(b, state, out, n_vectors, n_pieces, limits, lows, widths):
+    """Write 16 ``n_vectors`` values of the law that arrays of `VALUES` hold."""
+    with generators(b, state) as words, b.range(n_vectors) as i:
+        b.put(_piece_value(b, words, n_pieces, limits, lows, widths), out, b.mul(i, LONG(LANES)))
+
+
+@emitted()
+def fill_gated(b, state, gate, least, most, out, n_vectors, n_pieces, limits, lows, widths):
+    """Write such values where the words at ``gate`` lie from ``least`` to ``most``, 0 elsewhere."""
+    least, most = b.splat(least), b.splat(most)
+    with generators(b, state) as words, b.range(n_vectors) as i:
+        place = b.mul(i, LONG(LANES))
+        value, word = _piece_value(b, words, n_pieces, limits, lows, widths), b.row(gate, place)
+        inside = b.and_(b.icmp_unsigned(">=", word, least), b.icmp_unsigned("<=", word, most))
+        b.put(b.select(inside, value, constant(0.0)), out, place)

@@ -64,12 +64,22 @@ class Trainer:
         rows = rows.reshape(-1, self.m + 1, self.columns)[: self.n_models, :, : self.n]
         return rows[:, :-1], rows[:, -1]
 
+    def penalties(self):
+        """Return what penalties add to the sums over a minibatch, B γ and 2 B λ of each model, in lanes; zeros for none."""
+        penalty = np.zeros((self.n_models, 2)) if self.chunk.penalty is None else self.chunk.penalty
+        return self.in_lanes(penalty * self.chunk.batch_size * [1, 2])
+
+    def slopes(self):
+        """Return the slopes of leaky outputs, in lanes; zeros where there are none."""
+        slope = np.zeros(self.n_models) if self.chunk.slope is None else self.chunk.slope
+        return self.in_lanes(slope[:, None])
+
     def common(self):
         """Return the entries that the structures of all engines share, by name."""
         chunk = self.chunk
         return dict(
-            n=self.n, m=self.m, relu=chunk.relu, average=self.average, parameters=self.parameters, first=self.first,
-            second=self.second, importance=self.importance, scalars=self.scalars, keys=self.keys,
+            n=self.n, m=self.m, activation=chunk.activation, average=self.average, parameters=self.parameters,
+            first=self.first, second=self.second, importance=self.importance, scalars=self.scalars, keys=self.keys,
         )  # fmt: skip
 
     def advance(self, start, stop):
