@@ -21,10 +21,17 @@ class Independent:
     the law's own numbers (…, n_numbers), its place in control vectors.
     """
 
+    sets: tuple[tuple[int, ...], ...] = ()
+    """Sets of features that the law treats as wholes."""
+
     @property
     def together(self) -> tuple[tuple[int, ...], ...]:
         """The sets of features that come together, which names of phases tell of."""
         return ()
+
+    def exchanges(self, one: tuple[int, ...], other: tuple[int, ...], numbers: Floats) -> bool:
+        """Whether the law stays the same when two of its sets, of equal densities, change places feature by feature."""
+        return len(one) == len(other)
 
     def n_numbers(self, n_features: int) -> int:
         """How many numbers of its own the law has."""
@@ -36,6 +43,10 @@ class Independent:
 
     def structure(self) -> "Independent":
         """What of the law is the same at all points of a plane, hashable: the law without its numbers."""
+        return self
+
+    def with_numbers(self, numbers: Floats, n_features: int) -> "Independent":
+        """The law of this structure that has these numbers of its own, (n_numbers,)."""
         return self
 
     def check(self, n_features: int, density: Floats) -> None:
@@ -84,26 +95,16 @@ class Independent:
 class _Sets(Independent):
     """Disjoint sets of features, each present with its density; features in no set are independent."""
 
-    sets: tuple[tuple[int, ...], ...]
-
     def _checked(self) -> None:
         """Make the sets tuples of int, or raise ValueError."""
-        try:
-            sets = tuple(tuple(whole_number("sets", i, 0) for i in members) for members in self.sets)
-        except TypeError:
-            raise ValueError(f"sets must be a list of lists of features, got {self.sets!r:.60}") from None
-        if not sets or not all(sets):
+        sets = _disjoint(self.sets)
+        if not sets:
             raise ValueError(f"sets must be at least one set, each of at least one feature, got {self.sets!r:.60}")
-        named = [i for members in sets for i in members]
-        twice = [i for k, i in enumerate(named) if i in named[:k]]
-        if twice:
-            raise ValueError(f"sets must not overlap, got feature {twice[0]} twice")
         object.__setattr__(self, "sets", sets)
 
     def check(self, n_features: int, density: Floats) -> None:
+        _check_features(self.sets, n_features)
         for members in self.sets:
-            if max(members) >= n_features:
-                raise ValueError(f"sets must name features from 0 to {n_features - 1}, got {max(members)}")
             if np.any(density[list(members)] != density[members[0]]):
                 raise ValueError(
                     f"density must be equal within a set, got {density[list(members)].tolist()} for features {list(members)}"
@@ -331,6 +332,24 @@ class ExactlyActive(Independent):
 class _Table(Independent):
     """Any law over sets of active features, whose numbers are the probabilities of all sets, those of an `ActivityTable`."""
 
+    def __init__(self, sets: Any = ()) -> None:
+        """Remember sets of features that belong together."""
+        self.sets = tuple(tuple(members) for members in sets)
+
+    @property
+    def together(self) -> tuple[tuple[int, ...], ...]:
+        """The sets."""
+        return self.sets
+
+    def exchanges(self, one: tuple[int, ...], other: tuple[int, ...], numbers: Floats) -> bool:
+        table = numbers.reshape((2,) * (numbers.size.bit_length() - 1))
+        axes = np.arange(table.ndim)
+        axes[[*one, *other]] = axes[[*other, *one]]
+        return len(one) == len(other) and _same_tables(table, table.transpose(axes))
+
+    def with_numbers(self, numbers: Floats, n_features: int) -> "ActivityTable":
+        return ActivityTable(numbers.reshape((2,) * n_features), self.sets)
+
     def n_numbers(self, n_features: int) -> int:
         return 2**n_features
 
@@ -357,7 +376,7 @@ class _Table(Independent):
     def roles(self, n_features: int, numbers: Floats) -> list[Any]:
         table, roles = numbers.reshape((2,) * n_features), list(range(n_features))
         for i, j in combinations(range(n_features), 2):
-            if roles[j] == j and np.array_equal(table, np.swapaxes(table, i, j)):
+            if roles[j] == j and _same_tables(table, np.swapaxes(table, i, j)):
                 roles[j] = roles[i]
         return roles
 
@@ -370,11 +389,13 @@ class ActivityTable(_Table):
     ----------
     probabilities : array_like, shape (2,) * n_features
         Entry [s_1, …, s_n], s_i = 1 where feature i is active. Not negative, with the sum 1; at most 14 features.
+    sets : sequence of sequences of int, optional
+        Disjoint sets of features that belong together, numbered from 0: names of phases say what becomes of each.
 
     Raises
     ------
     ValueError
-        When the shape is another, a probability is negative or they do not sum to 1 (to 1e-12).
+        When the shape is another, a probability is negative or they do not sum to 1 (to 1e-12), or sets overlap.
 
     Examples
     --------
@@ -385,10 +406,11 @@ class ActivityTable(_Table):
     """
 
     probabilities: Floats
+    sets: tuple[tuple[int, ...], ...] = ()
 
     if TYPE_CHECKING:
 
-        def __init__(self, probabilities: ArrayLike) -> None: ...
+        def __init__(self, probabilities: ArrayLike, sets: Any = ()) -> None: ...
 
     def __post_init__(self) -> None:
         table = real_array("probabilities", self.probabilities, "at least 0", lambda p: p >= 0).copy()
@@ -398,24 +420,53 @@ class ActivityTable(_Table):
             raise ValueError(f"probabilities must sum to 1, got {table.sum():.15g}")
         table.setflags(write=False)
         object.__setattr__(self, "probabilities", table)
+        object.__setattr__(self, "sets", _disjoint(self.sets))
 
     def check(self, n_features: int, density: Floats) -> None:
         if self.probabilities.ndim != n_features:
             raise ValueError(f"probabilities must have shape (2,) * {n_features}, got {self.probabilities.shape}")
+        _check_features(self.sets, n_features)
 
     def numbers(self) -> Floats:
         return self.probabilities.ravel()
 
     def structure(self) -> Independent:
-        return TABLE
+        return _Table(self.sets)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ActivityTable):
             return NotImplemented
-        return np.array_equal(self.probabilities, other.probabilities)
+        return np.array_equal(self.probabilities, other.probabilities) and self.sets == other.sets
 
     def __hash__(self) -> int:
-        return hash(self.probabilities.tobytes())
+        return hash((self.probabilities.tobytes(), self.sets))
+
+
+def _disjoint(given):
+    """Sets of features as tuples of int; ValueError where they overlap or are none."""
+    try:
+        sets = tuple(tuple(whole_number("sets", i, 0) for i in members) for members in given)
+    except TypeError:
+        raise ValueError(f"sets must be a list of lists of features, got {given!r:.60}") from None
+    if not all(sets):
+        raise ValueError(f"sets must be at least one set, each of at least one feature, got {given!r:.60}")
+    named = [i for members in sets for i in members]
+    twice = [i for k, i in enumerate(named) if i in named[:k]]
+    if twice:
+        raise ValueError(f"sets must not overlap, got feature {twice[0]} twice")
+    return sets
+
+
+def _check_features(sets, n_features):
+    """Raise ValueError where a set names a feature that is none of so many."""
+    for i in (i for members in sets for i in members):
+        if i >= n_features:
+            raise ValueError(f"sets must name features from 0 to {n_features - 1}, got {i}")
+
+
+def _same_tables(one, other):
+    """Whether probabilities are equal to rounding: those of a mixture are sums of products in different orders."""
+    return np.allclose(one, other, rtol=1e-14, atol=0)
 
 
 def _patterns(n_features):

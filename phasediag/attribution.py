@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
-from ._minimizing.stationary_points import SAME_LOSS, losses_of, settle
+from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
 from .phases import classify_many
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
@@ -78,11 +78,13 @@ def attribute(trained, exact, *, n_threads=None):
     form, controls = trained.plane.form, trained.plane.grid[rows, columns]
     ends = _descend(points, form, controls, thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0])])
+    together, at = trained.plane.together, trained.plane.grid[:, :, None]
+    names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0], sets=together)])
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
     bottom[where] = losses_of(ends, form, controls)
     basin[where] = np.where(is_minimum, names, "")
-    left, barred, excess = models.loss / bottom - 1, bottom / lowest - 1, models.loss / lowest - 1
+    pairs = (models.loss, bottom), (bottom, lowest), (models.loss, lowest)
+    left, barred, excess = (above(loss, other, form, at) for loss, other in pairs)
     cause[where] = np.select(
         [agrees[where], left[where] > MOST_LEFT, dead, ~is_minimum, barred[where] > SAME_LOSS],
         [AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],

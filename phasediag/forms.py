@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from ._arguments import Floats
 from .activity import FREE, INDEPENDENT, KINDS, OFF, Independent
 
+Classes = tuple[tuple[int | tuple[int, ...], ...], ...]
+"""Features that can be exchanged, class by class; or tuples of them that can, as wholes."""
+
 UNIFORM = ((0.0, 1.0),)
 """Where values uniform on [0, 1] begin, and how wide they are."""
 
@@ -158,16 +161,29 @@ class Form:
         """The densities in control vectors (…, n_controls), shape (…, n_features)."""
         return control[..., self.n_features : 2 * self.n_features]
 
-    def classes(self, controls: Floats) -> tuple[tuple[int, ...], ...]:
+    def classes(self, controls: Floats) -> Classes:
         """The features that can be exchanged wherever one of these control vectors (n_vectors, n_controls) holds.
 
-        Those of equal importance, density and place in the law of activity.
+        Those of equal importance, density and place in the law of activity; every feature is in one class. After them the sets of
+        the law that can be exchanged as wholes, each a tuple of its features, if there are such.
         """
         numbers = controls[:, self.places["activity"]]
         roles = zip(*(self.activity.roles(self.n_features, one) for one in numbers), strict=True)
         columns = np.concatenate([self.importance(controls), self.density(controls)]).T.tolist()
         keys = [(tuple(column), role) for column, role in zip(columns, roles, strict=True)]
-        return tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
+        single = tuple(tuple(i for i, key in enumerate(keys) if key == one) for one in dict.fromkeys(keys))
+        sets = [tuple(sorted(members, key=lambda i: columns[i])) for members in self.activity.sets]
+        whole: list[list[tuple[int, ...]]] = []
+        for one in sets:
+
+            def alike(other, one=one):
+                """Whether two sets can be exchanged, feature by feature."""
+                same = [columns[i] for i in one] == [columns[i] for i in other]
+                return same and all(self.activity.exchanges(one, other, own) for own in numbers)
+
+            kin = next((group for group in whole if alike(group[0])), None)
+            whole.append([one]) if kin is None else kin.append(one)
+        return single + tuple(tuple(group) for group in whole if len(group) > 1)
 
     def slope(self, control: Floats) -> Any:
         """The slope of the activation where its argument is negative, shape (…)."""

@@ -18,9 +18,9 @@ from ._arguments import (
     real_number,
     whole_number,
 )
-from .activity import INDEPENDENT, TABLE, ActivityTable
+from .activity import INDEPENDENT
 from .activity import Independent as Activity
-from .forms import UNIFORM, Form
+from .forms import UNIFORM, Classes, Form
 from .values import Pieces, pieces_of
 
 ACTIVATIONS = ("relu", "linear")  # those that need no slope, which formulas treat
@@ -262,8 +262,8 @@ class ToyModel:
         return self.form.penalty(self.control, weights)
 
     @property
-    def classes(self) -> tuple[tuple[int, ...], ...]:
-        """The features that can be exchanged: of equal importance, density and place in the law of activity."""
+    def classes(self) -> Classes:
+        """The features that can be exchanged, and the sets of them: see `Form.classes`."""
         return self.form.classes(self.control[None])
 
     def __eq__(self, other: object) -> bool:
@@ -338,14 +338,10 @@ class ToyModel:
         ndarray, shape (n_samples, n_features), by default with entries in [0, 1).
         """
         shape = (whole_number("n_samples", n_samples, 0), self.n_features)
-        generator, pieces = random_generator(seed), pieces_of(self.values)
+        generator = random_generator(seed)
         numbers = self.control[self.form.places["activity"]]
         active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
-        values = generator.random(shape)
-        if self.form.values != UNIFORM:
-            which = np.searchsorted(np.cumsum(pieces.probabilities)[:-1], generator.random(shape), side="right")
-            values = pieces.lows[which] + pieces.widths[which] * values
-        return np.where(active, values, 0.0)
+        return np.where(active, pieces_of(self.values).drawn(shape, generator), 0.0)
 
 
 def variance(density: Any) -> Any:
@@ -368,16 +364,14 @@ def model_of(form: Form, control: Floats) -> ToyModel:
     """Return the ToyModel of a form and a control vector (n_controls,)."""
     density, part = form.density(control), {name: control[place] for name, place in form.places.items()}
     alike = bool(np.all(density == density[0]))
-    activity, probabilities = form.activity, part["values"].tolist() if len(form.values) > 1 else [1.0]
-    if activity == TABLE:
-        activity = ActivityTable(part["activity"].reshape((2,) * form.n_features))
+    probabilities = part["values"].tolist() if len(form.values) > 1 else [1.0]
     values = list(zip(form.values, probabilities, strict=True))
     return ToyModel(
         form.n_hidden,
         form.importance(control),
         density[0] if alike else density,
         form.activation,
-        activity=None if activity == INDEPENDENT else activity,
+        activity=None if form.activity == INDEPENDENT else form.activity.with_numbers(part["activity"], form.n_features),
         values="uniform"
         if form.values == UNIFORM
         else Pieces(

@@ -210,9 +210,9 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tup
     return [_with_sets(_phase(matrix, tolerance), matrix, tolerance, sets) for matrix in weights]
 
 
-def phase_name(weights):
+def phase_name(weights, tolerance=TOLERANCE):
     """Name the phase of one matrix of floats, as `classify` does, without its checks."""
-    return _phase(weights, TOLERANCE).name
+    return _phase(weights, tolerance).name
 
 
 def _with_sets(phase, weights, tolerance, sets):

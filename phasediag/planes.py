@@ -22,7 +22,7 @@ from .activity import (
     ExactlyActive,
     Independent,
 )
-from .forms import Form
+from .forms import Classes, Form
 from .model import ACTIVATIONS, Penalty, ToyModel, model_of
 
 _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
@@ -189,7 +189,7 @@ class Varied:
             if model.activity is None:
                 raise ValueError("activity must be a law of joint activity for an axis activity_share, got None")
             law, table = model.activity, tabulated(INDEPENDENT, model.feature_density)
-            model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features)))
+            model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features), law.together))
         return cls(model, names, law)
 
     def __call__(self, x: float, y: float) -> ToyModel:
@@ -365,6 +365,11 @@ class ControlPlane(Result):
         return bool(np.all(self.model.base.importance[:-1] == 1)) and self.is_plain
 
     @property
+    def together(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of features that belong together, which names of phases tell of."""
+        return self.form.activity.together
+
+    @property
     def is_plain(self) -> bool:
         """Whether features are independent and uniform on [0, 1] where active, and nothing is added to the loss."""
         return self.form.is_plain
@@ -437,8 +442,8 @@ class ControlPlane(Result):
         return cls(Tabulated(form, x.values, y.values, arrays["plane_grid"]), x, y)
 
     @cached_property
-    def classes(self) -> tuple[tuple[int, ...], ...]:
-        """The features that may be exchanged at every point of the plane."""
+    def classes(self) -> Classes:
+        """The features, and sets of them, that may be exchanged at every point of the plane; see `Form.classes`."""
         controls = self.model.controls(*np.transpose(_GENERIC)) if isinstance(self.model, Varied) else self.grid
         return self.form.classes(controls.reshape(-1, self.form.n_controls))
 

@@ -11,12 +11,16 @@ from ._arguments import Floats
 from ._display import Result
 from .candidates import configurations
 from .loss import expected_loss
+from .values import pieces_of
 
 MOST_POINTS = 24
 """Rows and columns of a diagram at which losses are sampled."""
 
 LEAST_SAMPLES = 50
 """Of every set of active features, whatever their number."""
+
+ROUNDING = 1e-12
+"""Relative to Σ_i importance_i E x_i², the least standard error: samples of binary values do not scatter at all."""
 
 LEAST_P_VALUE = 1e-3
 """Exact and sampled losses contradict each other when right values would look as bad as they do with less probability."""
@@ -93,15 +97,16 @@ def sampled_loss(model, weights, bias, n_samples, generator):
     With rare features most plain samples are 0 and a few carry the loss; so every sample counts, and the mean is close to normal
     at any density.
     """
-    n, density = model.n_features, model.feature_density
+    n, share = model.n_features, model.form.patterns(model.control)
     active = (np.arange(1, 2**n)[:, None] >> np.arange(n)) % 2 == 1
-    share = np.where(active, density, 1 - density).prod(axis=1)
-    x = active[:, None] * generator.random((len(active), max(n_samples // len(active), LEAST_SAMPLES), n))
+    shape = len(active), max(n_samples // len(active), LEAST_SAMPLES), n
+    x = active[:, None] * pieces_of(model.values).drawn(shape, generator)
     output = model.reconstruct(x.reshape(-1, n), weights, bias).reshape(x.shape)
     loss = (x - output) ** 2 @ model.importance
     at_rest = model.reconstruct(np.zeros(n), weights, bias) ** 2 @ model.importance
-    error = share * loss.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
-    return (1 - density).prod() * at_rest + share @ loss.mean(axis=1), np.sqrt(error @ error)
+    error = share[1:] * loss.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
+    mean = share[0] * at_rest + share[1:] @ loss.mean(axis=1) + model.penalty_of(weights)
+    return mean, max(np.sqrt(error @ error), ROUNDING * model.loss_scale)
 
 
 def _points(diagram):

@@ -12,7 +12,8 @@ from ._arguments import Floats, one_of
 from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
-from ._minimizing.stationary_points import losses_of, settle
+from ._minimizing.search import named_first, orders_of_extra
+from ._minimizing.stationary_points import above, losses_of, settle
 from .model import model_of
 from .order_parameters import feature_norm, interference
 from .phases import classify_many
@@ -99,7 +100,10 @@ def evaluate_cells(plane, weights, bias, reduction, options):
     flat = weights.reshape(-1, *weights.shape[3:]).astype(np.float64)
     form, controls = plane.form, plane.grid
     of_models = np.repeat(controls.reshape(-1, form.n_controls), grid[2], axis=0)
-    phases = classify_many(form.upright(of_models, flat), tolerance=TRAINED_TOLERANCE)
+    flat = form.upright(of_models, flat)
+    if len(orders_of_extra(plane.classes, form.n_features)) > 1:
+        flat = np.array([one[:, named_first(one, plane.classes, TRAINED_TOLERANCE)] for one in flat])
+    phases = classify_many(flat, tolerance=TRAINED_TOLERANCE, sets=plane.together)
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
     loss = (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0])
@@ -168,4 +172,4 @@ def _excess(form, controls, weights, bias, loss, gradient_norm):
     controls, start = (x.reshape(loss.size, -1) for x in (controls, flatten(weights, bias).astype(np.float64)))
     points = settle(start, form, controls, radius=0.1)
     bottom = losses_of(points, form, controls)
-    return np.maximum(loss / bottom.reshape(loss.shape) - 1, 0)
+    return np.maximum(above(loss, bottom.reshape(loss.shape), form, controls.reshape(*loss.shape, -1)), 0)

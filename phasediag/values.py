@@ -70,6 +70,14 @@ class Pieces:
         """The probabilities of the pieces, shape (n_pieces,)."""
         return np.array([piece[-1] for piece in (*self.atoms, *self.intervals)])
 
+    def drawn(self, shape: tuple[int, ...], generator: np.random.Generator) -> Floats:
+        """Values of that shape, drawn by a generator."""
+        uniform = generator.random(shape)
+        if self == VALUES["uniform"]:
+            return uniform
+        which = np.searchsorted(np.cumsum(self.probabilities)[:-1], generator.random(shape), side="right")
+        return self.lows[which] + self.widths[which] * uniform
+
 
 VALUES = {
     "uniform": Pieces(intervals=((0.0, 1.0, 1.0),)),

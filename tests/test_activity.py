@@ -13,6 +13,8 @@ from rational_losses import rational_loss
 from phasediag import (
     ActivityTable,
     AnticorrelatedSets,
+    Axis,
+    ControlPlane,
     CorrelatedSets,
     ExactlyActive,
     Penalty,
@@ -25,8 +27,10 @@ from phasediag import (
     minimize,
     monte_carlo_loss,
     optimal_bias,
+    phase_diagram,
     train,
 )
+from phasediag._minimizing.search import orders_of_extra
 from phasediag.model import model_of
 from phasediag.training import GRADIENTS
 
@@ -314,3 +318,52 @@ def test_sets_of_many_features_by_contour(kind):
     weights, bias = 0.4 * generator.normal(size=(8, 40)), 0.2 * generator.normal(size=40)
     mean, error = monte_carlo_loss(model, weights, bias, 100_000, seed=1)
     assert abs(mean - expected_loss(model, weights, bias)) < 4 * error
+
+
+def _exchanges(sets):
+    """All orders of features that exchange equal sets as wholes and features within them."""
+    for chosen in permutations(sets):
+        for inner in product(*(permutations(members) for members in chosen)):
+            yield [i for members in inner for i in members]
+
+
+@pytest.mark.parametrize(("n", "m", "density"), [(4, 2, 0.3), (6, 2, 0.2)])
+def test_equal_sets_are_exchanged_as_wholes(n, m, density):
+    """No two minima of equal correlated pairs are one up to rotations and exchanges of pairs, nor of partners."""
+    pairs = np.arange(n).reshape(-1, 2).tolist()
+    model = ToyModel(m, np.ones(n), density, activity=CorrelatedSets(pairs))
+    assert model.classes == (*map(tuple, pairs), tuple(map(tuple, pairs)))
+    orders, minima = list(_exchanges(pairs)), minimize(model, n_starts=12, seed=0)
+    grams = [np.block([[one.weights.T @ one.weights], [one.bias]]) for one in minima]
+    for k, one in enumerate(grams):
+        copies = np.array([one[[*order, n]][:, order] for order in orders])
+        for other in grams[:k]:
+            assert np.abs(copies - other).max(axis=(1, 2)).min() > 1e-4
+    copy = [one[:, orders[-1]] for one in (minima[0].weights, minima[0].bias[None])]
+    assert expected_loss(model, copy[0], copy[1][0]) == pytest.approx(minima[0].loss, rel=1e-13)
+
+
+def test_sets_of_unequal_importance_are_not_exchanged():
+    """Only sets whose features have the same importances and densities; nested classes lead the extra feature to its equals."""
+    law = CorrelatedSets([[0, 1], [2, 3]])
+    assert ToyModel(2, [1, 0.5, 0.5, 1], 0.3, activity=law).classes[-1] == ((1, 0), (2, 3))
+    assert ToyModel(2, [1, 0.5, 0.5, 0.7], 0.3, activity=law).classes == ((0,), (1,), (2,), (3,))
+    assert ToyModel(2, np.ones(4), [0.3, 0.3, 0.2, 0.2], activity=law).classes == ((0, 1), (2, 3))
+    orders = orders_of_extra(ToyModel(2, [1, 0.5, 0.5, 1], 0.3, activity=law).classes, 4)
+    assert orders.tolist() == [[0, 1, 2, 3], [3, 2, 1, 0]]
+    assert orders_of_extra(((0, 1), (2, 3), ((0, 1), (2, 3))), 4)[:, -1].tolist() == [3, 2, 1, 0]
+
+
+def test_tables_know_their_sets():
+    """The share of a law of sets is a table: its phases tell of the sets, and equal sets are exchanged."""
+    base = ToyModel(2, np.ones(4), 0.3, activity=CorrelatedSets([[0, 1], [2, 3]]))
+    plane = ControlPlane(base, x=Axis("activity_share", [0.0, 0.5, 1.0], log=False))
+    assert plane.classes[-1] == ((0, 1), (2, 3)) and plane.form.activity.together == ((0, 1), (2, 3))
+    diagram = phase_diagram(plane=plane, n_starts=4)
+    assert all("partner" in name or "collapsed" in name for name in diagram.phase.ravel())
+    assert "collapsed to its sum" in diagram.phase[0, -1]
+    model = plane.model(0.5, 0.0)
+    assert model.activity.sets == ((0, 1), (2, 3)) and model == ToyModel(2, np.ones(4), 0.3, activity=model.activity)
+    for sets, words in ([[0, 1], [1, 2]], "overlap"), ([[0, 4]], "from 0 to 3"):
+        with pytest.raises(ValueError, match=f"sets must .*{words}"):
+            ToyModel(2, np.ones(4), 0.3, activity=ActivityTable(model.activity.probabilities, sets))

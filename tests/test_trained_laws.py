@@ -1,4 +1,4 @@
-"""Training under every law of activity and values, with penalties and leaky outputs: against a plain numpy twin and exact losses."""
+"""Training under every law, with penalties and leaky outputs: against a plain numpy twin and exact losses."""
 
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def test_the_mean_gradient_of_minibatches_is_the_exact_one(law, values):
 
 
 def test_models_of_a_row_have_their_own_penalty_and_slope():
-    """λ × slope: a cell's models have the same bits in any company and any number of threads, and are those of their own model."""
+    """λ × slope: a cell's models have the same bits in any company, and are those of their own model."""
     base = ToyModel(1, [1.0, 0.8], 0.2)
     options = dict(n_seeds=3, n_steps=50, batch_size=64, learning_rate=0.03)
     x, y = np.array([0.01, 0.1, 0.3]), np.array([0.0, 0.4])

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from phasediag import Validation, phase_diagram, trained_phase_diagram, validate, validate_trained
+from phasediag import (
+    AnticorrelatedSets,
+    Axis,
+    ControlPlane,
+    CorrelatedSets,
+    ToyModel,
+    Validation,
+    phase_diagram,
+    trained_phase_diagram,
+    validate,
+    validate_trained,
+)
 from phasediag._commands.answers import as_json
-from phasediag.attribution import AGREES
+from phasediag.attribution import AGREES, UNEXPLAINED
 from phasediag.figures import agreement_figure, draw_causes, draw_excess_loss, draw_z_scores, validation_figure
 
 AXES = {"importance": np.geomspace(0.1, 10, 9), "density": np.geomspace(0.02, 1, 9)}
@@ -143,3 +154,49 @@ def test_validate_on_the_command_line(run, tmp_path, monkeypatch):
     assert len(reports) == 1
     code, _, err = run("validate", "--output", tmp_path / "report.doc")
     assert code == 2 and "output must end in" in err
+
+
+PLANES = {
+    "binary": (
+        ToyModel(1, [1.0, 1.0], 0.3, values="binary"),
+        Axis("importance", AXES["importance"]),
+        Axis("density", AXES["density"]),
+    ),
+    "penalties": (
+        ToyModel(1, [1.0, 0.9], 0.3),
+        Axis("weight_penalty", np.geomspace(1e-4, 0.1, 5)),
+        Axis("interference_penalty", [0.01, 0.1]),
+    ),
+    "slope": (ToyModel(1, [1.0, 1.0], 0.3), Axis("slope", np.linspace(0, 1, 5), log=False), Axis("importance", [0.3, 1.0, 3.0])),
+    "share": (
+        ToyModel(1, [1.0, 1.0], 0.3, activity=AnticorrelatedSets([[0, 1]]), values="signed"),
+        Axis("activity_share", [0.0, 0.5, 1.0], log=False),
+        Axis("density", [0.1, 0.5]),
+    ),
+    "sets": (
+        ToyModel(2, np.ones(4), 0.3, activity=CorrelatedSets([[0, 1], [2, 3]])),
+        Axis("density", np.geomspace(0.05, 1, 4)),
+        Axis("density_of_3_4", [0.1, 0.5]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_any_law_over_any_plane(name):
+    """Samples do not contradict the losses, every best model has a cause; the report has a figure and facts."""
+    base, x, y = PLANES[name]
+    report = validate(plane=ControlPlane(base, x=x, y=y), n_seeds=4, n_steps=800, learning_rate=5e-3, n_samples=2000, seed=3)
+    assert report.consistent and list(report.agreements) == ["global"] and len(report.tests) == 2
+    agreeing = report.attribution.of_cells("cause") != UNEXPLAINED
+    assert agreeing.all() and np.mean(report.attribution.of_cells("excess") < 0.05) > 0.6
+    assert isinstance(validation_figure(report), Figure) and json.loads(as_json(report.facts()))["consistent"]
+    assert x.name in report.text() and y.name in report.text()
+
+
+def test_the_command_validates_planes(run, tmp_path):
+    """Values without axes, and any two axes."""
+    few = ("--n-seeds", 2, "--n-steps", 100, "--learning-rate", 0.03, "--n-samples", 200, "--no-curves", "--json")
+    code, out, _ = run("validate", "--values", "binary", "--importance", "0.3,3", "--density", "0.1,0.9", *few)
+    assert code == 0 and json.loads(out)["importance"] == [0.3, 3.0]
+    code, out, _ = run("validate", "--x", "share:0:1:3", "--activity", "anticorrelated:1,2", "--density", "0.2", *few)
+    assert code == 0 and json.loads(out)["activity_share"] == [0.0, 0.5, 1.0]

@@ -7,7 +7,16 @@ import click
 
 from .._files import replacing
 from .answers import Answer, command, drawn, save_figure, wrote
-from .options import activation_option, axis_options, optimizer_options, option, size_options, store_option, threads_option
+from .options import (
+    activation_option,
+    axis_options,
+    optimizer_options,
+    option,
+    plane_options,
+    size_options,
+    store_option,
+    threads_option,
+)
 from .terminal import PICTURES, check_file, goes_on_from
 
 FIGURES = ("frozen.png", "paper.png", "paper-colours.png", "exact.png")
@@ -105,12 +114,15 @@ def _drawn_and_compared(folder, quick, keep_models, **training):
   phasediag validate
   phasediag validate --n-features 3 --n-hidden 2 --output report.png
   phasediag validate --importance 0.1:10:100 --density 0.01:1:100 --store 2to1.zarr --output report.txt
-  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json""",
+  phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json
+  phasediag validate --values binary --importance 0.1:10:16 --density 0.05:1:16 --no-curves
+  phasediag validate --x weights:0.0001:0.1:16 --y interference:0.001:0.3:16 --density 0.3 --no-curves""",
     *PICTURES,
 )
 @size_options
 @activation_option
 @axis_options("0.1:10:32", "0.01:1:32")
+@plane_options
 @option("--n-seeds", 10, help="Models trained in each cell.")
 @optimizer_options
 @store_option
@@ -122,11 +134,19 @@ def validate(**options):
     """Hold trained models and samples against the theories; name the cause of every difference.
 
     Trains models over a grid by the paper's protocol, compares exact losses with sampled ones, trained phases with the frozen,
-    the relaxed and the global theory, and finds out why models differ: they are in a metastable minimum, have not
-    converged, or differ within noise. Exit status 1 when samples contradict exact losses or a difference has no cause.
+    the relaxed and the global theory (of other laws and planes the global one), and finds out why models differ: they are in a
+    metastable minimum, have not converged, or differ within noise. Exit status 1 when samples contradict exact losses or a
+    difference has no cause.
     """
-    from ..validation import validate as validate_models
+    import numpy as np
 
+    from ..validation import validate as validate_models
+    from .planes import over_plane
+
+    if options["x"] is None:
+        usual = {"importance": np.geomspace(0.1, 10, 32), "density": np.geomspace(0.01, 1, 32)}
+        options |= {name: axis for name, axis in usual.items() if options[name] is None}
+    options = over_plane(**options)
     with goes_on_from(options["store"], "--store FOLDER a stopped training"):
         validation = validate_models(**options)
         yield Answer(

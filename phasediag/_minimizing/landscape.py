@@ -17,9 +17,8 @@ from .._arguments import stream
 from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
-from ..phases import phase_name
 from .flat import flatten, parts
-from .search import orders_of_extra, tied_minima
+from .search import named_first, orders_of_extra, tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
 from .stationary_points import invariants, settle
@@ -48,8 +47,8 @@ class Landscape:
     form : Form
     controls : ndarray, shape (n_rows, n_columns, n_controls)
         The control parameters of each cell.
-    classes : tuple of tuple of int
-        The features that can be exchanged in every cell.
+    classes : tuple of tuple
+        The features, or tuples of them, that can be exchanged in every cell.
     cells : dict of (int, int) → tuple of Settled
         The minima known in cell (row, column), lowest first once the search is over.
     evaluations : int
@@ -134,13 +133,12 @@ class Landscape:
         """The minima of a cell, a list of Settled; in place of one of a valley the configurations that tie in it."""
         points = self.cells[cell]
         found = [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
-        return found if (self.form.n_features - 1,) in self.classes else [self._named(point) for point in found]
+        return found if len(orders_of_extra(self.classes, self.form.n_features)) == 1 else [self._named(one) for one in found]
 
     def _named(self, point):
         """A Settled with the equal features exchanged so that, of the names of its phase, it has the first: a stable one."""
-        orders = orders_of_extra(self.classes, self.form.n_features)
         weights, bias = parts(point.x, self.form.n_hidden)
-        order = min(orders, key=lambda order: phase_name(weights[:, order]))
+        order = named_first(weights, self.classes)
         return replace(point, x=flatten(weights[:, order], bias[order]), feature_loss=point.feature_loss[order])
 
     def _coarse_cells(self):

@@ -145,11 +145,13 @@ def motions(model, x, towards, generator):
         turn, order = np.linalg.qr(generator.normal(size=(model.n_hidden, model.n_hidden)))[0], np.arange(bias.size)
         turn = turn * generator.choice([-1.0, 1.0])
         for _ in range(TURNS):
-            before = order.copy()
-            for members in map(np.array, model.classes):
-                apart = np.sum((target[:, members].T[:, None] - (turn @ weights[:, members]).T[None]) ** 2, axis=-1)
-                apart += (target_bias[members][:, None] - bias[members][None]) ** 2
-                order[members] = members[linear_sum_assignment(apart)[1]]
+            before, order = order, np.arange(bias.size)
+            for members in map(np.array, model.classes):  # of features, or of sets that are exchanged as wholes, one to a row
+                members, size = members.reshape(len(members), -1), len(members)
+                near, own = (one.T[of].reshape(size, -1) for one, of in ((target, members), (turn @ weights, order[members])))
+                apart = np.sum((near[:, None] - own[None]) ** 2, axis=-1)
+                apart += np.sum((target_bias[members][:, None] - bias[order[members]][None]) ** 2, axis=-1)
+                order[members] = order[members[linear_sum_assignment(apart)[1]]]
             if np.array_equal(order, before):
                 break
             if model.n_hidden > 1:  # of one dimension both signs count, whichever is nearer

@@ -2,16 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
 from .._arguments import usable_processors
+from ..phases import TOLERANCE, phase_name
 from . import newton
 from .flat import flatten, parts
 from .moves import moves, shaken
 from .rough import descend_roughly, loss_only
 from .starts import configuration_starts, starting_points
-from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle
+from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle, swapped
 
 EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
@@ -204,10 +207,20 @@ def exchanged(model, x):
     return np.array([flatten(weights[:, order], bias[order]) for order in orders_of_extra(model.classes, model.n_features)])
 
 
+@lru_cache(maxsize=256)
 def orders_of_extra(classes, n_features):
     """Orders that exchange the last feature with itself, then with each that is equal to it: (n_equal, n_features)."""
-    last = next(members for members in classes if n_features - 1 in members)
-    orders = np.tile(np.arange(n_features), (len(last), 1))
-    for order, i in zip(orders, last[::-1], strict=True):
-        order[[i, -1]] = order[[-1, i]]
-    return orders
+    swaps = [swapped(n_features, *pair) for members in classes for pair in combinations(members[::-1], 2)]
+    orders = {n_features - 1: list(range(n_features))}  # by the feature that comes last
+    for order in (growing := list(orders.values())):
+        for swap in swaps:
+            moved = [order[i] for i in swap]
+            if moved[-1] not in orders:
+                orders[moved[-1]] = moved
+                growing.append(moved)
+    return np.array(list(orders.values()))
+
+
+def named_first(weights, classes, tolerance=TOLERANCE):
+    """The order of equal features in which the phase of weights (n_hidden, n_features) has the first of its names."""
+    return min(orders_of_extra(classes, weights.shape[-1]), key=lambda order: phase_name(weights[:, order], tolerance))

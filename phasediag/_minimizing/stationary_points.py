@@ -5,6 +5,7 @@ Parameters are flat: weights row by row, then biases; losses are divided by Σ_i
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,9 @@ SAME_POINT = 1e-5
 """Difference of invariants (norms², biases, products) up to which two minima can be the same."""
 MOST_REACH = 1e-2
 """Where rounding leaves more than this undetermined, two minima count as two."""
+
+NEGLIGIBLE = 1e-6
+"""Losses below this part of Σ_i I_i E x_i² count as so much where their ratio is asked for: a loss can be 0."""
 
 GRADIENT_TOLERANCE = 1e-11
 """A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
@@ -84,6 +88,12 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
+def above(loss, other, form, controls):
+    """How far losses lie above others, relative to these: arrays that broadcast, controls (…, n_controls)."""
+    least = NEGLIGIBLE * form.loss_scale(controls)
+    return np.maximum(loss, least) / np.maximum(other, least) - 1
+
+
 def losses_of(points, form, controls):
     """The losses, not scaled and with any penalty, of points (Settled) at controls (n_points, n_controls): shape (n_points,)."""
     own = np.sum(form.importance(controls) * np.array([point.feature_loss for point in points]), axis=1)
@@ -99,8 +109,8 @@ def invariants(x, n_hidden, classes):
     ----------
     x : ndarray, shape (…, (n_hidden + 1) n_features)
     n_hidden : int
-    classes : tuple of tuple of int
-        Features that may be exchanged.
+    classes : tuple of tuple
+        Features, or tuples of them, that may be exchanged: see `Form.classes`.
 
     Returns
     -------
@@ -119,15 +129,32 @@ def _orbits(n, classes):
 
     As rows of one array, filled up with the index of an added infinite entry, and the mask of the others.
     """
-    orbits = []
-    for k, members in enumerate(classes):
-        orbits += [[i * n + i for i in members], [n * n + i for i in members]]
-        orbits.append([i * n + j for i in members for j in members if i < j])
-        orbits += [[i * n + j for i in members for j in others] for others in classes[k + 1 :]]
-    orbits = [orbit for orbit in orbits if orbit]
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    orbit = {entry: [entry] for entry in [*(i * n + j for i, j in pairs), *range(n * n, n * n + n)]}
+    for swap in _neighbour_swaps(n, classes):
+        images = [(i * n + j, min(swap[i], swap[j]) * n + max(swap[i], swap[j])) for i, j in pairs]
+        for entry, image in [*images, *((n * n + i, n * n + swap[i]) for i in range(n))]:
+            if orbit[entry] is not orbit[image]:
+                orbit[entry] += orbit[image]
+                for other in orbit[image]:
+                    orbit[other] = orbit[entry]
+    orbits = list({id(one): one for one in orbit.values()}.values())
     longest = max(len(orbit) for orbit in orbits)
     rows = np.array([orbit + [n * n + n] * (longest - len(orbit)) for orbit in orbits])
     return rows, rows < n * n + n
+
+
+def swapped(n, one, other):
+    """The order in which two features, or two tuples of them, of 0 … n − 1 have changed places, a list."""
+    order = list(range(n))
+    for i, j in zip(np.atleast_1d(one), np.atleast_1d(other), strict=True):
+        order[i], order[j] = int(j), int(i)
+    return order
+
+
+def _neighbour_swaps(n, classes):
+    """Orders that exchange neighbours in a class, which together make all exchanges, a list of lists."""
+    return [swapped(n, one, other) for members in classes for one, other in pairwise(members)]
 
 
 def distinct(settled, n_hidden, classes, *, first=None):
