@@ -109,6 +109,9 @@ Theory against training:
     Attribution                 why trained models differ from the exact theory
     SamplingTest                exact losses against samples
 
+Tables:
+    to_pandas                   a table of minima, boundaries, models or cells
+
 Points on a sphere:
     thomson                     directions with the least interference or energy
     SphereConfiguration         one minimum of it

@@ -94,6 +94,7 @@ from .validation import Validation as Validation
 from .agreement import Agreement as Agreement
 from .attribution import Attribution as Attribution
 from .sampled_losses import SamplingTest as SamplingTest
+from .tables import to_pandas as to_pandas
 from .sphere import thomson as thomson
 from .sphere import SphereConfiguration as SphereConfiguration
 from .sphere import congruent as congruent

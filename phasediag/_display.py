@@ -4,12 +4,18 @@ from base64 import b64encode
 from dataclasses import fields, is_dataclass
 from html import escape
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import pandas
+
 _MOST = 8
 """An array with more entries is told by its shape, and its ends where it is a list of numbers."""
+
+_MOST_COLUMNS = 100
+"""A table has columns for the entries of arrays with at most so many."""
 
 _LONGEST = 120
 """Anything else is told by its kind when its text has more letters."""
@@ -28,9 +34,25 @@ class Result:
         width = max(len(name) for name, _ in rows)
         return "\n".join([type(self).__name__, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a table: a row for each cell, model or point that the result holds, or one for all of it.
+
+        Entries of small arrays have columns of their own, name_1, name_2, ….
+
+        Raises
+        ------
+        ImportError
+            When pandas is not installed: ``pip install "phasediag[pandas]"``.
+        """
+        return table(self._records())
+
+    def _records(self):
+        """The rows of that table, a list of dict."""
+        return [{part.name: getattr(self, part.name) for part in fields(self) if part.repr}]
+
     def _rows(self):
         """The name of every field that is shown and its value in short, a list of (str, str)."""
-        return [(part.name, _short(getattr(self, part.name))) for part in fields(self) if part.repr]
+        return [(part.name, short(getattr(self, part.name))) for part in fields(self) if part.repr]
 
     def _repr_html_(self) -> str:
         """The same as a table, for notebooks."""
@@ -70,7 +92,33 @@ class Drawn(Result):
         return self.plot()
 
 
-def _short(value):
+def table(rows):
+    """A pandas.DataFrame of rows, a list of dict; see `flat`."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError('to_pandas needs pandas: pip install "phasediag[pandas]"') from error
+    return pandas.DataFrame([flat(row) for row in rows])
+
+
+def flat(facts):
+    """A row with a column of its own, name_1, name_2, …, for every entry of a list or of a small array; phases by their names.
+
+    What has no place in a table is left out: other results, mappings, large arrays.
+    """
+    row = {}
+    for name, value in facts.items():
+        value = value.tolist() if isinstance(value, np.ndarray | np.generic) and value.size <= _MOST_COLUMNS else value
+        if isinstance(value, list | tuple):
+            row |= flat({f"{name}_{k}": one for k, one in enumerate(value, start=1)})
+        elif isinstance(value, str | int | float | None):
+            row[name] = value
+        elif isinstance(getattr(value, "name", None), str):
+            row[name] = value.name
+    return row
+
+
+def short(value):
     """A value in a few words."""
     if isinstance(value, np.ndarray):
         return _array(value)
@@ -83,9 +131,9 @@ def _short(value):
     if isinstance(value, tuple) and any(is_dataclass(one) for one in value):
         return f"<{len(value)} {type(value[0]).__name__}>"
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_short, value))}]"
+        return f"[{', '.join(map(short, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_short(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {short(one)}' for key, one in value.items())}}}"
     text = f"<{type(value).__name__}>" if isinstance(value, Result) else " ".join(str(value).split())
     return text if len(text) <= _LONGEST else f"<{type(value).__name__}>"
 
@@ -94,6 +142,6 @@ def _array(value):
     """An array in a few words: its entries where they are few, otherwise its shape, and the ends of a list of numbers."""
     numbers = value.dtype.kind in "if"
     if value.size <= _MOST:
-        return str(_short(value.tolist()) if value.ndim else _short(value[()]))
+        return str(short(value.tolist()) if value.ndim else short(value[()]))
     shape = " × ".join(map(str, value.shape))
     return f"<{shape}: {value[0]:.6g} … {value[-1]:.6g}>" if value.ndim == 1 and numbers else f"<{shape}>"

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import contextmanager
+from html import escape
 from threading import Event, Lock, RLock, Thread
 from time import monotonic
 
@@ -29,6 +30,10 @@ class _Bar:
             if self.first is None and count:
                 self.first = monotonic() - self.lost, self.done
 
+    def share(self):
+        """The part that is done, or None where no number says."""
+        return min(self.done / self.total, 1.0) if self.total else None
+
     def brief(self):
         """The stage in few words, before those of a stage within it."""
         return f"{self.what} {min(self.done + 1, self.total)} of {self.total}: " if self.total else f"{self.what}: "
@@ -36,8 +41,8 @@ class _Bar:
     def words(self):
         """The stage in words: how far it has come and, where that can be told, how long it will take."""
         now, parts = monotonic(), []
-        if self.total:
-            part = min(self.done / self.total, 1.0)
+        part = self.share()
+        if part is not None:
             parts = [f"[{'#' * int(BLOCKS * part):.<{BLOCKS}}] {int(100 * part)} %"]
         if self.unit and self.done and (self.total or 0) < MOST_COUNTED:
             of = f" of {self.total}" if self.total else ""
@@ -51,11 +56,35 @@ class _Bar:
         return f"{self.what} {', '.join(parts)}"
 
 
+class _Cell:
+    """Where a notebook shows the line, beneath the cell that runs: as a bar of its own, of which nothing stays."""
+
+    def __init__(self, display):
+        self.display, self.handle = display, None
+
+    @classmethod
+    def here(cls):
+        """That of the notebook in which this process is a kernel; None where it is none, or its errors go elsewhere."""
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        if getattr(shell, "kernel", None) is None:
+            return None
+        return cls(sys.modules["IPython"].display.display)
+
+    def write(self, text, share):
+        """Show a text and, of the whole, the share that is done, or neither."""
+        bar = "" if share is None else f'<progress max="1" value="{share:.4f}"></progress> '
+        shown = {"text/plain": text, "text/html": f"<div>{bar}{escape(text)}</div>" if text else ""}
+        if self.handle is None:
+            self.handle = self.display(shown, raw=True, display_id=True)
+        else:
+            self.handle.update(shown, raw=True)
+
+
 class _Line:
     """The one line of this process: what the innermost of the stages that have begun says, written by a thread of its own."""
 
     def __init__(self):
-        self.bars, self.lock, self.written, self.ended = [], RLock(), "", None
+        self.bars, self.lock, self.written, self.ended, self.cell = [], RLock(), "", None, None
         listeners.append(self.compiles)
 
     @contextmanager
@@ -103,6 +132,12 @@ class _Line:
 
     def write(self, text):
         """Replace the line by another, or by nothing."""
+        if self.cell is None and text and text != self.written:
+            self.cell = _Cell.here()
+        if self.cell:
+            self.cell.write(text, self.bars[-1].share() if self.bars else None)
+            self.written, self.cell = text, self.cell if text else None
+            return
         try:
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
         except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file

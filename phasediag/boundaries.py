@@ -58,6 +58,16 @@ class _Curve(Result):
         facts = {"closed": self.closed, "function_of": [*self.function_of]}
         return facts | {name: getattr(self, name).tolist() for name in ("importance", "density")}
 
+    def _records(self):
+        """A row for each point: what varies along the curve, and what does not in words."""
+        rows, facts = [{"point": k} for k in range(self.x.size)], self.facts()
+        for name, one in facts.items():
+            along = isinstance(one, list) and len(one) == len(rows) and isinstance(one[0], float)
+            words = " | ".join(map(str, one)) if isinstance(one, list) else one
+            for k, row in enumerate(rows):
+                row[name] = one[k] if along else words
+        return rows
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PhaseBoundary(_Curve):

@@ -90,6 +90,10 @@ class Curves(Result):
                     rows[-1]["end"], rows[-len(columns["density"])]["end"] = one["ends"][::-1]
         return rows
 
+    def _records(self):
+        """The rows of all points."""
+        return self.rows()
+
     def csv(self):
         """The same table as text, lines ending as CSV's do."""
         text = StringIO(newline="")

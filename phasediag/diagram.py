@@ -136,6 +136,18 @@ class PhaseDiagram(Drawn):
         """The sizes and axes of the plane, then the other fields."""
         return self.plane._rows() + [row for row in super()._rows() if row[0] != "plane"]
 
+    def cells(self) -> list[dict[str, Any]]:
+        """Return the cells, row by row, a list of dict: the values of the two axes, phase, extra, loss, order parameters."""
+        names = ("phase", "extra", "loss", "feature_norm", "interference", "converged")
+        places = zip((self.plane.x.name, self.plane.y.name), np.meshgrid(self.x, self.y), strict=True)
+        columns = {name: values.ravel().tolist() for name, values in places}
+        columns |= {name: getattr(self, name).ravel().tolist() for name in names}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _records(self):
+        """A row for each cell."""
+        return self.cells()
+
     @property
     def follows_boundaries(self) -> bool:
         """Whether ``boundaries`` can follow the curves between the phases: of the theories over importance × density."""

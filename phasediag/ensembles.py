@@ -106,6 +106,10 @@ class Ensemble(Result):
             )
         return rows
 
+    def _records(self):
+        """A row for each model."""
+        return self.facts()
+
     def text(self) -> str:
         """Return a table with a line for each model, and how many there are of each phase."""
         lines = [f"{'model':>5}  {'density':>9}  {'loss':>13}  {'above its':>9}  {'above the':>9}  phase"]

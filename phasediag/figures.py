@@ -12,6 +12,7 @@ from ._drawing.frames import draw_matrix, feature_names, legend_below, same_scal
 from ._drawing.inspection import inspection_figure
 from ._drawing.page import Figure
 from ._drawing.regions import whole
+from ._drawing.runs import draw_run
 from ._drawing.sheets import draw_loss_sheets
 from ._drawing.sphere import draw_directions, draw_products, thomson_figure
 from ._drawing.sweep import demonstration_figure, draw_feature_norms, draw_geometry, draw_gram, geometry_figure
@@ -39,12 +40,14 @@ __all__ = [
     "draw_panels",
     "draw_phase_diagram",
     "draw_products",
+    "draw_run",
     "draw_z_scores",
     "geometry_figure",
     "inspection_figure",
     "loss_terms_figure",
     "minima_figure",
     "paper_figure",
+    "run_figure",
     "thomson_figure",
     "validation_figure",
 ]
@@ -197,7 +200,7 @@ def minima_figure(minima):
     titles = []
     for minimum in minima:
         above = minimum.loss / minima[0].loss - 1
-        where = "lowest" if minimum.is_global else f"metastable, {100 * above:.3g} % above"
+        where = "lowest" if minimum.is_global else "metastable" + (f", {100 * above:.3g} % above" if above > 0 else "")
         name = minimum.phase.name.replace(" + ", "\n+ ")
         titles.append(f"{name}\nloss {minimum.loss:.8g}\n{where}")
     columns = min(len(minima), 4)
@@ -213,4 +216,23 @@ def minima_figure(minima):
         same_scale(panels[: len(minima)])
     for ax in panels[len(minima) :]:
         ax.set_axis_off()
+    return figure
+
+
+def run_figure(run):
+    """Compose a figure of trained models of one kind: all losses by rank and phase, and the columns of W of the lowest.
+
+    Parameters
+    ----------
+    run : TrainingRun
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    losses, columns = figure.subplots(1, 2, width_ratios=(2, 1))
+    draw_run(run, losses)
+    draw_columns(run.weights[int(np.argmin(run.loss))], columns)
+    columns.set_title("the lowest", fontsize="small")
     return figure

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ._arguments import Floats, Seed, as_flag, one_of, random_generator, whole_number
-from ._display import Result
+from ._display import Drawn
 from ._minimizing.flat import parts
 from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
@@ -19,7 +20,7 @@ MOST_ENUMERATED = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Minimum(Result):
+class Minimum(Drawn):
     """A local minimum of the expected loss.
 
     Attributes
@@ -77,6 +78,16 @@ class Minimum(Result):
     tied: tuple[str, ...] = ()
     expected_loss_without_penalty: float = np.nan
     model: ToyModel | None = field(default=None, repr=False)
+    _figure = "minima_figure"
+
+    def plot(self) -> Any:
+        """Return the figure of this minimum's columns of W, which notebooks show; ``savefig`` writes it.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return self._drawing([self])
 
     @property
     def is_global(self) -> bool:

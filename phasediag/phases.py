@@ -12,6 +12,9 @@ from .order_parameters import directions_of, weight_matrices
 TOLERANCE = 1e-3
 """Norms and cosines below this count as zero when a phase is named."""
 
+TRAINED_TOLERANCE = 0.1
+"""Norms and cosines below this count as zero when the phase of trained weights is named: they carry noise."""
+
 _BENT = 0.27
 """Products of a shape's directions may differ from its reference's by this.
 

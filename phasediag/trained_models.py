@@ -16,13 +16,10 @@ from ._minimizing.search import named_first, orders_of_extra
 from ._minimizing.stationary_points import above, losses_of, settle
 from .model import model_of
 from .order_parameters import feature_norm, interference
-from .phases import classify_many
+from .phases import TRAINED_TOLERANCE, classify_many
 
 TRAINED = "trained"
 """The ``theory`` of a diagram of trained models."""
-
-TRAINED_TOLERANCE = 0.1
-"""Norms and cosines below this count as zero when the phase of trained weights is named: they carry noise."""
 
 MOST_LEFT = 0.01
 """A trained model has converged when it lies at most this far above the bottom of its basin, relative to its loss there."""
@@ -77,6 +74,17 @@ class TrainedModels(Result):
         """Share of the seeds of each cell that ended in another phase than the one of the lowest loss there."""
         best = np.argmin(self.loss, axis=-1)[..., None]
         return np.mean(self.phase != np.take_along_axis(self.phase, best, axis=-1), axis=-1)
+
+    def _records(self):
+        """A row for each model: the row, column and seed of the grid, and what is known of the model."""
+        places = np.ndindex(self.loss.shape)
+        names = [name for name in GRIDS if name not in ("weights", "bias")]
+        columns = [getattr(self, name) for name in names]
+        return [
+            dict(zip(("row", "column", "seed"), place, strict=True))
+            | {name: column[place] for name, column in zip(names, columns, strict=True)}
+            for place in places
+        ]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads: arrays of numbers and of text by name."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, real_array, real_number, thread_count, whole_number
-from ._display import Result
+from ._display import Drawn, short
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
 from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, check_trainable, engine, law_of, run_chunks, split
@@ -17,6 +17,7 @@ from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 from .model import ToyModel
+from .phases import TRAINED_TOLERANCE, classify_many
 
 GRADIENTS = ("minibatch", "population")
 WEIGHT_DECAY = {"adamw": 0.01, "adam": 0.0, "sgd": 0.0}  # PyTorch's defaults
@@ -26,7 +27,7 @@ LARGEST_START, LARGEST_IMPORTANCE = 1e6, 1e15
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainingRun(Result):
+class TrainingRun(Drawn):
     """Trained models and what made them; ``train(run.model, **run.options)`` repeats the run bit for bit.
 
     Attributes
@@ -58,6 +59,7 @@ class TrainingRun(Result):
     recorded_steps: NDArray[np.int64]
     recorded_weights: NDArray[np.floating]
     recorded_bias: NDArray[np.floating]
+    _figure = "run_figure"
 
     @cached_property
     def loss(self) -> Floats:
@@ -79,6 +81,19 @@ class TrainingRun(Result):
     def gap(self) -> Floats:
         """By how much each loss exceeds the lowest one of the run."""
         return self.loss - self.loss.min()
+
+    def _rows(self):
+        """The model, each option, and the other fields."""
+        model = [(name, short(getattr(self.model, name))) for name in ("n_hidden", "activation", "importance", "density")]
+        options = [(name, short(value)) for name, value in self.options.items()]
+        return model + options + [row for row in super()._rows() if row[0] not in ("model", "options")]
+
+    def _records(self):
+        """A row for each model."""
+        phases = classify_many(self.weights, tolerance=TRAINED_TOLERANCE, sets=self.model.form.activity.together)
+        columns = {"loss": self.loss, "gap": self.gap, "gradient_norm": self.gradient_norm, "phase": phases}
+        columns |= {"weights": self.weights, "bias": self.bias}
+        return [{name: column[k] for name, column in columns.items()} for k in range(len(self.weights))]
 
     def minibatch(self, step: int, index: int = 0) -> NDArray[np.float32]:
         """Return the samples that model ``index`` saw in a step (0 is the first), in no particular order.

@@ -77,8 +77,8 @@ def test_pictures_in_notebooks(results):
     html = diagram._repr_html_()
     assert diagram.curves is None
     assert b64encode(PNG).decode()[:7] in html and "<th>n_hidden</th><td>1</td>" in html
-    assert "<img" not in results["Minimum"]._repr_html_()
-    for name in ("PhaseDiagram", "Inspection", "DensitySweep"):
+    assert "<img" not in results["LossTerms"]._repr_html_() and "<th>batch_size</th>" in results["TrainingRun"]._repr_html_()
+    for name in ("PhaseDiagram", "Inspection", "DensitySweep", "Minimum", "TrainingRun"):
         assert isinstance(results[name], Drawn) and results[name].plot()._repr_png_().startswith(PNG)
     assert diagram.plot()._repr_png_() == diagram_figure(diagram)._repr_png_()
     assert "<img" in diagram._repr_html_()  # with its curves

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from .. import __version__
+from .._display import flat
 from .._files import replacing
 from .._progress import progress_bar, say
 from .options import OutputFile
@@ -176,17 +177,8 @@ def _plain(facts):
 
 def _write_table(path, rows):
     """Write a list of dict, or of nested facts, as CSV; the entries of a list have columns name_1, name_2, …"""
-    rows = [_flat(row) for row in rows]
+    rows = [flat(row) for row in rows]
     with open(path, "w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         table.writeheader()
         table.writerows(rows)
-
-
-def _flat(facts):
-    """Facts with a name of its own for every entry of a list."""
-    row = {}
-    for name, value in facts.items():
-        lists = isinstance(value, list | tuple)
-        row |= _flat({f"{name}_{k}": one for k, one in enumerate(value, start=1)}) if lists else {name: value}
-    return row

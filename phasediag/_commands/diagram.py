@@ -43,7 +43,7 @@ def diagram(look, curves, spinodals, **grid):
             text=lambda: "\n".join(text(result) for text in texts),
             facts=lambda: printing.diagram_facts(result),
             figure=drawn("diagram_figure", result, look=look, curves=curves, spinodals=spinodals),
-            rows=lambda: printing.cell_rows(result),
+            rows=result.cells,
             save=result.save,
             part=part,
             complaints=() if part else printing.unconverged(result),

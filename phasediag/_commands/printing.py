@@ -32,15 +32,6 @@ def curve_facts(result):
     return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 
 
-def cell_rows(result):
-    """The cells of a diagram, a list of dict."""
-    names = ("phase", "extra", "loss", "feature_norm", "interference", "converged")
-    columns = {name: getattr(result, name).ravel().tolist() for name in names}
-    places = (values.ravel().tolist() for values in np.meshgrid(result.x, result.y))
-    columns = dict(zip((name for name, _ in _axes(result)), places, strict=True)) | columns
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
 @text
 def cells_text(result):
     """Which phases cover the diagram, and what made its models."""
