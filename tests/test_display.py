@@ -63,7 +63,16 @@ def test_texts_have_a_line_for_each_field(results):
 
 def test_every_result_shows_itself():
     """The dataclasses that public functions return are results; models, phases and formulas are short by themselves."""
-    plain = {"ToyModel", "CorrelatedSets", "AnticorrelatedSets", "ExactlyActive", "ActivityTable", "Pieces", "Penalty"}
+    plain = {
+        "ToyModel",
+        "CorrelatedSets",
+        "AnticorrelatedSets",
+        "ExactlyActive",
+        "ActivityTable",
+        "Pieces",
+        "Penalty",
+        "NeuronModel",
+    }
     plain |= {"Configuration", "ClosedForm", "Cluster", "Phase", "FrozenBoundary", "FrozenTriplePoint"}
     for name in phasediag.__all__:
         one = getattr(phasediag, name)
