@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from .. import __version__
-from .._display import flat
 from .._files import replacing
 from .._progress import progress_bar, say
 from .options import OutputFile
@@ -177,6 +176,8 @@ def _plain(facts):
 
 def _write_table(path, rows):
     """Write a list of dict, or of nested facts, as CSV; the entries of a list have columns name_1, name_2, …"""
+    from .._display import flat
+
     rows = [flat(row) for row in rows]
     with open(path, "w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
