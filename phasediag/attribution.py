@@ -1,7 +1,7 @@
 """Why trained models differ from the exact theory: where an exact descent from each of them leads."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,12 @@ from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
-from .phases import classify_many
+from .phases import distinct_phases
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
 
 CAUSES = "agrees", "metastable", "not converged", "dead output", "statistical", "unexplained"
 AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES
-AT_ONCE = 256
-"""Descents that a thread takes at a time."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,10 +74,11 @@ def attribute(trained, exact, *, n_threads=None):
     rows, columns, _ = where = np.nonzero(examined)
     points = flatten(models.weights, models.bias)[where]
     form, controls = trained.plane.form, trained.plane.grid[rows, columns]
-    ends = _descend(points, form, controls, thread_count(n_threads))
+    ends = settle(points, form, controls, radius=0.1, n_threads=thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
     together, at = trained.plane.together, trained.plane.grid[:, :, None]
-    names = np.array([phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), m)[0], sets=together)])
+    phases, which = distinct_phases(parts(np.array([end.x for end in ends]), m)[0], sets=together)
+    names = np.array([phase.name for phase in phases], dtype=object)[which]
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
     bottom[where] = losses_of(ends, form, controls)
     basin[where] = np.where(is_minimum, names, "")
@@ -94,19 +93,8 @@ def attribute(trained, exact, *, n_threads=None):
     return Attribution(cause, models.phase, basin, left, excess, barred, best)
 
 
-def _descend(points, form, controls, n_threads):
-    """The ends of exact descents, in the order of their starts; each is computed by itself, whatever the threads."""
-
-    def part(k):
-        """The ends of the descents from start k on."""
-        rows = slice(k, k + AT_ONCE)
-        return settle(points[rows], form, controls[rows], radius=0.1)
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        return [end for ends in pool.map(part, range(0, len(points), AT_ONCE)) for end in ends]
-
-
 @np.vectorize
+@lru_cache(maxsize=4096)
 def same_phase(phase, theory):
     """Whether a phase is the theory's, or one of several that coexist there."""
     return phase in theory.split(TIE_MARK)

@@ -214,16 +214,20 @@ class Form:
         found = [places.get((-low - width, width)) for low, width in self.values]
         return None if None in found else [k for k in found if k is not None]
 
+    def is_even(self, controls: Floats) -> NDArray[np.bool_]:
+        """Whether values v and −v are equally likely, of control vectors (…, n_controls): shape (…)."""
+        if self._mirrored is None:
+            return np.zeros(controls.shape[:-1], dtype=bool)
+        probability = self._value_probabilities(controls)
+        return np.all(probability == probability[..., self._mirrored], axis=-1)
+
     def upright(self, controls: Floats, weights: Floats) -> Floats:
         """Weights (n_models, n_hidden, n_features) with the signs of columns that stand for all that are equivalent.
 
         Where values v and −v are equally likely, the loss of W does not depend on the signs of its columns: those with the least
         Σ_{i<j} W_i·W_j stand for all. Elsewhere the weights stay as they are. ``controls``: (n_models, n_controls).
         """
-        if self._mirrored is None:
-            return weights
-        probability = self._value_probabilities(controls)
-        even = np.all(probability == probability[..., self._mirrored], axis=-1)
+        even = self.is_even(controls)
         if not np.any(even):
             return weights
         signs = np.array([(1, *rest) for rest in product((1, -1), repeat=self.n_features - 1)])

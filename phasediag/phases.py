@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import real_array
+from ._signatures import signatures
 from .order_parameters import directions_of, weight_matrices
 
 TOLERANCE = 1e-3
@@ -206,11 +207,55 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tup
     ValueError
         When weights are one matrix or ``tolerance`` is outside its domain.
     """
+    phases, which = distinct_phases(weights, tolerance=tolerance, sets=sets)
+    return [phases[k] for k in which.tolist()]
+
+
+def distinct_phases(
+    weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tuple[tuple[int, ...], ...] = ()
+) -> tuple[list[Phase], NDArray[np.intp]]:
+    """Name the phases of a stack of weights as `classify_many` does; return phases, and of each matrix which of them it has.
+
+    Phases come in the order in which they appear; some may be equal.
+    """
     weights = weight_matrices(weights)
     if weights.ndim == 2:
         raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
-    return [_with_sets(_phase(matrix, tolerance), matrix, tolerance, sets) for matrix in weights]
+    matrices = weights.reshape(-1, *weights.shape[-2:])
+    found, tell = signatures(matrices, tolerance)
+    alone = np.flatnonzero(~tell) if not sets else np.arange(len(matrices))
+    words = np.zeros((len(matrices), -(-found.shape[1] // 8) + 1), np.int64)
+    words.view(np.int8)[:, : found.shape[1]] = found
+    words[alone, -1] = alone + 1
+    _, first, which = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), int)
+    rank[order] = np.arange(len(order))
+    phases = [_with_sets(_phase(matrix, tolerance), matrix, tolerance, sets) for matrix in matrices[first[order]]]
+    return phases, rank[which.ravel()]
+
+
+def in_order(places, names):
+    """Names of candidates in each cell, a tuple each, in the order of their places (n_candidates, …), −1 where there is none."""
+    order = np.argsort(places, axis=0, kind="stable")
+    sequences, which = sequences_of(np.where(np.take_along_axis(places, order, axis=0) < 0, -1, order))
+    return spread_objects([tuple(names[k] for k in sequence) for sequence in sequences], which)
+
+
+def spread_objects(objects, which):
+    """An array of the objects that ``which`` (whole numbers) says, of its shape."""
+    table = np.empty(len(objects), dtype=object)
+    for k, one in enumerate(objects):
+        table[k] = one
+    return table[which]
+
+
+def sequences_of(numbers):
+    """The distinct columns of whole numbers (n, …), lists without the −1 in them, and which of them each cell (…) has."""
+    rows = np.ascontiguousarray(numbers.reshape(len(numbers), -1).T)
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    return [[k for k in row if k >= 0] for row in distinct.tolist()], which.reshape(numbers.shape[1:])
 
 
 def phase_name(weights, tolerance=TOLERANCE):

@@ -6,11 +6,11 @@ import numpy as np
 
 from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
-from ._minimizing.stationary_points import losses_of
+from ._minimizing.stationary_points import losses_at
 from .candidates import configurations
 from .model import variance
 from .order_parameters import feature_norm, interference
-from .phases import classify_many
+from .phases import distinct_phases, in_order, sequences_of, spread_objects
 from .planes import ControlPlane
 
 TIE_TOLERANCE = 1e-12
@@ -28,7 +28,7 @@ def frozen_grid(plane):
     losses = np.empty((len(table), density.size, importance.size))
     for k, configuration in enumerate(table):
         losses[k] = configuration.expected_loss(importance, density[:, None])
-    winner, fields = _lowest(losses, _column([c.phase for c in table]))
+    winner, fields = _lowest(losses, [c.phase for c in table], np.arange(len(table))[:, None, None])
     weights = np.stack([c.weights for c in table])
     biases = np.stack([c.bias(density) for c in table])
     return fields | {
@@ -76,8 +76,8 @@ def relaxed_grid(plane, **search):
         for i in configuration.dropped:
             bias[k][..., i] = density[:, None] / 2
             losses[k] += variance(density)[:, None] * (importance if i == n_features - 1 else 1.0)
-    phases = _column(classify_many(weights.reshape(-1, n_hidden, n_features))).reshape(shape)
-    winner, fields = _lowest(losses, phases)
+    phases, which = distinct_phases(weights.reshape(-1, n_hidden, n_features))
+    winner, fields = _lowest(losses, phases, which.reshape(shape))
     at = (winner, *np.indices(winner.shape))
     return fields | {
         "candidates": tuple(c.name for c in table),
@@ -107,16 +107,11 @@ def _table(plane):
 def _lowest_minima(landscape):
     """Loss, weights, bias and whether it has converged of the lowest minimum of each cell of a landscape."""
     shape = landscape.shape
-    cells = list(np.ndindex(shape))
-    points = [landscape.minima(cell)[0] for cell in cells]
-    weights, bias = parts(np.array([point.x for point in points]).reshape(*shape, -1), landscape.form.n_hidden)
-    losses = losses_of(points, landscape.form, landscape.control(cells)).reshape(shape)
-    return losses, weights, bias, _converged(points).reshape(shape)
-
-
-def _converged(points):
-    """Whether each point (Settled) is a minimum, shape (n_points,)."""
-    return np.array([point.is_minimum for point in points])
+    where, x, feature_loss, is_minimum = landscape.found()
+    first = np.flatnonzero(np.diff(where, prepend=-1))
+    weights, bias = parts(x[first].reshape(*shape, -1), landscape.form.n_hidden)
+    losses = losses_at(x[first], feature_loss[first], landscape.form, landscape.rows)
+    return losses.reshape(shape), weights, bias, is_minimum[first].reshape(shape)
 
 
 def global_grid(plane, **search):
@@ -127,57 +122,52 @@ def global_grid(plane, **search):
 def landscape_fields(landscape):
     """Turn the minima of each cell into the fields of a PhaseDiagram."""
     shape = landscape.shape
-    cells = [(cell, point) for cell in np.ndindex(shape) for point in landscape.minima(cell)]
-    where, points = np.array([np.ravel_multi_index(cell, shape) for cell, _ in cells]), [point for _, point in cells]
-    losses = losses_of(points, landscape.form, landscape.control([cell for cell, _ in cells]))
-    x = np.array([point.x for point in points])
+    where, x, feature_loss, is_minimum = landscape.found()
+    losses = losses_at(x, feature_loss, landscape.form, landscape.rows[where])
     weights, bias = parts(x, landscape.form.n_hidden)
-    phases = classify_many(weights, sets=landscape.form.activity.together)
+    phases, named = distinct_phases(weights, sets=landscape.form.activity.together)
     candidates = {phase.name: phase for phase in phases}
     row = {name: k for k, name in enumerate(candidates)}
-    table, coexisting, lowest = np.full((len(row), *shape), np.nan), np.empty(shape, dtype=object), np.empty(shape, dtype=int)
-    for here in np.split(np.arange(len(points)), np.flatnonzero(np.diff(where)) + 1):
-        cell = cells[here[0]][0]
-        by_loss = here[np.argsort(losses[here], kind="stable")]
-        coexisting[cell] = tuple(dict.fromkeys(phases[k].name for k in by_loss))
-        for k in by_loss[::-1]:
-            table[row[phases[k].name], *cell] = losses[k]
-        lowest[cell] = here[np.argmax(losses[here] <= losses[by_loss[0]] * (1 + TIE_TOLERANCE))]
-    _, fields = _lowest(table, _column(list(candidates.values())))
+    named = np.array([row[phase.name] for phase in phases])[named]
+    table = np.full((len(row), landscape.rows.shape[0]), np.inf)
+    np.minimum.at(table, (named, where), losses)
+    lowest = table.min(axis=0)
+    tied = np.flatnonzero(losses <= lowest[where] * (1 + TIE_TOLERANCE))
+    first = tied[np.flatnonzero(np.diff(where[tied], prepend=-1))].reshape(shape)
+    table[np.isinf(table)] = np.nan
+    table = table.reshape(-1, *shape)
+    place, rank = np.full(table.shape, len(where)), np.empty(len(where), int)
+    rank[np.lexsort((losses, where))] = np.arange(len(where))
+    np.minimum.at(place.reshape(len(row), -1), (named, where), rank)
+    _, fields = _lowest(table, list(candidates.values()), np.arange(len(row))[:, None, None])
     return fields | {
         "candidates": tuple(candidates),
         "candidate_loss": table,
-        "coexisting": coexisting,
-        "weights": weights[lowest],
-        "bias": bias[lowest],
-        "feature_norm": feature_norm(weights[lowest])[..., -1],
-        "interference": interference(weights[lowest])[..., -1],
-        "converged": _converged(points)[lowest],
+        "coexisting": in_order(np.where(np.isnan(table), -1, place), list(candidates)),
+        "weights": weights[first],
+        "bias": bias[first],
+        "feature_norm": feature_norm(weights[first])[..., -1],
+        "interference": interference(weights[first])[..., -1],
+        "converged": is_minimum[first],
         "minima": x,
         "minima_cell": where,
     }
 
 
-def _lowest(losses, phases):
+def _lowest(losses, phases, which):
     """The first of the lowest candidates of each cell, and the fields loss, phase, extra and coexisting.
 
-    losses: (n_candidates, n_density, n_importance), NaN where there is no such candidate; phases: an array of Phase that
-    broadcasts to that shape.
+    losses: (n_candidates, n_density, n_importance), NaN where there is no such candidate; phases: a list of Phase, ``which`` of
+    them each candidate is, an array that broadcasts to the shape of losses.
     """
     loss = np.nanmin(losses, axis=0)
     tied = losses <= loss * (1 + TIE_TOLERANCE)
-    phases = np.broadcast_to(phases, losses.shape)
-    phase, extra, coexisting = (np.empty(loss.shape, dtype=object) for _ in range(3))
-    for cell in np.ndindex(loss.shape):
-        members = phases[(tied[(slice(None), *cell)], *cell)]
-        names, roles = tuple(dict.fromkeys(p.name for p in members)), {p.extra for p in members}
-        phase[cell], coexisting[cell] = TIE_MARK.join(names), names
-        extra[cell] = roles.pop() if len(roles) == 1 else COEXISTENCE
-    return np.argmax(tied, axis=0), {"loss": loss, "phase": phase, "extra": extra, "coexisting": coexisting}
-
-
-def _column(phases):
-    """Phases as an array of shape (n_phases, 1, 1)."""
-    column = np.empty((len(phases), 1, 1), dtype=object)
-    column[:, 0, 0] = phases
-    return column
+    sequences, which = sequences_of(np.where(tied, which, -1))
+    names = [tuple(dict.fromkeys(phases[k].name for k in sequence)) for sequence in sequences]
+    roles = [{phases[k].extra for k in sequence} for sequence in sequences]
+    fields = {
+        "phase": [TIE_MARK.join(members) for members in names],
+        "extra": [role.pop() if len(role) == 1 else COEXISTENCE for role in roles],
+        "coexisting": names,
+    }
+    return np.argmax(tied, axis=0), {"loss": loss} | {name: spread_objects(one, which) for name, one in fields.items()}

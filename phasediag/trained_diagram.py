@@ -140,7 +140,7 @@ def trained_phase_diagram(
     trained = _train(plane, portions, shape, kept, n_threads, executor, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
     options = {"n_seeds": n_seeds, "reduction": reduction, **options}
-    models = evaluate_cells(plane, weights, bias, reduction, options)
+    models = evaluate_cells(plane, weights, bias, reduction, options, n_threads)
     return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
 
 

@@ -16,7 +16,7 @@ from ._minimizing.search import named_first, orders_of_extra
 from ._minimizing.stationary_points import above, losses_of, settle
 from .model import model_of
 from .order_parameters import feature_norm, interference
-from .phases import TRAINED_TOLERANCE, classify_many
+from .phases import TRAINED_TOLERANCE, distinct_phases, in_order
 
 TRAINED = "trained"
 """The ``theory`` of a diagram of trained models."""
@@ -101,7 +101,7 @@ class TrainedModels(Result):
         return cls(**values)
 
 
-def evaluate_cells(plane, weights, bias, reduction, options):
+def evaluate_cells(plane, weights, bias, reduction, options, n_threads=1):
     """Return the TrainedModels over a plane with these parameters, shapes (n_y, n_x, n_seeds, …)."""
     one_of("reduction", reduction, REDUCTIONS)
     grid = weights.shape[:3]
@@ -110,8 +110,9 @@ def evaluate_cells(plane, weights, bias, reduction, options):
     of_models = np.repeat(controls.reshape(-1, form.n_controls), grid[2], axis=0)
     flat = form.upright(of_models, flat)
     if len(orders_of_extra(plane.classes, form.n_features)) > 1:
-        flat = np.array([one[:, named_first(one, plane.classes, TRAINED_TOLERANCE)] for one in flat])
-    phases = classify_many(flat, tolerance=TRAINED_TOLERANCE, sets=plane.together)
+        flat = np.take_along_axis(flat, named_first(flat, plane.classes, TRAINED_TOLERANCE)[:, None], axis=2)
+    phases, which = distinct_phases(flat, tolerance=TRAINED_TOLERANCE, sets=plane.together)
+    names, extras = (np.array([getattr(phase, name) for phase in phases], dtype=object) for name in ("name", "extra"))
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
     loss = (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0])
@@ -131,30 +132,29 @@ def evaluate_cells(plane, weights, bias, reduction, options):
         gradient_norm=gradient_norm,
         feature_norm=feature_norm(flat)[:, -1].reshape(grid),
         interference=interference(flat)[:, -1].reshape(grid),
-        phase=np.array([phase.name for phase in phases], dtype=object).reshape(grid),
-        extra=np.array([phase.extra for phase in phases], dtype=object).reshape(grid),
+        phase=names[which].reshape(grid),
+        extra=extras[which].reshape(grid),
         kept=kept,
-        excess=_excess(form, controls, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm))),
+        excess=_excess(form, controls, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm)), n_threads),
     )
 
 
 def diagram_fields(models):
     """Return the fields of a PhaseDiagram that shows trained models."""
-    grid = models.loss.shape[:2]
     best = np.argmin(models.loss, axis=-1)[..., None]
     names = tuple(dict.fromkeys(models.phase.ravel().tolist()))
-    lowest = [np.where(models.phase == name, models.loss, np.inf).min(axis=-1) for name in names]
-    coexisting = np.empty(grid, dtype=object)
-    for cell in np.ndindex(grid):
-        by_loss = [k for k in np.argsort(models.loss[cell], kind="stable") if models.kept[(*cell, k)]]
-        coexisting[cell] = tuple(dict.fromkeys(models.phase[(*cell, k)] for k in by_loss))
-    lowest = np.array(lowest)
+    row = {name: k for k, name in enumerate(names)}
+    named = np.array([row[name] for name in models.phase.ravel().tolist()]).reshape(models.phase.shape)
+    ended = named == np.arange(len(names)).reshape(-1, 1, 1, 1)
+    lowest = np.where(ended, models.loss, np.inf).min(axis=-1)
+    rank = np.argsort(np.argsort(models.loss, axis=-1, kind="stable"), axis=-1)
+    place = np.where(ended & models.kept, rank, rank.shape[-1]).min(axis=-1)  # of the first kept model of each phase, by loss
     return {
         "candidates": names,
         "candidate_loss": np.where(np.isfinite(lowest), lowest, np.nan),
         "phase": of_seed(models.phase, best),
         "extra": of_seed(models.extra, best),
-        "coexisting": coexisting,
+        "coexisting": in_order(np.where(place == rank.shape[-1], -1, place), names),
         "loss": of_seed(models.loss, best),
         "weights": of_seed(models.weights, best).astype(np.float64),
         "bias": of_seed(models.bias, best).astype(np.float64),
@@ -170,7 +170,7 @@ def of_seed(values, which):
     return np.take_along_axis(values, which.reshape(which.shape + (1,) * (values.ndim - 3)), axis=2)[:, :, 0]
 
 
-def _excess(form, controls, weights, bias, loss, gradient_norm):
+def _excess(form, controls, weights, bias, loss, gradient_norm, n_threads):
     """Return how far the losses of single models of all cells lie above the bottoms of their basins.
 
     controls (n_y, n_x, n_controls), the others (n_y, n_x, …).
@@ -178,6 +178,6 @@ def _excess(form, controls, weights, bias, loss, gradient_norm):
     if form.n_features > MOST_SETTLED:
         return gradient_norm**2 / (2 * form.density(controls)[..., 0] * loss)
     controls, start = (x.reshape(loss.size, -1) for x in (controls, flatten(weights, bias).astype(np.float64)))
-    points = settle(start, form, controls, radius=0.1)
+    points = settle(start, form, controls, radius=0.1, n_threads=n_threads)
     bottom = losses_of(points, form, controls)
     return np.maximum(above(loss, bottom.reshape(loss.shape), form, controls.reshape(*loss.shape, -1)), 0)

@@ -67,7 +67,7 @@ def test_a_drawn_seed_is_remembered(tmp_path):
 
 def test_a_search_without_a_seed_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """Stopped on its way, it ends with the bits of a search that was not."""
-    path, settle, calls = tmp_path / "search.npz", landscape.settle, []
+    path, settle, calls = tmp_path / "search.npz", landscape.descend_cells, []
 
     def stop(*arguments, **options):
         calls.append(1)
@@ -75,7 +75,7 @@ def test_a_search_without_a_seed_goes_on_where_it_stopped(tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return settle(*arguments, **options)
 
-    monkeypatch.setattr(landscape, "settle", stop)
+    monkeypatch.setattr(landscape, "descend_cells", stop)
     with pytest.raises(KeyboardInterrupt):
         phase_diagram(**SMALL, seed=None, n_threads=1, checkpoint=path)
     monkeypatch.undo()

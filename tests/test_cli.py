@@ -252,11 +252,11 @@ def test_a_stopped_search_goes_on(run, tmp_path, monkeypatch):
 
     waves, wave = [], Landscape._wave
 
-    def stopping(self, pool):
+    def stopping(self):
         waves.append(1)
         if len(waves) == 2:
             raise KeyboardInterrupt
-        return wave(self, pool)
+        return wave(self)
 
     search = ("diagram", *WINDOW, "--n-starts", 4, "--checkpoint", tmp_path / "state.npz", "--json")
     monkeypatch.setattr(Landscape, "_wave", stopping)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel, classify, configurations, minimize
-from phasediag.phases import SHAPES, classify_many, phase_of
+from phasediag.phases import SHAPES, classify_many, distinct_phases, phase_of
 
 SIMPLICES = {"triangle": 3, "tetrahedron": 4, "4-simplex": 5, "5-simplex": 6}
 
@@ -191,3 +191,30 @@ def test_names_say_what_became_of_sets():
     assert classify(mixed, sets=((0, 1, 2),)).name.endswith(" (partners mixed)") and classify(mixed, sets=((0,),)) == classify(
         mixed
     )
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 0.1, 1e-6])
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 3), (5, 2), (12, 3)])
+def test_phases_of_many_are_those_of_each(shape, tolerance):
+    """Weights that share a signature share a phase: names and clusters are those that each has by itself."""
+    n, m = shape
+    generator = np.random.default_rng(n)
+    weights = generator.normal(size=(400, m, n)) * 10 ** generator.uniform(-4, 1, size=(400, 1, n))
+    for k in range(400):
+        i, j = generator.permutation(n)[:2]
+        if k % 4 == 1:
+            weights[k, :, i] = generator.choice([-1.0, 0.0, 1.0]) * generator.uniform(0.5, 2) * weights[k, :, j]
+        elif k % 4 == 2:
+            weights[k] = np.eye(m)[:, generator.integers(m, size=n)] * generator.choice([-1, 0, 1], size=n)
+        elif k % 4 == 3:
+            near = np.eye(m)[:, generator.integers(m, size=n)] * generator.choice([-1, 1], size=n)
+            weights[k] = near + 10 ** generator.uniform(-5, -1) * generator.normal(size=(m, n))
+    phases, which = distinct_phases(weights, tolerance=tolerance)
+    for found, one in zip(which, weights, strict=True):
+        alone = classify(one, tolerance=tolerance)
+        assert phases[found] == alone
+        assert [c.features for c in phases[found].clusters] == [c.features for c in alone.clusters]
+    assert np.array_equal(which[np.unique(which, return_index=True)[1]], np.arange(len(phases)))
+    if tolerance < 1e-3 or n > 2:
+        return
+    assert len(phases) < 40

@@ -199,7 +199,7 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(tmp_path, shape, stop_af
 
 def test_descents_that_an_interrupt_cuts_short_are_made_again(tmp_path, monkeypatch):
     """Wherever in a step Ctrl-C comes, in a multistart, an early or a late wave, the resumed search ends with the same bits."""
-    arguments, settle, calls = (paper_plane(3, 2, *AXES[17]),), landscape.settle, []
+    arguments, settle, calls = (paper_plane(3, 2, *AXES[17]),), landscape.descend_cells, []
 
     def counted(*arguments, **options):
         calls.append(options["radius"])
@@ -207,7 +207,7 @@ def test_descents_that_an_interrupt_cuts_short_are_made_again(tmp_path, monkeypa
             raise KeyboardInterrupt
         return settle(*arguments, **options)
 
-    monkeypatch.setattr(landscape, "settle", counted)
+    monkeypatch.setattr(landscape, "descend_cells", counted)
     stop = 0
     whole = _searched(arguments, n_starts=4, n_threads=1)
     n_calls, first_wave = len(calls), calls.index(0.25) + 1
@@ -292,7 +292,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
 
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_any_work(tmp_path, monkeypatch):
     """A wrong ending, a folder that is not there and a theory without a search."""
-    monkeypatch.setattr(landscape, "settle", None)
+    monkeypatch.setattr(landscape, "descend_cells", None)
     axes = {"importance": [1.0], "density": [0.5]}
     with pytest.raises(ValueError, match=r'checkpoint must end in "\.npz"'):
         phase_diagram(**axes, checkpoint=tmp_path / "search.txt")
@@ -323,16 +323,21 @@ def test_equal_seeds_give_equal_searches():
 
 def test_a_cell_without_a_minimum_does_not_kill_the_grid(monkeypatch):
     """Where the search fails, the other cells are there and the cell says that it has not converged."""
-    settle = landscape.settle
+    descend_cells, settle = landscape.descend_cells, landscape.settle
 
-    def lose_a_cell(points, form, controls, **options):
-        if "radius" not in options:  # the last resort
-            options["max_steps"] = 1
-        settled = settle(points, form, controls, **options)
-        lost = (controls[:, 1] == 0.5) & (controls[:, 2] == 0.1)
-        return [replace(point, curvature=-1.0) if k else point for point, k in zip(settled, lost, strict=True)]
+    def lost(controls):
+        return (controls[:, 1] == 0.5) & (controls[:, 2] == 0.1)
 
-    monkeypatch.setattr(landscape, "settle", lose_a_cell)
+    def lose_a_cell(known, form, classes, controls, heads, first, starts, **options):
+        numbers, feature_loss, keys, new = descend_cells(known, form, classes, controls, heads, first, starts, **options)
+        return numbers, feature_loss, keys, new & ~np.repeat(lost(controls), np.diff(first))
+
+    def lose_it_again(points, form, controls):  # the last resort
+        settled = settle(points, form, controls, max_steps=1)
+        return [replace(point, curvature=-1.0) if k else point for point, k in zip(settled, lost(controls), strict=True)]
+
+    monkeypatch.setattr(landscape, "descend_cells", lose_a_cell)
+    monkeypatch.setattr(landscape, "settle", lose_it_again)
     result = phase_diagram(importance=[0.2, 0.5, 1.5], density=[0.1, 0.5, 0.9])
     assert not result.converged[0, 1] and np.sum(~result.converged) == 1
     assert np.all(np.isfinite(result.loss))

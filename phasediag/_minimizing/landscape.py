@@ -1,13 +1,14 @@
 """The local minima over a grid of control parameters: many starts, then every branch followed cell by cell.
 
-Coarse points have many starts, every other cell a few, for pockets that no coarse point lies in. A wave carries each newly
-found minimum to the neighbouring cells as a warm start; what it becomes there is a new minimum of that cell, one already
-known, or none (the branch has ended at its spinodal and the descent leads to another minimum, which is then carried on in
-turn). The waves end when no cell learns anything new.
+Coarse points have many starts. A wave carries each newly found minimum to the neighbouring cells as a warm start; what it becomes
+there is a new minimum of that cell, one already known, or none (the branch has ended at its spinodal and the descent leads to
+another minimum, which is then carried on in turn). Every other cell has a few starts, for pockets that no coarse point lies in,
+and what they find is carried on as well. The search ends when no cell learns anything new.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -17,25 +18,24 @@ from .._arguments import stream
 from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
+from .cell_descents import carry, descend_cells, listed
 from .flat import flatten, parts
 from .search import named_first, orders_of_extra, tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
-from .stationary_points import invariants, settle
+from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, dead_outputs, invariants, settle
 
 COARSE_SPACING = 8
 """There are many starts at every so many cells of each axis (and at its ends)."""
 FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
-_KNOWN = 0.025  # a warm start this near (in invariants) to a minimum already known in the cell is not tried: two can be near
-_COARSE_AT_ONCE = 8  # coarse cells between two looks at the clock
+_COARSE_AT_ONCE = 32  # coarse cells between two looks at the clock
 _FEW_AT_ONCE = 512  # starts in the others between two such looks
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
-_CHUNK = 32  # starts in one call of the kernel; the result does not depend on it
-_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # narrow pockets lie aslant
+_PART = 32  # starts in one call of the kernel, or those of one cell; the result does not depend on it
 
 
 @dataclass(eq=False)
@@ -58,17 +58,17 @@ class Landscape:
     form: Form
     controls: np.ndarray
     classes: tuple
-    _state: SearchState = field(default_factory=SearchState)
+    _state: SearchState
 
     @classmethod
     def of(cls, plane):
         """The landscape over a ControlPlane, not searched yet."""
-        return cls(plane.form, plane.grid, plane.classes)
+        return cls(plane.form, plane.grid, plane.classes, SearchState.empty(plane.form))
 
     @property
     def cells(self):
         """The minima by cell, a dict."""
-        return self._state.cells
+        return self._state.cells_of(self.shape)
 
     @property
     def evaluations(self):
@@ -80,10 +80,10 @@ class Landscape:
         """Numbers of rows and columns."""
         return self.controls.shape[:2]
 
-    def control(self, cells):
-        """The control vectors of cells, shape (n_cells, n_controls)."""
-        rows, columns = np.array(cells).T
-        return self.controls[rows, columns]
+    @cached_property
+    def rows(self):
+        """The control vectors of all cells, row by row, shape (n_cells, n_controls)."""
+        return self.controls.reshape(-1, self.form.n_controls)
 
     def explore(self, *, n_starts=24, seed=0, n_threads=1, progress=None, checkpoint=None):
         """Search until no cell learns of a new minimum.
@@ -106,40 +106,69 @@ class Landscape:
         grid = np.concatenate([np.frombuffer(repr(self.form).encode(), np.uint8), self.controls.ravel()])
         identity = grid, (f"n_starts={n_starts}", f"seed={seed}")
         if checkpoint is not None and Path(checkpoint).exists():
-            self._state = SearchState.load(checkpoint, *identity, self.form.n_hidden, self.classes)
-        elif not self.cells:
-            self._state = SearchState(waiting=self._order())
+            self._state = SearchState.load(checkpoint, *identity)
+        reached = self._reached()
         if progress:
-            progress(len(self.cells))
+            progress(reached)
         saved = monotonic()
         with ThreadPoolExecutor(n_threads) as pool:
             try:
-                while self._state.waiting or self._state.frontier:
-                    before = len(self.cells)
-                    self._state = self._multistart(n_starts, seed, pool) if self._state.waiting else self._wave(pool)
+                while (step := self._next(n_starts, seed)) is not None:
+                    self._state = self._after(*step, pool)
+                    before, reached = reached, self._reached()
                     if progress:
-                        progress(len(self.cells) - before)
+                        progress(reached - before)
                     if checkpoint is not None and monotonic() - saved > SAVED_EVERY:
                         self._state.save(checkpoint, *identity)
                         saved = monotonic()
-                empty = [cell for cell in np.ndindex(self.shape) if cell not in self.cells]
-                self._state = self._state.sorted([self._lowest(cell) for cell in empty])
+                for cell in sorted(set(range(len(self.rows))) - set(self._state.where.tolist())):
+                    self._state = self._state.after(**self._lowest(cell))
+                self._state = self._state.sorted()
             finally:
                 if checkpoint is not None:
                     self._state.save(checkpoint, *identity)
         return self
 
-    def minima(self, cell):
-        """The minima of a cell, a list of Settled; in place of one of a valley the configurations that tie in it."""
-        points = self.cells[cell]
-        found = [one for point in points for one in (tied_minima(self.model(cell), point) if point.is_flat else [point])]
-        return found if len(orders_of_extra(self.classes, self.form.n_features)) == 1 else [self._named(one) for one in found]
+    def _reached(self):
+        """In how many cells a minimum is known."""
+        return np.unique(self._state.where).size
 
-    def _named(self, point):
-        """A Settled with the equal features exchanged so that, of the names of its phase, it has the first: a stable one."""
-        weights, bias = parts(point.x, self.form.n_hidden)
-        order = named_first(weights, self.classes)
-        return replace(point, x=flatten(weights[:, order], bias[order]), feature_loss=point.feature_loss[order])
+    def model(self, cell):
+        """The ToyModel of a cell (row, column)."""
+        return model_of(self.form, self.controls[cell])
+
+    def found(self):
+        """The minima of all cells, in order, in place of one of a valley the configurations that tie in it.
+
+        Equal features are exchanged so that, of the names of its phase, a minimum has the first: a stable one.
+
+        Returns
+        -------
+        where : ndarray of int, shape (n_minima,)
+        x : ndarray, shape (n_minima, size)
+        feature_loss : ndarray, shape (n_minima, n_features)
+        is_minimum : ndarray of bool, shape (n_minima,)
+            False where no descent in a cell has converged.
+        """
+        state = self._state
+        kept = state.numbers[:, 5] == 0.0
+        at, valley = np.flatnonzero(kept), []
+        for k in np.flatnonzero(~kept):
+            valley += [(k, point) for point in tied_minima(self.model(divmod(state.where[k], self.shape[1])), state.settled(k))]
+        order = np.argsort([*at, *(k for k, _ in valley)], kind="stable")
+        more = [point for _, point in valley]
+        where = np.concatenate([state.where[at], state.where[[k for k, _ in valley]]])[order]
+        x, feature_loss, numbers = (
+            np.concatenate([getattr(state, name)[at], *([getattr(point, name)] for point in more)])[order]
+            for name in ("x", "feature_loss", "numbers")
+        )
+        is_minimum = (numbers[:, 1] <= GRADIENT_TOLERANCE) & (numbers[:, 2] >= -CURVATURE_TOLERANCE) & (numbers[:, 4] == 0.0)
+        if len(orders_of_extra(self.classes, self.form.n_features)) > 1:
+            weights, bias = parts(x, self.form.n_hidden)
+            order = named_first(weights, self.classes)
+            weights, bias = np.take_along_axis(weights, order[:, None], axis=2), np.take_along_axis(bias, order, axis=1)
+            x, feature_loss = flatten(weights, bias), np.take_along_axis(feature_loss, order, axis=1)
+        return where, x, feature_loss, is_minimum
 
     def _coarse_cells(self):
         """The cells that have many starts, a tuple of (row, column)."""
@@ -148,66 +177,73 @@ class Landscape:
         )
         return tuple((int(i), int(j)) for i in rows for j in columns)
 
-    def model(self, cell):
-        """The ToyModel of a cell (row, column)."""
-        return model_of(self.form, self.controls[cell])
-
+    @cached_property
     def _order(self):
-        """All cells in the order of their multistarts, the coarse ones first."""
-        coarse = self._coarse_cells()
-        return (*coarse, *sorted(set(np.ndindex(self.shape)) - set(coarse)))
+        """The numbers of all cells in the order of their multistarts, the coarse ones first, and how many these are."""
+        coarse = [i * self.shape[1] + j for i, j in self._coarse_cells()]
+        return np.array([*coarse, *sorted(set(range(len(self.rows))) - set(coarse))]), len(coarse)
 
-    def _multistart(self, n_starts, seed, pool):
-        """The state after descents from many starts in the next coarse cells or, after these, from few in the next cells."""
-        waiting, few = self._state.waiting, -(-n_starts // FEWER)
-        now = [cell for cell in waiting[:_COARSE_AT_ONCE] if cell in set(self._coarse_cells())]
-        if now:
-            generators = [stream(seed, *cell) for cell in now]
-            starts = [starting_points(self.model(cell), n_starts, one)[0] for cell, one in zip(now, generators, strict=True)]
-        else:
-            now = waiting[: max(_FEW_AT_ONCE // few, 1)]
-            mean = np.repeat(self.form.mean(self.control(now)), few, axis=0)
-            starts = random_starts(self.form.n_hidden, mean, stream(seed, *now[0])).reshape(len(now), few, -1)
-        found = self._settled([(cell, x) for cell, some in zip(now, starts, strict=True) for x in some], pool, radius=0.5)
-        return self._state.after(found, waiting=waiting[len(now) :])
+    def _next(self, n_starts, seed):
+        """What `_after` takes for the next step, None when all is done.
 
-    def _wave(self, pool):
-        """The state after every minimum of the frontier was carried to the neighbours that do not know it."""
-        tasks, known = [], {}
-        for (i, j), k in self._state.frontier:
-            key, x = self._state.keys[i, j][k].tolist(), self.cells[i, j][k].x
-            for down, right in _NEIGHBOURS:
-                cell = (i + down, j + right)
-                if not (0 <= cell[0] < self.shape[0] and 0 <= cell[1] < self.shape[1]):
-                    continue
-                if cell not in known:  # and what is on its way there
-                    known[cell] = [other.tolist() for other in self._state.keys.get(cell, ())]
-                if not any(_near(key, other) for other in known[cell]):
-                    known[cell].append(key)
-                    tasks.append((cell, x))
-        found = self._settled(tasks, pool, radius=0.25)
-        return self._state.after(found, frontier=())
+        The coarse cells' starts, what comes of them, the other cells' starts, what comes of them.
+        """
+        state, (order, n_coarse) = self._state, self._order
+        if state.started < n_coarse:
+            return self._many_starts(order[state.started : n_coarse][:_COARSE_AT_ONCE], n_starts, seed)
+        if n_coarse < state.started < len(order) or (state.frontier == len(state.where) and state.started < len(order)):
+            few = -(-n_starts // FEWER)
+            return self._few_starts(order[state.started :][: max(_FEW_AT_ONCE // few, 1)], few, seed)
+        return self._wave() if state.frontier < len(state.where) else None
 
-    def _settled(self, tasks, pool, radius):
-        """Descend from each (cell, x): a list of (cell, Settled, invariants), all of them or, on an interrupt, none."""
-        chunks = [tasks[k : k + _CHUNK] for k in range(0, len(tasks), _CHUNK)]
+    def _many_starts(self, now, n_starts, seed):
+        """Starts in coarse cells (numbers)."""
+        places = [divmod(cell, self.shape[1]) for cell in now.tolist()]
+        starts = [starting_points(self.model(place), n_starts, stream(seed, *place))[0] for place in places]
+        changes = {"started": self._state.started + len(now)}
+        return now, np.cumsum([0, *map(len, starts)]), np.concatenate(starts), 0.5, changes
 
-        def solve(chunk):
-            cells = [cell for cell, _ in chunk]
-            points = settle(np.array([x for _, x in chunk]), self.form, self.control(cells), radius=radius)
-            keys = invariants(np.array([p.x for p in points]), self.form.n_hidden, self.classes)
-            return zip(cells, points, keys, strict=True)
+    def _few_starts(self, now, few, seed):
+        """``few`` starts in each of other cells (numbers)."""
+        mean = np.repeat(self.form.mean(self.rows[now]), few, axis=0)
+        starts = random_starts(self.form.n_hidden, mean, stream(seed, *divmod(int(now[0]), self.shape[1])))
+        return now, np.arange(len(now) + 1) * few, starts, 0.5, {"started": self._state.started + len(now)}
 
-        return [one for chunk in pool.map(solve, chunks) for one in chunk]
+    def _wave(self):
+        """Every minimum of the frontier as a start in the neighbours that do not know it."""
+        state = self._state
+        cells, sources = carry(state.frontier, self.shape, state.where, state.keys)
+        order = np.argsort(cells, kind="stable")
+        cells, first = np.unique(cells[order], return_index=True)
+        return cells, np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
+
+    def _after(self, cells, first, starts, radius, changes, pool):
+        """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""
+        state, controls = self._state, self.rows[cells]
+        heads, links = listed(state.where, len(self.rows))
+        known, heads = (links, state.numbers, state.keys), heads[cells]
+        bounds = np.append(np.flatnonzero(np.diff(first[:-1] // _PART, prepend=-1)), len(cells))
+
+        def part(start, stop):
+            """Descents in cells ``start`` to ``stop`` − 1 of those."""
+            own = slice(first[start], first[stop])
+            of_cells = controls[start:stop], heads[start:stop], first[start : stop + 1] - first[start]
+            return descend_cells(known, self.form, self.classes, *of_cells, starts[own], radius=radius)
+
+        parts_ = list(pool.map(part, bounds[:-1], bounds[1:]))
+        if not parts_:
+            return replace(state, **changes)
+        numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
+        new[new] = ~dead_outputs(starts[new], self.form)
+        where = np.repeat(cells, np.diff(first))[new]
+        return state.after(where, starts[new], numbers[new], feature_loss[new], keys[new], numbers[:, 3].sum(), **changes)
 
     def _lowest(self, cell):
-        """Of a cell in which no descent has converged, the lowest point that the configurations lead to; it says so."""
-        starts, _ = starting_points(self.model(cell), 1, stream(0, *cell))
-        settled = settle(starts, self.form, self.control([cell] * len(starts)))
+        """Of a cell (number) in which no descent has converged, the lowest point that the configurations lead to, for `after`."""
+        place = divmod(cell, self.shape[1])
+        starts, _ = starting_points(self.model(place), 1, stream(0, *place))
+        settled = settle(starts, self.form, self.rows[[cell] * len(starts)])
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
-        return cell, lowest, invariants(lowest.x, self.form.n_hidden, self.classes)
-
-
-def _near(key, other):
-    """Whether two lists of invariants differ by less than what makes a warm start worth a try."""
-    return all(abs(a - b) < _KNOWN for a, b in zip(key, other, strict=True))
+        found = {"x": lowest.x, "numbers": np.array(lowest.numbers), "feature_loss": lowest.feature_loss}
+        found["keys"] = invariants(lowest.x, self.form.n_hidden, self.classes)
+        return {name: row[None] for name, row in found.items()} | {"where": [cell], "evaluations": lowest.n_evaluations}

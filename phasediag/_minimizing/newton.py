@@ -29,6 +29,8 @@ from .trust_region import (
     GRADIENT,
     HESSIAN,
     HIDDEN,
+    LEAVE,
+    LEFT,
     LINES,
     LOSS,
     LOWEST,
@@ -36,7 +38,6 @@ from .trust_region import (
     N_NUMBERS,
     NORM,
     NUMBERS,
-    SETTLE,
     SPECTRUM,
     STARTS,
     STEPS,
@@ -53,6 +54,9 @@ PROBE = 1e-9
 
 EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
+
+MOST_ATTEMPTS = 6
+"""Descents of which each but the first begins where the one before ended and was no minimum."""
 
 _STORES = threading.local()
 
@@ -260,7 +264,15 @@ def _lowest_curvature(x, direction, table):
     lowest = np.inf
     for start in range(count):
         d = offset(lines, start * size)
-        for _iteration in range(6):
+        for iteration in range(6):
+            for earlier in range(start):  # from where another start has come this one comes to the same end
+                change = 0.0
+                for i in range(size):
+                    change = max(change, abs(d[i] - lines[earlier * size + i]))
+                if change < 1e-8:
+                    break
+            if start > 0 and change < 1e-8:
+                break
             for i in range(size):
                 moved[i] = x[i] + PROBE * d[i]
             call(table[EVALUATE], (moved, 2, table))
@@ -276,9 +288,10 @@ def _lowest_curvature(x, direction, table):
                 if lower:
                     direction[i] = d[i]
                 change = max(change, abs(sign * vectors[i] - d[i]))
-                d[i] = sign * vectors[i]
-            if change < 1e-8:
+            if change < 1e-8 or iteration == 5:
                 break
+            for i in range(size):
+                d[i] = sign * vectors[i]
     numbers[LOWEST] = lowest
 
 
@@ -319,8 +332,14 @@ def _settle(points, controls, max_steps, radius, tolerance, result, table):
     for row in range(points.shape[0]):
         for i in range(n_controls):
             control[i] = pointer(controls)[row * n_controls + i]
-        numbers[EVALUATIONS] = 0.0
-        call(table[SETTLE], (x, max_steps, radius, tolerance, at))
+        numbers[EVALUATIONS] = numbers[LEFT] = 0.0
+        steps = 0
+        for attempt in range(MOST_ATTEMPTS):
+            if attempt == 0 or numbers[LEFT] != 0.0:
+                call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
+                steps += int(numbers[STEPS])
+                call(table[LEAVE], (x, max_steps - steps, radius, tolerance, at))
+                steps += int(numbers[STEPS])
         norm, curvature = numbers[NORM], numbers[LOWEST]
         call(table[EVALUATE], (x, 0, at))
         found[0], found[1], found[2], found[3] = numbers[LOSS], norm, curvature, numbers[EVALUATIONS]
@@ -331,38 +350,36 @@ def _settle(points, controls, max_steps, radius, tolerance, result, table):
 
 
 @jit(inner=True)
-def _settle_one(x, max_steps, radius, tolerance, table):
-    """Descend from x in place to a minimum; the numbers get the largest scaled gradient entry and the lowest curvature."""
+def _leave(x, max_steps, radius, tolerance, table):
+    """Tell the kind of the point x where a descent has just ended, and leave it downhill, in place, where it is no minimum.
+
+    The numbers get the lowest curvature, whether the point is one of a valley, the steps of descents beside it, and whether x
+    was left.
+    """
     numbers, lines = doubles(table[NUMBERS]), doubles(table[LINES])
     values, vectors = doubles(table[VALUES]), doubles(table[VECTORS])
-    n, size, steps, norm, curvature = table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], 0, 0.0, 0.0
+    n, size, loss, norm, steps = table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], numbers[LOSS], numbers[NORM], 0
     bias, direction, trial = offset(x, size - n), offset(lines, DIRECTION * size), offset(lines, ASIDE * size)
-    for _attempt in range(6):
-        numbers[FLAT] = 0.0
-        call(table[DESCEND], (x, max_steps - steps, radius, tolerance, table))
-        loss, norm = numbers[LOSS], numbers[NORM]
-        steps += int(numbers[STEPS])
-        # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
-        has_kink = False
-        for i in range(n):
-            has_kink = has_kink or abs(bias[i]) < 1e-9
-        if has_kink:
-            call(table[CURVATURE], (x, direction, table))
-            curvature = numbers[LOWEST]
-        else:
-            call(table[EVALUATE], (x, 2, table))
-            call(table[SPECTRUM], (x, -1.0, table))
-            curvature = values[0]
-            for i in range(size):
-                direction[i] = vectors[i]
-        if curvature > 1e-6 or steps >= max_steps or not norm < np.inf:
-            break
-        if curvature < -1e-7:
+    # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
+    has_kink = lower = False
+    for i in range(n):
+        has_kink = has_kink or abs(bias[i]) < 1e-9
+    if has_kink:
+        call(table[CURVATURE], (x, direction, table))
+        curvature = numbers[LOWEST]
+    else:
+        call(table[EVALUATE], (x, 2, table))
+        call(table[SPECTRUM], (x, -1.0, table))
+        curvature = values[0]
+        for i in range(size):
+            direction[i] = vectors[i]
+    numbers[FLAT] = 0.0
+    if not (curvature > 1e-6 or max_steps <= 0 or not norm < np.inf):
+        lower = curvature < -1e-7
+        if lower:
             for i in range(size):
                 x[i] += 1e-3 * direction[i]
-            continue
-        lower = False  # flat to second order: the loss may fall at third
-        for side in range(2):
+        for side in range(0 if lower else 2):  # flat to second order: the loss may fall at third
             for i in range(size):
                 trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
             call(table[DESCEND], (trial, max_steps - steps, radius, tolerance, table))
@@ -377,9 +394,8 @@ def _settle_one(x, max_steps, radius, tolerance, table):
                 away += (trial[i] - x[i]) ** 2
             if numbers[LOSS] < loss * (1.0 + 1e-13) and away > 2.5e-5:  # it has come to rest at half the distance or more
                 numbers[FLAT] = 1.0
-        if not lower:
-            break
-    numbers[NORM], numbers[LOWEST] = norm, curvature
+    numbers[LOSS], numbers[NORM], numbers[LOWEST], numbers[STEPS] = loss, norm, curvature, steps
+    numbers[LEFT] = 1.0 if lower else 0.0
 
 
 KERNELS = {
@@ -387,6 +403,6 @@ KERNELS = {
     spectrum: (DOUBLES, 0.0, INTEGERS),
     descend: (DOUBLES, 0, 0.0, 0.0, INTEGERS),
     _lowest_curvature: (DOUBLES, DOUBLES, INTEGERS),
-    _settle_one: (DOUBLES, 0, 0.0, 0.0, INTEGERS),
+    _leave: (DOUBLES, 0, 0.0, 0.0, INTEGERS),
 }
 """What a table holds first, in its order, and the types of the arguments."""

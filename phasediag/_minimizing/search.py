@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from .._arguments import usable_processors
-from ..phases import TOLERANCE, phase_name
+from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .flat import flatten, parts
 from .moves import moves, shaken
@@ -222,5 +222,13 @@ def orders_of_extra(classes, n_features):
 
 
 def named_first(weights, classes, tolerance=TOLERANCE):
-    """The order of equal features in which the phase of weights (n_hidden, n_features) has the first of its names."""
-    return min(orders_of_extra(classes, weights.shape[-1]), key=lambda order: phase_name(weights[:, order], tolerance))
+    """The orders of equal features in which phases have the first of their names: weights (n_models, n_hidden, n_features).
+
+    Shape (n_models, n_features).
+    """
+    orders, names = orders_of_extra(classes, weights.shape[-1]), []
+    for order in orders:
+        phases, which = distinct_phases(weights[..., order], tolerance=tolerance)
+        names.append(np.array([phase.name for phase in phases])[which])
+    _, rank = np.unique(names, return_inverse=True)
+    return orders[np.argmin(rank.reshape(len(orders), -1), axis=0)]

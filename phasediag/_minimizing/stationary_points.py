@@ -3,6 +3,7 @@
 Parameters are flat: weights row by row, then biases; losses are divided by Σ_i I_i E x_i².
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -21,6 +22,9 @@ MOST_REACH = 1e-2
 
 NEGLIGIBLE = 1e-6
 """Losses below this part of Σ_i I_i E x_i² count as so much where their ratio is asked for: a loss can be 0."""
+
+AT_ONCE = 256
+"""Descents that a thread takes at a time."""
 
 GRADIENT_TOLERANCE = 1e-11
 """A minimum has converged when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
@@ -57,8 +61,10 @@ class Settled:
         return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead, self.is_flat
 
 
-def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
+def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5, n_threads=1):
     """Descend from every row of ``points`` and return the list of Settled, in the same order.
+
+    Each descent is computed by itself: the number of threads does not change it.
 
     Parameters
     ----------
@@ -81,7 +87,18 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5):
         x[:, form.size - form.n_features :] = 0.0
     result = np.empty((len(x), 5 + form.n_features))
     if len(x):
-        newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
+        portions = [slice(k, k + AT_ONCE) for k in range(0, len(x), AT_ONCE)]
+
+        def descend(rows):
+            """Settle some of the rows, in place."""
+            newton.settle(x[rows], form, controls[rows], free, max_steps, radius, 1e-15, result[rows])
+
+        if n_threads > 1:
+            with ThreadPoolExecutor(n_threads) as pool:
+                list(pool.map(descend, portions))
+        else:
+            for rows in portions:
+                descend(rows)
         weights, _ = parts(x, form.n_hidden)
         weights[...] = form.upright(controls, weights)
     dead = dead_outputs(x, form)
@@ -96,8 +113,13 @@ def above(loss, other, form, controls):
 
 def losses_of(points, form, controls):
     """The losses, not scaled and with any penalty, of points (Settled) at controls (n_points, n_controls): shape (n_points,)."""
-    own = np.sum(form.importance(controls) * np.array([point.feature_loss for point in points]), axis=1)
-    return own + form.penalty(controls, parts(np.array([point.x for point in points]), form.n_hidden)[0])
+    x, feature_loss = np.array([point.x for point in points]), np.array([point.feature_loss for point in points])
+    return losses_at(x, feature_loss, form, controls)
+
+
+def losses_at(x, feature_loss, form, controls):
+    """As `losses_of`, of flat parameters (n_points, size) and the features' own losses (n_points, n_features)."""
+    return np.sum(form.importance(controls) * feature_loss, axis=1) + form.penalty(controls, parts(x, form.n_hidden)[0])
 
 
 def invariants(x, n_hidden, classes):
@@ -118,13 +140,13 @@ def invariants(x, n_hidden, classes):
     """
     weights, bias = parts(x, n_hidden)
     numbers = flatten(np.swapaxes(weights, -1, -2) @ weights, bias)
-    rows, kept = _orbits(bias.shape[-1], classes)
+    rows, kept = orbits(bias.shape[-1], classes)
     padded = np.concatenate([numbers, np.full((*bias.shape[:-1], 1), np.inf)], axis=-1)
     return np.sort(padded[..., rows], axis=-1)[..., kept]
 
 
 @lru_cache(maxsize=256)
-def _orbits(n, classes):
+def orbits(n, classes):
     """Index sets into (WᵀW flattened, biases) whose entries permutations within the classes exchange.
 
     As rows of one array, filled up with the index of an added infinite entry, and the mask of the others.
@@ -138,9 +160,9 @@ def _orbits(n, classes):
                 orbit[entry] += orbit[image]
                 for other in orbit[image]:
                     orbit[other] = orbit[entry]
-    orbits = list({id(one): one for one in orbit.values()}.values())
-    longest = max(len(orbit) for orbit in orbits)
-    rows = np.array([orbit + [n * n + n] * (longest - len(orbit)) for orbit in orbits])
+    lists = list({id(one): one for one in orbit.values()}.values())
+    longest = max(map(len, lists))
+    rows = np.array([orbit + [n * n + n] * (longest - len(orbit)) for orbit in lists])
     return rows, rows < n * n + n
 
 

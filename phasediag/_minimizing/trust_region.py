@@ -11,7 +11,7 @@ from .._loss.enumeration import PENALTY, SCALE
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether its form is plain; addresses of the arrays of a store.
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(11)
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(11)
 (
     CONTROL,
     FREE,
@@ -30,8 +30,8 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, SETTLE, ENUMERATE, EIGENVECTORS, HIDDEN,
 ) = range(ARRAYS, ARRAYS + 14)
 
 # The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
-# one of a valley of equal loss.
-LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, N_NUMBERS = range(7)
+# one of a valley of equal loss; whether the end of a descent was left because it is none.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, N_NUMBERS = range(8)
 
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size).
 TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
