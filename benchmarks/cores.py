@@ -1,0 +1,180 @@
+"""What a machine with many cores gains: the serial share of diagrams, training and reports, and the speed that follows.
+
+    python benchmarks/cores.py                         sizes that end within minutes
+    python benchmarks/cores.py --full                  those of the paper
+    python benchmarks/cores.py --against FOLDER        and another checkout, in turns, with ratios
+    python benchmarks/cores.py --only "3→2"            works whose names hold these words
+
+Processor seconds, which other work on the machine hardly changes: of the whole process, and of what threads of a pool spend in
+kernels without the interpreter's lock. The rest is serial, wherever it runs. By Amdahl's law 16 cores take serial +
+parallel / 16 seconds: "16 cores" is one core's time over that. On a machine with more than two cores that number is measured as
+well, in seconds by the clock. Evaluations are calls of the kernel for each cell of a diagram.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CORES = 16
+PAPER = {"importance": (0.1, 10.0), "density": (0.01, 1.0)}
+
+
+def works(full):
+    """What is measured: by name a function of the package, its options and cells on an axis."""
+    grid = 100 if full else 16
+    steps = {"n_steps": 10_000}
+    return {
+        "trained 2→1": ("trained_phase_diagram", {"n_features": 2, "n_hidden": 1} | steps, grid),
+        "trained 3→2": ("trained_phase_diagram", {"n_features": 3, "n_hidden": 2} | steps, grid if full else 12),
+        "diagram 2→1": ("phase_diagram", {"n_features": 2, "n_hidden": 1}, 128),
+        "diagram 3→2": ("phase_diagram", {"n_features": 3, "n_hidden": 2}, 64),
+        "diagram 5→2": ("phase_diagram", {"n_features": 5, "n_hidden": 2}, 48 if full else 12),
+        "validate 2→1": ("validate", {"n_features": 2, "n_hidden": 1} | steps, 32 if full else 16),
+        "validate 2→1, cells": ("validate", {"n_features": 2, "n_hidden": 1, "curves": False} | steps, 32 if full else 16),
+        "paper": ("paper", {} if full else {"quick": True}, 0),
+    }
+
+
+def call(function, options, size):
+    """Run one of the works on a grid of size × size cells."""
+    import numpy as np
+
+    import phasediag
+
+    if function == "paper":
+        from click.testing import CliRunner
+
+        from phasediag.cli import main as command
+
+        with tempfile.TemporaryDirectory() as folder:
+            result = CliRunner().invoke(command, ["paper", "--output", folder, *(["--quick"] if options.get("quick") else [])])
+        if result.exit_code not in (0, 1):
+            raise result.exception
+        return
+    axes = {name: np.geomspace(*ends, size) for name, ends in PAPER.items()}
+    getattr(phasediag, function)(**axes, **options)
+
+
+def measure(name, function, options, size):
+    """Run one of the works once, after a small one that compiles; return its numbers."""
+    import phasediag._minimizing.landscape as landscape
+
+    small = {"n_steps": 50, "n_seeds": 2} if "n_steps" in options else {}
+    if function == "paper":
+        call("validate", {"n_features": 3, "n_hidden": 2} | {"n_steps": 50, "n_seeds": 2}, 5)
+        call("validate", {"n_features": 2, "n_hidden": 1} | {"n_steps": 50, "n_seeds": 2}, 5)
+        call("validate", {"n_features": 2, "n_hidden": 1} | {"n_steps": 50, "n_seeds": 2}, 5)
+    else:
+        call(function, options | small, 5)
+    searched, explore = [], landscape.Landscape.explore
+
+    def counted(self, **search):
+        searched.append(self)
+        return explore(self, **search)
+
+    landscape.Landscape.explore = counted
+    parallel = watch()
+    cpu, clock = time.process_time(), time.perf_counter()
+    call(function, options, size)
+    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    cells = sum(one.shape[0] * one.shape[1] for one in searched)
+    return {
+        "cpu": cpu,
+        "clock": clock,
+        "parallel": parallel[0],
+        "evaluations": sum(one.evaluations for one in searched) / max(cells, 1),
+    }
+
+
+def watch():
+    """Count the processor seconds that threads of pools spend in kernels, from now on; return them, in a list."""
+    from numba.core.dispatcher import Dispatcher
+
+    from phasediag._compiling.vectors import Routine
+
+    seconds, lock, clock = [0.0], threading.Lock(), time.thread_time
+
+    def timed(kernel):
+        """The kernel, timed."""
+
+        def run(*arguments):
+            if threading.current_thread() is threading.main_thread():
+                return kernel(*arguments)
+            start = clock()
+            try:
+                return kernel(*arguments)
+            finally:
+                with lock:
+                    seconds[0] += clock() - start
+
+        return run
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("phasediag.")]:
+        for name, kernel in list(vars(module).items()):
+            if isinstance(kernel, Dispatcher) and kernel.signatures and not kernel.targetoptions.get("no_cpython_wrapper"):
+                setattr(module, name, timed(kernel))
+    run = Routine.__call__
+    Routine.__call__ = lambda routine, *numbers: timed(lambda *given: run(routine, *given))(*numbers)
+    return seconds
+
+
+def worker(checkout, work, threads):
+    """Measure in a process of its own, with a checkout of the package; return the numbers."""
+    environment = dict(os.environ, PYTHONPATH=str(checkout), OPENBLAS_NUM_THREADS="1", PYTHONIOENCODING="utf-8")
+    command = [sys.executable, __file__, "--worker", json.dumps([work, threads])]
+    with tempfile.TemporaryDirectory() as folder:
+        printed = subprocess.run(command, stdout=subprocess.PIPE, env=environment, cwd=folder, check=True).stdout
+    return json.loads(printed.decode().splitlines()[-1])
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="the paper's grids")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout, run in turns")
+    parser.add_argument("--only", default="", help="words of the works' names")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds, of which the lowest times count [default: 1]")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        work, threads = json.loads(options.worker)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        print(json.dumps(measure(*work)))
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    checkouts = [ROOT] + ([options.against.resolve()] if options.against else [])
+    heads = ["cpu s", "serial s", "share", f"{CORES} cores", "evaluations"] + ([f"measured, {cores}"] if cores > 2 else [])
+    print(f"{'':<22}{'':<8}" + "".join(f"{head:>13}" for head in heads) + ("    cpu, second / first" if options.against else ""))
+    for name, (function, given, size) in works(options.full).items():
+        if options.only not in name:
+            continue
+        work, found = (name, function, given, size), [[] for _ in checkouts]
+        for _ in range(options.rounds):
+            for own, checkout in zip(found, checkouts, strict=True):
+                own.append(worker(checkout, work, min(cores, 2)))
+        for k, own in enumerate(found):
+            best = min(own, key=lambda one: one["cpu"])
+            serial = best["cpu"] - best["parallel"]
+            speed = best["cpu"] / (serial + best["parallel"] / CORES)
+            row = [f"{best['cpu']:.2f}", f"{serial:.2f}", f"{serial / best['cpu']:.1%}", f"{speed:.1f} ×"]
+            row.append(f"{best['evaluations']:.1f}" if best["evaluations"] else "")
+            if cores > 2:
+                row.append(f"{worker(checkouts[k], work, 1)['clock'] / worker(checkouts[k], work, cores)['clock']:.1f} ×")
+            grid = f"{size}²" if size else ""
+            more = f"{best['cpu'] / min(one['cpu'] for one in found[0]):>12.2f}" if k else ""
+            print(
+                f"{name if k == 0 else '  ' + checkouts[k].name:<22}{grid:<8}" + "".join(f"{x:>13}" for x in row) + more,
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
