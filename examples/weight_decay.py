@@ -53,8 +53,7 @@ before, after = entry(0.0), entry(gammas[-1])
 print(f"the extra feature enters below density {before:.4f}; with that γ below {after:.4f}")
 assert np.allclose(moved, expected, rtol=0.1) and 2e-5 < min(gammas) < max(gammas) < 1e-4 and 0.002 < before - after < 0.008
 
-figure = Figure(figsize=(5, 4), layout="constrained")
-axes = figure.subplots()
+axes = (figure := Figure(figsize=(5, 4), layout="constrained")).subplots()
 axes.plot(DENSITIES, expected, "k-", DENSITIES, moved, "o")
 axes.set(xlabel="density", ylabel="shift of |W_extra| by the decay")
 figure.savefig("weight_decay.png")
