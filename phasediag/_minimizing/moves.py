@@ -8,6 +8,8 @@ from .flat import flatten, parts
 
 TURNS = 4
 """Random directions tried for each feature that turns or enters."""
+SHORT = 0.2
+"""Share of another's length at which a feature comes to lie along it: least ones do so where most have no room."""
 SHAKEN = 0.3
 """Standard deviation of what is added to the weights by a shake; a third of it is added to the biases."""
 
@@ -15,8 +17,8 @@ SHAKEN = 0.3
 def moves(model, x, generator):
     """All moves of one feature or of a pair from a minimum, flat parameters x (size,): shape (n_moves, size).
 
-    Two features change places; a feature leaves, enters or turns to random directions, joins another in its place, is mirrored
-    in another's direction or across it.
+    Two features change places; a feature leaves, enters or turns to random directions, joins another in its place, comes to lie
+    along it as a short column, is mirrored in another's direction or across it.
     """
     weights, bias = parts(x, model.n_hidden)
     norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
@@ -41,6 +43,7 @@ def moves(model, x, generator):
         for j in np.flatnonzero(inside):
             if j != i:
                 add(i, weights[:, j], bias[j])
+                add(i, SHORT * weights[:, j], mean[i])
                 mirrored = 2 * (weights[:, j] @ weights[:, i]) / norm[j] ** 2 * weights[:, j] - weights[:, i]
                 add(i, mirrored, bias[i])
                 add(i, -mirrored, bias[i])

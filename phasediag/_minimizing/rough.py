@@ -1,14 +1,18 @@
-"""Descents of many points at once along the gradient alone, where second derivatives cost more than all steps (BFGS in numpy)."""
+"""Descents of many points at once, mostly along the gradient, where second derivatives cost as much as many steps (BFGS in numpy)."""
 
 import numpy as np
 
 from .._loss.evaluation import evaluate_rows
 from .flat import flatten, parts
 
-TOLERANCE = 1e-7
+TOLERANCE = 1e-9
 """Of the loss by contour integration."""
 LONGEST = 0.5
 """No step is longer."""
+SECOND = 12, 24, 48, 96
+"""Numbers of steps after which second derivatives are taken: BFGS corrects them, but would not find small ones among large."""
+FLATTEST = 1e-4
+"""Curvatures count as no smaller than this."""
 ENOUGH = 1e-12
 """A step of less decrease than this part of the loss is the last."""
 
@@ -26,6 +30,15 @@ def loss_and_gradient(model, x):
     return total / model.loss_scale, flatten(by_weights, by_bias) / model.loss_scale * model.form.free
 
 
+def inverse_hessians(model, x):
+    """Inverse second derivatives (B, size, size) of the scaled loss at flat parameters (B, size), of positive curvatures."""
+    weights, bias = parts(x, model.n_hidden)
+    hessian = evaluate_rows(weights, bias, model.form, model.control, "enumeration", 2)[3] / model.loss_scale
+    both = model.form.free[:, None] & model.form.free
+    curvature, along = np.linalg.eigh(np.where(both, hessian, np.eye(x.shape[1])))
+    return np.einsum("bik,bk,bjk->bij", along, 1 / np.maximum(np.abs(curvature), FLATTEST), along)
+
+
 def loss_only(model, x):
     """Scaled losses (B,) of flat parameters (B, size)."""
     weights, bias = parts(x, model.n_hidden)
@@ -33,20 +46,29 @@ def loss_only(model, x):
     return (losses @ model.importance + model.penalty_of(weights)) / model.loss_scale
 
 
-def descend_roughly(model, points, watch, tolerance=1e-5, max_steps=300):
+def descend_roughly(model, points, watch, heats=None, tolerance=1e-6, max_steps=300):
     """Where descents from flat points (B, size) have come when no gradient entry exceeds the tolerance.
 
-    Returns these points, their scaled losses (B,), and evaluations (B,). ``watch`` is called before every step.
+    Returns these points, their scaled losses (B,), and evaluations (B,). ``watch`` is called before every step. ``heats``: by
+    numbers of steps, functions of the points and losses of those that have not ended, which say what goes on, positions; the
+    losses of the others are infinite.
     """
     x = np.where(model.form.free, points, 0.0)
-    size, n_evaluations = x.shape[1], np.ones(len(x), int)
+    size, n_evaluations, given_up = x.shape[1], np.ones(len(x), int), np.zeros(len(x), bool)
     loss, gradient = loss_and_gradient(model, x)
     inverse = np.repeat(np.eye(size)[None], len(x), axis=0)
     active = np.flatnonzero(np.abs(gradient).max(axis=1) > tolerance)
     for step in range(max_steps):
         watch()
+        if heats and step in heats:
+            kept = heats[step](x[active], loss[active])
+            given_up[np.delete(active, kept)] = True
+            active = active[kept]
         if not active.size:
             break
+        if step in SECOND:
+            inverse[active] = inverse_hessians(model, x[active])
+            n_evaluations[active] += 1
         direction = -np.einsum("bij,bj->bi", inverse[active], gradient[active])
         slope = np.einsum("bi,bi->b", direction, gradient[active])
         direction[slope >= 0] = -gradient[active][slope >= 0]
@@ -83,4 +105,4 @@ def descend_roughly(model, points, watch, tolerance=1e-5, max_steps=300):
         )
         going = (np.abs(gradient[active]).max(axis=1) > tolerance) & (gained > ENOUGH * loss[active])
         active = active[going]
-    return x, loss, n_evaluations
+    return x, np.where(given_up, np.inf, loss), n_evaluations

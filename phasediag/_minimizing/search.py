@@ -12,7 +12,7 @@ from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .flat import flatten, parts
 from .moves import moves, shaken
-from .rough import descend_roughly, loss_only
+from .rough import descend_roughly
 from .starts import configuration_starts, starting_points
 from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle, swapped
 
@@ -20,11 +20,15 @@ EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
 
 MOST_NEWTON = 7
-"""Up to so many features descents use second derivatives from the start; beyond, from the bottom of a rough descent."""
+"""Up to so many features descents from starts use second derivatives; beyond, and from moves, a rough descent comes first."""
 MOST_POLISHED, FEW_POLISHED = 24, 3
-"""Rough descents that end apart go on to the bottom, the lowest of them: from the starts, and in a round of moves."""
-MOVES, SHAKES = 2, 4
-"""In a round so many moves for each random start, and one shake of all parameters for every so many random starts."""
+"""Rough descents that end apart go on to the bottom: so many of the lowest, and those that may be as low as the lowest is."""
+HEATS = {4: 2.0, 16: 0.5}
+"""Of all moves those that are lowest after so many steps go on: so many for each random start."""
+SHAKES = 4
+"""In a round there is one shake of all parameters for every so many random starts."""
+ROUGH_LOSS = 1e-8
+"""What a rough descent leaves undetermined of the loss, relative."""
 ROUGHLY_THE_SAME = 1e-2
 """Difference of invariants up to which rough ends are taken for one."""
 PARENTS = 4
@@ -91,29 +95,24 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         minima = Search(settled, random).minima(model)
         if not minima or not np.any(minima[0].x[: -model.n_features]):
             break
-        near = np.concatenate([moves(model, point.x, generator) for point in minima[:PARENTS]])
         far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
-        found = descend(
-            model, np.concatenate([far, _promising(model, near, tried, MOVES * n_starts)]), FEW_POLISHED, watch, minima
-        )
+        near = [moves(model, point.x, generator) for point in minima[:PARENTS]]
+        points = _untried(model, np.concatenate([far, *near]), tried)
+        found = descend_apart(model, points, FEW_POLISHED, watch, minima, n_starts)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
         waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
         settled += found
     return Search(settled, random)
 
 
-def _promising(model, points, tried, count):
-    """The ``count`` lowest of flat points (n_points, size) that have not been tried; they are remembered.
+def _untried(model, points, tried):
+    """Those of flat points (n_points, size) that have not been tried; they are remembered.
 
     Points are one whose invariants have the same first digits: they differ by rotations and what exchanges equal features.
     """
     keys = [key.tobytes() for key in np.round(invariants(points, model.n_hidden, model.classes), 6) + 0.0]
-    lowest = []
-    for k in np.argsort(loss_only(model, points), kind="stable"):
-        if len(lowest) < count and keys[k] not in tried:
-            lowest.append(k)
-            tried.add(keys[k])
-    return points[lowest]
+    new = [k for k, key in enumerate(keys) if key not in tried and not tried.add(key)]
+    return points[new]
 
 
 def _of_smaller_models(model):
@@ -143,22 +142,41 @@ def _lowest(model):
 
 
 def descend(model, points, most, watch, known=()):
-    """Where descents from flat points (n_points, size) end: a list of Settled, in the same order.
-
-    Of rough descents, if any, those that come near one of the ``known`` minima, Settled, end there; of the others at most
-    ``most`` go on to the bottom.
-    """
+    """Where descents from flat points (n_points, size) end: a list of Settled, in the same order."""
     if model.n_features <= MOST_NEWTON:
         return settle_model(model, points, watch)
-    ends, losses, counts = descend_roughly(model, points, watch)
-    classes, kept, which = model.classes, [], np.empty(len(ends), int)
-    keys, centres = invariants(ends, model.n_hidden, classes), [invariants(one.x, model.n_hidden, classes) for one in known]
-    for k in np.argsort(losses, kind="stable"):
-        near = (at for at, centre in enumerate(centres) if np.max(np.abs(keys[k] - centre)) < ROUGHLY_THE_SAME)
-        which[k] = next(near, len(centres))
-        if which[k] == len(centres) and len(kept) < most:
-            kept.append(k)
-            centres.append(keys[k])
+    return descend_apart(model, points, most, watch, known)
+
+
+def descend_apart(model, points, most, watch, known, n_racing=None):
+    """As `descend`, roughly at first: of ends that lie apart, ``most`` of the lowest go on to the bottom.
+
+    Ends near one of the ``known`` minima, Settled, are that one. ``n_racing``: the number of random starts that says how many
+    go on after the `HEATS`; by default all do.
+    """
+    classes, centres = model.classes, [invariants(one.x, model.n_hidden, model.classes) for one in known]
+
+    def apart(x, losses, most, within=0.0):
+        """Positions of the lowest that are near no other and no centre, at most ``most`` and those near the lowest loss."""
+        keys, kept, which = invariants(x, model.n_hidden, classes), [], np.full(len(x), -1)
+        places = np.array([*centres, *np.empty((len(x), keys.shape[1]))])
+        limit = min([*losses, *(one.scaled_loss for one in known)], default=np.inf) * (1 + within)
+        for k in np.argsort(losses, kind="stable"):
+            n_places = len(centres) + len(kept)
+            near = np.flatnonzero(np.abs(places[:n_places] - keys[k]).max(axis=1) < ROUGHLY_THE_SAME)
+            if near.size:
+                which[k] = near[0]
+            elif losses[k] < np.inf and (len(kept) < most or losses[k] < limit):
+                places[n_places], which[k] = keys[k], n_places
+                kept.append(k)
+        return kept, which
+
+    def heat(share):
+        return lambda x, losses: apart(x, losses, int(share * n_racing))[0]
+
+    heats = {step: heat(share) for step, share in HEATS.items()} if n_racing else None
+    ends, losses, counts = descend_roughly(model, points, watch, heats)
+    kept, which = apart(ends, losses, most, ROUGH_LOSS)
     polished = list(known)
     for one in settle_model(model, ends[kept], watch, radius=0.1):
         polished.append(replace(one, n_evaluations=one.n_evaluations + int(counts[which == len(polished)].sum())))

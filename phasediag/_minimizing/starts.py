@@ -89,7 +89,7 @@ def starting_points(model, n_starts, generator):
     if not model.is_linear:
         random += list(spread_starts(model, -(-n_starts // 2), generator))
         unions = union_starts(model, MOST_UNIONS)
-    return np.array([*starts, *random, *unions]), np.repeat([False, True, False], [len(starts), len(random), len(unions)])
+    return np.array([*unions, *starts, *random]), np.repeat([False, True], [len(unions) + len(starts), len(random)])
 
 
 def random_starts(n_hidden, feature_mean, generator):
