@@ -1,10 +1,12 @@
-"""Descents of many points at once, mostly along the gradient, where second derivatives cost as much as many steps (BFGS in numpy)."""
+"""Descents of many points at once, mostly along the gradient: second derivatives cost as much as many steps (BFGS in numpy)."""
 
 import numpy as np
 
 from .._loss.evaluation import evaluate_rows
 from .flat import flatten, parts
 
+MOST_ENUMERATED = 6
+"""Up to so many features enumeration is faster than the contour integral."""
 TOLERANCE = 1e-9
 """Of the loss by contour integration."""
 LONGEST = 0.5
@@ -13,6 +15,9 @@ SECOND = 12, 24, 48, 96
 """Numbers of steps after which second derivatives are taken: BFGS corrects them, but would not find small ones among large."""
 FLATTEST = 1e-4
 """Curvatures count as no smaller than this."""
+SMALL = 1e-6
+"""A descent ends where no entry of the scaled gradient exceeds this."""
+MOST_STEPS = 300
 ENOUGH = 1e-12
 """A step of less decrease than this part of the loss is the last."""
 
@@ -20,7 +25,8 @@ ENOUGH = 1e-12
 def loss_and_gradient(model, x):
     """Scaled losses (B,) and gradients (B, size) of flat parameters (B, size); by enumeration where contours decline."""
     weights, bias = parts(x, model.n_hidden)
-    of, method = (model.form, model.control), "contour" if model.form.is_plain else "enumeration"
+    of, by_contour = (model.form, model.control), model.form.is_plain and model.n_features > MOST_ENUMERATED
+    method = "contour" if by_contour else "enumeration"
     losses, by_weights, by_bias, *_ = evaluate_rows(weights, bias, *of, method, 1, tolerance=TOLERANCE, strict=False)
     declined = np.isnan(losses).any(axis=1)
     if declined.any():
@@ -39,15 +45,8 @@ def inverse_hessians(model, x):
     return np.einsum("bik,bk,bjk->bij", along, 1 / np.maximum(np.abs(curvature), FLATTEST), along)
 
 
-def loss_only(model, x):
-    """Scaled losses (B,) of flat parameters (B, size)."""
-    weights, bias = parts(x, model.n_hidden)
-    losses = evaluate_rows(weights, bias, model.form, model.control, "auto", 0)[0]
-    return (losses @ model.importance + model.penalty_of(weights)) / model.loss_scale
-
-
-def descend_roughly(model, points, watch, heats=None, tolerance=1e-6, max_steps=300):
-    """Where descents from flat points (B, size) have come when no gradient entry exceeds the tolerance.
+def descend_roughly(model, points, watch, heats, max_steps):
+    """Where descents from flat points (B, size) have come when no gradient entry exceeds `SMALL`.
 
     Returns these points, their scaled losses (B,), and evaluations (B,). ``watch`` is called before every step. ``heats``: by
     numbers of steps, functions of the points and losses of those that have not ended, which say what goes on, positions; the
@@ -57,10 +56,10 @@ def descend_roughly(model, points, watch, heats=None, tolerance=1e-6, max_steps=
     size, n_evaluations, given_up = x.shape[1], np.ones(len(x), int), np.zeros(len(x), bool)
     loss, gradient = loss_and_gradient(model, x)
     inverse = np.repeat(np.eye(size)[None], len(x), axis=0)
-    active = np.flatnonzero(np.abs(gradient).max(axis=1) > tolerance)
+    active = np.flatnonzero(np.abs(gradient).max(axis=1) > SMALL)
     for step in range(max_steps):
         watch()
-        if heats and step in heats:
+        if step in heats:
             kept = heats[step](x[active], loss[active])
             given_up[np.delete(active, kept)] = True
             active = active[kept]
@@ -103,6 +102,6 @@ def descend_roughly(model, points, watch, heats=None, tolerance=1e-6, max_steps=
         inverse[rows] += (
             factor[:, None, None] * s[:, :, None] * s[:, None] - (outer + np.swapaxes(outer, 1, 2)) / sy[:, None, None]
         )
-        going = (np.abs(gradient[active]).max(axis=1) > tolerance) & (gained > ENOUGH * loss[active])
+        going = (np.abs(gradient[active]).max(axis=1) > SMALL) & (gained > ENOUGH * loss[active])
         active = active[going]
     return x, np.where(given_up, np.inf, loss), n_evaluations

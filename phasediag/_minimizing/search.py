@@ -10,9 +10,10 @@ import numpy as np
 from .._arguments import usable_processors
 from ..phases import TOLERANCE, distinct_phases
 from . import newton
+from .conditions import lower_points
 from .flat import flatten, parts
 from .moves import moves, shaken
-from .rough import descend_roughly
+from .rough import MOST_STEPS, descend_roughly
 from .starts import configuration_starts, starting_points
 from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle, swapped
 
@@ -84,17 +85,24 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     """Search for the minima of a model: a `Search`.
 
     Random starts, structured ones, the minima of the models with a feature or a dimension less; then rounds of moves from the
-    lowest minima, until ``rounds`` of them in turn have found nothing lower. ``watch`` is called again and again on the way.
+    lowest minima, until ``rounds`` of them in turn have found nothing lower. Where a necessary condition fails, the point that
+    shows it is where the search goes on. ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
     settled = descend(model, starts, MOST_POLISHED if rounds else FEW_POLISHED, watch)
-    if rounds and (smaller := _of_smaller_models(model)):
+    smaller = _of_smaller_models(model) if rounds else []
+    if smaller:
         settled += descend(model, np.array(smaller), FEW_POLISHED, watch, Search(settled, random).minima(model))
-    tried, waiting = set(), rounds
-    while waiting > 0:
+    tried, answered, waiting = set(), set(), rounds
+    while True:
         minima = Search(settled, random).minima(model)
-        if not minima or not np.any(minima[0].x[: -model.n_features]):
-            break
+        missed = _untried(model, lower_points(model, minima, smaller), answered)
+        if len(missed):
+            settled += settle_model(model, missed, watch)
+            waiting = rounds
+            continue
+        if not waiting or not minima or not np.any(minima[0].x[: -model.n_features]):
+            return Search(settled, random)
         far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
         near = [moves(model, point.x, generator) for point in minima[:PARENTS]]
         points = _untried(model, np.concatenate([far, *near]), tried)
@@ -102,7 +110,6 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
         waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
         settled += found
-    return Search(settled, random)
 
 
 def _untried(model, points, tried):
@@ -174,8 +181,11 @@ def descend_apart(model, points, most, watch, known, n_racing=None):
     def heat(share):
         return lambda x, losses: apart(x, losses, int(share * n_racing))[0]
 
-    heats = {step: heat(share) for step, share in HEATS.items()} if n_racing else None
-    ends, losses, counts = descend_roughly(model, points, watch, heats)
+    heats, max_steps = {step: heat(share) for step, share in HEATS.items()} if n_racing else {}, MOST_STEPS
+    if n_racing and model.n_features <= MOST_NEWTON:  # second derivatives cost little: what is left after the last heat goes on
+        max_steps, share = max(HEATS.items())
+        most = int(share * n_racing)
+    ends, losses, counts = descend_roughly(model, points, watch, heats, max_steps)
     kept, which = apart(ends, losses, most, ROUGH_LOSS)
     polished = list(known)
     for one in settle_model(model, ends[kept], watch, radius=0.1):

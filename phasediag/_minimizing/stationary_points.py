@@ -184,15 +184,14 @@ def distinct(settled, n_hidden, classes, *, first=None):
 
     ``first``: a point that is kept, if it is a minimum, instead of those that are the same.
     """
-    kept, keys = [], []
-    for point in ([] if first is None else [first]) + sorted(settled, key=_rounded_loss):
-        if not point.is_minimum:
-            continue
-        key = invariants(point.x, n_hidden, classes)
-        if not any(same_minimum(point, key, *other) for other in zip(kept, keys, strict=True)):
-            kept.append(point)
-            keys.append(key)
-    return sorted(kept, key=_rounded_loss)
+    minima = [one for one in ([] if first is None else [first]) + sorted(settled, key=_rounded_loss) if one.is_minimum]
+    if not minima:
+        return []
+    keys, kept = invariants(np.array([point.x for point in minima]), n_hidden, classes), []
+    for k, point in enumerate(minima):
+        if not any(same_minimum(point, keys[k], minima[other], keys[other]) for other in kept):
+            kept.append(k)
+    return sorted((minima[k] for k in kept), key=_rounded_loss)
 
 
 def _rounded_loss(point):
@@ -210,7 +209,7 @@ def same_minimum(point, key, other, other_key):
     reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
     if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
         return False
-    return (point.is_flat and other.is_flat) or np.max(np.abs(key - other_key)) <= SAME_POINT + reach
+    return (point.is_flat and other.is_flat) or bool(np.abs(key - other_key).max() <= SAME_POINT + reach)
 
 
 def dead_outputs(x, form):

@@ -1,0 +1,59 @@
+"""Tests that a search goes on where a necessary condition of a global minimum fails."""
+
+import numpy as np
+import pytest
+
+from phasediag import ToyModel, minimize
+from phasediag._minimizing import search
+from phasediag._minimizing.flat import flatten
+
+
+def break_search(monkeypatch, start):
+    """Let the search of the largest models see one start, flat parameters, no moves and no minimum of a smaller model."""
+    descend, starting_points = search.descend, search.starting_points
+
+    def one_start(model, *rest):
+        return (start[None], np.array([True])) if model.form.size == start.size else starting_points(model, *rest)
+
+    monkeypatch.setattr(search, "starting_points", one_start)
+    monkeypatch.setattr(search, "descend", lambda model, x, *rest: [] if len(rest) > 2 else descend(model, x, *rest))
+    monkeypatch.setattr(search, "descend_apart", lambda *_: [])
+
+
+def dedicated(model, features):
+    """Flat parameters at which these features have dimensions of their own."""
+    weights, bias = np.zeros((model.n_hidden, model.n_features)), model.feature_mean.copy()
+    weights[np.arange(len(features)), features], bias[features] = 1.0, 0.0
+    return flatten(weights, bias)
+
+
+@pytest.mark.quick("_minimizing")
+@pytest.mark.parametrize(("n", "density"), [(4, 0.05), (5, 0.3)])
+def test_a_broken_search_ends_no_higher_than_smaller_models_allow(monkeypatch, n, density):
+    """From its highest minimum alone the loss exceeds none of what a dimension or a feature less can do."""
+    model = ToyModel(2, 0.7 ** np.arange(n), density)
+    highest = minimize(model)[-1]
+    bounds = [
+        minimize(ToyModel(1, model.importance, density))[0].loss,
+        minimize(ToyModel(2, model.importance[:-1], density))[0].loss + model.importance[-1] * model.feature_variance[-1],
+    ]
+    break_search(monkeypatch, flatten(highest.weights, highest.bias))
+    assert minimize(model)[0].loss <= min(bounds) * (1 + 1e-12)
+    monkeypatch.setattr(search, "lower_points", lambda model, minima, others: np.empty((0, model.form.size)))
+    assert minimize(model)[0].loss > min(bounds) * (1 + 1e-3)  # without the conditions nothing mends it
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal"])
+def test_the_more_important_a_feature_the_lower_its_own_loss(monkeypatch, effort):
+    """From a start that keeps the least important features, the search ends with the most important ones."""
+    model = ToyModel(2, 0.8 ** np.arange(5), 0.9)
+    break_search(monkeypatch, dedicated(model, [4, 3]))
+    lowest = minimize(model, effort=effort)[0]
+    assert np.all(np.diff(lowest.feature_loss) >= -1e-12) and np.all(lowest.feature_loss <= model.feature_variance * (1 + 1e-12))
+
+
+def test_features_change_places_only_with_others_of_their_density(monkeypatch):
+    """The order of losses says nothing of features of unequal densities: a start in another order is kept."""
+    model = ToyModel(1, [1.0, 0.9], [0.1, 0.3])
+    break_search(monkeypatch, dedicated(model, [1]))
+    assert minimize(model, effort="quick")[0].feature_norm[1] > 0.9
