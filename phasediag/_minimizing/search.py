@@ -20,7 +20,7 @@ from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distin
 EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
 
-MOST_NEWTON = 7
+MOST_NEWTON = 6
 """Up to so many features descents from starts use second derivatives; beyond, and from moves, a rough descent comes first."""
 MOST_POLISHED, FEW_POLISHED = 24, 3
 """Rough descents that end apart go on to the bottom: so many of the lowest, and those that may be as low as the lowest is."""
