@@ -6,6 +6,8 @@ all about it. Drawings are in ``phasediag.figures``, the command line is ``phase
 The model, and the order parameters of its weights:
     ToyModel                    x' = activation(WᵀW x + b): importances, densities, activation
     NeuronModel                 a hidden layer of ReLU neurons: the privileged basis, and computing |x|
+    classify_neurons            which neurons are monosemantic, polysemantic, dead; which features are computed
+    NeuronPhase                 what it returns
     CorrelatedSets              activity: sets of features that come together
     AnticorrelatedSets          activity: sets of features that exclude each other
     ExactlyActive               activity: always as many features
@@ -45,6 +47,7 @@ Configurations and their closed forms:
 Minima over all weights and biases:
     minimize                    the distinct local minima of one model
     Minimum                     one of them, with phase and curvature
+    NeuronMinimum               one of those of a model of neurons
     barrier                     the lowest pass found between two of them
     depths                      the lowest pass from each of them to a lower one
     Barrier                     what both return: the saddle, its heights, the path

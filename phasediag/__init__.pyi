@@ -6,6 +6,8 @@ __all__: list[str]
 
 from .model import ToyModel as ToyModel
 from .neurons import NeuronModel as NeuronModel
+from .neuron_phases import classify_neurons as classify_neurons
+from .neuron_phases import NeuronPhase as NeuronPhase
 from .activity import CorrelatedSets as CorrelatedSets
 from .activity import AnticorrelatedSets as AnticorrelatedSets
 from .activity import ExactlyActive as ExactlyActive
@@ -39,6 +41,7 @@ from .symbolic import compile_loss as compile_loss
 from .closed_forms import ClosedForm as ClosedForm
 from .minima import minimize as minimize
 from .minima import Minimum as Minimum
+from .neuron_minima import NeuronMinimum as NeuronMinimum
 from .barriers import barrier as barrier
 from .barriers import depths as depths
 from .barriers import Barrier as Barrier

@@ -19,6 +19,9 @@ from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import Curves
+from .neuron_diagram import neuron_grid
+from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
+from .neurons import NeuronForm
 from .planes import ControlPlane
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels
@@ -394,7 +397,8 @@ def phase_diagram(
     activation : {"relu", "linear"}
     plane : ControlPlane, optional
         Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``. The frozen and relaxed
-        theories are those of importance × density.
+        theories are those of importance × density. Of a `NeuronModel` of up to 4 features the theory is global, and ``weights``
+        of the diagram are W, or W₁ with W₂ᵀ below.
     n_starts : int
         Relaxed and global theory: random starts at each coarse point of the grid, beside the configurations.
     seed : None, int or numpy.random.Generator
@@ -440,6 +444,14 @@ def phase_diagram(
     """
     theory = one_of("theory", "global" if theory == "exact" else theory, THEORIES)
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
+    if isinstance(plane.form, NeuronForm):
+        if theory != "global" or checkpoint is not None or plane.form.n_features > MOST_NEURON_FEATURES:
+            domain = f'theory "global", no checkpoint and at most {MOST_NEURON_FEATURES} features'
+            raise ValueError(f"a diagram of neurons must have {domain}, got {theory!r}, {checkpoint!r}, {plane.form.n_features}")
+        seed, n_threads = as_seed(seed), thread_count(n_threads)
+        with progress_bar(plane.grid[..., 0].size, progress, "cell", "minima") as advance:
+            grids = neuron_grid(plane, seed, whole_number("n_starts", n_starts, 1), n_threads, advance)
+        return PhaseDiagram(plane, theory, seed=seed, **grids)
     sizes(plane.form.n_features, plane.form.n_hidden, MOST_FEATURES)
     if theory != "global" and not plane.is_importance_density:
         domain = "over importance × density of independent features, uniform where active"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
 from .candidates import MOST_FEATURES, Configuration, configurations
 from .model import ToyModel
+from .neuron_minima import NeuronMinimum, neuron_minima
+from .neurons import NeuronModel
 from .order_parameters import order_parameters, upright
 from .phases import Phase, classify
 
@@ -100,15 +102,27 @@ class Minimum(Drawn):
         return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
 
 
+@overload
 def minimize(
-    model: ToyModel, *, n_starts: int | None = None, effort: str = "normal", seed: Seed = 0, bias: bool = True
-) -> list[Minimum]:
+    model: ToyModel, *, n_starts: int | None = ..., effort: str = ..., seed: Seed = ..., bias: bool = ...
+) -> list[Minimum]: ...
+
+
+@overload
+def minimize(
+    model: NeuronModel, *, n_starts: int | None = ..., effort: str = ..., seed: Seed = ..., bias: bool = ...
+) -> list[NeuronMinimum]: ...
+
+
+def minimize(
+    model: ToyModel | NeuronModel, *, n_starts: int | None = None, effort: str = "normal", seed: Seed = 0, bias: bool = True
+) -> list[Minimum] | list[NeuronMinimum]:
     """Find the local minima of the expected loss over all weights and biases.
 
     Parameters
     ----------
-    model : ToyModel
-        With at most 10 features.
+    model : ToyModel or NeuronModel
+        With at most 10 features, or 4 of neurons; these have no ``effort``, but 60 random starts by default.
     n_starts : int, optional
         The budget: number of random starts, at least 1, to which half as many at the best lengths of their number of features
         are added, and moves of a round. By default that of the effort: 8, 32 or 96.
@@ -121,7 +135,7 @@ def minimize(
 
     Returns
     -------
-    list of Minimum
+    list of Minimum, or of NeuronMinimum
         The distinct minima found, lowest first. Minima that differ by a rotation of the hidden space or a permutation of
         features of equal importance and density are one.
 
@@ -160,6 +174,10 @@ def minimize(
     >>> all(other.loss > lowest.loss and other.curvature > 0 for other in others)
     True
     """
+    if isinstance(model, NeuronModel):
+        if not bias:
+            raise ValueError("bias must be True for a NeuronModel, got False")
+        return neuron_minima(model, n_starts, seed)
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     if model.n_features > MOST_ENUMERATED:

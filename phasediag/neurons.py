@@ -53,7 +53,9 @@ class NeuronForm(Form):
     def flat(self, encoder: Floats, decoder: Floats, bias: Floats) -> Floats:
         """The parameters (…, size) of what `parts` returns."""
         matrices = [encoder] if self.is_tied else [encoder, decoder]
-        return np.concatenate([*(one.reshape(*one.shape[:-2], -1) for one in matrices), bias], axis=-1)
+        return np.concatenate(
+            [*(one.reshape(*one.shape[:-2], self.n_hidden * self.n_features) for one in matrices), bias], axis=-1
+        )
 
     def model(self, control: Floats) -> "NeuronModel":
         """Return the NeuronModel of a control vector (n_controls,)."""

@@ -24,6 +24,7 @@ from .activity import (
 )
 from .forms import Classes, Form
 from .model import ACTIVATIONS, Penalty, ToyModel, model_of
+from .neurons import NeuronForm, NeuronModel
 
 _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
 
@@ -171,7 +172,7 @@ class Varied:
     base: a model that has all that varies; law: where the share of a law of joint activity varies, this law.
     """
 
-    base: ToyModel
+    base: ToyModel | NeuronModel
     names: tuple[str, str]
     law: Independent | None = None
 
@@ -180,6 +181,8 @@ class Varied:
         """That of a ToyModel, which gets what the names need: a penalty, a slope, a table of activity."""
         for name in names:
             _features(name, model.n_features)
+            if isinstance(model, NeuronModel) and (name == "slope" or name.endswith("_penalty")):
+                raise ValueError(f"an axis of a NeuronModel must not be a penalty or a slope, got {name!r}")
         law = None
         if any(name.endswith("_penalty") for name in names) and model.penalty is None:
             model = replace(model, penalty=Penalty())
@@ -194,7 +197,7 @@ class Varied:
 
     def __call__(self, x: float, y: float) -> ToyModel:
         """Return the model with these values of the two parameters."""
-        return model_of(self.base.form, self.controls(x, y))
+        return _model(self.base.form, self.controls(x, y))
 
     def controls(self, x, y):
         """Control vectors at points, which broadcast: shape (…, n_controls)."""
@@ -248,7 +251,7 @@ class Tabulated:
         row, column = (np.flatnonzero(axis == value) for axis, value in ((self.y, y), (self.x, x)))
         if not row.size or not column.size:
             raise ValueError(f"the models of this plane are known at the points of its grid alone, got ({x:g}, {y:g})")
-        return model_of(self.form, self.table[row[0], column[0]])
+        return _model(self.form, self.table[row[0], column[0]])
 
 
 def _features(name, n_features):
@@ -313,10 +316,10 @@ class ControlPlane(Result):
         for name in ("x", "y"):
             if not isinstance(getattr(self, name), Axis):
                 raise ValueError(f"{name} must be an Axis, got {getattr(self, name)!r:.60}")
-        if isinstance(self.model, ToyModel):
+        if isinstance(self.model, ToyModel | NeuronModel):
             object.__setattr__(self, "model", Varied.of(self.model, (self.x.name, self.y.name)))
         elif not callable(self.model):
-            raise ValueError(f"model must be a ToyModel or a callable that returns one, got {self.model!r:.60}")
+            raise ValueError(f"model must be a ToyModel, a NeuronModel or a callable that returns one, got {self.model!r:.60}")
 
     def _rows(self):
         """The sizes of the models, and the axes."""
@@ -434,11 +437,11 @@ class ControlPlane(Result):
             axes = {name: arrays[name] for name in ("importance", "density")}
             return cls.importance_density(n_features, n_hidden, activation=activation, **axes)
         facts = json.loads(arrays["plane"].item())
-        form = Form.from_facts(facts["form"])
+        form = (NeuronForm if "task" in facts["form"] else Form).from_facts(facts["form"])
         x, y = (Axis(facts[key]["name"], arrays[f"plane_{key}"], facts[key]["log"]) for key in ("x", "y"))
         if "plane_base" in arrays:
             law = facts["law"] and _law_of(*facts["law"])
-            return cls(Varied(model_of(form, arrays["plane_base"]), (x.name, y.name), law), x, y)
+            return cls(Varied(_model(form, arrays["plane_base"]), (x.name, y.name), law), x, y)
         return cls(Tabulated(form, x.values, y.values, arrays["plane_grid"]), x, y)
 
     @cached_property
@@ -446,6 +449,11 @@ class ControlPlane(Result):
         """The features, and sets of them, that may be exchanged at every point of the plane; see `Form.classes`."""
         controls = self.model.controls(*np.transpose(_GENERIC)) if isinstance(self.model, Varied) else self.grid
         return self.form.classes(controls.reshape(-1, self.form.n_controls))
+
+
+def _model(form, control):
+    """The model of a form and a control vector (n_controls,)."""
+    return form.model(control) if isinstance(form, NeuronForm) else model_of(form, control)
 
 
 _LAWS = {law.__name__: law for law in (CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable)}

@@ -121,15 +121,23 @@ def global_grid(plane, **search):
 
 def landscape_fields(landscape):
     """Turn the minima of each cell into the fields of a PhaseDiagram."""
-    shape = landscape.shape
     where, x, feature_loss, is_minimum = landscape.found()
     losses = losses_at(x, feature_loss, landscape.form, landscape.rows[where])
     weights, bias = parts(x, landscape.form.n_hidden)
     phases, named = distinct_phases(weights, sets=landscape.form.activity.together)
+    return fields_of_minima(landscape.shape, where, x, weights, bias, losses, phases, named, is_minimum)
+
+
+def fields_of_minima(shape, where, x, weights, bias, losses, phases, named, is_minimum):
+    """The fields of a PhaseDiagram from all minima of its cells.
+
+    Of each minimum, in the order of cells: where (n,), the number of its cell; x (n, size), weights (n, rows, n_features), bias
+    (n, n_features), losses (n,), its place named (n,) in a list of phases, and whether it is one, is_minimum (n,).
+    """
     candidates = {phase.name: phase for phase in phases}
     row = {name: k for k, name in enumerate(candidates)}
     named = np.array([row[phase.name] for phase in phases])[named]
-    table = np.full((len(row), landscape.rows.shape[0]), np.inf)
+    table = np.full((len(row), int(np.prod(shape))), np.inf)
     np.minimum.at(table, (named, where), losses)
     lowest = table.min(axis=0)
     tied = np.flatnonzero(losses <= lowest[where] * (1 + TIE_TOLERANCE))

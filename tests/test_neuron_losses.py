@@ -28,7 +28,8 @@ def _weights(task, m, n, rng, kind):
         encoder[-1] = encoder[0] * rng.choice([1.0, -1.0, 2.0])
         decoder[:, -1] = decoder[:, 0]
     if kind == "through corners":
-        encoder, decoder, bias = (rng.integers(-2, 3, size=x.shape).astype(float) for x in (encoder, decoder, bias))
+        encoder, decoder = (rng.integers(-2, 3, size=x.shape).astype(float) for x in (encoder, decoder))
+        bias = rng.choice([-2.0, -1.0, 1.0, 2.0], size=n)  # with 0 an output may vanish on a region: there is no gradient
     if kind == "tiny scales":
         encoder, decoder = (x * 10.0 ** rng.uniform(-12, 1, size=x.shape) for x in (encoder, decoder))
         bias = bias * 10.0 ** rng.uniform(-12, 1, size=bias.shape)

@@ -106,7 +106,10 @@ def test_coordinates_are_undone(value, log):
         (lambda: Axis("anything", [1.0, 1.0]), "anything must be strictly increasing"),
         (lambda: Axis("anything", [1.0], log="no"), "log must be True or False, got 'no'"),
         (lambda: ControlPlane(geometric, [1.0], Axis("y", [1.0])), r"x must be an Axis, got \[1.0\]"),
-        (lambda: ControlPlane(3, Axis("x", [1.0])), "model must be a ToyModel or a callable that returns one, got 3"),
+        (
+            lambda: ControlPlane(3, Axis("x", [1.0])),
+            "model must be a ToyModel, a NeuronModel or a callable that returns one, got 3",
+        ),
         (lambda: ControlPlane(ToyModel(1, [1, 1], 1), Axis("x", [1.0])), "named one of \"importance\", .* got 'x'"),
         (lambda: ControlPlane(ToyModel(1, [1, 1], 1), Axis("density_of_3", [1.0])), "features from 1 to 2, got 'density_of_3'"),
         (lambda: ControlPlane(ToyModel(1, [1, 1], 1), Axis("profile_of_1", [1.0])), "got 'profile_of_1'"),

@@ -192,7 +192,7 @@ def phase_handles(diagrams):
     from ..candidates import MOST_FEATURES, configurations
 
     n_features, n_hidden = diagrams[0].n_features, diagrams[0].n_hidden
-    frozen = configurations(n_features, n_hidden) if n_features <= MOST_FEATURES else ()
+    frozen = configurations(n_features, n_hidden) if n_hidden < n_features <= MOST_FEATURES else ()
     patterns = {c.name: f"{c.pattern}\n" for c in frozen}
     colours, roles = _colours(diagrams), ("extra not", "extra ded", "extra in ")  # what becomes of the extra feature
     names = {name.split(TIE_MARK)[0] for name in colours}

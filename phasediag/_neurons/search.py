@@ -1,0 +1,317 @@
+"""All minima of a model of neurons at one point: descents from many starts, the gauge taken out, stability from every side."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import permutations, product
+
+import numpy as np
+
+from .._arguments import Floats
+from .._compiling.jit import address
+from .descent import descend, evaluate_flat, lowest_curvature
+from .losses import evaluate, orders_of, probabilities, sets_of
+from .simplices import add_sets
+
+GRADIENT_TOLERANCE = 1e-8
+"""Largest entry of the gradient of the scaled loss at a minimum."""
+CURVATURE_TOLERANCE = 1e-5
+"""No curvature of the scaled loss is below minus this."""
+SAME_LOSS, SAME_POINT = 1e-8, 1e-3
+"""Minima of relative losses and canonical parameters no farther apart are one."""
+ROUGH = 1e-5
+"""A descent that ends with a larger gradient has not ended."""
+ACCURACY = 1e-10
+"""To which descents lower the gradient."""
+KINK = 1e-3
+"""Reading weights below this part of the largest are tried on their kinks."""
+VETO, BEYOND = 1e6, 20.0
+"""Weights below −BEYOND of tied neurons are falling without end: a feature that shuts a neuron off whenever it is active. They
+are held at −VETO, where the loss is within about 1/VETO of its limit."""
+FLAT = 1e-6
+"""Minima of lower curvature are points of a valley of equal loss, of which one stands for all."""
+STEP = 1e-5
+"""Of differences of gradients."""
+KICK = 0.03
+"""How far a descent that tests a dead neuron begins from where it wakes."""
+
+
+@cache
+def entry():
+    """The address of `add_sets`, compiled once."""
+    floats, whole = np.empty((1, 1)), np.empty((1, 1), np.int64)
+    row, numbers = np.empty(1), np.empty(1, np.int64)
+    orders = np.empty((1, 1, 1), np.int64)
+    return address(add_sets, floats, floats, row, whole, numbers, row, True, orders, numbers, row, 1, row, floats)
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A stationary point: canonical flat parameters (size,), scaled loss, largest scaled gradient entry, lowest curvature."""
+
+    x: Floats
+    scaled_loss: float
+    gradient_norm: float
+    curvature: float
+
+    @property
+    def is_minimum(self) -> bool:
+        """Whether gradient and curvature are those of a minimum."""
+        return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
+
+
+class Landscape:
+    """The scaled loss of a form of neurons at one control vector (n_controls,)."""
+
+    def __init__(self, form, control):
+        self.form, self.control = form, np.array(control)
+        m, n = form.n_hidden, form.n_features
+        members, sizes, _ = sets_of(n, n)
+        self.setting = m, n, form.is_tied, members, sizes, *orders_of(n)
+        self.law = probabilities(form, self.control, n), np.array(form.importance(self.control))
+        self.scale = float(form.loss_scale(self.control))
+        self.unbounded = Point(
+            np.zeros(form.size), np.inf, np.inf, -np.inf
+        )  # the lowest of descents whose weights grow without end
+        self.work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
+
+    @cached_property
+    def classes(self):
+        """The features that can be exchanged."""
+        return self.form.classes(self.control[None])
+
+    def gradient(self, x):
+        """The scaled loss at x (size,), and its gradient; 0 for reading weights that are 0."""
+        slope = np.empty(self.form.size)
+        loss = evaluate_flat(np.ascontiguousarray(x), self.setting, self.law, self.scale, entry(), self.work, slope)
+        slope[self.held(x)] = 0.0
+        return loss, slope
+
+    def held(self, x):
+        """Which parameters (…, size) do not move: reading weights on their kinks, 0, and vetoes."""
+        encoder, _, bias = self.form.parts(x)
+        zero = encoder == 0
+        return self.vetoes(x) | self.form.flat(
+            zero, zero if self.form.is_tied else np.zeros_like(zero), np.zeros(bias.shape, dtype=bool)
+        )
+
+    def feature_loss(self, x):
+        """E (y_i − y'_i)² at x (size,), shape (n_features,)."""
+        return evaluate(self.form, self.control, *self.form.parts(x), 0)[0]
+
+    def descend(self, points):
+        """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
+
+        Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
+        weights that fall without end at −VETO.
+        """
+        points, numbers = self.balanced(points), np.empty((len(points), 3))
+        free, problem = np.ones(points.shape, dtype=bool), (self.setting, self.law, self.scale, entry(), self.work)
+        descend(points, free, *problem, 150, ACCURACY, 1e-7, numbers)
+        again = np.flatnonzero(numbers[:, 1] > ACCURACY)
+        points = self.balanced(points)
+        rest, later = points[again], np.empty((len(again), 3))
+        free = ~self.kinks(rest)
+        rest[~free] = 0.0
+        vetoes = self.vetoes(rest)
+        rest[vetoes], free = -VETO, free & ~vetoes
+        descend(rest, free, *problem, 500, ACCURACY, 1e-13, later)
+        points[again], numbers[again] = self.balanced(rest), later
+        return points, numbers
+
+    def vetoes(self, points):
+        """Which parameters of points (…, size) are tied weights that fall without end, same shape."""
+        encoder, _, bias = self.form.parts(points)
+        return self.form.flat(*[self.form.is_tied & (encoder < -BEYOND)] * 2, np.zeros(bias.shape, dtype=bool))
+
+    def kinks(self, points):
+        """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
+        encoder, _, bias = self.form.parts(points)
+        small = np.abs(encoder) < KINK * np.maximum(np.abs(encoder).max(axis=-1, keepdims=True), 1e-9)
+        return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
+
+    def balanced(self, points):
+        """Points (…, size) with reading and writing weights of every neuron of one length."""
+        if self.form.is_tied:
+            return np.array(points, dtype=np.float64)
+        encoder, decoder, bias = self.form.parts(np.asarray(points))
+        read, write = (np.linalg.norm(one, axis=-1, keepdims=True) for one in (encoder, decoder))
+        ratio = np.sqrt(np.where((read > 0) & (write > 0), write / np.where(read > 0, read, 1), 1.0))
+        return self.form.flat(encoder * ratio, decoder / np.where(ratio > 0, ratio, 1), bias)
+
+    def gauge(self, x):
+        """Unit directions (n_hidden, size) in which neurons are scaled; none for tied weights."""
+        if self.form.is_tied:
+            return np.empty((0, self.form.size))
+        encoder, decoder, bias = self.form.parts(x)
+        keep = np.eye(self.form.n_hidden)[:, :, None]
+        rows = self.form.flat(keep * encoder, -keep * decoder, np.zeros((len(keep), len(bias))))
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.ascontiguousarray((rows / np.where(length > 0, length, 1))[length[:, 0] > 1e-9])
+
+    def hessian(self, x):
+        """Second derivatives at x (size,) by central differences of the gradient; 1 for the gauge and on kinks."""
+        size = self.form.size
+        free = ~self.held(x)
+        rows = np.eye(size)
+        for i in np.flatnonzero(free):
+            rows[i] = (
+                free * (self.gradient(x + STEP * np.eye(size)[i])[1] - self.gradient(x - STEP * np.eye(size)[i])[1]) / (2 * STEP)
+            )
+        gauge = self.gauge(x)
+        return (rows + rows.T) / 2 + gauge.T @ gauge
+
+    def polished(self, x, steps=4):
+        """x (size,) after a few steps of Newton, each kept when it lowers the gradient."""
+        x, slope = x.copy(), self.gradient(x)[1]
+        for _ in range(steps):
+            if np.abs(slope).max() < 1e-13:
+                break
+            values, vectors = np.linalg.eigh(self.hessian(x))
+            use = values > 1e-6
+            trial = x - vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use])
+            after = self.gradient(trial)[1]
+            if not np.abs(after).max() < np.abs(slope).max():
+                break
+            x, slope = trial, after
+        return x
+
+    def curvature(self, x, rounds=12):
+        """The lowest one-sided second derivative at x (size,), from eigenvectors of the smooth part and single weights."""
+        vectors = np.linalg.eigh(self.hessian(x))[1].T
+        directions = np.concatenate([vectors[:4], -vectors[:4], np.eye(self.form.size), -np.eye(self.form.size)])
+        lowest = np.empty(len(directions))
+        problem = self.setting, self.law, self.scale, entry(), self.work
+        lowest_curvature(np.ascontiguousarray(x), directions, self.gauge(x), STEP, rounds, *problem, lowest)
+        at = int(np.argmin(lowest))
+        return float(lowest[at]), directions[at]
+
+    def dead(self, x):
+        """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
+        encoder, decoder, bias = self.form.parts(x)
+        never = np.all(encoder <= 0, axis=1) if self.form.is_tied else np.all(encoder == 0, axis=1)
+        signs = (1,) if self.form.is_tied else (1, -1)
+        reach = np.maximum(decoder, 0).T @ np.array([np.maximum(s * encoder, 0) for s in signs]).max(axis=0).sum(axis=1)
+        slope = self.gradient(x)[1][-len(bias) :]
+        return never, ((reach + bias <= 0) | (slope == 0.0)) & (bias < 0)
+
+    def canonical(self, x):
+        """x (size,) with dead neurons 0, and of its gauge copies one: neurons in order, signed features upright."""
+        encoder, decoder, bias = (part.copy() for part in self.form.parts(self.balanced(x)))
+        never, _ = self.dead(x)
+        if self.form.is_tied:
+            encoder[never] = 0.0
+            decoder = encoder
+        else:  # x_j → −x_j changes nothing
+            encoder *= np.where((encoder * np.abs(encoder)).sum(axis=0) < -1e-9, -1.0, 1.0)
+        order = np.lexsort(np.round(np.concatenate([decoder, encoder], axis=1), 5).T)[::-1]
+        return self.form.flat(encoder[order], decoder[order], bias)
+
+    def key(self, x):
+        """What tells minima apart: ordered neurons and biases (n_copies, size), by exchange and reflection of features."""
+        encoder, decoder, bias = self.form.parts(self.balanced(x))
+        orders = np.array([_order(self.classes, choice, self.form.n_features) for choice in _choices(self.classes)])
+        signs = np.ones((1, self.form.n_features))
+        if not self.form.is_tied:
+            signs = np.array(list(product((1.0, -1.0), repeat=self.form.n_features)))
+        copies = []
+        for order in orders:
+            for sign in signs:
+                neurons = np.concatenate([(encoder * sign)[:, order], decoder[:, order]], axis=1)
+                neurons = neurons[np.argsort(neurons @ _GENERIC[: neurons.shape[1]], kind="stable")]
+                copies.append(np.concatenate([neurons.ravel(), bias[order]]))
+        return np.array(copies)
+
+    def starts(self, generator, n_starts):
+        """Starting points (n_starts, size): random weights, many of them 0, small biases."""
+        n, shape = self.form.n_features, (n_starts, self.form.n_hidden, self.form.n_features)
+        mask = generator.random(shape) < generator.choice([0.35, 0.7, 1.0], size=(n_starts, 1, 1))
+        encoder = generator.normal(size=shape) * np.where(mask, 1.0, 0.05)
+        positive = generator.random((n_starts, 1, 1)) < 0.5
+        decoder = np.abs(encoder) + 0.2 * generator.normal(size=shape)
+        if self.form.is_tied:
+            encoder = np.where(positive, np.abs(encoder), encoder)
+        bias = np.abs(generator.normal(size=(n_starts, n))) * generator.choice([-0.15, 0.05, 0.3], size=(n_starts, 1))
+        return self.form.flat(encoder, decoder, bias)
+
+    def settle(self, points, known=(), polish=True):
+        """The distinct minima (list of Point) that descents from points (n_points, size) lead to, beside those that are known.
+
+        Where a neuron is never on it is set to 0, and a descent that wakes it must not lead lower; ends at which an output is 0
+        for every input are left out.
+        """
+        ends, numbers = self.descend(points)
+        far = np.abs(ends * ~self.vetoes(ends)).max(axis=1) > BEYOND
+        for x, loss in zip(ends[far], numbers[far, 0], strict=True):
+            if loss < self.unbounded.scaled_loss:
+                self.unbounded = Point(x, loss, np.inf, -np.inf)
+        ends, numbers = ends[~far], numbers[~far]
+        found, kicks = list(known), []
+        for x, (loss, norm, _) in zip(ends, numbers, strict=True):
+            if not np.isfinite(loss) or norm > ROUGH or self.dead(x)[1].any():
+                continue
+            never = self.dead(x)[0]
+            if never.any():
+                kicks += self._woken(x, never)
+                continue
+            self._add(found, x, loss, polish)
+        if kicks:
+            ends, numbers = self.descend(np.array(kicks))
+            for x, (loss, norm, _) in zip(ends, numbers, strict=True):
+                never, silent = self.dead(x)
+                if np.isfinite(loss) and norm <= ROUGH and not silent.any() and not never.any():
+                    self._add(found, x, loss, polish)
+        return found
+
+    def _woken(self, x, never):
+        """Points (list) near x (size,) at which each neuron that is never on serves one feature a little."""
+        encoder, decoder, bias = (part.copy() for part in self.form.parts(x))
+        encoder[never] = 0.0
+        woken = []
+        for i in range(self.form.n_features):
+            one = encoder.copy()
+            one[never, i] = KICK
+            woken.append(self.form.flat(one, one if self.form.is_tied else np.where(never[:, None], one, decoder), bias))
+        return woken
+
+    def _add(self, found, x, loss, polish):
+        """Add the minimum at x (size,) to those found unless it is one of them, or no minimum; then the descent goes on."""
+        for _attempt in range(4):
+            if self.known(found, x, loss):
+                return
+            x = self.polished(x) if polish else x
+            curvature, direction = self.curvature(x)
+            if curvature >= -CURVATURE_TOLERANCE:
+                break
+            ends, numbers = self.descend((x + KICK * direction)[None])
+            x, loss = ends[0], numbers[0, 0]
+            if self.dead(x)[1].any() or self.dead(x)[0].any():
+                return
+        loss, slope = self.gradient(x)
+        point = Point(self.canonical(x), loss, float(np.abs(slope).max()), curvature)
+        if point.is_minimum and not self.known(found, x, loss):
+            found.append(point)
+
+    def known(self, found, x, loss):
+        """Whether x (size,) of a scaled loss is one of the minima found (list of Point), or in the valley of one."""
+        alike = [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
+        return any(one.curvature <= FLAT or self.same(one.x, x) for one in alike)
+
+    def same(self, x, other):
+        """Whether two points (size,) are one but for the gauge and the exchange of equal features."""
+        return bool(np.abs(self.key(x) - self.key(other)[0]).max(axis=1).min() <= SAME_POINT)
+
+
+_GENERIC = np.random.default_rng(0).normal(size=64)
+
+
+def _choices(classes):
+    """All ways to exchange features within classes: tuples of permutations."""
+    return list(product(*(permutations(members) for members in classes)))
+
+
+def _order(classes, choice, n_features):
+    """The order of features (n_features,) of one way to exchange them."""
+    order = np.arange(n_features)
+    for members, moved in zip(classes, choice, strict=True):
+        order[list(members)] = moved
+    return order

@@ -1,0 +1,189 @@
+"""What neurons do: how many features each serves, which features are computed, and the phase that they make together."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arguments import Floats, real_array, real_number
+from ._display import Result
+
+NEGLIGIBLE = 1e-3
+"""Neurons with weights, and features with own responses, below this are dead and not represented."""
+SHARP = 1 - 1e-6
+"""Of a minimum's weights: what is not exactly 0 counts."""
+_WRITES, _INHIBITS = 0.9, 0.02
+"""Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
+_VETOES = 20.0
+_UNEVEN = 1.1
+"""Two weights of an asymmetric neuron differ by this factor at least."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronPhase(Result):
+    """What the neurons of a model do.
+
+    Attributes
+    ----------
+    name : str
+        Stable and the same for weights that differ by the scale or order of neurons: where the extra (last) feature is, then
+        how many neurons of each kind there are, then features that are partly computed or not represented.
+    extra : {"not_represented", "dedicated", "superposition"}
+        The extra feature's neurons serve it alone, or others too.
+    neurons : tuple of str
+        Of each neuron "monosemantic", "polysemantic" or "dead".
+    n_served : tuple of int
+        How many features each serves: those that it reads, the fewest that hold the share of its squared reading weights, and
+        those that it writes.
+    features : tuple of str
+        Of each feature "computed", "partly computed" (of |x|: for one sign alone) or "not represented".
+    monosemanticity : float
+        M, the least share, over neurons that are not dead, of its squared reading weights that one feature holds; NaN where all
+        are dead.
+    motifs : tuple of str
+        "veto" where a tied weight is beyond −20, which shuts its neuron off whenever the feature is active; "inhibition" where
+        a neuron writes with a negative weight, "asymmetric superposition" where one reads a feature strongly and writes it
+        weakly, and the other way round for another.
+    """
+
+    name: str
+    extra: str
+    neurons: tuple[str, ...]
+    n_served: tuple[int, ...]
+    features: tuple[str, ...]
+    monosemanticity: float
+    motifs: tuple[str, ...]
+
+    @property
+    def n_monosemantic(self) -> int:
+        """How many neurons are monosemantic."""
+        return self.neurons.count("monosemantic")
+
+    @property
+    def n_polysemantic(self) -> int:
+        """How many neurons are polysemantic."""
+        return self.neurons.count("polysemantic")
+
+    @property
+    def n_dead(self) -> int:
+        """How many neurons are dead."""
+        return self.neurons.count("dead")
+
+
+def classify_neurons(weights: Any, *, share: ArrayLike = 0.9) -> NeuronPhase:
+    """Name what the neurons of a model do.
+
+    Parameters
+    ----------
+    weights : array_like of shape (n_hidden, n_features), or a tuple (decoder, encoder)
+        Of the privileged basis, or of shapes (n_features, n_hidden) and (n_hidden, n_features) of a model that computes |x|.
+    share : float
+        In (0.5, 1): a neuron is monosemantic when one feature holds as much of its squared reading weights, and the same one as
+        much of its squared writing weights (at most 0.9). Trained weights need some tolerance; minima, at which reading weights
+        are exactly 0, are named with 1 − 1e-6.
+
+    Returns
+    -------
+    NeuronPhase
+
+    Raises
+    ------
+    ValueError
+        When an argument lies outside its domain.
+
+    References
+    ----------
+    Elhage et al. 2022, sections "Superposition in a Privileged Basis" and "Computation in Superposition".
+
+    Examples
+    --------
+    >>> from phasediag import classify_neurons
+    >>> classify_neurons([[1.0, 0.0, 0.05], [0.0, 1.0, -0.8]]).neurons
+    ('monosemantic', 'polysemantic')
+    >>> classify_neurons(([[1.0, 1.0]], [[1.0], [-1.0]])).name  # |x| = x⁺ + (−x)⁺
+    'extra dedicated + 2 monosemantic'
+    """
+    share = real_number("share", share, "in (0.5, 1)", lambda x: (x > 0.5) & (x < 1))
+    tied = not isinstance(weights, tuple)
+    encoder = real_array("weights" if tied else "encoder", weights if tied else weights[1])
+    if encoder.ndim != 2:
+        raise ValueError(f"weights must have shape (n_hidden, n_features), got {encoder.shape}")
+    decoder = encoder if tied else np.swapaxes(real_array("decoder", weights[0], shape=encoder.shape[::-1]), -1, -2)
+    return phase_of(encoder, decoder, tied, share)
+
+
+def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP) -> NeuronPhase:
+    """Return the phase of an encoder and a transposed decoder, both (n_hidden, n_features)."""
+    dead = np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1)) < NEGLIGIBLE**2
+    if tied:
+        dead |= np.all(encoder <= NEGLIGIBLE, axis=1)  # never on
+    vetoes = np.logical_and(tied, encoder < -_VETOES)
+    others = np.where(vetoes, 0.0, np.abs(encoder)).max(axis=1, keepdims=True)
+    encoder = np.where(vetoes, -others, encoder)
+    decoder = np.where(vetoes, -others, decoder)
+    reads, held = _largest(encoder, share)
+    serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[:, None]
+    count = serves.sum(axis=1)
+    signs = (1,) if tied else (1, -1)
+    alive = np.where(dead[:, None], 0.0, decoder)
+    response = np.array([np.sum(alive * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > NEGLIGIBLE
+    features = tuple(
+        "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()
+    )
+    kinds = tuple("dead" if k == 0 else "monosemantic" if k == 1 else "polysemantic" for k in count.tolist())
+    inhibits = np.any(serves & (decoder < 0), axis=1)
+    negative = (decoder < -_INHIBITS * np.abs(decoder).max(axis=1, keepdims=True)) & ~dead[:, None]
+    asymmetric = np.array([not tied and _asymmetric(*row) for row in zip(encoder, decoder, serves, strict=True)], dtype=bool)
+    words = [
+        kind
+        + f" ({k})" * (k > 1)
+        + " inhibiting" * bool(one and not veto)
+        + " vetoing" * bool(veto)
+        + " asymmetric" * bool(other)
+        for kind, k, one, veto, other in zip(
+            kinds, count.tolist(), inhibits, np.any(vetoes, axis=1).tolist(), asymmetric, strict=True
+        )
+    ]
+    own = serves[:, -1]
+    extra = "not_represented" if features[-1] == "not represented" else "superposition" if np.any(count[own] > 1) else "dedicated"
+    head = max((word for word, one, k in zip(words, own, count, strict=True) if one and k > 1), default="")
+    tail = [word for word in features if word != "computed"]
+    parts = [f"{part.count(word)} {word}" for part in (words, tail) for word in sorted(set(part))]
+    places = {"not_represented": "not represented", "dedicated": "dedicated", "superposition": f"in {head}"}
+    motifs = (
+        ("inhibition",) * bool(np.any(negative))
+        + ("asymmetric superposition",) * bool(asymmetric.any())
+        + ("veto",) * bool(vetoes.any())
+    )
+    return NeuronPhase(
+        name=" + ".join([f"extra {places[extra]}", *parts]),
+        extra=extra,
+        neurons=kinds,
+        n_served=tuple(count.tolist()),
+        features=features,
+        monosemanticity=float(held[~dead].min()) if np.any(~dead) else np.nan,
+        motifs=motifs,
+    )
+
+
+def _largest(weights, share):
+    """The fewest weights (n_hidden, n_features) that hold the share of each neuron's squares; the largest one's (n_hidden,)."""
+    squares = weights**2
+    order = np.argsort(-squares, axis=1, kind="stable")
+    held = np.cumsum(np.take_along_axis(squares, order, axis=1), axis=1) / np.maximum(squares.sum(axis=1, keepdims=True), 1e-300)
+    chosen = np.zeros(weights.shape, dtype=bool)
+    np.put_along_axis(
+        chosen, order, np.arange(weights.shape[1]) < 1 + np.sum(held[:, :-1] < share, axis=1, keepdims=True), axis=1
+    )
+    return chosen, held[:, 0]
+
+
+def _asymmetric(read, write, serves):
+    """Whether a neuron, (n_features,) each, reads one feature strongly and writes it weakly, and another the other way round."""
+    at = np.flatnonzero(serves & (read != 0) & (write > 0))
+    if at.size < 2:
+        return False
+    ratio = np.abs(read[at] / write[at])
+    strong, weak = at[np.argmax(ratio)], at[np.argmin(ratio)]
+    return bool(abs(read[strong]) > _UNEVEN * abs(read[weak]) and write[weak] > _UNEVEN * write[strong])

@@ -1,0 +1,225 @@
+"""Minima of neurons: known ones, stability from every side, the gauge, an independent search; phases over planes."""
+
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize as scipy_minimize
+
+from phasediag import (
+    Axis,
+    ControlPlane,
+    NeuronModel,
+    PhaseDiagram,
+    classify_neurons,
+    expected_loss,
+    expected_loss_and_gradient,
+    minimize,
+    phase_diagram,
+)
+from phasediag._neurons.search import Landscape
+
+
+def _plane(n, m, task, importance, density):
+    """Importance of the extra feature × density."""
+    return ControlPlane(NeuronModel(m, np.ones(n), 0.5, task=task), x=Axis("importance", importance), y=Axis("density", density))
+
+
+@pytest.mark.quick
+def test_one_feature_and_one_neuron():
+    """1→1 absolute: one neuron computes |x| for one sign; a pair of neurons does for both, without loss."""
+    (lowest,) = minimize(NeuronModel(1, [1.0], 0.3, task="absolute"), n_starts=10)
+    assert lowest.phase.features == ("partly computed",) and lowest.phase.neurons == ("monosemantic",)
+    lowest = minimize(NeuronModel(2, [1.0], 0.3, task="absolute"), n_starts=10)[0]
+    assert lowest.loss < 1e-15 and lowest.phase.name == "extra dedicated + 2 monosemantic"
+
+
+def test_dense_features_are_served_one_by_one():
+    """Dense 2→1 identity keeps the more important feature, with the bias of the other: loss I (p/3 − p²/4)."""
+    model = NeuronModel(1, [1.0, 0.8], 0.9)
+    lowest = minimize(model, n_starts=20)[0]
+    assert lowest.loss == pytest.approx(0.8 * (0.9 / 3 - 0.9**2 / 4), rel=1e-12)
+    assert lowest.phase.name == "extra not represented + 1 monosemantic + 1 not represented"
+    assert lowest.weights == pytest.approx(np.array([[1.0, 0.0]]), abs=1e-9)
+
+
+def test_sparse_features_share_a_neuron_unevenly():
+    """Sparse 2→1 identity: one neuron serves both features, the weaker weight far from the stronger; both orders are minima."""
+    first, second = minimize(NeuronModel(1, [1.0, 0.9], 0.1), n_starts=20)
+    assert first.phase.neurons == second.phase.neurons == ("polysemantic",) and first.loss < second.loss
+    assert np.all(first.weights > 0.3) and first.weights.max() > 1 > 2 * first.weights.min()
+
+
+@pytest.mark.parametrize(("n", "m", "task"), [(2, 1, "identity"), (3, 2, "identity"), (2, 2, "absolute"), (2, 3, "absolute")])
+def test_minima_are_minima_on_every_side(n, m, task):
+    """The gradient vanishes but on kinks, and no small step of any kind lowers the loss: towards axes, corners, at random."""
+    rng = np.random.default_rng(0)
+    model = NeuronModel(m, np.linspace(1, 0.8, n), 0.15, task=task)
+    for minimum in minimize(model, n_starts=30)[:4]:
+        assert minimum.gradient_norm <= 1e-8 and minimum.curvature >= -1e-5
+        x = model.form.flat(minimum.encoder, minimum.decoder.T, minimum.bias)
+        steps = np.concatenate([np.eye(x.size), -np.eye(x.size), rng.normal(size=(200, x.size))])
+        for step, length in product(steps / np.linalg.norm(steps, axis=1, keepdims=True), (1e-3, 1e-2)):
+            encoder, decoder, bias = model.form.parts(x + length * step)
+            assert expected_loss(model, model.as_weights(encoder, decoder), bias) >= minimum.loss * (1 - 1e-11)
+
+
+def test_gauge_copies_are_one_minimum_of_one_phase():
+    """Scales, orders, reflections and exchanges of equal features change neither key nor phase."""
+    rng = np.random.default_rng(1)
+    model = NeuronModel(3, [1.0, 1.0], 0.1, task="absolute")
+    landscape = Landscape(model.form, model.control)
+    for minimum in minimize(model, n_starts=20)[:3]:
+        x = model.form.flat(minimum.encoder, minimum.decoder.T, minimum.bias)
+        for _ in range(5):
+            order, exchange, scale = rng.permutation(3), rng.permutation(2), rng.uniform(0.2, 5, (3, 1))
+            encoder = (minimum.encoder * rng.choice([-1.0, 1.0], 2) * scale)[order][:, exchange]
+            decoder = (minimum.decoder.T / scale)[order][:, exchange]
+            assert landscape.same(x, model.form.flat(encoder, decoder, minimum.bias[exchange]))
+            phase = classify_neurons((decoder.T, encoder), share=1 - 1e-6)
+            assert sorted(phase.neurons) == sorted(minimum.phase.neurons)
+            assert sorted(phase.features) == sorted(minimum.phase.features)
+
+
+def test_minima_sit_on_kinks():
+    """Sparse 2→3 absolute: reading weights are exactly 0, with a slope upwards on both sides."""
+    model = NeuronModel(3, [1.0, 0.9], 0.1, task="absolute")
+    lowest = minimize(model, n_starts=40)[0]
+    at = np.argwhere(lowest.encoder == 0)
+    assert len(at) == 2 and lowest.phase.n_monosemantic == 2 and lowest.phase.n_polysemantic == 1
+    for r, j in at:
+        for side in (1, -1):
+            encoder = lowest.encoder.copy()
+            encoder[r, j] = side * 1e-7
+            _, (_, slope), _ = expected_loss_and_gradient(model, (lowest.decoder, encoder), lowest.bias)
+            assert side * slope[r, j] > 1e-4
+
+
+def test_classes_of_neurons():
+    """Monosemantic, polysemantic, dead; computed, partly computed, not represented; asymmetric superposition and inhibition."""
+    phase = classify_neurons([[1.0, 0.0, 0.0], [0.0, 0.8, 0.6], [-1.0, -0.1, 0.0]])
+    assert phase.neurons == ("monosemantic", "polysemantic", "dead") and phase.extra == "superposition"
+    assert phase.monosemanticity == pytest.approx(0.64)
+    decoder, encoder = [[0.5, 1.0, 0.0], [2.0, 0.0, -0.9]], [[2.0, -0.5], [-1.0, 0.0], [1.0, 0.0]]
+    phase = classify_neurons((decoder, encoder))
+    assert phase.motifs == ("inhibition", "asymmetric superposition") and phase.n_served[0] == 2
+    assert phase.features == ("computed", "partly computed")
+    with pytest.raises(ValueError, match=r"share must be in \(0.5, 1\), got 0.2"):
+        classify_neurons([[1.0]], share=0.2)
+
+
+def _lower(model, lowest, n_starts, seed, bound=20.0):
+    """By how much (relative) an independent search finds a lower loss: L-BFGS-B in a box, on a loss by samples, then the exact
+    one.
+
+    The samples are a quadrature: a fixed lattice of inputs for every set of active features.
+    """
+    rng = np.random.default_rng(seed)
+    form, best = model.form, np.inf
+    box = [(-bound, bound)] * form.size
+
+    def exact(x):
+        loss, weights, bias = expected_loss_and_gradient(model, model.as_weights(*form.parts(x)[:2]), form.parts(x)[2])
+        if form.is_tied:
+            return loss, np.concatenate([weights.ravel(), bias])
+        return loss, np.concatenate([weights[1].ravel(), weights[0].T.ravel(), bias])
+
+    points, shares = _lattice(model)
+    target = model.target(points)
+
+    def rough(x):
+        encoder, decoder, bias = form.parts(x)
+        before = points @ encoder.T
+        hidden = np.maximum(before, 0)
+        output = hidden @ decoder + bias
+        error = np.maximum(output, 0) - target
+        back = 2 * shares[:, None] * model.importance * error * (output > 0)
+        to_encoder, to_decoder = ((back @ decoder.T) * (before > 0)).T @ points, hidden.T @ back
+        gradient = [(to_encoder + to_decoder).ravel()] if form.is_tied else [to_encoder.ravel(), to_decoder.ravel()]
+        return shares @ (error**2 @ model.importance), np.concatenate([*gradient, back.sum(axis=0)])
+
+    for _ in range(n_starts):
+        start = np.clip(rng.normal(size=form.size) * rng.uniform(0.2, 1.2), -bound, bound)
+        x = scipy_minimize(rough, start, jac=True, method="L-BFGS-B", bounds=box).x
+        if rough(x)[0] < 1.05 * lowest.loss:
+            x = scipy_minimize(exact, x, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 300}).x
+            if np.abs(x).max() < 0.9 * bound:  # what runs away has no minimum there
+                best = min(best, exact(x)[0])
+    return 1 - best / lowest.loss if lowest.loss > 1e-12 else 0.0
+
+
+def _lattice(model, n_points=120):
+    """Inputs (n, n_features) and their shares: midpoints for every set of active features, weighted by its probability."""
+    sets, shares, grid = [np.zeros((1, model.n_features))], [1.0], (np.arange(n_points) + 0.5) / n_points
+    shares = [np.prod(1 - model.feature_density) * np.ones(1)]
+    signs = (1,) if model.task == "identity" else (1, -1)
+    for active in product((False, True), repeat=model.n_features):
+        k, active = sum(active), np.array(active)
+        if k:
+            steps = [(grid * (0.618034 if a == 0 else 1) * (1 if a == 0 else 7 * a**2 + 4) * n_points) % 1 for a in range(k)]
+            steps[0] = grid
+            for sign in product(signs, repeat=k):
+                x = np.zeros((n_points, model.n_features))
+                x[:, active] = np.stack(steps, axis=1) * sign
+                sets.append(x)
+                p = np.where(active, model.feature_density, 1 - model.feature_density).prod()
+                shares.append(np.full(n_points, p / n_points / len(signs) ** k))
+    return np.concatenate(sets), np.concatenate(shares)
+
+
+CASES = [(2, 1, "identity"), (3, 2, "identity"), (1, 1, "absolute"), (1, 2, "absolute"), (2, 2, "absolute"), (2, 3, "absolute")]
+
+
+@pytest.mark.parametrize(("n", "m", "task"), [(2, 1, "identity"), (2, 2, "absolute")])
+def test_independent_search_finds_nothing_lower(n, m, task):
+    """L-BFGS-B from 40 starts on sampled, then exact losses has no lower minimum at 3 points."""
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        importance = np.r_[np.ones(n - 1), 10 ** rng.uniform(-0.5, 0.5)]
+        model = NeuronModel(m, importance, 10 ** rng.uniform(-1.7, 0), task=task)
+        assert _lower(model, minimize(model)[0], 40, seed=0) <= 1e-7
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(("n", "m", "task"), CASES)
+def test_five_hundred_starts_find_nothing_lower(n, m, task):
+    """500 independent starts at each of 40 control points."""
+    rng = np.random.default_rng(5)
+    for point in range(40):
+        importance = np.r_[np.ones(n - 1), 10 ** rng.uniform(-1, 1)]
+        model = NeuronModel(m, importance, 10 ** rng.uniform(-2, 0), task=task)
+        lower = _lower(model, minimize(model)[0], 500, seed=point)
+        print(n, m, task, point, importance[-1], model.density, lower, flush=True)
+        assert lower <= 1e-7
+
+
+def test_phases_of_one_neuron():
+    """2→1 identity: one neuron is monosemantic where dense, and polysemantic where sparse and importances are near; no other."""
+    diagram = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 9), np.geomspace(0.01, 1, 9)))
+    kinds = {name.split(" + ")[1] for name in diagram.phase.ravel() if " = " not in name}
+    assert kinds == {"1 monosemantic", "1 polysemantic (2)"} and diagram.converged.all()
+    assert diagram.phase[-1, 0].startswith("extra not") and diagram.phase[-1, -1].startswith("extra dedicated")
+    assert "polysemantic" in diagram.phase[0, 4]
+    # L*(1/I, p) = L*(I, p)/I: the features change places
+    assert diagram.loss[:, ::-1] == pytest.approx(diagram.loss / diagram.x, rel=1e-8)
+
+
+def test_a_diagram_of_neurons_is_kept(tmp_path):
+    """Saved, loaded and pickled diagrams are equal; another plane is possible, another theory not."""
+    plane = ControlPlane(
+        NeuronModel(2, [1.0, 0.7], 0.2, task="absolute"), x=Axis("density_of_2", [0.05, 0.5]), y=Axis("density_of_1", [0.1, 0.6])
+    )
+    diagram = phase_diagram(plane=plane, n_starts=12)
+    diagram.save(tmp_path / "neurons.npz")
+    for other in (PhaseDiagram.load(tmp_path / "neurons.npz"), pickle.loads(pickle.dumps(diagram))):
+        assert np.array_equal(other.phase, diagram.phase) and np.array_equal(other.weights, diagram.weights)
+        assert other.plane.model(0.05, 0.1) == plane.model(0.05, 0.1)
+    for row, column in np.ndindex(2, 2):
+        model = plane.model(diagram.x[column], diagram.y[row])
+        encoder, decoder = np.split(diagram.weights[row, column], 2)
+        assert expected_loss(model, (decoder.T, encoder), diagram.bias[row, column]) == pytest.approx(diagram.loss[row, column])
+    with pytest.raises(ValueError, match='a diagram of neurons must have theory "global"'):
+        phase_diagram(plane=plane, theory="frozen")
+    with pytest.raises(ValueError, match="an axis of a NeuronModel must not be a penalty or a slope"):
+        ControlPlane(NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("slope", [0.0, 1.0], log=False))
