@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
 from .activity import INDEPENDENT, TABLE, ActivityTable
 from .activity import Independent as Activity
-from .forms import UNIFORM, Form
+from .forms import UNIFORM, Classes, Form
 from .model import LARGEST_BIAS, LARGEST_WEIGHT
 
 TASKS = ("identity", "absolute")
@@ -186,8 +186,8 @@ class NeuronModel:
         return float(self.form.loss_scale(self.control))
 
     @property
-    def classes(self) -> tuple[tuple[int, ...], ...]:
-        """The features that can be exchanged: of equal importance, density and place in the law of activity."""
+    def classes(self) -> Classes:
+        """The features that can be exchanged, and the sets of them: see `Form.classes`."""
         return self.form.classes(self.control[None])
 
     def __eq__(self, other: object) -> bool:

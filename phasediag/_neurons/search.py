@@ -76,8 +76,8 @@ class Landscape:
 
     @cached_property
     def classes(self):
-        """The features that can be exchanged."""
-        return self.form.classes(self.control[None])
+        """The features that can be exchanged, not whole sets of them."""
+        return tuple(one for one in self.form.classes(self.control[None]) if isinstance(one[0], int))
 
     def gradient(self, x):
         """The scaled loss at x (size,), and its gradient; 0 for reading weights that are 0."""
