@@ -15,6 +15,7 @@ from ._drawing.regions import whole
 from ._exploring.maps import map_of, minima_of, names_of
 from ._exploring.packing import pack
 from ._exploring.page import page
+from ._exploring.plots import plots, script
 from ._files import replacing
 from ._progress import each
 from .colours import phase_colours
@@ -116,12 +117,7 @@ def explore(
     slices = {_label(key): [some] if isinstance(some, PhaseDiagram) else [*some] for key, some in stack.items()}
     diagrams = [one for some in slices.values() for one in some]
     _check(slices, diagrams)
-    try:
-        from ._exploring.plots import plots, script
-
-        bokeh = script()
-    except ImportError as error:
-        raise ImportError('explore needs Bokeh: pip install "phasediag[explore]"') from error
+    bokeh = bokeh_script()
     for one in each(diagrams, progress, "map", "curves"):
         if one.follows_boundaries:
             one.spinodals()
@@ -159,6 +155,14 @@ def explore(
     if path is not None:
         explorer.save(path)
     return explorer
+
+
+def bokeh_script() -> str:
+    """Return the text of Bokeh's script, which every page contains; ImportError that says what to install where there is none."""
+    try:
+        return script()
+    except ImportError as error:
+        raise ImportError('explore needs Bokeh: pip install "phasediag[explore]"') from error
 
 
 def _label(value):

@@ -169,12 +169,14 @@ class Window:
 class Varied:
     """A model of which parameters in `PARAMETERS` vary, by their names; called with their values it is a ToyModel.
 
-    base: a model that has all that varies; law: where the share of a law of joint activity varies, this law.
+    base: a model that has all that varies; law: where the share of a law of joint activity varies, this law, or where it has a
+    value off the axes, then with this share.
     """
 
     base: ToyModel | NeuronModel
     names: tuple[str, str]
     law: Independent | None = None
+    share: float | None = None
 
     @classmethod
     def of(cls, model, names):
@@ -195,6 +197,15 @@ class Varied:
             model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features), law.together))
         return cls(model, names, law)
 
+    def at(self, name, value):
+        """The same two parameters of the model in which a third one has a value."""
+        if name in self.names:
+            raise ValueError(f"z must name another parameter than {' and '.join(self.names)}, got {name}")
+        third = Varied.of(self.base, (name, "line"))
+        if name == "activity_share":
+            return replace(self, base=third.base, law=third.law, share=value)
+        return replace(self, base=third(value, 0.0))
+
     def __call__(self, x: float, y: float) -> ToyModel:
         """Return the model with these values of the two parameters."""
         return _model(self.base.form, self.controls(x, y))
@@ -209,8 +220,8 @@ class Varied:
             if name != "activity_share":
                 at = np.arange(form.n_controls)[_place(name, form)][_features(name, form.n_features)]
                 controls[..., at] = value ** np.arange(form.n_features) if name == "profile" else value
-        for name, share in zip(self.names, values, strict=True):
-            if name == "activity_share":
+        for name, share in zip((*self.names, "activity_share"), (*values, self.share), strict=True):
+            if name == "activity_share" and share is not None:
                 density = form.density(controls)
                 tables = (tabulated(law, density) for law in (INDEPENDENT, self.law))
                 controls[..., form.places["activity"]] = sum(w * t for w, t in zip((1 - share, share), tables, strict=True))
@@ -387,6 +398,34 @@ class ControlPlane(Result):
             raise ValueError(f"{x} and {y} must be the axes, which are {self.x.name} and {self.y.name} here: see x and y")
         return self.x.values, self.y.values
 
+    def stack(self, z: Axis) -> "dict[float, ControlPlane]":
+        """Return the planes in which a third parameter has the values of an axis, by these values.
+
+        Diagrams over them are the slices of a slider of `explore`.
+
+        Parameters
+        ----------
+        z : Axis
+            Named as those of the plane, after another parameter of its ToyModel.
+
+        Raises
+        ------
+        ValueError
+            When z is no Axis, names no other parameter, or the plane's model is a function.
+
+        Examples
+        --------
+        >>> from phasediag import Axis, ControlPlane
+        >>> plane = ControlPlane.importance_density(2, 1, importance=[0.5, 2.0], density=[0.1, 0.9])
+        >>> {slope: one.model(0.5, 0.1).slope for slope, one in plane.stack(Axis("slope", [0.0, 0.5], log=False)).items()}
+        {0.0: 0.0, 0.5: 0.5}
+        """
+        if not isinstance(z, Axis):
+            raise ValueError(f"z must be an Axis, got {z!r:.60}")
+        if not isinstance(self.model, Varied):
+            raise ValueError("z needs a plane whose model is a ToyModel, got one whose model is a function")
+        return {value: ControlPlane(self.model.at(z.name, value), self.x, self.y) for value in z.values.tolist()}
+
     @cached_property
     def window(self) -> Window:
         """The rectangle between the first and last values, in coordinates u."""
@@ -425,6 +464,7 @@ class ControlPlane(Result):
             facts[key], arrays[f"plane_{key}"] = {"name": axis.name, "log": axis.log}, axis.values
         if isinstance(self.model, Varied):
             arrays["plane_base"], facts["law"] = self.model.base.control, self.model.law and _law_facts(self.model.law)
+            facts["share"] = self.model.share
         else:
             arrays["plane_grid"] = self.grid
         return arrays | {"plane": np.array(json.dumps(facts))}
@@ -441,7 +481,7 @@ class ControlPlane(Result):
         x, y = (Axis(facts[key]["name"], arrays[f"plane_{key}"], facts[key]["log"]) for key in ("x", "y"))
         if "plane_base" in arrays:
             law = facts["law"] and _law_of(*facts["law"])
-            return cls(Varied(_model(form, arrays["plane_base"]), (x.name, y.name), law), x, y)
+            return cls(Varied(_model(form, arrays["plane_base"]), (x.name, y.name), law, facts.get("share")), x, y)
         return cls(Tabulated(form, x.values, y.values, arrays["plane_grid"]), x, y)
 
     @cached_property

@@ -16,6 +16,8 @@ REFUSED = {
     "diagram --n-features 3 --n-hidden 2 --x density_of_3:0.1:1:4 --importance 1,0.9": "importance must be one number or 3",
     "diagram --x density:0:1:4": "density must be in (0, 1], got 0.0",
     "boundary --x density:0.3:1:3": "x must be importance for boundaries, got density",
+    "explore --theories nonsense": "theories must be one of",
+    "explore --z density:0.1,0.2 --theories global": "z must name another parameter than importance and density, got density",
     "help": "No such command 'help'.",
     "digram": "No such command 'digram'. Did you mean 'diagram'?",
     "minimise": "No such command 'minimise'. Did you mean 'minimize'?",

@@ -209,3 +209,27 @@ def test_saved_diagrams_give_the_same_data(diagrams, tmp_path):
     facts, arrays = read(explore(diagrams[0]).html)
     again, others = read(explore(PhaseDiagram.load(tmp_path / "d.npz")).html)
     assert facts == again and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+
+
+@pytest.mark.quick
+def test_the_command_writes_a_page(run, tmp_path, diagrams):
+    """``phasediag explore`` writes the maps that are asked for, saved ones beside them; a third axis gives slices."""
+    diagrams[3].save(tmp_path / "trained.npz")
+    grid = ["--importance", "0.3:3:9", "--density", "0.1:1:8"]
+    page = tmp_path / "page.html"
+    code, out, _ = run("explore", *grid, "--theories", "frozen", "--beside", tmp_path / "trained.npz", "--output", page)
+    assert code == 0 and "2 → 1: frozen, trained" in out and "MB" in out
+    facts, arrays = read(page.read_text(encoding="utf-8"))
+    assert np.array_equal(arrays["0.loss"], diagrams[2].loss) and np.array_equal(arrays["1.loss"], diagrams[3].loss)
+    code, out, _ = run(
+        "explore", "--importance", "0.5,2", "--density", "0.3,0.9", "--z", "slope:0,0.5", "--output", page, "--json"
+    )
+    facts, arrays = read(page.read_text(encoding="utf-8"))
+    assert code == 0 and json.loads(out)["slices"] == ["0", "0.5"] == facts["slices"] and facts["slider"] == "slope"
+    base = ToyModel(1, [1.0, 1.0], 1.0, "leaky", slope=0.5)
+    plane = ControlPlane(base, Axis("importance", [0.5, 2.0]), Axis("density", [0.3, 0.9]))
+    assert np.array_equal(arrays["1.loss"], phase_diagram(plane=plane).loss)
+    code, _, err = run("explore", *grid, "--z", "slope:0,0.5", "--beside", tmp_path / "trained.npz", "--output", page)
+    assert code == 2 and "beside must not be given with z" in err
+    code, _, err = run("explore", *grid, "--output", tmp_path / "page.htm")
+    assert code == 2 and "output must end in .html" in err

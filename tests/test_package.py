@@ -13,7 +13,7 @@ import pytest
 
 import phasediag
 
-HEAVY = ("sympy", "matplotlib", "numba", "scipy", "xarray")
+HEAVY = ("sympy", "matplotlib", "numba", "scipy", "xarray", "bokeh", "pandas", "IPython")
 
 
 def _loaded_after(statement):
@@ -81,6 +81,7 @@ def test_help_loads_no_heavy_library():
         ["paper", "--help"],
         ["diagram", "-h"],
         ["boundary", "-h"],
+        ["explore", "-h"],
         ["train", "-h"],
         ["inspect", "-h"],
         ["--version"],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasediag import Axis, ControlPlane, ToyModel
+from phasediag import Axis, ControlPlane, CorrelatedSets, Penalty, ToyModel
 from phasediag.forms import Form
 from phasediag.model import cell_controls
 
@@ -120,3 +120,36 @@ def test_bad_input(make, words):
     """One sentence names argument, domain and value."""
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_a_stack_of_planes():
+    """Each plane is that of a model in which a third parameter has the value; what an axis varies, it varies still."""
+    axes = Axis("density", [0.2, 0.8]), Axis("importance", [0.5, 2.0])
+    law = CorrelatedSets([[0, 1]])
+    cases = {
+        "slope": lambda v: ToyModel(1, [1.0, 1.0], 0.5, "leaky", slope=v),
+        "weight_penalty": lambda v: ToyModel(1, [1.0, 1.0], 0.5, penalty=Penalty(weights=v)),
+        "importance_of_1": lambda v: ToyModel(1, [v, 1.0], 0.5),
+    }
+    plain = ControlPlane(ToyModel(1, [1.0, 1.0], 0.5), *axes)
+    for name, model in cases.items():
+        for value, plane in plain.stack(Axis(name, [0.25, 0.5])).items():
+            assert np.array_equal(plane.grid, ControlPlane(model(value), *axes).grid)
+            assert ControlPlane.from_arrays(plane.arrays()).model(0.2, 2.0) == plane.model(0.2, 2.0)
+    with_law = ControlPlane(ToyModel(1, [1.0, 1.0], 0.5, activity=law), *axes)
+    for share, plane in with_law.stack(Axis("activity_share", [0.0, 0.3], log=False)).items():
+        again = ControlPlane.from_arrays(plane.arrays())
+        for density in (0.2, 0.8):
+            pair = ControlPlane(with_law.model.base, Axis("density", [density]), Axis("activity_share", [share], log=False))
+            one = plane.model(density, 1.0).activity.probabilities
+            assert np.array_equal(one, pair.model(density, share).activity.probabilities)
+            assert np.array_equal(one, again.model(density, 1.0).activity.probabilities)
+    for wrong, message in (
+        (1, "z must be an Axis, got 1"),
+        (Axis("density", [0.5]), "z must name another parameter than density and importance, got density"),
+        (Axis("nonsense", [0.5]), "an axis of a ToyModel must be named one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plain.stack(wrong)
+    with pytest.raises(ValueError, match="z needs a plane whose model is a ToyModel"):
+        ControlPlane(lambda x, y: ToyModel(1, [1.0, y], x), *axes).stack(Axis("slope", [0.5]))

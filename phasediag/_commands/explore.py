@@ -5,7 +5,7 @@ import os
 import click
 
 from .answers import Answer, command, wrote
-from .options import OutputFile, grid_options, option
+from .options import OutputFile, PlaneAxis, grid_options, option
 from .planes import over_plane
 from .terminal import goes_on_from
 
@@ -17,32 +17,59 @@ SEARCHED = ("global", "relaxed", "frozen")
   phasediag explore --n-features 3 --n-hidden 2 --output explore.html
   phasediag explore --theories global,frozen --importance 0.3:3:60 --density 0.05:1:60
   phasediag explore --beside trained.npz
-  phasediag explore --x density:0.05:1:40 --y density_of_2:0.05:1:40"""
+  phasediag explore --x density:0.05:1:40 --y density_of_2:0.05:1:40
+  phasediag explore --theories global --importance 0.2:5:30 --density 0.05:1:30 --z slope:0,0.1,0.3"""
 )
 @grid_options(*SEARCHED, several=True)
 @click.option("--beside", type=click.Path(), multiple=True, help="A diagram's .npz file, such as a trained one's; several times.")
+@option("--z", type=PlaneAxis(), help="A third parameter, on a slider, as --x; a diagram for each value: slope:0,0.1,0.5")
 @option("--output", "explore.html", type=OutputFile(".html"), help="The page to write, .html.")
-def explore(theories, beside, output, checkpoint, **grid):
+def explore(theories, beside, z, output, checkpoint, **grid):
     """Write one self-contained page that shows phase diagrams in a browser, without a server or a network.
 
     Point at the map to see a phase; click, or use the arrow keys, to see all minima of a point and cuts through it; switch
     between theories; take weights and curves from it as files. Needs Bokeh: pip install "phasediag[explore]".
     """
     from ..diagram import PhaseDiagram, phase_diagram
+    from ..explorer import bokeh_script
     from ..explorer import explore as explore_diagrams
 
+    bokeh_script()  # rather than after minutes of search
     wanted = over_plane(**grid)
     if theories is None:
-        theories = SEARCHED if "plane" not in wanted or wanted["plane"].is_importance_density else SEARCHED[:1]
+        theories = SEARCHED if z is None and _is_plain(wanted) else SEARCHED[:1]
+    for name, given in (("checkpoint", checkpoint), ("beside", beside)):
+        if given and z is not None:
+            raise ValueError(f"{name} must not be given with z, got {given!r}")
     if checkpoint is not None and "global" not in theories:
-        raise ValueError(f"checkpoint is for the global theory and must not be given without it, got {checkpoint!r}")
+        raise ValueError(f"checkpoint must not be given without the global theory, got {checkpoint!r}")
+    further = [PhaseDiagram.load(path) for path in beside]
+    stack, slider = ({"": wanted}, "slice") if z is None else _stack(wanted, *z)
     with goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search"):
-        kept = {"global": {"checkpoint": checkpoint}}
-        diagrams = [phase_diagram(theory=theory, **wanted, **kept.get(theory, {})) for theory in theories]
-        page = explore_diagrams([*diagrams, *map(PhaseDiagram.load, beside)], output)
+        own = {"global": {} if checkpoint is None else {"checkpoint": checkpoint}}
+        diagrams = {
+            value: [phase_diagram(theory=theory, **one, **own.get(theory, {})) for theory in theories] + further
+            for value, one in stack.items()
+        }
+        page = explore_diagrams(diagrams, output, slider=slider)
     size = os.path.getsize(output)
     wrote(output)
     yield Answer(
         text=lambda: f"{page.title}: {', '.join(page.maps)}\n{output}: {size / 1e6:.1f} MB; open it in a browser",
-        facts=lambda: {"output": output, "bytes": size, "title": page.title, "maps": [*page.maps]},
+        facts=lambda: {"output": output, "bytes": size, "title": page.title, "maps": [*page.maps], "slices": [*page.slices]},
     )
+
+
+def _is_plain(wanted):
+    """Whether the keywords of a diagram are those of importance × density of plain features."""
+    return "plane" not in wanted or wanted["plane"].is_importance_density
+
+
+def _stack(wanted, name, values, log):
+    """The keywords of the diagrams at each value of a third parameter, by value, and its name."""
+    from ..diagram import plane_of
+    from ..planes import Axis
+
+    own = {key: wanted.pop(key, None) for key in ("n_features", "n_hidden", "importance", "density", "activation", "plane")}
+    plane = own["plane"] or plane_of(**own)
+    return {value: wanted | {"plane": one} for value, one in plane.stack(Axis(name, values, log)).items()}, name
