@@ -38,7 +38,8 @@ def _layers(*layers):
 
 _POINT, _RING, _TURNED = _ring(1), {size: _ring(size) for size in range(2, 11)}, _ring(2, np.pi / 2)
 _PAIR, _TRIANGLE = _layers((1, _POINT), (-1, _POINT)), _layers((0, _RING[3]))
-_TETRAHEDRON, _OCTAHEDRON = _layers((1, _POINT), (-1 / 3, _RING[3])), np.hstack([np.eye(3), -np.eye(3)])
+_TETRAHEDRON = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 3**0.5  # every axis goes through the middle of an edge
+_OCTAHEDRON = np.hstack([np.eye(3), -np.eye(3)])
 _POLYGONS = "square", "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"
 SHAPES = {
     **{name: _RING[4 + k] for k, name in enumerate(_POLYGONS)},
@@ -49,11 +50,13 @@ SHAPES = {
     "capped octahedron": _layers((1, _POINT), (0.210, _RING[3]), (-0.669, _ring(3, np.pi))),
     "square antiprism": _layers((0.55, _RING[4]), (-0.55, _ring(4, np.pi / 4))),
     "tricapped trigonal prism": _layers((0, _RING[3]), (0.729, _ring(3, np.pi)), (-0.729, _ring(3, np.pi))),
-    "edge-capped tetrahedron": _layers((1, _POINT), (3**-0.5, _RING[2]), (-(3**-0.5), _TURNED)),
+    "edge-capped tetrahedron": np.hstack([_TETRAHEDRON, np.eye(3)[:, :1]]),
     "3-3 duopyramid": _layers((-0.574, _PAIR), (0.460, _layers((-0.236, _RING[2]), (0.236, _TURNED)))),
     "tetrahedral bipyramid": _layers((1, _PAIR[:, :1]), (0, _TETRAHEDRON), (-1, _PAIR[:, :1])),
     "octahedral pyramid": _layers((1, _PAIR[:, :1]), (-0.336, _OCTAHEDRON)),
     "face-capped 4-simplex": _layers((1, _PAIR[:, :1]), (0.408, _TRIANGLE), (-0.612, _PAIR)),
+    "edge-bicapped tetrahedron": np.hstack([_TETRAHEDRON, np.eye(3)[:, :2]]),
+    "edge-tricapped tetrahedron": np.hstack([_TETRAHEDRON, np.eye(3)]),
 }
 """Shapes with names beside the simplices: directions, as columns, of which rotations and permutations do not matter.
 

@@ -134,8 +134,10 @@ def test_eight_features_in_three_of_more_dimensions(n_hidden):
 LOWEST = [
     (5, 3, 0.65, "square pyramid"),
     (5, 3, 0.95, "edge-capped tetrahedron"),
+    (6, 3, 0.95, "edge-bicapped tetrahedron"),
     (6, 4, 0.8, "3-3 duopyramid"),
     (7, 3, 0.01, "capped octahedron"),
+    (7, 3, 0.95, "edge-tricapped tetrahedron"),
 ]
 
 
