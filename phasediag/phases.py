@@ -38,7 +38,7 @@ def _layers(*layers):
 
 _POINT, _RING, _TURNED = _ring(1), {size: _ring(size) for size in range(2, 11)}, _ring(2, np.pi / 2)
 _PAIR, _TRIANGLE = _layers((1, _POINT), (-1, _POINT)), _layers((0, _RING[3]))
-_TETRAHEDRON = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 3**0.5  # every axis goes through the middle of an edge
+_TETRAHEDRON = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 3**0.5  # axes through the middles of edges
 _OCTAHEDRON = np.hstack([np.eye(3), -np.eye(3)])
 _POLYGONS = "square", "pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"
 SHAPES = {

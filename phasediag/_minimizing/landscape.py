@@ -23,7 +23,7 @@ from .flat import flatten, parts
 from .search import named_first, orders_of_extra, tied_minima
 from .search_state import SearchState
 from .starts import random_starts, starting_points
-from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, dead_outputs, invariants, settle
+from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants, settle
 
 COARSE_SPACING = 8
 """There are many starts at every so many cells of each axis (and at its ends)."""
@@ -186,7 +186,7 @@ class Landscape:
     def _next(self, n_starts, seed):
         """What `_after` takes for the next step, None when all is done.
 
-        The coarse cells' starts, what comes of them, the other cells' starts, what comes of them.
+        The coarse cells' starts, what comes of them, the other cells' starts, what comes of them, what the envelope shows missed.
         """
         state, (order, n_coarse) = self._state, self._order
         if state.started < n_coarse:
@@ -194,7 +194,9 @@ class Landscape:
         if n_coarse < state.started < len(order) or (state.frontier == len(state.where) and state.started < len(order)):
             few = -(-n_starts // FEWER)
             return self._few_starts(order[state.started :][: max(_FEW_AT_ONCE // few, 1)], few, seed)
-        return self._wave() if state.frontier < len(state.where) else None
+        if state.frontier < len(state.where):
+            return self._wave()
+        return self._missed() if state.checked < len(state.where) else None
 
     def _many_starts(self, now, n_starts, seed):
         """Starts in coarse cells (numbers)."""
@@ -216,6 +218,23 @@ class Landscape:
         order = np.argsort(cells, kind="stable")
         cells, first = np.unique(cells[order], return_index=True)
         return cells, np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
+
+    def _missed(self):
+        """Starts in cells that lie above the envelope of those that differ in importances alone: the lowest minimum of these."""
+        state, cells, sources = self._state, [], []
+        others = self.rows[:, self.form.n_features :]
+        _, group = np.unique(others, axis=0, return_inverse=True)
+        penalty = np.broadcast_to(self.form.penalty(self.rows[state.where], parts(state.x, self.form.n_hidden)[0]), len(state.x))
+        for one in range(group.max() + 1):
+            here, found = np.flatnonzero(group == one), np.flatnonzero(group[state.where] == one)
+            losses = self.form.importance(self.rows[here]) @ state.feature_loss[found].T + penalty[found]
+            own = np.where(state.where[found] == here[:, None], losses, np.inf).min(axis=1, initial=np.inf)
+            above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own * (1 - SAME_LOSS))
+            cells += here[above].tolist()
+            sources += found[losses[above].argmin(axis=1)].tolist() if above.size else []
+        order = np.argsort(cells, kind="stable").astype(int)
+        starts = state.x[np.array(sources, int)[order]]
+        return np.array(cells, int)[order], np.arange(len(cells) + 1), starts, 0.25, {"checked": len(state.where)}
 
     def _after(self, cells, first, starts, radius, changes, pool):
         """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""

@@ -31,6 +31,8 @@ class SearchState:
     keys : ndarray, shape (n_minima, n_invariants)
     frontier : int
         Minima from this number on have not been carried to the neighbouring cells.
+    checked : int
+        So many minima have been compared with the others of cells that differ in importances alone.
     started : int
         So many cells, in the order of multistarts, have had their starts.
     evaluations : int
@@ -42,6 +44,7 @@ class SearchState:
     feature_loss: np.ndarray
     keys: np.ndarray
     frontier: int = 0
+    checked: int = 0
     started: int = 0
     evaluations: int = 0
 
@@ -61,7 +64,7 @@ class SearchState:
         """The state with minima in the order of their cells, and each cell's lowest first."""
         order = np.lexsort((self.numbers[:, 0], self.where))
         names = "where", "x", "numbers", "feature_loss", "keys"
-        return replace(self, frontier=len(order), **{name: getattr(self, name)[order] for name in names})
+        return replace(self, frontier=len(order), checked=len(order), **{name: getattr(self, name)[order] for name in names})
 
     @cached_property
     def _cells(self):
