@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Seed, check_memory, one_of, thread_count, whole_number
+from ._cuda.device import as_device
+from ._cuda.streams import VERSION
 from ._progress import progress_bar
 from ._training.chunks import check_trainable, completed
 from ._training.portions import divide, train_portion
@@ -37,6 +39,7 @@ def trained_phase_diagram(
     reduction: str = "paper",
     seed: Seed = 0,
     n_threads: int | None = None,
+    device: str = "cpu",
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
@@ -59,7 +62,7 @@ def trained_phase_diagram(
         features, of independent features or sets of more.
     n_seeds : int
         Models trained in each cell, from different starting points and on different minibatches.
-    n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, progress
+    n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, device, progress
         Of each training, as in `train`; there are no threads where there is an executor.
     independent : bool
         Whether every model has its own minibatches. If not, the models of one row of the grid (one density) and one replicate
@@ -120,31 +123,36 @@ def trained_phase_diagram(
     """
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
     check_trainable(plane.form)
+    device = as_device(device, plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)
     check_importance(plane.form.importance(plane.grid))
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
+    if executor is not None and device != "cpu":
+        raise ValueError(f"executor must be None with device {device!r}, got {executor!r:.60}")
     n_seeds, n_threads = whole_number("n_seeds", n_seeds, 1), thread_count(n_threads)
     seed = stored_seed(store) if seed is None else seed
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, rows * columns * n_seeds, n_steps, 2, "n_seeds")
-    portions = divide(plane, n_seeds, options, n_threads)
+    portions = divide(plane, n_seeds, options, 1 if device == "cuda" else n_threads)
     shape = (rows, n_seeds, columns, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": plane.form.activation, "n_seeds": n_seeds, **options}
     if not plane.is_importance_density:
         facts["controls"] = plane.grid.tolist()
     if not plane.is_plain:
         facts["form"] = plane.form.facts()
+    if device == "cuda":
+        facts["phasediag"] = f"{device} {VERSION}"
     kept = None if store is None else Store(store, plane.dimensions("weights", "bias"), shape, facts)
-    trained = _train(plane, portions, shape, kept, n_threads, executor, progress)
+    trained = _train(plane, portions, shape, kept, n_threads, executor, device, progress)
     weights, bias = (np.ascontiguousarray(x.swapaxes(1, 2)) for x in trained)
-    options = {"n_seeds": n_seeds, "reduction": reduction, **options}
+    options = {"n_seeds": n_seeds, "reduction": reduction, **options, "device": device}
     models = evaluate_cells(plane, weights, bias, reduction, options, n_threads)
     return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
 
 
-def _train(plane, portions, shape, store, n_threads, executor, progress):
+def _train(plane, portions, shape, store, n_threads, executor, device, progress):
     """Train the portions that the store does not hold yet; return weights and biases with axes as in ``shape``."""
     if store is None:
         weights, bias = np.full(shape, np.nan, np.float32), np.full((*shape[:3], shape[4]), np.nan, np.float32)
@@ -153,14 +161,23 @@ def _train(plane, portions, shape, store, n_threads, executor, progress):
         weights, bias, done = store.finished()
     missing = [portion for portion in portions if not done[portion.place].all()]
     bar = progress_bar(done.size, progress, "model", "training", done=int(done.sum()))
-    work = completed(train_portion, missing, n_threads=n_threads, executor=executor)
-    with bar as advance, closing(work):
+    with bar as advance, closing(_work(missing, n_threads, executor, device, advance)) as work:
         for k, (own_weights, own_bias) in work:
             portion, place = missing[k], missing[k].place
             where = f" at {plane.y.name} {portion.y:g}, {plane.x.name} {portion.x[0]:g} to {portion.x[-1]:g}"
             check_convergent(portion.options, own_weights, own_bias, where)
-            advance(int(np.count_nonzero(~done[place])))
+            if device == "cpu":  # a GPU trains many together and tells on its way
+                advance(int(np.count_nonzero(~done[place])))
             weights[place], bias[place] = own_weights, own_bias
             if store is not None:
                 store.write(portion, own_weights, own_bias)
     return weights, bias
+
+
+def _work(portions, n_threads, executor, device, advance):
+    """Return the generator of (i, (weights, bias)) of portions as they are trained."""
+    if device == "cpu":
+        return completed(train_portion, portions, n_threads=n_threads, executor=executor)
+    from ._cuda.trainer import train_portions
+
+    return train_portions(portions, advance)

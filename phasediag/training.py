@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, Seed, as_flag, as_seed, check_memory, one_of, real_array, real_number, thread_count, whole_number
+from ._cuda.device import as_device
+from ._cuda.minibatches import minibatch
 from ._display import Drawn, short
 from ._loss.evaluation import evaluate_loosely, loosely_expected_loss
 from ._progress import progress_bar
@@ -113,6 +115,8 @@ class TrainingRun(Drawn):
             raise ValueError('minibatch needs a run with gradient "minibatch", got "population"')
         chunk = _chunk(self.model, self.options, self.recorded_weights[0], self.recorded_bias[0], (0,))
         chunk = chunk.part(index, index + 1)
+        if self.options["device"] == "cuda":
+            return minibatch(chunk, step)
         return engine(chunk)(chunk).minibatch(step, 0)
 
 
@@ -132,6 +136,7 @@ def train(
     initial_weights: ArrayLike | None = None,
     initial_bias: ArrayLike | None = None,
     n_threads: int | None = None,
+    device: str = "cpu",
     progress: bool = False,
 ) -> TrainingRun:
     """Train models of one kind from different starting points.
@@ -165,6 +170,9 @@ def train(
         0 if None.
     n_threads : int, optional
         If None, one for each processor that the process may use.
+    device : {"cpu", "cuda"}
+        Whether a GPU of NVIDIA trains (needs ``phasediag[cuda]``; minibatches of the default law of values, no penalty). Its
+        minibatches are others than the CPU's, of the same law; the starting points are the same.
     progress : bool
         Show a progress bar with the time left on standard error.
 
@@ -176,7 +184,7 @@ def train(
     ------
     ValueError
         When an argument lies outside its domain, an importance exceeds 1e15 (single precision), memory does not suffice,
-        or models diverge.
+        models diverge, or there is no GPU for "cuda".
 
     Notes
     -----
@@ -208,6 +216,9 @@ def train(
         initial_bias=initial_bias,
     )
     options |= common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
+    if gradient == "population" and device != "cpu":
+        raise ValueError(f'device must be "cpu" with gradient "population", got {device!r:.60}')
+    options["device"] = as_device(device, model.form)
     n_threads = thread_count(n_threads)
     recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))
     check_memory(model.n_features, model.n_hidden, options["n_models"], n_steps, len(recorded) + 1)
@@ -218,7 +229,12 @@ def train(
     chunk = _chunk(model, options, weights, bias, recorded)
     task = partial(descend, model) if gradient == "population" else Chunk.train
     with progress_bar(options["n_models"] * n_steps, progress, "step", "training") as advanced:
-        results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
+        if device == "cuda":
+            from ._cuda.trainer import train_chunks
+
+            results = [trained for _, trained in train_chunks([chunk], advanced)]
+        else:
+            results = run_chunks(partial(task, advanced=advanced), split(chunk, n_threads), n_threads)
     recorded_weights, recorded_bias = (
         np.concatenate([first[None], np.concatenate(later, axis=1)])
         for first, later in zip((weights, bias), zip(*results, strict=True), strict=True)

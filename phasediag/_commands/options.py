@@ -292,6 +292,7 @@ optimizer_options = _several(
     option("--schedule", "constant", TRAINED, type=Word("constant", "linear", "cosine"), help="Of the learning rate."),
     option("--weight-decay", None, TRAINED, type=float, help="PyTorch's. [default: 0.01 for AdamW, else 0]"),
     option("--independent", False, TRAINED, is_flag=True, help="Minibatches of its own for every model."),
+    option("--device", "cpu", TRAINED, type=Word("cpu", "cuda"), help="What trains; cuda: a GPU (needs phasediag[cuda])."),
 )
 trained_options = _several(
     option("--n-seeds", 10, TRAINED, type=int, help="Models trained in each cell."),

@@ -1,0 +1,200 @@
+"""Training of chunks of models on a GPU: as many together as its memory holds, by launches that last a fraction of a second."""
+
+from time import monotonic
+
+import numpy as np
+from numba import cuda
+
+from .._training.optimizers import step_scalars
+from .._training.outputs import RELU
+from . import streams
+from .device import MOST_FEW
+from .few_features import few_features
+from .many_features import LANES, many_features, n_warps_of
+from .many_streams import many_laws
+from .minibatches import patterns
+
+MOST_WORK = 1e13
+"""Work of chunks that are trained together, in samples times operations per sample: some seconds up to half a minute."""
+MOST_MEMORY = 0.7  # of what is free on the GPU
+FEWEST_BLOCKS = 256
+STRIDE = 16  # steps of the first launch
+SHORTEST = 0.1  # seconds of a launch, so that the work can be watched and stopped
+
+
+def train_chunks(chunks, advanced=lambda count: None):
+    """Yield (i, (weights, bias)) of all chunks, with a leading axis of ``recorded``, float32, as `Chunk.train` returns them.
+
+    The chunks, of which only those that train together are asked for at once, are of one size, activation and optimizer.
+    ``advanced`` is told how many steps of how many models, multiplied, were taken since it was told last.
+    """
+    for numbers, own in _waves(chunks):
+        models = engine(own[0])(own)
+        weights, bias = ([np.empty((len(c.recorded), *x(c).shape), np.float32) for c in own] for x in (_weights, _bias))
+        n_models, stride, done = sum(len(c.weights) for c in own), STRIDE, 0
+        for record, stop in enumerate(own[0].recorded):
+            while done < stop:
+                ahead = min(stop, done + stride)
+                begin = monotonic()
+                models.advance(done, ahead)
+                cuda.synchronize()
+                if monotonic() - begin < SHORTEST:
+                    stride *= 2
+                advanced(n_models * (ahead - done))
+                done = ahead
+            for k, (w, b) in enumerate(models.current()):
+                weights[k][record], bias[k][record] = w, b
+        yield from zip(numbers, zip(weights, bias, strict=True), strict=True)
+
+
+def _weights(chunk):
+    """The starting weights of a chunk."""
+    return chunk.weights
+
+
+def _bias(chunk):
+    """The starting biases of a chunk."""
+    return chunk.bias
+
+
+def _waves(chunks):
+    """Yield the numbers, and a list, of chunks that are trained together."""
+    free = MOST_MEMORY * cuda.current_context().get_memory_info()[0]
+    wave, memory, work = [], 0.0, 0.0
+    for i, chunk in enumerate(chunks):
+        n_models, m, n = chunk.weights.shape
+        bytes_more = 32 * (m + 1) * n * n_models  # parameters, two moments, importances, keys, idle slots
+        work_more = chunk.n_steps * chunk.batch_size * (1 + m * n / 8) * n_models
+        if wave and (memory + bytes_more > free or work + work_more > MOST_WORK):
+            yield range(i - len(wave), i), wave
+            wave, memory, work = [], 0.0, 0.0
+        wave.append(chunk)
+        memory, work = memory + bytes_more, work + work_more
+    if wave:
+        yield range(i + 1 - len(wave), i + 1), wave
+
+
+def train_portions(portions, advanced):
+    """Yield (i, (weights, bias)) of the final models of all portions; ``advanced`` is told how many models' worth is done."""
+    taken = 0
+
+    def stepped(count):
+        """Be told of steps."""
+        nonlocal taken
+        n_steps = portions[0].options["n_steps"]
+        taken, before = taken + count, taken // n_steps
+        advanced(taken // n_steps - before)
+
+    for i, (weights, bias) in train_chunks((portion.chunk() for portion in portions), stepped):
+        yield i, (weights[-1], bias[-1])
+
+
+class Models:
+    """Models of several chunks on the GPU, each in a slot; a block trains ``width`` slots of one chunk, the last ones idle.
+
+    An engine says by ``set_up`` what its kernel takes, and by ``columns`` whether slots are the columns or the rows of arrays.
+    """
+
+    def __init__(self, chunks):
+        """Lay the models out, at rest before their first step."""
+        self.first_chunk = chunk = chunks[0]
+        self.n_models = [len(one.weights) for one in chunks]
+        _, self.m, self.n = chunk.weights.shape
+        self.independent, self.adam = chunk.independent, chunk.optimizer != "sgd"
+        self.width = self.together()
+        n_blocks = [-(-count // self.width) for count in self.n_models]
+        self.starts = (np.cumsum(n_blocks) - n_blocks) * self.width
+        self.n_blocks, self.block_chunk = sum(n_blocks), np.repeat(np.arange(len(chunks)), n_blocks)
+        rates = (chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
+        with np.errstate(over="ignore"):  # infinite in single precision: models diverge, and are said to
+            self.scalars = cuda.to_device(step_scalars(*rates).astype(np.float32))
+        parameters = [np.concatenate([one.weights, one.bias[:, None]], axis=1).reshape(len(one.weights), -1) for one in chunks]
+        self.parameters = self.on_device(parameters)
+        self.first, self.second = (self.on_device([np.zeros_like(x) for x in parameters]) for _ in range(2))
+        self.importance = self.on_device([one.importance for one in chunks])
+        keys = [np.stack([streams.stream_words(key) for key in one.keys]) for one in chunks]
+        keys = [np.broadcast_to(x, (count, 2)) for x, count in zip(keys, self.n_models, strict=True)]
+        self.keys = self.on_device(keys, np.uint32)
+        self.average = np.float32(2 / (chunk.batch_size * self.n))
+        self.set_up(chunks)
+
+    def on_device(self, rows, dtype=np.float32):
+        """Return arrays of one row a model on the GPU, in slots."""
+        array = np.zeros((self.n_blocks * self.width, rows[0].shape[1]), dtype)
+        for start, own in zip(self.starts, rows, strict=True):
+            array[start : start + len(own)] = own
+        return cuda.to_device(np.ascontiguousarray(array.T) if self.columns else array)
+
+    def current(self):
+        """Yield the weights (n_models, n_hidden, n_features) and biases (n_models, n_features) of each chunk."""
+        rows = self.parameters.copy_to_host()
+        rows = (rows.T if self.columns else rows).reshape(-1, self.m + 1, self.n)
+        for start, count in zip(self.starts, self.n_models, strict=True):
+            own = rows[start : start + count]
+            yield own[:, :-1], own[:, -1]
+
+
+class Few(Models):
+    """Few features: one thread trains a model."""
+
+    columns = True
+    most_threads = 128
+
+    def together(self):
+        """Return how many models a block trains: whole warps."""
+        return min(self.most_threads, -(-max(self.n_models) // LANES) * LANES)
+
+    def set_up(self, chunks):
+        """Make the tables of the laws, and the kernel."""
+        chunk = self.first_chunk
+        probabilities = [patterns(one) for one in chunks]
+        known, which = np.unique(np.array(probabilities), axis=0, return_inverse=True)
+        self.laws = streams.laws_of(known, chunk.batch_size)
+        laws = self.laws
+        self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other)]
+        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
+        self.kernel = few_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent)
+
+    def advance(self, start, stop):
+        """Train from step ``start`` to ``stop``."""
+        self.kernel[self.n_blocks, self.width](
+            start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
+            self.first, self.second,
+        )  # fmt: skip
+
+
+class Many(Models):
+    """Many features: one warp trains a model."""
+
+    columns = False
+
+    def together(self):
+        """Return how many models a block trains: as many as fit, or fewer where blocks would not fill the GPU."""
+        width = 1 if self.independent else n_warps_of(self.n, self.m)
+        while width > 1 and sum(self.n_models) < FEWEST_BLOCKS * width:
+            width //= 2
+        return width
+
+    def set_up(self, chunks):
+        """Make the tables of the laws, and the kernel."""
+        chunk = self.first_chunk
+        known, which = np.unique(np.array([one.density for one in chunks]), axis=0, return_inverse=True)
+        laws = many_laws(known, chunk.batch_size)
+        arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales
+        self.tables = [cuda.to_device(x) for x in arrays]
+        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
+        self.kernel = many_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent, self.width)
+
+    def advance(self, start, stop):
+        """Train from step ``start`` to ``stop``."""
+        self.kernel[self.n_blocks, self.width * LANES](
+            start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
+            self.first, self.second,
+        )  # fmt: skip
+
+
+def engine(chunk):
+    """Return the engine that suits a chunk."""
+    if chunk.weights.shape[2] <= MOST_FEW:
+        return Few
+    return Many

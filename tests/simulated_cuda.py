@@ -1,0 +1,149 @@
+"""The kernels of `_cuda` on numba's simulator; `test_cuda.py` runs this file where NUMBA_ENABLE_CUDASIM is set."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from phasediag import CorrelatedSets, ToyModel, expected_loss, train, trained_phase_diagram
+from phasediag._cuda import streams, trainer
+from phasediag._training.descent import take_step
+from phasediag._training.optimizers import step_scalars
+from phasediag._training.portions import divide
+from phasediag.diagram import plane_of
+from phasediag.training import common_options
+
+ON_GPU = partial(train, n_models=3, n_steps=4, batch_size=40, learning_rate=0.01, seed=5, device="cuda")
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Every thread costs time here, the idle ones too."""
+    monkeypatch.setattr(trainer.Few, "most_threads", 8)
+
+
+def followed(run):
+    """Return weights and biases of a run of train, by the formulas of the loss and the optimizer, from the samples it saw."""
+    model, options = run.model, run.options
+    rates = (options[name] for name in ("optimizer", "schedule", "learning_rate", "weight_decay", "n_steps"))
+    places = np.concatenate([run.recorded_weights[0], run.recorded_bias[0][:, None]], axis=1).astype(float)
+    first, second = np.zeros_like(places), np.zeros_like(places)
+    for step, scalars in enumerate(step_scalars(*rates)):
+        gradient = np.zeros_like(places)
+        for k, (*weights, bias) in enumerate(places):
+            x, weights = run.minibatch(step, k), np.array(weights)
+            hidden = x @ weights.T
+            output = hidden @ weights + bias
+            error = (output - x) * (output > 0 if model.is_relu else 1) * model.importance * 2 / x.size
+            gradient[k, :-1] = hidden.T @ error + weights @ error.T @ x
+            gradient[k, -1] = error.sum(axis=0)
+        places, first, second = take_step(options["optimizer"] != "sgd", scalars, gradient, places, first, second)
+    return places[:, :-1], places[:, -1]
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "density", "options"),
+    [
+        (2, 1, 0.3, {}),
+        (3, 2, 1.0, {"activation": "linear", "optimizer": "adam", "weight_decay": 0.1}),
+        (3, 1, 0.5, {"independent": True, "schedule": "linear"}),
+        (5, 2, [0.1, 0.9, 0.5, 0.2, 1.0], {"optimizer": "sgd", "schedule": "cosine"}),
+        (5, 4, 0.4, {"independent": True}),
+        (4, 2, 0.3, {"activity": CorrelatedSets([[0, 1], [2, 3]])}),
+        (9, 2, 0.05, {}),
+        (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd"}),
+        (13, 3, 1.0, {"schedule": "cosine"}),
+    ],
+)
+def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
+    """Kernels move models as numpy does in double precision on the same samples, parts of a minibatch included."""
+    monkeypatch.setattr(streams, "PART", 1024 if n < 5 else 16)
+    model_options = {name: options.pop(name) for name in ("activation", "activity") if name in options}
+    model = ToyModel(m, 0.8 ** np.arange(n), density, **model_options)
+    run = ON_GPU(model, n_models=2, **options)
+    weights, bias = followed(run)
+    assert np.abs(run.weights - weights).max() < 1e-6 and np.abs(run.bias - bias).max() < 1e-6
+    assert np.abs(run.weights - run.recorded_weights[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("n", [3, 9])
+@pytest.mark.parametrize("independent", [False, True])
+def test_bits_do_not_depend_on_how_models_are_divided(n, independent, monkeypatch):
+    """Other numbers of models a block and of steps a launch give the same bits, and so does a second run."""
+    options = {"n_models": 5, "n_steps": 3, "batch_size": 20, "independent": independent}
+    run, again = (ON_GPU(ToyModel(2, np.ones(n), 0.3), **options) for _ in range(2))
+    monkeypatch.setattr(trainer.Few, "most_threads", 4)
+    monkeypatch.setattr(trainer, "FEWEST_BLOCKS", 0)
+    monkeypatch.setattr(trainer, "SHORTEST", 0.0)
+    monkeypatch.setattr(trainer, "STRIDE", 1)
+    divided = ON_GPU(run.model, **options)
+    for other in (again, divided):
+        assert np.array_equal(run.recorded_weights, other.recorded_weights)
+        assert np.array_equal(run.recorded_bias, other.recorded_bias)
+
+
+def test_a_cell_does_not_depend_on_the_rest_of_the_grid(monkeypatch):
+    """Portions of a diagram, trained together or one by one, are what their cells alone become; the exact losses are theirs."""
+    axes = {"importance": [0.5, 1.0, 2.0], "density": [0.1, 0.4]}
+    options = {"n_seeds": 2, "n_steps": 3, "batch_size": 20, "seed": 3, "device": "cuda"}
+    whole = trained_phase_diagram(2, 1, **axes, **options)
+    monkeypatch.setattr(trainer, "MOST_WORK", 0.0)
+    assert np.array_equal(trained_phase_diagram(2, 1, **axes, **options).trained.weights, whole.trained.weights)
+    alone = trained_phase_diagram(2, 1, importance=[1.0], density=[0.4], **options).trained
+    assert np.array_equal(alone.weights[0, 0], whole.trained.weights[1, 1])
+    assert whole.trained.options["device"] == "cuda"
+    model = ToyModel(1, [1.0, 2.0], 0.1)
+    assert whole.trained.loss[0, 2] == pytest.approx(
+        expected_loss(model, whole.trained.weights[0, 2], whole.trained.bias[0, 2]), rel=1e-12
+    )
+
+
+def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
+    """What was interrupted between two launches keeps what the store has, and ends with the same bits; the CPU's is refused."""
+    options = {"importance": [0.5, 2.0], "density": [0.1, 0.4], "n_seeds": 2, "n_steps": 3, "batch_size": 20, "device": "cuda"}
+    whole = trained_phase_diagram(**options)
+    monkeypatch.setattr(trainer, "MOST_WORK", 0.0)
+    launches, advance = [], trainer.Few.advance
+
+    def interrupted(self, start, stop):
+        """Be stopped by Ctrl-C in the third launch."""
+        launches.append(start)
+        if len(launches) == 3:
+            raise KeyboardInterrupt
+        advance(self, start, stop)
+
+    monkeypatch.setattr(trainer.Few, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained_phase_diagram(**options, store=tmp_path / "store")
+    resumed = trained_phase_diagram(**options, store=tmp_path / "store")
+    assert np.array_equal(resumed.trained.weights, whole.trained.weights) and len(launches) == 3 + 2
+    with pytest.raises(ValueError, match="phasediag"):
+        trained_phase_diagram(**options | {"device": "cpu"}, store=tmp_path / "store")
+
+
+def test_progress_counts_every_model_once(monkeypatch):
+    """What is told launch by launch adds up to the number of models."""
+    monkeypatch.setattr(trainer, "STRIDE", 1)
+    options = common_options(3, 20, 0.01, "adam", "constant", None, False, 0)
+    portions = divide(plane_of(2, 1, [0.5, 1.0], [0.2, 0.3], "relu", None), 2, options, 1)
+    counts = []
+    assert sorted(i for i, _ in trainer.train_portions(portions, counts.append)) == list(range(len(portions)))
+    assert sum(counts) == 8 and len(counts) > 1
+
+
+def test_sizes_and_laws_that_do_not_fit_are_refused():
+    """One sentence names what the GPU does not train."""
+    with pytest.raises(ValueError, match="n_features and n_hidden must fit"):
+        ON_GPU(ToyModel(30, np.ones(400), 0.1))
+    with pytest.raises(ValueError, match="values"):
+        ON_GPU(ToyModel(1, np.ones(2), 0.1, values="binary"))
+    with pytest.raises(ValueError, match="executor must be None"):
+        trained_phase_diagram(2, 1, importance=[1.0], density=[0.5], device="cuda", executor=Anything())
+
+
+class Anything:
+    """Has the method of an executor."""
+
+    def submit(self, *arguments):
+        """Never called."""
+        raise AssertionError
