@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from ._arguments import as_flag
 from ._display import Result
 from ._drawing.regions import whole
 from ._exploring.maps import map_of, minima_of, names_of
@@ -20,6 +21,7 @@ from ._files import replacing
 from ._progress import each
 from .colours import phase_colours
 from .diagram import PhaseDiagram
+from .neurons import NeuronForm
 from .theories import TIE_MARK
 
 ENDING = ".html"
@@ -69,6 +71,7 @@ def explore(
     path: str | os.PathLike[str] | None = None,
     *,
     slider: str = "slice",
+    curves: bool = True,
     progress: bool = False,
 ) -> Explorer:
     """Make one self-contained page that shows diagrams: opened in a browser, it needs no server and no network.
@@ -83,11 +86,13 @@ def explore(
     diagram : PhaseDiagram, sequence of PhaseDiagram, or mapping
         Several over axes of the same names, of different theories (or trained), are maps to switch between, which can mark
         where they differ. A mapping from the values of a third axis (texts or numbers) to either puts them on a slider.
-        Boundaries and spinodals that theories have not yet computed are computed, and kept by the diagrams.
     path : path, optional
         An .html file to write.
     slider : str
         What varies along the third axis.
+    curves : bool
+        Compute the boundaries and spinodals that theories have not yet computed, which takes longer than all else; the diagrams
+        keep them. False: only those that they have are shown.
     progress : bool
         Show on standard error how far it has come.
 
@@ -99,8 +104,8 @@ def explore(
     Raises
     ------
     ValueError
-        When diagrams are none or no PhaseDiagram, their axes have other names or scales, their models other sizes, two of one
-        slice have one theory, slices differ in their theories, or the path does not end in .html.
+        When diagrams are none, no PhaseDiagram or of NeuronModel, their axes have other names or scales, their models other
+        sizes, two of one slice have one theory, slices differ in their theories, or the path does not end in .html.
     ImportError
         When Bokeh is not installed: ``pip install "phasediag[explore]"``.
 
@@ -119,7 +124,7 @@ def explore(
     _check(slices, diagrams)
     bokeh = bokeh_script()
     for one in each(diagrams, progress, "map", "curves"):
-        if one.follows_boundaries:
+        if as_flag("curves", curves) and one.follows_boundaries:
             one.spinodals()
     first, minima = diagrams[0], [minima_of(one) for one in diagrams]
     lowest = sorted(names_of(diagrams))
@@ -175,6 +180,8 @@ def _check(slices, diagrams):
     for one in diagrams:
         if not isinstance(one, PhaseDiagram):
             raise ValueError(f"diagram must be a PhaseDiagram, several or a mapping to them, got {one!r:.60}")
+        if isinstance(one.plane.form, NeuronForm):
+            raise ValueError("diagram must be of ToyModel, whose columns are drawn, got one of NeuronModel")
     theories = [[one.theory for one in some] for some in slices.values()]
     if not diagrams or any(some != theories[0] or len({*some}) < len(some) for some in theories):
         raise ValueError(f"diagram must have one of each theory, the same in all slices, got {theories}")

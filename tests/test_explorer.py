@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from phasediag import (
     Axis,
     ControlPlane,
+    NeuronModel,
     Penalty,
     PhaseDiagram,
     ToyModel,
@@ -110,6 +112,15 @@ def test_curves_are_the_diagrams(diagrams, page, tmp_path):
     assert facts["maps"][3]["curves_of"] == [] and not arrays["3.csv"].size
 
 
+def test_without_curves_it_is_soon_there():
+    """Where curves are not asked for, none is followed; those that the diagram has are shown."""
+    diagram = phase_diagram(2, 1, theory="frozen", **AXES)
+    facts, _ = read(explore(diagram, curves=False).html)
+    assert diagram.curves is None and facts["maps"][0]["curves_of"] == []
+    count = len(diagram.boundaries())
+    assert len(read(explore(diagram, curves=False).html)[0]["maps"][0]["curves_of"]) == count > 0
+
+
 def test_colours_are_those_of_the_figures(diagrams, page):
     """Phases that are lowest somewhere have the colours of figures; the image shows the phase of each cell."""
     facts, arrays = read(page.html)
@@ -185,13 +196,15 @@ def test_a_cell_between_phases_and_a_line():
         (None, "diagram must be a PhaseDiagram, several or a mapping to them, got None"),
         ([], "diagram must have one of each theory, the same in all slices, got"),
         ("twice", "diagram must have one of each theory"),
+        ("neurons", "diagram must be of ToyModel, whose columns are drawn, got one of NeuronModel"),
         ("sizes", "diagram must have the same axes and sizes everywhere"),
     ],
 )
 def test_what_cannot_be_on_one_page(diagrams, wrong, message):
     """Each error names the argument, its domain and what was given."""
     other = phase_diagram(3, 1, theory="frozen", importance=[1.0], density=[0.5])
-    given = {"twice": [diagrams[2], diagrams[2]], "sizes": [diagrams[0], other]}
+    neurons = ControlPlane(NeuronModel(1, [1.0, 1.0], 0.3), Axis("density", [0.3]))
+    given = {"neurons": replace(diagrams[2], plane=neurons), "twice": [diagrams[2], diagrams[2]], "sizes": [diagrams[0], other]}
     with pytest.raises(ValueError, match=re.escape(message)):
         explore(given[wrong] if isinstance(wrong, str) else [wrong] if wrong is None else wrong)
 

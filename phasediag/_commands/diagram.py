@@ -4,7 +4,7 @@ import click
 
 from .._progress import say
 from .answers import Answer, command, drawn
-from .options import TRAINED, Word, grid_options, names_for, option, trained_options
+from .options import TRAINED, Word, curves_option, grid_options, names_for, option, trained_options
 from .planes import over_plane
 from .terminal import PICTURES, goes_on_from
 
@@ -27,7 +27,7 @@ from .terminal import PICTURES, goes_on_from
 @grid_options("global", "relaxed", "frozen", "trained")
 @trained_options
 @option("--look", "phase", type=Word("phase", "norm-interference"), help="Colours; the second: the paper's.")
-@click.option("--curves/--no-curves", default=True, show_default=True, help="Follow the boundaries; without: cells alone, soon.")
+@curves_option
 @click.option("--spinodals/--no-spinodals", default=True, show_default=True, help="Where metastable phases end.")
 def diagram(look, curves, spinodals, **grid):
     """Compute a phase diagram; print its phases and boundaries, and draw it with --output.

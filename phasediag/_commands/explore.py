@@ -5,7 +5,7 @@ import os
 import click
 
 from .answers import Answer, command, wrote
-from .options import OutputFile, PlaneAxis, grid_options, option
+from .options import OutputFile, PlaneAxis, curves_option, grid_options, option
 from .planes import over_plane
 from .terminal import goes_on_from
 
@@ -23,8 +23,9 @@ SEARCHED = ("global", "relaxed", "frozen")
 @grid_options(*SEARCHED, several=True)
 @click.option("--beside", type=click.Path(), multiple=True, help="A diagram's .npz file, such as a trained one's; several times.")
 @option("--z", type=PlaneAxis(), help="A third parameter, on a slider, as --x; a diagram for each value: slope:0,0.1,0.5")
+@curves_option
 @option("--output", "explore.html", type=OutputFile(".html"), help="The page to write, .html.")
-def explore(theories, beside, z, output, checkpoint, **grid):
+def explore(theories, beside, z, curves, output, checkpoint, **grid):
     """Write one self-contained page that shows phase diagrams in a browser, without a server or a network.
 
     Point at the map to see a phase; click, or use the arrow keys, to see all minima of a point and cuts through it; switch
@@ -51,7 +52,7 @@ def explore(theories, beside, z, output, checkpoint, **grid):
             value: [phase_diagram(theory=theory, **one, **own.get(theory, {})) for theory in theories] + further
             for value, one in stack.items()
         }
-        page = explore_diagrams(diagrams, output, slider=slider)
+        page = explore_diagrams(diagrams, output, slider=slider, curves=curves)
     size = os.path.getsize(output)
     wrote(output)
     yield Answer(

@@ -284,6 +284,14 @@ def _theories_option(theories, meanings):
     return option("--theories", type=Words(*theories, exact="global"), help=words)
 
 
+curves_option = click.option(
+    "--curves/--no-curves",
+    default=True,
+    show_default=True,
+    help="Follow the boundaries; without: cells alone, soon.",
+)
+
+
 optimizer_options = _several(
     option("--n-steps", 10_000, TRAINED, type=int, help="Steps of each training."),
     option("--batch-size", 1024, TRAINED, type=int, help="Samples of each step."),

@@ -68,17 +68,23 @@ function drawColumns(weights, title) {
     const [from, to] = place[i], colour = i === n - 1 ? EXTRA : "#222", name = featureName(i, n);
     const along = absent[i] ? Math.PI / 2 : Math.atan2(to[1] - from[1], to[0] - from[0]);
     let best = null;
-    for (const gap of [10, 20]) for (const turn of [0, 0.7, -0.7, 1.4, -1.4]) {
-      const wide = 3 * name.length;
-      const spot = [to[0] + (gap + wide * Math.abs(Math.cos(along + turn)) - 3) * unit * Math.cos(along + turn), to[1] + gap * unit * Math.sin(along + turn)];
+    for (const gap of [10, 20, 30]) for (const turn of [0, 0.7, -0.7, 1.4, -1.4, 2.4, -2.4]) {
+      const wide = 3 * name.length, [dx, dy] = [Math.cos(along + turn), Math.sin(along + turn)];
+      const spot = [to[0] + (gap + wide * Math.abs(dx) - 3) * unit * dx, to[1] + gap * unit * dy];
       const crowd = taken.filter(([x, y, half]) => Math.abs(x - spot[0]) < (half + wide) * unit && Math.abs(y - spot[1]) < 10 * unit).length;
-      if (best === null || crowd < best.crowd) best = { spot, crowd, wide };
+      const crossed = place.filter(([start, end]) => covers(start, end, spot, (wide + 2) * unit, 6 * unit)).length;
+      if (best === null || crowd + crossed < best.crowd) best = { spot, crowd: crowd + crossed, wide };
     }
     taken.push([...best.spot, best.wide]);
     const weight = i === n - 1 ? "bold" : "normal";
     shape(svg, "text", { x: best.spot[0], y: best.spot[1] + 3.5 * unit, "font-size": 11 * unit, "font-weight": weight, "text-anchor": "middle", fill: colour }, name);
   }
   return svg;
+}
+
+// whether points along an arrow lie in a box
+function covers([x1, y1], [x2, y2], [x, y], half, high) {
+  return [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1].some((t) => Math.abs(x1 + t * (x2 - x1) - x) < half && Math.abs(y1 + t * (y2 - y1) - y) < high);
 }
 
 function arrow(svg, [x1, y1], [x2, y2], colour, unit, dashed) {

@@ -192,6 +192,10 @@ function drawDiffers() {
   const data = other ? differing(current(), other) : { x: [], y: [] };
   sources.map.differs.data = data;
   sources.map["differs-ink"].data = data;
+  const wide = 300 / Math.max(current().x.length, current().y.length);
+  for (const one of sources.map.plot.renderers) {
+    if (one.data_source.name?.startsWith("differs")) one.glyph.size = { value: Math.min(12, Math.max(5, wide)) };
+  }
   $("differs-count").textContent = other ? `${data.x.length} of ${current().loss.length}` : "";
 }
 
