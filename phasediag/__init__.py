@@ -78,6 +78,7 @@ Phase diagrams and their boundaries:
     explore                     a page to look at diagrams with a browser: every point's minima, cuts, files
     Explorer                    what it returns
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
+    NeuronBoundary              where phases of neurons change along the lines of a grid, and of which order
     Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum
     TriplePoint                 where three phases have equal losses
     frozen_boundaries           the boundaries of the frozen theory as equations
@@ -87,6 +88,9 @@ Phase diagrams and their boundaries:
 Trained models:
     train                       many models of one kind by stochastic gradient descent
     TrainingRun                 what train returns
+    NeuronTraining              what train returns for neurons
+    validate_neurons            trained neurons beside the exact minima, a cause for every difference
+    NeuronValidation            what it returns
     trained_phase_diagram       a diagram of trained models, by the paper's protocol
     TrainedModels               every model behind it
     sweep_density               what is stored as features become sparse

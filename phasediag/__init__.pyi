@@ -70,12 +70,16 @@ from .diagram import PhaseDiagram as PhaseDiagram
 from .explorer import explore as explore
 from .explorer import Explorer as Explorer
 from .boundaries import PhaseBoundary as PhaseBoundary
+from .neuron_diagram import NeuronBoundary as NeuronBoundary
 from .boundaries import Spinodal as Spinodal
 from .boundaries import TriplePoint as TriplePoint
 from .frozen_equations import frozen_boundaries as frozen_boundaries
 from .frozen_equations import FrozenBoundary as FrozenBoundary
 from .frozen_equations import FrozenTriplePoint as FrozenTriplePoint
 from .training import train as train
+from .neuron_training import NeuronTraining as NeuronTraining
+from .neuron_training import validate_neurons as validate_neurons
+from .neuron_training import NeuronValidation as NeuronValidation
 from .training import TrainingRun as TrainingRun
 from .trained_diagram import trained_phase_diagram as trained_phase_diagram
 from .trained_models import TrainedModels as TrainedModels

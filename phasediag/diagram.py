@@ -19,7 +19,7 @@ from ._progress import progress_bar
 from .boundaries import PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import Curves
-from .neuron_diagram import neuron_grid
+from .neuron_diagram import neuron_boundaries, neuron_grid
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
 from .neurons import NeuronForm
 from .planes import ControlPlane
@@ -165,7 +165,8 @@ class PhaseDiagram(Drawn):
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
-        until they leave the diagram or meet a third phase; each point solves the equation to rounding.
+        until they leave the diagram or meet a third phase; each point solves the equation to rounding. Of neurons a list of
+        `NeuronBoundary`: crossings along the lines of the grid.
 
         Parameters
         ----------
@@ -177,6 +178,10 @@ class PhaseDiagram(Drawn):
         ValueError
             For a trained diagram: it has cells only.
         """
+        if isinstance(self.plane.form, NeuronForm):
+            if "_crossings" not in self.__dict__:
+                self.__dict__["_crossings"] = neuron_boundaries(self, thread_count(None))
+            return list(self.__dict__["_crossings"])
         return list(self._computed_curves(progress).boundaries)
 
     def triple_points(self) -> list[TriplePoint]:

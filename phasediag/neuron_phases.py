@@ -10,7 +10,8 @@ from ._arguments import Floats, real_array, real_number
 from ._display import Result
 
 NEGLIGIBLE = 1e-3
-"""Neurons with weights, and features with own responses, below this are dead and not represented."""
+"""Neurons are dead when the product of their reading and writing weights is below its square; features that no neuron serves by
+more than its cube are not represented."""
 SHARP = 1 - 1e-6
 """Of a minimum's weights: what is not exactly 0 counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
@@ -126,8 +127,10 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
     serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[:, None]
     count = serves.sum(axis=1)
     signs = (1,) if tied else (1, -1)
-    alive = np.where(dead[:, None], 0.0, decoder)
-    response = np.array([np.sum(alive * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > NEGLIGIBLE
+    response = (
+        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs])
+        > NEGLIGIBLE**3
+    )
     features = tuple(
         "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 from .model import ToyModel
+from .neuron_training import NeuronTraining, train_neurons
+from .neurons import NeuronModel
 from .phases import TRAINED_TOLERANCE, classify_many
 
 GRADIENTS = ("minibatch", "population")
@@ -34,7 +36,8 @@ class TrainingRun(Drawn):
 
     Attributes
     ----------
-    model : ToyModel
+    model : ToyModel or NeuronModel
+        Of neurons each model has minibatches of its own, in double precision, and AdamW trains it.
     options : mapping
         The keyword arguments of `train`, the seed drawn for None included.
     weights : ndarray, shape (n_models, n_hidden, n_features)
@@ -120,8 +123,50 @@ class TrainingRun(Drawn):
         return engine(chunk)(chunk).minibatch(step, 0)
 
 
+@overload
 def train(
     model: ToyModel,
+    *,
+    n_models: int = ...,
+    n_steps: int = ...,
+    batch_size: int = ...,
+    learning_rate: float = ...,
+    optimizer: str = ...,
+    schedule: str = ...,
+    weight_decay: float | None = ...,
+    gradient: str = ...,
+    independent: bool = ...,
+    seed: Seed = ...,
+    initial_weights: ArrayLike | None = ...,
+    initial_bias: ArrayLike | None = ...,
+    n_threads: int | None = ...,
+    progress: bool = ...,
+) -> TrainingRun: ...
+
+
+@overload
+def train(
+    model: NeuronModel,
+    *,
+    n_models: int = ...,
+    n_steps: int = ...,
+    batch_size: int = ...,
+    learning_rate: float = ...,
+    optimizer: str = ...,
+    schedule: str = ...,
+    weight_decay: float | None = ...,
+    gradient: str = ...,
+    independent: bool = ...,
+    seed: Seed = ...,
+    initial_weights: ArrayLike | None = ...,
+    initial_bias: ArrayLike | None = ...,
+    n_threads: int | None = ...,
+    progress: bool = ...,
+) -> NeuronTraining: ...
+
+
+def train(
+    model: ToyModel | NeuronModel,
     *,
     n_models: int = 10,
     n_steps: int = 10_000,
@@ -138,7 +183,7 @@ def train(
     n_threads: int | None = None,
     device: str = "cpu",
     progress: bool = False,
-) -> TrainingRun:
+) -> TrainingRun | NeuronTraining:
     """Train models of one kind from different starting points.
 
     Parameters
@@ -178,7 +223,7 @@ def train(
 
     Returns
     -------
-    TrainingRun
+    TrainingRun, or NeuronTraining of a NeuronModel
 
     Raises
     ------
@@ -205,6 +250,16 @@ def train(
     >>> run.weights.shape, run.bias.shape
     ((4, 1, 2), (4, 2))
     """
+    if isinstance(model, NeuronModel):
+        others = (optimizer, "adamw"), (independent, False), (initial_weights, None), (initial_bias, None)
+        if any(given is not default for given, default in others if given != default):
+            raise ValueError("optimizer, independent, initial_weights and initial_bias must be the defaults for a NeuronModel")
+        common: dict[str, Any] = dict(
+            n_models=n_models, n_steps=n_steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+        )
+        return train_neurons(
+            model, **common, schedule=schedule, weight_decay=weight_decay, gradient=gradient, n_threads=n_threads
+        )
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
     if gradient != "population":

@@ -223,3 +223,16 @@ def test_a_diagram_of_neurons_is_kept(tmp_path):
         phase_diagram(plane=plane, theory="frozen")
     with pytest.raises(ValueError, match="an axis of a NeuronModel must not be a penalty or a slope"):
         ControlPlane(NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("slope", [0.0, 1.0], log=False))
+
+
+def test_one_neuron_turns_polysemantic_continuously():
+    """2→1 identity: along importance both boundaries are continuous at density 0.1, and of first order at density 1."""
+    orders = {}
+    for density in (0.1, 1.0):
+        boundaries = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 12), [density])).boundaries()
+        assert len(boundaries) == 2 and all(len(one.x) == 1 for one in boundaries)
+        low, high = sorted(boundaries, key=lambda one: one.x[0])
+        assert low.x[0] == pytest.approx(1 / high.x[0], rel=1e-5)  # the features change places
+        orders[density] = {one.order for one in boundaries}, max(one.jump[0] for one in boundaries)
+    assert orders[0.1][0] == {"continuous"} and orders[0.1][1] < 1e-3
+    assert orders[1.0][0] == {"first"} and orders[1.0][1] > 0.1

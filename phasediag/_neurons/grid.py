@@ -9,6 +9,8 @@ from .search import Landscape
 
 COARSE = 6
 """Every so many cells along each axis there are all starts; in the others a tenth."""
+MORE = 4
+"""In a cell where nothing has led to a minimum, so many times the starts."""
 
 
 class Grid:
@@ -53,6 +55,9 @@ class Grid:
                         new[cell] = found[len(self.minima[cell]) :]
                         self.minima[cell] = found
         for cell, found in self.minima.items():
+            if not found:
+                landscape = self.landscapes[cell]
+                found += landscape.settle(landscape.starts(stream(seed, *cell, 1), MORE * n_starts), polish=False)
             found.sort(key=lambda point: point.scaled_loss)
             if not found:  # where weights only grow stands the lowest such end, which is no minimum
                 found.append(self.landscapes[cell].unbounded)

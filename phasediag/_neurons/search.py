@@ -296,9 +296,13 @@ class Landscape:
         alike = [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
         return any(one.curvature <= FLAT or self.same(one.x, x) for one in alike)
 
+    def distance(self, x, other):
+        """The largest difference between two points (size,) but for the gauge and the exchange of equal features."""
+        return float(np.abs(self.key(x) - self.key(other)[0]).max(axis=1).min())
+
     def same(self, x, other):
         """Whether two points (size,) are one but for the gauge and the exchange of equal features."""
-        return bool(np.abs(self.key(x) - self.key(other)[0]).max(axis=1).min() <= SAME_POINT)
+        return self.distance(x, other) <= SAME_POINT
 
 
 _GENERIC = np.random.default_rng(0).normal(size=64)

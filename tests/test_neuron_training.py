@@ -1,0 +1,61 @@
+"""Training of neurons: the same bits, the known minima, and a cause for every difference."""
+
+import numpy as np
+import pytest
+
+from phasediag import AnticorrelatedSets, NeuronModel, expected_loss, minimize, train, validate_neurons
+
+FAST = dict(n_steps=3000, batch_size=256, learning_rate=0.01, schedule="linear")
+
+
+@pytest.mark.quick
+def test_one_seed_one_result():
+    """The same seed gives the same bits on one thread and on two, for either gradient; another seed does not."""
+    model = NeuronModel(2, [1.0, 0.8], 0.3, task="absolute")
+    for gradient in ("minibatch", "population"):
+        options = dict(n_models=3, n_steps=20, batch_size=32, gradient=gradient)
+        one, two, other = (train(model, seed=s, n_threads=k, **options) for s, k in ((1, 1), (1, 2), (2, 1)))
+        assert np.array_equal(one.encoder, two.encoder) and np.array_equal(one.bias, two.bias)
+        assert not np.array_equal(one.encoder, other.encoder)
+        again = train(one.model, **one.options)
+        assert np.array_equal(one.decoder, again.decoder)
+
+
+def test_first_step_follows_the_exact_gradient():
+    """Averaged over many samples the minibatch's first step of AdamW has the exact gradient's signs, under joint activity too."""
+    for activity in (None, AnticorrelatedSets([[0, 1]])):
+        model = NeuronModel(2, [1.0, 0.5], 0.6, task="identity", activity=activity)
+        runs = [
+            train(model, n_models=4, n_steps=1, batch_size=200_000, learning_rate=1e-3, weight_decay=0.0, gradient=g, seed=3)
+            for g in ("minibatch", "population")
+        ]
+        assert np.abs(runs[0].encoder - runs[1].encoder).max() < 1e-4
+        assert np.abs(runs[0].bias - runs[1].bias).max() < 1e-4
+
+
+def test_trained_models_reach_the_minima():
+    """2→1 identity, dense: the best model is the exact minimum; its loss is exact."""
+    model = NeuronModel(1, [1.0, 0.7], 0.9)
+    run, lowest = train(model, n_models=6, seed=0, weight_decay=0.0, **FAST), minimize(model, n_starts=20)[0]
+    assert run.loss[run.best] == pytest.approx(lowest.loss, rel=3e-3) and run.loss.min() >= lowest.loss
+    assert run.phases[run.best].neurons == ("monosemantic",)
+    assert run.loss[2] == expected_loss(model, run.encoder[2], run.bias[2])
+
+
+@pytest.mark.parametrize(("n", "m", "task"), [(2, 1, "identity"), (2, 2, "absolute")])
+def test_every_difference_has_a_cause(n, m, task):
+    """No trained model is lower than the theory, and each that is not in the lowest minimum has a cause."""
+    report = validate_neurons(NeuronModel(m, [1.0, 0.9], 0.1, task=task), n_models=12, weight_decay=0.0, **FAST)
+    assert report.consistent and np.all(report.excess > -1e-9)
+    assert "agrees" in report.cause and "metastable" in report.cause
+
+
+def test_bad_input_is_named():
+    """What training of neurons does not have is refused."""
+    model = NeuronModel(1, np.ones(7), 0.5)
+    with pytest.raises(ValueError, match="at most 6 features for an exact gradient"):
+        train(model, gradient="population")
+    with pytest.raises(ValueError, match="optimizer, independent, initial_weights and initial_bias must be the defaults"):
+        train(model, optimizer="sgd")
+    with pytest.raises(ValueError, match="learning_rate must be small enough"):
+        train(NeuronModel(1, [1.0, 1.0], 0.5), learning_rate=1e200, n_steps=50, n_models=1)
