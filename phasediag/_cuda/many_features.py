@@ -56,7 +56,7 @@ def _bytes(n, m, n_warps):
 
 def n_warps_of(n, m):
     """Return how many models a block trains at most."""
-    return max(k for k in (1, 2, 4, 8) if k == 1 or _bytes(n, m, k) <= SHARED)
+    return max(k for k in (1, 2, 4) if k == 1 or _bytes(n, m, k) <= SHARED)
 
 
 @cache

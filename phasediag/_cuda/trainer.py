@@ -1,5 +1,6 @@
 """Training of chunks of models on a GPU: as many together as its memory holds, by launches that last a fraction of a second."""
 
+import warnings
 from time import monotonic
 
 import numpy as np
@@ -92,7 +93,8 @@ def train_portions(portions, advanced):
 class Models:
     """Models of several chunks on the GPU, each in a slot; a block trains ``width`` slots of one chunk, the last ones idle.
 
-    An engine says by ``set_up`` what its kernel takes, and by ``columns`` whether slots are the columns or the rows of arrays.
+    An engine's ``set_up`` chooses the kernel and the ``tables`` of its laws, ``columns`` says whether slots are the columns or
+    the rows of arrays.
     """
 
     def __init__(self, chunks):
@@ -125,6 +127,15 @@ class Models:
             array[start : start + len(own)] = own
         return cuda.to_device(np.ascontiguousarray(array.T) if self.columns else array)
 
+    def advance(self, start, stop):
+        """Train from step ``start`` to ``stop``."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Grid size")  # few models leave most of a GPU idle
+            self.kernel[self.n_blocks, self.width * self.threads_per_model](
+                start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
+                self.first, self.second,
+            )  # fmt: skip
+
     def current(self):
         """Yield the weights (n_models, n_hidden, n_features) and biases (n_models, n_features) of each chunk."""
         rows = self.parameters.copy_to_host()
@@ -137,7 +148,7 @@ class Models:
 class Few(Models):
     """Few features: one thread trains a model."""
 
-    columns = True
+    columns, threads_per_model = True, 1
     most_threads = 128
 
     def together(self):
@@ -155,18 +166,11 @@ class Few(Models):
         self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
         self.kernel = few_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent)
 
-    def advance(self, start, stop):
-        """Train from step ``start`` to ``stop``."""
-        self.kernel[self.n_blocks, self.width](
-            start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
-            self.first, self.second,
-        )  # fmt: skip
-
 
 class Many(Models):
     """Many features: one warp trains a model."""
 
-    columns = False
+    columns, threads_per_model = False, LANES
 
     def together(self):
         """Return how many models a block trains: as many as fit, or fewer where blocks would not fill the GPU."""
@@ -184,13 +188,6 @@ class Many(Models):
         self.tables = [cuda.to_device(x) for x in arrays]
         self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
         self.kernel = many_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent, self.width)
-
-    def advance(self, start, stop):
-        """Train from step ``start`` to ``stop``."""
-        self.kernel[self.n_blocks, self.width * LANES](
-            start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
-            self.first, self.second,
-        )  # fmt: skip
 
 
 def engine(chunk):
