@@ -61,6 +61,7 @@ def _source(name, *columns, **filled):
 def _map(plane, windows):
     """The plot of the phases over a plane, its curves and points."""
     import numpy as np
+    from bokeh.core.properties import value
     from bokeh.models import PanTool, Range1d
 
     (left, right), (low, high) = windows
@@ -73,8 +74,8 @@ def _map(plane, windows):
     plot.image_rgba(source=_source("image", **blank))
     lines = {"xs": "xs", "ys": "ys"}
     plot.multi_line(**lines, source=_source("spinodals", "xs", "ys"), line_color=_PAPER, line_width=4)
-    plot.multi_line(**lines, source=_source("spinodal-dots", "xs", "ys"), line_color=_INK, line_width=2, line_dash=[2, 4])
-    for order, dash in (("first", "solid"), ("continuous", [8, 4])):
+    plot.multi_line(**lines, source=_source("spinodal-dots", "xs", "ys"), line_color=_INK, line_width=2, line_dash=value([2, 4]))
+    for order, dash in (("first", "solid"), ("continuous", value([8, 4]))):
         plot.multi_line(**lines, source=_source(order, "xs", "ys"), line_color=_INK, line_width=2, line_dash=dash)
     plot.scatter("x", "y", source=_source("differs", "x", "y"), marker="x", size=6, line_color=_PAPER, line_width=3)
     plot.scatter("x", "y", source=_source("differs-ink", "x", "y"), marker="x", size=6, line_color=_INK, line_width=1.2)
@@ -95,6 +96,7 @@ def _map(plane, windows):
 
 def _cut(axis, window):
     """The plot of all losses along an axis."""
+    from bokeh.core.properties import value
     from bokeh.models import Range1d
 
     plot = _figure(axis, window, y_range=Range1d(0, 1))
@@ -106,5 +108,5 @@ def _cut(axis, window):
     plot.scatter("x", "y", source=_source("dots", "x", "y", "colour"), fill_color="colour", **dots)
     plot.scatter("x", "y", source=_source("ends", "x", "y"), fill_color=_PAPER, **dots)
     plot.text("x", "y", "text", source=_source("letters", "x", "y", "text"), **_LETTERS)
-    plot.multi_line("xs", "ys", source=_source("here", "xs", "ys"), line_color=_INK, line_dash=[4, 4])
+    plot.multi_line("xs", "ys", source=_source("here", "xs", "ys"), line_color=_INK, line_dash=value([4, 4]))
     return plot
