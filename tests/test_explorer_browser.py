@@ -195,7 +195,10 @@ def test_keys(browser, diagrams):
     assert browser.say(width) == pytest.approx(whole / 2)
     browser.one("map").send_keys("0")
     assert browser.say(width) == pytest.approx(whole)
+    browser.at(2.0, 0.9).perform()
+    browser.until(lambda: browser.one("hover").is_displayed())
     browser.one("map").send_keys("m")
+    assert not browser.one("hover").is_displayed()
     assert browser.one("map-relaxed").is_selected() and "relaxed theory" in browser.one("map-title").text
 
 

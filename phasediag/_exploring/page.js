@@ -480,6 +480,7 @@ function keys(event) {
   const map = current(), at = chosen(), step = event.shiftKey ? 10 : 1;
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  leave(); // what the pointer shows is no longer what is asked for
   if (moves[event.key]) {
     const [dx, dy] = moves[event.key], clip = (k, list) => list[Math.min(Math.max(k, 0), list.length - 1)];
     choose(clip(at.column + step * dx, map.x), clip(at.row + step * dy, map.y));
@@ -490,7 +491,6 @@ function keys(event) {
   else if (event.key === "-") zoom(2);
   else if (event.key === "0") zoom(Infinity);
   else if (event.key === "m" || event.key === "M") update({ map: theories[(theories.indexOf(state.map) + 1) % theories.length] }, { map: true });
-  else if (event.key === "Escape") leave();
   else return;
   event.preventDefault();
 }
