@@ -7,56 +7,96 @@ import numpy as np
 
 from ._arguments import whole_number
 from ._display import Result
-from .model import cell_model
 
 if TYPE_CHECKING:
     from .barriers import Barrier
 
+FACTS = (
+    "kind",
+    "index",
+    "phases",
+    "order",
+    "point",
+    "latent_loss",
+    "ends",
+    "end",
+    "closed",
+    "function_of",
+    "boundaries",
+    "spinodals",
+)
+"""What tables and JSON say of curves besides the values along the axes."""
 _STRAIGHT = 1e-10
 """Along a curve a coordinate that changes by less (relative) between two points does not vary."""
 
 
-class _Curve(Result):
+DEFAULT_AXES = "importance", "density"
+
+
+def column_names(axes: tuple[str, str], *taken: str) -> tuple[str, ...]:
+    """Return the names of both axes in tables, which end in "_axis" where something else has the name."""
+    return tuple(name + "_axis" * (name in taken) for name in axes)
+
+
+class _Placed(Result):
+    """What curves and points of a plane share: values along its axes, of these names."""
+
+    axes: tuple[str, str]
+    x: Any
+    y: Any
+
+    def _named(self, name):
+        """The values along the axis of a name; ValueError where the plane has none."""
+        if name not in self.axes:
+            raise ValueError(f"{name} must be an axis, got axes {self.axes[0]} and {self.axes[1]}: see x and y")
+        return (self.x, self.y)[self.axes.index(name)]
+
+    @property
+    def importance(self) -> Any:
+        """The values along the axis "importance"; raises ValueError where the plane has none."""
+        return self._named("importance")
+
+    @property
+    def density(self) -> Any:
+        """The values along the axis "density"; raises ValueError where the plane has none."""
+        return self._named("density")
+
+    def _rows(self):
+        """The fields, with the values along the axes by their own names."""
+        names = dict(zip(("x", "y"), self.axes, strict=True))
+        return [(names.get(name, name), value) for name, value in super()._rows()]
+
+
+class _Curve(_Placed):
     """What boundaries and spinodals share: points along a curve, in order."""
-
-    importance: np.ndarray
-    density: np.ndarray
-
-    @property
-    def x(self) -> np.ndarray:
-        """The points along the plane's first axis."""
-        return self.importance
-
-    @property
-    def y(self) -> np.ndarray:
-        """The points along the plane's second axis."""
-        return self.density
 
     @property
     def closed(self) -> bool:
         """Whether the curve returns to its first point."""
-        first, last = np.array([self.importance, self.density])[:, [0, -1]].T
-        return bool(self.importance.size > 1 and np.array_equal(first, last))
+        first, last = np.array([self.x, self.y])[:, [0, -1]].T
+        return bool(self.x.size > 1 and np.array_equal(first, last))
 
     @property
     def function_of(self) -> tuple[str, ...]:
         """The coordinates that grow or fall all along the curve, so that the other is a function of them: a tuple of names.
 
-        A vertical curve is a function of ("density",) alone; a curve that turns back in both, and a closed one, of ().
+        A vertical curve is a function of its y, ("density",) alone; a curve that turns back in both, and a closed one, of ().
         """
-        names = ("importance", "density")
-        steps = np.array([np.diff(np.log(getattr(self, name))) for name in names])
+        values = np.array([self.x, self.y])
+        sizes = np.maximum(np.abs(values[:, 1:]), np.abs(values[:, :-1]))
+        steps = np.diff(values) / np.where(sizes > 0, sizes, 1.0)
         moves = np.abs(steps).max(axis=0) > _STRAIGHT  # rather than two points that are one to rounding
         return tuple(
             name
-            for name, step in zip(names, steps[:, moves], strict=True)
+            for name, step in zip(self.axes, steps[:, moves], strict=True)
             if np.all(step > _STRAIGHT) or np.all(step < -_STRAIGHT)
         )
 
     def facts(self) -> dict:
-        """The curve as plain lists, numbers and strings, for JSON."""
+        """The curve as plain lists, numbers and strings, for JSON; values along the axes have their names."""
         facts = {"closed": self.closed, "function_of": [*self.function_of]}
-        return facts | {name: getattr(self, name).tolist() for name in ("importance", "density")}
+        names = column_names(self.axes, *FACTS)
+        return facts | dict(zip(names, (self.x.tolist(), self.y.tolist()), strict=True))
 
     def _records(self):
         """A row for each point: what varies along the curve, and what does not in words."""
@@ -77,15 +117,16 @@ class PhaseBoundary(_Curve):
     ----------
     phases : tuple of two str
         The phases on its two sides. They can have one name: where two minima of the same phase cross.
-    importance, density : ndarray, shape (n_points,)
+    x, y : ndarray, shape (n_points,)
         Points along the curve in order; each solves its equation to rounding. One point in a diagram of one row or column,
-        which a curve crosses. Curves may be vertical, turn back or be closed: see ``closed`` and ``function_of``.
+        which a curve crosses. Curves may be vertical, turn back or be closed: see ``closed`` and ``function_of``. Over the
+        plane of importance and density they are also called so.
     order : {"first", "continuous"}
         "first": two minima with the same loss. "continuous": one minimum turns into the other, where the lowest one-sided
         curvature of the more symmetric one (a weight or an interference is 0 in it) vanishes.
     latent_loss : ndarray, shape (n_points,)
-        Jump of ∂L*/∂importance, the extra feature's own loss, across the boundary; 0 on continuous ones, and on first-order
-        ones at which the extra feature fares alike on both sides (there ∂L*/∂density jumps).
+        Jump of ∂L*/∂x across the boundary: over importance and density that of the extra feature's own loss. 0 on continuous
+        ones, and on first-order ones at which ∂L*/∂y alone jumps.
     feature_norm : ndarray, shape (2, n_points)
         The extra feature's norm on the two sides.
     ends : tuple of two str
@@ -97,17 +138,20 @@ class PhaseBoundary(_Curve):
         symmetric one.
     free : ndarray of bool, shape (2, n_points, (n_hidden + 1) n_features)
         Which of these parameters are free: the others are zeros that symmetry or the relaxed theory's pattern keeps.
+    axes : tuple of two str
+        The names of the plane's axes.
     """
 
     phases: tuple
-    importance: np.ndarray
-    density: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
     order: str
     latent_loss: np.ndarray
     feature_norm: np.ndarray
     ends: tuple
     minima: np.ndarray = field(repr=False)
     free: np.ndarray = field(repr=False)
+    axes: tuple = field(default=DEFAULT_AXES, repr=False)
 
     @property
     def spinodals(self) -> "tuple[Spinodal, ...]":
@@ -145,11 +189,9 @@ class PhaseBoundary(_Curve):
         whole_number("n_points", n_points, 1)
         if self.order != "first":
             raise ValueError("barriers need a first-order boundary, got a continuous one")
-        curves: Any = self.__dict__["curves"]
-        form = curves.n_features, curves.n_hidden
-        at = np.unique(np.linspace(0, self.importance.size - 1, n_points + 2).round().astype(int)[1:-1])
-        models = [cell_model(*form, self.importance[k], self.density[k], curves.activation) for k in at]
-        return tuple(barrier_at(model, self.minima[:, k]) for model, k in zip(models, at, strict=True))
+        plane = self.__dict__["curves"].plane
+        at = np.unique(np.linspace(0, self.x.size - 1, n_points + 2).round().astype(int)[1:-1])
+        return tuple(barrier_at(plane.model(float(self.x[k]), float(self.y[k])), self.minima[:, k]) for k in at)
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
@@ -168,7 +210,7 @@ class Spinodal(_Curve):
     Attributes
     ----------
     phase : str
-    importance, density : ndarray, shape (n_points,)
+    x, y : ndarray, shape (n_points,)
         Points along the curve, in the direction of the first boundary's; each solves its equation to rounding. It ends at an
         edge, in a point where minima become one or the order changes, where the minimum begins to cease in another way, or
         where the support of an output changes, so that third derivatives jump. Where it could not be followed: points across
@@ -177,13 +219,16 @@ class Spinodal(_Curve):
         The minimum that ceases at each point, weights row by row, then biases.
     boundaries : tuple of int
         The boundaries across which it lies, as positions in ``PhaseDiagram.boundaries()``.
+    axes : tuple of two str
+        The names of the plane's axes.
     """
 
     phase: str
-    importance: np.ndarray
-    density: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
     minima: np.ndarray = field(repr=False)
     boundaries: tuple
+    axes: tuple = field(default=DEFAULT_AXES, repr=False)
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
@@ -191,31 +236,26 @@ class Spinodal(_Curve):
 
 
 @dataclass(frozen=True, repr=False)
-class TriplePoint(Result):
+class TriplePoint(_Placed):
     """A point at which three (or more) minima have the same lowest loss.
 
     Attributes
     ----------
-    importance, density : float
+    x, y : float
+        Over the plane of importance and density they are also called so.
     phases : tuple of str
         The phases of the minima, each once: fewer than three where minima of one phase meet, or where one of two minima is just
         turning into the other phase.
+    axes : tuple of two str
+        The names of the plane's axes.
     """
 
-    importance: float
-    density: float
+    x: float
+    y: float
     phases: tuple
-
-    @property
-    def x(self) -> float:
-        """The point along the plane's first axis."""
-        return self.importance
-
-    @property
-    def y(self) -> float:
-        """The point along the plane's second axis."""
-        return self.density
+    axes: tuple = field(default=DEFAULT_AXES, repr=False)
 
     def facts(self) -> dict:
         """The point as plain lists, numbers and strings, for JSON."""
-        return {"phases": [*self.phases], "importance": self.importance, "density": self.density}
+        names = column_names(self.axes, *FACTS)
+        return {"phases": [*self.phases], **dict(zip(names, (self.x, self.y), strict=True))}

@@ -8,11 +8,12 @@ from io import StringIO
 import numpy as np
 
 from ._display import Result
-from .boundaries import PhaseBoundary, Spinodal, TriplePoint
+from .boundaries import FACTS, PhaseBoundary, Spinodal, TriplePoint, column_names
+from .planes import ControlPlane
 
-POINTS = "importance", "density", "latent_loss"
-COLUMNS = "kind", "index", "phases", "order", "point", *POINTS, "end", "closed", "function_of", "boundaries"
-"""Columns of a table of curves by points; ``POINTS`` vary along a curve."""
+BEFORE = "kind", "index", "phases", "order", "point"
+AFTER = "latent_loss", "end", "closed", "function_of", "boundaries"
+"""Columns of a table of curves by points before and after the values along the axes."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,20 +22,14 @@ class Curves(Result):
 
     Attributes
     ----------
-    n_features, n_hidden, activation, theory
+    plane, theory
         Those of the diagram.
-    importance, density : ndarray, shape (2,)
-        Its lowest and highest values.
     boundaries : tuple of PhaseBoundary
     triple_points : tuple of TriplePoint
     """
 
-    n_features: int
-    n_hidden: int
-    activation: str
+    plane: ControlPlane
     theory: str
-    importance: np.ndarray
-    density: np.ndarray
     boundaries: tuple
     triple_points: tuple
 
@@ -45,9 +40,7 @@ class Curves(Result):
     @classmethod
     def of(cls, diagram, boundaries, triple_points):
         """Those of a PhaseDiagram."""
-        model = (getattr(diagram, name) for name in ("n_features", "n_hidden", "activation", "theory"))
-        window = (axis[[0, -1]] for axis in (diagram.importance, diagram.density))
-        return cls(*model, *window, tuple(boundaries), tuple(triple_points))
+        return cls(diagram.plane, diagram.theory, tuple(boundaries), tuple(triple_points))
 
     @cached_property
     def spinodals(self):
@@ -70,24 +63,35 @@ class Curves(Result):
                 boundary["spinodals"] = [i for i, limit in enumerate(self.spinodals) if k in limit.boundaries]
         return facts
 
+    @property
+    def _places(self):
+        """The names of the axes in tables."""
+        return column_names((self.plane.x.name, self.plane.y.name), *FACTS)
+
+    @property
+    def columns(self):
+        """The columns of `rows`."""
+        return *BEFORE, *self._places, *AFTER
+
     def rows(self):
         """All points that have been computed, curve by curve: a list of dict, their keys the columns of a table.
 
         kind ("boundary", "spinodal", "triple point"), index (position among its kind), phases (joined by " | "), order, point
-        (position along the curve), importance, density, latent_loss, end (why the curve ends there), closed, function_of and
-        boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no meaning.
+        (position along the curve), the values along the axes by their names, latent_loss, end (why the curve ends there),
+        closed, function_of and boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no
+        meaning.
         """
-        rows, facts = [], self.facts()
+        rows, facts, vary = [], self.facts(), (*self._places, "latent_loss")
         for kind, name in (("boundary", "boundaries"), ("spinodal", "spinodals"), ("triple point", "triple_points")):
             for index, one in enumerate(facts.get(name, ())):
-                head = dict.fromkeys(COLUMNS) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
+                head = dict.fromkeys(self.columns) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
                 head |= {name: one[name] for name in ("order", "closed") if name in one}
                 head |= {name: " ".join(map(str, one[name])) for name in ("function_of", "boundaries") if name in one}
-                columns = {name: np.atleast_1d(one[name]).tolist() for name in POINTS if name in one}
-                for k in range(len(columns["importance"])):
+                columns = {name: np.atleast_1d(one[name]).tolist() for name in vary if name in one}
+                for k in range(len(columns[vary[0]])):
                     rows.append(head | {"point": k} | {name: column[k] for name, column in columns.items()})
                 if "ends" in one:
-                    rows[-1]["end"], rows[-len(columns["density"])]["end"] = one["ends"][::-1]
+                    rows[-1]["end"], rows[-len(columns[vary[0]])]["end"] = one["ends"][::-1]
         return rows
 
     def _records(self):
@@ -97,7 +101,7 @@ class Curves(Result):
     def csv(self):
         """The same table as text, lines ending as CSV's do."""
         text = StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
+        writer = csv.DictWriter(text, self.columns)
         writer.writeheader()
         writer.writerows(self.rows())
         return text.getvalue()
@@ -118,11 +122,19 @@ class Curves(Result):
         if "n_boundary" not in arrays:
             return None
 
+        axes = diagram.plane.x.name, diagram.plane.y.name
+        earlier = {"x": "importance", "y": "density"}
+
         def members(kind, result):
             plain = {tuple: lambda value: tuple(value.tolist()), str: np.ndarray.item, float: np.ndarray.item}
             for k in range(int(arrays[f"n_{kind}"])):
-                values = ((part.type, arrays[f"{kind}_{k}_{part.name}"]) for part in fields(result))
-                yield result(*(plain.get(type_, np.asarray)(value) for type_, value in values))
+                values = {"axes": axes}
+                for part in fields(result):
+                    names = (f"{kind}_{k}_{name}" for name in (part.name, earlier.get(part.name)))
+                    name = next((name for name in names if name in arrays), None)
+                    if name is not None:
+                        values[part.name] = plain.get(part.type, np.asarray)(arrays[name])
+                yield result(**values)
 
         curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint))
         if "n_spinodal" in arrays:

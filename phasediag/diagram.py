@@ -22,7 +22,7 @@ from .curves import Curves
 from .neuron_diagram import neuron_boundaries, neuron_grid
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
 from .neurons import NeuronForm
-from .planes import ControlPlane
+from .planes import ControlPlane, Tabulated
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
 from .trained_models import GRIDS, TRAINED, TrainedModels
 
@@ -153,8 +153,8 @@ class PhaseDiagram(Drawn):
 
     @property
     def follows_boundaries(self) -> bool:
-        """Whether ``boundaries`` can follow the curves between the phases: of the theories over importance × density."""
-        return self.theory != TRAINED and self.plane.is_importance_density
+        """Whether ``boundaries`` can follow the curves between the phases: of theories whose models are known at all points."""
+        return self.theory != TRAINED and not isinstance(self.plane.model, Tabulated)
 
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
@@ -212,8 +212,7 @@ class PhaseDiagram(Drawn):
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
         if not self.follows_boundaries:
-            names = f"{self.plane.x.name} and {self.plane.y.name}"
-            raise ValueError(f"boundaries are followed over importance and density of independent features, got axes {names}")
+            raise ValueError("boundaries need the models between the points of the grid: a function is not in files")
         if self.curves is None:
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
             self._store_curves()

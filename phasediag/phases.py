@@ -261,9 +261,9 @@ def sequences_of(numbers):
     return [[k for k in row if k >= 0] for row in distinct.tolist()], which.reshape(numbers.shape[1:])
 
 
-def phase_name(weights, tolerance=TOLERANCE):
+def phase_name(weights, tolerance=TOLERANCE, sets=()):
     """Name the phase of one matrix of floats, as `classify` does, without its checks."""
-    return _phase(weights, tolerance).name
+    return _with_sets(_phase(weights, tolerance), weights, tolerance, sets).name
 
 
 def _with_sets(phase, weights, tolerance, sets):

@@ -18,7 +18,7 @@ def find_boundaries(diagram, progress=False):
     -----
     Of a relaxed diagram: between the lowest minima within the patterns of the configurations, followed wherever they exist.
     """
-    if diagram.theory == "frozen" or diagram.activation == "linear":  # whose lowest minima are frozen configurations
+    if _never_adjusts(diagram):
         from .frozen import frozen_boundaries
 
         return frozen_boundaries(diagram)
@@ -39,8 +39,13 @@ def find_spinodals(curves):
     -------
     list of Spinodal
     """
-    if curves.theory == "frozen" or curves.activation == "linear":  # whose minima exist everywhere
+    if _never_adjusts(curves):  # minima exist everywhere
         return []
     from .spinodals import spinodals
 
     return spinodals(curves)
+
+
+def _never_adjusts(one):
+    """Whether the lowest minima of a diagram, or its curves, are frozen configurations: also those of the linear model."""
+    return one.theory == "frozen" or (one.plane.form.is_linear and one.plane.is_importance_density)

@@ -25,7 +25,8 @@ class Competitors:
         box = solver.box
         self._steps = np.maximum(np.ceil((box.high - box.low) / LATTICE - 1e-9), box.wide).astype(int)
         self._spacing = (box.high - box.low) / np.maximum(self._steps, 1)
-        self._logs = np.log(diagram.density), np.log(diagram.importance)
+        u = solver.points(diagram.x[0], diagram.y)[:, 1], solver.points(diagram.x, diagram.y[0])[:, 0]
+        self._rows, self._columns = u
         self._stored = {}
 
     def note(self, state):
@@ -137,17 +138,15 @@ class Competitors:
     def _in_cells(self, u):
         """Tracks of the minima stored in the diagram's cells around u."""
         windows = []
-        for logs, x in zip(self._logs, u[::-1], strict=True):
-            above = int(np.searchsorted(logs, x - 1e-12))
-            windows.append(range(max(above - _CELLS, 0), min(above + _CELLS, logs.size)))
-        cells = sorted(
-            product(*windows), key=lambda cell: abs(self._logs[0][cell[0]] - u[1]) + abs(self._logs[1][cell[1]] - u[0])
-        )
+        for values, x in zip((self._rows, self._columns), u[::-1], strict=True):
+            above = int(np.searchsorted(values, x - 1e-12))
+            windows.append(range(max(above - _CELLS, 0), min(above + _CELLS, values.size)))
+        cells = sorted(product(*windows), key=lambda cell: abs(self._rows[cell[0]] - u[1]) + abs(self._columns[cell[1]] - u[0]))
         for i, j in cells:
-            flat = i * self._logs[1].size + j
+            flat = i * self._columns.size + j
             if flat not in self._stored:
                 first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
-                at = np.array([self._logs[1][j], self._logs[0][i]])
+                at = np.array([self._columns[j], self._rows[i]])
                 self._stored[flat] = [_Track(self.stored(k, at)) for k in range(first, last)]
             yield from self._stored[flat]
 
@@ -197,20 +196,20 @@ class _Track:
 
     def least(self, u):
         """The logarithm of its loss is not lower than this at u; nor is, for what may be a saddle, what it is sought for."""
-        value = self.continued(u) - bend(self.start(u).u, u)
+        value = self.continued(u) - bend(self.start(u), u)
         return value if self.stable else value - np.log(FAR_ABOVE)
 
 
-def bend(one, other):
-    """How far the logarithm of a minimum's loss may fall below its tangent between two points.
+def bend(state, u):
+    """How far the logarithm of a minimum's loss may fall below its tangent between where it is and u.
 
-    Its second derivative in (log importance, log density) is bounded from below by about that of the variance σ², which a
-    feature that is not represented costs, −(p/12)/(1/3 − p/4)² or −12 at p = 1, by −1 elsewhere; the whole is taken instead
-    of the half, and a little for its divergence where a minimum ceases.
+    Its second derivative in the logarithms of importances and densities is bounded from below by about that of the variance
+    p E v² (1 − r), which a feature that is not represented costs, r = p (E v)² / E v²: by −r/(1 − r)², −12 for uniform values at
+    p = 1, and by −1 elsewhere; the whole is taken instead of the half, and a little for its divergence where a minimum ceases.
     """
-    density = min(float(np.exp(max(one[1], other[1]))), 1.0)
-    length = float(np.linalg.norm(other - one))
-    return (1 + density / 12 / (1 / 3 - density / 4) ** 2) * length**2 + BEND * length
+    share = min(max(state.constant_share, state.family.constant_share(u)), 1 - 1e-9)
+    length = float(np.linalg.norm(u - state.u))
+    return (1 + share / (1 - share) ** 2) * length**2 + BEND * length
 
 
 def _distance(one, other):

@@ -8,7 +8,7 @@ from .._minimizing import newton
 from .._minimizing.starts import configuration_starts, random_starts
 from .._minimizing.stationary_points import GRADIENT_TOLERANCE, dead_outputs, distinct, invariants, settle
 from ..candidates import configurations
-from ..model import cell_model
+from ..model import model_of
 from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
 from .family import Family
@@ -69,39 +69,43 @@ class Equilibrium:
     @cached_property
     def key(self):
         """Its invariants, shape (n_invariants,)."""
-        return invariants(self.x, self.family.m, self.family.classes)
+        return self.keys[0]
+
+    @cached_property
+    def keys(self):
+        """Those of all its copies under the family's symmetries, shape (n_copies, n_invariants)."""
+        return invariants(self.family.copies(self.x), self.family.m, self.family.classes)
 
     @cached_property
     def clusters(self):
         """The features of each cluster, as far as rounding can tell."""
         return clusters_of(self.weights, ZERO)
 
-    @property
+    @cached_property
     def shape(self):
-        """Sizes of the clusters, that with the extra feature first."""
-        extra = self.family.n - 1
-        return sorted((extra not in members, len(members)) for members in self.clusters)
+        """The places of the features in each cluster, all sorted."""
+        places = self.family.places
+        return sorted(sorted(places[i] for i in members) for members in self.clusters)
 
     @cached_property
     def phase(self):
         """The name of its phase."""
-        return phase_name(self.weights)
+        return phase_name(self.weights, sets=self.family.form.activity.together)
 
     @cached_property
     def loss(self):
         """The expected loss."""
         return self.family.loss(self.x, self.u)
 
-    @property
-    def extra_loss(self):
-        """The last feature's own loss."""
-        self.family.scaled_loss(self.x, self.u)
-        return float(newton.feature_losses_of(self.family.store)[-1])
-
     @cached_property
     def slope(self):
         """Gradient of its loss in u, shape (2,): by the envelope theorem the parameters stay as they are."""
         return self.family.by_control(lambda v: self.family.loss(self.x, v), self.u)
+
+    @cached_property
+    def constant_share(self):
+        """That of the family where it is."""
+        return self.family.constant_share(self.u)
 
     @cached_property
     def tangent(self):
@@ -133,24 +137,24 @@ class Equilibrium:
 
 
 def far(one, other):
-    """How far two equilibria are apart: the largest difference of their invariants."""
-    return float(np.max(np.abs(one.key - other.key)))
+    """How far two equilibria are apart: the largest difference of their invariants, of the copies that are nearest."""
+    return float(np.min(np.max(np.abs(one.key - other.keys), axis=-1)))
 
 
 class Solver(Family):
     """Solves for equilibria of one model and theory anywhere in the plane; never part of a result.
 
-    diagram: PhaseDiagram or Curves, of which the model, the theory and the window are taken. competitors: the minima that may be
+    diagram: PhaseDiagram or Curves, of which the plane and the theory are taken. competitors: the minima that may be
     lower than those asked for, of a solver that compares.
     """
 
     def __init__(self, diagram):
-        super().__init__(diagram)
+        super().__init__(diagram.plane)
         self.competitors = None
         self.all_free = np.ones(self.size, dtype=bool)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
-            self.table = configurations(self.n, self.m, activation=self.activation)
+            self.table = configurations(self.n, self.m, activation=self.form.activation)
             self.patterns = [self._pattern(c) for c in self.table]
 
     def stationary(self, state, u):
@@ -199,7 +203,7 @@ class Solver(Family):
 
     def search(self, u, n_starts):
         """The minima found at u from starts of their own."""
-        model = cell_model(self.n, self.m, *self.coordinates(u), self.activation)
+        model = model_of(self.form, self.control(u))
         random = random_starts(self.m, np.repeat(model.feature_mean[None], n_starts, axis=0), np.random.default_rng(SEED))
         starts = np.array([*configuration_starts(model), *random])
         found, known = [], set()

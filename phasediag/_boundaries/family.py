@@ -1,28 +1,26 @@
 """A model over its plane as a two-parameter gradient system: the loss of flat parameters x at a point u, and its derivatives."""
 
+from functools import cached_property
+from itertools import combinations, pairwise, product
+
 import numpy as np
 
 from .._minimizing import newton
-from ..forms import Form
-from ..model import cell_controls
-from .tolerances import CONTROL_STEP, KINK, SHORT_WINDOW, STEPS_ACROSS
+from .._minimizing.stationary_points import swapped
+from ..planes import Varied, Window
+from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW, STEPS_ACROSS
 
 
-class Box:
-    """The window of a diagram in u = (log importance, log density), and the length of a full step in it.
+class Box(Window):
+    """The window of a plane in the room's coordinates u, and the length of a full step in it.
 
     ``wide``: along which axes it extends, one of them only in a diagram of one row or column, which curves cross in a point.
+    ``most``: the greatest coordinates that the parameters can have.
     """
 
-    def __init__(self, importance, density):
-        self.low = np.log([importance[0], density[0]])
-        self.high = np.log([importance[-1], density[-1]])
-        self.wide = self.high > self.low
-        self.step = max(float(np.max(self.high - self.low)) / STEPS_ACROSS, SHORT_WINDOW)
-
-    def outside(self, u):
-        """Whether u lies outside, by more than rounding."""
-        return bool(np.any(u < self.low - 1e-13) or np.any(u > self.high + 1e-13))
+    def __init__(self, low, high, most):
+        super().__init__(low, high)
+        self.most, self.step = most, max(float(np.max(self.high - self.low)) / STEPS_ACROSS, SHORT_WINDOW)
 
     def room(self, u, direction):
         """How far it is from u to the edge along a unit vector, and the axis of that edge."""
@@ -33,33 +31,98 @@ class Box:
 
 
 class Family:
-    """The losses of one model at all points u of the plane, scaled by Σ_i I_i E x_i² unless it is said otherwise."""
+    """The losses of one model at all points u of its plane, scaled by Σ_i I_i E x_i² unless it is said otherwise.
 
-    def __init__(self, diagram):
-        self.n, self.m, self.activation = diagram.n_features, diagram.n_hidden, diagram.activation
-        self.form, self.size = Form(self.m, self.n, self.activation), (self.m + 1) * self.n
-        self.classes = (tuple(range(self.n - 1)), (self.n - 1,))
-        self.box = Box(diagram.importance, diagram.density)
-        self._at, self._control, self._scale = None, None, None
+    u are the plane's coordinates, those along axes that are not logarithmic in parts of their largest value: all are of order 1.
+    """
+
+    def __init__(self, plane):
+        self.plane, self.form, self.classes = plane, plane.form, plane.classes
+        self.n, self.m, self.size = self.form.n_features, self.form.n_hidden, self.form.size
+        axes = plane.x, plane.y
+        self.axes = plane.x.name, plane.y.name
+        self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
+        most = [axis.coordinate(axis.most) for axis in axes] / self._units
+        self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most)
+        self._at, self._control, self._scale, self._share = None, None, None, None
 
     @property
     def store(self):
         """The working arrays of the thread that asks."""
         return newton.store(self.form)
 
-    def coordinates(self, u):
-        """Importance and density at u, shape (..., 2) each; density stops at 1."""
-        u = np.asarray(u)
-        return np.exp(u[..., 0]), np.minimum(np.exp(u[..., 1]), 1.0)
+    def values(self, u):
+        """The values along both axes at points u (..., 2), shape (...) each, at most the greatest that they can have."""
+        return self.plane.values(np.asarray(u) * self._units)
+
+    def points(self, x, y):
+        """The points u of values along both axes, which broadcast: shape (..., 2)."""
+        return self.plane.coordinates(x, y) / self._units
+
+    @cached_property
+    def places(self):
+        """For each feature the first of those that can take its place, alone or in a set: a list."""
+        places = list(range(self.n))
+        for one, other in (pair for members in self.classes for pair in pairwise(members)):
+            for i, j in zip(np.atleast_1d(one).tolist(), np.atleast_1d(other).tolist(), strict=True):
+                low, high = sorted((places[i], places[j]))
+                places = [low if place == high else place for place in places]
+        return places
+
+    @cached_property
+    def orders(self):
+        """All orders of the features that leave every model as it is, a list of lists."""
+        swaps = [swapped(self.n, *pair) for members in self.classes for pair in combinations(members, 2)]
+        orders, waiting = {tuple(range(self.n)): None}, [tuple(range(self.n))]
+        for order in waiting:
+            for swap in swaps:
+                new = tuple(order[i] for i in swap)
+                if new not in orders:
+                    orders[new] = None
+                    waiting.append(new)
+        return [list(order) for order in orders]
+
+    @cached_property
+    def signs(self):
+        """Signs of the columns of W that leave every loss as it is, shape (n_signs, n_features); all 1 come first."""
+        even = self.form.is_even(self.control((self.box.low + self.box.high) / 2))
+        return np.array([(1, *rest) for rest in product((1, -1), repeat=self.n - 1)] if even else np.ones((1, self.n)))
+
+    def copies(self, x):
+        """Flat parameters (size,) with the columns of W with all signs: shape (n_signs, size)."""
+        signs = np.ones((len(self.signs), self.m + 1, self.n))
+        signs[:, : self.m] = self.signs[:, None]
+        return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
 
     def control(self, u):
-        """The control vector at u, shape (n_controls,)."""
+        """The control vector at u, shape (n_controls,); a plane whose model is a function has no more than its window."""
         key = float(u[0]), float(u[1])
         if key != self._at:
-            control = cell_controls(self.n, *self.coordinates(u))
-            scale = float(self.form.importance(control) @ self.form.density(control)) / 3
-            self._at, self._control, self._scale = key, control, scale
+            inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
+            control = self.plane.controls(*self.values(inside))
+            self._at, self._control, self._scale = key, control, float(self.form.loss_scale(control))
+            first, second = self.form.value_moments(control)
+            self._share = float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
         return self._control
+
+    def constant_share(self, u):
+        """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
+        self.control(u)
+        return self._share
+
+    def rate(self, x, u):
+        """Derivative of the loss of parameters x with respect to the value along the first axis, at u.
+
+        That of the polynomial through six points: losses are polynomials of low degree in all parameters.
+        """
+        (value, y), axis = map(float, self.values(u)), self.plane.x
+        low, high = (-np.inf, axis.most) if isinstance(self.plane.model, Varied) else axis.values[[0, -1]]
+        step = min(RATE_STEP * max(abs(value), float(np.max(np.abs(axis.values))) / 10), (high - low) / 5)
+        if step == 0:  # a column of models that are known along the other axis alone
+            return np.nan
+        steps = np.arange(-2.5, 3.0) + np.clip(0.0, (low - value) / step + 2.5, (high - value) / step - 2.5)
+        losses = [self.loss(x, self.points(value + k * step, y)) for k in steps]
+        return float(np.linalg.solve(np.vander(steps), losses)[-2] / step)
 
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""

@@ -25,12 +25,12 @@ class _FrozenPair(Curve):
 
     def losses(self, u):
         """The losses of all configurations, shape (n_configurations,)."""
-        importance, density = map(float, self.family.coordinates(u))
+        importance, density = map(float, self.family.values(u))
         return np.array([c.expected_loss(importance, density) for c in self.table])
 
     def value(self, u):
         """The difference of the two losses, relative to them."""
-        importance, density = map(float, self.family.coordinates(u))
+        importance, density = map(float, self.family.values(u))
         one, other = (self.table[k].expected_loss(importance, density) for k in self.states)
         return (one - other) / (one + other)
 
@@ -58,18 +58,19 @@ class _FrozenLine(Followed):
     def boundary(self):
         """The curve as a PhaseBoundary."""
         u, pair = self.points, [self.curve.table[k] for k in self.curve.states]
-        importance, density = self.curve.family.coordinates(u)
+        importance, density = self.curve.family.values(u)
         latent = np.abs(pair[0].extra_loss(density) - pair[1].extra_loss(density))
         norms = np.array([[np.linalg.norm(c.weights[:, -1])] * len(u) for c in pair])
         minima = np.array([[np.append(c.weights.ravel(), c.bias(p)) for p in density] for c in pair])
         free = np.zeros(minima.shape, dtype=bool)
-        return PhaseBoundary(tuple(c.name for c in pair), importance, density, "first", latent, norms, self.ends, minima, free)
+        axes, names = self.curve.family.axes, tuple(c.name for c in pair)
+        return PhaseBoundary(names, importance, density, "first", latent, norms, self.ends, minima, free, axes)
 
 
 def frozen_boundaries(diagram):
     """Find the boundaries and triple points of a frozen diagram: (list of PhaseBoundary, list of TriplePoint)."""
     table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
-    family, lines = Family(diagram), []
+    family, lines = Family(diagram.plane), []
 
     def cross(start, a, end, b):
         """Follow the boundary that separates configuration a, lowest at ``start``, from b, lowest at ``end``."""
@@ -90,7 +91,7 @@ def frozen_boundaries(diagram):
             lines.append(line)
 
     sheets = np.array([c.expected_loss(diagram.importance, diagram.density[:, None]) for c in table])
-    lowest, u = np.argmin(sheets, axis=0), nodes(diagram)
+    lowest, u = np.argmin(sheets, axis=0), nodes(family, diagram)
     for cell in zip(*np.nonzero(np.sum(sheets <= np.min(sheets, axis=0) * (1 + _TIE), axis=0) > 1), strict=True):
         u[cell] = beside(u[cell], diagram, family.box)
         lowest[cell] = np.argmin(_FrozenPair(family, table, 0, 0).losses(u[cell]))

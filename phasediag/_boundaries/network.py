@@ -16,7 +16,7 @@ from ..theories import TIE_MARK, TIE_TOLERANCE
 from .competitors import Competitors
 from .continuation import distance, follow, passes
 from .curves import BranchPoints, Coexistence
-from .equilibria import Solver, far
+from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .normal_forms import branches
 from .tolerances import BESIDE, JUMP, NEAR, ONE_POINT, SAME
@@ -26,7 +26,7 @@ _SAME_BRANCH = 1e-6
 _BEYOND = 0.02
 """Part of the way from a continuous boundary to what lies beyond it at which that is looked for."""
 _TYING = 1e-4
-"""Logarithm of the density so near to 1 that minima which tie there cannot be told apart by their losses."""
+"""Coordinates so near to the greatest that minima which tie there cannot be told apart by their losses."""
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
 
@@ -58,7 +58,7 @@ def triple_points(family, lines, names):
         if known is None:
             known = found.setdefault(node, (node.u, []))[1]
         known.extend(name for state in node.states for name in names(state))
-    return [TriplePoint(*map(float, family.coordinates(u)), tuple(dict.fromkeys(phases))) for u, phases in found.values()]
+    return [TriplePoint(*map(float, family.values(u)), tuple(dict.fromkeys(phases)), family.axes) for u, phases in found.values()]
 
 
 class Network:
@@ -155,9 +155,11 @@ def _between(a, b):
 
 def pairs(solver, diagram):
     """Yield the lowest minima of neighbouring cells, where they differ, and of points between cells that lie far apart."""
-    u = nodes(diagram)
+    u = nodes(solver, diagram)
     shape, lowest = u.shape[:2], {}
-    keys = invariants(flatten(diagram.weights, diagram.bias), solver.m, solver.classes)
+    x = flatten(diagram.weights, diagram.bias)
+    copies = np.array([solver.copies(row) for row in x.reshape(-1, x.shape[-1])])
+    keys = invariants(copies, solver.m, solver.classes).reshape(*shape, copies.shape[1], -1)
 
     def at(cell):
         """The lowest minimum of a cell, solved once."""
@@ -169,13 +171,14 @@ def pairs(solver, diagram):
         for other in ((i + 1, j), (i, j + 1)):
             if other[0] < shape[0] and other[1] < shape[1]:
                 one = i, j
-                if diagram.phase[one] != diagram.phase[other] or np.max(np.abs(keys[one] - keys[other])) >= NEAR:
+                moved = np.min(np.max(np.abs(keys[one][0] - keys[other]), axis=-1))
+                if diagram.phase[one] != diagram.phase[other] or moved >= NEAR:
                     yield at(one), at(other)
 
 
-def nodes(diagram):
-    """The grid's points u, shape (n_density, n_importance, 2)."""
-    return np.stack(np.meshgrid(np.log(diagram.importance), np.log(diagram.density)), axis=-1)
+def nodes(family, diagram):
+    """The grid's points u, shape (n_y, n_x, 2)."""
+    return family.points(diagram.x, diagram.y[:, None])
 
 
 def beside(u, diagram, box):
@@ -183,7 +186,7 @@ def beside(u, diagram, box):
 
     Along a coordinate that has one value in the whole diagram nothing lies inward.
     """
-    spacing = (box.high - box.low) / np.maximum([diagram.importance.size - 1, diagram.density.size - 1], 1)
+    spacing = (box.high - box.low) / np.maximum([diagram.x.size - 1, diagram.y.size - 1], 1)
     return u + np.where(u < (box.low + box.high) / 2, 1.0, -1.0) * np.array(BESIDE) * spacing
 
 
@@ -193,8 +196,9 @@ def lowest_in(solver, diagram, u, cell):
     first, last = np.searchsorted(diagram.minima_cell, np.ravel_multi_index(cell, u.shape[:2]) + np.arange(2))
     minima = diagram.minima[first:last]
     losses = np.array([solver.loss(one, u[cell]) for one in minima])
-    keys = invariants(minima[losses <= diagram.loss[cell] * (1 + TIE_TOLERANCE)], solver.m, solver.classes)
-    if TIE_MARK in diagram.phase[cell] or (len(keys) > 0 and np.max(np.ptp(keys, axis=0)) > SAME_POINT):
+    lowest, free = minima[losses <= diagram.loss[cell] * (1 + TIE_TOLERANCE)], solver.all_free
+    tied = [Equilibrium(solver, one, (free,), free, u[cell]) for one in lowest]
+    if TIE_MARK in diagram.phase[cell] or any(far(tied[0], other) > SAME_POINT for other in tied[1:]):
         return solver.competitors.lowest(beside(u[cell], diagram, box))
     frame = solver.all_free
     if solver.patterns is not None:
@@ -246,14 +250,14 @@ class Line(Followed):
 
     @property
     def extends(self):
-        """Whether it leads anywhere: not where it returns to its first point without being closed, nor along density 1.
+        """Whether it leads anywhere: not where it returns to its first point without being closed, nor along the greatest value.
 
         Its minima are then not told apart; at density 1, x and 1 − x have one law: aligned and antipodal directions tie all
         along this edge.
         """
         points = self.points
         returns = np.linalg.norm(points[0] - points[-1]) < ONE_POINT and self.ends[0] != "closed"
-        return not returns and bool(np.any(np.abs(points[:, 1]) >= _TYING))
+        return not returns and not np.any(np.all(np.abs(points - self.curve.family.box.most) < _TYING, axis=0))
 
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""
@@ -283,7 +287,7 @@ class Line(Followed):
         """The curve as a PhaseBoundary."""
         curve, points, both = self.curve, self.points, [pair for _, pair in self.trail]
         norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in both]).T
-        importance, density = curve.family.coordinates(points)
+        x, y = curve.family.values(points)
         minima, free = (np.array([[getattr(pair[k], name) for pair in both] for k in (0, 1)]) for name in ("x", "free"))
         if curve.order == "continuous":
             phases = self._turning_into()
@@ -291,8 +295,9 @@ class Line(Followed):
         else:
             widest = max(both, key=lambda pair: far(*pair))
             phases = tuple(state.phase for state in widest)
-            latent = np.array([abs(one.extra_loss - other.extra_loss) for one, other in both])
-        return PhaseBoundary(phases, importance, density, curve.order, latent, norms, self.ends, minima, free)
+            rates = np.array([[curve.family.rate(state.x, u) for state in pair] for u, pair in self.trail])
+            latent = np.abs(rates[:, 0] - rates[:, 1])
+        return PhaseBoundary(phases, x, y, curve.order, latent, norms, self.ends, minima, free, curve.family.axes)
 
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a limit of stability."""

@@ -3,7 +3,7 @@
 Second derivatives jump where a bias is 0, so that a mode has a curvature, a cubic and a quartic of its own in each direction.
 """
 
-from itertools import combinations, permutations
+from itertools import combinations
 
 import numpy as np
 
@@ -99,8 +99,8 @@ def entering_directions(state):
     marks = np.round(np.column_stack([state.x[family.m * family.n :], norms**2]), 6)
     for i in np.flatnonzero(norms <= 1e-9).tolist():
         for chosen in (list(some) for size in range(1, len(others) + 1) for some in combinations(others.tolist(), size)):
-            alike = sorted((k == family.n - 1, *marks[k].tolist()) for k in chosen)
-            look = i == family.n - 1, tuple(alike), tuple(np.sort(products[np.ix_(chosen, chosen)].ravel()).tolist())
+            alike = sorted((family.places[k], *marks[k].tolist()) for k in chosen)
+            look = family.places[i], tuple(alike), tuple(np.sort(products[np.ix_(chosen, chosen)].ravel()).tolist())
             if look in seen:
                 continue
             seen.add(look)
@@ -296,14 +296,15 @@ def siblings(one, other):
 def aligned(state, target):
     """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
     family, best = state.family, (-np.inf, None)
-    size, ordinary = family.m * family.n, family.classes[0]
-    bias, goal = state.x[size:], target.x[size:]
-    for order in permutations(ordinary):
-        order = [*order, family.n - 1]
-        left, values, right = np.linalg.svd(target.weights @ state.weights[:, order].T)
-        match = np.sum(values) + bias[order] @ goal
-        if match > best[0] + 1e-12:
-            best = match, np.append((left @ right @ state.weights[:, order]).ravel(), bias[order])
+    size = family.m * family.n
+    goal = target.x[size:]
+    for copy in family.copies(state.x):
+        weights, bias = copy[:size].reshape(family.m, family.n), copy[size:]
+        for order in family.orders:
+            left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
+            match = np.sum(values) + bias[order] @ goal
+            if match > best[0] + 1e-12:
+                best = match, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
     x = best[1]
     if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
         return None

@@ -50,12 +50,12 @@ def spinodals(curves):
 def _spinodal(solver, phase, trail, boundaries):
     """A Spinodal of these points u with the equilibria there."""
     u, minima = np.array([u for u, _ in trail]), np.array([states[0].x for _, states in trail])
-    return Spinodal(phase, *solver.coordinates(u), minima, tuple(boundaries))
+    return Spinodal(phase, *solver.values(u), minima, tuple(boundaries), solver.axes)
 
 
 def _trail(solver, boundary):
     """The points u of a boundary with the two minima there: a list of (u, pair)."""
-    u = np.log([boundary.importance, boundary.density]).T
+    u = solver.points(boundary.x, boundary.y)
     sides = zip(boundary.minima, boundary.free, strict=True)
     one, other = ([solver.known(*state) for state in zip(x, free, u, strict=True)] for x, free in sides)
     return list(zip(u, zip(one, other, strict=True), strict=True))
@@ -80,7 +80,7 @@ class _Limits:
     def __init__(self, solver, curves):
         self.solver, self.known = solver, []
         ends = ((b, k) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
-        self.merging = [(b.ends[k], np.log([b.importance[k], b.density[k]])) for b, k in ends]
+        self.merging = [(b.ends[k], solver.points(b.x[k], b.y[k])) for b, k in ends]
 
     def of_side(self, trail, side):
         """The limits of the minimum on one side of a first-order boundary, met across some of its points."""

@@ -7,6 +7,8 @@ difference of their invariants (norms², products, biases), which are of order 1
 # Derivatives by differences: truncation against rounding of values known to 1e-16.
 CONTROL_STEP = 1e-5
 """Of u; slopes of losses, from both sides where the window allows it."""
+RATE_STEP = 1e-3
+"""Of the value along an axis, between the six points of a derivative that is exact for polynomials of degree five."""
 THIRD_STEP = 1e-6
 """Of parameters, for third derivatives where they jump: short, for the other side begins at the next kink."""
 SIDE_STEP = 2e-4

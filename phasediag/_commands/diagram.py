@@ -58,7 +58,7 @@ def diagram(look, curves, spinodals, **grid):
     with _goes_on(grid["checkpoint"]):
         result, known = _computed(**grid), ()
         if curves and not result.follows_boundaries:
-            say("boundaries are followed over importance × density of plain features alone: these are the cells")
+            say("boundaries need the models between the points of the grid: these are the cells")
             curves = False
         if curves and grid["theory"] != "frozen":
             yield answer(printing.cells_text, part="cells; curves are being followed")
@@ -108,9 +108,6 @@ def boundary(theory, latex, **grid):
     if latex:
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     with _goes_on(grid["checkpoint"]):
-        for axis, name in (("x", "importance"), ("y", "density")):
-            if grid[axis] is not None and grid[axis][0] != name:
-                raise ValueError(f"{axis} must be {name} for boundaries, got {grid[axis][0]}")
         result = _computed(theory=theory, **grid)
         result.spinodals()
         yield Answer(
