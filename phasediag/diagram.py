@@ -195,7 +195,10 @@ class PhaseDiagram(Drawn):
         """
         with progress_bar(None, progress, "", "curves"):
             curves = self._computed_curves()
-            known, spinodals = curves.has_spinodals, list(curves.spinodals)
+            known = curves.has_spinodals
+            if not known:
+                self._check_followed()
+            spinodals = list(curves.spinodals)
         if not known:
             self._store_curves()
         return spinodals
@@ -211,12 +214,16 @@ class PhaseDiagram(Drawn):
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
-        if not self.follows_boundaries:
-            raise ValueError("boundaries need the models between the points of the grid: a function is not in files")
         if self.curves is None:
+            self._check_followed()
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
             self._store_curves()
         return self.curves
+
+    def _check_followed(self):
+        """Raise ValueError where curves cannot be followed."""
+        if not self.follows_boundaries:
+            raise ValueError("boundaries need the models between the points of the grid, which are those of a function: give it")
 
     def _store_curves(self):
         """Add the curves to the checkpoint of the search, if there is one."""

@@ -349,12 +349,15 @@ def test_no_competitor_is_left_out_that_could_be_lowest(shape, monkeypatch):
 
 def test_a_minimum_loss_bends_no_more_than_competitors_allow():
     """Half of the allowance holds the loss of a dropped feature, exactly σ², and of the other minima of 3→2 as solved afresh."""
+    solver = _solver(diagram())
     for p in np.linspace(0.05, 1.0, 40):
         for back in (0.01, 0.1, 0.3):
-            one, other = np.log([1.0, p]), np.log([1.0, p * np.exp(-back)])
+            other = np.log([1.0, p * np.exp(-back)])
+            state = solver.known(np.array([1.0, 0.0, 0.0, p / 2]), solver.all_free, np.log([1.0, p]))
             loss, lower = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
+            assert state.loss == pytest.approx(loss, rel=1e-12)
             tangent = np.log(loss) - back * (1 / 3 - p / 2) / (1 / 3 - p / 4)
-            assert np.log(lower) > tangent - competitors.bend(one, other) / 2 - 1e-12
+            assert np.log(lower) > tangent - competitors.bend(state, other) / 2 - 1e-12
     solver, generator = _solver(diagram(shape=(3, 2))), np.random.default_rng(1)
     for k in generator.choice(len(solver.competitors.diagram.minima), 60, replace=False):
         found = solver.competitors.diagram
@@ -371,7 +374,7 @@ def test_a_minimum_loss_bends_no_more_than_competitors_allow():
                 break
             here = new
             value, slope = np.log(state.loss), state.slope / state.loss
-            assert np.log(here.loss) > value + slope @ (u - state.u) - competitors.bend(state.u, u) / 2 - 1e-12
+            assert np.log(here.loss) > value + slope @ (u - state.u) - competitors.bend(state, u) / 2 - 1e-12
 
 
 def test_triple_points_of_2_to_1():

@@ -205,11 +205,13 @@ def bend(state, u):
 
     Its second derivative in the logarithms of importances and densities is bounded from below by about that of the variance
     p E v² (1 − r), which a feature that is not represented costs, r = p (E v)² / E v²: by −r/(1 − r)², −12 for uniform values at
-    p = 1, and by −1 elsewhere; the whole is taken instead of the half, and a little for its divergence where a minimum ceases.
+    p = 1, and by −1 elsewhere; along other axes by its slope squared or so. The whole is taken instead of the half, and a
+    little for its divergence where a minimum ceases.
     """
     share = min(max(state.constant_share, state.family.constant_share(u)), 1 - 1e-9)
     length = float(np.linalg.norm(u - state.u))
-    return (1 + share / (1 - share) ** 2) * length**2 + BEND * length
+    change = float(state.tangent[1] @ np.where(state.family.log, 0.0, u - state.u))
+    return (1 + share / (1 - share) ** 2) * length**2 + change**2 + BEND * length
 
 
 def _distance(one, other):

@@ -40,7 +40,7 @@ class Family:
         self.plane, self.form, self.classes = plane, plane.form, plane.classes
         self.n, self.m, self.size = self.form.n_features, self.form.n_hidden, self.form.size
         axes = plane.x, plane.y
-        self.axes = plane.x.name, plane.y.name
+        self.axes, self.log = (plane.x.name, plane.y.name), np.array([plane.x.log, plane.y.log])
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
         most = [axis.coordinate(axis.most) for axis in axes] / self._units
         self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most)

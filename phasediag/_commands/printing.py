@@ -51,8 +51,9 @@ def cells_text(result):
 def ends_text(result):
     """Where the boundaries of a diagram begin and end, and where they meet."""
     for b in result.boundaries():
-        ends = f"from ({_place(result, b.x[0], b.y[0], '.6g')}) to ({b.x[-1]:.6g}, {b.y[-1]:.6g})"
-        yield f"  {_kind(b)}: {_pair(b)}, {ends}"
+        first, last = (_place(result, b.x[k], b.y[k], ".6g") for k in (0, -1))
+        where = f"from ({first}) to ({last})" if b.x.size > 1 else f"at {_place(result, b.x[0], b.y[0], '.12g')}"
+        yield f"  {_kind(b)}: {_pair(b)}, {where}"
     for t in result.triple_points():
         yield f"  {_meeting(t)} at {_place(result, t.x, t.y, '.12g')}"
     if not result.boundaries():
@@ -120,16 +121,18 @@ def curves_text(result):
     yield _head(result)
     for b in result.boundaries():
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
-        yield f"  {result.plane.x.name:>14}  {result.plane.y.name:>14}  {'latent loss':>12}"
+        names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
+        yield f"  {'  '.join(f'{name:>14}' for name in names)}  {'latent loss':>12}"
         shown = np.unique(np.linspace(0, b.x.size - 1, min(b.x.size, 7)).round().astype(int))
         for k in shown:
             end = b.ends[0] if k == 0 else b.ends[-1] if k == b.x.size - 1 else ""
-            yield f"  {b.x[k]:14.10f}  {b.y[k]:14.10f}  {b.latent_loss[k]:12.6g}  {end}".rstrip()
+            values = "  ".join(f"{values[k]:14.10f}" for _, values in _coordinates(result, b.x, b.y))
+            yield f"  {values}  {b.latent_loss[k]:12.6g}  {end}".rstrip()
         if b.order == "first":
             yield f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}"
         for s in b.spinodals:
-            names = result.plane.x.name, result.plane.y.name
-            extent = ", ".join(f"{name} {x.min():.6g} to {x.max():.6g}" for name, x in zip(names, (s.x, s.y), strict=True))
+            places = _coordinates(result, s.x, s.y)
+            extent = ", ".join(f"{axis.name} {values.min():.6g} to {values.max():.6g}" for axis, values in places)
             yield f"  spinodal of {s.phase}: {extent}"
     for t in result.triple_points():
         yield f"\n{_meeting(t)} at {_place(result, t.x, t.y, '.10f', ' = ')}"
@@ -267,7 +270,8 @@ def _head_facts(result):
 def _head(result):
     """What a diagram is of, in words."""
     what = f"{result.n_features} → {result.n_hidden}, {result.theory} {'theory' if result.trained is None else 'models'}"
-    ends = (f"{name} {axis[0]:g} to {axis[-1]:g}" for name, axis in _axes(result))
+    axes = _coordinates(result, result.x, result.y)
+    ends = (f"{axis.name} {values[0]:g} to {values[-1]:g}" for axis, values in axes)
     return f"{what} ({result.activation}): {', '.join(ends)}"
 
 
@@ -278,7 +282,13 @@ def _axes(result):
 
 def _place(result, x, y, form, between=" "):
     """A point of a diagram's plane in words."""
-    return ", ".join(f"{name}{between}{value:{form}}" for (name, _), value in zip(_axes(result), (x, y), strict=True))
+    return ", ".join(f"{axis.name}{between}{value:{form}}" for axis, value in _coordinates(result, x, y))
+
+
+def _coordinates(result, x, y):
+    """Both axes of a diagram with the values of a point or curve along them; of a line that along it."""
+    pairs = [(result.plane.x, x), (result.plane.y, y)]
+    return pairs[: 1 if result.plane.y.name == "line" else 2]
 
 
 def _kind(boundary):

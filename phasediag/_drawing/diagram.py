@@ -101,7 +101,13 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
     ends, curves = {"order changes": [], "critical point": []}, diagram.curves
     for boundary in curves_of(diagram):
         place = boundary.x, boundary.y
-        artists["boundaries"] += ax.plot(*place, color="black", solid_capstyle="round", zorder=2.2, **STYLES[boundary.order])
+        options = {"color": "black", "zorder": 2.2, **STYLES[boundary.order]}
+        if boundary.x.size == 1:  # where a curve crosses a diagram of one row or column
+            artists["boundaries"].append(
+                (ax.axvline if diagram.y.size == 1 else ax.axhline)(place[diagram.y.size > 1][0], **options)
+            )
+            continue
+        artists["boundaries"] += ax.plot(*place, solid_capstyle="round", **options)
         for k, end in zip((0, -1), boundary.ends, strict=False):
             if end in ends:
                 ends[end].append((place[0][k], place[1][k]))

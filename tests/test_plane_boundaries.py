@@ -1,0 +1,216 @@
+"""Boundaries over other planes and laws than importance × density, against bisection between minima that are searched afresh."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+from scipy.optimize import brentq
+
+from phasediag import (
+    AnticorrelatedSets,
+    Axis,
+    ControlPlane,
+    CorrelatedSets,
+    Penalty,
+    PhaseDiagram,
+    ToyModel,
+    expected_loss,
+    minimize,
+    phase_diagram,
+)
+from phasediag.cli import commands
+from phasediag.figures import draw_phase_diagram
+
+DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
+SLOPE = Axis("slope", np.linspace(0, 1, 11), log=False)
+WEIGHTS = Axis("weight_penalty", np.linspace(0, 0.05, 7), log=False)
+INTERFERENCE = Axis("interference_penalty", np.linspace(0, 0.1, 11), log=False)
+
+
+def over(*axes, **model):
+    """The diagram of 2→1, unless it is said otherwise, over some axes."""
+    options = {"n_hidden": 1, "importance": [1.0, 1.0], "density": 0.2} | model
+    return phase_diagram(plane=ControlPlane(ToyModel(**options), *axes))
+
+
+def lowest(model, phase):
+    """The least loss of a minimum of a phase, among those of a search of its own."""
+    return min((one.loss for one in minimize(model, n_starts=24, seed=3) if one.phase.name == phase), default=np.inf)
+
+
+def bisected(plane, y, low, high, phases):
+    """Where the least losses of two phases are equal along x."""
+
+    def lead(x):
+        return np.subtract(*(lowest(plane.model(x, y), phase) for phase in phases))
+
+    return brentq(lead, low, high, xtol=1e-12)
+
+
+def assert_equal_losses(diagram, boundary, most=5):
+    """The boundary's two minima have one loss, and no fresh search finds less, at some of its points."""
+    for k in np.unique(np.linspace(0, boundary.x.size - 1, most + 2).round().astype(int)[1:-1]):
+        model = diagram.plane.model(float(boundary.x[k]), float(boundary.y[k]))
+        flat = boundary.minima[:, k].reshape(2, model.n_hidden + 1, model.n_features)
+        losses = expected_loss(model, flat[:, :-1], flat[:, -1])
+        assert losses[0] == pytest.approx(losses[1], rel=1e-11)
+        assert minimize(model, n_starts=24, seed=5)[0].loss == pytest.approx(losses[0], rel=1e-11)
+
+
+@pytest.mark.quick("_boundaries")
+@pytest.mark.parametrize(("importance", "slope"), [(0.3, 0.5775), (0.5, 0.7454), (0.7, 0.8654)])
+def test_the_antipodal_pair_dies_along_the_slope(importance, slope):
+    """One transition along a line, where bisection finds it; both minima cease beyond it, on their own sides."""
+    diagram = over(SLOPE, importance=[1.0, importance], density=0.1)
+    (boundary,) = diagram.boundaries()
+    assert (boundary.phases, boundary.order, boundary.x.size) == ((PAIR, DROPPED), "first", 1)
+    assert boundary.x[0] == pytest.approx(slope, abs=6e-5)
+    assert boundary.x[0] == pytest.approx(bisected(diagram.plane, 0.0, slope - 0.01, slope + 0.01, (DROPPED, PAIR)), abs=1e-10)
+    ends = {one.phase: float(one.x[0]) for one in diagram.spinodals()}
+    assert ends[DROPPED] < boundary.x[0] < ends[PAIR]
+    assert not diagram.triple_points()
+
+
+def test_interference_ends_the_pair_of_equal_features():
+    """λ_c(1, 0.2): first the pair loses its symmetry, in a first-order transition, then it ends."""
+    diagram = over(INTERFERENCE)
+    broken, ended = sorted(diagram.boundaries(), key=lambda one: one.x[0])
+    assert broken.phases == (PAIR, PAIR) and set(ended.phases) == {PAIR, *ended.phases} and len(set(ended.phases)) == 2
+    assert ended.x[0] == pytest.approx(0.037554, abs=5e-7)
+
+    def asymmetry(penalty):
+        weights = minimize(diagram.plane.model(penalty, 0.0), n_starts=24)[0].weights
+        return abs(np.ptp(np.abs(weights)))
+
+    before, after = broken.x[0] - 1e-7, broken.x[0] + 1e-7
+    assert asymmetry(before) < 1e-6 and 0.05 < asymmetry(after) < 0.5
+    assert_equal_losses(diagram, ended, most=1)
+
+
+def test_weight_decay_moves_the_boundaries_of_2_to_1():
+    """Over importance × γ: two boundaries from the edge γ = 0, each point where bisection finds it."""
+    diagram = over(Axis("importance", np.geomspace(0.1, 10, 9)), WEIGHTS, density=0.3)
+    left, right = sorted(diagram.boundaries(), key=lambda one: one.x.min())
+    assert (set(left.phases), set(right.phases)) == ({DROPPED, PAIR}, {PAIR, ALONE})
+    for boundary, phases in ((left, (DROPPED, PAIR)), (right, (PAIR, ALONE))):
+        assert boundary.order == "first" and boundary.ends == ("edge", "edge")
+        assert_equal_losses(diagram, boundary)
+        k = boundary.x.size // 2
+        x, y = float(boundary.x[k]), float(boundary.y[k])
+        assert x == pytest.approx(bisected(diagram.plane, y, 0.97 * x, 1.03 * x, phases), rel=1e-9)
+    plain = phase_diagram(importance=np.geomspace(0.1, 10, 9), density=[0.3])  # the same without γ
+    assert sorted(one.x[0] for one in plain.boundaries()) == pytest.approx(
+        sorted(one.x[np.argmin(one.y)] for one in (left, right)), rel=1e-9
+    )
+    assert left.latent_loss[0] == pytest.approx(next(b for b in plain.boundaries() if DROPPED in b.phases).latent_loss[0])
+
+
+def test_jump_of_the_slope_along_any_first_axis():
+    """latent_loss is the jump of ∂L*/∂x: of the least losses of both phases, by differences, along γ."""
+    diagram = over(WEIGHTS, importance=[1.0, 0.4], density=0.3)
+    (boundary,) = diagram.boundaries()
+    x, step = float(boundary.x[0]), 1e-5
+    models = [diagram.plane.model(x + sign * step, 0.0) for sign in (1, -1)]
+    slopes = [(lowest(models[0], phase) - lowest(models[1], phase)) / (2 * step) for phase in boundary.phases]
+    assert boundary.latent_loss[0] == pytest.approx(abs(slopes[0] - slopes[1]), rel=1e-5)
+
+
+def test_binary_values_have_their_curves():
+    """2→1 with binary values: three weak and strong pairs meet; every point ties, and no search finds less."""
+    axes = Axis("importance", np.geomspace(0.5, 0.6, 4)), Axis("density", np.linspace(0.29, 0.34, 4), log=False)
+    diagram = over(*axes, values="binary")
+    assert len(diagram.boundaries()) == 3 and {one.phases for one in diagram.boundaries()} == {(PAIR, PAIR)}
+    (point,) = diagram.triple_points()
+    assert (point.importance, point.density) == pytest.approx((0.5462223895, 0.3167607282), abs=1e-8)
+    for boundary in diagram.boundaries():
+        assert sorted(boundary.ends) == ["edge", "triple point"]
+        assert_equal_losses(diagram, boundary, most=3)
+
+
+@pytest.mark.parametrize("law", [CorrelatedSets([[0, 1]]), AnticorrelatedSets([[0, 2]])], ids=["correlated", "anticorrelated"])
+def test_laws_of_joint_activity_have_their_curves(law):
+    """3→2 over importance × the share of the law: boundaries tie, whatever minima a search finds."""
+    axes = Axis("importance", np.geomspace(0.3, 3, 6)), Axis("activity_share", np.linspace(0.1, 1, 6), log=False)
+    diagram = over(*axes, n_hidden=2, importance=np.ones(3), activity=law)
+    assert diagram.boundaries() and not any("unresolved" in one.ends for one in diagram.boundaries())
+    for boundary in diagram.boundaries():
+        assert_equal_losses(diagram, boundary, most=3)
+
+
+def test_the_first_of_three_correlated_pairs_collapses():
+    """6→2: whole pairs that stand for each other are one minimum; the first collapses at density 0.07133."""
+    line = Axis("density", np.geomspace(0.06, 0.1, 3))
+    diagram = over(line, n_hidden=2, importance=np.ones(6), density=1.0, activity=CorrelatedSets([[0, 1], [2, 3], [4, 5]]))
+    (boundary,) = diagram.boundaries()
+    assert boundary.density[0] == pytest.approx(0.07133, abs=5e-6)
+    assert "hexagon (3 × partners adjacent)" in boundary.phases[0] and "1 × collapsed" in boundary.phases[1]
+
+
+def test_densities_of_two_features_mirror_each_other():
+    """Over density × density of the second, importances 1: the plane's mirror image in its diagonal has the same curves."""
+    grid = np.geomspace(0.6, 1, 5)
+    found = over(Axis("density_of_1", grid), Axis("density_of_2", grid))
+    ends = sorted((b.x[k], b.y[k]) for b in found.boundaries() for k in (0, -1))
+    assert np.allclose(ends, sorted((y, x) for x, y in ends), rtol=0, atol=1e-8)
+    (point,) = found.triple_points()
+    assert (point.x, point.y) == pytest.approx((0.7064036926732,) * 2, abs=1e-9)
+    assert any("critical point" in b.ends for b in found.boundaries())
+
+
+def test_curves_of_a_plane_carry_the_names_of_its_axes(tmp_path):
+    """Tables, JSON, files, text and figures; importance and density are no names where the axes are others."""
+    diagram = over(WEIGHTS, INTERFERENCE, importance=[1.0, 0.4], density=0.3)
+    (boundary, *_), spinodals = diagram.boundaries(), diagram.spinodals()
+    assert boundary.axes == ("weight_penalty", "interference_penalty") and spinodals
+    with pytest.raises(ValueError, match="importance must be an axis, got axes weight_penalty and interference_penalty"):
+        _ = boundary.importance
+    assert "weight_penalty" in boundary.text() and set(boundary.function_of) <= set(boundary.axes)
+    diagram.save_curves(tmp_path / "curves.csv")
+    diagram.save_curves(tmp_path / "curves.json")
+    with open(tmp_path / "curves.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["weight_penalty"]) for row in rows if row["kind"] == "boundary" and row["index"] == "0"] == list(boundary.x)
+    facts = json.loads((tmp_path / "curves.json").read_text())
+    assert facts["boundaries"][0]["interference_penalty"] == list(boundary.y)
+    diagram.save(tmp_path / "diagram.npz")
+    loaded = PhaseDiagram.load(tmp_path / "diagram.npz")
+    assert loaded.curves.facts() == diagram.curves.facts() and loaded.boundaries()[0].axes == boundary.axes
+    artists = draw_phase_diagram(diagram, Figure().subplots())
+    assert len(artists["boundaries"]) == len(diagram.boundaries()) and artists["spinodals"]
+    (barrier,) = boundary.barriers(1)
+    assert barrier.model.penalty in [Penalty(*point) for point in zip(boundary.x, boundary.y, strict=True)]
+    assert barrier.heights == pytest.approx([barrier.height] * 2, rel=1e-6) and barrier.height > 0
+
+
+def two_to_one(x, y):
+    """A plane as a function: importance, and a density that grows along y."""
+    return ToyModel(1, [1.0, x], 0.2 * y)
+
+
+def test_planes_that_are_functions(tmp_path):
+    """The same curves where the models are those of a function; a file knows them at the points of its grid alone."""
+    grid, rows = np.geomspace(0.2, 0.6, 5), np.array([1.0, 1.5, 2.0])
+    diagram = phase_diagram(plane=ControlPlane(two_to_one, Axis("ratio", grid), Axis("factor", rows)))
+    (boundary,) = diagram.boundaries()
+    (plain,) = phase_diagram(importance=grid, density=0.2 * rows).boundaries()
+    ends = [sorted((one.x[k], scale * one.y[k]) for k in (0, -1)) for one, scale in ((boundary, 0.2), (plain, 1.0))]
+    assert np.allclose(*ends, rtol=0, atol=1e-10)
+    diagram.save(tmp_path / "with.npz")
+    assert PhaseDiagram.load(tmp_path / "with.npz").boundaries()[0].axes == ("ratio", "factor")
+    phase_diagram(plane=diagram.plane).save(tmp_path / "without.npz")
+    for name, curves in (("without", "boundaries"), ("without", "spinodals"), ("with", "spinodals")):
+        with pytest.raises(ValueError, match="boundaries need the models between the points of the grid"):
+            getattr(PhaseDiagram.load(tmp_path / f"{name}.npz"), curves)()
+
+
+def test_the_command_line_prints_curves_of_any_plane():
+    """diagram and boundary --x --y: the transition along a slope, with its axis' name, in text and JSON."""
+    options = ["--x", "slope:0:1:11:linear", "--importance", "0.5", "--density", "0.1"]
+    for command in ("diagram", "boundary"):
+        shown = CliRunner().invoke(commands, [command, *options])
+        assert shown.exit_code == 0 and "slope" in shown.output and "0.74542563" in shown.output, shown.output
+    facts = json.loads(CliRunner().invoke(commands, ["boundary", *options, "--json"]).output)
+    assert facts["boundaries"][0]["slope"] == pytest.approx([0.7454256310248627], abs=1e-10)
