@@ -80,7 +80,7 @@ class Family:
                 if new not in orders:
                     orders[new] = None
                     waiting.append(new)
-        return [list(order) for order in orders]
+        return [list(order) for order in sorted(orders)]
 
     @cached_property
     def signs(self):
