@@ -5,25 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arguments import whole_number
+from ._arguments import real_number, whole_number
 from ._display import Result
 
 if TYPE_CHECKING:
     from .barriers import Barrier
 
 FACTS = (
-    "kind",
-    "index",
-    "phases",
-    "order",
-    "point",
-    "latent_loss",
-    "ends",
-    "end",
-    "closed",
-    "function_of",
-    "boundaries",
-    "spinodals",
+    *("kind", "index", "phases", "order", "point", "latent_loss", "ends", "end", "closed", "function_of"),
+    *("boundaries", "spinodals", "status", "precision", "brackets", "reasons"),
 )
 """What tables and JSON say of curves besides the values along the axes."""
 _STRAIGHT = 1e-10
@@ -31,6 +21,39 @@ _STRAIGHT = 1e-10
 
 
 DEFAULT_AXES = "importance", "density"
+UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, repr=False)
+class CurveSettings(Result):
+    """How curves are followed.
+
+    Parameters
+    ----------
+    steps_across : int
+        At least 1: a full step is the longer side of the window, in coordinates, divided by it.
+    shortest : float
+        In (0, 0.1]: the part of a full step to which an event that is not solved for is bracketed.
+    most_points : int
+        At least 1: of a curve, on each side of the point at which it is met.
+
+    Raises
+    ------
+    ValueError
+        When an argument is outside its domain.
+    """
+
+    steps_across: int = 128
+    shortest: float = 1e-4
+    most_points: int = 1500
+
+    def __post_init__(self) -> None:
+        whole_number("steps_across", self.steps_across, 1)
+        whole_number("most_points", self.most_points, 1)
+        real_number("shortest", self.shortest, "in (0, 0.1]", lambda x: (x > 0) & (x <= 0.1))
+
+
+DEFAULT_SETTINGS = CurveSettings()
 
 
 def column_names(axes: tuple[str, str], *taken: str) -> tuple[str, ...]:
@@ -68,7 +91,14 @@ class _Placed(Result):
 
 
 class _Curve(_Placed):
-    """What boundaries and spinodals share: points along a curve, in order."""
+    """What boundaries and spinodals share: points along a curve, in order, and how they were solved."""
+
+    ends: tuple[str, ...]
+
+    @property
+    def status(self) -> str:
+        """Whether both ends are known, "whole", or one could not be reached, "unresolved"; see ``reasons``."""
+        return UNRESOLVED if UNRESOLVED in self.ends else "whole"
 
     @property
     def closed(self) -> bool:
@@ -95,6 +125,8 @@ class _Curve(_Placed):
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON; values along the axes have their names."""
         facts = {"closed": self.closed, "function_of": [*self.function_of]}
+        facts |= {name: getattr(self, name) for name in ("kind", "status")} | {"reasons": [*self.reasons]}
+        facts |= {name: getattr(self, name).tolist() for name in ("precision", "brackets")}
         names = column_names(self.axes, *FACTS)
         return facts | dict(zip(names, (self.x.tolist(), self.y.tolist()), strict=True))
 
@@ -140,6 +172,14 @@ class PhaseBoundary(_Curve):
         Which of these parameters are free: the others are zeros that symmetry or the relaxed theory's pattern keeps.
     axes : tuple of two str
         The names of the plane's axes.
+    precision : ndarray, shape (n_points,)
+        The last step of Newton's method that led to each point, in the plane's coordinates: logarithms, or parts of the
+        largest value along axes that are not logarithmic.
+    brackets : ndarray, shape (2, 2, 2)
+        For each end the last point known to lie on the curve and the first known to lie beyond its end, (x, y) each: one point
+        where the end has been solved for.
+    reasons : tuple of two str
+        For each end what kept the curve from being followed on; "" where it is known.
     """
 
     phases: tuple
@@ -152,6 +192,14 @@ class PhaseBoundary(_Curve):
     minima: np.ndarray = field(repr=False)
     free: np.ndarray = field(repr=False)
     axes: tuple = field(default=DEFAULT_AXES, repr=False)
+    precision: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    brackets: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 2)), repr=False)
+    reasons: tuple = field(default=(), repr=False)
+
+    @property
+    def kind(self) -> str:
+        """What is solved for: "coexistence" of two minima, or the point of "symmetry breaking" of one."""
+        return {"first": "coexistence", "continuous": "symmetry breaking"}[self.order]
 
     @property
     def spinodals(self) -> "tuple[Spinodal, ...]":
@@ -219,8 +267,12 @@ class Spinodal(_Curve):
         The minimum that ceases at each point, weights row by row, then biases.
     boundaries : tuple of int
         The boundaries across which it lies, as positions in ``PhaseDiagram.boundaries()``.
-    axes : tuple of two str
-        The names of the plane's axes.
+    kind : str
+        How the minimum ceases: "fold", "symmetry breaking", or "exchange breaking" (of equal features).
+    ends : tuple of two str
+        As those of a PhaseBoundary, and "another limit": the minimum begins to cease in another way, or third derivatives jump.
+    axes, precision, brackets, reasons
+        As those of a PhaseBoundary.
     """
 
     phase: str
@@ -228,11 +280,16 @@ class Spinodal(_Curve):
     y: np.ndarray
     minima: np.ndarray = field(repr=False)
     boundaries: tuple
+    kind: str = ""
+    ends: tuple = ()
     axes: tuple = field(default=DEFAULT_AXES, repr=False)
+    precision: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    brackets: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 2)), repr=False)
+    reasons: tuple = field(default=(), repr=False)
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
-        return {"phases": [self.phase], "boundaries": [*self.boundaries]} | super().facts()
+        return {"phases": [self.phase], "boundaries": [*self.boundaries], "ends": [*self.ends]} | super().facts()
 
 
 @dataclass(frozen=True, repr=False)
@@ -248,14 +305,17 @@ class TriplePoint(_Placed):
         turning into the other phase.
     axes : tuple of two str
         The names of the plane's axes.
+    precision : float
+        The last step of Newton's method, in coordinates as those of a PhaseBoundary.
     """
 
     x: float
     y: float
     phases: tuple
     axes: tuple = field(default=DEFAULT_AXES, repr=False)
+    precision: float = 0.0
 
     def facts(self) -> dict:
         """The point as plain lists, numbers and strings, for JSON."""
         names = column_names(self.axes, *FACTS)
-        return {"phases": [*self.phases], **dict(zip(names, (self.x, self.y), strict=True))}
+        return {"phases": [*self.phases], "precision": self.precision, **dict(zip(names, (self.x, self.y), strict=True))}

@@ -8,7 +8,7 @@ from io import StringIO
 import numpy as np
 
 from ._display import Result
-from .boundaries import FACTS, PhaseBoundary, Spinodal, TriplePoint, column_names
+from .boundaries import DEFAULT_SETTINGS, FACTS, CurveSettings, PhaseBoundary, Spinodal, TriplePoint, column_names
 from .planes import ControlPlane
 
 BEFORE = "kind", "index", "phases", "order", "point"
@@ -26,21 +26,24 @@ class Curves(Result):
         Those of the diagram.
     boundaries : tuple of PhaseBoundary
     triple_points : tuple of TriplePoint
+    settings : CurveSettings
+        With which they were followed, and spinodals are.
     """
 
     plane: ControlPlane
     theory: str
     boundaries: tuple
     triple_points: tuple
+    settings: CurveSettings = DEFAULT_SETTINGS
 
     def __post_init__(self):
         for boundary in self.boundaries:
             boundary.__dict__["curves"] = self
 
     @classmethod
-    def of(cls, diagram, boundaries, triple_points):
+    def of(cls, diagram, boundaries, triple_points, settings=DEFAULT_SETTINGS):
         """Those of a PhaseDiagram."""
-        return cls(diagram.plane, diagram.theory, tuple(boundaries), tuple(triple_points))
+        return cls(diagram.plane, diagram.theory, tuple(boundaries), tuple(triple_points), settings)
 
     @cached_property
     def spinodals(self):
@@ -111,6 +114,7 @@ class Curves(Result):
         members = {"boundary": self.boundaries, "triple_point": self.triple_points}
         members |= {"spinodal": self.spinodals} if self.has_spinodals else {}
         arrays = {f"n_{kind}": np.array(len(some)) for kind, some in members.items()}
+        arrays["curve_settings"] = np.array([*vars(self.settings).values()], dtype=float)
         for kind, some in members.items():
             for k, one in enumerate(some):
                 arrays |= {f"{kind}_{k}_{part.name}": np.asarray(getattr(one, part.name)) for part in fields(one)}
@@ -136,7 +140,11 @@ class Curves(Result):
                         values[part.name] = plain.get(part.type, np.asarray)(arrays[name])
                 yield result(**values)
 
-        curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint))
+        settings = DEFAULT_SETTINGS
+        if "curve_settings" in arrays:
+            steps_across, shortest, most_points = arrays["curve_settings"].tolist()
+            settings = CurveSettings(int(steps_across), shortest, int(most_points))
+        curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint), settings)
         if "n_spinodal" in arrays:
             curves.__dict__["spinodals"] = tuple(members("spinodal", Spinodal))
         return curves

@@ -16,7 +16,7 @@ from ._display import Drawn
 from ._files import replacing
 from ._minimizing.search_state import SAVED_BY, SearchState
 from ._progress import progress_bar
-from .boundaries import PhaseBoundary, Spinodal, TriplePoint
+from .boundaries import DEFAULT_SETTINGS, CurveSettings, PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import Curves
 from .neuron_diagram import neuron_boundaries, neuron_grid
@@ -161,7 +161,7 @@ class PhaseDiagram(Drawn):
         known = self.curves is not None
         return self._drawing(self, curves=known, spinodals=known and self.curves.has_spinodals)
 
-    def boundaries(self, *, progress: bool = False) -> list[PhaseBoundary]:
+    def boundaries(self, *, settings: CurveSettings | None = None, progress: bool = False) -> list[PhaseBoundary]:
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
@@ -170,6 +170,9 @@ class PhaseDiagram(Drawn):
 
         Parameters
         ----------
+        settings : CurveSettings, optional
+            How curves are followed. With others than before those that could not be ended, see ``PhaseBoundary.status``, are
+            followed on, and what leaves the points in which they end; the others stay.
         progress : bool
             Show on standard error how many curves have been followed: of four features and more they take a minute or more.
 
@@ -182,19 +185,19 @@ class PhaseDiagram(Drawn):
             if "_crossings" not in self.__dict__:
                 self.__dict__["_crossings"] = neuron_boundaries(self, thread_count(None))
             return list(self.__dict__["_crossings"])
-        return list(self._computed_curves(progress).boundaries)
+        return list(self._computed_curves(settings, progress).boundaries)
 
     def triple_points(self) -> list[TriplePoint]:
         """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
         return list(self._computed_curves().triple_points)
 
-    def spinodals(self, *, progress: bool = False) -> list[Spinodal]:
+    def spinodals(self, *, settings: CurveSettings | None = None, progress: bool = False) -> list[Spinodal]:
         """Return the limits beyond which phases of first-order boundaries are no minima, a list of Spinodal; computed once.
 
         Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
         """
         with progress_bar(None, progress, "", "curves"):
-            curves = self._computed_curves()
+            curves = self._computed_curves(settings)
             known = curves.has_spinodals
             if not known:
                 self._check_followed()
@@ -208,15 +211,17 @@ class PhaseDiagram(Drawn):
         """The curves that have been computed so far, as Curves; None where there are none."""
         return self.__dict__.get("_curves")
 
-    def _computed_curves(self, progress=False):
-        """The diagram's Curves, computed where there are none."""
+    def _computed_curves(self, settings=None, progress=False):
+        """The diagram's Curves, computed where there are none, followed on where settings are others."""
         from ._boundaries import find_boundaries
 
         if self.theory == TRAINED:
             raise ValueError(f'boundaries need a theory, one of {", ".join(THEORIES)}, got a "{TRAINED}" diagram')
-        if self.curves is None:
+        known = self.curves
+        if known is None or (settings not in (None, known.settings)):
             self._check_followed()
-            self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, progress))
+            settings = DEFAULT_SETTINGS if settings is None else settings
+            self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, settings, progress), settings)
             self._store_curves()
         return self.curves
 

@@ -1,12 +1,14 @@
 """Boundary curves: continuation, the states that are followed, and the junctions at which curves meet."""
 
 
-def find_boundaries(diagram, progress=False):
+def find_boundaries(diagram, settings, progress=False):
     """Find the boundaries and triple points of a phase diagram.
 
     Parameters
     ----------
     diagram : PhaseDiagram
+        One whose curves have been followed gets those followed on that could not be ended.
+    settings : CurveSettings
     progress : bool
         Show on standard error how many curves have been followed.
 
@@ -22,9 +24,9 @@ def find_boundaries(diagram, progress=False):
         from .frozen import frozen_boundaries
 
         return frozen_boundaries(diagram)
-    from .network import solved_boundaries
+    from .network import resumed_boundaries, solved_boundaries
 
-    return solved_boundaries(diagram, progress)
+    return (solved_boundaries if diagram.curves is None else resumed_boundaries)(diagram, settings, progress)
 
 
 def find_spinodals(curves):

@@ -1,11 +1,11 @@
 """Following a curve by pseudo-arclength (Keller 1977): predictor along the tangent, corrector across it, events in between."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .curves import tangent_of
-from .tolerances import FEWEST, MOST_POINTS, SHORTEST, TURN
+from .tolerances import FEWEST, TURN
 
 _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
@@ -15,17 +15,32 @@ _CREEPING, _MOST_CREEPING = 0.02, 300
 """A curve that needs so many steps in succession that are shorter than this part of a full one is not followed farther."""
 
 
-class Way(NamedTuple):
-    """One way along a curve. trail: its points u after the start with the equilibria there, a list of (u, equilibria).
+class Point(NamedTuple):
+    """A point u of a curve with the equilibria there, and the last step of Newton's method in u that led to it."""
 
-    end: why it ends: "edge", "closed", the kind of the codimension-two point ``node`` in which it does, or "unresolved"; bracket:
-    the last point on the curve and the first one that is not, where an event has not been located.
+    u: np.ndarray
+    states: Any
+    precision: float
+
+
+class Way(NamedTuple):
+    """One way along a curve: the points after the start, and its end.
+
+    end: "edge", "closed", the kind of the codimension-two point ``node`` in which it ends, or the event that has not been
+    located; bracket: the last point on the curve and the first one beyond its end, both the end itself where that is solved for;
+    why: what has kept a curve that could not be ended from going on.
     """
 
     trail: list
     end: str
+    bracket: tuple
     node: object = None
-    bracket: tuple = ()
+    why: str = ""
+
+    @property
+    def is_open(self):
+        """Whether it could not be ended."""
+        return bool(self.why)
 
 
 def follow(curve, start, sense, locate=None):
@@ -39,21 +54,21 @@ def follow(curve, start, sense, locate=None):
         The direction.
     locate : callable, optional
         locate(curve, event, points, there) solves for the codimension-two point at which the curve, followed through ``points``,
-        has an event up to ``there`` (None where it cannot be followed so far): (node, points (u, equilibria) on the way to it
+        has an event up to ``there`` (None where it cannot be followed so far): (node, points (Point) on the way to it
         that have not been accepted), or None where there is none so near. An event that is not located is bracketed.
 
     Returns
     -------
     Way
     """
-    box = curve.family.box
-    creeping = 0
+    box, settings, creeping = curve.family.box, curve.family.settings, 0
+    shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
-    while len(trail) < MOST_POINTS:
+    while len(trail) < settings.most_points:
         here = points[-1]
         there, on_edge = _advance(curve, here, tangent, step, box)
         if there is None and on_edge:
-            return Way(trail, "edge")
+            return Way(trail, "edge", (here, here))
         event = "lost"
         if there is not None:
             chord = (there - here) / np.linalg.norm(there - here)
@@ -64,15 +79,16 @@ def follow(curve, start, sense, locate=None):
             event = curve.event(there)
         if event is None:
             if len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0:
-                return Way([*trail, (start, curve.states)], "closed")
+                return Way([*trail, Point(start, curve.states, curve.precision)], "closed", (start, start))
             curve.move_to(there)
             points.append(there)
-            trail.append((there, curve.states))
+            trail.append(Point(there, curve.states, curve.precision))
             if on_edge:
-                return Way(trail, "edge")
+                return Way(trail, "edge", (there, there))
             creeping = creeping + 1 if step < _CREEPING * box.step else 0
             if creeping == _MOST_CREEPING:
-                return Way(trail, "unresolved", None, (here, there))
+                why = f"{_MOST_CREEPING} steps in succession were shorter than {_CREEPING:g} of a full one"
+                return Way(trail, "creeps", (there, there + step * turned), why=why)
             tangent, step = turned, min(1.5 * step, box.step)
             continue
         found = locate(curve, event, points, there, step, tangent) if locate is not None else None
@@ -82,12 +98,26 @@ def follow(curve, start, sense, locate=None):
                 points.pop()
                 trail.pop()
             trail = [*trail, *way]
-            last = trail[-1][1] if trail else curve.states
-            return Way([*trail, (node.u, node.states_of(curve) or last)], node.kind, node)
+            last = trail[-1].states if trail else curve.states
+            end = Point(node.u, node.states_of(curve) or last, node.precision)
+            return Way([*trail, end], node.kind, (node.u, node.u), node)
         step /= 2
-        if step < SHORTEST * box.step:
-            return Way(trail, "unresolved", None, (here, there if there is not None else here + step * tangent))
-    return Way(trail, "unresolved", None, (points[-1], points[-1]))
+        if step < shortest:
+            beyond = there if there is not None else here + step * tangent
+            event = event if isinstance(event, str) else "overtaken"
+            return Way(trail, event, (here, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - here):.1e} of its end")
+    why = f"it has {settings.most_points} points on this side, as many as the settings allow"
+    return Way(trail, "long", (points[-1], points[-1] + step * tangent), why=why)
+
+
+_WORDS = {
+    "lost": "no point that solves its equations is found",
+    "ceases": "one of its minima ceases, and no point in which it would is solved for",
+    "merges": "its minima cannot be told apart, and no point in which they would be one is solved for",
+    "order changes": "its order changes, and no tricritical point is solved for",
+    "overtaken": "another minimum becomes lower, and no triple point is solved for",
+}
+"""Of an event that could not be located, for people."""
 
 
 def _advance(curve, here, tangent, step, box):

@@ -32,12 +32,13 @@ _BY_BASE, _BY_LOSS = 0.05, 0.1
 class Curve:
     """A curve value(u) = 0 in the plane with the equilibria that make it.
 
-    states: those at the last point, from which the next are solved; solve(u): those at u, or None; event(u): what has happened
+    states: those at the last point, from which the next are solved; precision: the last step in u of the point found last;
+    solve(u): those at u, or None; event(u): what has happened
     up to u, None where it is on the curve: "ceases", "merges", "order changes" or the minimum that is lower.
     """
 
     def __init__(self, states):
-        self.family, self.states = states[0].family, list(states)
+        self.family, self.states, self.precision = states[0].family, list(states), 0.0
 
     def anew(self):
         """The same curve, to be followed in another direction."""
@@ -71,6 +72,7 @@ class Curve:
             value = self.value(u)
             if size > CONTROL_STEP / 10:  # nearer to the curve it hardly changes
                 steepness = (value - before) / move
+        self.precision = size
         return u if size < STALLED else None
 
     def between(self, start, end):
@@ -105,7 +107,7 @@ class Coexistence(Curve):
     either has departed, the base: as a difference of two losses it would drown in rounding.
     """
 
-    order = "first"
+    order, kind = "first", "coexistence"
 
     def __init__(self, one, other):
         *states, self.base = siblings(one, other)
@@ -189,6 +191,7 @@ class Coexistence(Curve):
         if not size < ZERO or not self._followed(states, self.states):
             return None
         self._at, self._solved = u, [*states, family.stationary(base, u)] if base else states
+        self.precision = float(size)
         return u
 
     @staticmethod
@@ -269,7 +272,7 @@ class BranchPoints(Curve):
     That the phase it turns into is the same point there is said by the equilibrium twice.
     """
 
-    order = "continuous"
+    order, kind = "continuous", "symmetry breaking"
 
     def __init__(self, symmetric):
         family = symmetric.family
@@ -368,6 +371,8 @@ class StabilityLimit(BranchPoints):
 class ExchangeLimit(Curve):
     """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart."""
 
+    kind = "exchange breaking"
+
     def __init__(self, state):
         super().__init__([state])
 
@@ -400,6 +405,8 @@ class Folds(Curve):
 
     h the second derivatives of the parameters that move, vanish together in (x, u), where the system is regular.
     """
+
+    kind = "fold"
 
     def __init__(self, state):
         super().__init__([state])
@@ -456,7 +463,7 @@ class Folds(Curve):
         found = Equilibrium(self.family, x, old.frames, old.free, u)
         if far(found, old) > MOVED:
             return None
-        self._found = found, v / np.linalg.norm(v), cubic @ v, here[:, 1:]
+        self._found, self.precision = (found, v / np.linalg.norm(v), cubic @ v, here[:, 1:]), float(np.max(np.abs(move[size:])))
         return u
 
     def solve(self, u):

@@ -7,6 +7,7 @@ import numpy as np
 from .._minimizing import newton
 from .._minimizing.starts import configuration_starts, random_starts
 from .._minimizing.stationary_points import GRADIENT_TOLERANCE, dead_outputs, distinct, invariants, settle
+from ..boundaries import DEFAULT_SETTINGS
 from ..candidates import configurations
 from ..model import model_of
 from ..phases import phase_name
@@ -148,8 +149,8 @@ class Solver(Family):
     lower than those asked for, of a solver that compares.
     """
 
-    def __init__(self, diagram):
-        super().__init__(diagram.plane)
+    def __init__(self, diagram, settings=DEFAULT_SETTINGS):
+        super().__init__(diagram.plane, settings)
         self.competitors = None
         self.all_free = np.ones(self.size, dtype=bool)
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell

@@ -8,7 +8,7 @@ import numpy as np
 from .._minimizing import newton
 from .._minimizing.stationary_points import swapped
 from ..planes import Varied, Window
-from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW, STEPS_ACROSS
+from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW
 
 
 class Box(Window):
@@ -18,9 +18,9 @@ class Box(Window):
     ``most``: the greatest coordinates that the parameters can have.
     """
 
-    def __init__(self, low, high, most):
+    def __init__(self, low, high, most, steps_across):
         super().__init__(low, high)
-        self.most, self.step = most, max(float(np.max(self.high - self.low)) / STEPS_ACROSS, SHORT_WINDOW)
+        self.most, self.step = most, max(float(np.max(self.high - self.low)) / steps_across, SHORT_WINDOW)
 
     def room(self, u, direction):
         """How far it is from u to the edge along a unit vector, and the axis of that edge."""
@@ -36,15 +36,15 @@ class Family:
     u are the plane's coordinates, those along axes that are not logarithmic in parts of their largest value: all are of order 1.
     """
 
-    def __init__(self, plane):
-        self.plane, self.form, self.classes = plane, plane.form, plane.classes
+    def __init__(self, plane, settings):
+        self.settings, self.plane, self.form, self.classes = settings, plane, plane.form, plane.classes
         self.n, self.m, self.size = self.form.n_features, self.form.n_hidden, self.form.size
         axes = plane.x, plane.y
         self.axes, self.log = (plane.x.name, plane.y.name), np.array([plane.x.log, plane.y.log])
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
         most = [axis.coordinate(axis.most) for axis in axes] / self._units
-        self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most)
-        self._at, self._control, self._scale, self._share = None, None, None, None
+        self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most, settings.steps_across)
+        self._last = (None,)
 
     @property
     def store(self):
@@ -94,21 +94,31 @@ class Family:
         signs[:, : self.m] = self.signs[:, None]
         return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
 
-    def control(self, u):
-        """The control vector at u, shape (n_controls,); a plane whose model is a function has no more than its window."""
-        key = float(u[0]), float(u[1])
-        if key != self._at:
+    def _at(self, u):
+        """The control vector at u, the scale of losses there and `constant_share`; those of the last u are kept.
+
+        A plane whose model is a function has no more than its window.
+        """
+        key, last = (float(u[0]), float(u[1])), self._last  # of another thread, perhaps
+        if key != last[0]:
             inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
             control = self.plane.controls(*self.values(inside))
-            self._at, self._control, self._scale = key, control, float(self.form.loss_scale(control))
             first, second = self.form.value_moments(control)
-            self._share = float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
-        return self._control
+            share = float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
+            self._last = last = key, control, float(self.form.loss_scale(control)), share
+        return last
+
+    def control(self, u):
+        """The control vector at u, shape (n_controls,)."""
+        return self._at(u)[1]
+
+    def unscaled(self, loss, u):
+        """The loss at u of which this is the scaled one."""
+        return loss * self._at(u)[2]
 
     def constant_share(self, u):
         """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
-        self.control(u)
-        return self._share
+        return self._at(u)[3]
 
     def rate(self, x, u):
         """Derivative of the loss of parameters x with respect to the value along the first axis, at u.
@@ -123,11 +133,6 @@ class Family:
         steps = np.arange(-2.5, 3.0) + np.clip(0.0, (low - value) / step + 2.5, (high - value) / step - 2.5)
         losses = [self.loss(x, self.points(value + k * step, y)) for k in steps]
         return float(np.linalg.solve(np.vander(steps), losses)[-2] / step)
-
-    def unscaled(self, loss, u):
-        """The loss at u of which this is the scaled one."""
-        self.control(u)
-        return loss * self._scale
 
     def scaled_loss(self, x, u, order=0):
         """The scaled loss at x; derivatives up to ``order`` are left in the store."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..boundaries import PhaseBoundary
+from ..boundaries import DEFAULT_SETTINGS, PhaseBoundary
 from ..candidates import configurations
 from .continuation import distance, passes
 from .curves import Curve
@@ -17,7 +17,7 @@ class _FrozenPair(Curve):
     """The curve on which the configurations a and b of a table have the same loss; their states never change."""
 
     def __init__(self, family, table, a, b):
-        self.family, self.table, self.states = family, table, (a, b)
+        self.family, self.table, self.states, self.precision = family, table, (a, b), 1e-15
 
     def solve(self, u):
         """The two configurations, by their positions in the table."""
@@ -44,12 +44,12 @@ class _FrozenPair(Curve):
         """The triple point at which another configuration becomes lowest; see `continuation.follow`."""
         if isinstance(event, str):
             return None
-        u = intersection(curve, _FrozenPair(self.family, self.table, self.states[0], event), there)
+        u, precision = intersection(curve, _FrozenPair(self.family, self.table, self.states[0], event), there)
         if u is None or distance([points[-1], there], u) > 0.2 * np.linalg.norm(there - points[-1]):
             return None
         losses = self.losses(u)
         lowest = np.flatnonzero(losses <= np.min(losses) * (1 + 1e-10))
-        return (Junction("triple point", u, lowest), []) if {*self.states} <= {*lowest.tolist()} else None
+        return (Junction("triple point", u, lowest, precision), []) if {*self.states} <= {*lowest.tolist()} else None
 
 
 class _FrozenLine(Followed):
@@ -63,14 +63,14 @@ class _FrozenLine(Followed):
         norms = np.array([[np.linalg.norm(c.weights[:, -1])] * len(u) for c in pair])
         minima = np.array([[np.append(c.weights.ravel(), c.bias(p)) for p in density] for c in pair])
         free = np.zeros(minima.shape, dtype=bool)
-        axes, names = self.curve.family.axes, tuple(c.name for c in pair)
-        return PhaseBoundary(names, importance, density, "first", latent, norms, self.ends, minima, free, axes)
+        names = tuple(c.name for c in pair)
+        return PhaseBoundary(names, importance, density, "first", latent, norms, self.ends, minima, free, **self.account)
 
 
 def frozen_boundaries(diagram):
     """Find the boundaries and triple points of a frozen diagram: (list of PhaseBoundary, list of TriplePoint)."""
     table = configurations(diagram.n_features, diagram.n_hidden, activation=diagram.activation)
-    family, lines = Family(diagram.plane), []
+    family, lines = Family(diagram.plane, DEFAULT_SETTINGS), []
 
     def cross(start, a, end, b):
         """Follow the boundary that separates configuration a, lowest at ``start``, from b, lowest at ``end``."""
@@ -86,7 +86,7 @@ def frozen_boundaries(diagram):
             cross(start, a, found, lower)
             cross(found, lower, end, b)
             return
-        line = _FrozenLine(found, curve, curve.locate)
+        line = _FrozenLine.through(found, curve, curve.locate)
         if len(line.trail) > 1 or line.is_crossed:
             lines.append(line)
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .continuation import distance
+from .continuation import Point, distance
 from .curves import BranchPoints, Coefficient, Coexistence, tangent_of
 from .equilibria import Equilibrium, far
 from .normal_forms import branches, lower_minimum, symmetric_neighbours
@@ -32,10 +32,11 @@ class Junction:
 
     kind: "triple point" (three minima have one loss, or one of two is about to break its symmetry), "order changes"
     (tricritical: a limit of stability becomes a Maxwell line) or "critical point" (a cusp: two minima of one phase become one).
+    precision: the last step in u of Newton's method.
     """
 
-    def __init__(self, kind, u, states):
-        self.kind, self.u, self.states = kind, u, states
+    def __init__(self, kind, u, states, precision):
+        self.kind, self.u, self.states, self.precision = kind, u, states, precision
 
     def states_of(self, curve):
         """The equilibria of a curve here, None where they are not told apart."""
@@ -50,7 +51,7 @@ class Junction:
 
 
 def locate(curve, event, points, there, step, tangent):
-    """The junction at which a curve has an event up to ``there``, and the points (u, equilibria) that lie before it; or None.
+    """The junction at which a curve has an event up to ``there``, and the points (Point) that lie before it; or None.
 
     See `continuation.follow`.
     """
@@ -79,7 +80,7 @@ def locate(curve, event, points, there, step, tangent):
             if on is None or not trial.alive(on) or trial.lower(on) is not None:
                 return None
             trial.move_to(on)
-            way.append((on, trial.states))
+            way.append(Point(on, trial.states, trial.precision))
         curve.states = trial.states
         return node, way
     node = junction(curve, there, event)
@@ -133,14 +134,14 @@ def ceasing(curve, u):
 
 
 def intersection(one, other, u):
-    """The point near u at which two curves meet, by Newton's method; None where it fails or leads far away."""
+    """The point near u at which two curves meet, with the last step of Newton's method; (None, ∞) where it fails."""
     start, size = u, np.inf
     for _ in range(30):
         if np.linalg.norm(u - start) > _REACH * one.family.box.step:
-            return None
+            return None, np.inf
         values, slopes = (np.array([f(u) for f in fs]) for fs in ((one.value, other.value), (one.slope, other.slope)))
         if not np.all(np.isfinite(slopes)) or not np.all(np.isfinite(values)) or abs(np.linalg.det(slopes)) < 1e-300:
-            return None
+            return None, np.inf
         move = -np.linalg.solve(slopes, values)
         move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
         for _ in range(20):  # shorter where one of them does not exist
@@ -148,27 +149,27 @@ def intersection(one, other, u):
                 break
             move = move / 2
         else:
-            return None
+            return None, np.inf
         before, size = size, np.linalg.norm(move)
         u = u + move
         one.move_to(u)
         other.move_to(u)
         if size < 1e-15 or (size < STALLED and size > 0.3 * before):
             break
-    return u if size < 10 * STALLED else None
+    return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
 
 
 def _triple(one, other, third, u):
     """Three minima of one loss; the third is replaced while there is a lower one."""
     for _ in range(4):
         curves = Coexistence(one, other), Coexistence(one, third)
-        u = intersection(*curves, u)
+        u, precision = intersection(*curves, u)
         if u is None:
             return None
         states = [*curves[0].states, curves[1].states[1]]
         lower = lower_minimum(u, states)
         if lower is None:
-            return Junction("triple point", u, states)
+            return Junction("triple point", u, states, precision)
         one, other, third = *states[:2], lower
     return None
 
@@ -176,21 +177,21 @@ def _triple(one, other, third, u):
 def _meeting(symmetric, other, u):
     """An equilibrium loses its stability where another minimum has its loss; a triple point if not continuously."""
     curves = BranchPoints(symmetric), Coexistence(symmetric, other)
-    u = intersection(*curves, u)
+    u, precision = intersection(*curves, u)
     if u is None:
         return None
     symmetric, other = curves[1].states
     lower = lower_minimum(u, [symmetric, other])
     if lower is not None:
         return _triple(symmetric, other, lower, u)
-    return Junction("triple point", u, [symmetric, other])
+    return Junction("triple point", u, [symmetric, other], precision)
 
 
 def tricritical(symmetric, u):
     """Where an equilibrium's limit of stability becomes first-order; None where no such point is solved near u."""
     limit = BranchPoints(symmetric)
-    u = intersection(limit, Coefficient(limit), u)
-    return None if u is None else Junction("order changes", u, limit.solve(u)[:1])
+    u, precision = intersection(limit, Coefficient(limit), u)
+    return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
 
 
 def cusp(state, other, u):
@@ -220,7 +221,8 @@ def cusp(state, other, u):
         if not np.all(np.isfinite(move)) or np.max(np.abs(move)) > 0.5:
             return None
         z = z + move
-        if np.max(np.abs(move[-2:])) < 1e-13:
+        precision = float(np.max(np.abs(move[-2:])))
+        if precision < 1e-13:
             break
     if not np.max(np.abs(equations(z))) < SAME:
         return None
@@ -228,7 +230,7 @@ def cusp(state, other, u):
     x[moving] = z[: moving.size]
     point = Equilibrium(family, x, state.frames, state.free, z[-2:])
     reach = NEAR if other is None else 3 * far(state, other)
-    return Junction("critical point", point.u, [point]) if far(point, state) < reach else None
+    return Junction("critical point", point.u, [point], precision) if far(point, state) < reach else None
 
 
 def first_point(curve, u, part):

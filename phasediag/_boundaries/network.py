@@ -14,8 +14,8 @@ from .._progress import progress_bar
 from ..boundaries import PhaseBoundary, TriplePoint
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .competitors import Competitors
-from .continuation import distance, follow, passes
-from .curves import BranchPoints, Coexistence
+from .continuation import Point, Way, distance, follow, passes
+from .curves import BranchPoints, Coexistence, tangent_of
 from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .normal_forms import branches
@@ -31,41 +31,75 @@ _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
 
 
-def solved_boundaries(diagram, progress=False):
+def solved_boundaries(diagram, settings, progress=False):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
     with progress_bar(None, progress, "curve", "boundaries") as followed:
-        solver = Solver(diagram)
-        solver.competitors = Competitors(solver, diagram)
-        network = Network(solver, followed)
-        for pair in pairs(solver, diagram):
+        network = Network(diagram, settings, followed)
+        for pair in pairs(network.solver, diagram):
             network.cross(*pair)
-        for pair in list(solver.competitors.neighbours()):
+        for pair in list(network.solver.competitors.neighbours()):
             network.cross(*pair)
-
-    def names(state):
-        """The phase of an equilibrium, and of those that it is about to turn into."""
-        turning = state.held and abs(state.curvature) < SAME * 100
-        return [state.phase, *(branch.phase for branch in (branches(state) if turning else []))]
-
-    return [line.boundary() for line in network.lines], triple_points(solver, network.lines, names)
+    return network.results()
 
 
-def triple_points(family, lines, names):
-    """The triple points in which lines end, each once, with the phases that ``names`` gives for what meets in them."""
+def resumed_boundaries(diagram, settings, progress=False):
+    """Follow the curves of a diagram on that could not be ended, and what leaves the points in which they end: as above."""
+    with progress_bar(None, progress, "curve", "boundaries") as followed:
+        network, curves = Network(diagram, settings, followed), diagram.curves
+        lines = [Line.known(network.solver, boundary) for boundary in curves.boundaries]
+        network.points = list(curves.triple_points)
+        network.lines = [line for line in lines if not line.is_open]
+        for line in (line for line in lines if line.is_open):  # of one curve there may be several pieces
+            u, states, _ = line.trail[len(line.trail) // 2]
+            if not any(other.passes(u, states) for other in network.lines):
+                line.go_on(locate)
+                network.lines.append(line)
+                network.depart(line)
+    return network.results()
+
+
+def triple_points(family, lines, names, known=()):
+    """The triple points in which lines end, each once, with the phases that ``names`` gives for what meets in them.
+
+    ``known``: TriplePoint that have been found before.
+    """
     found = {}
     for node in (node for line in lines for node in line.nodes if node.kind == "triple point"):
-        known = next((phases for u, phases in found.values() if np.linalg.norm(u - node.u) < ONE_POINT), None)
-        if known is None:
-            known = found.setdefault(node, (node.u, []))[1]
-        known.extend(name for state in node.states for name in names(state))
-    return [TriplePoint(*map(float, family.values(u)), tuple(dict.fromkeys(phases)), family.axes) for u, phases in found.values()]
+        if any(np.linalg.norm(family.points(point.x, point.y) - node.u) < ONE_POINT for point in known):
+            continue
+        phases = next((phases for other, phases in found.items() if np.linalg.norm(other.u - node.u) < ONE_POINT), None)
+        if phases is None:
+            phases = found.setdefault(node, [])
+        phases.extend(name for state in node.states for name in names(state))
+    return [*known, *(_triple_point(family, node, phases) for node, phases in found.items())]
+
+
+def _triple_point(family, node, phases):
+    """The TriplePoint of a junction."""
+    x, y = map(float, family.values(node.u))
+    return TriplePoint(x, y, tuple(dict.fromkeys(phases)), family.axes, node.precision)
 
 
 class Network:
-    """The lines followed so far and the codimension-two points in which they meet; ``followed`` is called for each line."""
+    """The lines followed so far and the codimension-two points in which they meet; ``followed`` is called for each line.
 
-    def __init__(self, solver, followed=lambda _: None):
-        self.solver, self.followed, self.lines, self.nodes = solver, followed, [], []
+    points: triple points that were known before.
+    """
+
+    def __init__(self, diagram, settings, followed=lambda _: None):
+        self.solver, self.followed, self.lines, self.nodes, self.points = Solver(diagram, settings), followed, [], [], []
+        self.solver.competitors = Competitors(self.solver, diagram)
+
+    def results(self):
+        """The lines as PhaseBoundary, and the triple points: two lists."""
+
+        def names(state):
+            """The phase of an equilibrium, and of those that it is about to turn into."""
+            turning = state.held and abs(state.curvature) < SAME * 100
+            return [state.phase, *(branch.phase for branch in (branches(state) if turning else []))]
+
+        points = triple_points(self.solver, self.lines, names, self.points)
+        return [line.boundary() for line in self.lines], points
 
     def cross(self, a, b, depth=0):
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
@@ -102,18 +136,27 @@ class Network:
             u, curve = waiting.popleft()
             if any(line.passes(u, curve.solve(u) or curve.states) for line in self.lines):
                 continue
-            line = Line(u, curve, locate)
+            line = Line.through(u, curve, locate)
             if not (line.extends or line.is_crossed):
                 continue
             self.followed(1)
             self.lines.append(line)
-            for node in line.nodes:
-                if all(np.linalg.norm(node.u - known.u) > ONE_POINT for known in self.nodes):
-                    self.nodes.append(node)
-                    for state in node.states:
-                        if state.stable and node.kind != "critical point":
-                            self.solver.competitors.note(state)
-                    waiting.extend(node.departures())
+            waiting.extend(self._departures(line))
+
+    def depart(self, line):
+        """Follow the curves that leave the points at the ends of a line."""
+        for u, curve in self._departures(line):
+            self.visit(u, curve)
+
+    def _departures(self, line):
+        """Yield (u, curve) for those that leave the points at the ends of a line, where they are new."""
+        for node in line.nodes:
+            if all(np.linalg.norm(node.u - known.u) > ONE_POINT for known in self.nodes):
+                self.nodes.append(node)
+                for state in node.states:
+                    if state.stable and node.kind != "critical point":
+                        self.solver.competitors.note(state)
+                yield from node.departures()
 
 
 def _related(a, b):
@@ -209,21 +252,53 @@ def lowest_in(solver, diagram, u, cell):
 class Followed:
     """A curve followed from one of its points to both ends.
 
-    trail: points u with the equilibria there, in order; ways: to its first and its last point.
+    trail: its points, in order, a list of Point; ways: to its first and its last point; curve: at any of them.
     """
 
-    def __init__(self, u, curve, locate=None):
+    def __init__(self, curve, trail, ways):
+        self.curve, self.trail, self.ways = curve, trail, ways
+
+    @classmethod
+    def through(cls, u, curve, locate=None):
+        """The curve through its point u, followed both ways."""
         curve.move_to(u)
-        self.curve = curve
         ahead = follow(curve.anew(), u, 1.0, locate)
         back = ahead if ahead.end == "closed" else follow(curve.anew(), u, -1.0, locate)
-        self.trail = [*([] if back is ahead else back.trail[::-1]), (u, curve.states), *ahead.trail]
-        self.ways = back, ahead
+        here = Point(u, curve.states, curve.precision)
+        return cls(curve, [*([] if back is ahead else back.trail[::-1]), here, *ahead.trail], [back, ahead])
+
+    def go_on(self, locate):
+        """Follow the curve on where it could not be ended."""
+        for k, way in enumerate(self.ways):
+            if way.is_open:
+                u, states, _ = self.trail[-k]
+                curve = self.curve.anew()
+                curve.states = states
+                outward = u - self.trail[1 - 3 * k].u if len(self.trail) > 1 else np.diff(way.bracket, axis=0)[0]
+                sense = np.copysign(1.0, tangent_of(curve.slope(u)) @ outward)
+                self.ways[k] = way = follow(curve, u, sense, locate)
+                self.trail = [*self.trail, *way.trail] if k else [*way.trail[::-1], *self.trail]
+
+    @property
+    def is_open(self):
+        """Whether it could not be ended."""
+        return any(way.is_open for way in self.ways)
 
     @property
     def ends(self):
         """Why it ends at its first and last point."""
-        return tuple(way.end for way in self.ways)
+        return tuple("unresolved" if way.is_open else way.end for way in self.ways)
+
+    @property
+    def account(self):
+        """What is said of how a curve was solved: precision, brackets and reasons, fields of a result."""
+        family, brackets = self.curve.family, np.array([way.bracket for way in self.ways])
+        return {
+            "precision": np.array([point.precision for point in self.trail]),
+            "brackets": np.stack(family.values(brackets), axis=-1),
+            "reasons": tuple(way.why for way in self.ways),
+            "axes": family.axes,
+        }
 
     @property
     def nodes(self):
@@ -233,11 +308,11 @@ class Followed:
     @property
     def points(self):
         """Its points, shape (n_points, 2)."""
-        return np.array([u for u, _ in self.trail])
+        return np.array([point.u for point in self.trail])
 
     def nearest(self, u):
         """The equilibria at its point that is nearest to u."""
-        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))][1]
+        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))].states
 
     @property
     def is_crossed(self):
@@ -245,8 +320,26 @@ class Followed:
         return len(self.trail) == 1 and not np.all(self.curve.family.box.wide)
 
 
+def trail_of(solver, boundary):
+    """The points of a PhaseBoundary with the two minima at each, a list of Point."""
+    u = solver.points(boundary.x, boundary.y)
+    sides = zip(boundary.minima, boundary.free, strict=True)
+    one, other = ([solver.known(*state) for state in zip(x, free, u, strict=True)] for x, free in sides)
+    return [Point(*point) for point in zip(u, zip(one, other, strict=True), boundary.precision, strict=True)]
+
+
 class Line(Followed):
     """A boundary followed to both ends."""
+
+    @classmethod
+    def known(cls, solver, boundary):
+        """That of a PhaseBoundary."""
+        trail = trail_of(solver, boundary)
+        pair = trail[len(trail) // 2].states
+        curve = Coexistence(*pair) if boundary.order == "first" else BranchPoints(pair[0])
+        brackets = solver.points(*np.moveaxis(boundary.brackets, -1, 0))
+        ways = [Way([], *one) for one in zip(boundary.ends, brackets, (None, None), boundary.reasons, strict=True)]
+        return cls(curve, trail, ways)
 
     @property
     def extends(self):
@@ -285,7 +378,7 @@ class Line(Followed):
 
     def boundary(self):
         """The curve as a PhaseBoundary."""
-        curve, points, both = self.curve, self.points, [pair for _, pair in self.trail]
+        curve, points, both = self.curve, self.points, [point.states for point in self.trail]
         norms = np.array([[np.linalg.norm(state.weights[:, -1]) for state in pair] for pair in both]).T
         x, y = curve.family.values(points)
         minima, free = (np.array([[getattr(pair[k], name) for pair in both] for k in (0, 1)]) for name in ("x", "free"))
@@ -295,13 +388,13 @@ class Line(Followed):
         else:
             widest = max(both, key=lambda pair: far(*pair))
             phases = tuple(state.phase for state in widest)
-            rates = np.array([[curve.family.rate(state.x, u) for state in pair] for u, pair in self.trail])
+            rates = np.array([[curve.family.rate(state.x, u) for state in pair] for u, pair, _ in self.trail])
             latent = np.abs(rates[:, 0] - rates[:, 1])
-        return PhaseBoundary(phases, x, y, curve.order, latent, norms, self.ends, minima, free, curve.family.axes)
+        return PhaseBoundary(phases, x, y, curve.order, latent, norms, self.ends, minima, free, **self.account)
 
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a limit of stability."""
-        u, (state, _) = self.trail[len(self.trail) // 2]
+        u, (state, _), _ = self.trail[len(self.trail) // 2]
         family, slope = self.curve.family, BranchPoints(state).slope(u)
         for reach in (0.3, 0.1, 1.0):
             beyond = family.stationary(state, u - reach * family.box.step * slope / np.linalg.norm(slope))

@@ -11,7 +11,7 @@ from .continuation import distance, passes
 from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
 from .equilibria import Solver, far
 from .junctions import Junction, cusp
-from .network import Followed
+from .network import Followed, trail_of
 from .tolerances import CLOSE, NEAR, PLACES, SHORTEST
 
 _NEARLY_ONE = 1e-3
@@ -28,37 +28,24 @@ MERGING = "order changes", "critical point"
 
 def spinodals(curves):
     """The limits of the minima on both sides of the first-order boundaries of ``curves``, each once: a list of Spinodal."""
-    solver = Solver(curves)
+    solver = Solver(curves, curves.settings)
     limits = _Limits(solver, curves)
-    found = []  # of each limit: itself, the phase, its points, the boundaries
+    found = []  # of each limit: itself, the phase, the boundaries
     for index, boundary in each(list(enumerate(curves.boundaries)), False, "boundary curve", "spinodals"):
         if boundary.order != "first":
             continue
-        trail = _trail(solver, boundary)
-        heading = trail[-1][0] - trail[0][0]
+        trail = trail_of(solver, boundary)
+        heading = trail[-1].u - trail[0].u
         for side in (0, 1):
             for limit in limits.of_side(trail, side):
                 known = next((one for one in found if one[:2] == (limit, boundary.phases[side])), None)
                 if known is None:
-                    turned = (limit.points[-1] - limit.points[0]) @ heading < 0
-                    found.append((limit, boundary.phases[side], limit.trail[::-1] if turned else limit.trail, [index]))
+                    if (limit.points[-1] - limit.points[0]) @ heading < 0:
+                        limit.turn()
+                    found.append((limit, boundary.phases[side], [index]))
                 elif index not in known[-1]:
                     known[-1].append(index)
-    return [_spinodal(solver, *one) for _, *one in found]
-
-
-def _spinodal(solver, phase, trail, boundaries):
-    """A Spinodal of these points u with the equilibria there."""
-    u, minima = np.array([u for u, _ in trail]), np.array([states[0].x for _, states in trail])
-    return Spinodal(phase, *solver.values(u), minima, tuple(boundaries), solver.axes)
-
-
-def _trail(solver, boundary):
-    """The points u of a boundary with the two minima there: a list of (u, pair)."""
-    u = solver.points(boundary.x, boundary.y)
-    sides = zip(boundary.minima, boundary.free, strict=True)
-    one, other = ([solver.known(*state) for state in zip(x, free, u, strict=True)] for x, free in sides)
-    return list(zip(u, zip(one, other, strict=True), strict=True))
+    return [limit.spinodal(phase, indices) for limit, phase, indices in found]
 
 
 class Limit(Followed):
@@ -73,6 +60,22 @@ class Limit(Followed):
         """Whether it lies on the way from u to the edge."""
         return passes(self.points, u, u + self.curve.family.box.room(u, direction)[0] * direction)
 
+    def turn(self):
+        """Let it run the other way."""
+        self.trail.reverse()
+        self.ways.reverse()
+
+    @property
+    def ends(self):
+        """Why it ends at its first and last point; where the minimum ceases in another way another limit begins."""
+        return tuple({"ceases": "another limit", "lost": "unresolved"}.get(way.end, way.end) for way in self.ways)
+
+    def spinodal(self, phase, boundaries):
+        """The limit as a Spinodal of a phase."""
+        x, y = self.curve.family.values(self.points)
+        minima = np.array([point.states[0].x for point in self.trail])
+        return Spinodal(phase, x, y, minima, tuple(boundaries), self.curve.kind, self.ends, **self.account)
+
 
 class _Limits:
     """The limits that have been followed; ``merging``: the points in which minima become one on the boundaries."""
@@ -80,18 +83,18 @@ class _Limits:
     def __init__(self, solver, curves):
         self.solver, self.known = solver, []
         ends = ((b, k) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
-        self.merging = [(b.ends[k], solver.points(b.x[k], b.y[k])) for b, k in ends]
+        self.merging = [(b.ends[k], solver.points(b.x[k], b.y[k]), float(b.precision[k])) for b, k in ends]
 
     def of_side(self, trail, side):
         """The limits of the minimum on one side of a first-order boundary, met across some of its points."""
         found = []
-        lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff([u for u, _ in trail], axis=0), axis=1)))
+        lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff([point.u for point in trail], axis=0), axis=1)))
         parts = (np.arange(PLACES) + 0.5) / PLACES
         places = {
             int(np.argmin(np.abs(lengths - part * lengths[-1]))) for part in sorted(parts, key=lambda part: abs(part - 0.5))
         }
         for k in sorted(places, key=lambda k: abs(lengths[k] - lengths[-1] / 2)):  # from the middle
-            u, pair = trail[k]
+            u, pair, _ = trail[k]
             across = _across(u, pair, side)
             if across is None or any(limit.crosses(u, across[1]) for limit in found):
                 continue
@@ -111,7 +114,7 @@ class _Limits:
         for limit in self.known:
             if limit.passes(point, curve.states[0]):
                 return limit
-        limit = Limit(point, curve, self._locate)
+        limit = Limit.through(point, curve, self._locate)
         if len(limit.trail) > 1 or limit.is_crossed:
             self.known.append(limit)
             return limit
@@ -125,11 +128,11 @@ class _Limits:
         ahead = list(self.merging)
         if isinstance(curve, Folds) and step < _REACHED / 16 * box.step:
             node = cusp(*curve.states, None, here)
-            ahead += [(node.kind, node.u)] if node else []
-        for kind, place in sorted(ahead, key=lambda one: np.linalg.norm(one[1] - here)):
+            ahead += [(node.kind, node.u, node.precision)] if node else []
+        for kind, place, precision in sorted(ahead, key=lambda one: np.linalg.norm(one[1] - here)):
             away = np.linalg.norm(place - here)
             if away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away and not box.outside(place):
-                return Junction(kind, place, []), []
+                return Junction(kind, place, [], precision), []
         return None
 
 

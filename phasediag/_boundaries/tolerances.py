@@ -51,16 +51,14 @@ ONE_POINT = 1e-7
 """Codimension-two points of one kind nearer to each other than this are one: the nearest two that differ are 3e-6 apart."""
 
 # Steps along curves.
-STEPS_ACROSS, SHORT_WINDOW = 128, 4e-3
-"""Full steps across the window, but none shorter than the second number, at which scale curves are straight to rounding."""
+SHORT_WINDOW = 4e-3
+"""No full step is shorter, at which scale curves are straight to rounding."""
 SHORTEST = 1e-4
-"""Part of a full step to which an event is bracketed before it is left unresolved."""
+"""Part of a full step to which the end of a minimum, and the exits of a junction, are sought."""
 TURN = 0.98
 """Cosine of the angle by which a curve may turn in a step."""
 FEWEST = 1e-3
 """Part of a full step below which a curve may turn by more: there it has a corner."""
-MOST_POINTS = 1500
-"""Of one curve."""
 BESIDE = 0.0123, 0.0071
 """Parts of a spacing by which a place is moved inwards off a point where minima tie, different along the two axes."""
 
