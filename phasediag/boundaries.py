@@ -94,6 +94,7 @@ class _Curve(_Placed):
     """What boundaries and spinodals share: points along a curve, in order, and how they were solved."""
 
     ends: tuple[str, ...]
+    reasons: tuple[str, ...]
 
     @property
     def status(self) -> str:
