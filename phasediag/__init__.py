@@ -75,12 +75,9 @@ Phase diagrams and their boundaries:
     Axis                        one of them: its name, its values, logarithmic or not
     phase_diagram               the phases over importance and density, by one of three theories
     PhaseDiagram                what it returns; boundaries, triple points, tables, files
-<<<<<<< HEAD
     explore                     a page to look at diagrams with a browser: every point's minima, cuts, files
     Explorer                    what it returns
-=======
-    CurveSettings               how its curves are followed: steps, and when to give up
->>>>>>> db85a8b (Curves carry kind, status, precision, brackets and reasons; those that could not be ended are followed on with other settings)
+    CurveSettings               how curves are followed: steps, and when to give up
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
     NeuronBoundary              where phases of neurons change along the lines of a grid, and of which order
     Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum

@@ -67,12 +67,9 @@ from .planes import ControlPlane as ControlPlane
 from .planes import Axis as Axis
 from .diagram import phase_diagram as phase_diagram
 from .diagram import PhaseDiagram as PhaseDiagram
-<<<<<<< HEAD
 from .explorer import explore as explore
 from .explorer import Explorer as Explorer
-=======
 from .boundaries import CurveSettings as CurveSettings
->>>>>>> db85a8b (Curves carry kind, status, precision, brackets and reasons; those that could not be ended are followed on with other settings)
 from .boundaries import PhaseBoundary as PhaseBoundary
 from .neuron_diagram import NeuronBoundary as NeuronBoundary
 from .boundaries import Spinodal as Spinodal
