@@ -248,6 +248,20 @@ def _place(name, form):
     return (places | form.places | {"line": slice(0)})[head]
 
 
+def control_direction(argument, model, name):
+    """The derivative of a model's control vector with respect to a parameter that an axis can name, shape (n_controls,).
+
+    ``argument``: what to call the name in a ValueError: where the model has no such parameter, or no number of its own for it.
+    """
+    form, direction = model.form, np.zeros(model.form.n_controls)
+    names = ["importance", "density", *("weight_penalty", "interference_penalty") * form.penalised]
+    names += ["slope"] * (form.activation == "leaky")
+    if name.partition(_OF)[0] not in names:
+        raise ValueError(f"{argument} must be one of {', '.join(names)}, or like density_of_2, got {name!r}")
+    direction[np.arange(form.n_controls)[_place(name, form)][_features(name, form.n_features)]] = 1.0
+    return direction
+
+
 @dataclass(frozen=True, eq=False)
 class Tabulated:
     """The models at the points of a grid alone, as a file holds those of a function; controls (n_y, n_x, n_controls)."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, one_of
+from ._arguments import Floats
 from ._display import Result
 from ._minimizing import newton
 from ._minimizing.flat import flatten
 from .minima import Minimum, common_model
 from .model import ToyModel
+from .planes import control_direction
 
-COORDINATES = ("importance", "density")
 STEP = 1e-3
 """Of the differences in control parameters, of sixth order: losses are polynomials of low degree, most of them linear."""
 WEIGHTS = (0.75, -0.15, 1 / 60)
@@ -26,7 +26,7 @@ class Sensitivity(Result):
     Attributes
     ----------
     coordinates : tuple of str
-        What moves: "importance" (of the last feature), "density" (of all features alike).
+        What moves, by the names of axes: "importance" (of the last feature), "density" (of all features alike), …
     parameters : tuple of str
         Names of the entries of ``model.control``: "importance[0]", "density[2]", …; features count from 0.
     derivatives : ndarray, shape (n_coordinates, n_parameters)
@@ -45,13 +45,14 @@ def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density")
     ----------
     a, b : Minimum
         Two minima of one model with the same loss.
-    coordinate : {"density", "importance"}
-        The one that follows; the other stays.
+    coordinate : str
+        What follows, all else staying: "importance" (of the last feature), "density" (of all), "importance_of_1",
+        "density_of_2_3", …, and "weight_penalty", "interference_penalty", "slope" of a model that has them.
 
     Raises
     ------
     ValueError
-        When the minima have not one model, or the coordinate is another.
+        When the minima have not one model, or the coordinate is none of its parameters.
 
     Notes
     -----
@@ -60,25 +61,29 @@ def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density")
     """
     model = common_model(a, b)
     gap = _by_control(model, _loss(b)) - _by_control(model, _loss(a))
-    return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), gap[None])
+    return _solved(model, "coordinate", (coordinate,), gap[None])
 
 
-def triple_point_sensitivity(a: Minimum, b: Minimum, c: Minimum) -> Sensitivity:
-    """Tell how importance and density of a triple point move with the model's parameters.
+def triple_point_sensitivity(
+    a: Minimum, b: Minimum, c: Minimum, *, coordinates: tuple[str, str] = ("importance", "density")
+) -> Sensitivity:
+    """Tell how both coordinates of a triple point move with the model's parameters.
 
     Parameters
     ----------
     a, b, c : Minimum
         Three minima of one model with the same loss.
+    coordinates : tuple of two str
+        The names of the plane's axes, see `boundary_sensitivity`.
 
     Raises
     ------
     ValueError
-        When the minima have not one model.
+        When the minima have not one model, or a coordinate is none of its parameters.
     """
     model = common_model(a, b, c)
     first, *others = (_by_control(model, _loss(one)) for one in (a, b, c))
-    return _solved(model, COORDINATES, np.array(others) - first)
+    return _solved(model, "coordinates", coordinates, np.array(others) - first)
 
 
 def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, coordinate: str = "density") -> Sensitivity:
@@ -90,7 +95,8 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
     weights : array_like, shape (n_hidden, n_features)
     bias : array_like, shape (n_features,)
         Where the gradient vanishes and the second derivatives are singular along a direction φ.
-    coordinate : {"density", "importance"}
+    coordinate : str
+        What follows, see `boundary_sensitivity`.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
         newton.evaluate(x, model.form, control, 1)
         return newton.gradient_of(newton.store(model.form)) @ soft * model.form.loss_scale(control)
 
-    return _solved(model, (one_of("coordinate", coordinate, COORDINATES),), _by_control(model, slope)[None])
+    return _solved(model, "coordinate", (coordinate,), _by_control(model, slope)[None])
 
 
 def _loss(minimum):
@@ -133,12 +139,11 @@ def _by_control(model, function):
     return derivatives
 
 
-def _solved(model, coordinates, equations):
-    """The Sensitivity of coordinates that keep equations 0 whose derivatives are (n_equations, n_controls)."""
-    form, n = model.form, model.n_features
-    names = [f"{name}[{k}]" for name, place in form.places.items() for k in range(len(model.control[place]))]
-    importance, density = np.zeros((2, model.control.size))
-    importance[np.arange(model.control.size)[form.places["importance"]][n - 1]] = 1.0
-    density[form.places["density"]] = 1.0
-    directions = np.array([{"importance": importance, "density": density}[name] for name in coordinates])
+def _solved(model, argument, coordinates, equations):
+    """The Sensitivity of coordinates that keep equations 0 whose derivatives are (n_equations, n_controls).
+
+    ``argument``: the name under which they were given.
+    """
+    names = [f"{name}[{k}]" for name, place in model.form.places.items() for k in range(len(model.control[place]))]
+    directions = np.array([control_direction(argument, model, name) for name in coordinates])
     return Sensitivity(tuple(coordinates), tuple(names), -np.linalg.solve(equations @ directions.T, equations))

@@ -7,6 +7,8 @@ import pytest
 from scipy.optimize import brentq, root
 
 from phasediag import (
+    Axis,
+    ControlPlane,
     Penalty,
     ToyModel,
     boundary_sensitivity,
@@ -14,6 +16,7 @@ from phasediag import (
     expected_loss_hessian,
     fold_sensitivity,
     minimize,
+    phase_diagram,
     triple_point_sensitivity,
 )
 from phasediag._minimizing.flat import flatten, parts
@@ -126,3 +129,24 @@ def test_every_law_has_sensitivities():
     interference = 2 * (products[1][0, 1] ** 2 - products[0][0, 1] ** 2)
     assert by_name["penalty[0]"] == pytest.approx(-weights / last, rel=1e-6)
     assert by_name["penalty[1]"] == pytest.approx(-interference / last, rel=1e-6)
+
+
+def test_other_coordinates_move_as_they_do_when_solved_again():
+    """The slope at which the antipodal pair dies, solved again by following it along lines with parameters moved."""
+    line = Axis("slope", np.linspace(0.6, 0.9, 4), log=False)
+
+    def solve(move):
+        base = ToyModel(1, np.array([1.0, 0.5]) + move[:2], np.full(2, 0.1) + move[2:], "leaky", slope=0.0)
+        (boundary,) = phase_diagram(plane=ControlPlane(base, line)).boundaries()
+        return boundary.x[0]
+
+    (boundary,) = phase_diagram(plane=ControlPlane(ToyModel(1, [1.0, 0.5], 0.1), line)).boundaries()
+    model = ToyModel(1, [1.0, 0.5], 0.1, "leaky", slope=float(boundary.x[0]))
+    template = minimize(model)[0]
+    sides = [replace(template, weights=w, bias=b) for w, b in (parts(x, 1) for x in boundary.minima[:, 0])]
+    found = boundary_sensitivity(*sides, coordinate="slope")
+    assert found.coordinates == ("slope",) and found.parameters[-1] == "slope[0]"
+    assert np.allclose(found.derivatives[:, :4], differences(solve), rtol=1e-6)
+    assert found.derivatives[0, 4] == pytest.approx(-1)  # the slope's own: what it would have to make up for
+    with pytest.raises(ValueError, match="coordinate must be one of importance, density, slope, or like density_of_2, got"):
+        boundary_sensitivity(*sides, coordinate="weight_penalty")
