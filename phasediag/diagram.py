@@ -153,8 +153,9 @@ class PhaseDiagram(Drawn):
 
     @property
     def follows_boundaries(self) -> bool:
-        """Whether ``boundaries`` can follow the curves between the phases: of theories whose models are known at all points."""
-        return self.theory != TRAINED and not isinstance(self.plane.model, Tabulated)
+        """Whether ``boundaries`` can follow the curves between the phases: of theories of toy models known at all points."""
+        known = not isinstance(self.plane.model, Tabulated) and not isinstance(self.plane.form, NeuronForm)
+        return self.theory != TRAINED and known
 
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
@@ -228,6 +229,8 @@ class PhaseDiagram(Drawn):
     def _check_followed(self):
         """Raise ValueError where curves cannot be followed."""
         if not self.follows_boundaries:
+            if isinstance(self.plane.form, NeuronForm):
+                raise ValueError("boundaries are followed for toy models, not for models of neurons, got a plane of these")
             raise ValueError("boundaries need the models between the points of the grid, which are those of a function: give it")
 
     def _store_curves(self):
