@@ -104,7 +104,7 @@ def neuron_boundaries(diagram, n_threads):
                 t = (low[0] + high[0]) / 2
                 middle = (t, *lowest(t))
                 low, high = (middle, high) if middle[1] == low[1] else (low, middle)
-            jump = low[3].distance(low[2].x, high[2].x)
+            jump = low[3].distance(low[2].x, high[2].x, exchange=False)
             found.append(((low[0] + high[0]) / 2, (low[1], high[1]), jump, low[2].x, high[2].x))
             low = high
         return found

@@ -206,10 +206,12 @@ class Landscape:
         order = np.lexsort(np.round(np.concatenate([decoder, encoder], axis=1), 5).T)[::-1]
         return self.form.flat(encoder[order], decoder[order], bias)
 
-    def key(self, x):
+    def key(self, x, exchange=True):
         """What tells minima apart: ordered neurons and biases (n_copies, size), by exchange and reflection of features."""
         encoder, decoder, bias = self.form.parts(self.balanced(x))
-        orders = np.array([_order(self.classes, choice, self.form.n_features) for choice in _choices(self.classes)])
+        orders = np.arange(self.form.n_features)[None]
+        if exchange:
+            orders = np.array([_order(self.classes, choice, self.form.n_features) for choice in _choices(self.classes)])
         signs = np.ones((1, self.form.n_features))
         if not self.form.is_tied:
             signs = np.array(list(product((1.0, -1.0), repeat=self.form.n_features)))
@@ -296,9 +298,9 @@ class Landscape:
         alike = [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
         return any(one.curvature <= FLAT or self.same(one.x, x) for one in alike)
 
-    def distance(self, x, other):
-        """The largest difference between two points (size,) but for the gauge and the exchange of equal features."""
-        return float(np.abs(self.key(x) - self.key(other)[0]).max(axis=1).min())
+    def distance(self, x, other, exchange=True):
+        """The largest difference between two points (size,) but for the gauge and, if so, the exchange of equal features."""
+        return float(np.abs(self.key(x, exchange) - self.key(other)[0]).max(axis=1).min())
 
     def same(self, x, other):
         """Whether two points (size,) are one but for the gauge and the exchange of equal features."""
