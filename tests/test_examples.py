@@ -42,7 +42,7 @@ def test_readme_programs_run_as_written(tmp_path, monkeypatch, capsys):
 def test_readme_shows_figures_that_are_there():
     """The pictures that the README links are in the repository, and small."""
     names = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(names) == 7
+    assert len(names) == 8
     for name in names:
         assert 10_000 < (ROOT / name).stat().st_size < 250_000
 
