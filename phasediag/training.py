@@ -216,8 +216,9 @@ def train(
     n_threads : int, optional
         If None, one for each processor that the process may use.
     device : {"cpu", "cuda"}
-        Whether a GPU of NVIDIA trains (needs ``phasediag[cuda]``; minibatches of the default law of values, no penalty). Its
-        minibatches are others than the CPU's, of the same law; the starting points are the same.
+        Whether a GPU of NVIDIA trains (needs ``phasediag[cuda]``): all that the CPU does, but sets of more than 8 features and
+        models that do not fit a processor of it. Its minibatches are others than the CPU's, of the same law; the starting points
+        are the same.
     progress : bool
         Show a progress bar with the time left on standard error.
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from phasediag import CorrelatedSets, ToyModel, expected_loss, train, trained_phase_diagram
+from phasediag import CorrelatedSets, Penalty, Pieces, ToyModel, expected_loss, train, trained_phase_diagram
 from phasediag._cuda import streams, trainer
 from phasediag._training.descent import take_step
 from phasediag._training.optimizers import step_scalars
@@ -13,6 +13,7 @@ from phasediag._training.portions import divide
 from phasediag.diagram import plane_of
 from phasediag.training import common_options
 
+PIECES = Pieces(atoms=((-0.5, 0.25), (1.0, 0.25)), intervals=((0.2, 0.8, 0.5),))
 ON_GPU = partial(train, n_models=3, n_steps=4, batch_size=40, learning_rate=0.01, seed=5, device="cuda")
 
 
@@ -34,9 +35,15 @@ def followed(run):
             x, weights = run.minibatch(step, k), np.array(weights)
             hidden = x @ weights.T
             output = hidden @ weights + bias
-            error = (output - x) * (output > 0 if model.is_relu else 1) * model.importance * 2 / x.size
+            derivative = np.where(output > 0, 1, {"relu": 0, "linear": 1, "leaky": model.slope}[model.activation])
+            error = (output * derivative - x if model.activation == "leaky" else output - x) * derivative
+            error *= model.importance * 2 / x.size
             gradient[k, :-1] = hidden.T @ error + weights @ error.T @ x
             gradient[k, -1] = error.sum(axis=0)
+            if model.penalty is not None:
+                products = weights.T @ weights * (1 - np.eye(len(bias)))
+                by_products = 4 * model.penalty.interference * weights @ products
+                gradient[k, :-1] += (2 * model.penalty.weights * weights + by_products) / len(bias)
         places, first, second = take_step(options["optimizer"] != "sgd", scalars, gradient, places, first, second)
     return places[:, :-1], places[:, -1]
 
@@ -53,12 +60,17 @@ def followed(run):
         (9, 2, 0.05, {}),
         (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd"}),
         (13, 3, 1.0, {"schedule": "cosine"}),
+        (3, 2, 0.4, {"values": "signed", "activation": "leaky", "slope": 0.2, "penalty": Penalty(weights=0.1, interference=0.5)}),
+        (9, 2, 0.2, {"values": PIECES, "activation": "leaky", "slope": 0.3, "penalty": Penalty(weights=0.2, interference=0.7)}),
+        (4, 1, 0.3, {"values": PIECES, "independent": True}),
     ],
 )
 def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
     """Kernels move models as numpy does in double precision on the same samples, parts of a minibatch included."""
     monkeypatch.setattr(streams, "PART", 1024 if n < 5 else 16)
-    model_options = {name: options.pop(name) for name in ("activation", "activity") if name in options}
+    model_options = {
+        name: options.pop(name) for name in ("activation", "activity", "values", "slope", "penalty") if name in options
+    }
     model = ToyModel(m, 0.8 ** np.arange(n), density, **model_options)
     run = ON_GPU(model, n_models=2, **options)
     weights, bias = followed(run)
@@ -135,8 +147,8 @@ def test_sizes_and_laws_that_do_not_fit_are_refused():
     """One sentence names what the GPU does not train."""
     with pytest.raises(ValueError, match="n_features and n_hidden must fit"):
         ON_GPU(ToyModel(30, np.ones(400), 0.1))
-    with pytest.raises(ValueError, match="values"):
-        ON_GPU(ToyModel(1, np.ones(2), 0.1, values="binary"))
+    with pytest.raises(ValueError, match="independent features, or at most 8"):
+        ON_GPU(ToyModel(1, np.ones(9), 0.1, activity=CorrelatedSets([[0, 1]])))
     with pytest.raises(ValueError, match="executor must be None"):
         trained_phase_diagram(2, 1, importance=[1.0], density=[0.5], device="cuda", executor=Anything())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
-from phasediag import ToyModel, train, trained_phase_diagram
+from phasediag import Pieces, ToyModel, train, trained_phase_diagram
 from phasediag._cuda import streams
 from phasediag._cuda.unrolling import known, registers, specialised, unrolled
 from phasediag._training.pattern_law import independent_patterns
@@ -125,9 +125,24 @@ def test_philox():
 def test_alias_tables_hold_their_laws():
     """Over all places and fractions the tables give the probabilities they were made of."""
     probability = independent_patterns([0.3, 0.05, 0.6])
-    laws = streams.laws_of([probability], 50)
+    laws = streams.laws_of([probability], [None], 50)
     place, count = laws.places[0, streams.PRESENT], laws.places[0, streams.N_PRESENT]
     entries, found = slice(place, place + count), np.zeros(8)
     np.add.at(found, laws.own[entries], laws.cut[entries] / 2.0**32 / count)
     np.add.at(found, laws.other[entries], (1 - laws.cut[entries] / 2.0**32) / count)
     assert found[1:] == pytest.approx(probability[1:] / probability[1:].sum(), abs=1e-8)
+
+
+@pytest.mark.parametrize("n", [3, 9])
+def test_values_of_any_law(n):
+    """Atoms have their probabilities, intervals are uniform, whether a feature is active alone, first or later."""
+    values = Pieces(atoms=((-0.5, 0.3), (1.0, 0.2)), intervals=((0.2, 0.8, 0.5),))
+    run = seen(ToyModel(1, np.ones(n), 0.4, values=values), n_steps=40, batch_size=100)
+    x = np.concatenate([run.minibatch(step) for step in range(40)])
+    for several in (False, True):
+        active = x[((x != 0).sum(axis=1) > 1) == several]
+        active = active[active != 0]
+        found = [np.sum(np.isclose(active, -0.5)), np.sum(np.isclose(active, 1.0))]
+        inside = active[(active > -0.49) & (active < 0.99)]
+        assert chisquare([*found, inside.size], np.array([0.3, 0.2, 0.5]) * active.size).pvalue > 1e-3
+        assert kstest((inside - 0.2) / 0.6, "uniform").pvalue > 1e-3

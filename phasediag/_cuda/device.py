@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from .._arguments import one_of
 from .._training.chunks import check_trainable
 from ..activity import INDEPENDENT
-from ..forms import UNIFORM
 
 DEVICES = ("cpu", "cuda")
 MOST_FEW = 8  # features up to which a thread trains a whole model
@@ -36,9 +35,6 @@ def _check_gpu():
 def _check_form(form):
     """Raise ValueError unless models of a form can be trained on minibatches on a GPU."""
     check_trainable(form)
-    if form.values != UNIFORM or form.penalised or form.activation == "leaky":
-        domain = 'values uniform on [0, 1], no penalty and activation "relu" or "linear" to be trained with device "cuda"'
-        raise ValueError(f"model must have {domain}, got {form}")
     if form.activity != INDEPENDENT and form.n_features > MOST_FEW:
         domain = f'independent features, or at most {MOST_FEW}, to be trained with device "cuda"'
         raise ValueError(f"model must have {domain}, got {form.n_features}")

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numba import cuda
 
+from .._training.outputs import LEAKY, LINEAR
 from .streams import (
     CATEGORY,
     COUNT,
@@ -29,25 +30,28 @@ from .streams import (
     TO_UNIT,
     outcome,
     philox,
+    piecewise,
 )  # fmt: skip
 from .unrolling import known, registers, specialised, unrolled
 
 ROUND = 4  # samples of a group are padded to a multiple of it
 ZERO = np.float32(0)
 
-_philox, _outcome = cuda.jit(device=True)(philox), cuda.jit(device=True)(outcome)
+_philox, _outcome, _piecewise = (cuda.jit(device=True)(function) for function in (philox, outcome, piecewise))
 
 
 @cuda.jit(device=True)
-def _passed(error, y, relu):
-    """Return the error of an output that is active, else 0."""
-    return error if not relu or error > y else ZERO
+def _passed(error, y, activation, leak):
+    """Return the error that an output passes back: all of it where o > 0 or the model is linear, see ``_training/outputs.py``."""
+    if activation == LINEAR or error > y:
+        return error
+    return leak * (leak * (error - y) + y) if activation == LEAKY else ZERO
 
 
 @cuda.jit(device=True)
-def _value(word, pattern, j):
-    """Return y of feature j from a random word, or 0 where the pattern lacks it."""
-    return np.float32(word >> 8) * TO_UNIT if pattern >> j & 1 else ZERO
+def _value(word, present, law, pieces):
+    """Return y = −x of a feature from a random word, or 0 where it is not active."""
+    return -_piecewise(np.float32(word) * TO_UNIT, law, pieces) if present else ZERO
 
 
 @cuda.jit(device=True)
@@ -62,24 +66,24 @@ def _moved(adam, scalars, step, parameter, mean, square, slope):
 
 
 @cache
-def few_features(n, m, relu, adam, independent):
+def few_features(n, m, activation, penalised, adam, independent):
     """Return the kernel for n features and m dimensions; see `_train`."""
     function = specialised(
-        _train, n=n, m=m, relu=relu, adam=adam, independent=independent, size=n * (PART + 6),
+        _train, n=n, m=m, activation=activation, penalised=penalised, adam=adam, independent=independent, size=n * (PART + 6),
         width=-(-(n + 1) // 4), together=1 if independent else ROUND,
     )  # fmt: skip
     return cuda.jit(function)
 
 
 def _train(
-    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, importance, parameters, first, second,
-    *, n, m, relu, adam, independent, size, width, together,
+    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, pieces, factors, parameters, first,
+    second, *, n, m, activation, penalised, adam, independent, size, width, together,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
     average is 2/(B n); scalars (n_steps, 7); keys (2, n_slots); law_of (n_blocks,) a row of ``places``, which are with sizes,
-    cut, own and other the `Laws`; importance (n, n_slots); parameters, first and second ((m + 1) n, n_slots), where models of a
-    block lie side by side, those that are missing at rest with importance 0.
+    cut, own, other and pieces the `Laws`; factors (n + 3, n_slots) importances, B γ, 2 B λ and the slope; parameters, first and
+    second ((m + 1) n, n_slots), where models of a block lie side by side, those that are missing at rest with factors 0.
     """
     weight = mean = square = form = total = y = slope = end = registers()
     values = cuda.shared.array(size, np.float32)
@@ -88,7 +92,7 @@ def _train(
     slot = cuda.blockIdx.x * n_threads + thread
     stream = slot if independent else slot - thread
     key, other_key = keys[0, stream], keys[1, stream]
-    law = law_of[cuda.blockIdx.x]
+    law, leak = law_of[cuda.blockIdx.x], factors[n + 2, slot]
     n_parts = sizes.size
     for i in unrolled(range(n * (m + 1))):
         weight[i], mean[i], square[i] = parameters[i, slot], first[i, slot], second[i, slot]
@@ -133,7 +137,7 @@ def _train(
                             stop_at = end[j]
                         last = (end[j] + ROUND - 1) // ROUND * ROUND
                     for c in unrolled(range(4)):
-                        values[i + c] = _value(word, i + c < stop_at, 0)
+                        values[i + c] = _value(word, i + c < stop_at, law, pieces)
                         word, word_1, word_2 = word_1, word_2, word_3
                 padded = (n_several + ROUND - 1) // ROUND * ROUND
                 n_empty -= begin + padded - rest
@@ -148,7 +152,7 @@ def _train(
                                 if known(j > 4 * c - 1):
                                     word = word_1
                                     word_1, word_2 = word_2, word_3
-                                values[place + j] = _value(word, pattern, j)
+                                values[place + j] = _value(word, pattern >> j & 1, law, pieces)
                     else:
                         for j in unrolled(range(n)):
                             values[place + j] = ZERO
@@ -163,7 +167,7 @@ def _train(
                             y_j = values[np.uint64(i + c)]
                             for k in unrolled(range(n)):
                                 error = form[min(j, k), max(j, k)] * y_j + weight[m * n + k]
-                                error = _passed(error, y_j if known(k == j) else ZERO, relu)
+                                error = _passed(error, y_j if known(k == j) else ZERO, activation, leak)
                                 total[k, j] += error * y_j
                                 total[k, n] += error
                     at = stop_at
@@ -179,7 +183,7 @@ def _train(
                                 if known(j > 4 * q - 1):
                                     word = word_1
                                     word_1, word_2 = word_2, word_3
-                                y[j] = _value(word, pattern, j)
+                                y[j] = _value(word, pattern >> j & 1, law, pieces)
                     else:
                         for j in unrolled(range(n)):
                             y[j] = values[np.uint64(begin + (i + c) * n + j)]
@@ -187,21 +191,23 @@ def _train(
                         error = weight[m * n + k]
                         for j in unrolled(range(n)):
                             error += form[min(j, k), max(j, k)] * y[j]
-                        error = _passed(error, y[k], relu)
+                        error = _passed(error, y[k], activation, leak)
                         total[k, n] += error
                         for j in unrolled(range(n)):
                             total[k, j] += error * y[j]
             if known(not independent):
                 cuda.syncthreads()
         for i in unrolled(range(n)):
-            factor = importance[i, slot] * average
-            error = np.float32(n_empty) * _passed(weight[m * n + i], ZERO, relu)
+            factor = factors[i, slot] * average
+            error = np.float32(n_empty) * _passed(weight[m * n + i], ZERO, activation, leak)
             total[i, n] = factor * (total[i, n] + error)
             for j in unrolled(range(n)):
                 total[i, j] *= factor
         for i in unrolled(range(n)):
             for j in unrolled(range(i, n)):
                 total[i, j] += total[j, i]
+                if known(penalised):  # C_ij = −W_i·W_j beside the diagonal
+                    total[i, j] += average * (factors[n + 1, slot] * form[i, j] if known(i != j) else -factors[n, slot])
         for k in unrolled(range(m + 1)):
             for i in unrolled(range(n)):
                 slope[i] = total[i, n] if known(k == m) else ZERO

@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 from numba import config, cuda
 
-from .few_features import ZERO, _moved, _outcome, _philox
-from .many_streams import FIRST, TO_WHOLE
-from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE
+from .._training.outputs import LEAKY, LINEAR
+from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
+from .many_streams import FIRST
+from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT
 from .unrolling import known, registers, specialised, unrolled
 
 LANES = 32
@@ -60,14 +61,15 @@ def n_warps_of(n, m):
 
 
 @cache
-def many_features(n, m, relu, adam, independent, n_warps):
+def many_features(n, m, activation, penalised, adam, independent, n_warps):
     """Return the kernel for n features, m dimensions and ``n_warps`` models a block; see `_train`."""
     rows, columns, groups = tiling(n, m)
     n_4, m_4 = -(-n // 4) * 4, -(-m // 4) * 4
     tile_a, tile_i = -(-m // rows), -(-n // columns)
     return cuda.jit(
         specialised(
-            _train, n=n, m=m, relu=relu, adam=adam, independent=independent, n_warps=n_warps, rows=rows, columns=columns,
+            _train, n=n, m=m, activation=activation,
+            penalised=penalised, adam=adam, independent=independent, n_warps=n_warps, rows=rows, columns=columns,
             groups=groups, n_4=n_4, m_4=m_4, tile_a=tile_a, tile_i=tile_i, quads=-(-n // 4),
             e_size=max(tile_i * columns, n_4) * ROW, a_size=tile_a * rows * ROW, simulated=config.ENABLE_CUDASIM,
         )
@@ -75,28 +77,32 @@ def many_features(n, m, relu, adam, independent, n_warps):
 
 
 @cuda.jit(device=True)
-def _feature(word, limit, scale, j, leading):
+def _feature(word, limit, scale, j, leading, law, pieces):
     """Return a feature of a sample whose first active one is ``leading``, from a random word."""
-    if j == leading:
-        return np.float32(word) * TO_WHOLE
-    return np.float32(word) * scale if j > leading and word <= limit else ZERO
+    if j < leading or (j > leading and word > limit):
+        return ZERO
+    u = np.float32(word) * (TO_UNIT if j == leading else scale)
+    return _piecewise(min(u, np.float32(1)), law, pieces)
 
 
 @cuda.jit(device=True)
-def _error(output, x, relu):
-    """Return the error of an output that is active, else 0."""
-    return output - x if not relu or output > ZERO else ZERO
+def _error(output, x, activation, leak):
+    """Return the error that an output passes back, see ``_training/outputs.py``."""
+    if activation == LINEAR or output > ZERO:
+        return output - x
+    return leak * (leak * output - x) if activation == LEAKY else ZERO
 
 
 def _train(
-    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, importance, parameters, first,
-    second, *, n, m, relu, adam, independent, n_warps, rows, columns, groups, n_4, m_4, tile_a, tile_i, quads, e_size, a_size,
-    simulated,
+    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, factors, parameters,
+    first, second, *, n, m, activation, penalised, adam, independent, n_warps, rows, columns, groups, n_4, m_4, tile_a, tile_i,
+    quads, e_size, a_size, simulated,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
-    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_blocks,) a row of places, limits and scales, which are
-    with sizes, cut, own and other the `ManyLaws`; importance (n_slots, n); parameters, first and second (n_slots, (m + 1) n).
+    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_blocks,) a row of places, limits, scales and pieces,
+    which are with sizes, cut, own and other the `ManyLaws`; factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope;
+    parameters, first and second (n_slots, (m + 1) n).
     """
     total = bias_sum = hidden = back = weight = left = right = output = error = registers()
     x = cuda.shared.array(e_size, np.float32)
@@ -113,7 +119,7 @@ def _train(
     slot = cuda.blockIdx.x * n_warps + warp
     stream = slot if independent else slot - warp
     key, other_key = keys[stream, 0], keys[stream, 1]
-    law = law_of[cuda.blockIdx.x]
+    law, leak = law_of[cuda.blockIdx.x], factors[slot, n + 2]
     e_0, a_0, w_0, b_0, g_0 = warp * e_size, warp * a_size, warp * n_4 * m_4, warp * n_4, warp * n
     group, row, column = lane // (rows * columns), lane // columns % rows, lane % columns
     for i in range(thread, e_size, n_threads):
@@ -125,7 +131,7 @@ def _train(
         u_all[a_0 + i] = ZERO
     for i in range(lane, n_4, LANES):
         b_all[b_0 + i] = parameters[slot, m * n + i] if i < n else ZERO
-        c_all[b_0 + i] = importance[slot, i] if i < n else ZERO
+        c_all[b_0 + i] = factors[slot, i] if i < n else ZERO
         for a in range(m_4):
             w_all[w_0 + i * m_4 + a] = parameters[slot, a * n + i] if i < n and a < m else ZERO
     cuda.syncthreads()
@@ -155,7 +161,7 @@ def _train(
                     for c in unrolled(range(4)):
                         j = 4 * q + c
                         if j < n:
-                            x[j * ROW + t] = _feature(word, limits[law, j], scales[law, j], j, leading[base + t])
+                            x[j * ROW + t] = _feature(word, limits[law, j], scales[law, j], j, leading[base + t], law, pieces)
                         word, word_1, word_2 = word_1, word_2, word_3
                 cuda.syncthreads()
                 for a in unrolled(range(m)):
@@ -173,7 +179,9 @@ def _train(
                             weight[r, a] = w_all[np.uint64(w_0 + (i + r) * m_4 + a)]
                             output[r] += weight[r, a] * hidden[a]
                     for r in unrolled(range(4)):
-                        error[r] = c_all[np.uint64(b_0 + i + r)] * _error(output[r], x[np.uint64((i + r) * ROW + lane)], relu)
+                        error[r] = c_all[np.uint64(b_0 + i + r)] * _error(
+                            output[r], x[np.uint64((i + r) * ROW + lane)], activation, leak
+                        )
                         e_all[np.uint64(e_0 + (i + r) * ROW + lane)] = error[r]
                         for a in unrolled(range(m)):
                             back[a] += weight[r, a] * error[r]
@@ -220,13 +228,30 @@ def _train(
                 cuda.syncthreads()
             else:
                 cuda.syncwarp()
+        if known(penalised):
+            for j in range(lane, n, LANES):
+                for a in unrolled(range(m)):
+                    back[a] = factors[slot, n] * w_all[w_0 + j * m_4 + a]
+                for i in range(n):
+                    product = ZERO
+                    for a in unrolled(range(m)):
+                        product += w_all[w_0 + i * m_4 + a] * w_all[w_0 + j * m_4 + a]
+                    product *= factors[slot, n + 1] if i != j else ZERO
+                    for a in unrolled(range(m)):
+                        back[a] += product * w_all[w_0 + i * m_4 + a]
+                for a in unrolled(range(m)):
+                    e_all[e_0 + a * n + j] += back[a]
+            if known(simulated):
+                cuda.syncthreads()
+            else:
+                cuda.syncwarp()
         for i in range(lane, n * (m + 1), LANES):
             a, j = i // n, i % n
             if a < m:
                 old, slope = w_all[w_0 + j * m_4 + a], e_all[e_0 + i]
             else:
                 old = b_all[b_0 + j]
-                slope = g_all[g_0 + j] + np.float32(n_empty) * c_all[b_0 + j] * _error(old, ZERO, relu)
+                slope = g_all[g_0 + j] + np.float32(n_empty) * c_all[b_0 + j] * _error(old, ZERO, activation, leak)
             new, mean, square = _moved(adam, scalars, step, old, first[slot, i], second[slot, i], average * slope)
             if known(adam):
                 first[slot, i], second[slot, i] = mean, square

@@ -11,10 +11,9 @@ import numpy as np
 
 from .._training.pattern_law import binomial_law
 from .._training.trainer import blocks
-from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, outcome, table, words_of
+from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT, outcome, pieces_of, table, values_at, words_of
 
 FIRST = 2  # column of `ManyLaws.places`
-TO_WHOLE = np.float32(2.0**-32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +28,8 @@ class ManyLaws:
         first active feature.
     cut, own, other : ndarray
         As of `Laws`.
+    pieces : ndarray
+        As of `Laws`.
     limits : ndarray of uint32, shape (n_laws, n_features)
     scales : ndarray of float32, shape (n_laws, n_features)
     """
@@ -40,10 +41,11 @@ class ManyLaws:
     other: np.ndarray
     limits: np.ndarray
     scales: np.ndarray
+    pieces: np.ndarray
 
 
-def many_laws(densities, batch_size):
-    """Return the `ManyLaws` of rows of features' densities, shape (n_laws, n_features)."""
+def many_laws(densities, values, batch_size):
+    """Return the `ManyLaws` of rows of features' densities, shape (n_laws, n_features), and of `Chunk.values`."""
     sizes = blocks(batch_size, PART)
     tables, places, filled = [], [], 0
     for row in densities:
@@ -57,7 +59,7 @@ def many_laws(densities, batch_size):
     cut, own, other = (np.concatenate(arrays) for arrays in zip(*tables, strict=True))
     return ManyLaws(
         sizes.astype(np.int32), np.array(places, np.int32), cut, own, other, limits.astype(np.uint32),
-        (1 / (limits + 1)).astype(np.float32),
+        (1 / (limits + 1)).astype(np.float32), pieces_of(values),
     )  # fmt: skip
 
 
@@ -69,16 +71,17 @@ def _tables(density, sizes):
     return [*tables, table(np.arange(first.size), first)]
 
 
-def minibatch_of_many(density, batch_size, key, step):
+def minibatch_of_many(density, values, batch_size, key, step):
     """Return the samples of a step, shape (batch_size, n_features), of features of these densities."""
-    laws, n, found = many_laws([density], batch_size), density.size, []
+    laws, n, found = many_laws([density], [values], batch_size), density.size, []
     for part, size in enumerate(laws.sizes.tolist()):
         place = laws.places[0, REST if size == laws.sizes[0] else OTHER_REST]
         rest = int(outcome(words_of(key, 1, part, step, COUNT)[0, 0], place, size + 1, laws.cut, laws.own, laws.other))
         words = words_of(key, -(-rest // 4), part, step, CATEGORY).ravel()[:rest, None]
         first = outcome(words, laws.places[0, FIRST], n, laws.cut, laws.own, laws.other)
         words = words_of(key, rest * -(-n // 4), part, step, SINGLE).reshape(rest, -1)[:, :n]
-        later = (np.arange(n) > first) & (words <= laws.limits[0])
-        x = np.where(np.arange(n) == first, words * 2.0**-32, words * laws.scales[0].astype(float) * later)
+        at_first, later = np.arange(n) == first, (np.arange(n) > first) & (words <= laws.limits[0])
+        u = np.minimum(np.where(at_first, words * TO_UNIT, words * laws.scales[0]), 1)
+        x = values_at(u, laws.pieces) * (at_first | later)
         found.append(np.concatenate([x, np.zeros((size - rest, n))]))
     return np.concatenate(found)

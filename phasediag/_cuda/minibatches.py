@@ -15,5 +15,5 @@ def minibatch(chunk, step):
     """Return the samples of the chunk's first model in a step, shape (batch_size, n_features); in no particular order."""
     key, n = stream_words(chunk.keys[0]), chunk.weights.shape[2]
     if n > MOST_FEW:
-        return minibatch_of_many(chunk.density, chunk.batch_size, key, step)
-    return minibatch_of_few(laws_of([patterns(chunk)], chunk.batch_size), key, step, n, chunk.independent)
+        return minibatch_of_many(chunk.density, chunk.values, chunk.batch_size, key, step)
+    return minibatch_of_few(laws_of([patterns(chunk)], [chunk.values], chunk.batch_size), key, step, n, chunk.independent)

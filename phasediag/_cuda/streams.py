@@ -25,7 +25,7 @@ COUNT, CATEGORY, SINGLE, SEVERAL = range(4)  # what words are for
 REST, OTHER_REST, KINDS, PATTERNS, N_PATTERNS, PRESENT, N_PRESENT = range(7)  # columns of `Law.places`
 FIRST_MULTIPLIER, SECOND_MULTIPLIER = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 FIRST_WEYL, SECOND_WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-TO_UNIT = np.float32(-(2.0**-24))
+TO_UNIT = np.float32(2.0**-32)
 
 
 def philox(key, other_key, place, part, step, purpose):
@@ -48,6 +48,33 @@ def outcome(word, start, count, cut, own, other):
     return own[place] * kept + other[place] * (1 - kept)
 
 
+def pieces_of(values):
+    """Return what `piecewise` reads of rows of `Chunk.values`, None for uniform on [0, 1]: shape (n_laws, n_pieces, 3)."""
+    found = []
+    for row in values:
+        low, width, probability = np.array([[0.0], [1.0], [1.0]]) if row is None else row
+        at = np.maximum(probability, 1e-300)
+        found.append(np.stack([np.cumsum(probability) - probability, low, width / at], axis=1)[probability > 0])
+    most = max(len(row) for row in found)
+    never = np.array([[2.0, 0.0, 0.0]])
+    return np.array([np.concatenate([row, *[never] * (most - len(row))]) for row in found]).astype(np.float32)
+
+
+def piecewise(u, law, pieces):
+    """Return the value at a fraction u of a law made of pieces, each with its start, low end and slope; on the GPU."""
+    x = pieces[law, 0, 1] + (u - pieces[law, 0, 0]) * pieces[law, 0, 2]
+    for k in range(1, pieces.shape[1]):
+        if u >= pieces[law, k, 0]:
+            x = pieces[law, k, 1] + (u - pieces[law, k, 0]) * pieces[law, k, 2]
+    return x
+
+
+def values_at(u, pieces):
+    """Return `piecewise` values of an array, by the first law of ``pieces``."""
+    start, low, slope = pieces[0, np.searchsorted(pieces[0, :, 0], u, side="right") - 1].astype(float).T
+    return low.T.reshape(u.shape) + (u - start.T.reshape(u.shape)) * slope.T.reshape(u.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Laws:
     """Alias tables of the laws of minibatches of one size of batch.
@@ -61,6 +88,8 @@ class Laws:
     cut : ndarray of uint32
     own, other : ndarray of int32
         Outcomes of each entry, below the cut and above.
+    pieces : ndarray of float32, shape (n_laws, n_pieces, 3)
+        Of the values of active features, see `piecewise`.
     """
 
     sizes: np.ndarray
@@ -68,10 +97,11 @@ class Laws:
     cut: np.ndarray
     own: np.ndarray
     other: np.ndarray
+    pieces: np.ndarray
 
 
-def laws_of(probabilities, batch_size):
-    """Return the `Laws` of rows of the patterns' probabilities, shape (n_laws, 2^n)."""
+def laws_of(probabilities, values, batch_size):
+    """Return the `Laws` of rows of the patterns' probabilities, shape (n_laws, 2^n), and of `Chunk.values`."""
     sizes = blocks(batch_size, PART)
     tables, places, filled = [], [], 0
     for row in probabilities:
@@ -83,7 +113,7 @@ def laws_of(probabilities, batch_size):
         (large, _), *smaller, (kinds, _), several, present = place
         places.append([large, smaller[0][0] if smaller else large, kinds, *several, *present])
     cut, own, other = (np.concatenate(arrays) for arrays in zip(*tables, strict=True))
-    return Laws(sizes.astype(np.int32), np.array(places, np.int32), cut, own, other)
+    return Laws(sizes.astype(np.int32), np.array(places, np.int32), cut, own, other, pieces_of(values))
 
 
 @lru_cache(maxsize=256)
@@ -150,7 +180,7 @@ def _samples(laws, key, step, part, n, count, start, n_patterns):
     words = words_of(key, count * width, part, step, SEVERAL).reshape(count, -1)
     patterns = outcome(words[:, 0], start, n_patterns, laws.cut, laws.own, laws.other)
     active = patterns[:, None] >> np.arange(n) & 1
-    return (words[:, 1 : n + 1] >> np.uint32(8)) * 2.0**-24 * active
+    return values_at(words[:, 1 : n + 1] * TO_UNIT, laws.pieces) * active
 
 
 def _part_of_one(laws, key, step, part, n):
@@ -165,7 +195,7 @@ def _part_of_all(laws, key, step, part, n):
     words = words_of(key, -(-rest // 4), part, step, CATEGORY).ravel()[:rest]
     counts = np.bincount(outcome(words, place[KINDS], n + 1, laws.cut, laws.own, laws.other), minlength=n + 1)
     padded = -(-counts[:n] // 4) * 4
-    values = (words_of(key, int(padded.sum()) // 4, part, step, SINGLE).ravel() >> np.uint32(8)) * 2.0**-24
+    values = values_at(words_of(key, int(padded.sum()) // 4, part, step, SINGLE).ravel() * TO_UNIT, laws.pieces)
     rows = []
     for i, start in enumerate(np.cumsum(padded) - padded):
         own = np.zeros((counts[i], n))

@@ -7,7 +7,6 @@ import numpy as np
 from numba import cuda
 
 from .._training.optimizers import step_scalars
-from .._training.outputs import RELU
 from . import streams
 from .device import MOST_FEW
 from .few_features import few_features
@@ -56,6 +55,14 @@ def _weights(chunk):
 def _bias(chunk):
     """The starting biases of a chunk."""
     return chunk.bias
+
+
+def _factors(chunk):
+    """Return what is each model's own beside its parameters, shape (n_models, n + 3): importances, B γ, 2 B λ and the slope."""
+    n_models = len(chunk.weights)
+    penalty = np.zeros((n_models, 2)) if chunk.penalty is None else chunk.penalty * chunk.batch_size * [1, 2]
+    slope = np.zeros(n_models) if chunk.slope is None else chunk.slope
+    return np.concatenate([chunk.importance, penalty, slope[:, None]], axis=1)
 
 
 def _waves(chunks):
@@ -113,7 +120,7 @@ class Models:
         parameters = [np.concatenate([one.weights, one.bias[:, None]], axis=1).reshape(len(one.weights), -1) for one in chunks]
         self.parameters = self.on_device(parameters)
         self.first, self.second = (self.on_device([np.zeros_like(x) for x in parameters]) for _ in range(2))
-        self.importance = self.on_device([one.importance for one in chunks])
+        self.factors = self.on_device([_factors(one) for one in chunks])
         keys = [np.stack([streams.stream_words(key) for key in one.keys]) for one in chunks]
         keys = [np.broadcast_to(x, (count, 2)) for x, count in zip(keys, self.n_models, strict=True)]
         self.keys = self.on_device(keys, np.uint32)
@@ -127,12 +134,19 @@ class Models:
             array[start : start + len(own)] = own
         return cuda.to_device(np.ascontiguousarray(array.T) if self.columns else array)
 
+    def different(self, chunks, activity):
+        """Return the different laws of chunks, rows of what ``activity`` says and a list of their values; note which is whose."""
+        rows = [np.append(activity(one), () if one.values is None else one.values) for one in chunks]
+        _, first, which = np.unique(np.array(rows), axis=0, return_index=True, return_inverse=True)
+        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
+        return np.array([activity(chunks[i]) for i in first]), [chunks[i].values for i in first]
+
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Grid size")  # few models leave most of a GPU idle
             self.kernel[self.n_blocks, self.width * self.threads_per_model](
-                start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.importance, self.parameters,
+                start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.factors, self.parameters,
                 self.first, self.second,
             )  # fmt: skip
 
@@ -158,13 +172,10 @@ class Few(Models):
     def set_up(self, chunks):
         """Make the tables of the laws, and the kernel."""
         chunk = self.first_chunk
-        probabilities = [patterns(one) for one in chunks]
-        known, which = np.unique(np.array(probabilities), axis=0, return_inverse=True)
-        self.laws = streams.laws_of(known, chunk.batch_size)
-        laws = self.laws
-        self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other)]
-        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
-        self.kernel = few_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent)
+        rows, values = self.different(chunks, patterns)
+        laws = streams.laws_of(rows, values, chunk.batch_size)
+        self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
+        self.kernel = few_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.independent)
 
 
 class Many(Models):
@@ -182,12 +193,12 @@ class Many(Models):
     def set_up(self, chunks):
         """Make the tables of the laws, and the kernel."""
         chunk = self.first_chunk
-        known, which = np.unique(np.array([one.density for one in chunks]), axis=0, return_inverse=True)
-        laws = many_laws(known, chunk.batch_size)
-        arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales
+        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size)
+        arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
         self.tables = [cuda.to_device(x) for x in arrays]
-        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
-        self.kernel = many_features(self.n, self.m, chunk.activation == RELU, self.adam, self.independent, self.width)
+        self.kernel = many_features(
+            self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.independent, self.width
+        )
 
 
 def engine(chunk):
