@@ -105,6 +105,7 @@ Weights trained elsewhere:
     UntiedInspection            what it returns for untied weights
     inspect_many                the same for many models at once
     Ensemble                    what inspect_many returns: a table
+    UntiedEnsemble              what it returns for untied weights
     compare                     many models beside a diagram: which are in its phases, and why the others are not
     Comparison                  what compare returns
     diagram_of_models           a diagram of models trained elsewhere over a grid, for validate_trained and for drawing

@@ -93,6 +93,7 @@ from .inspection import Inspection as Inspection
 from .inspection import UntiedInspection as UntiedInspection
 from .ensembles import inspect_many as inspect_many
 from .ensembles import Ensemble as Ensemble
+from .ensembles import UntiedEnsemble as UntiedEnsemble
 from .comparison import compare as compare
 from .comparison import Comparison as Comparison
 from .comparison import diagram_of_models as diagram_of_models

@@ -152,16 +152,16 @@ def sizes(n_features: Any, n_hidden: Any, most_features: int | None = None) -> t
 
 
 def check_memory(n_features, n_hidden, n_models, n_steps, n_recorded, name="n_models"):
-    """Raise ValueError when the parameters and the scalars of all steps would not fit the machine's memory."""
-    needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 200 * n_steps
+    """Raise ValueError when the parameters, one model's WᵀW and the scalars of all steps would not fit the machine's memory."""
+    needed = 8 * n_models * (n_hidden + 1) * n_features * (2 * n_recorded + 8) + 8 * n_features**2 + 200 * n_steps
     try:
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a POSIX system: let the allocation itself fail
         return
     if needed > available:
         raise ValueError(
-            f"{name} and n_steps must fit in memory: {n_models} models and {n_steps} steps need "
-            f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
+            f"n_features, {name} and n_steps must fit in memory: {n_models} models of {n_features} features and "
+            f"{n_steps} steps need {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
         )
 
 

@@ -1,7 +1,7 @@
 """How results show themselves: a repr of a few lines, all that they hold as text, and a table with a picture in notebooks."""
 
 from base64 import b64encode
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,8 +51,9 @@ class Result:
         return [{part.name: getattr(self, part.name) for part in fields(self) if part.repr}]
 
     def _rows(self):
-        """The name of every field that is shown and its value in short, a list of (str, str)."""
-        return [(part.name, short(getattr(self, part.name))) for part in fields(self) if part.repr]
+        """The name of every field that is shown, unless it has its default, and its value in short, a list of (str, str)."""
+        values = ((part, getattr(self, part.name)) for part in fields(self) if part.repr)
+        return [(part.name, short(value)) for part, value in values if part.default is MISSING or value is not part.default]
 
     def _repr_html_(self) -> str:
         """The same as a table, for notebooks."""

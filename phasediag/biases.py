@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats
 from ._loss.evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
-from .model import ToyModel
+from .model import ToyModel, check_model
 
 # No bias has a loss lower than what the search finds by more than this share of it and a thousandth of E x_i² …
 GAP = 1e-6
@@ -59,6 +59,7 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     >>> optimal_bias(model, [[1.0, 0.0]]).round(12)  # a feature that is not represented: its mean, density/2
     array([0.  , 0.05])
     """
+    check_model(model)
     weights = model.check_weights(weights)
     weights = np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights)
     gram = np.swapaxes(weights, -1, -2) @ weights

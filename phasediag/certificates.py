@@ -17,7 +17,7 @@ from ._files import replacing
 from ._progress import progress_bar
 from .loss import expected_loss_with_error
 from .minima import minimize
-from .model import ToyModel
+from .model import ToyModel, check_model
 from .phases import classify
 
 MOST_BOXES = 1_000_000
@@ -316,8 +316,7 @@ def check_limits(tolerance, max_boxes):
 
 def check_certifiable(model):
     """Refuse what is not a model of 2 or 3 features with the default law, values and activation, without a penalty."""
-    if not isinstance(model, ToyModel):
-        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    check_model(model)
     model.check_default_law("certify")
     if not 2 <= model.n_features <= MOST_FEATURES:
         raise ValueError(f"model must have 2 or {MOST_FEATURES} features to be certified, got {model.n_features}")

@@ -10,11 +10,12 @@ from ._commands.diagram import boundary, diagram
 from ._commands.explore import explore
 from ._commands.model import certify, inspect, minimize, train
 from ._commands.paper import paper, validate
-from ._commands.terminal import Stopped, write_plainly
+from ._commands.terminal import Group, Stopped, write_plainly
 from ._progress import say
 
 
 @click.group(
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples

@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import Floats, Seed, random_generator, real_number, whole_number
+from ._arguments import Floats, Seed, random_generator, real_array, real_number, whole_number
 from ._display import Result
+from ._inspection_report import ensemble_lines, untied_ensemble_lines
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
 from ._minimizing.search import EFFORTS, search, settle_model, tied_minima
 from ._minimizing.stationary_points import SAME_LOSS, distinct, losses_of
 from ._progress import progress_bar
-from .inspection import RADIUS, SETTLED
-from .minima import MOST_ENUMERATED
+from .inspection import RADIUS, as_tied
+from .loss import is_untied, untied_losses
+from .minima import MOST_ENUMERATED, minimize
 from .model import ToyModel
-from .phases import classify_many
-from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
+from .phases import TRAINED_TOLERANCE, classify_many
+from .trained_models import MOST_LEFT, SETTLED
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,45 +113,119 @@ class Ensemble(Result):
         """A row for each model."""
         return self.facts()
 
-    def text(self) -> str:
-        """Return a table with a line for each model, and how many there are of each phase."""
-        lines = [f"{'model':>5}  {'density':>9}  {'loss':>13}  {'above its':>9}  {'above the':>9}  phase"]
-        lines.append(f"{'':>5}  {'':>9}  {'':>13}  {'basin':>9}  {'lowest':>9}")
-        for k, model in enumerate(self.models):
-            density = f"{model.feature_density[0]:.4g}" if np.ptp(model.feature_density) == 0 else "varied"
-            above = f"{100 * self.gap[k] / self.lowest[k]:.3g} %" if np.isfinite(self.lowest[k]) else "unknown"
-            marks = ["not converged"] * (not self.converged[k]) + [f"metastable: {self.lowest_phase[k]} is lower"] * bool(
-                self.metastable[k]
-            )
-            said = f"  ({'; '.join(marks)})" if marks else ""
-            lines.append(
-                f"{k:5d}  {density:>9}  {self.loss[k]:13.8g}  {100 * self.excess[k]:7.3g} %  {above:>9}  {self.phase[k]}{said}"
-            )
-        lines.append("")
-        names, counts = np.unique(self.phase.astype(str), return_counts=True)
-        lines += [f"{counts[k]:5d}  {names[k]}" for k in np.argsort(-counts, kind="stable")]
-        verdicts = f"{int(self.metastable.sum())} metastable, {int((~self.converged).sum())} not converged"
-        lines.append(f"{len(self.models):5d}  models; {verdicts}")
-        return "\n".join(lines)
+    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the report that ``phasediag inspect`` prints.
+
+        Parameters
+        ----------
+        source : str
+            What the weights are and where they come from: the first line.
+        notes : sequence of str
+            Sentences beside the verdict.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(ensemble_lines(self, source, notes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UntiedEnsemble(Result):
+    """The parameters of many models with untied weights, x' = activation(decoder encoder x + b), and what they do.
+
+    Attributes
+    ----------
+    models : tuple of ToyModel, length n_models
+        Importance and density for which each is judged.
+    decoder : ndarray, shape (n_models, n_features, n_hidden)
+    encoder : ndarray, shape (n_models, n_hidden, n_features)
+    bias : ndarray, shape (n_models, n_features)
+    loss : ndarray, shape (n_models,)
+        Exact expected loss.
+    feature_loss : ndarray, shape (n_models, n_features)
+        Each feature's own loss E (x_i − x'_i)², without its importance.
+    gradient_norm : ndarray, shape (n_models,)
+        Largest entry of the gradient of loss / Σ_i I_i E x_i² by decoder, encoder and bias.
+    asymmetry : ndarray, shape (n_models,)
+        Largest entry of P − Pᵀ relative to that of P = decoder encoder: 0 for tied weights in any basis of the hidden space.
+    lowest : ndarray, shape (n_models,)
+        Loss of the lowest minimum found of the tied model; NaN for more than 10 features.
+    lowest_phase : ndarray of str, shape (n_models,)
+        Its phase; "" where there is none.
+    """
+
+    models: tuple
+    decoder: np.ndarray
+    encoder: np.ndarray
+    bias: np.ndarray
+    loss: np.ndarray
+    feature_loss: np.ndarray
+    gradient_norm: np.ndarray
+    asymmetry: np.ndarray
+    lowest: np.ndarray
+    lowest_phase: np.ndarray
+
+    @property
+    def gap(self) -> Floats:
+        """Each loss less that of the lowest tied minimum, negative where untied weights do better; NaN where it is not known."""
+        return self.loss - self.lowest
+
+    def facts(self) -> list[dict[str, object]]:
+        """Return plain lists and numbers, one dict for each model; what is unknown is None."""
+        return [
+            {
+                "importance": model.importance.tolist(),
+                "density": model.feature_density.tolist(),
+                "loss": float(self.loss[k]),
+                "gradient_norm": float(self.gradient_norm[k]),
+                "asymmetry": float(self.asymmetry[k]),
+                "lowest_loss": float(self.lowest[k]) if self.lowest_phase[k] else None,
+                "lowest_phase": self.lowest_phase[k] or None,
+                "gap": float(self.gap[k]) if self.lowest_phase[k] else None,
+            }
+            for k, model in enumerate(self.models)
+        ]
+
+    def _records(self):
+        """A row for each model."""
+        return self.facts()
+
+    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the report that ``phasediag inspect`` prints.
+
+        Parameters
+        ----------
+        source : str
+            What the weights are and where they come from: the first line.
+        notes : sequence of str
+            Sentences beside the verdict.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(untied_ensemble_lines(self, source, notes))
 
 
 def inspect_many(
     models: ToyModel | Sequence[ToyModel],
-    weights: ArrayLike,
+    weights: Any,
     bias: ArrayLike,
     *,
     tolerance: float = TRAINED_TOLERANCE,
     n_starts: int = 32,
     seed: Seed = 0,
     progress: bool = False,
-) -> Ensemble:
+) -> Ensemble | UntiedEnsemble:
     """Tell what many models' weights and biases are, as `inspect` does for one.
 
     Parameters
     ----------
     models : ToyModel or sequence of ToyModel
         Importance and density for which they are judged: those of all, or one for each.
-    weights : array_like, shape (n_models, n_hidden, n_features)
+    weights : array_like, shape (n_models, n_hidden, n_features), or a tuple of two
+        A tuple is (decoder, encoder) of untied weights; the decoder has shape (n_models, n_features, n_hidden).
     bias : array_like, shape (n_models, n_features) or (n_features,)
     tolerance : float
         In (0, 1): norms and cosines below it count as zero when the phase is named.
@@ -161,7 +238,8 @@ def inspect_many(
 
     Returns
     -------
-    Ensemble
+    Ensemble, or UntiedEnsemble
+        The latter for untied weights, unless all of them are tied ones in another basis of the hidden space; see `inspect`.
 
     Raises
     ------
@@ -174,19 +252,28 @@ def inspect_many(
     models = (models,) if isinstance(models, ToyModel) else tuple(models)
     if not models or not all(isinstance(model, ToyModel) for model in models):
         raise ValueError(f"models must be a ToyModel or one for each model, got {models!r:.60}")
+    decoder = None
+    if is_untied(models[0], weights):
+        decoder, weights = (real_array("weights", part) for part in weights)
+        if decoder.ndim != 3 or decoder.shape != np.swapaxes(weights, -1, -2).shape:
+            shapes = f"{decoder.shape} and {weights.shape}"
+            raise ValueError(f"weights must have shapes (n_models, n_features, n_hidden) and its transpose, got {shapes}")
+        tied = [as_tied(*pair) for pair in zip(decoder, weights, strict=True)]
+        if all(one is not None for one in tied):
+            decoder, weights = None, np.array(tied)
     weights, bias = models[0].check_parameters(weights, bias)
     if weights.ndim != 3 or not len(weights):
         raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
     models = models * len(weights) if one else models
     if len(models) != len(weights) or {(m.n_features, m.n_hidden) for m in models} != {(weights.shape[2], weights.shape[1])}:
         raise ValueError(f"models must be one for each of the {len(weights)} weights and of their sizes, got {len(models)}")
+    if decoder is not None:
+        return _untied(models, decoder, weights, bias, n_starts, seed, progress)
     found = {name: np.empty(len(weights)) for name in ("loss", "bottom", "bottom_gradient", "lowest")}
     found |= {name: np.empty(len(weights), dtype=object) for name in ("phase", "bottom_phase", "lowest_phase")}
     found["feature_loss"] = np.empty(bias.shape)
     found["phase"][:] = [phase.name for phase in classify_many(weights, tolerance=tolerance)]
-    groups: dict[ToyModel, list[int]] = {}
-    for k, model in enumerate(models):
-        groups.setdefault(model, []).append(k)
+    groups = _groups(models)
     with progress_bar(len(weights), progress, "model", "inspecting") as advance:
         for model, members in groups.items():
             found["feature_loss"][members] = evaluate_loosely(model, weights[members], bias[members], 0)[0]
@@ -196,6 +283,34 @@ def inspect_many(
             for name, values in ends.items():
                 found[name][members] = values
     return Ensemble(models=models, weights=weights, bias=bias, tolerance=tolerance, **found)
+
+
+def _groups(models):
+    """The numbers of the models that are one, a dict of list of int."""
+    groups = {}
+    for k, model in enumerate(models):
+        groups.setdefault(model, []).append(k)
+    return groups
+
+
+def _untied(models, decoder, encoder, bias, n_starts, seed, progress):
+    """The UntiedEnsemble of decoders (n, n_features, n_hidden), encoders (n, n_hidden, n_features) and biases (n, n_features)."""
+    product = decoder @ encoder
+    size = np.max(np.abs(product), axis=(1, 2))
+    found = {name: np.full(len(models), np.nan) for name in ("loss", "gradient_norm", "lowest")}
+    found["feature_loss"], found["lowest_phase"] = np.empty(bias.shape), np.full(len(models), "", dtype=object)
+    found["asymmetry"] = np.max(np.abs(product - np.swapaxes(product, 1, 2)), axis=(1, 2)) / np.where(size > 0, size, 1.0)
+    with progress_bar(len(models), progress, "model", "inspecting") as advance:
+        for model, members in _groups(models).items():
+            losses, _, gradient, by_bias = untied_losses(model, (decoder[members], encoder[members]), bias[members], 1)
+            found["feature_loss"][members], found["loss"][members] = losses, losses @ model.importance
+            slopes = [np.abs(part).reshape(len(members), -1).max(axis=1) for part in (*gradient, by_bias)]
+            found["gradient_norm"][members] = np.max(slopes, axis=0) / model.loss_scale
+            minima = minimize(model, n_starts=n_starts, seed=seed)[:1] if model.n_features <= MOST_ENUMERATED else []
+            for lowest in minima:
+                found["lowest"][members], found["lowest_phase"][members] = lowest.loss, lowest.phase.name
+            advance(len(members))
+    return UntiedEnsemble(models=models, decoder=decoder, encoder=encoder, bias=bias, **found)
 
 
 def _among_minima(model, weights, bias, n_starts, generator, advance):

@@ -1,5 +1,6 @@
 """What given weights and biases are: their exact loss, phase and order parameters, and the minima they are near or miss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, random_generator, real_array, real_number, whole_number
 from ._display import Drawn, Result
+from ._inspection_report import inspection_lines, untied_lines
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
@@ -17,18 +19,15 @@ from ._progress import progress_bar
 from .barriers import Barrier, depths
 from .loss import is_untied, untied_losses
 from .minima import MOST_ENUMERATED, Minimum, as_minima, as_minimum, is_lowest, minimize, minimum_at
-from .model import ToyModel
+from .model import ToyModel, check_model
 from .order_parameters import order_parameters, upright
-from .phases import Phase, classify
+from .phases import TRAINED_TOLERANCE, Phase, classify
 from .terms import LossTerms, loss_terms
-from .trained_models import MOST_LEFT, TRAINED_TOLERANCE
+from .trained_models import MOST_LEFT, SETTLED
 from .values import pieces_of
 
 RADIUS = 0.1
 """The descent to the nearest minimum begins with steps no longer than this."""
-
-SETTLED = 1e-3
-"""A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
 
 SAME_PRODUCT = 1e-5
 """decoder encoder is WᵀW when it is symmetric and has no negative eigenvalue, to this part of its largest entry."""
@@ -125,6 +124,22 @@ class Inspection(Drawn):
         lower = [one for one in self.minima or () if one.loss < self.nearest.loss * (1 - SAME_LOSS)]
         return depths([self.nearest, *lower])[0]
 
+    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the report that ``phasediag inspect`` prints.
+
+        Parameters
+        ----------
+        source : str
+            What the weights are and where they come from: the first line.
+        notes : sequence of str
+            Sentences beside the verdict.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(inspection_lines(self, source, notes))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UntiedInspection(Result):
@@ -170,6 +185,22 @@ class UntiedInspection(Result):
         much lower untied weights can come is not known.
         """
         return self.loss - self.minima[0].loss if self.minima else None
+
+    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the report that ``phasediag inspect`` prints.
+
+        Parameters
+        ----------
+        source : str
+            What the weights are and where they come from: the first line.
+        notes : sequence of str
+            Sentences beside the verdict.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(untied_lines(self, source, notes))
 
 
 @overload
@@ -254,8 +285,7 @@ def inspect(
     >>> found.phase.name, found.nearest.is_global
     ('extra in antipodal pair', True)
     """
-    if not isinstance(model, ToyModel):
-        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    check_model(model)
     n_starts, seed = whole_number("n_starts", n_starts, 1), random_generator(seed)
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
     if is_untied(model, weights):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ._arguments import Floats, one_of
 from ._display import Result
-from .model import ToyModel
+from .model import ToyModel, check_model
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,8 +67,7 @@ def linear_minimum(model: ToyModel) -> LinearMinimum:
     Elhage et al. 2022, "Toy Models of Superposition", section "Mathematical Understanding". Saxe et al. 2013, arXiv
     1312.6120. Eckart and Young 1936, Psychometrika 1.
     """
-    if not isinstance(model, ToyModel):
-        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    check_model(model)
     model.check_default_law("linear_minimum")
     one_of("model.activation", model.activation, ("linear",))
     p = model.feature_density

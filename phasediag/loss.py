@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, random_generator, real_array, whole_number
 from ._loss.evaluation import TOLERANCE, evaluate, evaluate_rows
-from .model import ToyModel
+from .model import ToyModel, check_model
 from .neuron_losses import neuron_loss, sampled_neuron_loss
 from .neurons import NeuronModel
 
@@ -175,6 +175,7 @@ def expected_loss_and_gradient(
 
 def is_untied(model: ToyModel, weights: Any) -> bool:
     """Whether weights are a tuple (decoder, encoder)."""
+    check_model(model)
     if not isinstance(weights, tuple) or len(weights) != 2 or np.ndim(weights[0]) < 2:
         return False
     return np.shape(weights[0])[-2:] == (model.n_features, model.n_hidden)
@@ -252,6 +253,7 @@ def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) 
     Second derivatives jump where a kink of the activation is hit with positive probability (z = 0 while nothing is
     active, or weights 0); there they are the limit from one side.
     """
+    check_model(model)
     weights, bias = model.check_parameters(weights, bias)
     return evaluate(model, weights, bias, "enumeration", 2)[3]
 
@@ -286,6 +288,7 @@ def monte_carlo_loss(
     """
     if isinstance(model, NeuronModel):
         return sampled_neuron_loss(model, weights, bias, n_samples, seed)
+    check_model(model)
     weights, bias = model.check_parameters(weights, bias)
     n_samples, generator = whole_number("n_samples", n_samples, 2), random_generator(seed)
     mean, scatter = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])

@@ -12,7 +12,7 @@ from ._minimizing.flat import parts
 from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
 from .candidates import MOST_FEATURES, Configuration, configurations
-from .model import ToyModel
+from .model import ToyModel, check_model
 from .neuron_minima import NeuronMinimum, neuron_minima
 from .neurons import NeuronModel
 from .order_parameters import order_parameters, upright
@@ -178,8 +178,7 @@ def minimize(
         if not bias:
             raise ValueError("bias must be True for a NeuronModel, got False")
         return neuron_minima(model, n_starts, seed)
-    if not isinstance(model, ToyModel):
-        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    check_model(model)
     if model.n_features > MOST_ENUMERATED:
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
     model = model if as_flag("bias", bias) else model.without_biases()

@@ -18,6 +18,7 @@ from ._arguments import (
     real_number,
     whole_number,
 )
+from ._display import Result
 from .activity import INDEPENDENT
 from .activity import Independent as Activity
 from .forms import UNIFORM, Classes, Form
@@ -52,8 +53,8 @@ class Penalty:
             object.__setattr__(self, name, real_number(name, getattr(self, name), "at least 0", lambda x: x >= 0))
 
 
-@dataclass(frozen=True, eq=False)
-class ToyModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class ToyModel(Result):
     """A toy model of superposition: x' = activation(WᵀW x + b).
 
     By default each feature is independently active with probability ``density``; an active feature is uniform on [0, 1], an
@@ -342,6 +343,12 @@ class ToyModel:
         numbers = self.control[self.form.places["activity"]]
         active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
         return np.where(active, pieces_of(self.values).drawn(shape, generator), 0.0)
+
+
+def check_model(model: Any) -> None:
+    """Raise ValueError unless this is a ToyModel, as where weights are given first."""
+    if not isinstance(model, ToyModel):
+        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
 
 
 def variance(density: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
+from ._display import Result
 from .activity import INDEPENDENT, TABLE, ActivityTable
 from .activity import Independent as Activity
 from .forms import UNIFORM, Classes, Form
@@ -71,8 +72,8 @@ class NeuronForm(Form):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class NeuronModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronModel(Result):
     """A model with a hidden layer of ReLU neurons without biases.
 
     Task "identity", the privileged basis: x' = ReLU(Wᵀ h + b), h = ReLU(W x), for features uniform on [0, 1] where they are

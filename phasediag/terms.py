@@ -10,7 +10,7 @@ from ._display import Result
 from ._loss.evaluation import evaluate_rows
 from .activity import INDEPENDENT
 from .loss import expected_loss
-from .model import ToyModel
+from .model import ToyModel, check_model
 
 # The split by number of active features visits every set of them.
 MOST_FEATURES = 12
@@ -102,6 +102,7 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     >>> terms.by_active.round(6)  # an antipodal pair errs only where both features are active
     array([0.      , 0.      , 0.003333])
     """
+    check_model(model)
     weights, bias = model.check_parameters(weights, bias)
     by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None
     parts = _linear_parts if model.is_linear else _relu_parts if replace(model.form, penalised=False).is_plain else _parts

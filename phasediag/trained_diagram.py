@@ -126,7 +126,6 @@ def trained_phase_diagram(
     device = as_device(device, plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)
-    check_importance(plane.form.importance(plane.grid))
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r:.60}")
     if executor is not None and device != "cpu":
@@ -135,6 +134,7 @@ def trained_phase_diagram(
     seed = stored_seed(store) if seed is None else seed
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, rows * columns * n_seeds, n_steps, 2, "n_seeds")
+    check_importance(plane.form.importance(plane.grid))
     portions = divide(plane, n_seeds, options, 1 if device == "cuda" else n_threads)
     shape = (rows, n_seeds, columns, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": plane.form.activation, "n_seeds": n_seeds, **options}

@@ -21,6 +21,9 @@ from .phases import TRAINED_TOLERANCE, distinct_phases, in_order
 TRAINED = "trained"
 """The ``theory`` of a diagram of trained models."""
 
+SETTLED = 1e-3
+"""A descent has come to an end when no entry of the gradient of loss / Σ_i I_i E x_i² exceeds this."""
+
 MOST_LEFT = 0.01
 """A trained model has converged when it lies at most this far above the bottom of its basin, relative to its loss there."""
 

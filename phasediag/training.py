@@ -18,7 +18,7 @@ from ._training.chunks import CHUNK_OPTIONS, FEWEST_BATCHED, Chunk, check_traina
 from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
-from .model import ToyModel
+from .model import ToyModel, check_model
 from .neuron_training import NeuronTraining, train_neurons
 from .neurons import NeuronModel
 from .phases import TRAINED_TOLERANCE, classify_many
@@ -261,8 +261,7 @@ def train(
         return train_neurons(
             model, **common, schedule=schedule, weight_decay=weight_decay, gradient=gradient, n_threads=n_threads
         )
-    if not isinstance(model, ToyModel):
-        raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
+    check_model(model)
     if gradient != "population":
         check_trainable(model.form)
     options: dict[str, Any] = dict(

@@ -10,7 +10,7 @@ from ._arguments import as_flag, whole_number
 from ._display import Result
 from ._reading import roles
 from ._reading.containers import contents, unreadable
-from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_pair
+from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_pair, told_as_decoder
 
 BIASES = ("zero", "optimal")
 ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
@@ -80,7 +80,8 @@ def read_weights(
     decoder_name : str, optional
         Name of the decoder of untied weights. By default the one other array of the shape of the weights or of their transpose
         whose name says so: by a word ("W_out", "decoder.weight", "unembed"), or by the next number and the transposed shape
-        ("linear1.weight", "linear2.weight"). An array that is the transpose of the weights makes them tied.
+        ("linear1.weight", "linear2.weight"), or, of the only other array, when it makes far better models than tied weights do
+        and no worse ones than with the two exchanged. An array that is the transpose of the weights makes them tied.
     bias : str, optional
         A file that holds the bias alone; or "zero" or "optimal": the file's bias is not read. What the latter mean is the
         caller's business.
@@ -139,7 +140,16 @@ def read_weights(
     activation = _activation(remarks, path)
     if layout is None:
         others = [values for values, _ in controls.values()]
-        read, why = find_layout(weights, found_bias, others, path, held.format == "safetensors", activation == "linear")
+        rest = [name for name in arrays if name not in (weights_name, bias_name)]
+
+        def partner(read):
+            """The decoder of untied weights that are read so, as `find_layout` asks for it."""
+            _, others = _other_weights(read, weights, arrays, kinds, rest)
+            named = [] if tied else _decoders(read, weights, weights_name, arrays, others, decoder_name)
+            return next(_turned(arrays[named[0]], read)) if len(named) == 1 else None
+
+        linear = activation == "linear"
+        read, why = find_layout(weights, found_bias, others, path, held.format == "safetensors", linear, partner)
     else:
         read, why = parse_layout(layout, weights.shape), f'axes are "{layout}", as said'
     placed = {what: read.per_model(values) for what, (values, _) in controls.items()}
@@ -155,7 +165,11 @@ def read_weights(
             f"alone, got {decoder_name!r} with the arrays {_listed(arrays)}"
         )
     pairs = [] if tied else _decoders(read, weights, weights_name, arrays, others, decoder_name)
-    decoder, fits = None, found_bias is None or read.per_feature(found_bias) is not None
+    decoder, fits, by_fit = None, found_bias is None or read.per_feature(found_bias) is not None, ""
+    if not pairs and len(others) == 1 and not tied and fits and not read.untransposed:
+        found = list(_turned(arrays[others[0]], read)) if arrays[others[0]].dtype.kind == "f" else []
+        words = told_as_decoder(read, weights, found_bias, activation == "linear", found[0]) if len(found) == 1 else None
+        pairs, by_fit = (others, f", {words}") if words else (pairs, "")
     if len(pairs) == 1 and others == pairs and fits and not read.untransposed:
         (decoder_name,) = pairs
         stored, other_scale = roles.real("decoder", decoder_name, arrays, path)
@@ -170,7 +184,9 @@ def read_weights(
         unused, others = tuple(name for name in unused if name not in (decoder_name, other_scale)), []
     notes = [why] if why else []
     if decoder is not None:
-        notes.append(f'untied: decoder "{decoder_name}" {stored.shape}, hidden dimensions taken as linear and without a bias')
+        notes.append(
+            f'untied: decoder "{decoder_name}" {stored.shape}, hidden dimensions taken as linear and without a bias{by_fit}'
+        )
     notes += [f'"{name}" is the transpose of the weights: tied' for name in same]
     unused = tuple(name for name in unused if name not in same)
     parameters = [name for name in unused if kinds[name] != "training" and np.ndim(arrays[name])]
@@ -346,6 +362,8 @@ def _decoders(read, weights, weights_name, arrays, others, asked):
 
 def _turned(array, read):
     """The array read as the weights are, and as their transpose."""
+    if array.ndim != len(read.shape) or array.ndim < 2:
+        return
     for shaped in (array, np.swapaxes(array, -1, -2)) if read.instances_first else (array, np.swapaxes(array, 0, 1)):
         if shaped.shape == read.shape:
             yield read.weights(shaped)

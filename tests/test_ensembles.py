@@ -40,8 +40,9 @@ def test_each_model_is_what_it_is_alone(weights, ensemble):
 def test_the_table_and_the_facts(ensemble):
     """A line for each model, one for each phase; the facts are the arrays."""
     lines, facts = ensemble.text().splitlines(), ensemble.facts()
-    assert [line.split()[0] for line in lines[2:6]] == ["0", "1", "2", "3"] and "0.3" in lines[4]
-    assert lines[-1].startswith("    4  models; ")
+    assert [line.split()[0] for line in lines[4:8]] == ["0", "1", "2", "3"] and "0.3" in lines[6]
+    assert lines[0] == "3 → 2 (relu)" and lines[-1].startswith("all of it for independent features")
+    assert lines[-3].startswith("    4  models; ")
     assert [row["loss"] for row in facts] == ensemble.loss.tolist() and [row["density"][0] for row in facts] == [
         0.1,
         0.1,

@@ -6,7 +6,7 @@ import click
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, inspect, optimal_bias
+from phasediag import ToyModel, expected_loss, inspect, optimal_bias
 from phasediag._commands.profiles import Profile
 
 WEIGHTS, BIAS = np.array([[1.0, 0.003, -0.002], [0.002, 1.02, -0.99]]), np.array([0.0, 0.005, 0.01])
@@ -153,9 +153,47 @@ def test_untied_weights_have_their_own_loss_and_verdict(run, tmp_path):
         code, out, err = run(*arguments, *options)
         assert code == 2 and out == "" and message in err
     np.savez(tmp_path / "u.npz", W=[encoder] * 3, W_out=[decoder] * 3, b=np.zeros((3, 2)))
-    code, _, err = run(*arguments)
-    assert code == 2 and "index must choose one of the (3,) models, whose weights are untied" in err
+    code, out, _ = run(*arguments)
+    assert code == 0 and "    3  models with untied weights; 0 below the lowest minimum" in out and "not stationary" in out
+    many = json.loads(run(*arguments, "--json")[1])["models"]
+    assert [one["loss"] for one in many] == pytest.approx([found.loss] * 3, rel=1e-14) and many[2]["gap"] == pytest.approx(
+        found.gap
+    )
+    code, out, err = run(*arguments, "--depth")
+    assert code == 2 and out == "" and "depth must be of one model" in err
     assert json.loads(run(*arguments, "--index", 1, "--json")[1])["loss"] == found.loss
+
+
+def test_a_decoder_without_a_name_is_told_by_its_fit(run, tmp_path):
+    """W, Z, b: Z decodes where the pair makes far better models than tied weights, whichever way round the file has them."""
+    generator = np.random.default_rng(1)
+    turn = generator.normal(size=(2, 2)) * 3 + 4 * np.eye(2)
+    decoder = WEIGHTS.T @ np.linalg.inv(turn) + 0.01 * generator.normal(size=(3, 2))
+    for z in (decoder, decoder.T):
+        np.savez(tmp_path / "z.npz", W=turn @ WEIGHTS, Z=z, b=BIAS)
+        code, out, _ = run("inspect", tmp_path / "z.npz", *POINT, "--json")
+        facts = json.loads(out)
+        assert code == 0 and "fits trained models far better" in facts["source"] and facts["unused"] == []
+        assert facts["loss"] == pytest.approx(expected_loss(MODEL, (decoder, turn @ WEIGHTS), BIAS), rel=1e-12)
+    np.savez(tmp_path / "z.npz", W=WEIGHTS, Z=generator.normal(size=(3, 2)), b=BIAS)
+    assert "--decoder-name names an untied decoder" in run("inspect", tmp_path / "z.npz", *POINT)[1]
+
+
+def test_the_report_and_the_depth(run, path):
+    """What the command prints is the result's own text; the depth is that of Inspection.depth."""
+    code, out, _ = run("inspect", path, *POINT)
+    own, (source, *rest) = expected().text(), out.splitlines()
+    assert code == 0 and own.splitlines() == rest and source.startswith(str(path))
+    code, out, _ = run("inspect", path, *POINT, "--depth")
+    assert code == 0 and "depth: without end; there is no lower minimum to go to" in out
+
+
+def test_the_depth_of_a_metastable_state(run, tmp_path):
+    """The triangle of 3→2 at importance 1 and density 0.05 is 1.6e-4 of its loss deep."""
+    angles = 2 * np.pi * np.arange(3) / 3
+    np.savez(tmp_path / "t.npz", W=[np.cos(angles), np.sin(angles)], b=np.full(3, -0.01))
+    code, out, _ = run("inspect", tmp_path / "t.npz", "--density", 0.05, "--importance", 1, "--n-starts", 8, "--depth")
+    assert code == 0 and "METASTABLE" in out and "0.0164 % of that bottom's loss; the lowest of 2 passes" in out
 
 
 def test_files_that_may_be_untied_have_no_verdict(run, tmp_path):

@@ -103,6 +103,16 @@ def test_unusual_shells(environment, before, after, code, words):
 
 
 @pytest.mark.quick("_commands")
+@pytest.mark.parametrize("command", ["", "inspect", "diagram"])
+def test_help_is_ascii_where_the_console_is(environment, command):
+    """click would write UTF-8 there."""
+    own = environment | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    line = f"{sys.executable} -m phasediag {command} --help"
+    done = subprocess.run(line, shell=True, env=own, capture_output=True, check=True)
+    assert done.stdout.isascii() and b"Usage: " in done.stdout and b"?" not in done.stdout and done.stderr == b""
+
+
+@pytest.mark.quick("_commands")
 def test_help_waits_for_nothing_heavy(environment):
     """NumPy, numba and matplotlib are imported by commands that need them."""
     script = "import sys, phasediag.cli; sys.exit(bool({'numpy', 'numba', 'matplotlib'} & set(sys.modules)))"

@@ -239,7 +239,7 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(n_threads=0), "n_threads must be a whole number ≥ 1, got 0"),
         (dict(executor="x"), "executor must be a concurrent.futures.Executor, got 'x'"),
         (dict(importance=[1, 1e39]), r"importance must be at most 1e\+15 for training, got 1e\+39"),
-        (dict(n_seeds=10**12), "n_seeds and n_steps must fit in memory"),
+        (dict(n_seeds=10**12), "n_features, n_seeds and n_steps must fit in memory"),
     ],
 )
 def test_bad_arguments_are_named_before_the_work_starts(change, message):

@@ -172,8 +172,8 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
         (dict(initial_weights=np.ones((4, 2, 3))), r"initial_weights must have shape \(2, 3\) or \(5, 2, 3\)"),
         (dict(initial_weights=np.full((2, 3), np.inf)), "initial_weights must be finite and .*, got inf"),
         (dict(initial_bias=np.ones((2, 5, 3))), r"initial_bias must have shape \(3,\) or \(5, 3\)"),
-        (dict(n_models=10**12), "n_models and n_steps must fit in memory"),
-        (dict(n_steps=10**12), "n_models and n_steps must fit in memory"),
+        (dict(n_models=10**12), "n_features, n_models and n_steps must fit in memory"),
+        (dict(n_steps=10**12), "n_features, n_models and n_steps must fit in memory"),
     ],
 )
 def test_bad_arguments_are_named_before_the_work_starts(change, message):

@@ -16,7 +16,7 @@ from .. import __version__
 from .._files import replacing
 from .._progress import progress_bar, say
 from .options import OutputFile
-from .terminal import PICTURES
+from .terminal import PICTURES, Command
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def command(examples, *endings):
     def decorate(function):
         """The command of a generator of answers."""
 
-        @click.command(epilog=f"\b\nExamples{examples}", params=params)
+        @click.command(cls=Command, epilog=f"\b\nExamples{examples}", params=params)
         @wraps(function)
         def run(*, as_json, **options):
             """Give the answers; return the exit status."""

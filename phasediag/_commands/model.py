@@ -185,11 +185,12 @@ def train(n_features, n_hidden, importance, density, activation, **options):
 @option("--layout", help='The axes of the weights in FILE, e.g. "instances hidden features". [default: what fits]')
 @click.option("--index", type=INDEX, help="Which of several models in FILE: 3, or 0,3 for two leading axes. [default: all]")
 @click.option("--tied", is_flag=True, help="Read the weights as a tied model's though FILE holds other weights.")
+@click.option("--depth", is_flag=True, help="Climb from the nearest minimum to the lowest pass to a lower one: how deep it is.")
 @option("--their-loss", type=float, help="A loss that was reported for these weights: which convention it follows.")
 @option("--tolerance", 0.1, help="Norms and cosines below it count as zero.")
 @option("--n-starts", 32, help="Random starts of the search for the global minimum.")
 @option("--seed", 0, help="Seed of those starts.")
-def inspect(file, density, importance, activation, tolerance, n_starts, seed, their_loss, **reading):
+def inspect(file, density, importance, activation, tolerance, n_starts, seed, depth, their_loss, **reading):
     """Say what the trained weights in FILE (.npz, .npy, .safetensors, PyTorch's) are.
 
     Prints their exact loss and its parts, their phase, the minimum that they are nearest to, whether they have converged to it,
@@ -197,12 +198,14 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, th
     [0, 1] where they are active. Formats are told by content; pickles are not read.
     """
     from .._arguments import real_number
-    from ..ensembles import inspect_many
-    from ..inspection import UntiedInspection
+    from .._inspection_report import depth_words, law
+    from ..ensembles import UntiedEnsemble, inspect_many
+    from ..inspection import UntiedInspection, as_tied
     from ..inspection import inspect as inspection_of
     from ..weight_files import read_weights
     from . import inspection_printing as printed
     from .loss_conventions import loss_conventions, told
+    from .printing import barrier_facts
 
     if their_loss is not None:
         real_number("their_loss", their_loss, "positive and finite", lambda x: x > 0)
@@ -217,40 +220,44 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, th
         )
         return
     many, untied = found.weights.ndim > 2, found.decoder is not None
-    if many and untied:
-        raise ValueError(f"index must choose one of the {found.weights.shape[:-2]} models, whose weights are untied (--index)")
     if untied and reading["bias"] == "optimal":
         raise ValueError("bias must not be 'optimal' for untied weights: its search is for tied ones (--tied)")
-    if many and any(path.endswith(PICTURES) for path in click.get_current_context().params["output"]):
-        raise ValueError(f"output must be of one model: index must choose one of {found.weights.shape[:-2]}")
+    for one in [path for path in click.get_current_context().params["output"] if path.endswith(PICTURES)] + ["depth"] * depth:
+        what = "depth" if one == "depth" else "output"
+        if many:
+            raise ValueError(f"{what} must be of one model: index must choose one of {found.weights.shape[:-2]}")
+        if untied and as_tied(found.decoder, found.weights) is None:
+            raise ValueError(
+                f"{what} must be of tied weights: of untied ones there is neither a picture nor a depth, got {one!r}"
+            )
     weights = found.weights.reshape(-1, *found.weights.shape[-2:])
     models = _models(found, len(weights), importance, density, activation)
     bias, said["source"] = _biases(models, weights, found, reading["bias"])
     options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed}
     if many:
-        result, text = inspect_many(models, weights, bias, **options), printed.ensemble_text
+        pair = (found.decoder.reshape(-1, *found.decoder.shape[-2:]), weights) if untied else weights
+        result = inspect_many(models, pair, bias, **options)
     else:
         result = inspection_of(models[0], (found.decoder, weights[0]) if untied else weights[0], bias[0], **options)
-        text = printed.inspection_text
-    still = isinstance(result, UntiedInspection)
+    still = isinstance(result, UntiedInspection | UntiedEnsemble)
     if untied and not still:
         said["source"] += (
             "; the decoder is the encoder's transpose in another basis of the hidden space: judged as the tied model"
         )
-    if still:
-        text = printed.untied_text
-        if any(path.endswith(PICTURES) for path in click.get_current_context().params["output"]):
-            raise ValueError("output must be .csv for untied weights, of which there is no picture")
     conventions = loss_conventions(models, result.feature_loss.reshape(len(models), -1))
     theirs = [] if their_loss is None else told(conventions, their_loss)
-    said |= {"law": printed.law(models)}
+    said |= {"law": law(models)}
     said |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
     one_facts = printed.untied_facts if still else printed.inspection_facts
     facts = {"models": result.facts()} if many else one_facts(result)
     rows = facts["models"] if many else [facts]
-    no_bias = found.bias is None and reading["bias"] is None
+    notes = [printed.NO_BIAS] * (found.bias is None and reading["bias"] is None) + theirs
+    if depth:
+        barrier = result.depth()
+        notes.insert(0, depth_words(result, barrier))
+        facts["depth"] = barrier_facts(barrier)
     yield Answer(
-        text=lambda: text(result, said["source"], theirs, no_bias),
+        text=lambda: result.text(source=said["source"], notes=notes),
         facts=lambda: said | facts,
         figure=drawn("inspection_figure", result),
         rows=lambda: [{name: one for name, one in row.items() if not isinstance(one, dict) and name != "minima"} for row in rows],

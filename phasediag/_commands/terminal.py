@@ -7,10 +7,28 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
 from .._files import check_writable
 
 PICTURES = (".png", ".svg", ".pdf")
-PLAIN = {"→": "->", "−": "-", "…": "...", "×": "x", "·": "*", "≤": "<=", "≥": ">=", "∞": "inf", "²": "^2", "ᵀ": "^T", "±": "+-"}
+PLAIN = {
+    "→": "->",
+    "−": "-",
+    "…": "...",
+    "×": "x",
+    "·": "*",
+    "≤": "<=",
+    "≥": ">=",
+    "∞": "inf",
+    "²": "^2",
+    "ᵀ": "^T",
+    "±": "+-",
+    "‖": "|",
+    "Σ": "sum of ",
+    "√": "sqrt ",
+    "≠": "!=",
+}
 
 
 class Stopped(Exception):
@@ -26,9 +44,31 @@ def write_plainly():
             stream.reconfigure(errors="phasediag")
 
 
+def plainly(text):
+    """A text in the characters that standard output has."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "phasediag").decode(encoding)
+
+
 def _plain(error):
     """Handle the error of an encoder: other words for the characters that it lacks, and where to go on."""
     return "".join(PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
+
+
+class PlainHelp:
+    """Of commands: help that click, which writes UTF-8 where the console says that it reads ASCII, need not encode."""
+
+    def get_help(self, context):
+        """The help in the characters of the console."""
+        return plainly(super().get_help(context))
+
+
+class Command(PlainHelp, click.Command):
+    """A command whose help any console can show."""
+
+
+class Group(PlainHelp, click.Group):
+    """A group of commands whose help any console can show."""
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def parse_layout(text, shape):
     return found
 
 
-def find_layout(weights, bias, others, path, scrambled, linear):
+def find_layout(weights, bias, others, path, scrambled, linear, partner):
     """Return (Layout, words on what decided it) for an array of weights.
 
     Parameters
@@ -121,6 +121,10 @@ def find_layout(weights, bias, others, path, scrambled, linear):
         Importances and densities of the file.
     scrambled : bool
         Whether the file's writer may have stored a transposed array's memory under its transposed shape.
+    linear : bool
+        Whether the activation is the identity.
+    partner : callable
+        Of a Layout, the file's decoder of untied weights, transposed: shape (*lead, n_hidden, n_features); None without one.
 
     Raises
     ------
@@ -130,7 +134,9 @@ def find_layout(weights, bias, others, path, scrambled, linear):
     fitting = _fitting(weights, bias, others)
     if not fitting:
         raise ValueError(_why_none(weights, bias, path))
-    misfits = [_misfit(layout, weights, bias, linear) for layout in fitting] if scrambled or len(fitting) > 1 else [np.inf]
+    fitting = [layout for layout in fitting if partner(layout) is not None] or fitting
+    asked = scrambled or len(fitting) > 1
+    misfits = [_misfit(layout, weights, bias, linear, partner(layout)) for layout in fitting] if asked else [np.inf]
     best = int(np.argmin(misfits))
     sensible = np.isfinite(misfits) & (np.array(misfits) <= MUCH_BETTER * misfits[best])
     unsure = bias is None and weights.ndim == 2  # one wide matrix, or many models of one dimension
@@ -147,13 +153,14 @@ def find_layout(weights, bias, others, path, scrambled, linear):
         words += [f"other layouts: {layout.told()}" for layout in flat]
     if scrambled and np.isinf(misfits[best]):
         words.append("no density makes it better than a constant: safetensors 0.8.0 scrambles what is not contiguous")
+    tied = _misfit(found, weights, bias, linear) if scrambled else np.inf  # for the memory of pairs see `scrambled_pair`
     for before, misfit in _scrambled(weights, bias, linear) if scrambled else ():
-        if misfit * BETTER < misfits[best]:
+        if misfit * BETTER < tied:
             raise ValueError(
                 f'layout must be given: {str(path)!r} fits a trained model better as "{before}" than as "{found}": a transposed '
                 "NumPy array's memory seems to be stored under its transposed shape, as safetensors 0.8.0 does"
             )
-        if np.isfinite(misfit) and (bias is None or misfit <= misfits[best] * MUCH_BETTER):
+        if np.isfinite(misfit) and (bias is None or misfit <= tied * MUCH_BETTER):
             words.append(f'"{before}" may fit as well: where safetensors 0.8.0 wrote a transposed array, it is that')
     return found, ", ".join(words)
 
@@ -219,21 +226,40 @@ def scrambled_pair(layout, weights, bias, linear, decoder, before):
     return min(misfits) * BETTER < misfits[0]
 
 
-@np.errstate(all="ignore")  # damaged files hold numbers of any size
+def told_as_decoder(layout, weights, bias, linear, other):
+    """In words why another array, transposed: (*lead, n_hidden, n_features), is the decoder of the weights; None where it is not.
+
+    As a pair they fit trained models much better than either does as tied weights, and not worse than with parts exchanged.
+    """
+    encoder, bias = layout.weights(weights), None if bias is None else layout.per_feature(bias)
+    orders = (encoder, other), (other, encoder), (encoder, encoder), (other, other)
+    pair, exchanged, *tied = (_misfit_of(*order, bias, linear) for order in orders)
+    if not (pair * MUCH_BETTER < min(tied) and pair <= exchanged * BETTER):
+        return None
+    doubt = "" if pair * BETTER < exchanged else " (the two exchanged fit about as well)"
+    return f"which fits trained models far better than tied weights do{doubt}"
+
+
 def _misfit(layout, weights, bias, linear, decoder=None):
+    """As `_misfit_of`, of weights and a bias or None as stored; the decoder as it gets it, None where weights are tied."""
+    encoder = layout.weights(weights)
+    decoder = encoder if decoder is None else decoder
+    return _misfit_of(encoder, decoder, None if bias is None else layout.per_feature(bias), linear)
+
+
+@np.errstate(all="ignore")  # damaged files hold numbers of any size
+def _misfit_of(weights, decoder, bias, linear):
     """How far models read so are from trained ones: the median over at most `MODELS` of the least over densities.
 
-    Of untied weights the decoders are given, transposed: shape (*lead, n_hidden, n_features).
+    Weights and decoders, transposed, have shape (…, n_hidden, n_features), biases (…, n_features); without them they are 0.
 
     At one density it is the loss, and many times the part of it that biases better than those of the file would save (which
     importances have no part in), relative to the best constant's loss. Infinite where no density makes the models better than
     a constant. Biases that are all 0 have not been trained.
     """
-    weights = layout.weights(weights)
-    decoder = weights if decoder is None else decoder
     weights, decoder = (one.reshape(-1, *one.shape[-2:])[:MODELS].astype(float) for one in (weights, decoder))
-    n, generator = layout.n_features, np.random.default_rng(0)
-    bias = np.zeros((1, n)) if bias is None else layout.per_feature(bias).reshape(-1, n)[:MODELS].astype(float)
+    n, generator = weights.shape[-1], np.random.default_rng(0)
+    bias = np.zeros((1, n)) if bias is None else bias.reshape(-1, n)[:MODELS].astype(float)
     misfits = []
     for density in np.geomspace(min(0.01, 1 / n), 1, DENSITIES):
         inputs, probability = _inputs(n, density, generator)
