@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel, TrainingRun, expected_loss, expected_loss_and_gradient, train
+from phasediag._training.starting_weights import normal_numbers
 from phasediag.cli import commands
 
 SMALL = dict(n_models=5, n_steps=30, batch_size=64, seed=7)
@@ -249,3 +250,14 @@ def test_a_run_keeps_its_own_starting_points():
     run = train(ToyModel(1, [1, 1], 0.5), n_models=1, n_steps=3, batch_size=4, seed=0, initial_weights=weights)
     weights[:] = 0.5
     assert np.array_equal(train(run.model, **run.options).weights, run.weights)
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**40 + 3, 2**70 + 11, 2**130 + 5])
+def test_starting_weights_are_what_numpys_generators_draw(seed):
+    """Side by side or one by one, to the bit; some cells have one word, some numbers are not accepted at once."""
+    place = int(np.float64(0.37).view(np.uint64))
+    cells = [0, 5, 2**32 - 1, *np.geomspace(0.1, 10, 200).view(np.uint64).tolist()]
+    for replicate in (0, 3):
+        found = normal_numbers(seed, (0, place, replicate), cells, 6)
+        sequences = [np.random.SeedSequence(seed, spawn_key=(0, place, replicate, cell)) for cell in cells]
+        assert np.array_equal(found, [np.random.default_rng(one).normal(size=6) for one in sequences])

@@ -184,7 +184,10 @@ def _descend_cells(
         for start in range(first[cell], first[cell + 1]):
             x, key = offset(pointer(starts), start * size), offset(pointer(keys), start * n_keys)
             end = offset(pointer(found), 6 * start)
-            numbers[EVALUATIONS], steps, goes_on, attempt = 0.0, 0, True, 0
+            compared = heads[cell] >= 0
+            for k in range(first[cell], start):
+                compared = compared or new[k]
+            numbers[EVALUATIONS], steps, goes_on, attempt = 0.0, 0, True, 0 if compared else 1
             while goes_on:  # roughly down; if what is there is not known, to the bottom; if that is no minimum, on from there
                 tolerance = BOTTOM if attempt % 2 else ROUGHLY
                 call(table[DESCEND], (x, MAX_STEPS - steps, radius, tolerance, at))

@@ -22,7 +22,7 @@ from .cell_descents import carry, descend_cells, listed
 from .flat import flatten, parts
 from .search import named_first, orders_of_extra, tied_minima
 from .search_state import SearchState
-from .starts import random_starts, starting_points
+from .starts import random_starts, starting_points, starting_points_of
 from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants, settle
 
 COARSE_SPACING = 8
@@ -31,11 +31,12 @@ FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
 _COARSE_AT_ONCE = 32  # coarse cells between two looks at the clock
-_FEW_AT_ONCE = 512  # starts in the others between two such looks
+_FEW_AT_ONCE = 512  # starts in the others that share a stream of random numbers
+_PARTS_AT_ONCE = 64  # parts of them between two looks at the clock, if a stream has no more
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
-_PART = 32  # starts in one call of the kernel, or those of one cell; the result does not depend on it
+_PART = 2048  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
 
 
 @dataclass(eq=False)
@@ -131,7 +132,7 @@ class Landscape:
 
     def _reached(self):
         """In how many cells a minimum is known."""
-        return np.unique(self._state.where).size
+        return np.count_nonzero(np.bincount(self._state.where))
 
     def model(self, cell):
         """The ToyModel of a cell (row, column)."""
@@ -193,7 +194,7 @@ class Landscape:
             return self._many_starts(order[state.started : n_coarse][:_COARSE_AT_ONCE], n_starts, seed)
         if n_coarse < state.started < len(order) or (state.frontier == len(state.where) and state.started < len(order)):
             few = -(-n_starts // FEWER)
-            return self._few_starts(order[state.started :][: max(_FEW_AT_ONCE // few, 1)], few, seed)
+            return self._few_starts(order[state.started :], few, seed)
         if state.frontier < len(state.where):
             return self._wave()
         return self._missed() if state.checked < len(state.where) else None
@@ -201,23 +202,33 @@ class Landscape:
     def _many_starts(self, now, n_starts, seed):
         """Starts in coarse cells (numbers)."""
         places = [divmod(cell, self.shape[1]) for cell in now.tolist()]
-        starts = [starting_points(self.model(place), n_starts, stream(seed, *place))[0] for place in places]
+        models, generators = [self.model(place) for place in places], [stream(seed, *place) for place in places]
+        starts = [one for one, _ in starting_points_of(models, n_starts, generators)]
         changes = {"started": self._state.started + len(now)}
         return now, np.cumsum([0, *map(len, starts)]), np.concatenate(starts), 0.5, changes
 
-    def _few_starts(self, now, few, seed):
-        """``few`` starts in each of other cells (numbers)."""
-        mean = np.repeat(self.form.mean(self.rows[now]), few, axis=0)
-        starts = random_starts(self.form.n_hidden, mean, stream(seed, *divmod(int(now[0]), self.shape[1])))
-        return now, np.arange(len(now) + 1) * few, starts, 0.5, {"started": self._state.started + len(now)}
+    @property
+    def _part(self):
+        """How many starts are worth a call of the kernel."""
+        return max(_PART // 4**self.form.n_features, 1)
+
+    def _few_starts(self, waiting, few, seed):
+        """``few`` starts in each of the next cells (numbers) that wait for them."""
+        size, n_streams = max(_FEW_AT_ONCE // few, 1), max(_PARTS_AT_ONCE * self._part // _FEW_AT_ONCE, 1)
+        now, starts = waiting[: n_streams * size], []
+        for k in range(0, len(now), size):
+            mean = np.repeat(self.form.mean(self.rows[now[k : k + size]]), few, axis=0)
+            generator = stream(seed, *divmod(int(now[k]), self.shape[1]))
+            starts.append(random_starts(self.form.n_hidden, mean, generator))
+        return now, np.arange(len(now) + 1) * few, np.concatenate(starts), 0.5, {"started": self._state.started + len(now)}
 
     def _wave(self):
         """Every minimum of the frontier as a start in the neighbours that do not know it."""
         state = self._state
         cells, sources = carry(state.frontier, self.shape, state.where, state.keys)
         order = np.argsort(cells, kind="stable")
-        cells, first = np.unique(cells[order], return_index=True)
-        return cells, np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
+        first = np.flatnonzero(np.diff(cells[order], prepend=-1))
+        return cells[order[first]], np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
 
     def _missed(self):
         """Starts in cells that lie above the envelope of those that differ in importances alone: the lowest minimum of these."""
@@ -241,7 +252,7 @@ class Landscape:
         state, controls = self._state, self.rows[cells]
         heads, links = listed(state.where, len(self.rows))
         known, heads = (links, state.numbers, state.keys), heads[cells]
-        bounds = np.append(np.flatnonzero(np.diff(first[:-1] // _PART, prepend=-1)), len(cells))
+        bounds = np.append(np.flatnonzero(np.diff(first[:-1] // self._part, prepend=-1)), len(cells))
 
         def part(start, stop):
             """Descents in cells ``start`` to ``stop`` − 1 of those."""

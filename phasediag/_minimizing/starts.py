@@ -54,23 +54,35 @@ def union_starts(model, count):
     return [start for _, start in sorted(found, key=lambda one: one[0])[:count]]
 
 
-def spread_starts(model, n_starts, generator):
-    """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_starts, size)."""
-    m, n, density = model.n_hidden, model.n_features, float(model.marginal_density.mean())
-    starts = np.empty((n_starts, m * n + n))
+def spread_starts(models, draws):
+    """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_models, n_starts, size).
+
+    ``draws``: what `_directions_drawn` returns, of each of the models, which have one form.
+    """
+    counts, steps, rank, directions, scales = map(np.array, zip(*draws, strict=True))
+    n_starts, m, n = directions.shape[1:]
+    weights, bias = np.zeros(directions.shape), np.repeat([model.feature_mean for model in models], n_starts, axis=0)
+    bias = bias.reshape(-1, n_starts, n)
+    densities = [float(model.marginal_density.mean()) for model in models]
+    for count, n_steps in set(zip(counts.ravel().tolist(), steps.ravel().tolist(), strict=True)):
+        rows = np.nonzero((counts == count) & (steps == n_steps))
+        length, common, _ = np.array([scaled_code(count, m, density) for density in densities]).T
+        columns = spread(directions[rows][:, :, :count], n_steps) * (length[rows[0]] * scales[rows])[:, None, None]
+        which, of_rows, own = rank[rows][:, :count], weights[rows], bias[rows]
+        np.put_along_axis(of_rows, which[:, None], columns, axis=2)
+        np.put_along_axis(own, which, np.repeat(common[rows[0], None], count, axis=1), axis=1)
+        weights[rows], bias[rows] = of_rows, own
+    return flatten(weights, bias)
+
+
+def _directions_drawn(model, n_starts, generator):
+    """Numbers of features, steps, their order, directions (n_starts, n_hidden, n_features) and scales, of random directions."""
+    m, n = model.n_hidden, model.n_features
     counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
     worth = np.maximum(model.importance * model.feature_variance, np.finfo(float).tiny)  # 0 of what is always 1
     rank = np.argsort(-np.log(worth) - generator.gumbel(size=(n_starts, n)), axis=1)
     directions = generator.normal(size=(n_starts, m, n))
-    scales = generator.uniform(0.85, 1.15, size=n_starts)
-    for count, n_steps in set(zip(counts.tolist(), steps.tolist(), strict=True)):
-        rows = np.flatnonzero((counts == count) & (steps == n_steps))
-        length, common, _ = scaled_code(count, m, density)
-        for row, columns in zip(rows, spread(directions[rows, :, :count], n_steps), strict=True):
-            weights, bias = np.zeros((m, n)), model.feature_mean
-            weights[:, rank[row, :count]], bias[rank[row, :count]] = length * scales[row] * columns, common
-            starts[row] = flatten(weights, bias)
-    return starts
+    return counts, steps, rank, directions, generator.uniform(0.85, 1.15, size=n_starts)
 
 
 def starting_points(model, n_starts, generator):
@@ -79,28 +91,51 @@ def starting_points(model, n_starts, generator):
     The frozen configurations and perturbations of them; random weights, and half as many random directions at their best
     lengths; the most promising unions of codes.
     """
-    m, n, starts = model.n_hidden, model.n_features, []
-    for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or model.is_linear else ():
-        starts.append(start)
-        for size in (0.03, 0.3):
-            starts.append(starts[-1] + size * generator.normal(size=m * n + n) * np.repeat([1.0, 0.3], [m * n, n]))
-    random = [random_starts(m, model.feature_mean[None], generator)[0] for _ in range(n_starts)]
-    unions = []
-    if not model.is_linear:
-        random += list(spread_starts(model, -(-n_starts // 2), generator))
-        unions = union_starts(model, MOST_UNIONS)
-    return np.array([*unions, *starts, *random]), np.repeat([False, True], [len(unions) + len(starts), len(random)])
+    return starting_points_of([model], n_starts, [generator])[0]
+
+
+def starting_points_of(models, n_starts, generators):
+    """As `starting_points`, of models of one form, each with a generator: a list."""
+    m, n, drawn = models[0].n_hidden, models[0].n_features, []
+    spreads = np.repeat([1.0, 0.3], [m * n, n])
+    for model, generator in zip(models, generators, strict=True):
+        starts = []
+        for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or model.is_linear else ():
+            starts.append(start)
+            for size in (0.03, 0.3):
+                starts.append(starts[-1] + size * generator.normal(size=m * n + n) * spreads)
+        weights, scales, shares = np.empty((n_starts, m, n)), np.empty((n_starts, 1, 1)), np.empty((n_starts, n))
+        for k in range(n_starts):
+            weights[k] = generator.normal(size=(m, n))
+            scales[k], shares[k] = generator.uniform(0.3, 1.3), generator.uniform(size=n)
+        directions = None if model.is_linear else _directions_drawn(model, -(-n_starts // 2), generator)
+        drawn.append((starts, weights, scales, shares, directions))
+    _, weights, scales, shares, directions = zip(*drawn, strict=True)
+    mean = np.repeat([model.feature_mean for model in models], n_starts, axis=0)
+    random = _formed(*map(np.concatenate, (weights, scales, shares)), mean).reshape(len(models), n_starts, -1)
+    if not models[0].is_linear:
+        random = np.concatenate([random, spread_starts(models, directions)], axis=1)
+    found = []
+    for model, (starts, *_), own in zip(models, drawn, random, strict=True):
+        first = [*([] if model.is_linear else union_starts(model, MOST_UNIONS)), *starts]
+        found.append((np.array([*first, *own]), np.repeat([False, True], [len(first), len(own)])))
+    return found
 
 
 def random_starts(n_hidden, feature_mean, generator):
     """Return random flat starts at models with these E x_i, shape (n_starts, n_features), a row for each."""
     n_starts, n_features = feature_mean.shape
     weights = generator.normal(size=(n_starts, n_hidden, n_features))
-    weights = weights * generator.uniform(0.3, 1.3, size=(n_starts, 1, 1)) / np.sqrt(n_hidden)
+    scales = generator.uniform(0.3, 1.3, size=(n_starts, 1, 1))
+    return _formed(weights, scales, generator.uniform(size=feature_mean.shape), feature_mean)
+
+
+def _formed(weights, scales, shares, feature_mean):
+    """Flat starts of random weights (n_starts, n_hidden, n_features) times scales, with a share of the biases that fit them."""
+    weights = weights * scales / np.sqrt(weights.shape[1])
     mean = feature_mean[:, :, None]
     residual = (mean - (np.swapaxes(weights, 1, 2) @ weights) @ mean)[:, :, 0]
-    bias = residual * generator.uniform(size=feature_mean.shape)
-    return flatten(weights, bias)
+    return flatten(weights, residual * shares)
 
 
 def configuration_starts(model, generator=None):

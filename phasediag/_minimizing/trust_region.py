@@ -33,6 +33,9 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ENUMERATE, EIGENVECTORS, HIDDEN, 
 # one of a valley of equal loss; whether the end of a descent was left because it is none.
 LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, N_NUMBERS = range(8)
 
+LEAST_PIVOT = 1e-8
+"""A Hessian with a smaller pivot is not taken for positive."""
+
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size).
 TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
 
@@ -68,8 +71,7 @@ def spectrum(x, least, table):
     """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
 
     For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
-    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite;
-    otherwise eigenvector k goes to row k of the vectors (LAPACK's dsyevd).
+    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite.
     """
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
     gradient, hessian, numbers = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[NUMBERS])
@@ -100,9 +102,15 @@ def spectrum(x, least, table):
     for i in range(size * size):
         total += abs(hessian[i])
     numbers[NORM] = norm if total < np.inf else np.inf
-    if not least < numbers[NORM] < np.inf:
-        return
-    vectors, lengths = doubles(table[VECTORS]), table[LENGTHS]
+    if least < numbers[NORM] < np.inf:
+        _decompose(table)
+
+
+@jit(inner=True)
+def _decompose(table):
+    """The eigenvalues of the Hessian and its eigenvectors, one in each row of the vectors (LAPACK's dsyevd)."""
+    hessian, vectors, lengths = doubles(table[HESSIAN]), doubles(table[VECTORS]), table[LENGTHS]
+    size = table[HIDDEN] * table[FEATURES] + table[FEATURES]
     for i in range(size):
         for j in range(size):
             vectors[j * size + i] = hessian[i * size + j]
@@ -114,8 +122,9 @@ def spectrum(x, least, table):
 def descend(x, max_steps, radius, tolerance, table):
     """Minimize from x in place; the numbers get the scaled loss, the largest scaled gradient entry and the steps taken.
 
-    A step minimizes the quadratic model with |eigenvalues| within the trust region; it is kept when it lowers the loss, or,
-    where the loss no longer resolves the difference, when it lowers the gradient.
+    A step is Newton's where the Hessian is positive and the step lies within the trust region; elsewhere it minimizes the
+    quadratic model with |eigenvalues| in there. It is kept when it lowers the loss, or, where the loss no longer resolves the
+    difference, when it lowers the gradient.
     """
     gradient, numbers, free = doubles(table[GRADIENT]), doubles(table[NUMBERS]), integers(table[FREE])
     values, vectors, lines = doubles(table[VALUES]), doubles(table[VECTORS]), doubles(table[LINES])
@@ -124,29 +133,38 @@ def descend(x, max_steps, radius, tolerance, table):
     call(table[EVALUATE], (x, 2, table))
     loss, steps = numbers[LOSS], 0
     while True:
-        call(table[SPECTRUM], (x, tolerance, table))
+        call(table[SPECTRUM], (x, np.inf, table))
         norm = numbers[NORM]
         if not tolerance < norm < np.inf or steps >= max_steps or radius < 1e-13:
             numbers[LOSS], numbers[STEPS] = loss, steps
             return
-        for i in range(size):
-            slope[i] = 0.0
-            for j in range(size):
-                slope[i] += vectors[i * size + j] * gradient[j]
-        accepted = False
-        while not accepted and steps < max_steps and radius >= 1e-13:
-            shift = _shift(values, slope, size, radius)
-            decrease = length = 0.0
+        is_newton = _is_newton(doubles(table[HESSIAN]), gradient, size, radius, vectors, step)
+        if not is_newton:
+            _decompose(table)
             for i in range(size):
-                step[i] = -slope[i] / (max(abs(values[i]), 1e-12) + shift)
-                decrease -= step[i] * (slope[i] + 0.5 * values[i] * step[i])
-                length += step[i] * step[i]
-            length = length**0.5
-            for i in range(size):
-                trial[i] = 0.0
+                slope[i] = 0.0
                 for j in range(size):
-                    trial[i] += vectors[j * size + i] * step[j]
-                trial[i] = trial[i] + x[i] if free[i] else x[i]  # the eigenvectors of what is fixed carry rounding
+                    slope[i] += vectors[i * size + j] * gradient[j]
+        accepted = rejected = False
+        while not accepted and not rejected and steps < max_steps and radius >= 1e-13:
+            decrease = length = 0.0
+            if is_newton:
+                for i in range(size):
+                    decrease -= 0.5 * step[i] * gradient[i]
+                    length += step[i] * step[i]
+                    trial[i] = step[i] + x[i]
+            else:
+                shift = _shift(values, slope, size, radius)
+                for i in range(size):
+                    step[i] = -slope[i] / (max(abs(values[i]), 1e-12) + shift)
+                    decrease -= step[i] * (slope[i] + 0.5 * values[i] * step[i])
+                    length += step[i] * step[i]
+                for i in range(size):
+                    trial[i] = 0.0
+                    for j in range(size):
+                        trial[i] += vectors[j * size + i] * step[j]
+                    trial[i] = trial[i] + x[i] if free[i] else x[i]  # the eigenvectors of what is fixed carry rounding
+            length = length**0.5
             call(table[EVALUATE], (trial, 2, table))
             after = numbers[LOSS]
             steps += 1
@@ -161,7 +179,7 @@ def descend(x, max_steps, radius, tolerance, table):
                 elif loss - after < 0.25 * decrease and decrease > 1e-11 * loss:
                     radius = 0.5 * length
             else:
-                radius = 0.25 * length
+                radius, rejected = 0.25 * length, is_newton
         if accepted:
             loss = after
             for i in range(size):
@@ -169,6 +187,39 @@ def descend(x, max_steps, radius, tolerance, table):
         else:  # the store holds a rejected point's derivatives: restore those of x
             call(table[EVALUATE], (x, 2, table))
             loss = numbers[LOSS]
+
+
+@jit(inner=True)
+def _is_newton(hessian, gradient, size, radius, factor, step):
+    """Whether the Hessian (size, size) is positive and Newton's step, which goes to ``step``, is no longer than the radius.
+
+    factor (size, size) gets its Cholesky factor.
+    """
+    for i in range(size):
+        for j in range(i + 1):
+            value = hessian[i * size + j]
+            for k in range(j):
+                value -= factor[i * size + k] * factor[j * size + k]
+            if i == j:
+                if not value > LEAST_PIVOT:
+                    return False
+                factor[i * size + i] = value**0.5
+            else:
+                factor[i * size + j] = value / factor[j * size + j]
+    for i in range(size):
+        value = -gradient[i]
+        for k in range(i):
+            value -= factor[i * size + k] * step[k]
+        step[i] = value / factor[i * size + i]
+    length = 0.0
+    for back in range(size):
+        i = size - 1 - back
+        value = step[i]
+        for k in range(i + 1, size):
+            value -= factor[k * size + i] * step[k]
+        step[i] = value / factor[i * size + i]
+        length += step[i] ** 2
+    return length <= radius * radius
 
 
 @jit(inner=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..forms import Form
 from .chunks import CHUNK_OPTIONS, Chunk, law_of, together
+from .starting_weights import normal_numbers
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
 MOST_WORK = 4e10
@@ -58,10 +59,8 @@ class Portion:
         """
         seed, n, m = self.options["seed"], self.form.n_features, self.form.n_hidden
         at, cells = _word(self.y), [_word(x) for x in self.x]
-        weights = np.empty((len(cells), m, n))
-        for i, cell in enumerate(cells):
-            sequence = np.random.SeedSequence(seed, spawn_key=(STARTS, at, self.replicate, cell))
-            weights[i] = np.random.default_rng(sequence).normal(size=(m, n)) * spread_of_starts(m, n)
+        drawn = normal_numbers(seed, (STARTS, at, self.replicate), cells, m * n)
+        weights = drawn.reshape(-1, m, n) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
         return Chunk(
             **law_of(self.form, self.controls),
