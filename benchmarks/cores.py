@@ -27,23 +27,26 @@ PAPER = {"importance": (0.1, 10.0), "density": (0.01, 1.0)}
 
 
 def works(full):
-    """What is measured: by name a function of the package, its options and cells on an axis."""
-    grid = 100 if full else 16
+    """What is measured: by name a function of the package, its options, and columns and rows (whole rows train together)."""
     steps = {"n_steps": 10_000}
     return {
-        "trained 2→1": ("trained_phase_diagram", {"n_features": 2, "n_hidden": 1} | steps, grid),
-        "trained 3→2": ("trained_phase_diagram", {"n_features": 3, "n_hidden": 2} | steps, grid if full else 12),
-        "diagram 2→1": ("phase_diagram", {"n_features": 2, "n_hidden": 1}, 128),
-        "diagram 3→2": ("phase_diagram", {"n_features": 3, "n_hidden": 2}, 64),
-        "diagram 5→2": ("phase_diagram", {"n_features": 5, "n_hidden": 2}, 48 if full else 12),
-        "validate 2→1": ("validate", {"n_features": 2, "n_hidden": 1} | steps, 32 if full else 16),
-        "validate 2→1, cells": ("validate", {"n_features": 2, "n_hidden": 1, "curves": False} | steps, 32 if full else 16),
-        "paper": ("paper", {} if full else {"quick": True}, 0),
+        "trained 2→1": ("trained_phase_diagram", {"n_features": 2, "n_hidden": 1} | steps, (100, 100 if full else 6)),
+        "trained 3→2": ("trained_phase_diagram", {"n_features": 3, "n_hidden": 2} | steps, (100, 100 if full else 4)),
+        "diagram 2→1": ("phase_diagram", {"n_features": 2, "n_hidden": 1}, (128, 128)),
+        "diagram 3→2": ("phase_diagram", {"n_features": 3, "n_hidden": 2}, (64, 64)),
+        "diagram 5→2": ("phase_diagram", {"n_features": 5, "n_hidden": 2}, (48, 48) if full else (12, 12)),
+        "validate 2→1": ("validate", {"n_features": 2, "n_hidden": 1} | steps, (32, 32) if full else (32, 8)),
+        "validate 2→1, cells": (
+            "validate",
+            {"n_features": 2, "n_hidden": 1, "curves": False} | steps,
+            (32, 32) if full else (32, 8),
+        ),
+        "paper": ("paper", {} if full else {"quick": True}, None),
     }
 
 
 def call(function, options, size):
-    """Run one of the works on a grid of size × size cells."""
+    """Run one of the works on a grid of size (columns, rows)."""
     import numpy as np
 
     import phasediag
@@ -58,7 +61,7 @@ def call(function, options, size):
         if result.exit_code not in (0, 1):
             raise result.exception
         return
-    axes = {name: np.geomspace(*ends, size) for name, ends in PAPER.items()}
+    axes = {name: np.geomspace(*ends, count) for (name, ends), count in zip(PAPER.items(), size, strict=True)}
     getattr(phasediag, function)(**axes, **options)
 
 
@@ -68,11 +71,10 @@ def measure(name, function, options, size):
 
     small = {"n_steps": 50, "n_seeds": 2} if "n_steps" in options else {}
     if function == "paper":
-        call("validate", {"n_features": 3, "n_hidden": 2} | {"n_steps": 50, "n_seeds": 2}, 5)
-        call("validate", {"n_features": 2, "n_hidden": 1} | {"n_steps": 50, "n_seeds": 2}, 5)
-        call("validate", {"n_features": 2, "n_hidden": 1} | {"n_steps": 50, "n_seeds": 2}, 5)
+        for n in (2, 3):
+            call("validate", {"n_features": n, "n_hidden": n - 1, "n_steps": 50, "n_seeds": 2}, (5, 5))
     else:
-        call(function, options | small, 5)
+        call(function, options | small, (5, 5))
     searched, explore = [], landscape.Landscape.explore
 
     def counted(self, **search):
@@ -152,7 +154,7 @@ def main():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     checkouts = [ROOT] + ([options.against.resolve()] if options.against else [])
     heads = ["cpu s", "serial s", "share", f"{CORES} cores", "evaluations"] + ([f"measured, {cores}"] if cores > 2 else [])
-    print(f"{'':<22}{'':<8}" + "".join(f"{head:>13}" for head in heads) + ("    cpu, second / first" if options.against else ""))
+    print(f"{'':<22}{'':<12}" + "".join(f"{head:>13}" for head in heads) + ("    cpu, second / first" if options.against else ""))
     for name, (function, given, size) in works(options.full).items():
         if options.only not in name:
             continue
@@ -168,10 +170,10 @@ def main():
             row.append(f"{best['evaluations']:.1f}" if best["evaluations"] else "")
             if cores > 2:
                 row.append(f"{worker(checkouts[k], work, 1)['clock'] / worker(checkouts[k], work, cores)['clock']:.1f} ×")
-            grid = f"{size}²" if size else ""
+            grid = f"{size[0]} × {size[1]}" if size else ""
             more = f"{best['cpu'] / min(one['cpu'] for one in found[0]):>12.2f}" if k else ""
             print(
-                f"{name if k == 0 else '  ' + checkouts[k].name:<22}{grid:<8}" + "".join(f"{x:>13}" for x in row) + more,
+                f"{name if k == 0 else '  ' + checkouts[k].name:<22}{grid:<12}" + "".join(f"{x:>13}" for x in row) + more,
                 flush=True,
             )
 

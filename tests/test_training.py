@@ -258,6 +258,6 @@ def test_starting_weights_are_what_numpys_generators_draw(seed):
     place = int(np.float64(0.37).view(np.uint64))
     cells = [0, 5, 2**32 - 1, *np.geomspace(0.1, 10, 200).view(np.uint64).tolist()]
     for replicate in (0, 3):
-        found = normal_numbers(seed, (0, place, replicate), cells, 6)
+        found = normal_numbers(seed, (0, place, replicate), np.array(cells, np.uint64), 6)
         sequences = [np.random.SeedSequence(seed, spawn_key=(0, place, replicate, cell)) for cell in cells]
         assert np.array_equal(found, [np.random.default_rng(one).normal(size=6) for one in sequences])

@@ -58,10 +58,10 @@ class Portion:
         independent, for each model.
         """
         seed, n, m = self.options["seed"], self.form.n_features, self.form.n_hidden
-        at, cells = _word(self.y), [_word(x) for x in self.x]
+        at, cells = _word(self.y), np.ascontiguousarray(self.x, np.float64).view(np.uint64)
         drawn = normal_numbers(seed, (STARTS, at, self.replicate), cells, m * n)
         weights = drawn.reshape(-1, m, n) * spread_of_starts(m, n)
-        streams = [(cell,) for cell in cells] if self.options["independent"] else [()]
+        streams = [(cell,) for cell in cells.tolist()] if self.options["independent"] else [()]
         return Chunk(
             **law_of(self.form, self.controls),
             weights=weights.astype(np.float32),

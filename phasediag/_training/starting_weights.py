@@ -1,8 +1,8 @@
-"""Standard normal numbers of many NumPy generators at once, each seeded by a sequence of its own.
+"""Standard normal numbers of many NumPy generators at once, each seeded by a sequence of its own (a numba kernel).
 
-``default_rng(SeedSequence(seed, spawn_key=(*prefix, cell))).normal(size=count)`` takes 25 µs, most of which is making objects:
-training a small model for ten thousand steps takes ten times as long. Here the same steps are taken for all cells side by side.
-Where a number is not one of those 98.8 % that NumPy's ziggurat accepts at once, the cell's generator is made after all.
+``default_rng(SeedSequence(seed, spawn_key=(*prefix, cell))).normal(size=count)`` takes 25 µs, most of which is making objects: a
+tenth of what training a small model for ten thousand steps takes. Here the same words are made without objects. Where a number is
+not one of those 98.8 % that NumPy's ziggurat accepts at once, the cell's generator is made after all.
 
 References
 ----------
@@ -11,112 +11,126 @@ Marsaglia & Tsang 2000, "The ziggurat method for generating random variables".
 """
 
 import numpy as np
-from numba.np.random._constants import ki_double as accepted
-from numba.np.random._constants import wi_double as widths
+from numba import uint64
+from numba.np.random._constants import ki_double, wi_double
 
-POOL = 4
+from .._compiling.jit import jit
+
+POOL, STATE = 4, 8
+LOW = 0xFFFFFFFF
 START_A, FACTOR_A, START_B, FACTOR_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED
-LEFT, RIGHT = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
-MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
-"""Of PCG64."""
+LEFT, RIGHT = 0xCA01F9DD, 0x4973F715
+HIGH_FACTOR, LOW_FACTOR = 0x2360ED051FC65DA4, 0x4385DF649FCCF645
+"""The multiplier of PCG64."""
 
 
 def normal_numbers(seed, prefix, cells, count):
-    """Return what the generators of ``cells`` (whole numbers below 2⁶⁴) draw first, shape (n_cells, count)."""
-    cells = np.array(cells, np.uint64)
-    found, certain = _numbers(_states(seed, prefix, cells), count)
-    for k in np.flatnonzero(~certain | (cells < 2**32)):  # a short number has one word
+    """Return what the generators of ``cells`` (n_cells,), uint64, draw first, shape (n_cells, count)."""
+    found, certain = np.empty((len(cells), count)), np.empty(len(cells), np.bool_)
+    _draw(cells, *_prefixed(seed, prefix), ki_double, wi_double, found, certain)
+    for k in np.flatnonzero(~certain):
         sequence = np.random.SeedSequence(seed, spawn_key=(*prefix, int(cells[k])))
         found[k] = np.random.default_rng(sequence).normal(size=count)
     return found
 
 
-def _words(number):
-    """A whole number as words of 32 bits, the lowest first."""
-    words = [number & 0xFFFFFFFF]
-    while number := number >> 32:
-        words.append(number & 0xFFFFFFFF)
-    return words
-
-
-def _states(seed, prefix, cells):
-    """The eight words, rows of (n_cells,), that SeedSequence gives to PCG64 for each of these cells of two words."""
+def _prefixed(seed, prefix):
+    """SeedSequence's pool (4,) before the last two words, and the constants (16, 2) of the hashes that follow, as uint64."""
     words = _words(int(seed))
     words += [0] * (POOL - len(words))
     for number in prefix:
         words += _words(int(number))
-    entropy = [np.full(cells.shape, word, np.uint32) for word in words]
-    entropy += [cells.astype(np.uint32), (cells >> np.uint64(32)).astype(np.uint32)]
-    constant = START_A
+    constants = _constants(START_A, FACTOR_A)
 
-    def hashed(value):
-        """A word hashed, each time with another constant."""
-        nonlocal constant
-        value = value ^ np.uint32(constant)
-        constant = constant * FACTOR_A % 2**32
-        value = value * np.uint32(constant)
-        return value ^ (value >> np.uint32(16))
+    def hashed(word):
+        """A word hashed, each time with other constants."""
+        before, after = next(constants)
+        word = (word ^ before) * after & LOW
+        return word ^ word >> 16
 
     def mixed(one, other):
         """Two words made one."""
-        value = LEFT * one - RIGHT * other
-        return value ^ (value >> np.uint32(16))
+        word = LEFT * one - RIGHT * other & LOW
+        return word ^ word >> 16
 
-    pool = [hashed(word) for word in entropy[:POOL]]
+    pool = [hashed(word) for word in words[:POOL]]
     for k in range(POOL):
         for i in range(POOL):
             if i != k:
                 pool[i] = mixed(pool[i], hashed(pool[k]))
-    for word in entropy[POOL:]:
+    for word in words[POOL:]:
         pool = [mixed(one, hashed(word)) for one in pool]
-    constant, state = START_B, []
-    for k in range(8):
-        value = pool[k % POOL] ^ np.uint32(constant)
-        constant = constant * FACTOR_B % 2**32
-        value = value * np.uint32(constant)
-        state.append(value ^ (value >> np.uint32(16)))
-    return state
+    last, state = _constants(START_B, FACTOR_B), range(STATE)
+    return np.array(pool, np.uint64), np.array([next(constants) for _ in state] + [next(last) for _ in state], np.uint64)
 
 
-def _wide(*words):
-    """Words, the lowest first, as a row of four digits of 32 bits in uint64."""
-    return [word.astype(np.uint64) for word in words]
+def _words(number):
+    """A whole number as words of 32 bits, the lowest first."""
+    words = [number & LOW]
+    while number := number >> 32:
+        words.append(number & LOW)
+    return words
 
 
-def _times_and_plus(number, factor, more):
-    """number × factor + more modulo 2¹²⁸, all as four digits of 32 bits."""
-    low, carry, digits = np.uint64(0xFFFFFFFF), np.uint64(0), []
-    for k in range(4):
-        total, above = more[k] + carry, np.uint64(0)
-        for i in range(k + 1):
-            product = number[i] * factor[k - i]
-            total, above = total + (product & low), above + (product >> np.uint64(32))
-        digits.append(total & low)
-        carry = (total >> np.uint64(32)) + above
-    return digits
+def _constants(constant, factor):
+    """What a hash adds to a word and what it multiplies the sum by, pair by pair."""
+    while True:
+        before, constant = constant, constant * factor & LOW
+        yield before, constant
 
 
-def _numbers(state, count):
-    """The first normal numbers of PCG64 seeded by eight words, (n_cells, count), and whether all of a cell's are right."""
-    factor = [np.uint64(MULTIPLIER >> 32 * k & 0xFFFFFFFF) for k in range(4)]
-    one = np.uint64(1)
-    initial, sequence = _wide(state[2], state[3], state[0], state[1]), _wide(state[6], state[7], state[4], state[5])
-    increment, carry = [], one
-    for digit in sequence:  # 2 × sequence + 1
-        increment.append((digit << one | carry) & np.uint64(0xFFFFFFFF))
-        carry = digit >> np.uint64(31)
-    zero = [np.zeros_like(digit) for digit in initial]
-    number = _times_and_plus(initial, [one, *[np.uint64(0)] * 3], increment)  # the first step is from 0
-    number = _times_and_plus(number, factor, increment)
-    found, certain = np.empty((len(zero[0]), count)), np.ones(len(zero[0]), bool)
-    for k in range(count):
-        number = _times_and_plus(number, factor, increment)
-        low, high = (number[2 * half] | number[2 * half + 1] << np.uint64(32) for half in (0, 1))
-        turned, turn = low ^ high, high >> np.uint64(58)
-        drawn = turned >> turn | turned << (np.uint64(64) - turn & np.uint64(63))
-        strip, rest = (drawn & np.uint64(255)).astype(int), drawn >> np.uint64(8)
-        size = rest >> one & np.uint64(0x000FFFFFFFFFFFFF)
-        value = size.astype(float) * widths[strip]
-        found[:, k] = np.where(rest & one, -value, value)
-        certain &= size < accepted[strip]
-    return found, certain
+@jit(inner=True)
+def _hashed(word, before, after):
+    """A word of 32 bits hashed."""
+    word = ((word ^ before) * after) & uint64(LOW)
+    return word ^ (word >> uint64(16))
+
+
+@jit(inner=True)
+def _high(one, other):
+    """The upper 64 bits of a product of two numbers of 64."""
+    a, b, c, d = one >> uint64(32), one & uint64(LOW), other >> uint64(32), other & uint64(LOW)
+    middle = a * d + ((b * d) >> uint64(32))
+    return a * c + (middle >> uint64(32)) + ((b * c + (middle & uint64(LOW))) >> uint64(32))
+
+
+@jit(inner=True)
+def _stepped(high, low, more_high, more_low):
+    """The next state of PCG64, high and low half, with an increment."""
+    new_low = low * uint64(LOW_FACTOR) + more_low
+    carry = uint64(1) if new_low < more_low else uint64(0)
+    new_high = _high(low, uint64(LOW_FACTOR)) + high * uint64(LOW_FACTOR) + low * uint64(HIGH_FACTOR)
+    return new_high + more_high + carry, new_low
+
+
+@jit
+def _draw(cells, pool, constants, accepted, widths, found, certain):
+    """Numbers of all cells to found (n_cells, count); certain (n_cells,): whether they are right."""
+    state, own = np.empty(STATE, np.uint64), np.empty(POOL, np.uint64)
+    for k in range(cells.size):
+        for i in range(POOL):
+            own[i] = pool[i]
+        for i in range(STATE):  # the two words of the cell
+            word = cells[k] & uint64(LOW) if i < POOL else cells[k] >> uint64(32)
+            hashed = _hashed(word, constants[i, 0], constants[i, 1])
+            word = (uint64(LEFT) * own[i % POOL] - uint64(RIGHT) * hashed) & uint64(LOW)
+            own[i % POOL] = word ^ (word >> uint64(16))
+        for i in range(STATE):
+            state[i] = _hashed(own[i % POOL], constants[STATE + i, 0], constants[STATE + i, 1])
+        high, low = state[0] | state[1] << uint64(32), state[2] | state[3] << uint64(32)
+        more_high, more_low = state[4] | state[5] << uint64(32), state[6] | state[7] << uint64(32)
+        more_high = more_high << uint64(1) | more_low >> uint64(63)
+        more_low = more_low << uint64(1) | uint64(1)
+        total = low + more_low  # the first of the two steps is from 0
+        high = high + more_high + (uint64(1) if total < more_low else uint64(0))
+        high, low = _stepped(high, total, more_high, more_low)
+        certain[k] = cells[k] > uint64(LOW)  # a shorter number has one word
+        for i in range(found.shape[1]):
+            high, low = _stepped(high, low, more_high, more_low)
+            turned, turn = high ^ low, high >> uint64(58)
+            drawn = turned >> turn | turned << ((uint64(64) - turn) & uint64(63))
+            strip, rest = drawn & uint64(255), drawn >> uint64(8)
+            size = (rest >> uint64(1)) & uint64(0x000FFFFFFFFFFFFF)
+            value = float(size) * widths[strip]
+            found[k, i] = -value if rest & uint64(1) else value
+            certain[k] = certain[k] and size < accepted[strip]

@@ -47,9 +47,10 @@ class Trainer:
 
     def in_lanes(self, rows):
         """Return one row per model as vectors of ``lanes`` models, padded by models of zeros."""
-        padded = np.pad(rows, ((0, -len(rows) % self.lanes), (0, 0)))
+        padded = np.zeros((len(rows) + -len(rows) % self.lanes, rows.shape[1]), np.float32)
+        padded[: len(rows)] = rows
         array = aligned(padded.size)
-        array[:] = padded.reshape(-1, self.lanes, rows.shape[1]).transpose(0, 2, 1).ravel()
+        array.reshape(-1, rows.shape[1], self.lanes)[:] = padded.reshape(-1, self.lanes, rows.shape[1]).transpose(0, 2, 1)
         return array
 
     def lay_out(self, columns):
