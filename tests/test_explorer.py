@@ -224,7 +224,6 @@ def test_saved_diagrams_give_the_same_data(diagrams, tmp_path):
     assert facts == again and all(np.array_equal(arrays[name], others[name]) for name in arrays)
 
 
-@pytest.mark.quick
 def test_the_command_writes_a_page(run, tmp_path, diagrams):
     """``phasediag explore`` writes the maps that are asked for, saved ones beside them; a third axis gives slices."""
     diagrams[3].save(tmp_path / "trained.npz")
