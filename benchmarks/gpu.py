@@ -52,7 +52,8 @@ def starts(n, m, n_models, seed=0):
 
 
 def timed(advance, work, seconds):
-    """Return ``work`` a second of ``advance(n_steps)``, of as many steps as last so long."""
+    """Return ``work`` a second of ``advance(n_steps)``, of as many steps as last so long, once all is compiled."""
+    advance(1)
     n_steps, elapsed = 1, 0.0
     while elapsed < seconds:
         n_steps = 2 * n_steps if elapsed < seconds / 8 else int(n_steps * 1.1 * seconds / elapsed) + 1
