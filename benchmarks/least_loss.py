@@ -46,7 +46,7 @@ seconds = time.process_time() - start
 if new:
     counted(search, "settle", ends)
     counted(search, "descend_roughly", lambda found, *_: [(int(c), len(x), loss) for x, loss, c in zip(*found)])
-    counted(search, "loss_only", lambda losses, *_: [(len(losses), 0, np.inf)])
+    counted(importlib.import_module("phasediag._minimizing.conditions"), "_losses", lambda losses, *_: [(len(losses), 0, np.inf)])
     minimize(model, seed=seed)
 else:
     minima = importlib.import_module("phasediag.minima")
