@@ -321,6 +321,15 @@ def test_hits_are_counted_and_the_unseen_estimated():
     assert many[0].unseen > 0.5 and all(minimum.unseen == many[0].unseen for minimum in many)
 
 
+@pytest.mark.parametrize(
+    ("n", "density", "decay", "seed", "loss"), [(9, 0.01, 0.7, 3, 0.00191650714483), (10, 0.95, 1.0, 1, 0.727605764997)]
+)
+def test_minima_that_were_missed_from_some_seeds(n, density, decay, seed, loss):
+    """Short columns beside a pentagon's; and the lowest of two dozen minima within 1e-5 of each other."""
+    found = minimize(ToyModel(2, decay ** np.arange(n), density), seed=seed)
+    assert found[0].loss == pytest.approx(loss, rel=1e-11)
+
+
 def test_effort_bounds_the_search():
     """A thorough search finds no less than a quick one, with more descents."""
     model = ToyModel(2, np.ones(5), 0.05)
