@@ -37,7 +37,7 @@ def test_the_new_ends_of_a_cell_are_its_distinct_minima(model):
         nothing_known(form.n_features), form, classes, controls, heads, first, x, radius=0.5
     )
     for cell in (slice(0, 40), slice(40, 80)):
-        own = np.flatnonzero(new[cell] & ~dead_outputs(x[cell], form)) + cell.start
+        own = np.flatnonzero(new[cell] & ~dead_outputs(x[cell], form, model.control)) + cell.start
         order = own[np.argsort(numbers[own, 0])]
         assert np.allclose(numbers[order, 0], [one.scaled_loss for one in expected], rtol=1e-13, atol=0)
         assert np.allclose(losses[own] @ model.importance / model.loss_scale, numbers[own, 0], rtol=1e-13, atol=0)

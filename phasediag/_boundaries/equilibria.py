@@ -132,7 +132,7 @@ class Equilibrium:
     @cached_property
     def stable(self):
         """Whether it is a minimum, perhaps at the limit of its stability."""
-        if not self.converged or (dead_outputs(self.x, self.family.form)):
+        if not self.converged or dead_outputs(self.x, self.family.form, self.family.control(self.u)):
             return False
         return self.curvature > STABLE
 

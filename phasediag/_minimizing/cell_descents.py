@@ -13,7 +13,15 @@ from .._compiling.jit import call, doubles, jit, offset, pointer
 from ..forms import SAME_PRODUCTS
 from . import newton
 from .newton import MOST_ATTEMPTS
-from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, MOST_REACH, SAME_LOSS, SAME_POINT, orbits
+from .stationary_points import (
+    CURVATURE_TOLERANCE,
+    GRADIENT_TOLERANCE,
+    MOST_REACH,
+    NEGLIGIBLE,
+    SAME_LOSS,
+    SAME_POINT,
+    orbits,
+)
 from .trust_region import (
     CONTROL,
     DESCEND,
@@ -103,7 +111,8 @@ def carry(frontier, shape, where, keys):
         Of the grid.
     where : ndarray of int, shape (n_minima,)
         The cells of minima.
-    keys : ndarray, shape (n_minima, n_invariants)
+    keys : ndarray, shape (n_minima, n_keys)
+        What is the same of minima that are one, and near of those near each other.
 
     Returns
     -------
@@ -225,7 +234,7 @@ def _is_same(end, key, other, other_key, n_keys):
     steep, soft, reach = end[1] + other[1], max(min(end[2], other[2]), 0.0), 0.0
     if soft > 0.0:
         reach = min(n_keys * steep / soft, MOST_REACH)
-    if not abs(end[0] - other[0]) <= SAME_LOSS * end[0] + steep * reach:
+    if not abs(end[0] - other[0]) <= SAME_LOSS * max(end[0], NEGLIGIBLE) + steep * reach:
         return False
     return (end[5] != 0.0 and other[5] != 0.0) or _apart(key, other_key, n_keys) <= SAME_POINT + reach
 

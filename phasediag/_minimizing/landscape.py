@@ -20,7 +20,7 @@ from ..forms import Form
 from ..model import model_of
 from .cell_descents import carry, descend_cells, listed
 from .flat import flatten, parts
-from .search import named_first, orders_of_extra, tied_minima
+from .search import named_first, orders_of_extra, tied_points
 from .search_state import SearchState
 from .starts import random_starts, starting_points, starting_points_of
 from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants, settle
@@ -36,6 +36,8 @@ _PARTS_AT_ONCE = 64  # parts of them between two looks at the clock, if a stream
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
+VALLEY = 1e6
+"""What the marks of valleys are counted from: invariants are smaller."""
 _PART = 2048  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
 
 
@@ -153,9 +155,9 @@ class Landscape:
         """
         state = self._state
         kept = state.numbers[:, 5] == 0.0
-        at, valley = np.flatnonzero(kept), []
-        for k in np.flatnonzero(~kept):
-            valley += [(k, point) for point in tied_minima(self.model(divmod(state.where[k], self.shape[1])), state.settled(k))]
+        at, flat = np.flatnonzero(kept), np.flatnonzero(~kept)
+        tied = tied_points(self.form, self.rows[state.where[flat]], [state.settled(k) for k in flat])
+        valley = [(k, point) for k, points in zip(flat, tied, strict=True) for point in points]
         order = np.argsort([*at, *(k for k, _ in valley)], kind="stable")
         more = [point for _, point in valley]
         where = np.concatenate([state.where[at], state.where[[k for k, _ in valley]]])[order]
@@ -225,7 +227,7 @@ class Landscape:
     def _wave(self):
         """Every minimum of the frontier as a start in the neighbours that do not know it."""
         state = self._state
-        cells, sources = carry(state.frontier, self.shape, state.where, state.keys)
+        cells, sources = carry(state.frontier, self.shape, state.where, self._marks())
         order = np.argsort(cells, kind="stable")
         first = np.flatnonzero(np.diff(cells[order], prepend=-1))
         return cells[order[first]], np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
@@ -247,6 +249,20 @@ class Landscape:
         starts = state.x[np.array(sources, int)[order]]
         return np.array(cells, int)[order], np.arange(len(cells) + 1), starts, 0.25, {"checked": len(state.where)}
 
+    def _marks(self):
+        """What tells minima of neighbouring cells apart, shape (n_minima, n_invariants): their invariants.
+
+        Those of the points of a valley differ; all have the features' own losses in common, which come in their place, relative
+        to E x_i², and far from any invariants.
+        """
+        state, n = self._state, self.form.n_features
+        own = state.feature_loss / self.form.mean_square(self.rows[state.where])
+        for members in (list(members) for members in self.classes if np.ndim(members) == 1):
+            own[:, members] = np.sort(own[:, members], axis=1)
+        marks = np.full_like(state.keys, VALLEY)
+        marks[:, :n] += own
+        return np.where(state.numbers[:, 5:] != 0.0, marks, state.keys)
+
     def _after(self, cells, first, starts, radius, changes, pool):
         """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""
         state, controls = self._state, self.rows[cells]
@@ -264,7 +280,7 @@ class Landscape:
         if not parts_:
             return replace(state, **changes)
         numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
-        new[new] = ~dead_outputs(starts[new], self.form)
+        new[new] = ~dead_outputs(starts[new], self.form, self.rows[np.repeat(cells, np.diff(first))[new]])
         where = np.repeat(cells, np.diff(first))[new]
         return state.after(where, starts[new], numbers[new], feature_loss[new], keys[new], numbers[:, 3].sum(), **changes)
 

@@ -49,6 +49,9 @@ from .trust_region import (
     spectrum,
 )
 
+NOTHING = 1e-20
+"""Scaled losses that differ by less are equal, whatever their size: where nothing is lost rounding leaves as much."""
+
 PROBE = 1e-9
 """Distance at which one-sided second derivatives are taken."""
 
@@ -384,7 +387,7 @@ def _leave(x, max_steps, radius, tolerance, table):
                 trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
             call(table[DESCEND], (trial, max_steps - steps, radius, tolerance, table))
             steps += int(numbers[STEPS])
-            if numbers[LOSS] < loss * (1.0 - 1e-12):
+            if numbers[LOSS] < loss * (1.0 - 1e-12) - NOTHING:
                 for i in range(size):
                     x[i] = trial[i]
                 lower = True
@@ -392,7 +395,9 @@ def _leave(x, max_steps, radius, tolerance, table):
             away = 0.0
             for i in range(size):
                 away += (trial[i] - x[i]) ** 2
-            if numbers[LOSS] < loss * (1.0 + 1e-13) and away > 2.5e-5:  # it has come to rest at half the distance or more
+            if (
+                numbers[LOSS] <= loss * (1.0 + 1e-13) + NOTHING and away > 2.5e-5
+            ):  # it has come to rest at half the distance or more
                 numbers[FLAT] = 1.0
     numbers[LOSS], numbers[NORM], numbers[LOWEST], numbers[STEPS] = loss, norm, curvature, steps
     numbers[LEFT] = 1.0 if lower else 0.0

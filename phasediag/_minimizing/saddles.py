@@ -224,7 +224,7 @@ class Passes:
         """Climb from x along a direction; keep the saddle that is reached if it is a new one of index one."""
         self.n_climbs += 1
         x, largest = climb(self.model, x, direction)
-        if largest > GRADIENT_TOLERANCE or dead_outputs(x, self.model.form):
+        if largest > GRADIENT_TOLERANCE or dead_outputs(x, self.model.form, self.model.control):
             return
         key = invariants(x, self.model.n_hidden, self.classes)
         if any(np.max(np.abs(key - other)) < SAME_POINT for other in self._tops):

@@ -14,8 +14,18 @@ from .conditions import lower_points
 from .flat import flatten, parts
 from .moves import moves, shaken
 from .rough import MOST_STEPS, descend_roughly
-from .starts import configuration_starts, starting_points
-from .stationary_points import GRADIENT_TOLERANCE, SAME_LOSS, SAME_POINT, distinct, invariants, same_minimum, settle, swapped
+from .starts import frozen_starts, starting_points
+from .stationary_points import (
+    GRADIENT_TOLERANCE,
+    NEGLIGIBLE,
+    SAME_LOSS,
+    SAME_POINT,
+    distinct,
+    invariants,
+    same_minimum,
+    settle,
+    swapped,
+)
 
 EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
@@ -32,6 +42,10 @@ ROUGH_LOSS = 1e-8
 """What a rough descent leaves undetermined of the loss, relative."""
 ROUGHLY_THE_SAME = 1e-2
 """Difference of invariants up to which rough ends are taken for one."""
+NEAR_LOSS = 1e-6
+"""A configuration in a valley has the valley's scaled loss to within this before it has settled."""
+FEW_STEPS = 8
+"""What a descent that ends where it began needs."""
 PARENTS = 4
 """Moves start from so many of the lowest minima."""
 AT_ONCE = 8
@@ -208,19 +222,25 @@ def settle_model(model, points, watch=lambda: None, **limits):
 
 
 def tied_minima(model, point):
-    """The frozen configurations in the valley of a minimum, Settled, in the order of their table; or the point where none is.
+    """The frozen configurations in the valley of a minimum, Settled, in the order of their table; or the point where none is."""
+    return tied_points(model.form, model.control[None], [point])[0] if point.is_flat else [point]
+
+
+def tied_points(form, controls, points):
+    """As `tied_minima`, of many points of valleys, Settled, controls (n_points, n_controls): a list of lists.
 
     Which point of a valley of equal loss a descent reaches says nothing; the configurations in it have names and exact zeros.
     """
-    starts = list(configuration_starts(model)) if point.is_flat else []
-    settled = settle_model(model, np.array(starts)) if starts else []
-    valley = [
-        one
-        for start, one in zip(starts, settled, strict=True)
-        if one.is_minimum and one.is_flat and np.max(np.abs(one.x - start)) < SAME_POINT
-        if abs(one.scaled_loss - point.scaled_loss) <= SAME_LOSS * point.scaled_loss
-    ]
-    return valley or [point]
+    tied, losses = [[] for _ in points], np.array([point.scaled_loss for point in points])
+    for rows, starts, scaled in frozen_starts(form, controls):
+        near = np.abs(scaled - losses[rows][:, None]) < NEAR_LOSS
+        which, start = np.nonzero(near)
+        settled = settle(starts[near], form, controls[rows[which]], max_steps=FEW_STEPS) if which.size else []
+        for row, begin, one in zip(rows[which], starts[which, start], settled, strict=True):
+            same = abs(one.scaled_loss - losses[row]) <= SAME_LOSS * max(losses[row], NEGLIGIBLE)
+            if same and one.is_minimum and one.is_flat and np.max(np.abs(one.x - begin)) < SAME_POINT:
+                tied[row].append(one)
+    return [found or [point] for found, point in zip(tied, points, strict=True)]
 
 
 def valley_dimension(model, point):

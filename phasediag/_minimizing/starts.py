@@ -7,6 +7,7 @@ import numpy as np
 from .._loss.evaluation import evaluate_rows
 from ..candidates import MOST_FEATURES, configurations
 from ..forms import Form
+from ..model import model_of
 from .codes import code, spread, unions
 from .flat import flatten
 
@@ -142,6 +143,26 @@ def configuration_starts(model, generator=None):
     """The frozen configurations, flat; with features permuted by importance, and by chance, unless all but the last are alike."""
     for weights in _configuration_weights(model, generator):
         yield flatten(weights, np.where(np.any(weights != 0, axis=0), 0.0, model.feature_mean))
+
+
+def frozen_starts(form, controls):
+    """The frozen configurations of many models of a form, controls (n_models, n_controls), group by group of equal weights.
+
+    Yields which models are in the group, (n_group,), their starts (n_group, n_starts, size) and the scaled losses of these.
+    """
+    if form.n_features > MOST_FEATURES or not len(controls):
+        return
+    importance, density = form.importance(controls), form.density(controls)
+    alike = np.all((importance[:, :-1] == importance[:, :1]) & (density[:, :-1] == density[:, :1]), axis=1)
+    _, group = np.unique(np.column_stack([alike, np.argsort(-importance, axis=1)]), axis=0, return_inverse=True)
+    for rows in (np.flatnonzero(group.ravel() == k) for k in range(group.max() + 1)):
+        own = controls[rows]
+        weights = np.array(list(_configuration_weights(model_of(form, own[0]), None)))
+        bias = np.where(np.any(weights != 0, axis=1), 0.0, form.mean(own)[:, None])
+        weights = np.broadcast_to(weights, (len(rows), *weights.shape))
+        losses = evaluate_rows(weights, bias, form, own[:, None], "enumeration", 0)[0]
+        total = np.sum(losses * form.importance(own)[:, None], axis=-1) + form.penalty(own[:, None], weights)
+        yield rows, flatten(weights, bias), total / form.loss_scale(own)[:, None]
 
 
 def _configuration_weights(model, generator):

@@ -101,7 +101,7 @@ def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5, n_th
                 descend(rows)
         weights, _ = parts(x, form.n_hidden)
         weights[...] = form.upright(controls, weights)
-    dead = dead_outputs(x, form)
+    dead = dead_outputs(x, form, controls)
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
 
 
@@ -207,13 +207,16 @@ def same_minimum(point, key, other, other_key):
     """
     steep, soft = point.gradient_norm + other.gradient_norm, max(min(point.curvature, other.curvature), 0.0)
     reach = min(key.size * steep / soft, MOST_REACH) if soft > 0.0 else 0.0
-    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * point.scaled_loss + steep * reach:
+    if abs(point.scaled_loss - other.scaled_loss) > SAME_LOSS * max(point.scaled_loss, NEGLIGIBLE) + steep * reach:
         return False
     return (point.is_flat and other.is_flat) or bool(np.abs(key - other_key).max() <= SAME_POINT + reach)
 
 
-def dead_outputs(x, form):
-    """Whether some output of models of a form is 0 for every input, of flat parameters (…, size): shape (…)."""
+def dead_outputs(x, form, controls):
+    """Whether some output that had better not be is 0 for every input, of flat parameters (…, size): shape (…).
+
+    One of a feature with E x_i > 0, which a positive bias serves better; controls (…, n_controls).
+    """
     if not form.is_relu:
         return np.zeros(x.shape[:-1], dtype=bool)
     if form.is_plain:
@@ -224,7 +227,7 @@ def dead_outputs(x, form):
     for states in form.components:
         low, high = lows[states], lows[states] + widths[states]
         highest = np.maximum(highest, np.maximum(gram * low, gram * high).sum(axis=-1) + bias)
-    return np.any(highest <= 0.0, axis=-1)
+    return np.any((highest <= 0.0) & (form.mean(controls) > 0.0), axis=-1)
 
 
 def has_dead_output(x, n_hidden):
