@@ -141,17 +141,20 @@ class Form:
         """Whether a feature can be active with its density in a component of the law."""
         return self.values == UNIFORM and not self.expanded
 
-    def check_smooth_minima(self) -> None:
-        """Raise ValueError where minima may sit on kinks of the loss, which descents do not find.
+    @cached_property
+    def is_kinked(self) -> bool:
+        """Whether minima may sit on kinks of the loss: where there are atoms below 0.
 
         At z = 0 the slope of (x − f(z))² jumps by −2 (1 − slope) x: down for an atom x > 0, so that no minimum is there, up for
         x < 0.
         """
-        below = [low for low, width in self.values if width == 0 and low < 0]
-        if below and not self.is_linear:
-            raise ValueError(
-                f"values must have no atoms below 0 where minima are searched, which may then sit on kinks, got {below[0]:g}"
-            )
+        return not self.is_linear and any(width == 0 and low < 0 for low, width in self.values)
+
+    def check_smooth_minima(self) -> None:
+        """Raise ValueError where minima may sit on kinks of the loss, which Newton descents do not find."""
+        if self.is_kinked:
+            domain = "no atoms below 0, whose minima may sit on kinks (minimize finds those of atoms alone)"
+            raise ValueError(f"values must have {domain}, got {min(self.values)[0]:g}")
 
     def importance(self, control: Floats) -> Floats:
         """The importances in control vectors (…, n_controls), shape (…, n_features)."""

@@ -9,6 +9,7 @@ import numpy as np
 from ._arguments import Floats, Seed, as_flag, one_of, random_generator, whole_number
 from ._display import Drawn
 from ._minimizing.flat import parts
+from ._minimizing.kinks import kinks_at
 from ._minimizing.search import EFFORTS, exchanged, search, tied_minima, valley_dimension
 from ._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS
 from .candidates import MOST_FEATURES, Configuration, configurations
@@ -58,6 +59,10 @@ class Minimum(Drawn):
         The phases of the frozen configurations in that valley, of which the first is shown; where there is none, this phase.
     expected_loss_without_penalty : float
         ``loss`` without the model's penalty.
+    kinks : tuple of (int, tuple of float)
+        The kinks of the loss on which it sits, of values that are atoms: an output that is held at 0, and the input at which.
+        There the loss has no gradient, and rises on either side; ``gradient_norm`` is what is left of it along the kinks, and
+        ``curvature`` that across them. Empty where the loss is smooth.
     model : ToyModel or None
         The model of which it is a minimum; None where it was not made by this package.
     """
@@ -80,6 +85,7 @@ class Minimum(Drawn):
     tied: tuple[str, ...] = ()
     expected_loss_without_penalty: float = np.nan
     model: ToyModel | None = field(default=None, repr=False)
+    kinks: tuple[tuple[int, tuple[float, ...]], ...] = ()
     _figure = "minima_figure"
 
     def plot(self) -> Any:
@@ -155,8 +161,10 @@ def minimize(
     dropped.
 
     Values with atoms, such as binary ones, make kinks in the loss: at z = 0 the slope of (x_i − x'_i)² in z jumps by
-    −2 (1 − slope) x_i. Where x_i > 0 it jumps down, so that no minimum is there, and the descents find all that there are. Where
-    x_i < 0 it jumps up, minima may sit on kinks, and such models are refused.
+    −2 (1 − slope) x_i. Where x_i > 0 it jumps down, so that no minimum is there. Where x_i < 0 it jumps up, and minima may sit on
+    kinks: descents then go over the loss with its kinks rounded, less and less, and end where the rest is stationary with the
+    outputs on kinks held at 0, each with a multiplier between the slopes of its term on either side, so that no one-sided
+    derivative is negative. That is done for values of atoms alone; a mixture of atoms below 0 and intervals is refused.
 
     That a minimum is the lowest found is no proof that none is lower. ``unseen`` says how far the search is from having seen
     every basin that random starts lead to.
@@ -214,11 +222,12 @@ def as_minimum(model, point, lowest_found):
         point.curvature,
         lowest_found,
         valley=valley_dimension(model, point) if tied else 0,
+        kinks=kinks_at(model, point.x) if model.form.is_kinked else (),
         tied=tuple(dict.fromkeys(classify(parts(x, model.n_hidden)[0]).name for one in tied for x in exchanged(model, one.x))),
     )
 
 
-def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, lowest_found, valley=0, tied=()):
+def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, lowest_found, valley=0, tied=(), kinks=()):
     """Return the Minimum at upright weights (n_hidden, n_features) and bias (n_features,)."""
     phase = classify(weights, sets=model.form.activity.together)
     norm, interference, dimensionality = order_parameters(weights)
@@ -238,6 +247,7 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, low
         lowest_found=bool(lowest_found),
         valley=valley,
         tied=tied,
+        kinks=kinks,
         model=model,
     )
 

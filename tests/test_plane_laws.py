@@ -9,6 +9,7 @@ from phasediag import (
     ControlPlane,
     CorrelatedSets,
     ExactlyActive,
+    Penalty,
     PhaseDiagram,
     ToyModel,
     expected_loss,
@@ -60,6 +61,39 @@ def test_a_feature_more_costs_at_most_its_variance_and_a_dimension_more_nothing(
             assert np.all(found[n + 1, m] <= found[n, m] + ratios**n * variance(density) + 1e-12)
         if (n, m + 1) in found:
             assert np.all(found[n, m + 1] <= found[n, m] + 1e-12)
+
+
+OTHERS = {
+    "binary": {"values": "binary"},
+    "signed": {"values": "signed"},
+    "leaky": {"activation": "leaky", "slope": 0.3},
+    "correlated": {"activity": CorrelatedSets([[0, 1]])},
+    "anticorrelated": {"activity": AnticorrelatedSets([[0, 1]])},
+    "exactly": {"activity": ExactlyActive(2)},
+    "penalised": {"penalty": Penalty(0.01, 0.01)},
+}
+
+
+@pytest.mark.parametrize("law", OTHERS)
+def test_the_least_loss_is_concave_in_importance_and_penalties_under_every_law(law):
+    """As above, for other laws, values and outputs, along the importance, γ and λ."""
+    base = ToyModel(2, [1.0, 1.0, 0.8], 0.4, **OTHERS[law])
+    for name in ("importance", "weight_penalty", "interference_penalty"):
+        loss = least(base, **{name: RISING[name][::2]})[0]
+        scale = base.loss_scale  # of an anticorrelated pair nothing is lost
+        assert np.all(np.diff(loss) > -1e-12 * scale) and np.all(np.diff(loss, 2) < 1e-12 * scale), name
+
+
+@pytest.mark.parametrize("law", ["binary", "signed", "leaky", "penalised"])
+def test_sizes_obey_their_inequalities_under_every_law(law):
+    """L*(n + 1, m) ≤ L*(n, m) + v and L*(n, m + 1) ≤ L*(n, m), where the new feature is as the others."""
+    models = {(n, m): ToyModel(m, 0.9 ** np.arange(n), 0.3, **OTHERS[law]) for n, m in ((2, 1), (3, 1), (3, 2), (4, 2))}
+    found = {size: minimize(model, n_starts=12, seed=0)[0].loss for size, model in models.items()}
+    for (n, m), loss in found.items():
+        if (n + 1, m) in found:
+            assert found[n + 1, m] <= loss + 0.9**n * models[n, m].feature_variance[0] + 1e-12
+        if (n, m + 1) in found:
+            assert found[n, m + 1] <= loss + 1e-12
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Values of active features, and the leaky activation: exact losses and derivatives against rational arithmetic."""
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -9,6 +9,8 @@ from rational_losses import rational_loss
 from scipy.optimize import minimize as optimize
 
 from phasediag import (
+    Axis,
+    ControlPlane,
     CorrelatedSets,
     Pieces,
     ToyModel,
@@ -19,6 +21,7 @@ from phasediag import (
     minimize,
     monte_carlo_loss,
 )
+from phasediag._minimizing.landscape import Landscape
 
 MIXED = Pieces(atoms=[(-0.5, 0.25), (1.0, 0.25)], intervals=[(-1.0, 0.5, 0.25), (0.25, 1.5, 0.25)])
 VALUES = {"uniform": "uniform", "binary": "binary", "signed": "signed", "mixed": MIXED}
@@ -202,10 +205,7 @@ def test_minima_without_biases():
 
 
 def test_no_minimum_of_binary_values_sits_on_a_kink():
-    """At z = 0 the slope of the loss falls: a simplex search, which asks for no slope, finds no lower point than the descents.
-
-    Atoms below 0 make slopes that rise, and are refused.
-    """
+    """At z = 0 the slope of the loss falls: a simplex search, which asks for no slope, finds no lower point than the descents."""
     for p in (0.1, 0.5, 0.9):
         model = ToyModel(1, [1.0, 0.8], p, values="binary")
         lowest = minimize(model)[0].loss
@@ -221,8 +221,6 @@ def test_no_minimum_of_binary_values_sits_on_a_kink():
         ]
         assert lowest * (1 - 1e-9) < min(ends) < 1.1 * lowest
     signs = Pieces(atoms=[(-1.0, 0.5), (1.0, 0.5)])
-    with pytest.raises(ValueError, match="values must have no atoms below 0 where minima are searched"):
-        minimize(ToyModel(1, [1.0, 0.8], 0.2, values=signs))
     assert minimize(ToyModel(1, [1.0, 0.8], 0.2, "linear", values=signs))[0].loss == pytest.approx(0.8 * 0.2, rel=1e-9)
 
 
@@ -238,3 +236,26 @@ def test_signs_of_columns_are_one_minimum_where_values_are_even():
     found = inspect(model, flipped, triangle.bias, n_starts=4)
     assert found.phase.name == "extra in triangle"
     assert found.distance < 1e-9
+
+
+@pytest.mark.parametrize(("values", "most"), [("binary", 3.0), ("signed", 2.5)])
+def test_valleys_are_followed_once(values, most):
+    """A valley counts as one minimum in each cell, also where nothing is lost, and is carried on once: evaluations stay few."""
+    axes = Axis("importance", np.geomspace(0.1, 10, 12)), Axis("density", np.geomspace(0.01, 1, 12))
+    default, other = (
+        Landscape.of(ControlPlane(ToyModel(1, [1.0, 1.0], 1.0, values=law), *axes)).explore() for law in ("uniform", values)
+    )
+    assert other.evaluations < most * default.evaluations
+    for points in other.cells.values():
+        assert len(points) <= 12
+        losses = sorted(point.scaled_loss for point in points if point.is_flat)
+        assert all(b - a > 1e-9 * max(a, 1e-6) for a, b in pairwise(losses))
+
+
+def test_an_output_that_is_always_zero_suits_a_feature_without_mean():
+    """Of signed values an output of 0 is the best constant: the feature that is left out has it, and is named so."""
+    model = ToyModel(1, [1.0, 0.2], 0.9, values="signed")
+    left_out = next(one for one in minimize(model) if one.phase.name == "extra not represented + dedicated")
+    assert left_out.loss == pytest.approx(expected_loss(model, [[1.0, 0.0]], [0.0, 0.0]), rel=1e-12) and left_out.tied
+    uniform = ToyModel(1, [1.0, 0.2], 0.9)
+    assert all(np.all(one.weights.T @ one.weights @ np.ones(2) + one.bias > 0) for one in minimize(uniform))

@@ -12,9 +12,10 @@ from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .conditions import lower_points
 from .flat import flatten, parts
+from .kinks import settle_on_kinks
 from .moves import moves, shaken
 from .rough import MOST_STEPS, descend_roughly
-from .starts import frozen_starts, starting_points
+from .starts import frozen_starts, scaled_gradient, starting_points
 from .stationary_points import (
     GRADIENT_TOLERANCE,
     NEGLIGIBLE,
@@ -42,8 +43,8 @@ ROUGH_LOSS = 1e-8
 """What a rough descent leaves undetermined of the loss, relative."""
 ROUGHLY_THE_SAME = 1e-2
 """Difference of invariants up to which rough ends are taken for one."""
-NEAR_LOSS = 1e-6
-"""A configuration in a valley has the valley's scaled loss to within this before it has settled."""
+NEAR_LOSS, NEAR_SLOPE = 1e-6, 1e-2
+"""A configuration in a valley has the valley's scaled loss, and no scaled slope, to within this before it has settled."""
 FEW_STEPS = 8
 """What a descent that ends where it began needs."""
 PARENTS = 4
@@ -164,7 +165,7 @@ def _lowest(model):
 
 def descend(model, points, most, watch, known=()):
     """Where descents from flat points (n_points, size) end: a list of Settled, in the same order."""
-    if model.n_features <= MOST_NEWTON:
+    if model.n_features <= MOST_NEWTON or model.form.is_kinked:
         return settle_model(model, points, watch)
     return descend_apart(model, points, most, watch, known)
 
@@ -213,6 +214,8 @@ def settle_model(model, points, watch=lambda: None, **limits):
 
     def part(rows):
         watch()
+        if model.form.is_kinked:
+            return settle_on_kinks(model, rows)
         return settle(rows, model.form, np.broadcast_to(model.control, (len(rows), model.control.size)), **limits)
 
     if model.n_features < 6 or len(points) <= AT_ONCE or usable_processors() == 1:
@@ -231,12 +234,18 @@ def tied_points(form, controls, points):
 
     Which point of a valley of equal loss a descent reaches says nothing; the configurations in it have names and exact zeros.
     """
+    if form.is_kinked:
+        return [[point] for point in points]
     tied, losses = [[] for _ in points], np.array([point.scaled_loss for point in points])
     for rows, starts, scaled in frozen_starts(form, controls):
-        near = np.abs(scaled - losses[rows][:, None]) < NEAR_LOSS
-        which, start = np.nonzero(near)
-        settled = settle(starts[near], form, controls[rows[which]], max_steps=FEW_STEPS) if which.size else []
-        for row, begin, one in zip(rows[which], starts[which, start], settled, strict=True):
+        which, start = np.nonzero(np.abs(scaled - losses[rows][:, None]) < NEAR_LOSS)
+        begins, which = starts[which, start], rows[which]
+        if not which.size:
+            continue
+        still = np.abs(scaled_gradient(begins, form, controls[which])).max(axis=1) < NEAR_SLOPE
+        begins, which = begins[still], which[still]
+        settled = settle(begins, form, controls[which], max_steps=FEW_STEPS)
+        for row, begin, one in zip(which, begins, settled, strict=True):
             same = abs(one.scaled_loss - losses[row]) <= SAME_LOSS * max(losses[row], NEGLIGIBLE)
             if same and one.is_minimum and one.is_flat and np.max(np.abs(one.x - begin)) < SAME_POINT:
                 tied[row].append(one)

@@ -9,7 +9,7 @@ from ..candidates import MOST_FEATURES, configurations
 from ..forms import Form
 from ..model import model_of
 from .codes import code, spread, unions
-from .flat import flatten
+from .flat import flatten, parts
 
 LENGTHS, BIASES = np.linspace(0.7, 1.7, 11), np.linspace(-1.0, 0.1, 12)
 """Of the columns of a code, among which the best are its own: 1 and 0 are among them."""
@@ -163,6 +163,12 @@ def frozen_starts(form, controls):
         losses = evaluate_rows(weights, bias, form, own[:, None], "enumeration", 0)[0]
         total = np.sum(losses * form.importance(own)[:, None], axis=-1) + form.penalty(own[:, None], weights)
         yield rows, flatten(weights, bias), total / form.loss_scale(own)[:, None]
+
+
+def scaled_gradient(x, form, controls):
+    """The gradient of the scaled loss at flat parameters (n_points, size), controls (n_points, n_controls): as x."""
+    _, by_weights, by_bias, _, _ = evaluate_rows(*parts(x, form.n_hidden), form, controls, "enumeration", 1)
+    return flatten(by_weights, by_bias) / form.loss_scale(controls)[:, None]
 
 
 def _configuration_weights(model, generator):
