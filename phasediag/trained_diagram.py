@@ -15,6 +15,7 @@ from ._training.chunks import check_trainable, completed
 from ._training.portions import divide, train_portion
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
+from .neurons import NeuronForm
 from .planes import ControlPlane
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
 from .training import check_convergent, check_importance, common_options
@@ -122,6 +123,8 @@ def trained_phase_diagram(
     Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
     """
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
+    if isinstance(plane.form, NeuronForm):
+        raise ValueError("plane must be one of toy models, got one of neurons: see train and validate_neurons")
     check_trainable(plane.form)
     device = as_device(device, plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from phasediag import AnticorrelatedSets, NeuronModel, expected_loss, minimize, train, validate_neurons
+from phasediag import (
+    AnticorrelatedSets,
+    Axis,
+    ControlPlane,
+    NeuronModel,
+    expected_loss,
+    minimize,
+    train,
+    trained_phase_diagram,
+    validate_neurons,
+)
 
 FAST = dict(n_steps=3000, batch_size=256, learning_rate=0.01, schedule="linear")
 
@@ -57,5 +67,8 @@ def test_bad_input_is_named():
         train(model, gradient="population")
     with pytest.raises(ValueError, match="optimizer, independent, initial_weights and initial_bias must be the defaults"):
         train(model, optimizer="sgd")
+    plane = ControlPlane(model, x=Axis("importance", [1.0]))
+    with pytest.raises(ValueError, match="plane must be one of toy models, got one of neurons"):
+        trained_phase_diagram(plane=plane)
     with pytest.raises(ValueError, match="learning_rate must be small enough"):
         train(NeuronModel(1, [1.0, 1.0], 0.5), learning_rate=1e200, n_steps=50, n_models=1)
