@@ -44,7 +44,7 @@ class Family:
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
         most = [axis.coordinate(axis.most) for axis in axes] / self._units
         self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most, settings.steps_across)
-        self._last = (None,)
+        self._last = self._last_share = (None,)
 
     @property
     def store(self):
@@ -95,7 +95,7 @@ class Family:
         return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
 
     def _at(self, u):
-        """The control vector at u, the scale of losses there and `constant_share`; those of the last u are kept.
+        """(u, the control vector, the scale of losses) at u; those of the last u are kept.
 
         A plane whose model is a function has no more than its window.
         """
@@ -103,9 +103,7 @@ class Family:
         if key != last[0]:
             inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
             control = self.plane.controls(*self.values(inside))
-            first, second = self.form.value_moments(control)
-            share = float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
-            self._last = last = key, control, float(self.form.loss_scale(control)), share
+            self._last = last = key, control, float(self.form.loss_scale(control))
         return last
 
     def control(self, u):
@@ -118,7 +116,11 @@ class Family:
 
     def constant_share(self, u):
         """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
-        return self._at(u)[3]
+        (key, control, _), last = self._at(u), self._last_share
+        if key != last[0]:
+            first, second = self.form.value_moments(control)
+            last = self._last_share = key, float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
+        return last[1]
 
     def rate(self, x, u):
         """Derivative of the loss of parameters x with respect to the value along the first axis, at u.
