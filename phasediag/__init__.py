@@ -67,6 +67,8 @@ Minima over all weights and biases:
     TricriticalPoint            one of them
     certify_frozen              that the boundaries of the frozen theory are all and right
     FrozenCertificate           what it returns
+    certify_polygon             that regular polygons are the only best weights of inputs with one active feature
+    PolygonCertificate          what it returns
     linear_minimum              the global minimum of a linear model in closed form
     LinearMinimum               what linear_minimum returns
 

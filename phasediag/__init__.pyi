@@ -55,6 +55,8 @@ from .certificates import CertificateCheck as CertificateCheck
 from .certificates import Minimizers as Minimizers
 from .frozen_certificates import certify_frozen as certify_frozen
 from .frozen_certificates import FrozenCertificate as FrozenCertificate
+from .polygon_certificates import certify_polygon as certify_polygon
+from .polygon_certificates import PolygonCertificate as PolygonCertificate
 from .tricritical import tricritical_points as tricritical_points
 from .tricritical import TricriticalPoint as TricriticalPoint
 from .certified_diagram import certify_diagram as certify_diagram
