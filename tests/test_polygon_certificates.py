@@ -27,6 +27,7 @@ def test_the_pentagon_is_proved():
     assert np.linalg.norm(lowest.weights, axis=0) == pytest.approx(np.full(5, proved.norm), abs=1e-7)
 
 
+@pytest.mark.campaign
 def test_the_hexagon_is_proved():
     """So is the one of six, whose proof rests on that of five."""
     proved = certify_polygon(6)
