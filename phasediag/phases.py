@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import real_array
-from ._signatures import signatures
 from .order_parameters import directions_of, weight_matrices
 
 TOLERANCE = 1e-3
@@ -226,6 +225,8 @@ def distinct_phases(
         raise ValueError(f"weights must have shape (n_models, n_hidden, n_features), got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
     matrices = weights.reshape(-1, *weights.shape[-2:])
+    from ._signatures import signatures  # kernels: only where many weights are named
+
     found, tell = signatures(matrices, tolerance)
     alone = np.flatnonzero(~tell) if not sets else np.arange(len(matrices))
     words = np.zeros((len(matrices), -(-found.shape[1] // 8) + 1), np.int64)
