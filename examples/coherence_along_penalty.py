@@ -1,4 +1,4 @@
-"""A growing penalty on interference first raises the coherence of 5→2, from 0.809 to 1, then ends it: an open problem (MAIS O44)."""
+"""A growing penalty on interference first raises the coherence of 5→2, 0.809 to 1, then ends it: MAIS O44, an open problem."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -40,7 +40,8 @@ print(f"pentagon | two pairs at λ = {first:.5f}, two pairs | two dedicated at �
 assert np.allclose(along, np.select([penalties < first, penalties < second], [abs(np.cos(0.8 * np.pi)), 1.0]), atol=1e-7)
 
 # pairs end where 2→1 ends them, each alone in its dimension
-alone = [minimize(ToyModel(1, [1.0, 1.0], DENSITY, penalty=Penalty(interference=second + x)), n_starts=16)[0] for x in (-4e-6, 4e-6)]
+models = [ToyModel(1, [1.0, 1.0], DENSITY, penalty=Penalty(interference=second + x)) for x in (-4e-6, 4e-6)]
+alone = [minimize(model, n_starts=16)[0] for model in models]
 assert ["pair" in one.phase.name for one in alone] == [True, False]
 
 figure = Figure(figsize=(5, 3.5), layout="constrained")

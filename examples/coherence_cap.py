@@ -1,4 +1,4 @@
-"""Under a cap on coherence 3→2 loses least in steps: two features, from ½ on a triangle, then a Y that opens: an open problem (MAIS O4)."""
+"""Under a cap on coherence 3→2 stores two features, from ½ on a triangle, then a Y that opens: MAIS O4, an open problem."""
 
 from itertools import product
 

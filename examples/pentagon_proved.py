@@ -12,7 +12,7 @@ assert proved
 for density in (0.001, 0.01, 0.1, 0.2248, 0.2249):
     lowest = minimize(ToyModel(2, np.ones(5), density), n_starts=16)[0]
     norms = np.linalg.norm(lowest.weights, axis=0)
-    print(f"density {density:g}: {lowest.phase.name}, loss / density {lowest.loss / density:.9f}, norms {norms.min():.6f} … {norms.max():.6f}")
+    print(f"density {density:g}: {lowest.phase.name}, loss / density {lowest.loss / density:.9f}, norms up to {norms.max():.6f}")
     regular = "pentagon" in lowest.phase.name and np.ptp(norms) < 1e-7
     assert regular == (density < 0.22485)
     if density == 0.001:
