@@ -77,6 +77,10 @@ Phase diagrams and their boundaries:
     Axis                        one of them: its name, its values, logarithmic or not
     phase_diagram               the phases over importance and density, by one of three theories
     PhaseDiagram                what it returns; boundaries, triple points, tables, files
+    atlas                       which phase of equal features is least at every density, transitions solved
+    Atlas                       what it returns
+    AtlasPhase                  a phase and its interval of density
+    AtlasTransition             where it changes: density, order, norms and biases on both sides
     explore                     a page to look at diagrams with a browser: every point's minima, cuts, files
     Explorer                    what it returns
     CurveSettings               how curves are followed: steps, and when to give up

@@ -69,6 +69,10 @@ from .planes import ControlPlane as ControlPlane
 from .planes import Axis as Axis
 from .diagram import phase_diagram as phase_diagram
 from .diagram import PhaseDiagram as PhaseDiagram
+from .density_atlas import atlas as atlas
+from .density_atlas import Atlas as Atlas
+from .density_atlas import AtlasPhase as AtlasPhase
+from .density_atlas import AtlasTransition as AtlasTransition
 from .explorer import explore as explore
 from .explorer import Explorer as Explorer
 from .boundaries import CurveSettings as CurveSettings

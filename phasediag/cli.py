@@ -6,6 +6,7 @@ import sys
 import click
 
 from . import __version__
+from ._commands.atlas import atlas
 from ._commands.diagram import boundary, diagram
 from ._commands.explore import explore
 from ._commands.model import certify, inspect, minimize, train
@@ -45,6 +46,7 @@ for command, summary in {
     boundary: "Print boundaries and where they meet.",
     explore: "Write a page to look at diagrams with a browser.",
     minimize: "Find the minima of the loss over all weights and biases.",
+    atlas: "Say which phase of equal features is least at every density.",
     certify: "Prove that no loss is lower.",
     train: "Train models of one kind; print their losses and phases.",
     inspect: "Say what trained weights in a file are.",

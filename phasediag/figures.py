@@ -6,6 +6,7 @@ the functions that compose whole figures, those of diagrams first compute the cu
 
 import numpy as np
 
+from ._drawing.atlas import atlas_figure, draw_atlas
 from ._drawing.columns import draw_columns, draw_columns_on_diagram
 from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from ._drawing.frames import draw_matrix, feature_names, legend_below, same_scale
@@ -21,9 +22,11 @@ from ._drawing.validation import agreement_figure, draw_causes, draw_excess_loss
 
 __all__ = [
     "agreement_figure",
+    "atlas_figure",
     "comparison_figure",
     "demonstration_figure",
     "diagram_figure",
+    "draw_atlas",
     "draw_boundaries",
     "draw_causes",
     "draw_colour_key",

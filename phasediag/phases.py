@@ -334,6 +334,15 @@ def phase_of(clusters, n_features):
     return Phase(" + ".join(parts), role, clusters)
 
 
+def name_among_equals(phase, n_features):
+    """Return a phase's name where no feature is special: its clusters, the largest first, and how many are not represented."""
+    clusters = sorted(phase.clusters, key=lambda cluster: (-cluster.size, cluster.dimension, cluster.name))
+    names = [cluster.name for cluster in clusters]
+    parts = [_counted(names.count(name), name) for name in dict.fromkeys(names)]
+    dropped = n_features - sum(cluster.size for cluster in clusters)
+    return " + ".join([*parts, *([_counted(dropped, "not represented")] if dropped else [])])
+
+
 def simplex_name(size):
     """Return the name of a regular simplex of ``size`` features in ``size`` − 1 dimensions (1: dedicated)."""
     return {1: "dedicated", 2: "antipodal pair", 3: "triangle", 4: "tetrahedron"}.get(size, f"{size - 1}-simplex")

@@ -120,6 +120,9 @@ REFUSED = {
     "train --n-features 2 --n-hidden 1 --n-models 100000000000": "n_features, n_models and n_steps must fit in memory",
     "train --n-steps 5 --n-models 2 --batch-size 1e3": "'1e3' is not a valid integer.",
     "train --theory frozen": "No such option '--theory'.",
+    "atlas --n-features 5": "n_features and n_hidden must be given together, got 5 and None",
+    "atlas --n-features 11 --n-hidden 2": "n_features must be a whole number from 2 to 10, got 11",
+    "atlas --anew": "anew must be given with n_features and n_hidden",
     "inspect": "Missing argument 'FILE'.",
     "inspect nope.npz": "weights must be in a file that can be read, got 'nope.npz' (No such fi",
     "inspect .": "weights must be in a file that can be read, got '.' (Is a directory)",
@@ -175,6 +178,7 @@ ANSWERED = {
     "minimize --density '0.5, 0.4'": "2 → 1 (relu): importance 1, 1; density 0.5, 0.4\n",
     "minimize --n-features 3 --n-hidden 2 --importance 0.9**i --density 0.05*(i+1) --n-starts 4": "3 → 2 (relu): importance 1,",
     "minimize --density 1": "2 → 1",
+    "atlas --n-features 3 --n-hidden 2 --anew --output row.png --output row.csv --output row.json": "3 → 2, equal features",
     "minimize --density 1e-300": "2 → 1",
     "minimize --importance 1e300": "2 → 1",
     "minimize --importance 1e-12": "2 → 1",
@@ -245,4 +249,5 @@ def test_answered(run, folder, line, words):
     assert all(path.stat().st_size > 0 for path in files)
     texts = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".json"]
     for facts in map(json.loads, [*texts, *[out] * (words == "{")]):
-        assert facts["phasediag"] and facts["command"] == arguments[0] and facts["settings"] and facts["model"]
+        assert facts["phasediag"] and facts["command"] == arguments[0] and facts["settings"]
+        assert facts["rows" if arguments[0] == "atlas" else "model"]

@@ -1,0 +1,164 @@
+"""The atlas of equal features: known rows, transitions by another route, limits, what is shipped."""
+
+import json
+
+import numpy as np
+import pytest
+
+from phasediag import ExactlyActive, ToyModel, atlas, classify, expected_loss, minimize
+from phasediag._minimizing.along_density import AlongDensity
+from phasediag.density_atlas import follow, shipped_rows
+from phasediag.figures import atlas_figure
+from phasediag.phases import name_among_equals
+
+ROWS = shipped_rows()
+
+
+def lowest(n_features, n_hidden, density, seed, effort="normal"):
+    """The name and the loss of the lowest minimum of equal features, by a search of its own."""
+    one = minimize(ToyModel(n_hidden, np.ones(n_features), density), seed=seed, effort=effort)[0]
+    return name_among_equals(one.phase, n_features), one.loss
+
+
+@pytest.mark.quick
+def test_known_row():
+    """5 → 2: a pentagon, pairs, a triangle; then short columns appear, and three features share a corner."""
+    row = atlas(5, 2)
+    names = [phase.name for phase in row.phases]
+    assert names[:3] == ["pentagon", "2 antipodal pairs + not represented", "triangle + 2 not represented"]
+    assert names[3:] == ["5 features in 2 dimensions"] * 2 and "triangle 3:1:1" in row.phases[-1].shape
+    assert [round(one.density, 6) for one in row.transitions[:3]] == [0.224875, 0.644240, 0.918199]
+    assert [one.order for one in row.transitions] == ["first"] * (len(names) - 1)
+    edges = [one.density for one in row.transitions]
+    assert [phase.low for phase in row.phases] == [0.0, *edges] and [phase.high for phase in row.phases] == [*edges, 1.0]
+
+
+@pytest.mark.parametrize("size", [(2, 1), (3, 1), (3, 2), (4, 2)])
+def test_computed_anew(size):
+    """What is shipped is what the package computes."""
+    known, anew = atlas(*size), atlas(*size, shipped=False)
+    assert [one.name for one in known.phases] == [one.name for one in anew.phases]
+    for one, other in zip(known.transitions, anew.transitions, strict=True):
+        assert one.order == other.order and one.phases == other.phases
+        assert one.density == pytest.approx(other.density, rel=1e-10 if one.order == "first" else 1e-8)
+
+
+@pytest.mark.parametrize(("size", "number"), [((3, 2), 0), ((3, 1), 0), ((5, 2), 0), ((5, 2), 1)])
+def test_transitions_against_bisection(size, number):
+    """Searches from new random starts at every density of a bisection, by name alone, end at the same density."""
+    one = atlas(*size).transitions[number]
+    low, high, seed = one.density - 1e-3, one.density + 1e-3, 1
+    while high - low > 1e-8:
+        middle, seed = 0.5 * (low + high), seed + 1
+        name, _ = lowest(*size, middle, seed, "quick")
+        assert name in one.phases
+        low, high = (middle, high) if name == one.phases[0] else (low, middle)
+    assert abs(one.density - 0.5 * (low + high)) < 1e-8
+
+
+def test_triangle_of_three_in_two():
+    """The one transition of 3 → 2 is the known 0.5218, where the package's own boundary of that diagram is."""
+    assert atlas(3, 2).transitions[0].density == pytest.approx(0.52183765907, abs=1e-10)
+
+
+def test_weak_transition():
+    """The fourth column of 4 → 2 comes with a length of 0.0115, at equal losses; the triangle remains a minimum a while."""
+    row = atlas(4, 2)
+    one = next(one for one in row.transitions if one.phases[0] == "triangle + not represented")
+    shortest = np.sort(one.feature_norm, axis=1)[:, 0]
+    assert one.order == "first" and shortest[0] < 1e-9 and shortest[1] == pytest.approx(0.0115, abs=1e-4)
+    along, below = AlongDensity(4, 2, 0), next(phase for phase in row.phases if phase.high == one.density)
+    triangle = follow(along, np.concatenate([below.weights.ravel(), below.bias]), below.density, one.density)
+    model = ToyModel(2, np.ones(4), one.density)
+    assert expected_loss(model, triangle.x[:8].reshape(2, 4), triangle.x[8:]) == pytest.approx(one.loss, rel=1e-14)
+    assert 0 < along.at([triangle], one.density + 1e-5)[0].curvature < 1e-5
+
+
+@pytest.mark.parametrize("size", [(3, 1), (4, 1), (5, 2)])
+def test_limit_of_one_active(size):
+    """Where the loss is linear in the density, a search at density 1e-7 finds the phase and the slope."""
+    row = atlas(*size)
+    name, loss = lowest(*size, 1e-7, 3)
+    assert row.limit_exponent == 1 and row.limit_coefficient == pytest.approx(loss / 1e-7, rel=1e-5)
+    assert name == row.phases[0].name
+
+
+def test_limit_of_the_pentagon():
+    """Its biases are negative, so that the limit is that of exactly one active feature; norm and bias of Chen et al. 2023."""
+    row, only = atlas(5, 2), ToyModel(2, np.ones(5), 0.5, activity=ExactlyActive(1))
+    best = minimize(only, seed=3)[0]
+    assert row.limit_coefficient == pytest.approx(5 * best.loss, rel=1e-6)
+    assert np.allclose(best.feature_norm, 1.17046, atol=1e-5) and np.allclose(best.bias, -0.28230, atol=1e-5)
+
+
+def test_limit_of_pairs():
+    """Where pairs suffice, two active at once remain: each pair loses p²/3."""
+    for n, m in [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3)]:
+        row = atlas(n, m)
+        assert row.limit_exponent == 2 and row.limit_coefficient == pytest.approx((n - m) / 3, rel=1e-6)
+
+
+def test_losses_at_densities():
+    """`loss_at` is the loss of searches, to rounding, at densities within the phases and near both ends; the domain is kept."""
+    row = atlas(5, 2)
+    for density in (1e-5, 0.1, 0.5, 0.8, 0.92, 0.95, 0.999):
+        name, loss = lowest(5, 2, density, 5)
+        assert row.loss_at(density) == pytest.approx(loss, rel=1e-9) and row.phase_at(density) == name
+    for density in (0.0, 1.1, np.nan):
+        with pytest.raises(ValueError, match="density must be in"):
+            row.phase_at(density)
+
+
+def test_shipped_weights_have_their_losses():
+    """Of every row that is shipped: weights, losses, names, intervals and gaps agree with each other."""
+    for size in ROWS:
+        row = atlas(*size)
+        assert row.phases[0].low == 0.0 and row.phases[-1].high == 1.0 and len(row.phases) == len(row.transitions) + 1
+        for one, below, above in zip(row.transitions, row.phases[:-1], row.phases[1:], strict=True):
+            assert one.density == below.high == above.low and one.phases == (below.name, above.name)
+        for phase in row.phases:
+            model = ToyModel(size[1], np.ones(size[0]), phase.density)
+            assert expected_loss(model, phase.weights, phase.bias) == pytest.approx(phase.loss, rel=1e-9)
+            assert phase.low < phase.density < phase.high and not phase.gap < -1e-9
+            assert name_among_equals(classify(phase.weights), size[0]) == phase.name
+
+
+def test_rows_beside_each_other():
+    """One feature more never helps and costs at most its variance; one dimension more never harms (where both rows are there)."""
+    for n, m in ROWS:
+        for density in (0.01, 0.3, 0.7):
+            loss = atlas(n, m).loss_at(density)
+            if (n + 1, m) in ROWS:
+                assert loss * (1 - 1e-9) <= atlas(n + 1, m).loss_at(density) <= loss + density / 3 - density**2 / 4 + 1e-12
+            if (n, m + 1) in ROWS:
+                assert atlas(n, m + 1).loss_at(density) <= loss * (1 + 1e-9)
+
+
+def test_forms():
+    """Text, facts, tables and the figure hold every phase; sizes are checked."""
+    row = atlas(3, 1)
+    assert row.text().count("\n") == len(row.phases) + len(row.transitions)
+    assert json.loads(json.dumps(row.facts()))["n_hidden"] == 1
+    assert list(row.to_pandas()["name"]) == [phase.name for phase in row.phases]
+    (ax,) = atlas_figure([row, atlas(3, 2)]).axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["3 → 1", "3 → 2"]
+    assert len(ax.patches) == len(row.phases) + 2
+    with pytest.raises(ValueError, match="n_hidden must be less than n_features"):
+        atlas(3, 3)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("size", ROWS, ids=lambda size: f"{size[0]}-{size[1]}")
+def test_phases_against_searches(size):
+    """At the middle of each phase and at five densities no search finds a lower minimum."""
+    row = atlas(*size)
+    for density in (*(phase.density for phase in row.phases), 0.01, 0.2, 0.5, 0.8, 0.95):
+        _, loss = lowest(*size, density, 11, "thorough")
+        assert row.loss_at(density) <= loss * (1 + 1e-9)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("size", ROWS, ids=lambda size: f"{size[0]}-{size[1]}")
+def test_all_computed_anew(size):
+    """All that is shipped is what the package computes."""
+    test_computed_anew(size)
