@@ -311,6 +311,7 @@ def test_the_simplex_comes_in_by_steps_near_the_tricritical_point():
     found = phase_diagram(4, 3, importance=np.geomspace(0.561, 0.5745, 4), density=np.geomspace(0.51, 0.5205, 4)).boundaries()
     assert not any("unresolved" in boundary.ends for boundary in found)
     assert_each_once(NEAR_TRICRITICAL, found)
+    assert max(boundary.importance.size for boundary in found) < 60  # of minima about to merge, too, steps are not shortened
 
 
 @pytest.mark.quick("_boundaries")

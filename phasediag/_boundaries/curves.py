@@ -113,6 +113,13 @@ class Coexistence(Curve):
         *states, self.base = siblings(one, other)
         super().__init__(states)
         self._at, self._solved = None, None
+        self._passed = None, None  # the minima at the last two points to which it has been followed
+
+    def anew(self):
+        """The same curve: where it leads is not known before it has been followed to a point."""
+        other = super().anew()
+        other._passed = None, None
+        return other
 
     @property
     def members(self):
@@ -153,7 +160,7 @@ class Coexistence(Curve):
         Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u.
         """
         along, u, size, family = np.array([-normal[1], normal[0]]), np.array(guess, dtype=float), np.inf, self.family
-        states, base, frees = list(self.states), self.base, [np.flatnonzero(state.free) for state in self.states]
+        states, base, frees = self._ahead(u), self.base, [np.flatnonzero(state.free) for state in self.states]
         for _ in range(25):
             moves = []
             for state, free in zip(states, frees, strict=True):
@@ -194,6 +201,20 @@ class Coexistence(Curve):
         self.precision = float(size)
         return u
 
+    def _ahead(self, u):
+        """Both minima about u, on the straight line through those of the last two points.
+
+        Newton's method finds a minimum that is about to merge from a part of its distance to the other alone, not from where it
+        was. Where the curve has not been followed to a point they are left where they are.
+        """
+        before, last = self._passed
+        if last is not self.states:
+            return list(self.states)
+        way = last[0].u - before[0].u
+        part = (u - last[0].u) @ way / (way @ way)
+        pairs = zip(last, before, strict=True)
+        return [Equilibrium(one.family, one.x + part * (one.x - old.x), one.frames, one.free, u) for one, old in pairs]
+
     @staticmethod
     def _followed(new, old):
         """Whether new equilibria are what the old ones have become, and as far as can be told two."""
@@ -220,13 +241,15 @@ class Coexistence(Curve):
         solved = self._solve(u)
         if solved is None:
             return
-        apart = far(*solved[:2])
+        apart, turned = far(*solved[:2]), False
         if (self.base is None and apart < _BY_BASE) or (self.base is not None and apart > _BY_LOSS):
             *pair, base = siblings(*solved[:2])
-            if (base is None) != (self.base is None):
+            turned = (base is None) != (self.base is None)
+            if turned:
                 solved, self._at = pair if base is None else [*pair, base], None
         self.base = solved[2] if len(solved) == 3 else None
-        self.states = solved[:2]
+        before, self.states = self.states, solved[:2]
+        self._passed = (None, None) if turned or np.array_equal(before[0].u, u) else (before, self.states)
 
     def alive(self, u):
         """Whether both are minima at u."""
