@@ -66,7 +66,8 @@ def locate(curve, event, points, there, step, tangent):
             length = np.linalg.norm(away)
             if length < _OVERSHOT * box.step and apart < _BLIND and not box.outside(node.u):
                 return node, []
-            if 0 < length < 2 * step + 2 * _LOCATED * box.step and away @ tangent > 0.9 * length and not box.outside(node.u):
+            near = event == "merges" or length < 2 * step + 2 * _LOCATED * box.step  # what has merged cannot be followed nearer
+            if near and length > 0 and away @ tangent > 0.9 * length and not box.outside(node.u):
                 break
         else:
             return None
