@@ -22,11 +22,11 @@ def coherence(weights):
 
 
 def change(low, high):
-    """The penalty between two at which the lowest phase changes, by halving."""
-    name = minima(low)[0].phase.name
+    """The penalty between two at which the coherence changes, by halving."""
+    before = coherence(minima(low)[0].weights)
     while high - low > 2e-6:
         middle = (low + high) / 2
-        low, high = (middle, high) if minima(middle)[0].phase.name == name else (low, middle)
+        low, high = (middle, high) if abs(coherence(minima(middle)[0].weights) - before) < 0.1 else (low, middle)
     return low
 
 

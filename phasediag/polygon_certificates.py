@@ -96,7 +96,7 @@ def certify_polygon(n_features: int) -> PolygonCertificate:
     >>> from phasediag import certify_polygon
     >>> proved = certify_polygon(5)
     >>> proved.confirmed, round(proved.loss, 10), round(proved.norm, 8), round(proved.bias, 8)
-    (True, 0.0791281354, 1.17045964, -0.2822973)
+    (True, 0.0791281354, 1.17045964, -0.28229728)
     """
     return _certified(whole_number("n_features", n_features, 5, 6))
 

@@ -81,6 +81,7 @@ def validate(
     schedule: str = "constant",
     weight_decay: float | None = None,
     independent: bool = False,
+    device: str = "cpu",
     n_samples: int = 20_000,
     seed: Seed = 0,
     n_threads: int | None = None,
@@ -101,7 +102,7 @@ def validate(
     activation : {"relu", "linear"}
     plane : ControlPlane, optional
         As in `trained_phase_diagram`; then with the global theory alone.
-    n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed, n_threads, store
+    n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, device, seed, n_threads, store
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
         Samples in each comparison of an exact loss, as many for each set of active features (at least 50 for each).
@@ -153,6 +154,7 @@ def validate(
         schedule=schedule,
         weight_decay=weight_decay,
         independent=independent,
+        device=device,
         seed=seed,
         n_threads=n_threads,
         store=store,

@@ -200,7 +200,9 @@ def minima_text(model, minima, passes=()):
     unseen = f"; {100 * minima[0].unseen:.2g} % of further starts would find others (estimate)" if minima else ""
     yield f"{len(minima)} local {plural}, lowest first{unseen}"
     for k, minimum in enumerate(minima, start=1):
-        state = "lowest found" if minimum.is_global else f"metastable, {100 * (minimum.loss / minima[0].loss - 1):.4g} % higher"
+        beyond, lowest = minimum.loss - minima[0].loss, minima[0].loss
+        share = f"{100 * beyond / lowest:.4g} %" if lowest else f"{beyond:.4g}"
+        state = f"metastable, {share} higher" if beyond > 0 else "lowest found"
         if not minimum.converged:
             state += ", NOT CONVERGED"
         yield f"\n{k}. {minimum.phase.name}"

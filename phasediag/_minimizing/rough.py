@@ -71,7 +71,10 @@ def descend_roughly(model, points, watch, heats, max_steps):
         direction = -np.einsum("bij,bj->bi", inverse[active], gradient[active])
         slope = np.einsum("bi,bi->b", direction, gradient[active])
         direction[slope >= 0] = -gradient[active][slope >= 0]
-        direction *= np.minimum(1.0, LONGEST / np.linalg.norm(direction, axis=1))[:, None]
+        with np.errstate(
+            over="ignore"
+        ):  # a slope of 1e300, where a loss of nothing is divided by a density of nothing, has no step
+            direction *= np.minimum(1.0, LONGEST / np.linalg.norm(direction, axis=1))[:, None]
         slope = np.einsum("bi,bi->b", direction, gradient[active])
         length, waiting = np.ones(active.size), np.arange(active.size)
         new, new_loss, new_gradient = x[active].copy(), loss[active].copy(), gradient[active].copy()
