@@ -198,7 +198,7 @@ class Coexistence(Curve):
         if not size < ZERO or not self._followed(states, self.states):
             return None
         self._at, self._solved = u, [*states, family.stationary(base, u)] if base else states
-        self.precision = float(size)
+        self.precision = float(abs(step))
         return u
 
     def _ahead(self, u):
