@@ -1,5 +1,8 @@
 """The reports of inspections, of one model with tied or with untied weights and of many, as text."""
 
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
 import numpy as np
 
 from ._minimizing.stationary_points import SAME_LOSS
@@ -8,6 +11,28 @@ from .trained_models import MOST_LEFT, SETTLED
 
 MOST_ROWS = 20
 VALUES = {"uniform": "uniform on [0, 1]", "binary": "1", "signed": "uniform on [−1, 1]"}
+
+
+class Reported:
+    """A result with a report of lines: those of ``_lines(result, source, notes)``."""
+
+    _lines: ClassVar[Any]
+
+    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the report that ``phasediag inspect`` prints.
+
+        Parameters
+        ----------
+        source : str
+            What the weights are and where they come from: the first line.
+        notes : sequence of str
+            Sentences beside the verdict.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(type(self)._lines(self, source, notes))
 
 
 def inspection_lines(result, source, notes):

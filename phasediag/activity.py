@@ -479,3 +479,13 @@ KINDS = {type(law).__name__: type(law) for law in (INDEPENDENT, TABLE)} | {
     kind.__name__: kind for kind in (CorrelatedSets, AnticorrelatedSets, ExactlyActive)
 }
 """What laws without their numbers are of, by name."""
+
+
+def check_activity(activity: Independent | None, n_features: int, density: Floats) -> None:
+    """Raise ``ValueError`` where a model of these features' densities, shape (n_features,), cannot have this law of activity."""
+    if activity is None:
+        return
+    if not isinstance(activity, Independent):
+        names = "CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable"
+        raise ValueError(f"activity must be None or one of {names}, got {activity!r:.60}")
+    activity.check(n_features, density)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, Seed, random_generator, real_array, real_number, whole_number
 from ._display import Result
-from ._inspection_report import ensemble_lines, untied_ensemble_lines
+from ._inspection_report import Reported, ensemble_lines, untied_ensemble_lines
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
@@ -25,7 +25,7 @@ from .trained_models import MOST_LEFT, SETTLED
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ensemble(Result):
+class Ensemble(Reported, Result):
     """Many models' parameters, what they do, and where they lie among the minima of their expected losses.
 
     Attributes
@@ -113,25 +113,11 @@ class Ensemble(Result):
         """A row for each model."""
         return self.facts()
 
-    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
-        """Return the report that ``phasediag inspect`` prints.
-
-        Parameters
-        ----------
-        source : str
-            What the weights are and where they come from: the first line.
-        notes : sequence of str
-            Sentences beside the verdict.
-
-        Returns
-        -------
-        str
-        """
-        return "\n".join(ensemble_lines(self, source, notes))
+    _lines = staticmethod(ensemble_lines)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UntiedEnsemble(Result):
+class UntiedEnsemble(Reported, Result):
     """The parameters of many models with untied weights, x' = activation(decoder encoder x + b), and what they do.
 
     Attributes
@@ -191,21 +177,7 @@ class UntiedEnsemble(Result):
         """A row for each model."""
         return self.facts()
 
-    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
-        """Return the report that ``phasediag inspect`` prints.
-
-        Parameters
-        ----------
-        source : str
-            What the weights are and where they come from: the first line.
-        notes : sequence of str
-            Sentences beside the verdict.
-
-        Returns
-        -------
-        str
-        """
-        return "\n".join(untied_ensemble_lines(self, source, notes))
+    _lines = staticmethod(untied_ensemble_lines)
 
 
 def inspect_many(

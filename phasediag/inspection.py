@@ -1,6 +1,5 @@
 """What given weights and biases are: their exact loss, phase and order parameters, and the minima they are near or miss."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -9,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, random_generator, real_array, real_number, whole_number
 from ._display import Drawn, Result
-from ._inspection_report import inspection_lines, untied_lines
+from ._inspection_report import Reported, inspection_lines, untied_lines
 from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
@@ -34,7 +33,7 @@ SAME_PRODUCT = 1e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inspection(Drawn):
+class Inspection(Reported, Drawn):
     """One model's parameters, what they do, and where they lie among the minima of the expected loss.
 
     Attributes
@@ -124,25 +123,11 @@ class Inspection(Drawn):
         lower = [one for one in self.minima or () if one.loss < self.nearest.loss * (1 - SAME_LOSS)]
         return depths([self.nearest, *lower])[0]
 
-    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
-        """Return the report that ``phasediag inspect`` prints.
-
-        Parameters
-        ----------
-        source : str
-            What the weights are and where they come from: the first line.
-        notes : sequence of str
-            Sentences beside the verdict.
-
-        Returns
-        -------
-        str
-        """
-        return "\n".join(inspection_lines(self, source, notes))
+    _lines = staticmethod(inspection_lines)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UntiedInspection(Result):
+class UntiedInspection(Reported, Result):
     """The parameters of one model with untied weights, x' = activation(decoder encoder x + b), and what they do.
 
     Attributes
@@ -186,21 +171,7 @@ class UntiedInspection(Result):
         """
         return self.loss - self.minima[0].loss if self.minima else None
 
-    def text(self, *, source: str = "", notes: Sequence[str] = ()) -> str:
-        """Return the report that ``phasediag inspect`` prints.
-
-        Parameters
-        ----------
-        source : str
-            What the weights are and where they come from: the first line.
-        notes : sequence of str
-            Sentences beside the verdict.
-
-        Returns
-        -------
-        str
-        """
-        return "\n".join(untied_lines(self, source, notes))
+    _lines = staticmethod(untied_lines)
 
 
 @overload

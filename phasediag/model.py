@@ -19,7 +19,7 @@ from ._arguments import (
     whole_number,
 )
 from ._display import Result
-from .activity import INDEPENDENT
+from .activity import INDEPENDENT, check_activity
 from .activity import Independent as Activity
 from .forms import UNIFORM, Classes, Form
 from .values import Pieces, pieces_of
@@ -149,11 +149,7 @@ class ToyModel(Result):
         object.__setattr__(self, "importance", _frozen(importance))
         object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
         one_of("activation", self.activation, (*ACTIVATIONS, "leaky"))
-        if self.activity is not None:
-            if not isinstance(self.activity, Activity):
-                names = "CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable"
-                raise ValueError(f"activity must be None or one of {names}, got {self.activity!r:.60}")
-            self.activity.check(importance.size, self.feature_density)
+        check_activity(self.activity, importance.size, self.feature_density)
         pieces_of(self.values)
         if self.penalty is not None and not isinstance(self.penalty, Penalty):
             raise ValueError(f"penalty must be None or a Penalty, got {self.penalty!r:.60}")

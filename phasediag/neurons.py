@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
 from ._display import Result
-from .activity import INDEPENDENT, TABLE, ActivityTable
+from .activity import INDEPENDENT, TABLE, ActivityTable, check_activity
 from .activity import Independent as Activity
 from .forms import UNIFORM, Classes, Form
 from .model import LARGEST_BIAS, LARGEST_WEIGHT
@@ -146,11 +146,7 @@ class NeuronModel(Result):
         object.__setattr__(self, "density", np.array(density) if density.ndim else float(density))
         self.importance.setflags(write=False)
         one_of("task", self.task, TASKS)
-        if self.activity is not None:
-            if not isinstance(self.activity, Activity):
-                names = "CorrelatedSets, AnticorrelatedSets, ExactlyActive, ActivityTable"
-                raise ValueError(f"activity must be None or one of {names}, got {self.activity!r:.60}")
-            self.activity.check(importance.size, self.feature_density)
+        check_activity(self.activity, importance.size, self.feature_density)
 
     @cached_property
     def form(self) -> NeuronForm:
