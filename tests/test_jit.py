@@ -88,6 +88,12 @@ def test_what_becomes_part_of_a_kernel_is_compiled_anew_when_it_is_edited(instal
     assert installed("_loss/polynomial.py", "", " ") == (13, 25, 1, 1)  # what is no part of it
 
 
+def test_nothing_compiled_is_left_in_the_package(installed, tmp_path):
+    """What is compiled is kept in the user's cache: a folder that outlives the package would hide an editable install of it."""
+    assert installed() == (4, 7, 0, 0)
+    assert list((tmp_path / "cache").rglob("*.nbi")) and not list((tmp_path / "phasediag").rglob("*.nb?"))
+
+
 def test_others_are_compiled_without_the_policy():
     """Garbage is not looked for, and the rules for numbers answer, while a kernel of this package is compiled and then alone."""
     seen, context = [], cpu_target.typing_context

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, typed_passes, untyped_passes
+from numba.core import caching, cgutils, typed_passes, untyped_passes
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
 from numba.core.errors import TypingError
@@ -138,12 +138,18 @@ def keep(compiled, function):
     """Cache on disk what ``function`` is compiled to, where a cache can be kept, until a text that it is made of changes.
 
     By itself numba compiles a kernel anew when the kernel's own file has changed; but the functions and numbers that become
-    part of it may live in other files. Where numba's cache is not as known here, it works as numba made it.
+    part of it may live in other files. And it keeps what it compiled in the package's own folder, which then outlives
+    ``pip uninstall`` and hides an editable install: here the user's cache comes first. Where numba's cache is not as known
+    here, it works as numba made it.
     """
+    places = getattr(caching.CacheImpl, "_locator_classes", [])
     try:
+        caching.CacheImpl._locator_classes = sorted(places, key=lambda place: "InTree" in place.__name__)
         compiled.enable_caching()
     except RuntimeError:  # neither the package directory nor a user cache is writable
         return
+    finally:
+        caching.CacheImpl._locator_classes = places
     file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
         file._source_stamp = _stamp(function.__module__) or file._source_stamp
