@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command does, and before numpy: the threads of small matrices wait
+
 import numpy as np
 import pytest
 
