@@ -180,7 +180,7 @@ def assert_corners(curves, found, count):
 
 @pytest.mark.parametrize(
     ("theory", "size"),
-    [("global", 16), ("relaxed", 25), *(long(theory, size) for theory in ("global", "relaxed") for size in (8, 12, 31, 48))],
+    [("global", 16), long("relaxed", 25), *(long(theory, size) for theory in ("global", "relaxed") for size in (8, 12, 31, 48))],
 )
 def test_topology_of_3_to_2_does_not_depend_on_the_grid(theory, size):
     """Nineteen curves with the same ends to 1e-8, nothing twice and nothing else; seven triple points.
