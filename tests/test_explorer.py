@@ -25,7 +25,8 @@ from phasediag._exploring.maps import MOST_MINIMA, minima_of
 from phasediag._exploring.packing import pack, unpack
 from phasediag.colours import phase_colours
 
-AXES = {"importance": np.geomspace(0.3, 3, 9), "density": np.geomspace(0.1, 1, 8)}
+AXES = {"importance": np.geomspace(0.3, 1.5, 9), "density": np.geomspace(0.15, 0.65, 8)}  # both orders, a triple point
+FOLLOWED = 0, 2  # the diagrams whose curves are on the page: global and frozen
 
 
 def read(page):
@@ -37,15 +38,17 @@ def read(page):
 
 @pytest.fixture(scope="module")
 def diagrams():
-    """The three theories of 2→1 and models trained for a few steps."""
+    """The three theories of 2→1, two of them with their curves, and models trained for a few steps."""
     theories = [phase_diagram(2, 1, theory=theory, **AXES) for theory in ("global", "relaxed", "frozen")]
+    for k in FOLLOWED:
+        theories[k].spinodals()
     return [*theories, trained_phase_diagram(2, 1, n_seeds=3, n_steps=20, batch_size=16, **AXES)]
 
 
 @pytest.fixture(scope="module")
 def page(diagrams):
-    """Their page."""
-    return explore(diagrams)
+    """Their page: no further curve is followed."""
+    return explore(diagrams, curves=False)
 
 
 @pytest.mark.quick("_exploring")
@@ -98,7 +101,9 @@ def test_minima_are_the_diagrams(diagrams, page):
 def test_curves_are_the_diagrams(diagrams, page, tmp_path):
     """Points of every boundary and spinodal, where they meet, and the bytes that ``save_curves`` writes."""
     facts, arrays = read(page.html)
-    for k, diagram in enumerate(diagrams[:3]):
+    assert {curve["kind"] for curve in facts["maps"][0]["curves_of"]} == {"boundary", "spinodal"}
+    for k in FOLLOWED:
+        diagram = diagrams[k]
         described, points = facts["maps"][k]["curves_of"], arrays[f"{k}.curves"]
         curves = [*diagram.boundaries(), *diagram.spinodals()]
         assert len(described) == len(curves)
@@ -109,16 +114,20 @@ def test_curves_are_the_diagrams(diagrams, page, tmp_path):
         assert met == [(p.x, p.y) for p in diagram.triple_points()]
         diagram.save_curves(tmp_path / "curves.csv")
         assert arrays[f"{k}.csv"].tobytes() == (tmp_path / "curves.csv").read_bytes()
-    assert facts["maps"][3]["curves_of"] == [] and not arrays["3.csv"].size
+        assert len(diagram.boundaries()) > 0 < len(met)
+    for k in (1, 3):
+        assert diagrams[k].curves is None and facts["maps"][k]["curves_of"] == [] and not arrays[f"{k}.csv"].size
 
 
 def test_without_curves_it_is_soon_there():
-    """Where curves are not asked for, none is followed; those that the diagram has are shown."""
+    """Where curves are not asked for, none is followed; those that the diagram has are shown; by default all are."""
     diagram = phase_diagram(2, 1, theory="frozen", **AXES)
     facts, _ = read(explore(diagram, curves=False).html)
     assert diagram.curves is None and facts["maps"][0]["curves_of"] == []
     count = len(diagram.boundaries())
     assert len(read(explore(diagram, curves=False).html)[0]["maps"][0]["curves_of"]) == count > 0
+    again = phase_diagram(2, 1, theory="frozen", **AXES)
+    assert len(read(explore(again).html)[0]["maps"][0]["curves_of"]) == count and again.curves is not None
 
 
 def test_colours_are_those_of_the_figures(diagrams, page):
@@ -169,7 +178,7 @@ def test_other_planes_and_stacks():
         base = ToyModel(1, [1.0, 1.0], 0.3, penalty=Penalty(interference=penalty))
         return phase_diagram(plane=ControlPlane(base, Axis("density", [0.1, 0.5]), Axis("weight_penalty", [0.0, 0.1], log=False)))
 
-    page = explore({value: diagram(value) for value in (0.0, 0.25)}, slider="interference penalty")
+    page = explore({value: diagram(value) for value in (0.0, 0.25)}, slider="interference penalty", curves=False)
     facts, arrays = read(page.html)
     assert [axis["name"] for axis in facts["axes"]] == ["density", "weight_penalty"] and not facts["axes"][1]["log"]
     assert page.slices == ("0", "0.25") and facts["slider"] == "interference penalty" and len(facts["maps"]) == 2
@@ -227,15 +236,15 @@ def test_saved_diagrams_give_the_same_data(diagrams, tmp_path):
 def test_the_command_writes_a_page(run, tmp_path, diagrams):
     """``phasediag explore`` writes the maps that are asked for, saved ones beside them; a third axis gives slices."""
     diagrams[3].save(tmp_path / "trained.npz")
-    grid = ["--importance", "0.3:3:9", "--density", "0.1:1:8"]
+    grid = ["--importance", "0.3:1.5:9", "--density", "0.15:0.65:8"]
     page = tmp_path / "page.html"
     code, out, _ = run("explore", *grid, "--theories", "frozen", "--beside", tmp_path / "trained.npz", "--output", page)
     assert code == 0 and "2 → 1: frozen, trained" in out and "MB" in out
     facts, arrays = read(page.read_text(encoding="utf-8"))
     assert np.array_equal(arrays["0.loss"], diagrams[2].loss) and np.array_equal(arrays["1.loss"], diagrams[3].loss)
-    code, out, _ = run(
-        "explore", "--importance", "0.5,2", "--density", "0.3,0.9", "--z", "slope:0,0.5", "--output", page, "--json"
-    )
+    assert [len(map_["curves_of"]) for map_ in facts["maps"]] == [len(diagrams[2].boundaries()), 0]
+    few = ["--importance", "0.5,2", "--density", "0.3,0.9", "--no-curves"]
+    code, out, _ = run("explore", *few, "--z", "slope:0,0.5", "--output", page, "--json")
     facts, arrays = read(page.read_text(encoding="utf-8"))
     assert code == 0 and json.loads(out)["slices"] == ["0", "0.5"] == facts["slices"] and facts["slider"] == "slope"
     base = ToyModel(1, [1.0, 1.0], 1.0, "leaky", slope=0.5)
