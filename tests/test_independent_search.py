@@ -146,6 +146,63 @@ def excess(shape, count, n_starts=STARTS):
     return np.array(found)
 
 
+def one_hot_loss(weights, bias):
+    """The loss of equal features of which one is active, and its gradients by weights (B, m, n) and biases ≤ 0 (B, n).
+
+    The closed form of Chen et al. 2023, Lemma 3.1.
+    """
+    gram, b, diagonal = np.swapaxes(weights, 1, 2) @ weights, bias[:, :, None], np.eye(bias.shape[1], dtype=bool)
+    seen = ~diagonal & (gram > 0) & (gram > -b)
+    c = np.where(seen, gram, 1.0)
+    beside = np.where(seen, c + b, 0.0)
+    own = gram[:, diagonal]
+    stored = (own > 0) & (own > -bias)
+    a, t = np.where(stored, own, 1.0), np.where(stored, bias, 0.0)
+    alone = np.where(stored, t**3 / a**2 + t**3 / a + (1 - a) ** 2 - 3 * (1 - a) * t + 3 * t**2, 1.0)
+    by_gram = 3 * beside**2 / c - beside**3 / c**2
+    by_gram[:, diagonal] = np.where(stored, -2 * t**3 / a**3 - t**3 / a**2 - 2 * (1 - a) + 3 * t, 0.0)
+    by_bias = np.sum(3 * beside**2 / c, axis=2) + np.where(stored, 3 * t**2 / a**2 + 3 * t**2 / a - 3 * (1 - a) + 6 * t, 0.0)
+    loss = np.sum(beside**3 / c, axis=(1, 2)) + np.sum(alone, axis=1)
+    return loss / 3, weights @ (by_gram + np.swapaxes(by_gram, 1, 2)) / 3, by_bias / 3
+
+
+def least_one_hot_loss(n, m, generator):
+    """The least one-hot loss of n equal features in m dimensions that limited-memory BFGS reaches from columns of length 1."""
+
+    def objective(x):
+        """Losses and gradients at flat weights and roots of minus the biases."""
+        weights, root = parts(x, m)
+        loss, by_weights, by_bias = one_hot_loss(weights, -(root**2))
+        return loss, flatten(by_weights, -2 * root * by_bias)
+
+    weights = generator.normal(size=(STARTS, m, n))
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    return np.min(descend_all(objective, flatten(weights, generator.uniform(0.3, 0.9, size=(STARTS, n))))[1])
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 1), (4, 2), (5, 2), (6, 2), (7, 2), (6, 3)])
+def test_rare_features_have_the_least_one_hot_loss(n, m):
+    """As density falls L*/p tends to the least one-hot loss, which another search on its closed form finds no lower."""
+    density, least = 1e-6, least_one_hot_loss(n, m, np.random.default_rng([n, m]))
+    assert minimize(ToyModel(m, np.ones(n), density))[0].loss / density == pytest.approx(least, abs=20 * n * density)
+
+
+def test_the_one_hot_loss_is_that_of_rare_features():
+    """It is expected_loss / density as density falls, and its gradients are its differences."""
+    generator, density, step = np.random.default_rng(0), 1e-7, 1e-6
+    weights, bias = generator.normal(size=(20, 2, 5)), -generator.uniform(0, 1, (20, 5))
+    loss, *gradients = one_hot_loss(weights, bias)
+    assert np.allclose(expected_loss(ToyModel(2, np.ones(5), density), weights, bias) / density, loss, rtol=1e-5)
+    for part, gradient in zip((weights, bias), gradients, strict=True):
+        for k in np.ndindex(part.shape[1:]):
+            kept, ends = part[:, *k].copy(), []
+            for moved in (kept + step, kept - step):
+                part[:, *k] = moved
+                ends.append(one_hot_loss(weights, bias)[0])
+            part[:, *k] = kept
+            assert np.allclose((ends[0] - ends[1]) / (2 * step), gradient[:, *k], atol=1e-8)
+
+
 def test_rough_ends_are_told_apart_by_what_they_are():
     """Two different ends with nearly one loss are both kept, mirror images of one of them are not."""
     one, other = np.array([1.0, -1.0, 0.1, 0.1]), np.array([1.0, -0.2, 0.1, 0.2])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize as scipy_minimize
 
 from phasediag import (
     Minimum,
@@ -282,36 +281,6 @@ def test_the_least_loss_meets_the_necessary_conditions(shape, density):
         assert loss <= (least(m, np.delete(importance, i)) + importance[i] * variance) * (1 + 1e-12)
     low, high = (least(m, np.append(importance[:-1], factor * importance[-1])) for factor in (0.7, 1.3))
     assert low <= loss <= high and loss >= (low + high) / 2 * (1 - 1e-12)
-
-
-def one_hot_loss(weights, bias):
-    """The loss of equal features of which one is active: the closed form of Chen et al. 2023, Lemma 3.1, for biases ≤ 0."""
-    gram, loss = weights.T @ weights, 0.0
-    for i, b in enumerate(bias):
-        own = gram[i, i]
-        beside = np.delete(gram[i], i)
-        beside = beside[(beside > 0) & (beside >= -b)]
-        loss += np.sum((beside + b) ** 3 / beside)
-        if own > 0 and b >= -own:
-            loss += b**3 / own**2 + b**3 / own + (1 - own) ** 2 - 3 * (1 - own) * b + 3 * b**2
-        else:
-            loss += 1
-    return loss / 3
-
-
-@pytest.mark.parametrize(("n", "m"), [(3, 1), (4, 2), (5, 2), (6, 2), (7, 2), (6, 3)])
-def test_rare_features_have_the_least_one_hot_loss(n, m):
-    """As density falls L*/p tends to the least one-hot loss, which another search on its closed form finds no lower."""
-    least, generator = np.inf, np.random.default_rng([n, m])
-
-    def loss(x):
-        return one_hot_loss(x[: m * n].reshape(m, n), -np.abs(x[m * n :]))
-
-    for _ in range(60):
-        start = np.concatenate([generator.normal(size=m * n) / np.sqrt(m), generator.uniform(0, 1, n)])
-        least = min(least, scipy_minimize(loss, start, method="L-BFGS-B").fun)
-    density = 1e-6
-    assert minimize(ToyModel(m, np.ones(n), density))[0].loss / density <= least + 20 * n * density
 
 
 def test_hits_are_counted_and_the_unseen_estimated():
