@@ -53,8 +53,134 @@ class Penalty:
             object.__setattr__(self, name, real_number(name, getattr(self, name), "at least 0", lambda x: x >= 0))
 
 
+class FeatureModel(Result):
+    """What every model has: features with importances and densities, a structure, its continuous numbers and a law of inputs."""
+
+    n_hidden: int
+    importance: Floats
+    density: float | Floats
+    activity: Activity | None
+    penalty: Penalty | None = None
+    slope: float | None = None
+
+    @property
+    def form(self) -> Form:
+        """The structure of the model, hashable: all that its control parameters do not change."""
+        raise NotImplementedError
+
+    @property
+    def pieces(self) -> Pieces:
+        """The law of a feature's value where it is active."""
+        raise NotImplementedError
+
+    def _set_features(self, least: int) -> None:
+        """Check n_hidden, importance and density of at least so many features, and keep them as they cannot be written to."""
+        importance = positive_array("importance", self.importance)
+        if importance.ndim != 1 or importance.size < least:
+            raise ValueError(f"importance must have shape (n_features,) with n_features ≥ {least}, got {importance.shape}")
+        density = density_array("density", self.density)
+        if density.ndim and density.shape != importance.shape:
+            raise ValueError(f"density must be a scalar or have shape {importance.shape}, got {density.shape}")
+        object.__setattr__(self, "n_hidden", whole_number("n_hidden", self.n_hidden, 1))
+        object.__setattr__(self, "importance", _frozen(importance))
+        object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
+        check_activity(self.activity, importance.size, self.feature_density)
+
+    def _law(self) -> dict[str, Any]:
+        """The structure of the law of inputs, as a `Form` has it."""
+        values = tuple(zip(self.pieces.lows.tolist(), self.pieces.widths.tolist(), strict=True))
+        return {"activity": (self.activity or INDEPENDENT).structure(), "values": values}
+
+    @cached_property
+    def control(self) -> Floats:
+        """All continuous numbers of the model in one vector: importance, then density of every feature; see `Form`."""
+        numbers: dict[str, Any] = {
+            "importance": self.importance,
+            "density": self.feature_density,
+            "activity": (self.activity or INDEPENDENT).numbers(),
+            "values": self.pieces.probabilities,
+            "penalty": self.penalty and (self.penalty.weights, self.penalty.interference),
+            "slope": self.slope,
+        }
+        control = np.empty(self.form.n_controls)
+        for name, place in self.form.places.items():
+            if place.stop > place.start:
+                control[place] = numbers[name]
+        return _frozen(control)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.importance.size
+
+    @property
+    def feature_density(self) -> Floats:
+        """Density of each feature, or of its set, shape (n_features,)."""
+        return np.broadcast_to(np.asarray(self.density), self.importance.shape)
+
+    @property
+    def loss_scale(self) -> float:
+        """Σ_i importance_i E x_i², the expected loss of x' = 0."""
+        return float(self.form.loss_scale(self.control))
+
+    @property
+    def classes(self) -> Classes:
+        """The features that can be exchanged, and the sets of them: see `Form.classes`."""
+        return self.form.classes(self.control[None])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FeatureModel):
+            return NotImplemented
+        return self.form == other.form and np.array_equal(self.control, other.control)
+
+    def __hash__(self) -> int:
+        return hash((self.form, self.control.tobytes()))
+
+    def _inputs(self, x: ArrayLike) -> Floats:
+        """Inputs (n_samples, n_features) or (n_features,), checked."""
+        x = real_array("x", x, shape=(self.n_features,))
+        if x.ndim > 2:
+            raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
+        return x
+
+    def _matrix(self, name: str, matrix: ArrayLike, transposed: bool = False) -> Floats:
+        """Weights (…, n_hidden, n_features) of some name, or (…, n_features, n_hidden) where ``transposed``, checked."""
+        domain = f"finite and smaller than {LARGEST_WEIGHT:g} in size"
+        shape = (self.n_features, self.n_hidden) if transposed else (self.n_hidden, self.n_features)
+        return real_array(name, matrix, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
+
+    def _beside(self, bias: ArrayLike, *matrices: Floats) -> list[Floats]:
+        """Weights (…, n_hidden, n_features) and then the bias (…, n_features), checked, with one common set of leading axes."""
+        domain = f"finite and smaller than {LARGEST_BIAS:g} in size"
+        bias = real_array("bias", bias, domain, lambda x: np.abs(x) < LARGEST_BIAS, shape=(self.n_features,))
+        try:
+            lead = np.broadcast_shapes(bias.shape[:-1], *(one.shape[:-2] for one in matrices))
+        except ValueError:
+            shapes = " and ".join(str(one.shape) for one in matrices)
+            raise ValueError(f"the leading axes of weights {shapes} and bias {bias.shape} must broadcast") from None
+        return [np.broadcast_to(one, lead + one.shape[-2:]) for one in matrices] + [np.broadcast_to(bias, lead + bias.shape[-1:])]
+
+    def sample(self, n_samples: int, *, seed: Seed = None) -> Floats:
+        """Draw inputs.
+
+        Parameters
+        ----------
+        n_samples : int
+        seed : None, int or numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_features)
+        """
+        shape = (whole_number("n_samples", n_samples, 0), self.n_features)
+        generator = random_generator(seed)
+        numbers = self.control[self.form.places["activity"]]
+        active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
+        return np.where(active, self.pieces.drawn(shape, generator), 0.0)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class ToyModel(Result):
+class ToyModel(FeatureModel):
     """A toy model of superposition: x' = activation(WᵀW x + b).
 
     By default each feature is independently active with probability ``density``; an active feature is uniform on [0, 1], an
@@ -136,20 +262,10 @@ class ToyModel(Result):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        importance = positive_array("importance", self.importance)
-        if importance.ndim != 1 or importance.size < 2:
-            raise ValueError(f"importance must have shape (n_features,) with n_features ≥ 2, got {importance.shape}")
-        n_hidden = whole_number("n_hidden", self.n_hidden, 1)
-        if n_hidden >= importance.size:
-            raise ValueError(f"n_hidden must be less than n_features ({importance.size}), got {n_hidden}")
-        density = density_array("density", self.density)
-        if density.ndim and density.shape != importance.shape:
-            raise ValueError(f"density must be a scalar or have shape {importance.shape}, got {density.shape}")
-        object.__setattr__(self, "n_hidden", n_hidden)
-        object.__setattr__(self, "importance", _frozen(importance))
-        object.__setattr__(self, "density", _frozen(density) if density.ndim else float(density))
+        self._set_features(2)
+        if self.n_hidden >= self.n_features:
+            raise ValueError(f"n_hidden must be less than n_features ({self.n_features}), got {self.n_hidden}")
         one_of("activation", self.activation, (*ACTIVATIONS, "leaky"))
-        check_activity(self.activity, importance.size, self.feature_density)
         pieces_of(self.values)
         if self.penalty is not None and not isinstance(self.penalty, Penalty):
             raise ValueError(f"penalty must be None or a Penalty, got {self.penalty!r:.60}")
@@ -159,35 +275,15 @@ class ToyModel(Result):
             slope = real_number("slope", self.slope, "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
             object.__setattr__(self, "slope", slope)
 
+    @property
+    def pieces(self) -> Pieces:
+        """The law of a feature's value where it is active."""
+        return pieces_of(self.values)
+
     @cached_property
     def form(self) -> Form:
         """The structure of the model, hashable: all that its control parameters do not change."""
-        pieces = pieces_of(self.values)
-        return Form(
-            self.n_hidden,
-            self.n_features,
-            self.activation,
-            activity=(self.activity or INDEPENDENT).structure(),
-            values=tuple(zip(pieces.lows.tolist(), pieces.widths.tolist(), strict=True)),
-            penalised=self.penalty is not None,
-        )
-
-    @cached_property
-    def control(self) -> Floats:
-        """All continuous numbers of the model in one vector: importance, then density of every feature; see `Form`."""
-        numbers: dict[str, Any] = {
-            "importance": self.importance,
-            "density": self.feature_density,
-            "activity": (self.activity or INDEPENDENT).numbers(),
-            "values": pieces_of(self.values).probabilities,
-            "penalty": self.penalty and (self.penalty.weights, self.penalty.interference),
-            "slope": self.slope,
-        }
-        control = np.empty(self.form.n_controls)
-        for name, place in self.form.places.items():
-            if place.stop > place.start:
-                control[place] = numbers[name]
-        return _frozen(control)
+        return Form(self.n_hidden, self.n_features, self.activation, **self._law(), penalised=self.penalty is not None)
 
     @property
     def is_relu(self) -> bool:
@@ -198,16 +294,6 @@ class ToyModel(Result):
     def is_linear(self) -> bool:
         """Whether the output layer is the identity."""
         return self.form.is_linear
-
-    @property
-    def n_features(self) -> int:
-        """Number of features."""
-        return self.importance.size
-
-    @property
-    def feature_density(self) -> Floats:
-        """Density of each feature, or of its set, shape (n_features,)."""
-        return np.broadcast_to(np.asarray(self.density), self.importance.shape)
 
     @property
     def marginal_density(self) -> Floats:
@@ -237,11 +323,6 @@ class ToyModel(Result):
             return variance(self.marginal_density)
         return self.form.mean_square(self.control) - self.feature_mean**2
 
-    @property
-    def loss_scale(self) -> float:
-        """Σ_i importance_i E x_i², the expected loss of x' = 0."""
-        return float(self.form.loss_scale(self.control))
-
     def without_biases(self) -> "ToyModel":
         """Return the model with its biases held at 0 wherever minima are searched, as by ``minimize(model, bias=False)``."""
         held = replace(self)
@@ -258,19 +339,6 @@ class ToyModel(Result):
         """The penalty of weights (…, n_hidden, n_features), shape (…); 0 where the model has none."""
         return self.form.penalty(self.control, weights)
 
-    @property
-    def classes(self) -> Classes:
-        """The features that can be exchanged, and the sets of them: see `Form.classes`."""
-        return self.form.classes(self.control[None])
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ToyModel):
-            return NotImplemented
-        return self.form == other.form and np.array_equal(self.control, other.control)
-
-    def __hash__(self) -> int:
-        return hash((self.form, self.control.tobytes()))
-
     def check_parameters(self, weights: ArrayLike, bias: ArrayLike) -> tuple[Floats, Floats]:
         """Return (weights, bias) as float64 arrays with one common set of leading axes.
 
@@ -285,19 +353,12 @@ class ToyModel(Result):
             When a trailing shape differs, an entry is not finite or too large (1e30 and 1e70 in size), or the leading axes do
             not broadcast.
         """
-        weights = self.check_weights(weights)
-        domain = f"finite and smaller than {LARGEST_BIAS:g} in size"
-        bias = real_array("bias", bias, domain, lambda x: np.abs(x) < LARGEST_BIAS, shape=(self.n_features,))
-        try:
-            lead = np.broadcast_shapes(weights.shape[:-2], bias.shape[:-1])
-        except ValueError:
-            raise ValueError(f"the leading axes of weights {weights.shape} and bias {bias.shape} must broadcast") from None
-        return np.broadcast_to(weights, lead + weights.shape[-2:]), np.broadcast_to(bias, lead + bias.shape[-1:])
+        weights, bias = self._beside(bias, self.check_weights(weights))
+        return weights, bias
 
     def check_weights(self, weights: ArrayLike) -> Floats:
         """Return weights as a float64 array; as `check_parameters`."""
-        domain, shape = f"finite and smaller than {LARGEST_WEIGHT:g} in size", (self.n_hidden, self.n_features)
-        return real_array("weights", weights, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
+        return self._matrix("weights", weights)
 
     def reconstruct(self, x: ArrayLike, weights: ArrayLike, bias: ArrayLike) -> Floats:
         """Return the model's output x' for inputs x.
@@ -313,32 +374,12 @@ class ToyModel(Result):
         ndarray, shape (…, n_samples, n_features), or (…, n_features) for a single input.
         """
         weights, bias = self.check_parameters(weights, bias)
-        x = real_array("x", x, shape=(self.n_features,))
-        if x.ndim > 2:
-            raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
+        x = self._inputs(x)
         hidden = np.atleast_2d(x) @ np.swapaxes(weights, -1, -2)
         output = hidden @ weights + bias[..., None, :]
         if self.activation != "linear":
             output = np.maximum(output, 0.0) if self.slope is None else np.where(output > 0, output, self.slope * output)
         return output[..., 0, :] if x.ndim == 1 else output
-
-    def sample(self, n_samples: int, *, seed: Seed = None) -> Floats:
-        """Draw inputs.
-
-        Parameters
-        ----------
-        n_samples : int
-        seed : None, int or numpy.random.Generator
-
-        Returns
-        -------
-        ndarray, shape (n_samples, n_features), by default with entries in [0, 1).
-        """
-        shape = (whole_number("n_samples", n_samples, 0), self.n_features)
-        generator = random_generator(seed)
-        numbers = self.control[self.form.places["activity"]]
-        active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
-        return np.where(active, pieces_of(self.values).drawn(shape, generator), 0.0)
 
 
 def check_model(model: Any) -> None:

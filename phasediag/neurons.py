@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, density_array, one_of, positive_array, random_generator, real_array, whole_number
-from ._display import Result
-from .activity import INDEPENDENT, TABLE, ActivityTable, check_activity
+from ._arguments import Floats, one_of, real_array
+from .activity import INDEPENDENT, TABLE, ActivityTable
 from .activity import Independent as Activity
-from .forms import UNIFORM, Classes, Form
-from .model import LARGEST_BIAS, LARGEST_WEIGHT
+from .forms import Form
+from .model import FeatureModel
+from .values import VALUES, Pieces
 
 TASKS = ("identity", "absolute")
-SIGNED = ((-1.0, 2.0),)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class NeuronForm(Form):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NeuronModel(Result):
+class NeuronModel(FeatureModel):
     """A model with a hidden layer of ReLU neurons without biases.
 
     Task "identity", the privileged basis: x' = ReLU(Wᵀ h + b), h = ReLU(W x), for features uniform on [0, 1] where they are
@@ -135,65 +134,18 @@ class NeuronModel(Result):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        importance = positive_array("importance", self.importance)
-        if importance.ndim != 1 or importance.size < 1:
-            raise ValueError(f"importance must have shape (n_features,) with n_features ≥ 1, got {importance.shape}")
-        density = density_array("density", self.density)
-        if density.ndim and density.shape != importance.shape:
-            raise ValueError(f"density must be a scalar or have shape {importance.shape}, got {density.shape}")
-        object.__setattr__(self, "n_hidden", whole_number("n_hidden", self.n_hidden, 1))
-        object.__setattr__(self, "importance", np.array(importance))
-        object.__setattr__(self, "density", np.array(density) if density.ndim else float(density))
-        self.importance.setflags(write=False)
         one_of("task", self.task, TASKS)
-        check_activity(self.activity, importance.size, self.feature_density)
+        self._set_features(1)
 
     @cached_property
     def form(self) -> NeuronForm:
         """The structure of the model, hashable: all that its control parameters do not change."""
-        return NeuronForm(
-            self.n_hidden,
-            self.n_features,
-            activity=(self.activity or INDEPENDENT).structure(),
-            values=UNIFORM if self.task == "identity" else SIGNED,
-            task=self.task,
-        )
-
-    @cached_property
-    def control(self) -> Floats:
-        """All continuous numbers of the model in one vector: importance, density of every feature, those of the activity."""
-        numbers = (self.activity or INDEPENDENT).numbers()
-        control = np.concatenate([self.importance, self.feature_density, np.asarray(numbers, dtype=np.float64).ravel()])
-        control.setflags(write=False)
-        return control
+        return NeuronForm(self.n_hidden, self.n_features, **self._law(), task=self.task)
 
     @property
-    def n_features(self) -> int:
-        """Number of features."""
-        return self.importance.size
-
-    @property
-    def feature_density(self) -> Floats:
-        """Density of each feature, or of its set, shape (n_features,)."""
-        return np.broadcast_to(np.asarray(self.density), self.importance.shape)
-
-    @property
-    def loss_scale(self) -> float:
-        """Σ_i importance_i E x_i², the expected loss of the output 0."""
-        return float(self.form.loss_scale(self.control))
-
-    @property
-    def classes(self) -> Classes:
-        """The features that can be exchanged, and the sets of them: see `Form.classes`."""
-        return self.form.classes(self.control[None])
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, NeuronModel):
-            return NotImplemented
-        return self.form == other.form and np.array_equal(self.control, other.control)
-
-    def __hash__(self) -> int:
-        return hash((self.form, self.control.tobytes()))
+    def pieces(self) -> Pieces:
+        """The law of a feature's value where it is active: uniform on [0, 1], or on [−1, 1]."""
+        return VALUES["uniform" if self.task == "identity" else "signed"]
 
     def check_parameters(self, weights: Any, bias: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Return encoder and transposed decoder, both (…, n_hidden, n_features), and bias (…, n_features), broadcast together.
@@ -203,25 +155,15 @@ class NeuronModel(Result):
         ValueError
             When weights are not as the task has them, a shape differs, or an entry is not finite or too large (1e30 and 1e70).
         """
-        domain = f"finite and smaller than {LARGEST_WEIGHT:g} in size"
-        shape = (self.n_hidden, self.n_features)
         if self.task == "identity":
-            encoder = real_array("weights", weights, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
-            decoder = encoder
+            encoder = decoder = self._matrix("weights", weights)
         else:
             if not isinstance(weights, tuple | list) or len(weights) != 2:
                 raise ValueError(f'weights must be a tuple (decoder, encoder) for task "absolute", got {weights!r:.60}')
-            decoder = real_array("decoder", weights[0], domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape[::-1])
-            encoder = real_array("encoder", weights[1], domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape=shape)
-            decoder = np.swapaxes(decoder, -1, -2)
-        domain = f"finite and smaller than {LARGEST_BIAS:g} in size"
-        bias = real_array("bias", bias, domain, lambda x: np.abs(x) < LARGEST_BIAS, shape=(self.n_features,))
-        try:
-            lead = np.broadcast_shapes(encoder.shape[:-2], decoder.shape[:-2], bias.shape[:-1])
-        except ValueError:
-            raise ValueError(f"the leading axes of weights and bias {bias.shape} must broadcast") from None
-        encoder, decoder = (np.broadcast_to(one, lead + shape) for one in (encoder, decoder))
-        return encoder, decoder, np.broadcast_to(bias, lead + bias.shape[-1:])
+            decoder = np.swapaxes(self._matrix("decoder", weights[0], transposed=True), -1, -2)
+            encoder = self._matrix("encoder", weights[1])
+        encoder, decoder, bias = self._beside(bias, encoder, decoder)
+        return encoder, decoder, bias
 
     def as_weights(self, encoder: Floats, decoder: Floats) -> Any:
         """Return what `check_parameters` takes as weights."""
@@ -246,27 +188,7 @@ class NeuronModel(Result):
         ndarray, shape (…, n_samples, n_features), or (…, n_features) for a single input.
         """
         encoder, decoder, bias = self.check_parameters(weights, bias)
-        x = real_array("x", x, shape=(self.n_features,))
-        if x.ndim > 2:
-            raise ValueError(f"x must have shape (n_samples, n_features) or (n_features,), got {x.shape}")
+        x = self._inputs(x)
         hidden = np.maximum(np.atleast_2d(x) @ np.swapaxes(encoder, -1, -2), 0.0)
         output = np.maximum(hidden @ decoder + bias[..., None, :], 0.0)
         return output[..., 0, :] if x.ndim == 1 else output
-
-    def sample(self, n_samples: int, *, seed: Seed = None) -> Floats:
-        """Draw inputs.
-
-        Parameters
-        ----------
-        n_samples : int
-        seed : None, int or numpy.random.Generator
-
-        Returns
-        -------
-        ndarray, shape (n_samples, n_features)
-        """
-        shape, generator = (whole_number("n_samples", n_samples, 0), self.n_features), random_generator(seed)
-        numbers = self.control[self.form.places["activity"]]
-        active = self.form.activity.active(generator.random(shape), self.feature_density, numbers)
-        values = generator.random(shape)
-        return np.where(active, values if self.task == "identity" else 2 * values - 1, 0.0)
