@@ -44,6 +44,15 @@ class Attribution(Result):
         How far the end of the descent lies above the global minimum, relative to it: 0 in the global minimum's own basin.
     best : ndarray of int, shape (n_y, n_x)
         The seed of the lowest loss.
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> report = validate(
+    ...     importance=[0.5], density=[0.1], n_seeds=2, n_steps=2000, learning_rate=0.01, n_samples=1000, curves=False
+    ... )
+    >>> report.attribution.cause
+    array([[['agrees', 'agrees']]], dtype=object)
     """
 
     cause: NDArray[np.object_]

@@ -48,6 +48,14 @@ class Barrier(Result):
     n_passes, n_climbs : int
         What the claim rests on: the different passes between any minima that so many climbs have found.
     model : ToyModel
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, barrier, minimize
+    >>> lowest, second, *_ = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1))
+    >>> way = barrier(second, lowest)
+    >>> way.phases, [float(f"{height:.4g}") for height in way.heights]
+    (('extra in aligned pair', 'extra in antipodal pair'), [0.0008437, 0.0246])
     """
 
     phases: tuple[str, ...]
@@ -149,6 +157,13 @@ def depths(minima: Sequence[Minimum]) -> list[Barrier | None]:
     ------
     ValueError
         When the minima have no or not the same model.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, depths, minimize
+    >>> lowest, higher, *_ = depths(minimize(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)))
+    >>> lowest is None, higher.phases[0], higher.height > 0
+    (True, 'extra in aligned pair', True)
     """
     if not minima:
         return []

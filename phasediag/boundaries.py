@@ -41,6 +41,13 @@ class CurveSettings(Result):
     ------
     ValueError
         When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import CurveSettings, phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5], density=[0.45, 0.52])
+    >>> len(diagram.boundaries(settings=CurveSettings(most_points=200)))
+    1
     """
 
     steps_across: int = 128
@@ -181,6 +188,15 @@ class PhaseBoundary(_Curve):
         where the end has been solved for.
     reasons : tuple of two str
         For each end what kept the curve from being followed on; "" where it is known.
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> (boundary,) = phase_diagram(importance=[0.5], density=[0.45, 0.52]).boundaries()
+    >>> boundary.order, boundary.phases
+    ('first', ('extra in antipodal pair', 'extra not represented + dedicated'))
+    >>> boundary.y.round(9)  # the density at which two minima have the same loss
+    array([0.48458793])
     """
 
     phases: tuple
@@ -274,6 +290,14 @@ class Spinodal(_Curve):
         As those of a PhaseBoundary, and "another limit": the minimum begins to cease in another way, or third derivatives jump.
     axes, precision, brackets, reasons
         As those of a PhaseBoundary.
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> for limit in phase_diagram(importance=[0.5], density=[0.45, 0.52]).spinodals():
+    ...     print(limit.phase, limit.y.round(6))
+    extra in antipodal pair [0.505313]
+    extra not represented + dedicated [0.456872]
     """
 
     phase: str
@@ -308,6 +332,15 @@ class TriplePoint(_Placed):
         The names of the plane's axes.
     precision : float
         The last step of Newton's method, in coordinates as those of a PhaseBoundary.
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> (point,) = phase_diagram(importance=[0.5, 1.0, 2.0], density=[0.1, 0.5, 0.9], theory="frozen").triple_points()
+    >>> point.phases
+    ('extra not represented + dedicated', 'extra dedicated + not represented', 'extra in antipodal pair')
+    >>> round(point.importance, 9), round(point.density, 9)  # 4/7
+    (1.0, 0.571428571)
     """
 
     x: float

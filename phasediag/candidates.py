@@ -43,6 +43,15 @@ class Configuration:
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change" (the "toy model of the toy model").
+
+    Examples
+    --------
+    >>> from phasediag import configurations
+    >>> pair = configurations(2, 1)[2]
+    >>> pair.name, pair.weights.tolist()
+    ('extra in antipodal pair', [[1.0, -1.0]])
+    >>> pair.symbolic_loss()
+    density**2*importance/6 + density**2/6
     """
 
     n_features: int

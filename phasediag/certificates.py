@@ -48,6 +48,13 @@ class Minimizers(Result):
         The phase of all of the global minima in it; None where that is not proved.
     unique : bool
         Whether the box is proved to hold exactly one stationary point, or one minimum at a kink.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, certify
+    >>> (where,) = certify(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.2)).minimizers
+    >>> where.phase, where.weights.shape
+    ('extra in antipodal pair', (2, 1, 2))
     """
 
     weights: Floats
@@ -85,6 +92,15 @@ class Certificate(Result):
     weights : ndarray, shape (n_hidden, n_features)
     bias : ndarray, shape (n_features,)
         Those whose loss is ``loss_upper``.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, certify
+    >>> proof = certify(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.2))
+    >>> proof.status, proof.phases, proof.phase_certified
+    ('certified', ('extra in antipodal pair',), True)
+    >>> proof.loss_lower <= proof.loss_upper, proof.relative_gap < 1e-6
+    (True, True)
     """
 
     status: str
@@ -235,6 +251,13 @@ class CertificateCheck(Result):
         What is not, in words; empty where all is.
     n_leaves : int
     arithmetic : str
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, certify
+    >>> check = certify(ToyModel(n_hidden=1, importance=[1.0, 0.1], density=1.0), tolerance=0.1).check()
+    >>> check.confirmed
+    True
     """
 
     confirmed: bool

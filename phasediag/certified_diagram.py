@@ -35,6 +35,13 @@ class CertifiedDiagram(Result):
     loss_lower, loss_upper : ndarray
     n_boxes : ndarray of int
     tolerance : float
+
+    Examples
+    --------
+    >>> from phasediag import certify_diagram, phase_diagram
+    >>> proved = certify_diagram(phase_diagram(importance=[0.5, 2.0], density=[0.1]))
+    >>> str(proved.phase[0, 0]), bool(proved.certified.all())
+    ('extra in antipodal pair', True)
     """
 
     plane: ControlPlane
@@ -58,6 +65,13 @@ class CertifiedBoundary(Result):
         The phases at both are proved; NaN where none was found.
     phase_low, phase_high : tuple of str
         The phases there.
+
+    Examples
+    --------
+    >>> from phasediag import certify_boundary
+    >>> found = certify_boundary([0.5], [0.4846], width=0.01)
+    >>> found.phase_low[0], found.phase_high[0]
+    ('extra in antipodal pair', 'extra not represented + dedicated')
     """
 
     importance: Floats
@@ -102,6 +116,14 @@ def certify_diagram(
     Notes
     -----
     The minima of the diagram are what proofs begin with; where they do not do, the cell is searched anew.
+
+    Examples
+    --------
+    >>> from phasediag import certify_diagram, phase_diagram
+    >>> proved = certify_diagram(phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9]))
+    >>> proved.phase_certified
+    array([[ True,  True],
+           [ True,  True]])
     """
     if not isinstance(diagram, PhaseDiagram) or diagram.theory != "global":
         raise ValueError(f"diagram must be a PhaseDiagram of the global theory, got {diagram!r:.60}")
@@ -167,6 +189,13 @@ def certify_boundary(
     the importance I of the extra feature and vanishes with it, so that L*(I)/I never rises. It is at most σ², and equal to it
     exactly where leaving the extra feature out is optimal: if that is so at one importance, it is at every lower one; if not,
     at no higher one. So with ends at every density the whole region of the unrepresented extra feature is enclosed.
+
+    Examples
+    --------
+    >>> from phasediag import certify_boundary
+    >>> found = certify_boundary([0.5], [0.4846], width=0.01)  # it lies at density 0.484588
+    >>> bool(found.density_low[0] < 0.484588 < found.density_high[0])
+    True
     """
     importance, density = np.broadcast_arrays(positive_array("importance", importance), density_array("density", density))
     width = real_number("width", width, "in (0, 0.5)", lambda x: (x > 0) & (x < _WIDEST))

@@ -45,6 +45,15 @@ class ClosedForm:
     Notes
     -----
     Evaluated in floating point the form loses digits where scales are small: like ε/Π scale_j².
+
+    Examples
+    --------
+    >>> from phasediag import configurations
+    >>> form = configurations(2, 1)[0].relaxed_loss()
+    >>> form.parameters
+    (importance, density, scale_1, bias_1, bias_2)
+    >>> round(float(form.compile()(0.5, 0.1, 1.0, 0.0, 0.05)), 9)  # importance, density, then scale and biases
+    0.015416667
     """
 
     configuration: Any

@@ -48,6 +48,15 @@ class Comparison(Result):
         "metastable": an exact descent from the model ends in a minimum above the lowest. "not converged": its loss is more than
         1 % above that of the end of the descent. "dead output": an output is 0 for every input. "statistical": the descent
         ends in the lowest minimum. "unexplained": none of these.
+
+    Examples
+    --------
+    >>> from phasediag import compare, phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9])
+    >>> weights, bias = [[[1.0, -0.9]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.45]]  # two models
+    >>> found = compare(diagram, weights, bias, importance=[0.5, 0.5], density=[0.1, 0.9])
+    >>> found.counts()
+    {'agrees': 2, 'tie': 0, 'metastable': 0, 'not converged': 0, 'dead output': 0, 'statistical': 0, 'unexplained': 0}
     """
 
     diagram: PhaseDiagram
@@ -119,6 +128,15 @@ def compare(
     -----
     At a model's own importance and density the theory is the lowest end of exact descents from the minima of the four cells
     around it and from all models trained there, so that ties and the phases between cells are told exactly.
+
+    Examples
+    --------
+    >>> from phasediag import compare, phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9])
+    >>> weights, bias = [[[1.0, -0.9]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.45]]  # two models
+    >>> found = compare(diagram, weights, bias, importance=[0.5, 0.5], density=[0.1, 0.9])
+    >>> found.share, found.cause
+    (1.0, array(['agrees', 'agrees'], dtype=object))
     """
     if not isinstance(diagram, PhaseDiagram) or diagram.theory != "global":
         raise ValueError(f'diagram must be a PhaseDiagram of theory "global", got {getattr(diagram, "theory", diagram)!r:.60}')
@@ -208,6 +226,15 @@ def diagram_of_models(
     ------
     ValueError
         When an argument is outside its domain or the models form no grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from phasediag import diagram_of_models
+    >>> weights, bias = np.array([[[1.0, -1.0]], [[1.0, 0.0]]]), np.zeros((2, 2))  # two models, in any order
+    >>> diagram_of_models(weights, bias, importance=[0.5, 2.0], density=[0.1, 0.1]).phase
+    array([['extra in antipodal pair', 'extra not represented + dedicated']],
+          dtype=object)
     """
     one_of("reduction", reduction, REDUCTIONS)
     shape = np.shape(weights)

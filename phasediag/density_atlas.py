@@ -48,6 +48,14 @@ class AtlasPhase(Result):
         The phase of the second-lowest minimum found there; empty where there is none.
     gap : float
         How far that lies above, relative to the loss; NaN where there is none.
+
+    Examples
+    --------
+    >>> from phasediag import atlas
+    >>> for phase in atlas(3, 2).phases:
+    ...     print(phase.name, phase.low, phase.high)
+    antipodal pair + dedicated 0.0 0.5218376590714249
+    triangle 0.5218376590714249 1.0
     """
 
     name: str
@@ -77,6 +85,13 @@ class AtlasTransition(Result):
     loss : float
     feature_norm, bias : ndarray, shape (2, n_features)
         Below and above (one of them where more tie to rounding); of a continuous transition those of minima 0.02 % beside it.
+
+    Examples
+    --------
+    >>> from phasediag import atlas
+    >>> (transition,) = atlas(3, 2).transitions
+    >>> round(transition.density, 10), transition.order, transition.phases
+    (0.5218376591, 'first', ('antipodal pair + dedicated', 'triangle'))
     """
 
     density: float
@@ -105,6 +120,13 @@ class Atlas(Drawn):
         What loss / density**limit_exponent goes to.
     version : str
         The version of this package that computed it.
+
+    Examples
+    --------
+    >>> from phasediag import atlas
+    >>> row = atlas(3, 2)
+    >>> row.phase_at(0.3), row.phase_at(0.8), round(row.loss_at(0.3), 9)
+    ('antipodal pair + dedicated', 'triangle', 0.029310355)
     """
 
     n_features: int

@@ -73,6 +73,19 @@ class PhaseDiagram(Drawn):
         The models behind a trained diagram.
     seed : int or None
         What the starts of a relaxed or global diagram were drawn from (drawn itself where ``phase_diagram`` was given none).
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5, 1.0, 2.0], density=[0.1, 0.5, 0.9], theory="frozen")
+    >>> diagram.phase[0]
+    array(['extra in antipodal pair', 'extra in antipodal pair',
+           'extra in antipodal pair'], dtype=object)
+    >>> (point,) = diagram.triple_points()
+    >>> round(point.importance, 6), round(point.density, 6)
+    (1.0, 0.571429)
+    >>> diagram.to_xarray().sizes["density"]
+    3
     """
 
     plane: ControlPlane

@@ -51,6 +51,14 @@ class Ensemble(Reported, Result):
         Loss of the lowest minimum found for the model's importance and density; NaN for more than 10 features.
     lowest_phase : ndarray of str, shape (n_models,)
         Its phase, or those of all minima as low (to a relative 1e-9) joined by " = "; "" where there is none.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect_many
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> table = inspect_many(model, [[[0.9, -1.1]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.05]])
+    >>> table.metastable, table.gap.round(3)
+    (array([False, False]), array([0.002, 0.025]))
     """
 
     models: tuple
@@ -139,6 +147,15 @@ class UntiedEnsemble(Reported, Result):
         Loss of the lowest minimum found of the tied model; NaN for more than 10 features.
     lowest_phase : ndarray of str, shape (n_models,)
         Its phase; "" where there is none.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect_many
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> decoders, encoders = [[[1.0], [-1.0]], [[1.0], [0.0]]], [[[0.9, -0.8]], [[1.0, 0.0]]]
+    >>> table = inspect_many(model, (decoders, encoders), [[0.0, 0.0], [0.0, 0.05]])
+    >>> table.loss.round(6), table.asymmetry.round(3)
+    (array([0.004773, 0.02775 ]), array([0.111, 0.   ]))
     """
 
     models: tuple
@@ -217,6 +234,15 @@ def inspect_many(
     ------
     ValueError
         When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect_many
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> table = inspect_many(model, [[[0.9, -1.1]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.05]])
+    >>> table.phase
+    array(['extra in antipodal pair', 'extra not represented + dedicated'],
+          dtype=object)
     """
     n_starts = whole_number("n_starts", n_starts, 1)
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))

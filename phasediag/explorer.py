@@ -40,6 +40,13 @@ class Explorer(Result):
         The values of the third axis; one empty text where there is none.
     html : str
         The whole page: it needs no server, no network and no other file.
+
+    Examples
+    --------
+    >>> from phasediag import explore, phase_diagram
+    >>> page = explore(phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen"))
+    >>> page.title, page.html.startswith("<!DOCTYPE html>")
+    ('Phase diagram of 2 → 1', True)
     """
 
     title: str

@@ -27,6 +27,13 @@ class FrozenCertificate(Result):
         Densities at which the lowest configurations over all importances were found exactly, one in each interval of (0, 1)
         within which they cannot change.
     n_boundaries : int
+
+    Examples
+    --------
+    >>> from phasediag import certify_frozen
+    >>> proof = certify_frozen(2, 1)
+    >>> proof.confirmed, proof.n_boundaries
+    (True, 3)
     """
 
     confirmed: bool

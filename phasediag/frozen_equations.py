@@ -28,6 +28,15 @@ class FrozenBoundary:
         ``density`` as a function of ``importance`` where that is rational, otherwise ``importance`` as one of ``density``.
     importance, density : tuple of two sympy numbers
         The ranges that the boundary covers (0 and oo: without limit).
+
+    Examples
+    --------
+    >>> from phasediag import frozen_boundaries
+    >>> boundary = frozen_boundaries(2, 1)[0][1]
+    >>> boundary.equation
+    Eq(density, 4*importance/(5*importance + 2))
+    >>> boundary.phases
+    ('extra not represented + dedicated', 'extra in antipodal pair')
     """
 
     phases: tuple[str, str]
@@ -45,6 +54,13 @@ class FrozenTriplePoint:
     ----------
     importance, density : sympy number
     phases, patterns : tuple of str
+
+    Examples
+    --------
+    >>> from phasediag import frozen_boundaries
+    >>> (point,) = frozen_boundaries(2, 1)[1]
+    >>> point.importance, point.density, len(point.phases)
+    (1, 4/7, 3)
     """
 
     importance: sympy.Expr

@@ -64,6 +64,13 @@ class Inspection(Reported, Drawn):
         √(‖R W* − W‖² + ‖b* − b‖²) to the nearest minimum (W*, b*), with the rotation or reflection R that makes it least.
     minima : tuple of Minimum or None
         All minima found, lowest first, the nearest among them; None for more than 10 features.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect
+    >>> found = inspect(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1), [[0.9, -1.1]], [0.0, 0.0])
+    >>> found.converged, found.metastable, round(found.excess, 3)
+    (False, False, 0.724)
     """
 
     model: ToyModel
@@ -148,6 +155,14 @@ class UntiedInspection(Reported, Result):
         Features (from 0) whose output is 0 for every input, so that no gradient reaches them.
     minima : tuple of Minimum or None
         Those found of the tied model, lowest first; None for more than 10 features.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1)
+    >>> found = inspect(model, ([[1.0], [-1.0]], [[0.9, -0.8]]), [0.0, 0.0])  # decoder, encoder
+    >>> type(found).__name__, round(found.loss, 9), round(found.asymmetry, 3)
+    ('UntiedInspection', 0.00477251, 0.111)
     """
 
     model: ToyModel

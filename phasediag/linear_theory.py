@@ -24,6 +24,13 @@ class LinearMinimum(Result):
     bias : ndarray, shape (n_features,)
         0 on them, the mean p_i/2 on the others.
     loss : float
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, linear_minimum
+    >>> best = linear_minimum(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1, activation="linear"))
+    >>> best.weights, best.bias
+    (array([[1., 0.]]), array([0.  , 0.05]))
     """
 
     model: ToyModel
@@ -66,6 +73,13 @@ def linear_minimum(model: ToyModel) -> LinearMinimum:
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Mathematical Understanding". Saxe et al. 2013, arXiv
     1312.6120. Eckart and Young 1936, Psychometrika 1.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, linear_minimum
+    >>> best = linear_minimum(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1, activation="linear"))
+    >>> best.features, round(best.loss, 9)  # the most important feature; the other's variance times 0.5
+    (array([0]), 0.015416667)
     """
     check_model(model)
     model.check_default_law("linear_minimum")

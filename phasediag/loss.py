@@ -109,6 +109,14 @@ def expected_loss_with_error(
     By enumeration the error is 1e-13 of the loss. By the contour integral it is a bound on what lies outside the period,
     plus either a bound on the terms left out of the sum or 1¼ times what they are estimated to be from the settling of the
     sum, plus rounding.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, expected_loss_with_error
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1)
+    >>> loss, error = expected_loss_with_error(model, [[1.0, -1.0]], [0.0, 0.0])
+    >>> round(loss, 12), error < 1e-15
+    (0.0025, True)
     """
     if isinstance(model, NeuronModel):
         return neuron_loss(model, weights, bias, 0)[:2]
@@ -252,6 +260,16 @@ def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) 
     -----
     Second derivatives jump where a kink of the activation is hit with positive probability (z = 0 while nothing is
     active, or weights 0); there they are the limit from one side.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, expected_loss_hessian
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=1.0)
+    >>> expected_loss_hessian(model, [[1.0, 0.0]], [0.0, 0.5]).round(6)
+    array([[2.666667, 1.      , 2.      , 0.      ],
+           [1.      , 1.      , 1.      , 1.      ],
+           [2.      , 1.      , 2.      , 0.      ],
+           [0.      , 1.      , 0.      , 2.      ]])
     """
     check_model(model)
     weights, bias = model.check_parameters(weights, bias)
@@ -285,6 +303,14 @@ def monte_carlo_loss(
     -----
     A check of the exact loss, not a substitute: at low density few samples carry most of the loss, and the standard error
     is itself an estimate.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, expected_loss, monte_carlo_loss
+    >>> model, pair = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.3), ([[1.0, -1.0]], [0.0, 0.0])
+    >>> loss, error = monte_carlo_loss(model, *pair, 10_000, seed=0)
+    >>> abs(loss - expected_loss(model, *pair)) < 4 * error
+    True
     """
     if isinstance(model, NeuronModel):
         return sampled_neuron_loss(model, weights, bias, n_samples, seed)

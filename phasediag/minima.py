@@ -65,6 +65,15 @@ class Minimum(Drawn):
         ``curvature`` that across them. Empty where the loss is smooth.
     model : ToyModel or None
         The model of which it is a minimum; None where it was not made by this package.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, minimize
+    >>> lowest = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1))[0]
+    >>> lowest.phase.name, lowest.lowest_found, lowest.converged
+    ('extra in antipodal pair', True, True)
+    >>> lowest.feature_norm.round(4)
+    array([1.0066, 1.0049])
     """
 
     weights: Floats

@@ -43,6 +43,15 @@ class Penalty:
     ------
     ValueError
         When one is negative.
+
+    Examples
+    --------
+    >>> from phasediag import Penalty, ToyModel, expected_loss, expected_loss_without_penalty
+    >>> penalty = Penalty(weights=0.01, interference=0.1)
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.1, penalty=penalty)
+    >>> pair = [[1.0, -1.0]], [0.0, 0.0]
+    >>> round(expected_loss(model, *pair) - expected_loss_without_penalty(model, *pair), 12)  # 0.01 · 2 + 0.1 · 2
+    0.22
     """
 
     weights: float = 0.0

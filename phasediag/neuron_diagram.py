@@ -52,6 +52,17 @@ class NeuronBoundary(Result):
     jump : ndarray, shape (n_points,)
         The largest change of a weight or bias across it, in the best order of neurons; at a continuous one of the size that the
         bisection leaves, below 0.02.
+
+    Examples
+    --------
+    >>> from phasediag import Axis, ControlPlane, NeuronModel, phase_diagram
+    >>> base = NeuronModel(1, importance=[1.0, 0.5], density=0.5)
+    >>> plane = ControlPlane(base, x=Axis("importance", [0.2, 0.9]), y=Axis("density", [0.5]))
+    >>> (boundary,) = phase_diagram(plane=plane).boundaries()
+    >>> boundary.phases
+    ('extra in polysemantic (2) + 1 polysemantic (2)', 'extra not represented + 1 monosemantic + 1 not represented')
+    >>> boundary.order
+    'continuous'
     """
 
     phases: tuple[str, str]

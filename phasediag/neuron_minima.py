@@ -38,6 +38,13 @@ class NeuronMinimum(Result):
     unbounded_loss : float
         The lowest loss met by descents of the search whose weights were growing without end; infinite where there were none.
         Below ``loss`` it says that minima are not the infimum.
+
+    Examples
+    --------
+    >>> from phasediag import NeuronModel, minimize
+    >>> lowest = minimize(NeuronModel(1, importance=[1.0, 0.7], density=0.9), n_starts=8)[0]
+    >>> lowest.phase.name, round(lowest.loss, 6)
+    ('extra not represented + 1 monosemantic + 1 not represented', 0.06825)
     """
 
     encoder: Floats

@@ -46,6 +46,13 @@ class NeuronPhase(Result):
         "veto" where a tied weight is beyond −20, which shuts its neuron off whenever the feature is active; "inhibition" where
         a neuron writes with a negative weight, "asymmetric superposition" where one reads a feature strongly and writes it
         weakly, and the other way round for another.
+
+    Examples
+    --------
+    >>> from phasediag import classify_neurons
+    >>> phase = classify_neurons([[1.0, 0.0, 0.05], [0.0, 1.0, -0.8]])
+    >>> phase.neurons, phase.n_monosemantic
+    (('monosemantic', 'polysemantic'), 1)
     """
 
     name: str

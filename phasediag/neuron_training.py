@@ -40,6 +40,13 @@ class NeuronTraining(Result):
         Exact expected loss of up to 6 features; of more that of 65 536 samples, which are common to all.
     phases : tuple of NeuronPhase
         As `classify_neurons` names trained weights.
+
+    Examples
+    --------
+    >>> from phasediag import NeuronModel, train
+    >>> run = train(NeuronModel(1, importance=[1.0, 0.7], density=0.9), n_models=2, n_steps=50, batch_size=64)
+    >>> run.bias.shape, run.loss.shape
+    ((2, 2), (2,))
     """
 
     model: NeuronModel
@@ -157,6 +164,13 @@ class NeuronValidation(Result):
         How far the loss lies above the lowest minimum's, relative to Σ_i importance_i E x_i².
     barred : ndarray, shape (n_models,)
         The same of the end of the descent.
+
+    Examples
+    --------
+    >>> from phasediag import NeuronModel, validate_neurons
+    >>> report = validate_neurons(NeuronModel(1, [1.0, 0.7], 0.9), n_models=2, n_steps=1500, batch_size=256, learning_rate=0.01)
+    >>> report.minima[0].phase.name, sorted(set(report.cause.tolist()))
+    ('extra not represented + 1 monosemantic + 1 not represented', ['agrees'])
     """
 
     minima: tuple[NeuronMinimum, ...]

@@ -23,6 +23,12 @@ def feature_norm(weights: ArrayLike) -> Floats:
     Returns
     -------
     ndarray, shape (…, n_features)
+
+    Examples
+    --------
+    >>> from phasediag import feature_norm
+    >>> feature_norm([[3.0, 0.0], [4.0, 1.0]])
+    array([5., 1.])
     """
     scaled, power = _scaled(weight_matrices(weights))
     return np.ldexp(np.linalg.norm(scaled, axis=-2), power[..., 0, :])
@@ -42,6 +48,12 @@ def interference(weights: ArrayLike) -> Floats:
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change" (the horizontal axis of the colour map).
+
+    Examples
+    --------
+    >>> from phasediag import interference
+    >>> interference([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])  # an antipodal pair and a feature by itself
+    array([1., 1., 0.])
     """
     weights = weight_matrices(weights)
     overlap = np.swapaxes(directions_of(weights), -1, -2) @ weights
@@ -63,6 +75,12 @@ def feature_dimensionality(weights: ArrayLike) -> Floats:
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition".
+
+    Examples
+    --------
+    >>> from phasediag import feature_dimensionality
+    >>> feature_dimensionality([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])  # a pair shares one dimension
+    array([0.5, 0.5, 1. ])
     """
     return order_parameters(weights)[2]
 
@@ -77,6 +95,12 @@ def dimensions_per_feature(weights: ArrayLike) -> float | Floats:
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition".
+
+    Examples
+    --------
+    >>> from phasediag import dimensions_per_feature
+    >>> float(dimensions_per_feature([[1.0, -1.0]]))  # two features in one dimension
+    0.5
     """
     weights = weight_matrices(weights)
     with np.errstate(divide="ignore"):
@@ -109,6 +133,12 @@ def superposition(weights: ArrayLike, *, tolerance: float = REPRESENTED) -> bool
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition".
+
+    Examples
+    --------
+    >>> from phasediag import superposition
+    >>> superposition([[1.0, -1.0]]), superposition([[1.0, 0.0]])
+    (True, False)
     """
     weights = weight_matrices(weights)
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))

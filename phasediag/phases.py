@@ -81,6 +81,14 @@ class Cluster:
         Which features; not part of the comparison, since features of equal importance can be exchanged.
     products : ndarray or None, shape (size, size)
         Of a plain cluster, whose name does not tell its shape: the products of its directions; not part of the comparison.
+
+    Examples
+    --------
+    >>> from phasediag import classify
+    >>> for cluster in classify([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]]).clusters:
+    ...     print(cluster.name, cluster.features, cluster.dimension)
+    dedicated (2,) 1
+    antipodal pair (0, 1) 1
     """
 
     name: str
@@ -121,6 +129,13 @@ class Phase:
     extra : {"not_represented", "dedicated", "superposition"}
     clusters : tuple of Cluster
         The extra feature's cluster first (when it is represented), then the larger ones first.
+
+    Examples
+    --------
+    >>> from phasediag import classify
+    >>> phase = classify([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> phase.name, phase.extra
+    ('extra dedicated + antipodal pair', 'dedicated')
     """
 
     name: str
@@ -208,6 +223,12 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tup
     ------
     ValueError
         When weights are one matrix or ``tolerance`` is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import classify_many
+    >>> [phase.name for phase in classify_many([[[1.0, -1.0]], [[1.0, 0.0]], [[0.0, 1.0]]])]
+    ['extra in antipodal pair', 'extra not represented + dedicated', 'extra dedicated + not represented']
     """
     phases, which = distinct_phases(weights, tolerance=tolerance, sets=sets)
     return [phases[k] for k in which.tolist()]

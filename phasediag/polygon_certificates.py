@@ -36,6 +36,13 @@ class PolygonCertificate(Result):
         Of every feature there.
     n_boxes : int
         Boxes in which a bound was taken.
+
+    Examples
+    --------
+    >>> from phasediag import certify_polygon
+    >>> proof = certify_polygon(5)
+    >>> proof.confirmed, round(proof.norm, 6), round(proof.bias, 6)
+    (True, 1.17046, -0.282297)
     """
 
     confirmed: bool

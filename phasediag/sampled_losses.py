@@ -37,6 +37,18 @@ class SamplingTest(Result):
     x, y : ndarray, shape (n_comparisons,)
         Where: importance and density, or what the axes of another plane are.
     exact, sampled, standard_error : ndarray, shape (n_comparisons,)
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> report = validate(
+    ...     importance=[0.5], density=[0.1], n_seeds=2, n_steps=2000, learning_rate=0.01, n_samples=1000, curves=False
+    ... )
+    >>> for test in report.tests:
+    ...     print(test.name, test.exact.shape)
+    closed forms of the frozen configurations (3,)
+    minima over all weights and biases (1,)
+    trained models, on held-out samples (1,)
     """
 
     name: str

@@ -31,6 +31,15 @@ class Sensitivity(Result):
         Names of the entries of ``model.control``: "importance[0]", "density[2]", …; features count from 0.
     derivatives : ndarray, shape (n_coordinates, n_parameters)
         Of each coordinate with respect to each parameter, the others as they are.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, boundary_sensitivity, minimize, phase_diagram
+    >>> (boundary,) = phase_diagram(importance=[0.5], density=[0.45, 0.52]).boundaries()
+    >>> minima = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=boundary.y[0]))
+    >>> found = boundary_sensitivity(*minima[:2])
+    >>> found.coordinates, found.parameters
+    (('density',), ('importance[0]', 'importance[1]', 'density[0]', 'density[1]'))
     """
 
     coordinates: tuple[str, ...]
@@ -58,6 +67,14 @@ def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density")
     -----
     By the envelope theorem the weights and biases stay as they are to first order: with Δ = L(b) − L(a) and the direction v in
     which the coordinate moves the parameters c, its derivative is −(∂Δ/∂c_k) / (v·∂Δ/∂c).
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, boundary_sensitivity, minimize, phase_diagram
+    >>> (boundary,) = phase_diagram(importance=[0.5], density=[0.45, 0.52]).boundaries()
+    >>> one, other = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=boundary.y[0]))[:2]
+    >>> boundary_sensitivity(one, other).derivatives[0, :2].round(5)  # only the ratio of the importances counts
+    array([-0.22139,  0.44277])
     """
     model = common_model(a, b)
     gap = _by_control(model, _loss(b)) - _by_control(model, _loss(a))
@@ -80,6 +97,14 @@ def triple_point_sensitivity(
     ------
     ValueError
         When the minima have not one model, or a coordinate is none of its parameters.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, minimize, triple_point_sensitivity
+    >>> three = minimize(ToyModel(n_hidden=1, importance=[1.0, 1.0], density=0.7064036927))
+    >>> found = triple_point_sensitivity(*three[:3])
+    >>> found.coordinates, found.derivatives.shape
+    (('importance', 'density'), (2, 4))
     """
     model = common_model(a, b, c)
     first, *others = (_by_control(model, _loss(one)) for one in (a, b, c))
@@ -107,6 +132,14 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
     -----
     Along φ the gradient's change with the parameters is not made up for by any change of weights and biases, so that
     φ·∂∇L/∂c · δc = 0 keeps the fold. That is not so where φ breaks a symmetry of the minimum: then it vanishes identically.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, fold_sensitivity, phase_diagram
+    >>> end = phase_diagram(importance=[0.5], density=[0.45, 0.52]).spinodals()[0]  # of the antipodal pair
+    >>> model, minimum = ToyModel(n_hidden=1, importance=[1.0, 0.5], density=end.y[0]), end.minima[0]
+    >>> fold_sensitivity(model, minimum[None, :2], minimum[2:]).derivatives[0, :2].round(4)
+    array([-0.199,  0.398])
     """
     weights, bias = model.check_parameters(weights, bias)
     x = flatten(weights, bias)

@@ -35,6 +35,13 @@ class SphereConfiguration(Result):
     is_rigid : bool
         Whether all of these were congruent. If not, configurations of this energy form a continuum (with rare
         exceptions), of which ``points`` is one.
+
+    Examples
+    --------
+    >>> from phasediag import thomson
+    >>> lowest = thomson(3, 2, n_starts=4)[0]
+    >>> lowest.points.shape, lowest.is_rigid
+    ((2, 3), False)
     """
 
     points: Floats
@@ -85,6 +92,15 @@ def thomson(
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "The Geometry of Superposition". Benedetto and Fickus 2003,
     "Finite normalized tight frames". Thomson 1904.
+
+    Examples
+    --------
+    >>> from phasediag import thomson
+    >>> lowest = thomson(3, 2, energy="coulomb", n_starts=4)[0]
+    >>> (lowest.points.T @ lowest.points).round(6)
+    array([[ 1. , -0.5, -0.5],
+           [-0.5,  1. , -0.5],
+           [-0.5, -0.5,  1. ]])
     """
     n_points = whole_number("n_points", n_points, 2)
     n_dimensions = whole_number("n_dimensions", n_dimensions, 2)
@@ -128,6 +144,13 @@ def congruent(one: ArrayLike, other: ArrayLike, *, tolerance: float = SAME_PRODU
     -----
     Two sets are congruent exactly when an order of the columns makes their Gram matrices equal; the orders are searched with
     backtracking.
+
+    Examples
+    --------
+    >>> from phasediag import congruent
+    >>> axes = [[1.0, 0.0], [0.0, 1.0]]
+    >>> congruent(axes, [[0.6, -0.8], [0.8, 0.6]]), congruent(axes, [[1.0, -1.0], [0.0, 0.0]])
+    (True, False)
     """
     tolerance = real_number("tolerance", tolerance, "positive", lambda x: x > 0)
     first, second = (_gram(name, value) for name, value in (("one", one), ("other", other)))

@@ -47,6 +47,13 @@ class DensitySweep(Drawn):
         Whether ‖W_i‖ > 0.1: trained weights are never exactly 0.
     dimensions_per_feature : ndarray, shape (n_density,)
         n_hidden / ‖W‖_F² of the best models.
+
+    Examples
+    --------
+    >>> from phasediag import sweep_density
+    >>> sweep = sweep_density(1, [1.0, 1.0], [1.0, 0.05], n_models=2, n_steps=1000, seed=0)
+    >>> sweep.weights.shape, sweep.feature_norm.shape
+    ((2, 1, 2), (2, 2))
     """
 
     n_hidden: int
@@ -138,6 +145,14 @@ def sweep_density(
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", sections "Demonstrating Superposition" (n = 20, m = 5, importance
     0.7^i; n = 80, m = 20, importance 0.9^i) and "The Geometry of Superposition" (n = 400, m = 30, equal importance).
+
+    Examples
+    --------
+    >>> from phasediag import sweep_density
+    >>> sweep = sweep_density(1, [1.0, 1.0], [1.0, 0.05], n_models=2, n_steps=1000, seed=0)
+    >>> sweep.represented
+    array([[ True,  True],
+           [ True,  True]])
     """
     density = density_array("density", density)
     if density.ndim != 1 or density.size == 0:

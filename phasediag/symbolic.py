@@ -64,6 +64,12 @@ def symbolic_expected_loss(
     References
     ----------
     Marichal and Mossinghoff 2008, "Slices, slabs, and sections of the unit hypercube".
+
+    Examples
+    --------
+    >>> from phasediag import symbolic_expected_loss
+    >>> symbolic_expected_loss([[1, -1], [-1, 1]], [0, 0])
+    density**2*importance/6 + density**2/6
     """
     one_of("activation", activation, ACTIVATIONS)
     gram = sympy.Matrix(gram).applyfunc(sympy.expand)

@@ -28,6 +28,13 @@ class LossTerms(Result):
         Part k comes from inputs with exactly k active features; the parts sum to the loss. None for more than 12 features.
     benefit, interference, bias_part : ndarray, shape (…, n_features)
         Parts of each output's loss, with its importance; see `loss_terms`.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, loss_terms
+    >>> terms = loss_terms(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1), [[1.0, 0.0]], [0.0, 0.05])
+    >>> terms.benefit.round(6)  # what the feature costs that is not stored
+    array([0.      , 0.012862])
     """
 
     model: ToyModel

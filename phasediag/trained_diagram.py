@@ -121,6 +121,14 @@ def trained_phase_diagram(
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Superposition as a Phase Change", and its notebook.
+
+    Examples
+    --------
+    >>> from phasediag import trained_phase_diagram
+    >>> trained = trained_phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], n_seeds=2, n_steps=2000, learning_rate=0.01)
+    >>> trained.extra
+    array([['superposition', 'superposition'],
+           ['not_represented', 'dedicated']], dtype=object)
     """
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
     if isinstance(plane.form, NeuronForm):

@@ -58,6 +58,14 @@ class TrainedModels(Result):
         How far the lowest loss of a cell lies above the bottom of its basin, relative to the bottom: the loss at the local
         minimum to which an exact descent leads from there. For more than 8 features, an estimate from the gradient g:
         |g|²/(2 density × loss), as if every curvature were the density.
+
+    Examples
+    --------
+    >>> from phasediag import trained_phase_diagram
+    >>> trained = trained_phase_diagram(importance=[0.5, 2.0], density=[0.1], n_seeds=3, n_steps=50)
+    >>> models = trained.trained
+    >>> models.weights.shape, models.loss.shape  # densities, importances, seeds, …
+    ((1, 2, 3, 1, 2), (1, 2, 3))
     """
 
     options: Mapping[str, Any]

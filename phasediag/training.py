@@ -55,6 +55,13 @@ class TrainingRun(Drawn):
         Euclidean norm of the exact gradient of the expected loss: 0 at a stationary point.
     gap : ndarray, shape (n_models,)
         By how much each loss exceeds the lowest one of the run.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, train
+    >>> run = train(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1), n_models=4, n_steps=50, batch_size=64, seed=0)
+    >>> run.loss.shape, bool((run.loss > 0).all())
+    ((4,), True)
     """
 
     model: ToyModel

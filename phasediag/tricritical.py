@@ -25,6 +25,14 @@ class TricriticalPoint(Result):
         The same of the extra feature's importance; 1 / importance by symmetry is the other's.
     continuous : {"above", "below"}
         At which densities the boundary is continuous.
+
+    Examples
+    --------
+    >>> from phasediag import tricritical_points
+    >>> point = tricritical_points(width=1e-6)[0]
+    >>> low, high = point.density
+    >>> low < 0.5202478 < high, point.continuous
+    (True, 'above')
     """
 
     density: tuple[float, float]

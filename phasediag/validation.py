@@ -38,6 +38,15 @@ class Validation(Drawn):
         how the trained phases agree with it.
     attribution : Attribution
         The cause of every model's difference from the global theory.
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> report = validate(
+    ...     importance=[0.5], density=[0.1], n_seeds=2, n_steps=2000, learning_rate=0.01, n_samples=1000, curves=False
+    ... )
+    >>> report.consistent, list(report.agreements)
+    (True, ['frozen', 'relaxed', 'global'])
     """
 
     trained: PhaseDiagram
@@ -188,6 +197,14 @@ def validate_trained(
     ------
     ValueError
         When an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from phasediag import trained_phase_diagram, validate_trained
+    >>> trained = trained_phase_diagram(importance=[0.5, 2.0], density=[0.1], n_seeds=2, n_steps=2000, learning_rate=0.01)
+    >>> report = validate_trained(trained, n_samples=1000, curves=False)
+    >>> report.consistent
+    True
     """
     if not isinstance(trained, PhaseDiagram) or trained.trained is None:
         raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')

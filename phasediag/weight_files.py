@@ -43,6 +43,17 @@ class WeightFile(Result):
         Of untied weights, x' = activation(decoder weights x + bias); ``weights`` is the encoder.
     doubt : str or None
         Why the arrays may be another model's than a tied one with a bias on its outputs, so that no verdict can rest on them.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from phasediag import read_weights
+    >>> path = os.path.join(tempfile.mkdtemp(), "mine.npz")
+    >>> np.savez(path, W=[[1.0, -0.9]], b=[0.0, 0.01], epochs=[3])
+    >>> mine = read_weights(path)
+    >>> mine.layout, mine.unused
+    ('hidden features', ('epochs',))
     """
 
     weights: np.ndarray
@@ -116,6 +127,17 @@ def read_weights(
     trained model better (by its loss, and by how near its biases are to the best ones), that is an error; the layout
     "untransposed hidden features" reads it. Where it fits about as well, ``source`` says so.
     ``save_file({"W": numpy.ascontiguousarray(W.T)}, path)`` writes what is meant.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from phasediag import read_weights
+    >>> path = os.path.join(tempfile.mkdtemp(), "mine.npz")
+    >>> np.savez(path, W=[[1.0, -0.9]], b=[0.0, 0.01], density=0.1)
+    >>> mine = read_weights(path)
+    >>> mine.weights, mine.bias, mine.density
+    (array([[ 1. , -0.9]]), array([0.  , 0.01]), array([0.1, 0.1]))
     """
     tied, index = as_flag("tied", tied), None if index is None else _whole_numbers(index)
     _path("path", path)
