@@ -1,6 +1,5 @@
 """The biases that minimize the expected loss for given weights: one-dimensional problems, solved globally."""
 
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -125,7 +124,7 @@ def _search(model, weights, gram, linear):
     low, high = _reach(model)
     off, on = -np.maximum(gram * high, gram * low).sum(axis=-1), -np.minimum(gram * high, gram * low).sum(axis=-1)
     last = np.maximum(on, linear) + np.abs(linear) + 1.0  # right of ``on`` the loss is quadratic about ``linear``
-    if replace(model.form, penalised=False).is_plain:
+    if model.form.is_standard:
         exceeds, bias = _exceeding(gram, model.feature_density), np.stack([off, np.zeros(off.shape), last])
     else:
         slope = np.maximum(model.form.slope(model.control), 1e-9)

@@ -129,7 +129,12 @@ class Form:
     @cached_property
     def is_plain(self) -> bool:
         """Whether features are independent and uniform on [0, 1], without penalty, and the activation is not leaky."""
-        return self.activity == INDEPENDENT and self.is_simple and not self.penalised
+        return self.is_standard and not self.penalised
+
+    @cached_property
+    def is_standard(self) -> bool:
+        """Whether it is plain but for a penalty."""
+        return self.activity == INDEPENDENT and self.is_simple
 
     @cached_property
     def is_simple(self) -> bool:
@@ -284,6 +289,15 @@ class Form:
         square = np.diagonal(gram, axis1=-2, axis2=-1)
         interference = np.sum(np.where(np.eye(self.n_features, dtype=bool), 0.0, gram) ** 2, axis=(-1, -2))
         return by_weights * square.sum(axis=-1) + by_interference * interference
+
+    def penalty_gradient(self, control: Floats, weights: Floats) -> Any:
+        """The gradient of the `penalty` in the weights, of their shape; 0 where there is none."""
+        if not self.penalised:
+            return 0.0
+        by_weights, by_interference = np.moveaxis(control[..., self.places["penalty"]], -1, 0)[..., None, None]
+        gram = np.swapaxes(weights, -1, -2) @ weights
+        apart = np.where(np.eye(self.n_features, dtype=bool), 0.0, gram)
+        return 2 * by_weights * weights + 4 * by_interference * weights @ apart
 
     @cached_property
     def n_components(self) -> float:

@@ -62,8 +62,8 @@ def expected_loss(
 
     A law of activity other than independence, and values other than uniform ones on [0, 1], are mixtures of components in each of
     which features are independent: enumeration sums over them, 2 or k + 1 for each set of k features, 2 for each binary or signed
-    feature, up to 65 536 in all. The contour integral treats features uniform on [0, 1] and the ReLU: independent ones, and, for
-    the loss without its gradient, sets, of any number of features.
+    feature, up to 65 536 in all. The contour integral treats features uniform on [0, 1] and the ReLU: independent ones and
+    sets, of any number of features.
 
     The loss of a model with a penalty contains it; see `expected_loss_without_penalty`.
 

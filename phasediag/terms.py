@@ -112,7 +112,7 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     check_model(model)
     weights, bias = model.check_parameters(weights, bias)
     by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None
-    parts = _linear_parts if model.is_linear else _relu_parts if replace(model.form, penalised=False).is_plain else _parts
+    parts = _linear_parts if model.is_linear else _relu_parts if model.form.is_standard else _parts
     return LossTerms(model, weights, bias, by_active, *parts(model, weights, bias))
 
 

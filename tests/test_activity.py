@@ -304,22 +304,6 @@ def test_training_reaches_the_minima_of_other_models(gradient):
         assert expected_loss(model, run.weights, run.bias).min() < 1.01 * minimize(model)[0].loss + 1e-6
 
 
-@pytest.mark.parametrize("kind", [CorrelatedSets, AnticorrelatedSets])
-def test_sets_of_many_features_by_contour(kind):
-    """The Fourier series agrees with enumeration to 1e-12, at all densities; and with samples where only it can tell."""
-    generator = np.random.default_rng(0)
-    for n, sets in ((4, [[0, 1], [2, 3]]), (6, [[0, 1, 2]]), (8, [[0, 1], [2, 3], [4, 5, 6]])):
-        for p in (0.02, 0.3, 1.0):
-            model = ToyModel(2, generator.uniform(0.5, 2, n), p, activity=kind(sets))
-            weights, bias = 0.5 * generator.normal(size=(3, 2, n)), 0.2 * generator.normal(size=(3, n))
-            expected = expected_loss(model, weights, bias, "enumeration")
-            assert expected_loss(model, weights, bias, "contour") == pytest.approx(expected, rel=1e-12)
-    model = ToyModel(8, np.ones(40), 0.15, activity=kind(np.arange(36).reshape(12, 3).tolist()))
-    weights, bias = 0.4 * generator.normal(size=(8, 40)), 0.2 * generator.normal(size=40)
-    mean, error = monte_carlo_loss(model, weights, bias, 100_000, seed=1)
-    assert abs(mean - expected_loss(model, weights, bias)) < 4 * error
-
-
 def _exchanges(sets):
     """All orders of features that exchange equal sets as wholes and features within them."""
     for chosen in permutations(sets):

@@ -177,6 +177,7 @@ def test_axes_have_the_domain_of_their_parameter(name, value, words):
 
 def test_planes_are_drawn_over_their_own_axes():
     """Linear and logarithmic axes are drawn as such."""
-    diagram = phase_diagram(plane=ControlPlane(BASE, Axis("slope", [0.0, 0.5, 1.0], log=False), Axis("density", [0.1, 0.5])))
+    pair = ToyModel(1, [1.0, 0.8], 0.5)
+    diagram = phase_diagram(plane=ControlPlane(pair, Axis("slope", [0.0, 0.5, 1.0], log=False), Axis("density", [0.1, 0.5])))
     axes = diagram.plot().axes[0]
     assert axes.get_xscale() == "linear" and axes.get_yscale() == "log"

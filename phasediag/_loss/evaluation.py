@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from .._arguments import one_of, real_number, usable_processors
-from ..forms import MOST_COMPONENTS, Form
+from ..forms import MOST_COMPONENTS
 from . import sets
 from .contour_batch import MOST_NODES, integrate
 from .enumeration import enumeration, workspaces
@@ -25,8 +25,8 @@ NEGLIGIBLE = 1e-100
 # Numbers of components' weights that are held at a time.
 MOST_NUMBERS = 2**22
 CONTOUR_TREATS = (
-    "treats features uniform on [0, 1], with the ReLU and tied weights: independent ones without a penalty and, for the loss "
-    "alone, sets"
+    "treats features uniform on [0, 1], with the ReLU and tied weights: independent ones, and sets of which two have at most "
+    f"{sets.MOST_ACTIVE} features active"
 )
 # Asked once: reading the limits of the process takes as long as many a loss.
 processors = cache(usable_processors)
@@ -50,11 +50,9 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
     m, n, lead = *weights.shape[-2:], bias.shape[:-1]
     by_contour = not form.is_linear and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
-    if not form.is_plain and by_contour and sets.treats(form) and order == 0:
-        return _sets_rows(weights, bias, form, control, tolerance)
     if not by_contour:
         check_enumeration(form)
-    elif not form.is_plain:
+    elif not (form.is_standard or sets.treats(form)):
         raise ValueError(f"method must be one that treats the model's law: the contour integral {CONTOUR_TREATS}")
     batch, size = int(np.prod(lead)), form.size
     # copies: one layout, writable, so that the kernel is compiled once
@@ -84,9 +82,14 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
         if not by_contour:
             enumerate_(part)
             return
-        controls = (np.ascontiguousarray(x[part]) for x in (importance, form.density(inputs[2])))
-        arguments = *(x[part] for x in inputs[:2]), *controls, order, tolerance, *(x[part] for x in outputs[:3]), error[part]
-        declined[part] = integrate(*arguments)
+        arguments = order, tolerance, *(x[part] for x in outputs[:3]), error[part]
+        if form.is_standard:
+            controls = (np.ascontiguousarray(x[part]) for x in (importance, form.density(inputs[2])))
+            declined[part] = integrate(*(x[part] for x in inputs[:2]), *controls, *arguments)
+        else:
+            declined[part] = sets.integrate(*(x[part] for x in inputs[:2]), form, inputs[2][part], *arguments)
+        if order:
+            outputs[1][part] += form.penalty_gradient(inputs[2][part], inputs[0][part])
         if method == "auto" and n <= MOST_ENUMERATED:
             for k in np.flatnonzero(declined[part]) + (part.start or 0):
                 enumerate_(slice(k, k + 1))
@@ -110,29 +113,6 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     shapes = bias.shape, weights.shape, bias.shape, (*lead, size, size)
     orders = zip(outputs, shapes, (0, 1, 1, 2), strict=True)
     return *(x.reshape(shape) if wanted <= order else None for x, shape, wanted in orders), error.reshape(lead)
-
-
-def _sets_rows(weights, bias, form, control, tolerance):
-    """As `evaluate_rows` of order 0, of sets of many features."""
-    lead = bias.shape[:-1]
-    control = np.broadcast_to(control, (*lead, form.n_controls))
-    losses, error = np.empty(bias.shape), np.empty(lead)
-
-    def few_losses(weights, bias, density):
-        """The last outputs' losses (B,) of models (B, m, n') of independent features."""
-        small = Form(weights.shape[1], weights.shape[2])
-        controls = np.concatenate([np.ones_like(density), density], axis=-1)
-        return evaluate_rows(weights, bias, small, controls, "enumeration", 0)[0][:, -1]
-
-    for at in np.ndindex(lead):
-        losses[at], errors = sets.losses_of_sets(weights[at], bias[at], form, control[at], tolerance, few_losses)
-        error[at] = form.importance(control[at]) @ errors
-        if not error[at] <= 10 * tolerance * max(form.loss_scale(control[at]), form.importance(control[at]) @ losses[at]):
-            raise ValueError(
-                f"tolerance must be one that the contour integral can meet with {sets.MOST_NODES} nodes for these weights, got "
-                f"{tolerance:g}"
-            )
-    return losses, None, None, None, error
 
 
 def check_enumeration(form):
