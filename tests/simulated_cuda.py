@@ -72,7 +72,8 @@ def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
         name: options.pop(name) for name in ("activation", "activity", "values", "slope", "penalty") if name in options
     }
     model = ToyModel(m, 0.8 ** np.arange(n), density, **model_options)
-    run = ON_GPU(model, n_models=2, **options)
+    short = {"n_steps": 2, "batch_size": 24} if n > 8 else {}
+    run = ON_GPU(model, n_models=2, **short, **options)
     weights, bias = followed(run)
     assert np.abs(run.weights - weights).max() < 1e-6 and np.abs(run.bias - bias).max() < 1e-6
     assert np.abs(run.weights - run.recorded_weights[0]).max() > 1e-3
@@ -82,7 +83,8 @@ def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
 @pytest.mark.parametrize("independent", [False, True])
 def test_bits_do_not_depend_on_how_models_are_divided(n, independent, monkeypatch):
     """Other numbers of models a block and of steps a launch give the same bits, and so does a second run."""
-    options = {"n_models": 5, "n_steps": 3, "batch_size": 20, "independent": independent}
+    n_models, n_steps, batch_size = (3, 2, 8) if n > 8 else (5, 3, 20)
+    options = {"n_models": n_models, "n_steps": n_steps, "batch_size": batch_size, "independent": independent}
     run, again = (ON_GPU(ToyModel(2, np.ones(n), 0.3), **options) for _ in range(2))
     monkeypatch.setattr(trainer.Few, "most_threads", 4)
     monkeypatch.setattr(trainer, "FEWEST_BLOCKS", 0)
