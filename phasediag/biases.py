@@ -1,6 +1,5 @@
 """The biases that minimize the expected loss for given weights: one-dimensional problems, solved globally."""
 
-
 import numpy as np
 from numpy.typing import ArrayLike
 
