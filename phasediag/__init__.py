@@ -87,6 +87,8 @@ Phase diagrams and their boundaries:
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
     NeuronBoundary              where phases of neurons change along the lines of a grid, and of which order
     Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum
+    LevelCurve                  a curve on which a function of the lowest minimum has a value
+    LevelPoint                  where it meets a boundary
     TriplePoint                 where three phases have equal losses
     frozen_boundaries           the boundaries of the frozen theory as equations
     FrozenBoundary              one of them

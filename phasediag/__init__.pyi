@@ -76,6 +76,8 @@ from .density_atlas import AtlasTransition as AtlasTransition
 from .explorer import explore as explore
 from .explorer import Explorer as Explorer
 from .boundaries import CurveSettings as CurveSettings
+from .boundaries import LevelCurve as LevelCurve
+from .boundaries import LevelPoint as LevelPoint
 from .boundaries import PhaseBoundary as PhaseBoundary
 from .neuron_diagram import NeuronBoundary as NeuronBoundary
 from .boundaries import Spinodal as Spinodal

@@ -1,5 +1,6 @@
 """Boundary curves between phases, where phases end, and the points at which three meet: plain data, as a diagram keeps it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ from ._display import Result
 
 if TYPE_CHECKING:
     from .barriers import Barrier
+    from .minima import Minimum
 
 FACTS = (
     *("kind", "index", "phases", "order", "point", "latent_loss", "ends", "end", "closed", "function_of"),
-    *("boundaries", "spinodals", "status", "precision", "brackets", "reasons"),
+    *("boundaries", "spinodals", "status", "precision", "brackets", "reasons", "function", "value"),
 )
 """What tables and JSON say of curves besides the values along the axes."""
 _STRAIGHT = 1e-10
@@ -258,6 +260,33 @@ class PhaseBoundary(_Curve):
         at = np.unique(np.linspace(0, self.x.size - 1, n_points + 2).round().astype(int)[1:-1])
         return tuple(barrier_at(plane.model(float(self.x[k]), float(self.y[k])), self.minima[:, k]) for k in at)
 
+    def level_points(self, function: "Callable[[Minimum], float]", value: float = 0.0) -> "tuple[LevelPoint, ...]":
+        """Find the points at which a function of the minimum on either side has a value; there `LevelCurve` end.
+
+        Parameters
+        ----------
+        function : callable
+            Of a Minimum; see ``PhaseDiagram.level_curves``.
+        value : float
+
+        Returns
+        -------
+        tuple of LevelPoint
+            First those of the first phase's minimum along the curve, then those of the second's; of a continuous boundary, where
+            both are one, each once.
+
+        Raises
+        ------
+        ValueError
+            When an argument is outside its domain, or the boundary is no curve of a diagram whose minima adjust.
+        """
+        from ._boundaries import find_level_points
+
+        curves = self.__dict__.get("curves")
+        if curves is None:
+            raise ValueError("level_points need a boundary of a diagram, got one made by hand")
+        return tuple(find_level_points(curves, self, function, value))
+
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""
         facts = {"phases": [*self.phases], "order": self.order, "ends": [*self.ends], "latent_loss": self.latent_loss.tolist()}
@@ -353,3 +382,68 @@ class TriplePoint(_Placed):
         """The point as plain lists, numbers and strings, for JSON."""
         names = column_names(self.axes, *FACTS)
         return {"phases": [*self.phases], "precision": self.precision, **dict(zip(names, (self.x, self.y), strict=True))}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LevelCurve(_Curve):
+    """A curve along which a function of the lowest minimum has one value; see ``PhaseDiagram.level_curves``.
+
+    Attributes
+    ----------
+    phase : str
+        Of the minimum, in the middle of the curve.
+    function : str
+        The function's name.
+    value : float
+    x, y : ndarray, shape (n_points,)
+        Points along the curve in order; each solves its equation to rounding.
+    minima : ndarray, shape (n_points, (n_hidden + 1) n_features)
+        The lowest minimum at each point, weights row by row, then biases.
+    ends : tuple of two str
+        "boundary" (it meets one: see ``PhaseBoundary.level_points``), "edge", "closed" or "unresolved".
+    axes, precision, brackets, reasons
+        As those of a PhaseBoundary.
+    """
+
+    phase: str
+    function: str
+    value: float
+    x: np.ndarray
+    y: np.ndarray
+    minima: np.ndarray = field(repr=False)
+    ends: tuple = ()
+    axes: tuple = field(default=DEFAULT_AXES, repr=False)
+    precision: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    brackets: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 2)), repr=False)
+    reasons: tuple = field(default=(), repr=False)
+    kind = "level"
+
+    def facts(self) -> dict:
+        """The curve as plain lists, numbers and strings, for JSON."""
+        facts = {"phases": [self.phase], "function": self.function, "value": self.value, "ends": [*self.ends]}
+        return facts | super().facts()
+
+
+@dataclass(frozen=True, repr=False)
+class LevelPoint(_Placed):
+    """A point of a boundary at which a function of the minimum on one side has a value.
+
+    Attributes
+    ----------
+    x, y : float
+        Over the plane of importance and density they are also called so.
+    phase : str
+        Of the minimum.
+    minimum : Minimum
+    axes : tuple of two str
+        The names of the plane's axes.
+    precision : float
+        The last step of Newton's method, in coordinates as those of a PhaseBoundary.
+    """
+
+    x: float
+    y: float
+    phase: str
+    minimum: "Minimum"
+    axes: tuple = field(default=DEFAULT_AXES, repr=False)
+    precision: float = 0.0

@@ -8,12 +8,14 @@ from io import StringIO
 import numpy as np
 
 from ._display import Result
-from .boundaries import DEFAULT_SETTINGS, FACTS, CurveSettings, PhaseBoundary, Spinodal, TriplePoint, column_names
+from .boundaries import DEFAULT_SETTINGS, FACTS, CurveSettings, LevelCurve, PhaseBoundary, Spinodal, TriplePoint, column_names
 from .planes import ControlPlane
 
 BEFORE = "kind", "index", "phases", "order", "point"
-AFTER = "latent_loss", "end", "closed", "function_of", "boundaries"
+AFTER = "latent_loss", "end", "closed", "function_of", "boundaries", "function", "value"
 """Columns of a table of curves by points before and after the values along the axes."""
+MEMBERS = ("boundary", "boundaries"), ("spinodal", "spinodals"), ("level", "levels"), ("triple point", "triple_points")
+"""What tables and JSON call one and all."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,6 +59,17 @@ class Curves(Result):
         """Whether the spinodals have been sought."""
         return "spinodals" in self.__dict__
 
+    @property
+    def levels(self):
+        """The level curves that have been computed: a tuple of LevelCurve."""
+        return self.__dict__.get("_levels", ())
+
+    def keep(self, levels):
+        """Add a list of LevelCurve of one function and value; those of the same name, value and phases are replaced."""
+        new = {(one.function, one.value, one.phase) for one in levels}
+        old = (one for one in self.levels if (one.function, one.value, one.phase) not in new)
+        self.__dict__["_levels"] = (*old, *levels)
+
     def facts(self):
         """What has been computed as plain lists, numbers and strings, for JSON: boundaries with their spinodals' positions."""
         facts = {"boundaries": [b.facts() for b in self.boundaries], "triple_points": [t.facts() for t in self.triple_points]}
@@ -64,6 +77,8 @@ class Curves(Result):
             facts["spinodals"] = [limit.facts() for limit in self.spinodals]
             for k, boundary in enumerate(facts["boundaries"]):
                 boundary["spinodals"] = [i for i, limit in enumerate(self.spinodals) if k in limit.boundaries]
+        if self.levels:
+            facts["levels"] = [one.facts() for one in self.levels]
         return facts
 
     @property
@@ -79,16 +94,16 @@ class Curves(Result):
     def rows(self):
         """All points that have been computed, curve by curve: a list of dict, their keys the columns of a table.
 
-        kind ("boundary", "spinodal", "triple point"), index (position among its kind), phases (joined by " | "), order, point
-        (position along the curve), the values along the axes by their names, latent_loss, end (why the curve ends there),
-        closed, function_of and boundaries (those that a spinodal belongs to), both joined by blanks; None where a column has no
-        meaning.
+        kind ("boundary", "spinodal", "level", "triple point"), index (position among its kind), phases (joined by " | "), order,
+        point (position along the curve), the values along the axes by their names, latent_loss, end (why the curve ends there),
+        closed, function_of and boundaries (those that a spinodal belongs to), both joined by blanks, function and value of a
+        level curve; None where a column has no meaning.
         """
         rows, facts, vary = [], self.facts(), (*self._places, "latent_loss")
-        for kind, name in (("boundary", "boundaries"), ("spinodal", "spinodals"), ("triple point", "triple_points")):
+        for kind, name in MEMBERS:
             for index, one in enumerate(facts.get(name, ())):
                 head = dict.fromkeys(self.columns) | {"kind": kind, "index": index, "phases": " | ".join(one["phases"])}
-                head |= {name: one[name] for name in ("order", "closed") if name in one}
+                head |= {name: one[name] for name in ("order", "closed", "function", "value") if name in one}
                 head |= {name: " ".join(map(str, one[name])) for name in ("function_of", "boundaries") if name in one}
                 columns = {name: np.atleast_1d(one[name]).tolist() for name in vary if name in one}
                 for k in range(len(columns[vary[0]])):
@@ -112,7 +127,7 @@ class Curves(Result):
     def arrays(self):
         """All curves and points as plain arrays by name, for a file."""
         members = {"boundary": self.boundaries, "triple_point": self.triple_points}
-        members |= {"spinodal": self.spinodals} if self.has_spinodals else {}
+        members |= ({"spinodal": self.spinodals} if self.has_spinodals else {}) | ({"level": self.levels} if self.levels else {})
         arrays = {f"n_{kind}": np.array(len(some)) for kind, some in members.items()}
         arrays["curve_settings"] = np.array([*vars(self.settings).values()], dtype=float)
         for kind, some in members.items():
@@ -147,4 +162,6 @@ class Curves(Result):
         curves = cls.of(diagram, members("boundary", PhaseBoundary), members("triple_point", TriplePoint), settings)
         if "n_spinodal" in arrays:
             curves.__dict__["spinodals"] = tuple(members("spinodal", Spinodal))
+        if "n_level" in arrays:
+            curves.keep([*members("level", LevelCurve)])
         return curves

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -16,9 +17,10 @@ from ._display import Drawn
 from ._files import replacing
 from ._minimizing.search_state import SAVED_BY, SearchState
 from ._progress import progress_bar
-from .boundaries import DEFAULT_SETTINGS, CurveSettings, PhaseBoundary, Spinodal, TriplePoint
+from .boundaries import DEFAULT_SETTINGS, CurveSettings, LevelCurve, PhaseBoundary, Spinodal, TriplePoint
 from .candidates import MOST_FEATURES
 from .curves import Curves
+from .minima import Minimum
 from .neuron_diagram import neuron_boundaries, neuron_grid
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
 from .neurons import NeuronForm
@@ -220,6 +222,53 @@ class PhaseDiagram(Drawn):
             self._store_curves()
         return spinodals
 
+    def level_curves(
+        self, function: Callable[[Minimum], float], value: float = 0.0, *, name: str | None = None, phase: str | None = None
+    ) -> list[LevelCurve]:
+        """Return the curves along which a function of the lowest minimum has a value, a list of LevelCurve.
+
+        They begin and end on boundaries (which are computed first, see ``boundaries``) or at the edge, and are followed like
+        these. One that is closed, meets no boundary and passes between neighbours of the grid is not seen. The curves are kept
+        with the others: ``save``, ``save_curves`` and ``plot`` have them.
+
+        Parameters
+        ----------
+        function : callable
+            Of a Minimum (``weights``, ``bias``, ``feature_norm``, ``interference``, …), a real number that is continuous
+            where the minimum is, and the same when features that are alike change places.
+        value : float
+        name : str, optional
+            What the curves are kept and drawn under; default the function's own.
+        phase : str, optional
+            The only phase whose minima count; default all.
+
+        Raises
+        ------
+        ValueError
+            When an argument is outside its domain, or the minima of the theory do not adjust.
+
+        Examples
+        --------
+        The extra feature of two in one dimension grows from 0 beyond a continuous boundary; its norm becomes 0.1 nearby:
+
+        >>> import numpy as np
+        >>> from phasediag import phase_diagram
+        >>> diagram = phase_diagram(importance=np.geomspace(0.6, 0.8, 4), density=np.geomspace(0.6, 0.7, 4))
+        >>> (curve,) = diagram.level_curves(lambda minimum: minimum.feature_norm[1], 0.1, name="norm")
+        >>> curve.phase, curve.ends
+        ('extra in antipodal pair', ('edge', 'edge'))
+        """
+        from ._boundaries import find_level_curves
+
+        if phase is not None:
+            one_of("phase", phase, sorted({one for names in self.coexisting.ravel() for one in names} | {*self.phase.ravel()}))
+        curves = self._computed_curves()
+        name = getattr(function, "__name__", "function") if name is None else name
+        levels = find_level_curves(self, function, value, name, phase)
+        curves.keep(levels)
+        self._store_curves()
+        return levels
+
     @property
     def curves(self) -> Curves | None:
         """The curves that have been computed so far, as Curves; None where there are none."""
@@ -236,6 +285,7 @@ class PhaseDiagram(Drawn):
             self._check_followed()
             settings = DEFAULT_SETTINGS if settings is None else settings
             self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, settings, progress), settings)
+            self.curves.keep(() if known is None else known.levels)
             self._store_curves()
         return self.curves
 

@@ -1,5 +1,7 @@
 """Boundary curves: continuation, the states that are followed, and the junctions at which curves meet."""
 
+from .._arguments import real_number
+
 
 def find_boundaries(diagram, settings, progress=False):
     """Find the boundaries and triple points of a phase diagram.
@@ -46,6 +48,48 @@ def find_spinodals(curves):
     from .spinodals import spinodals
 
     return spinodals(curves)
+
+
+def find_level_curves(diagram, function, value, name, phase):
+    """Find where a function of a diagram's lowest minimum has a value.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        Its curves have been followed.
+    function : callable
+        Of a Minimum.
+    value : float
+    name : str
+        Of the function.
+    phase : str or None
+        The phase whose minima count; None for all.
+
+    Returns
+    -------
+    list of LevelCurve
+    """
+    from .levels import level_curves
+
+    _check_level(diagram, function, value)
+    return level_curves(diagram, function, float(value), name, phase)
+
+
+def find_level_points(curves, boundary, function, value):
+    """Find the points of a boundary of ``curves`` at which a function of a Minimum has a value: a list of LevelPoint."""
+    from .levels import level_points
+
+    _check_level(curves, function, value)
+    return level_points(curves, boundary, function, float(value))
+
+
+def _check_level(one, function, value):
+    """Raise ValueError for what is no function or no value, and where minima do not adjust."""
+    real_number("value", value)
+    if not callable(function):
+        raise ValueError(f"function must be callable with a Minimum, got {function!r:.60}")
+    if _never_adjusts(one):
+        raise ValueError("level curves need minima that adjust, of a relaxed or global theory of a ReLU model, got frozen ones")
 
 
 def _never_adjusts(one):

@@ -9,6 +9,7 @@ from .curves import Curve
 from .family import Family
 from .junctions import Junction, intersection
 from .network import Followed, beside, nodes, triple_points
+from .tolerances import BESIDE_CHORD
 
 _TIE = 1e-12
 
@@ -45,7 +46,7 @@ class _FrozenPair(Curve):
         if isinstance(event, str):
             return None
         u, precision = intersection(curve, _FrozenPair(self.family, self.table, self.states[0], event), there)
-        if u is None or distance([points[-1], there], u) > 0.2 * np.linalg.norm(there - points[-1]):
+        if u is None or distance([points[-1], there], u) > BESIDE_CHORD * np.linalg.norm(there - points[-1]):
             return None
         losses = self.losses(u)
         lowest = np.flatnonzero(losses <= np.min(losses) * (1 + 1e-10))

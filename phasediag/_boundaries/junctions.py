@@ -8,7 +8,7 @@ from .continuation import Point, distance
 from .curves import BranchPoints, Coefficient, Coexistence, tangent_of
 from .equilibria import Equilibrium, far
 from .normal_forms import branches, lower_minimum, symmetric_neighbours
-from .tolerances import CLOSE, NEAR, SAME, SHORTEST, SOFT, STALLED, TINY
+from .tolerances import BESIDE_CHORD, CLOSE, NEAR, SAME, SHORTEST, SOFT, STALLED, TINY
 
 _REACH = 4.0
 """A point at which a curve ends is farther from where its event was noticed than this many full steps only if it is another's."""
@@ -88,9 +88,9 @@ def locate(curve, event, points, there, step, tangent):
     if node is None:
         return None
     length = np.linalg.norm(there - here)
-    if distance([here, there], node.u) < 0.2 * length:
+    if distance([here, there], node.u) < BESIDE_CHORD * length:
         return node, []
-    late = distance([*points[1 - _NOTICED :], there], node.u) < 0.2 * length < np.linalg.norm(points[0] - node.u)
+    late = distance([*points[1 - _NOTICED :], there], node.u) < BESIDE_CHORD * length < np.linalg.norm(points[0] - node.u)
     return (node, []) if late else None
 
 

@@ -314,6 +314,12 @@ class Followed:
         """The equilibria at its point that is nearest to u."""
         return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))].states
 
+    def passes(self, u, states):
+        """Whether it passes through u, of the same equilibrium."""
+        own = self.nearest(u)[0]
+        near = distance(self.points, u) <= 0.1 * self.curve.family.box.step
+        return near and own.shape == states[0].shape and far(own, states[0]) < NEAR
+
     @property
     def is_crossed(self):
         """Whether it is the point in which a diagram of one row or column crosses a curve."""

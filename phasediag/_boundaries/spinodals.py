@@ -7,12 +7,12 @@ import numpy as np
 
 from .._progress import each
 from ..boundaries import Spinodal
-from .continuation import distance, passes
+from .continuation import passes
 from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
 from .equilibria import Solver, far
 from .junctions import Junction, cusp
 from .network import Followed, trail_of
-from .tolerances import CLOSE, NEAR, PLACES, SHORTEST
+from .tolerances import CLOSE, PLACES, SHORTEST
 
 _NEARLY_ONE = 1e-3
 """Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
@@ -50,11 +50,6 @@ def spinodals(curves):
 
 class Limit(Followed):
     """The limit of one minimum, followed to both ends from a point on it."""
-
-    def passes(self, u, state):
-        """Whether it passes through u, as the limit of the same minimum."""
-        own = self.nearest(u)[0]
-        return distance(self.points, u) <= 0.1 * state.family.box.step and own.shape == state.shape and far(own, state) < NEAR
 
     def crosses(self, u, direction):
         """Whether it lies on the way from u to the edge."""
@@ -112,7 +107,7 @@ class _Limits:
             return None
         point, curve = met
         for limit in self.known:
-            if limit.passes(point, curve.states[0]):
+            if limit.passes(point, curve.states):
                 return limit
         limit = Limit.through(point, curve, self._locate)
         if len(limit.trail) > 1 or limit.is_crossed:

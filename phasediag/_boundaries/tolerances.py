@@ -59,6 +59,8 @@ TURN = 0.98
 """Cosine of the angle by which a curve may turn in a step."""
 FEWEST = 1e-3
 """Part of a full step below which a curve may turn by more: there it has a corner."""
+BESIDE_CHORD = 0.2
+"""A point between two others of a curve lies no farther from their chord, in parts of its length."""
 BESIDE = 0.0123, 0.0071
 """Parts of a spacing by which a place is moved inwards off a point where minima tie, different along the two axes."""
 

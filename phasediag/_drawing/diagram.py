@@ -19,7 +19,8 @@ STYLES = {
     "order changes": _POINT | {"marker": "D", "markerfacecolor": "white", "label": "the order changes"},
     "critical point": _POINT | {"markerfacecolor": "white", "label": "critical point: two minima of a phase merge"},
 }
-_CURVES = ("boundaries", "spinodals", "triple_points", "order_changes", "critical_points")
+LEVEL = {"color": "black", "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 1.0}
+_CURVES = ("boundaries", "spinodals", "levels", "triple_points", "order_changes", "critical_points")
 
 
 def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True, legend=True, window=None, beside=()):
@@ -52,8 +53,8 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     Returns
     -------
     dict
-        Artists: "regions" (QuadMesh), "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes",
-        "critical_points" (a line each), "legend" (or None).
+        Artists: "regions" (QuadMesh), "boundaries" (a line each), "spinodals" (lines), "levels" (a line each), "triple_points",
+        "order_changes", "critical_points" (a line each), "legend" (or None).
 
     Raises
     ------
@@ -94,10 +95,10 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
     Returns
     -------
     dict
-        Artists: "boundaries" (a line each), "spinodals" (lines), "triple_points", "order_changes", "critical_points" (a line
-        each).
+        Artists: "boundaries" (a line each), "spinodals" (lines), "levels" (a line each), "triple_points", "order_changes",
+        "critical_points" (a line each).
     """
-    artists, colours = {"boundaries": [], "spinodals": []}, _colours([diagram, *beside])
+    artists, colours = {"boundaries": [], "spinodals": [], "levels": []}, _colours([diagram, *beside])
     ends, curves = {"order changes": [], "critical point": []}, diagram.curves
     for boundary in curves_of(diagram):
         place = boundary.x, boundary.y
@@ -113,6 +114,8 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
                 ends[end].append((place[0][k], place[1][k]))
     for spinodal in curves.spinodals if spinodals and curves is not None and curves.has_spinodals else ():
         artists["spinodals"] += _draw_spinodal(spinodal, ax, look, colours)
+    for level in () if curves is None else curves.levels:
+        artists["levels"] += ax.plot(level.x, level.y, zorder=2.1, label=f"{level.function} = {level.value:g}", **LEVEL)
     ends["triple point"] = [(p.x, p.y) for p in (() if curves is None else curves.triple_points)]
     for kind, points in ends.items():
         points = np.reshape(points, (-1, 2))
@@ -184,13 +187,15 @@ def _draw_spinodal(spinodal, ax, look, colours):
 
 def style_handles(drawings):
     """A handle for each kind of line and point among the artists of ``draw_phase_diagram``."""
-    found = set()
+    found, levels = set(), {}
     for artists in drawings:
         found |= {line.get_label() for line in artists["boundaries"]}
         found |= {STYLES["spinodal"]["label"]} if artists["spinodals"] else set()
         points = artists["triple_points"] + artists["order_changes"] + artists["critical_points"]
         found |= {line.get_label() for line in points if line.get_xdata().size}
-    return [Line2D([], [], color="black", **style) for style in STYLES.values() if style["label"] in found]
+        levels |= {line.get_label(): line for line in artists["levels"]}
+    handles = [Line2D([], [], color="black", **style) for style in STYLES.values() if style["label"] in found]
+    return handles + [Line2D([], [], label=label, **LEVEL) for label in levels]
 
 
 def phase_handles(diagrams):
