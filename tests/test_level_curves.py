@@ -160,7 +160,7 @@ def test_level_curves_refuse_what_makes_no_curve(diagram):
         diagram.level_curves(0.1)
     with pytest.raises(ValueError, match="value must"):
         diagram.level_curves(extra_norm, np.nan)
-    with pytest.raises(ValueError, match="phase must be .* got 'triangle'"):
+    with pytest.raises(ValueError, match=r"phase must be .* got 'triangle'"):
         diagram.level_curves(extra_norm, 0.1, phase="triangle")
     with pytest.raises(ValueError, match="function must return a real number, got array"):
         diagram.level_curves(lambda minimum: minimum.feature_norm, 0.1)
