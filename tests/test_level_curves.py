@@ -150,13 +150,13 @@ def test_level_curves_are_kept_written_and_drawn(diagram, tmp_path):
     again = diagram.level_curves(extra_norm, 0.1)  # replaces the earlier ones
     assert len(diagram.curves.levels) == len(loaded.curves.levels) and again[0].x.size
     figure = diagram_figure(diagram, spinodals=False)
-    words = [text.get_text() for legend in figure.legends + [figure.axes[0].get_legend()] if legend for text in legend.texts]
+    words = [text.get_text() for legend in (*figure.legends, figure.axes[0].get_legend()) if legend for text in legend.texts]
     assert {"extra_norm = 0.1", "extra_interference = 0.99", "extra_bias = 0.3"} <= set(words)
 
 
 def test_level_curves_refuse_what_makes_no_curve(diagram):
     """One sentence each names the argument."""
-    with pytest.raises(ValueError, match="function must be callable with a Minimum, got 0.1"):
+    with pytest.raises(ValueError, match=r"function must be callable with a Minimum, got 0\.1"):
         diagram.level_curves(0.1)
     with pytest.raises(ValueError, match="value must"):
         diagram.level_curves(extra_norm, np.nan)
