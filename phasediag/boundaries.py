@@ -403,6 +403,16 @@ class LevelCurve(_Curve):
         "boundary" (it meets one: see ``PhaseBoundary.level_points``), "edge", "closed" or "unresolved".
     axes, precision, brackets, reasons
         As those of a PhaseBoundary.
+
+    Examples
+    --------
+    The bias of a feature that is not represented is half its density:
+
+    >>> from phasediag import phase_diagram
+    >>> diagram = phase_diagram(importance=[0.1, 0.2], density=[0.5, 0.9])
+    >>> (curve,) = diagram.level_curves(lambda minimum: minimum.bias[1], 0.3, name="bias")
+    >>> curve.ends, [round(float(density), 12) for density in curve.density[[0, -1]]]
+    (('edge', 'edge'), [0.6, 0.6])
     """
 
     phase: str
@@ -439,6 +449,14 @@ class LevelPoint(_Placed):
         The names of the plane's axes.
     precision : float
         The last step of Newton's method, in coordinates as those of a PhaseBoundary.
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> diagram = phase_diagram(importance=[0.6, 0.7], density=[0.59, 0.61])
+    >>> points = [point for one in diagram.boundaries() for point in one.level_points(lambda minimum: minimum.bias[1], 0.3)]
+    >>> [(round(point.importance, 9), round(point.density, 9)) for point in points]
+    [(0.665398849, 0.6)]
     """
 
     x: float
