@@ -418,6 +418,13 @@ def test_three_features_say_how_far_the_proof_comes():
     assert proved.status == "not proved" and 0 <= proved.loss_lower < proved.loss_upper
 
 
+@pytest.mark.parametrize("extra, density", [(0.656, 0.0123), (0.792, 0.396), (0.974, 0.0126)])
+def test_the_minimum_is_proved_to_be_the_only_one(extra, density):
+    """Soft minima and minima beside a kink too: their regions are shown to be convex in parts."""
+    minimizers = certify(cell(extra, density)).minimizers
+    assert minimizers and all(one.unique for one in minimizers)
+
+
 def test_regions_are_what_they_say():
     """In a convex region second derivatives are positive; nowhere in a region is a loss below its bound."""
     rng = np.random.default_rng(3)

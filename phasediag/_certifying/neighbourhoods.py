@@ -5,6 +5,12 @@ from itertools import pairwise
 import numpy as np
 
 from .rational import number
+from .regions import PARTS, widest_axis
+
+MOST_PARTS = 4 * PARTS
+"""In how many parts a region is confirmed, at most."""
+SHARE = 0.005
+"""What each part must have of the curvature at the minimum; half of what the region was found with."""
 
 
 def confirm_convex(replay, region):
@@ -16,30 +22,66 @@ def confirm_convex(replay, region):
         return "the minimum is not inside its region"
     if any(a <= 0 <= b for a, b in zip(low[:2], high[:2], strict=True)):
         return "a region of a smooth minimum has a weight that may vanish"
-    middle, width = _curvature(replay, low, high, box)
-    if middle is None:
-        return "a region has no curvature"
-    matrix = [[middle[j][k] - (sum(width[j]) if j == k else 0) for k in range(4)] for j in range(4)]
-    rough = np.array(matrix, dtype=object).astype(float)
-    lowest = float(np.linalg.eigvalsh(rough)[0])
-    if lowest <= 0:
+    least = _convexity(replay, region)
+    if least is None:
         return "the loss is not convex in a region"
-    curvature = number(0.9 * lowest)
-    factor = np.linalg.cholesky(rough - 0.95 * lowest * np.eye(4))
-    exact = [[number(x) for x in row] for row in factor]
-    for j in range(4):
-        # matrix − curvature = factor factorᵀ + what is dominated by its diagonal
-        rest = [matrix[j][k] - sum(exact[j][h] * exact[k][h] for h in range(4)) - (curvature if j == k else 0) for k in range(4)]
-        if 2 * rest[j] < sum(abs(x) for x in rest):
-            return "the loss is not convex in a region"
     loss, gradient = _support(replay, point)
     radius = [min(x - a, b - x) for a, x, b in zip(low, point, high, strict=True)]
     reach = [max(x - a, b - x) for a, x, b in zip(low, point, high, strict=True)]
     if loss - sum(g * r for g, r in zip(gradient, reach, strict=True)) < number(region.bound):
         return "the loss in a region may be below its bound"
-    if region.unique and sum(g * g for g in gradient) >= (curvature * min(radius)) ** 2:
+    if region.unique and sum(g * g for g in gradient) >= (least * min(radius)) ** 2:
         return "a region is not shown to hold a stationary point"
     return None
+
+
+def _convexity(replay, region):
+    """A number that half the second derivative is greater than in a region, a fraction; None where none is confirmed.
+
+    The box is halved where floats say that the second derivative then varies least, until each part is confirmed.
+    """
+    rows = replay.rows
+    free, importance, density = np.array(replay.free), *(np.array([float(x) for x in y]) for y in (rows.importance, rows.density))
+    at_point = np.linalg.eigvalsh(_rough(_curvature(replay, region.point, region.point)[0]))[0]
+    waiting, confirmed, seen = [(region.box[0], region.box[1])], [], 0
+    while waiting:
+        low, high = waiting.pop()
+        seen += 1
+        least = _definite(*_curvature(replay, low, high), SHARE * at_point)
+        if least is not None:
+            confirmed.append(least)
+        elif seen + len(waiting) > MOST_PARTS or _definite(*_curvature(replay, (low + high) / 2, (low + high) / 2), 0.0) is None:
+            return None
+        else:
+            axis = widest_axis(0.5 * (low + high), 0.5 * (high - low), free, importance, density)
+            above, below = low.copy(), high.copy()
+            above[axis] = below[axis] = 0.5 * (low[axis] + high[axis])
+            waiting += [(low, below), (above, high)]
+    return min(confirmed)
+
+
+def _rough(matrix):
+    """A matrix of fractions as floats."""
+    return np.array(matrix, dtype=object).astype(float)
+
+
+def _definite(middle, width, wanted):
+    """A number, about what is ``wanted`` or more, that middle − the row sums of width, (4, 4), is greater than; or None."""
+    if middle is None:
+        return None
+    matrix = [[middle[j][k] - (sum(width[j]) if j == k else 0) for k in range(4)] for j in range(4)]
+    lowest = float(np.linalg.eigvalsh(_rough(matrix))[0])
+    if lowest < wanted:
+        return None
+    curvature = number(0.9 * lowest)
+    factor = np.linalg.cholesky(_rough(matrix) - 0.95 * lowest * np.eye(4))
+    exact = [[number(x) for x in row] for row in factor]
+    for j in range(4):
+        # matrix − curvature = factor factorᵀ + what is dominated by its diagonal
+        rest = [matrix[j][k] - sum(exact[j][h] * exact[k][h] for h in range(4)) - (curvature if j == k else 0) for k in range(4)]
+        if 2 * rest[j] < sum(abs(x) for x in rest):
+            return None
+    return curvature
 
 
 def _support(replay, point):
@@ -111,10 +153,10 @@ def _integral(line, s, l, x, y):
     return total
 
 
-def _curvature(replay, low, high, box):
+def _curvature(replay, low, high):
     """Middle and half-widths of half the second derivative over a box of corners low, high (4,): 4 × 4 lists, or None twice."""
     rows = replay.rows
-    least, most, _, _ = replay._ranges(box[0], box[1])
+    least, most, low, high = replay._ranges(low, high)
     zero = low[0] * 0
     middle, width = [[zero] * 4 for _ in range(4)], [[zero] * 4 for _ in range(4)]
     slopes = []

@@ -17,7 +17,9 @@ AT_ONCE = 20_000
 """Boxes between two looks at whether to stop."""
 PATIENCE = 100_000
 """Boxes split on for their phase alone, at most."""
-_LARGEST, _TRIES = 0.3, 40
+_LARGEST, _TRIES = 0.6, 40
+_SHARE = 0.01
+"""What every place of a convex region has of the curvature at its minimum, at least."""
 _NONE = 1e-6
 """A weight this small is taken for 0: a region is then proved to hold its minimum at 0."""
 
@@ -105,18 +107,17 @@ def _region(importance, density, point):
         return _kink(importance, density, np.sign(point[1 - other]), other)
     gradient = np.zeros(4)
     loss = support(point, 1, free, importance, density, gradient)
-    least = 0.2 * _least_curvature(importance, density, point)
-    radius = np.full(4, _LARGEST) * np.minimum(1.0, np.abs(point[:2]).min())
-    if least <= 0 or not convex_region(point, least, free, importance, density, radius):
+    curvature = expected_loss_hessian(ToyModel(1, importance, density), point[None, :2], point[2:]) / 2
+    least = _SHARE * np.linalg.eigvalsh(curvature)[0]
+    if least <= 0:
+        return None
+    extent = np.sqrt(np.diagonal(np.linalg.inv(curvature)))  # of the set of losses below some level
+    radius = extent / extent.max() * _LARGEST * np.minimum(1.0, np.abs(point[:2]).min())
+    if not convex_region(point, least, free, importance, density, radius):
         return None
     box = np.array([point - radius, point + radius])
     bound = loss - (gradient * radius).sum() * (1 + 1e-12)
     return Region(CONVEX, box, point, bound, bool(np.linalg.norm(gradient) < 0.9 * least * radius.min()))
-
-
-def _least_curvature(importance, density, point):
-    """The lowest eigenvalue of half the second derivative at a point (4,), to rounding."""
-    return float(np.linalg.eigvalsh(expected_loss_hessian(ToyModel(1, importance, density), point[None, :2], point[2:]))[0] / 2)
 
 
 def _kink(importance, density, sign, other):

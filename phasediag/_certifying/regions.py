@@ -30,6 +30,8 @@ from .moments import UNIT, moments
 from .search import gram_ranges
 
 _LOW3 = 0.5 - 0.5 * np.sqrt(0.6)
+PARTS = 256
+"""In how many parts a region's second derivative is looked at, at most."""
 _SAFETY = 1e-12
 """Relative; the sums here have less than 200 terms of one size, so that rounding is below 200 × 2⁻⁵² of them."""
 
@@ -205,15 +207,81 @@ def convex_region(centre, least, free, importance, density, radius):
 
     Return whether there is one; radius holds the shape of the box and the first try.
     """
-    spans, lines, work, store = np.zeros((3, 2, 3)), np.zeros((2, 3, 3)), np.zeros((17, 12)), np.zeros((12, 3, 3))
-    middle, width, factor = np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 4))
-    for _ in range(40):
-        if _curvature(centre, radius, free, importance, density, middle, width, store, spans, lines, work):
-            if _definite(middle, width, least, factor):
-                return True
+    spans, lines, work, store = np.zeros((3, 2, 3)), np.zeros((2, 3, 3)), np.zeros((20, 12)), np.zeros((12, 3, 3))
+    parts, matrices, shape = np.zeros((PARTS, 2, 4)), np.zeros((3, 4, 4)), radius.copy()
+    times, most, step = 0, 1, 1  # in one part it is small enough, then in more parts large
+    while 0 <= times < 40:
         for k in range(4):
-            radius[k] *= 0.7
-    return False
+            parts[0, 0, k], parts[0, 1, k] = centre[k], shape[k] * 0.7**times
+        holds = _convex(parts, most, least, free, importance, density, matrices, store, spans, lines, work)
+        if holds:
+            for k in range(4):
+                radius[k] = shape[k] * 0.7**times
+            most, step = PARTS, -1
+        elif most > 1:
+            return True
+        times += step
+    return times < 0
+
+
+@jit(inner=True)
+def _convex(parts, most, least, free, importance, density, matrices, store, spans, lines, work):
+    """Return whether half the second derivative is > ``least`` on the box parts[0], centre and half-widths (4,), in parts.
+
+    At most ``most`` parts are looked at; parts (PARTS, 2, 4): those that wait.
+    """
+    middle, width, factor = matrices[0], matrices[1], matrices[2]
+    centre, radius, none = work[17], work[18], work[19]
+    waiting, seen = 1, 0
+    while waiting > 0:
+        waiting -= 1
+        seen += 1
+        for k in range(4):
+            centre[k], radius[k], none[k] = parts[waiting, 0, k], parts[waiting, 1, k], 0.0
+        if _curvature(centre, radius, free, importance, density, middle, width, store, spans, lines, work) and _definite(
+            middle, width, least, factor
+        ):
+            continue
+        if seen >= most or waiting + 2 > parts.shape[0]:
+            return False
+        if not _curvature(centre, none, free, importance, density, middle, width, store, spans, lines, work) or not _definite(
+            middle, width, least, factor
+        ):
+            return False
+        axis = _widest(centre, radius, free, importance, density, middle, width, store, spans, lines, work)
+        for half in range(2):
+            for k in range(4):
+                parts[waiting, 0, k], parts[waiting, 1, k] = centre[k], radius[k]
+            parts[waiting, 1, axis] *= 0.5
+            parts[waiting, 0, axis] += (2 * half - 1) * parts[waiting, 1, axis]
+            parts[waiting, 1, axis] *= 1.0 + 4.0 * UNIT
+            waiting += 1
+    return True
+
+
+@jit
+def widest_axis(centre, radius, free, importance, density):
+    """Return the axis along which to halve a box, centre and half-widths (4,)."""
+    spans, lines, work, store = np.zeros((3, 2, 3)), np.zeros((2, 3, 3)), np.zeros((17, 12)), np.zeros((12, 3, 3))
+    middle, width = np.zeros((4, 4)), np.zeros((4, 4))
+    return _widest(centre, radius, free, importance, density, middle, width, store, spans, lines, work)
+
+
+@jit(inner=True)
+def _widest(centre, radius, free, importance, density, middle, width, store, spans, lines, work):
+    """Return the axis of a box, centre and half-widths (4,), to halve for the least range of the second derivative."""
+    best, axis = np.inf, 0
+    for k in range(4):
+        radius[k] *= 0.5
+        _curvature(centre, radius, free, importance, density, middle, width, store, spans, lines, work)
+        total = 0.0
+        for j in range(4):
+            for l in range(4):
+                total += width[j, l]
+        if total < best:
+            best, axis = total, k
+        radius[k] *= 2.0
+    return axis
 
 
 @jit
