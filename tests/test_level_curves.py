@@ -90,6 +90,15 @@ def test_the_bias_of_a_dropped_feature_is_half_the_density():
     assert sorted(curve.x[[0, -1]]) == pytest.approx([0.1, 0.2], abs=1e-12)
 
 
+def test_a_level_curve_beside_a_boundary_is_met_on_a_coarse_grid():
+    """Of norms that grow from 0 beyond a continuous boundary: one and the same pair of neighbours encloses both curves."""
+    diagram = phase_diagram(importance=[0.6, 0.8], density=[0.6, 0.7])
+    (curve,) = diagram.level_curves(extra_norm, 0.1)
+    assert curve.ends == ("edge", "edge") and curve.phase == PAIR
+    k = curve.x.size // 2
+    assert solved_afresh(extra_norm, 0.1, (2, 1), curve.x[k], curve.y[k]) == pytest.approx(curve.y[k], rel=1e-9)
+
+
 def test_level_curves_end_where_boundaries_have_the_value(diagram):
     """Every end on a boundary is one of the points found along the boundaries, and the other way round; there is no other end."""
     for function, value in LEVELS:

@@ -159,18 +159,16 @@ def _met(solver, diagram, measure):
 
 
 def _between(curve, start, end):
-    """The point of a level curve on the way between two points, None where its minimum does not last or has no such value."""
+    """The first point of a level curve on the way between two points, where the minimum lasts until there; or None."""
     along, first, last = end - start, 0.0, 1.0
-    sign, there = np.sign(curve.value(start)), curve.value(end)
-    if not sign * there < 0:
+    sign = np.sign(curve.value(start))
+    if sign * curve.value(end) > 0:
         return None
     for _ in range(_HALVINGS):
         middle = (first + last) / 2
-        value = curve.value(start + middle * along)
-        if np.isnan(value):
-            return None
-        first, last = (middle, last) if sign * value > 0 else (first, middle)
-    return curve.at(start + first * along, np.array([-along[1], along[0]]) / np.linalg.norm(along))
+        first, last = (middle, last) if sign * curve.value(start + middle * along) > 0 else (first, middle)
+    u = curve.at(start + first * along, np.array([-along[1], along[0]]) / np.linalg.norm(along))
+    return u if u is not None and 0 <= (u - start) @ along <= along @ along else None
 
 
 def _along(solver, boundary, measure):
