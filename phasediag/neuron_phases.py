@@ -8,10 +8,13 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, real_array, real_number
 from ._display import Result
+from .neurons import NeuronForm
 
 NEGLIGIBLE = 1e-3
 """Neurons are dead when the product of their reading and writing weights is below its square; features that no neuron serves by
 more than its cube are not represented."""
+TRAINED_SHARE = 0.9
+"""Of trained weights: see `classify_neurons`."""
 SHARP = 1 - 1e-6
 """Of a minimum's weights: what is not exactly 0 counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
@@ -79,7 +82,7 @@ class NeuronPhase(Result):
         return self.neurons.count("dead")
 
 
-def classify_neurons(weights: Any, *, share: ArrayLike = 0.9) -> NeuronPhase:
+def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> NeuronPhase:
     """Name what the neurons of a model do.
 
     Parameters
@@ -119,6 +122,22 @@ def classify_neurons(weights: Any, *, share: ArrayLike = 0.9) -> NeuronPhase:
         raise ValueError(f"weights must have shape (n_hidden, n_features), got {encoder.shape}")
     decoder = encoder if tied else np.swapaxes(real_array("decoder", weights[0], shape=encoder.shape[::-1]), -1, -2)
     return phase_of(encoder, decoder, tied, share)
+
+
+def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHARP) -> tuple[NeuronPhase, Floats]:
+    """Return the phase of flat parameters (size,) at a control vector (n_controls,), and the parameters that it names.
+
+    Where other features are equal to the extra one, it changes places with that whose name comes first.
+    """
+    n = form.n_features
+    equal = next((members for members in form.classes(control[None]) if n - 1 in members), ())
+    copies = []
+    for other in (n - 1, *(i for i in equal if i != n - 1)):
+        order = np.arange(n)
+        order[[other, n - 1]] = n - 1, other
+        encoder, decoder, bias = (part[..., order] for part in form.parts(x))
+        copies.append((phase_of(encoder, decoder, form.is_tied, share), form.flat(encoder, decoder, bias)))
+    return min(copies, key=lambda copy: copy[0].name)
 
 
 def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP) -> NeuronPhase:

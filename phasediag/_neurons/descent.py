@@ -119,6 +119,8 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
                 for i in range(size):
                     trial[i] = x[i] + t * direction[i]
                 new = evaluate_flat(trial, form, law, scale, entry, work, after)
+                for i in range(size):
+                    after[i] = after[i] if free[one, i] else 0.0
             if not found:
                 if fresh:
                     break

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import permutations, product
+from typing import NamedTuple
 
 import numpy as np
 
 from .._arguments import Floats
 from .._compiling.jit import address
+from ..neuron_phases import named_first
 from .descent import descend, evaluate_flat, lowest_curvature
 from .losses import evaluate, orders_of, probabilities, sets_of
 from .simplices import add_sets
@@ -29,10 +31,14 @@ VETO, BEYOND = 1e6, 20.0
 are held at −VETO, where the loss is within about 1/VETO of its limit."""
 FLAT = 1e-6
 """Minima of lower curvature are points of a valley of equal loss, of which one stands for all."""
-STEP = 1e-5
-"""Of differences of gradients."""
+STEP, ASIDE = 1e-5, 1e-3
+"""Of differences of gradients; and how far from a kink they are those of one side."""
+MOST_ROUNDS = 3
+"""So often a descent goes on with weights held that have come to their kinks."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
+
+GROWS, DEAD_OUTPUT, DEAD_NEURON, NO_MINIMUM = FAILURES = "growing weights", "dead output", "dead neuron", "no minimum"
 
 
 @cache
@@ -57,6 +63,14 @@ class Point:
     def is_minimum(self) -> bool:
         """Whether gradient and curvature are those of a minimum."""
         return self.gradient_norm <= GRADIENT_TOLERANCE and self.curvature >= -CURVATURE_TOLERANCE
+
+
+class End(NamedTuple):
+    """Where a descent leads: parameters (size,), scaled loss, and why it is no minimum, "" where it is one."""
+
+    x: Floats
+    scaled_loss: float
+    failure: str
 
 
 class Landscape:
@@ -105,17 +119,18 @@ class Landscape:
         weights that fall without end at −VETO.
         """
         points, numbers = self.balanced(points), np.empty((len(points), 3))
-        free, problem = np.ones(points.shape, dtype=bool), (self.setting, self.law, self.scale, entry(), self.work)
-        descend(points, free, *problem, 150, ACCURACY, 1e-7, numbers)
-        again = np.flatnonzero(numbers[:, 1] > ACCURACY)
-        points = self.balanced(points)
-        rest, later = points[again], np.empty((len(again), 3))
-        free = ~self.kinks(rest)
-        rest[~free] = 0.0
-        vetoes = self.vetoes(rest)
-        rest[vetoes], free = -VETO, free & ~vetoes
-        descend(rest, free, *problem, 500, ACCURACY, 1e-13, later)
-        points[again], numbers[again] = self.balanced(rest), later
+        problem = self.setting, self.law, self.scale, entry(), self.work
+        free, again = np.ones(points.shape, dtype=bool), np.arange(len(points))
+        for steps, least in ((150, 1e-7), *((500, 1e-13),) * MOST_ROUNDS):
+            rest, later = points[again], np.empty((len(again), 3))
+            descend(rest, free, *problem, steps, ACCURACY, least, later)
+            points[again], numbers[again] = rest, later = self.balanced(rest), later
+            vetoes = self.vetoes(rest)
+            held = self.kinks(rest) | vetoes
+            unheld = np.any(held & (rest != np.where(vetoes, -VETO, 0.0)), axis=1)
+            more = (later[:, 1] > ACCURACY) & (unheld | (steps < 500))
+            again, free = again[more], ~held[more]
+            points[again] = np.where(free, points[again], np.where(vetoes[more], -VETO, 0.0))
         return points, numbers
 
     def vetoes(self, points):
@@ -150,15 +165,21 @@ class Landscape:
 
     def hessian(self, x):
         """Second derivatives at x (size,) by central differences of the gradient; 1 for the gauge and on kinks."""
-        size = self.form.size
-        free = ~self.held(x)
-        rows = np.eye(size)
+        gauge, free = self.gauge(x), ~self.held(x)
+        rows = np.eye(self.form.size)
         for i in np.flatnonzero(free):
-            rows[i] = (
-                free * (self.gradient(x + STEP * np.eye(size)[i])[1] - self.gradient(x - STEP * np.eye(size)[i])[1]) / (2 * STEP)
-            )
-        gauge = self.gauge(x)
+            rows[i] = free * self._difference(x, STEP * np.eye(self.form.size)[i])
         return (rows + rows.T) / 2 + gauge.T @ gauge
+
+    def _difference(self, x, step):
+        """The derivative (size,) of the gradient at x (size,) along a step (size,), per length."""
+        return (self._slope(x + step) - self._slope(x - step)) / (2 * np.linalg.norm(step))
+
+    def _slope(self, x):
+        """The gradient at x (size,) of all parameters, those that are held included."""
+        slope = np.empty(self.form.size)
+        evaluate_flat(np.ascontiguousarray(x), self.setting, self.law, self.scale, entry(), self.work, slope)
+        return slope
 
     def polished(self, x, steps=4):
         """x (size,) after a few steps of Newton, each kept when it lowers the gradient."""
@@ -175,15 +196,34 @@ class Landscape:
             x, slope = trial, after
         return x
 
-    def curvature(self, x, rounds=12):
-        """The lowest one-sided second derivative at x (size,), from eigenvectors of the smooth part and single weights."""
+    def curvature(self, x):
+        """The lowest one-sided second derivative at x (size,), and its unit direction (size,).
+
+        From eigenvectors of the smooth part and single weights a few steps lower the second derivative. Around the direction that
+        is best then the loss has second derivatives of its own, whose softest eigenvector is tried in turn.
+        """
+        size, gauge = self.form.size, self.gauge(x)
         vectors = np.linalg.eigh(self.hessian(x))[1].T
-        directions = np.concatenate([vectors[:4], -vectors[:4], np.eye(self.form.size), -np.eye(self.form.size)])
-        lowest = np.empty(len(directions))
+        directions = np.concatenate([vectors[:4], -vectors[:4], np.eye(size), -np.eye(size)])
         problem = self.setting, self.law, self.scale, entry(), self.work
-        lowest_curvature(np.ascontiguousarray(x), directions, self.gauge(x), STEP, rounds, *problem, lowest)
-        at = int(np.argmin(lowest))
-        return float(lowest[at]), directions[at]
+
+        def lowest_of(directions, rounds):
+            """The lowest that steps from directions (n, size) lead to, and where."""
+            lowest = np.empty(len(directions))
+            lowest_curvature(np.ascontiguousarray(x), directions, gauge, STEP, rounds, *problem, lowest)
+            at = int(np.argmin(lowest))
+            return float(lowest[at]), directions[at]
+
+        found, direction = lowest_of(directions, 6)
+        for _ in range(size):
+            near = x + ASIDE * direction
+            rows = np.array([self._difference(near, STEP * row) for row in np.eye(size)])
+            softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
+            other, turned = lowest_of(np.array([softest, -softest]), 1)
+            if not other < found - 1e-3 * abs(found):
+                break
+            found, direction = other, turned
+        return found, direction
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
@@ -195,7 +235,7 @@ class Landscape:
         return never, ((reach + bias <= 0) | (slope == 0.0)) & (bias < 0)
 
     def canonical(self, x):
-        """x (size,) with dead neurons 0, and of its gauge copies one: neurons in order, signed features upright."""
+        """x (size,) with dead neurons 0, and of its gauge copies one: ordered neurons, equal features as named."""
         encoder, decoder, bias = (part.copy() for part in self.form.parts(self.balanced(x)))
         never, _ = self.dead(x)
         if self.form.is_tied:
@@ -204,7 +244,7 @@ class Landscape:
         else:  # x_j → −x_j changes nothing
             encoder *= np.where((encoder * np.abs(encoder)).sum(axis=0) < -1e-9, -1.0, 1.0)
         order = np.lexsort(np.round(np.concatenate([decoder, encoder], axis=1), 5).T)[::-1]
-        return self.form.flat(encoder[order], decoder[order], bias)
+        return named_first(self.form, self.control, self.form.flat(encoder[order], decoder[order], bias))[1]
 
     def key(self, x, exchange=True):
         """What tells minima apart: ordered neurons and biases (n_copies, size), by exchange and reflection of features."""
@@ -276,10 +316,19 @@ class Landscape:
         return woken
 
     def _add(self, found, x, loss, polish):
-        """Add the minimum at x (size,) to those found unless it is one of them, or no minimum; then the descent goes on."""
+        """Add the minimum to which x (size,) leads to those found, unless it is one of them or there is none."""
+        point = self._below(x, loss, found, polish)
+        if point is not None and point.is_minimum and not self.known(found, point.x, point.scaled_loss):
+            found.append(point)
+
+    def _below(self, x, loss, known, polish):
+        """The Point to which the end x (size,) of a descent leads: from saddles the descent goes on.
+
+        None where that is one of those known (list of Point), or an output or neuron dies.
+        """
         for _attempt in range(4):
-            if self.known(found, x, loss):
-                return
+            if self.known(known, x, loss):
+                return None
             x = self.polished(x) if polish else x
             curvature, direction = self.curvature(x)
             if curvature >= -CURVATURE_TOLERANCE:
@@ -287,11 +336,23 @@ class Landscape:
             ends, numbers = self.descend((x + KICK * direction)[None])
             x, loss = ends[0], numbers[0, 0]
             if self.dead(x)[1].any() or self.dead(x)[0].any():
-                return
+                return None
         loss, slope = self.gradient(x)
-        point = Point(self.canonical(x), loss, float(np.abs(slope).max()), curvature)
-        if point.is_minimum and not self.known(found, x, loss):
-            found.append(point)
+        return Point(self.canonical(x), loss, float(np.abs(slope).max()), curvature)
+
+    def end(self, x):
+        """The End of a descent from x (size,)."""
+        ends, numbers = self.descend(x[None])
+        x, loss = ends[0], numbers[0, 0]
+        if not np.abs(x * ~self.vetoes(x)).max() <= BEYOND:
+            return End(x, loss, GROWS)
+        never, silent = self.dead(x)
+        if silent.any() or never.any():
+            return End(self.canonical(x), loss, DEAD_OUTPUT if silent.any() else DEAD_NEURON)
+        point = self._below(x, loss, (), polish=True)
+        if point is None or not point.is_minimum:
+            return End(x, loss, NO_MINIMUM)
+        return End(point.x, point.scaled_loss, "")
 
     def known(self, found, x, loss):
         """Whether x (size,) of a scaled loss is one of the minima found (list of Point), or in the valley of one."""
