@@ -87,8 +87,8 @@ from .frozen_equations import FrozenBoundary as FrozenBoundary
 from .frozen_equations import FrozenTriplePoint as FrozenTriplePoint
 from .training import train as train
 from .neuron_training import NeuronTraining as NeuronTraining
-from .neuron_training import validate_neurons as validate_neurons
-from .neuron_training import NeuronValidation as NeuronValidation
+from .neuron_validation import validate_neurons as validate_neurons
+from .neuron_validation import NeuronValidation as NeuronValidation
 from .training import TrainingRun as TrainingRun
 from .trained_diagram import trained_phase_diagram as trained_phase_diagram
 from .trained_models import TrainedModels as TrainedModels

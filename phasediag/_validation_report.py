@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._minimizing.stationary_points import SAME_LOSS
-from .attribution import AGREES, CAUSES, UNEXPLAINED
+from .attribution import AGREES, UNEXPLAINED
 from .sampled_losses import LEAST_P_VALUE
 
 MOST_LISTED = 15
@@ -22,7 +22,7 @@ def facts_of(validation):
     attribution, trained = validation.attribution, validation.trained
     excess, best = attribution.of_cells("excess"), attribution.of_cells("cause")
     return {
-        "model": {name: getattr(trained, name) for name in ("n_features", "n_hidden", "activation")},
+        "model": trained.plane.form.size_facts(),
         **_places(trained, trained.x.tolist(), trained.y.tolist()),
         "training": dict(trained.trained.options),
         "consistent": validation.consistent,
@@ -50,7 +50,8 @@ def facts_of(validation):
             "lowest": _lowest(attribution),
         },
         "causes": {
-            cause: {"cells": int((best == cause).sum()), "models": int((attribution.cause == cause).sum())} for cause in CAUSES
+            cause: {"cells": int((best == cause).sum()), "models": int((attribution.cause == cause).sum())}
+            for cause in attribution.causes
         },
         "disagreements": list(disagreements(validation)),
     }
@@ -91,7 +92,7 @@ def _head(validation):
             f"{options['learning_rate']:g} ({options['schedule']}), seed {options['seed']}"
         )
     return [
-        f"{trained.n_features} → {trained.n_hidden} ({trained.activation}): "
+        f"{trained.n_features} → {trained.n_hidden} ({trained.plane.form.kind}): "
         f"{trained.y.size} × {trained.x.size} cells, {', '.join(axes)}",
         f"{options['n_seeds']} models a cell, {how}",
     ]
@@ -137,7 +138,7 @@ def _causes(validation):
     attribution, away = validation.attribution, validation.agreements["global"].away
     best = attribution.of_cells("cause")
     yield f"{'Why models differ from the global theory':<42}  {'cells':>6}  {'of these away':>13}  {'models':>7}"
-    for cause in CAUSES:
+    for cause in attribution.causes:
         counts = (best == cause).sum(), (away & (best == cause)).sum(), (attribution.cause == cause).sum()
         yield f"  {cause:<40}  {counts[0]:6d}  {counts[1]:13d}  {counts[2]:7d}"
     rows = [row for row in disagreements(validation) if row["away_from_boundaries"] or row["cause"] == UNEXPLAINED]
@@ -162,6 +163,8 @@ def _reason(row):
         "metastable": f"metastable: in the minimum {place}",
         "not converged": f"not converged: {100 * row['above_its_basin']:.3g} % above the minimum it descends to, {place}",
         "dead output": "dead output: one is 0 for every input",
+        "dead neuron": f"dead neuron: one is 0 for every input, {100 * above:.3g} % above the global minimum",
+        "growing weights": "growing weights: a descent from there goes on without end",
         "statistical": f"statistical: {100 * row['above_its_basin']:.2g} % above the global minimum, in its basin",
     }.get(row["cause"], f"UNEXPLAINED: loss {100 * row['above_global']:.3g} % above the global minimum")
 

@@ -11,12 +11,17 @@ from ._arguments import Floats, thread_count
 from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
+from ._neurons.search import DEAD_NEURON, GROWS, NO_MINIMUM
+from .neuron_phases import named_first
+from .neuron_validation import ends_of
+from .neurons import NeuronForm
 from .phases import distinct_phases
 from .theories import TIE_MARK
 from .trained_models import MOST_LEFT
 
 CAUSES = "agrees", "metastable", "not converged", "dead output", "statistical", "unexplained"
 AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES
+NEURON_CAUSES = *CAUSES[:-1], DEAD_NEURON, GROWS, UNEXPLAINED
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,7 +35,9 @@ class Attribution(Result):
         more than 1 % above that of the end of an exact descent from its weights. "dead output": an output is 0 for every
         input, so that its bias and weights have no gradient. "metastable": the descent ends in a minimum above the global
         one. "statistical": it ends in the global minimum, and only what little is left of the descent, or the tolerance of
-        the names of trained phases, makes the name another. "unexplained": none of these, or a loss below the theory's.
+        the names of trained phases, makes the name another. "unexplained": none of these, or a loss below the theory's. Of
+        neurons also "dead neuron": one is never on at the end of the descent, and "growing weights": they grow without end,
+        perhaps to a loss below that of all minima.
     phase : ndarray of str
         Phase of the trained weights, with the tolerance of trained models.
     basin : ndarray of str
@@ -62,6 +69,12 @@ class Attribution(Result):
     excess: Floats
     barred: Floats
     best: NDArray[np.intp]
+    of_neurons: bool = False
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The causes that there can be."""
+        return NEURON_CAUSES if self.of_neurons else CAUSES
 
     def of_cells(self, name: str) -> NDArray[Any]:
         """Return the grid ``name`` for the best seed of each cell, shape (n_y, n_x)."""
@@ -73,8 +86,8 @@ def attribute(trained, exact, *, n_threads=None):
 
     The number of threads, by default one for each processor that the process may use, does not change it.
     """
-    models, shape = trained.trained, trained.trained.loss.shape
-    m = trained.n_hidden
+    models, shape, form = trained.trained, trained.trained.loss.shape, trained.plane.form
+    of_neurons = isinstance(form, NeuronForm)
     lowest = exact.loss[..., None]
     best = np.argmin(models.loss, axis=-1)
     agrees = same_phase(models.phase, exact.phase[..., None])
@@ -82,24 +95,41 @@ def attribute(trained, exact, *, n_threads=None):
     np.put_along_axis(examined, best[..., None], True, axis=-1)
     rows, columns, _ = where = np.nonzero(examined)
     points = flatten(models.weights, models.bias)[where]
-    form, controls = trained.plane.form, trained.plane.grid[rows, columns]
-    ends = settle(points, form, controls, radius=0.1, n_threads=thread_count(n_threads))
-    is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    together, at = trained.plane.together, trained.plane.grid[:, :, None]
-    phases, which = distinct_phases(parts(np.array([end.x for end in ends]), m)[0], sets=together)
-    names = np.array([phase.name for phase in phases], dtype=object)[which]
+    ends = (_ends_of_neurons if of_neurons else _ends)(trained.plane, trained.plane.grid[rows, columns], points, n_threads)
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
-    bottom[where] = losses_of(ends, form, controls)
-    basin[where] = np.where(is_minimum, names, "")
+    bottom[where], basin[where], failure = ends
+    at = trained.plane.grid[:, :, None]
     pairs = (models.loss, bottom), (bottom, lowest), (models.loss, lowest)
     left, barred, excess = (above(loss, other, form, at) for loss, other in pairs)
+    failure = np.where((failure == DEAD_NEURON) & (barred[where] <= SAME_LOSS), "", failure)  # it is missed by nothing
     cause[where] = np.select(
-        [agrees[where], left[where] > MOST_LEFT, dead, ~is_minimum, barred[where] > SAME_LOSS],
-        [AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],
+        [agrees[where], left[where] > MOST_LEFT, failure != "", barred[where] > SAME_LOSS],
+        [AGREES, NOT_CONVERGED, failure, METASTABLE],
         STATISTICAL,
     )
-    cause[(excess < -SAME_LOSS) | (barred < -SAME_LOSS)] = UNEXPLAINED
-    return Attribution(cause, models.phase, basin, left, excess, barred, best)
+    cause[((excess < -SAME_LOSS) | (barred < -SAME_LOSS)) & (cause != GROWS)] = UNEXPLAINED
+    return Attribution(cause, models.phase, basin, left, excess, barred, best, of_neurons)
+
+
+def _ends(plane, controls, points, n_threads):
+    """Where descents from points (n, size) end: losses (n,), phases, "" where there is no minimum, and then why."""
+    form = plane.form
+    ends = settle(points, form, controls, radius=0.1, n_threads=thread_count(n_threads))
+    is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
+    phases, which = distinct_phases(parts(np.array([end.x for end in ends]), form.n_hidden)[0], sets=plane.together)
+    names = np.array([phase.name for phase in phases], dtype=object)[which]
+    failure = np.select([dead, ~is_minimum], [DEAD, UNEXPLAINED], "")
+    return losses_of(ends, form, controls), np.where(is_minimum, names, ""), failure
+
+
+def _ends_of_neurons(plane, controls, points, n_threads):
+    """The same of neurons."""
+    form = plane.form
+    ends = ends_of(form, controls, points, thread_count(n_threads))
+    failure = np.array([UNEXPLAINED if end.failure == NO_MINIMUM else end.failure for end in ends], dtype=object)
+    names = [named_first(form, control, end.x)[0].name for control, end in zip(controls, ends, strict=True)]
+    losses = form.loss_scale(controls) * [end.scaled_loss for end in ends]
+    return losses, np.where(failure == "", names, ""), failure
 
 
 @np.vectorize

@@ -21,7 +21,7 @@ from .boundaries import DEFAULT_SETTINGS, CurveSettings, LevelCurve, PhaseBounda
 from .candidates import MOST_FEATURES
 from .curves import Curves
 from .minima import Minimum
-from .neuron_diagram import neuron_boundaries, neuron_grid
+from .neuron_diagram import NeuronBoundary, neuron_boundaries, neuron_grid
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
 from .neurons import NeuronForm
 from .planes import ControlPlane, Tabulated
@@ -167,10 +167,19 @@ class PhaseDiagram(Drawn):
         return self.cells()
 
     @property
+    def has_boundaries(self) -> bool:
+        """Whether ``boundaries`` can be found: of theories whose models are known at all points."""
+        return self.theory != TRAINED and not isinstance(self.plane.model, Tabulated)
+
+    @property
     def follows_boundaries(self) -> bool:
-        """Whether ``boundaries`` can follow the curves between the phases: of theories of toy models known at all points."""
-        known = not isinstance(self.plane.model, Tabulated) and not isinstance(self.plane.form, NeuronForm)
-        return self.theory != TRAINED and known
+        """Whether they are curves that can be followed: those of toy models."""
+        return self.has_boundaries and not isinstance(self.plane.form, NeuronForm)
+
+    @property
+    def crossings(self) -> tuple[NeuronBoundary, ...]:
+        """The boundaries of neurons that have been computed so far."""
+        return self.__dict__.get("_crossings", ())
 
     def _shown(self):
         """What a notebook shows: with the curves that have been computed."""
@@ -199,7 +208,9 @@ class PhaseDiagram(Drawn):
         """
         if isinstance(self.plane.form, NeuronForm):
             if "_crossings" not in self.__dict__:
-                self.__dict__["_crossings"] = neuron_boundaries(self, thread_count(None))
+                if not self.has_boundaries:
+                    raise ValueError(f"boundaries of neurons need a theory and models between the points, got {self.theory!r}")
+                self.__dict__["_crossings"] = tuple(neuron_boundaries(self, thread_count(None)))
             return list(self.__dict__["_crossings"])
         return list(self._computed_curves(settings, progress).boundaries)
 

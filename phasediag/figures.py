@@ -11,6 +11,7 @@ from ._drawing.columns import draw_columns, draw_columns_on_diagram
 from ._drawing.diagram import STYLES, draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from ._drawing.frames import draw_matrix, feature_names, legend_below, same_scale
 from ._drawing.inspection import inspection_figure
+from ._drawing.neurons import draw_neurons, neurons_figure
 from ._drawing.page import Figure
 from ._drawing.regions import whole
 from ._drawing.runs import draw_run
@@ -40,6 +41,7 @@ __all__ = [
     "draw_gram",
     "draw_loss_sheets",
     "draw_loss_terms",
+    "draw_neurons",
     "draw_panels",
     "draw_phase_diagram",
     "draw_products",
@@ -49,6 +51,7 @@ __all__ = [
     "inspection_figure",
     "loss_terms_figure",
     "minima_figure",
+    "neurons_figure",
     "paper_figure",
     "run_figure",
     "thomson_figure",

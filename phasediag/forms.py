@@ -193,6 +193,19 @@ class Form:
             whole.append([one]) if kin is None else kin.append(one)
         return single + tuple(tuple(group) for group in whole if len(group) > 1)
 
+    @property
+    def kind(self) -> str:
+        """What the models are, in words."""
+        return self.activation
+
+    def size_facts(self) -> dict[str, Any]:
+        """What tells the models of diagrams apart, by name."""
+        return {"n_features": self.n_features, "n_hidden": self.n_hidden, "activation": self.activation}
+
+    def unstacked(self, weights: Floats) -> Any:
+        """Weights (…, rows, n_features) of a diagram as the model takes them: as they are."""
+        return weights
+
     def slope(self, control: Floats) -> Any:
         """The slope of the activation where its argument is negative, shape (…)."""
         return control[..., self.places["slope"].start] if self.activation == "leaky" else float(self.is_linear)

@@ -344,6 +344,10 @@ class ToyModel(FeatureModel):
             domain = 'independent features, uniform on [0, 1], no penalty and activation "relu" or "linear"'
             raise ValueError(f"model must have {domain} for {what}, got {self!r:.200}")
 
+    def target(self, x: Floats) -> Floats:
+        """Return what the output ought to be for inputs x (…, n_features): x."""
+        return x
+
     def penalty_of(self, weights: Floats) -> Any:
         """The penalty of weights (…, n_hidden, n_features), shape (…); 0 where the model has none."""
         return self.form.penalty(self.control, weights)

@@ -10,6 +10,7 @@ from ._display import Result
 from ._neurons.grid import Grid
 from ._neurons.search import Landscape
 from .neuron_phases import phase_of
+from .neuron_training import stacked
 from .theories import TIE_MARK, fields_of_minima
 
 WIDTH = 1e-7
@@ -28,9 +29,8 @@ def neuron_grid(plane, seed, n_starts, n_threads, progress):
     where = np.array([np.ravel_multi_index(cell, grid.shape) for cell in cells])
     points = [point for cell in np.ndindex(grid.shape) for point in grid.minima[cell]]
     x = np.array([point.x for point in points])
-    encoder, decoder, bias = form.parts(x)
-    weights = encoder if form.is_tied else np.concatenate([encoder, decoder], axis=1)
-    phases = [phase_of(*pair, form.is_tied) for pair in zip(encoder, decoder, strict=True)]
+    weights, bias = stacked(form, x)
+    phases = [phase_of(*form.parts(point)[:2], form.is_tied) for point in x]
     losses = np.array([point.scaled_loss * grid.landscapes[cell].scale for cell, point in zip(cells, points, strict=True)])
     converged = np.array([point.is_minimum for point in points])
     return fields_of_minima(grid.shape, where, x, weights, bias, losses, phases, np.arange(len(phases)), converged)

@@ -1,29 +1,26 @@
-"""Training of neurons, and what becomes of the trained models beside the exact minima."""
+"""Training of neurons by stochastic gradient descent: of models of one kind, and in the cells of a plane."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._arguments import Floats, Seed, as_seed, one_of, real_number, stream, thread_count, whole_number
 from ._display import Result
 from ._neurons.losses import MOST_EXACT
-from ._neurons.search import BEYOND, Landscape, entry
+from ._neurons.search import Landscape, entry
 from ._neurons.training import train_exactly, train_on_minibatches
 from .activity import INDEPENDENT
 from .loss import expected_loss, monte_carlo_loss
-from .neuron_minima import NeuronMinimum, neuron_minima
-from .neuron_phases import NeuronPhase, phase_of
+from .neuron_phases import TRAINED_SHARE, NeuronPhase, named_first
 from .neurons import NeuronModel
+from .order_parameters import feature_norm, interference
+from .planes import ControlPlane
 
-CAUSES = "agrees", "metastable", "not converged", "dead neuron", "dead output", "growing weights", "unexplained"
 STARTS, MINIBATCHES, SAMPLES = range(3)
-LEFT, SAME = 0.01, 1e-6
-"""A model that far above the end of an exact descent has not converged; losses that near are one minimum's."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,8 +69,13 @@ class NeuronTraining(Result):
     @cached_property
     def phases(self) -> tuple[NeuronPhase, ...]:
         """The phase of each model."""
-        pairs = zip(self.encoder, np.swapaxes(self.decoder, 1, 2), strict=True)
-        return tuple(phase_of(*pair, self.model.form.is_tied, 0.9) for pair in pairs)
+        form, control = self.model.form, self.model.control
+        return tuple(named_first(form, control, x, TRAINED_SHARE)[0] for x in self.parameters)
+
+    @property
+    def parameters(self) -> Floats:
+        """Flat parameters of each model, shape (n_models, size): what reads, for "absolute" what writes, and biases."""
+        return self.model.form.flat(self.encoder, np.swapaxes(self.decoder, 1, 2), self.bias)
 
     @property
     def best(self) -> int:
@@ -101,139 +103,131 @@ def train_neurons(
     ValueError
         When an argument lies outside its domain, the exact gradient is asked for more than 6 features, or models diverge.
     """
-    number = as_seed(seed)
-    options: dict[str, Any] = {
-        "n_models": whole_number("n_models", n_models, 1),
-        "n_steps": whole_number("n_steps", n_steps, 1),
-        "batch_size": whole_number("batch_size", batch_size, 1),
-        "learning_rate": real_number("learning_rate", learning_rate, "positive", lambda x: x > 0),
-        "schedule": one_of("schedule", schedule, ("constant", "linear", "cosine")),
-        "weight_decay": 0.01
-        if weight_decay is None
-        else real_number("weight_decay", weight_decay, "at least 0", lambda x: x >= 0),
-        "gradient": one_of("gradient", gradient, ("minibatch", "population")),
-        "seed": number,
-    }
+    options: dict[str, Any] = {"n_models": whole_number("n_models", n_models, 1)}
+    options |= _checked(n_steps, batch_size, learning_rate, schedule, weight_decay, seed)
+    options["gradient"] = one_of("gradient", gradient, ("minibatch", "population"))
     if model.n_features > MOST_EXACT and (gradient == "population" or model.form.activity != INDEPENDENT):
         raise ValueError(
             f"model must have at most {MOST_EXACT} features for an exact gradient or joint activity, got {model!r:.60}"
         )
     m, n, form = model.n_hidden, model.n_features, model.form
-    generator = stream(number, STARTS)
-    shape, spread = (n_models, m, n), (2 / (m + n)) ** 0.5  # Xavier's normal law, biases 0
+    generator = stream(options["seed"], STARTS)
+    shape, spread = (n_models, m, n), _spread(form)
     points = form.flat(generator.normal(size=shape) * spread, generator.normal(size=shape) * spread, np.zeros((n_models, n)))
-    when = np.arange(n_steps) / n_steps
-    fall = {"constant": np.ones(n_steps), "linear": 1 - when, "cosine": (1 + np.cos(np.pi * when)) / 2}[schedule]
-    rates, decay = learning_rate * fall, options["weight_decay"]
-    seeds = stream(number, MINIBATCHES).integers(2**31, size=n_models)
-    law = np.empty(0) if form.activity == INDEPENDENT else np.cumsum(form.patterns(model.control))
-
-    def run(k):
-        """Train one model in place."""
-        part = points[k : k + 1]
-        if gradient == "population":
-            place = Landscape(form, model.control)
-            train_exactly(part, place.setting, place.law, entry(), place.work, rates, decay)
-        else:
-            numbers = np.array(model.importance), np.array(model.feature_density), law
-            train_on_minibatches(part, m, n, form.is_tied, *numbers, batch_size, rates, decay, seeds[k : k + 1])
-
+    seeds = stream(options["seed"], MINIBATCHES).integers(2**31, size=n_models)
     with ThreadPoolExecutor(thread_count(n_threads)) as pool:
-        list(pool.map(run, range(n_models)))
-    if not np.isfinite(points).all():
-        raise ValueError(f"learning_rate must be small enough for training to converge, got {learning_rate:g}")
+        run = partial(_train, form, model.control, options=options)
+        list(pool.map(run, np.split(points, n_models), np.split(seeds, n_models)))
+    _check_convergent(points, options)
     encoder, decoder, bias = form.parts(points)
     return NeuronTraining(model, options, encoder.copy(), np.swapaxes(decoder, 1, 2).copy(), bias.copy())
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class NeuronValidation(Result):
-    """Trained models of neurons beside the exact minima.
+def train_neuron_cells(
+    plane: ControlPlane, n_seeds: int, options: Mapping[str, Any], n_threads: int, progress: Callable[[int], None]
+) -> Floats:
+    """Train models in every cell of a plane on minibatches: parameters (n_y, n_x, n_seeds, size).
 
-    Attributes
-    ----------
-    minima : tuple of NeuronMinimum
-        Lowest first.
-    run : NeuronTraining
-    cause : ndarray of str, shape (n_models,)
-        "agrees": an exact descent from the model ends in the lowest minimum; "metastable": in another stationary point. "not
-        converged": the loss is more than 1 % above that of the end. "dead neuron": a neuron is never on; "dead output": an
-        output never is. "growing weights": the descent's weights grow without end. "unexplained": a loss below all that the
-        theory has.
-    excess : ndarray, shape (n_models,)
-        How far the loss lies above the lowest minimum's, relative to Σ_i importance_i E x_i².
-    barred : ndarray, shape (n_models,)
-        The same of the end of the descent.
-
-    Examples
-    --------
-    >>> from phasediag import NeuronModel, validate_neurons
-    >>> report = validate_neurons(NeuronModel(1, [1.0, 0.7], 0.9), n_models=2, n_steps=1500, batch_size=256, learning_rate=0.01)
-    >>> report.minima[0].phase.name, sorted(set(report.cause.tolist()))
-    ('extra not represented + 1 monosemantic + 1 not represented', ['agrees'])
+    Each begins from, and is trained on, what the seed, the values of x and y and its number decide. ``progress`` is called with
+    numbers of models.
     """
+    form: Any = plane.form
+    rows, columns = plane.shape
+    points = np.empty((rows, columns, n_seeds, form.size))
+    n, shape = form.n_features, (form.n_hidden, form.n_features)
 
-    minima: tuple[NeuronMinimum, ...]
-    run: NeuronTraining
-    cause: NDArray[np.object_]
-    excess: Floats
-    barred: Floats
+    def run(place: tuple[int, ...]) -> None:
+        """Train one model in place."""
+        row, column, k = place
+        where = np.array([plane.y.values[row], plane.x.values[column]]).view(np.uint32).tolist()
+        generator = stream(options["seed"], *where, k)
+        matrices = (generator.normal(size=shape) * _spread(form) for _ in range(2))
+        points[place] = form.flat(*matrices, np.zeros(n))
+        _train(form, plane.grid[row, column], points[row, column, k : k + 1], generator.integers(2**31, size=1), options=options)
+        progress(1)
 
-    @property
-    def consistent(self) -> bool:
-        """Whether nothing is unexplained."""
-        return "unexplained" not in self.cause
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(run, np.ndindex(points.shape[:3])))
+    _check_convergent(points, options)
+    return points
 
 
-def validate_neurons(model: NeuronModel, *, n_starts: int | None = None, seed: Seed = 0, **training: Any) -> NeuronValidation:
-    """Train models of neurons and say of each where an exact descent from it leads, beside the exact minima.
+def stacked(form: Any, points: Floats) -> tuple[Floats, Floats]:
+    """Return the weights (…, rows, n_features) as diagrams have them, and the biases, of flat parameters (…, size)."""
+    encoder, decoder, bias = form.parts(points)
+    return (encoder if form.is_tied else np.concatenate([encoder, decoder], axis=-2)), bias
 
-    Parameters
-    ----------
-    model : NeuronModel
-        Of up to 4 features.
-    n_starts : int, optional
-        Of the search for minima.
-    seed : None, int or numpy.random.Generator
-    training
-        Other arguments of `train` of a NeuronModel.
 
-    Returns
-    -------
-    NeuronValidation
+def check_usual(given: Mapping[str, Any]) -> None:
+    """Raise ValueError where one of some arguments of training, by name, is not the default that neurons are trained with."""
+    usual = {"optimizer": "adamw", "independent": False, "device": "cpu"}
+    for name, value in given.items():
+        default = usual.get(name)
+        if value is not default and not (isinstance(value, str | bool) and value == default):
+            raise ValueError(f"{name} must be the default, {default!r}, for neurons, got {value!r:.60}")
 
-    Raises
-    ------
-    ValueError
-        As in `minimize` and `train`.
 
-    Examples
-    --------
-    >>> from phasediag import NeuronModel, validate_neurons
-    >>> report = validate_neurons(NeuronModel(1, [1.0, 0.7], 0.9), n_models=3, n_steps=1500, batch_size=256, learning_rate=0.01)
-    >>> report.consistent
-    True
+def measured_neurons(plane: ControlPlane, weights: Floats, bias: Floats) -> dict[str, Any]:
+    """Return loss, phase and order parameters of models over a plane: fields of TrainedModels by name.
+
+    weights (n_y, n_x, n_seeds, rows, n_features), those that write below those that read where they differ; bias (…, n_features).
     """
-    number = as_seed(seed)
-    minima = tuple(neuron_minima(model, n_starts, number))
-    run = train_neurons(model, seed=number, **training)
-    landscape = Landscape(model.form, model.control)
-    points = model.form.flat(run.encoder, np.swapaxes(run.decoder, 1, 2), run.bias)
-    ends, numbers = landscape.descend(points)
-    lowest = minima[0].loss / landscape.scale if minima else np.inf
-    cause = np.empty(len(points), dtype=object)
-    for k, (x, end, loss) in enumerate(zip(points, ends, numbers[:, 0], strict=True)):
-        never, silent = landscape.dead(x)
-        if silent.any():
-            cause[k] = "dead output"
-        elif never.any():
-            cause[k] = "dead neuron"
-        elif np.abs(end * ~landscape.vetoes(end)).max() > BEYOND:
-            cause[k] = "growing weights"
-        elif loss < lowest - SAME:
-            cause[k] = "unexplained"
-        elif run.loss[k] / landscape.scale > loss * (1 + LEFT) + SAME:
-            cause[k] = "not converged"
-        else:
-            cause[k] = "agrees" if loss <= lowest + SAME else "metastable"
-    return NeuronValidation(minima, run, cause, run.loss / landscape.scale - lowest, numbers[:, 0] - lowest)
+    form: Any = plane.form
+    grid = bias.shape[:3]
+    points = np.concatenate([weights.reshape(*grid, -1), bias], axis=-1)
+    loss, norm, phases = np.empty(grid), np.empty(grid), np.empty(grid, dtype=object)
+    for row, column in np.ndindex(plane.shape):
+        control = plane.grid[row, column]
+        landscape = Landscape(form, control)
+        for k, x in enumerate(points[row, column]):
+            scaled, gradient = landscape.gradient(x)
+            loss[row, column, k], norm[row, column, k] = scaled * landscape.scale, np.linalg.norm(gradient) * landscape.scale
+            phases[row, column, k] = named_first(form, control, x, TRAINED_SHARE)[0]
+    return {
+        "loss": loss,
+        "gradient_norm": norm,
+        "feature_norm": feature_norm(weights)[..., -1],
+        "interference": interference(weights)[..., -1],
+        "phase": np.vectorize(lambda phase: phase.name, otypes=[object])(phases),
+        "extra": np.vectorize(lambda phase: phase.extra, otypes=[object])(phases),
+    }
+
+
+def _checked(n_steps, batch_size, learning_rate, schedule, weight_decay, seed):
+    """The checked options of a training, with the default weight decay and a seed drawn for None."""
+    decay = 0.01 if weight_decay is None else weight_decay
+    return {
+        "n_steps": whole_number("n_steps", n_steps, 1),
+        "batch_size": whole_number("batch_size", batch_size, 1),
+        "learning_rate": real_number("learning_rate", learning_rate, "positive", lambda x: x > 0),
+        "schedule": one_of("schedule", schedule, ("constant", "linear", "cosine")),
+        "weight_decay": real_number("weight_decay", decay, "at least 0", lambda x: x >= 0),
+        "seed": as_seed(seed),
+    }
+
+
+def _spread(form):
+    """The standard deviation of starting weights: Xavier's normal law."""
+    return (2 / (form.n_hidden + form.n_features)) ** 0.5
+
+
+def _train(form, control, points, seeds, *, options):
+    """Train models (n_models, size) in place, by their seeds (n_models,), at a control vector (n_controls,)."""
+    n_steps, decay = options["n_steps"], options["weight_decay"]
+    when = np.arange(n_steps) / n_steps
+    fall = {"constant": np.ones(n_steps), "linear": 1 - when, "cosine": (1 + np.cos(np.pi * when)) / 2}[options["schedule"]]
+    rates = options["learning_rate"] * fall
+    if options.get("gradient") == "population":
+        place = Landscape(form, control)
+        train_exactly(points, place.setting, place.law, entry(), place.work, rates, decay)
+        return
+    law = np.empty(0) if form.activity == INDEPENDENT else np.cumsum(form.patterns(control))
+    numbers = np.array(form.importance(control)), np.array(form.density(control)), law
+    sizes = form.n_hidden, form.n_features, form.is_tied
+    train_on_minibatches(points, *sizes, *numbers, options["batch_size"], rates, decay, seeds)
+
+
+def _check_convergent(points, options):
+    """Raise ValueError where parameters (…, size) are not finite."""
+    if not np.isfinite(points).all():
+        raise ValueError(f"learning_rate must be small enough for training to converge, got {options['learning_rate']:g}")

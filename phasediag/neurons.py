@@ -34,6 +34,15 @@ class NeuronForm(Form):
         return False
 
     @property
+    def kind(self) -> str:
+        """What the models are, in words."""
+        return f"neurons, {self.task}"
+
+    def size_facts(self) -> dict[str, Any]:
+        """What tells the models of diagrams apart, by name."""
+        return super().size_facts() | {"task": self.task}
+
+    @property
     def size(self) -> int:
         """Number of parameters."""
         return ((1 if self.is_tied else 2) * self.n_hidden + 1) * self.n_features
@@ -56,6 +65,11 @@ class NeuronForm(Form):
         return np.concatenate(
             [*(one.reshape(*one.shape[:-2], self.n_hidden * self.n_features) for one in matrices), bias], axis=-1
         )
+
+    def unstacked(self, weights: Floats) -> Any:
+        """Weights (…, rows, n_features) of a diagram as the model takes them: W, or (W₂, W₁) of W₁ above W₂ᵀ."""
+        encoder, decoder = weights[..., : self.n_hidden, :], weights[..., -self.n_hidden :, :]
+        return encoder if self.is_tied else (np.swapaxes(decoder, -1, -2), encoder)
 
     def model(self, control: Floats) -> "NeuronModel":
         """Return the NeuronModel of a control vector (n_controls,)."""
@@ -99,6 +113,9 @@ class NeuronModel(FeatureModel):
 
     Notes
     -----
+    Of the laws of `ToyModel` neurons have densities by feature and every activity; values follow from the task, since the exact
+    loss integrates over cubes, and penalties and leaky outputs, for which there is no exact loss of neurons, are refused.
+
     Weights are an array (…, n_hidden, n_features) for "identity", and a tuple (W₂, W₁) of shapes (…, n_features, n_hidden) and
     (…, n_hidden, n_features) for "absolute", the decoder first, as untied weights are everywhere.
 
@@ -164,6 +181,15 @@ class NeuronModel(FeatureModel):
             encoder = self._matrix("encoder", weights[1])
         encoder, decoder, bias = self._beside(bias, encoder, decoder)
         return encoder, decoder, bias
+
+    @property
+    def values(self) -> str:
+        """What active features are, by the task: "uniform" on [0, 1], or "signed"."""
+        return "uniform" if self.task == "identity" else "signed"
+
+    def penalty_of(self, weights: Any) -> float:
+        """Return 0: there is no penalty."""
+        return 0.0
 
     def as_weights(self, encoder: Floats, decoder: Floats) -> Any:
         """Return what `check_parameters` takes as weights."""

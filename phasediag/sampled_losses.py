@@ -98,7 +98,7 @@ def lowest_test(diagram, name, n_samples, generator):
     """Test the exact loss at the weights of lowest loss of every cell of a diagram."""
     rows = []
     for x, y, model, cell in _points(diagram):
-        found = diagram.weights[cell], diagram.bias[cell]
+        found = model.form.unstacked(diagram.weights[cell]), diagram.bias[cell]
         rows.append((x, y, expected_loss(model, *found), *sampled_loss(model, *found, n_samples, generator)))
     return SamplingTest(name, *np.array(rows).T)
 
@@ -114,7 +114,7 @@ def sampled_loss(model, weights, bias, n_samples, generator):
     shape = len(active), max(n_samples // len(active), LEAST_SAMPLES), n
     x = active[:, None] * pieces_of(model.values).drawn(shape, generator)
     output = model.reconstruct(x.reshape(-1, n), weights, bias).reshape(x.shape)
-    loss = (x - output) ** 2 @ model.importance
+    loss = (model.target(x) - output) ** 2 @ model.importance
     at_rest = model.reconstruct(np.zeros(n), weights, bias) ** 2 @ model.importance
     error = share[1:] * loss.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
     mean = share[0] * at_rest + share[1:] @ loss.mean(axis=1) + model.penalty_of(weights)

@@ -15,6 +15,8 @@ from ._training.chunks import check_trainable, completed
 from ._training.portions import divide, train_portion
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
+from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
+from .neuron_training import check_usual, stacked, train_neuron_cells
 from .neurons import NeuronForm
 from .planes import ControlPlane
 from .trained_models import REDUCTIONS, TRAINED, diagram_fields, evaluate_cells
@@ -60,7 +62,8 @@ def trained_phase_diagram(
     activation : {"relu", "linear"}
     plane : ControlPlane, optional
         Any other two parameters as axes, instead of ``n_features`` to ``density`` and ``activation``: of any law of up to 8
-        features, of independent features or sets of more.
+        features, of independent features or sets of more; of a `NeuronModel` of up to 4, each of which has minibatches of its
+        own, with the optimizer "adamw" on processors, and weights as in `phase_diagram`.
     n_seeds : int
         Models trained in each cell, from different starting points and on different minibatches.
     n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, n_threads, device, progress
@@ -131,9 +134,14 @@ def trained_phase_diagram(
            ['not_represented', 'dedicated']], dtype=object)
     """
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
-    if isinstance(plane.form, NeuronForm):
-        raise ValueError("plane must be one of toy models, got one of neurons: see train and validate_neurons")
-    check_trainable(plane.form)
+    neurons = isinstance(plane.form, NeuronForm)
+    if neurons:
+        given = {"optimizer": optimizer, "independent": independent, "device": device, "executor": executor, "store": store}
+        check_usual(given)
+        if plane.form.n_features > MOST_NEURON_FEATURES:
+            raise ValueError(f"plane must be of neurons of at most {MOST_NEURON_FEATURES} features, got {plane.form.n_features}")
+    else:
+        check_trainable(plane.form)
     device = as_device(device, plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)
@@ -146,6 +154,14 @@ def trained_phase_diagram(
     options = common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     check_memory(n_features, n_hidden, rows * columns * n_seeds, n_steps, 2, "n_seeds")
     check_importance(plane.form.importance(plane.grid))
+    if neurons:
+        with progress_bar(rows * columns * n_seeds, progress, "model", "training") as advance:
+            points = train_neuron_cells(plane, n_seeds, options, n_threads, advance)
+        weights, bias = stacked(plane.form, points)
+        models = evaluate_cells(
+            plane, weights, bias, reduction, {"n_seeds": n_seeds, "reduction": reduction, **options}, n_threads
+        )
+        return PhaseDiagram(plane, TRAINED, **diagram_fields(models))
     portions = divide(plane, n_seeds, options, 1 if device == "cuda" else n_threads)
     shape = (rows, n_seeds, columns, n_hidden, n_features)
     facts = {"n_features": n_features, "n_hidden": n_hidden, "activation": plane.form.activation, "n_seeds": n_seeds, **options}

@@ -15,6 +15,9 @@ from ._minimizing.flat import flatten
 from ._minimizing.search import named_first, orders_of_extra
 from ._minimizing.stationary_points import above, losses_of, settle
 from .model import model_of
+from .neuron_training import measured_neurons
+from .neuron_validation import ends_of
+from .neurons import NeuronForm
 from .order_parameters import feature_norm, interference
 from .phases import TRAINED_TOLERANCE, distinct_phases, in_order
 
@@ -115,6 +118,23 @@ class TrainedModels(Result):
 def evaluate_cells(plane, weights, bias, reduction, options, n_threads=1):
     """Return the TrainedModels over a plane with these parameters, shapes (n_y, n_x, n_seeds, …)."""
     one_of("reduction", reduction, REDUCTIONS)
+    of_neurons = isinstance(plane.form, NeuronForm)
+    measured = measured_neurons(plane, weights, bias) if of_neurons else _measured(plane, weights, bias)
+    loss = measured["loss"]
+    best = np.argmin(loss, axis=-1)[..., None]
+    kept = np.zeros(loss.shape, dtype=bool)
+    if reduction == "best" or loss.shape[2] == 1:
+        np.put_along_axis(kept, best, True, axis=-1)
+    else:
+        kept[:] = True
+        np.put_along_axis(kept, np.argmax(loss, axis=-1)[..., None], False, axis=-1)
+    lowest = (of_seed(x, best) for x in (weights, bias, loss, measured["gradient_norm"]))
+    excess = _excess(plane.form, plane.grid, *lowest, n_threads)
+    return TrainedModels(options=options, weights=weights, bias=bias, kept=kept, excess=excess, **measured)
+
+
+def _measured(plane, weights, bias):
+    """Loss, phase and order parameters of models, shapes (n_y, n_x, n_seeds, …): fields of TrainedModels by name."""
     grid = weights.shape[:3]
     flat = weights.reshape(-1, *weights.shape[3:]).astype(np.float64)
     form, controls = plane.form, plane.grid
@@ -126,28 +146,14 @@ def evaluate_cells(plane, weights, bias, reduction, options, n_threads=1):
     names, extras = (np.array([getattr(phase, name) for phase in phases], dtype=object) for name in ("name", "extra"))
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
-    loss = (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0])
-    gradient_norm = np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient))
-    best = np.argmin(loss, axis=-1)[..., None]
-    kept = np.zeros(grid, dtype=bool)
-    if reduction == "best" or grid[2] == 1:
-        np.put_along_axis(kept, best, True, axis=-1)
-    else:
-        kept[:] = True
-        np.put_along_axis(kept, np.argmax(loss, axis=-1)[..., None], False, axis=-1)
-    return TrainedModels(
-        options=options,
-        weights=weights,
-        bias=bias,
-        loss=loss,
-        gradient_norm=gradient_norm,
-        feature_norm=feature_norm(flat)[:, -1].reshape(grid),
-        interference=interference(flat)[:, -1].reshape(grid),
-        phase=names[which].reshape(grid),
-        extra=extras[which].reshape(grid),
-        kept=kept,
-        excess=_excess(form, controls, *(of_seed(x, best) for x in (weights, bias, loss, gradient_norm)), n_threads),
-    )
+    return {
+        "loss": (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0]),
+        "gradient_norm": np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient)),
+        "feature_norm": feature_norm(flat)[:, -1].reshape(grid),
+        "interference": interference(flat)[:, -1].reshape(grid),
+        "phase": names[which].reshape(grid),
+        "extra": extras[which].reshape(grid),
+    }
 
 
 def diagram_fields(models):
@@ -189,6 +195,8 @@ def _excess(form, controls, weights, bias, loss, gradient_norm, n_threads):
     if form.n_features > MOST_SETTLED:
         return gradient_norm**2 / (2 * form.density(controls)[..., 0] * loss)
     controls, start = (x.reshape(loss.size, -1) for x in (controls, flatten(weights, bias).astype(np.float64)))
-    points = settle(start, form, controls, radius=0.1, n_threads=n_threads)
-    bottom = losses_of(points, form, controls)
+    if isinstance(form, NeuronForm):
+        bottom = form.loss_scale(controls) * [end.scaled_loss for end in ends_of(form, controls, start, n_threads)]
+    else:
+        bottom = losses_of(settle(start, form, controls, radius=0.1, n_threads=n_threads), form, controls)
     return np.maximum(above(loss, bottom.reshape(loss.shape), form, controls.reshape(*loss.shape, -1)), 0)

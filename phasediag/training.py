@@ -19,7 +19,7 @@ from ._training.descent import descend
 from ._training.optimizers import OPTIMIZERS, SCHEDULES
 from ._training.streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 from .model import ToyModel, check_model
-from .neuron_training import NeuronTraining, train_neurons
+from .neuron_training import NeuronTraining, check_usual, train_neurons
 from .neurons import NeuronModel
 from .phases import TRAINED_TOLERANCE, classify_many
 
@@ -259,9 +259,9 @@ def train(
     ((4, 1, 2), (4, 2))
     """
     if isinstance(model, NeuronModel):
-        others = (optimizer, "adamw"), (independent, False), (initial_weights, None), (initial_bias, None)
-        if any(given is not default for given, default in others if given != default):
-            raise ValueError("optimizer, independent, initial_weights and initial_bias must be the defaults for a NeuronModel")
+        given = {"optimizer": optimizer, "independent": independent, "device": device}
+        given |= {"initial_weights": initial_weights, "initial_bias": initial_bias}
+        check_usual(given)
         common: dict[str, Any] = dict(
             n_models=n_models, n_steps=n_steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
         )

@@ -8,11 +8,14 @@ from phasediag import (
     Axis,
     ControlPlane,
     NeuronModel,
+    PhaseDiagram,
     expected_loss,
     minimize,
     train,
     trained_phase_diagram,
+    validate,
     validate_neurons,
+    validate_trained,
 )
 
 FAST = dict(n_steps=3000, batch_size=256, learning_rate=0.01, schedule="linear")
@@ -60,15 +63,53 @@ def test_every_difference_has_a_cause(n, m, task):
     assert "agrees" in report.cause and "metastable" in report.cause
 
 
+@pytest.mark.parametrize("task", ["identity", "absolute"])
+def test_validate_names_every_difference_over_a_plane(task, tmp_path):
+    """Exact losses agree with samples, no model is lower than the theory, each difference has a cause; files keep all of it."""
+    plane = ControlPlane(
+        NeuronModel(2 if task == "absolute" else 1, [1.0, 1.0], 0.5, task=task),
+        x=Axis("importance", [0.3, 0.7]),
+        y=Axis("density", [0.05, 0.9]),
+    )
+    report = validate(plane=plane, n_seeds=4, n_samples=4000, weight_decay=0.0, **FAST)
+    trained, exact = report.trained, report.agreements["global"].theory
+    assert report.consistent and np.nanmin(report.attribution.barred) > -1e-8 and trained.converged.all()
+    assert {"agrees", "metastable", "not converged"} >= set(report.attribution.of_cells("cause").ravel()) - {"statistical"}
+    assert "growing weights" in report.facts()["causes"] and f"neurons, {task}" in report.text()
+    assert np.all(trained.loss >= exact.loss * (1 - 1e-9)) and trained.loss == pytest.approx(exact.loss, rel=1e-2, abs=0.3)
+    model = plane.model(0.7, 0.9)
+    weights = model.form.unstacked(trained.trained.weights[1, 1])
+    assert trained.trained.loss[1, 1] == pytest.approx(expected_loss(model, weights, trained.trained.bias[1, 1]), rel=1e-13)
+    trained.save(tmp_path / "trained.npz")
+    again = validate_trained(PhaseDiagram.load(tmp_path / "trained.npz"), n_samples=4000)
+    assert again.text() == report.text()
+
+
+def test_cells_do_not_depend_on_the_grid():
+    """A cell's models are the same in another grid, for fewer seeds and on one thread."""
+    model, options = NeuronModel(1, [1.0, 1.0], 0.5), dict(n_steps=30, batch_size=16, seed=3)
+    whole = trained_phase_diagram(
+        plane=ControlPlane(model, x=Axis("importance", [0.5, 1.0]), y=Axis("density", [0.1, 0.2])), n_seeds=3, **options
+    )
+    part = trained_phase_diagram(
+        plane=ControlPlane(model, x=Axis("importance", [1.0]), y=Axis("density", [0.2])), n_seeds=2, n_threads=1, **options
+    )
+    assert np.array_equal(whole.trained.weights[1:, 1:, :2], part.trained.weights)
+
+
 def test_bad_input_is_named():
     """What training of neurons does not have is refused."""
     model = NeuronModel(1, np.ones(7), 0.5)
     with pytest.raises(ValueError, match="at most 6 features for an exact gradient"):
         train(model, gradient="population")
-    with pytest.raises(ValueError, match="optimizer, independent, initial_weights and initial_bias must be the defaults"):
+    with pytest.raises(ValueError, match="optimizer must be the default, 'adamw', for neurons, got 'sgd'"):
         train(model, optimizer="sgd")
+    with pytest.raises(ValueError, match=r"device must be the default, 'cpu', for neurons"):
+        train(model, device="cuda")
     plane = ControlPlane(model, x=Axis("importance", [1.0]))
-    with pytest.raises(ValueError, match="plane must be one of toy models, got one of neurons"):
+    with pytest.raises(ValueError, match="plane must be of neurons of at most 4 features, got 7"):
         trained_phase_diagram(plane=plane)
+    with pytest.raises(ValueError, match="store must be the default, None, for neurons"):
+        trained_phase_diagram(plane=plane, store="models.zarr")
     with pytest.raises(ValueError, match="learning_rate must be small enough"):
         train(NeuronModel(1, [1.0, 1.0], 0.5), learning_rate=1e200, n_steps=50, n_models=1)

@@ -18,6 +18,7 @@ from .terminal import PICTURES, goes_on_from
   phasediag diagram --importance 0.5:2:61 --density 0.1,0.3,1 --json
   phasediag diagram --x density:0.05:1:40 --y density_of_2:0.05:1:40 --no-curves --output unequal.png
   phasediag diagram --n-features 3 --n-hidden 2 --x profile:0.5:1:40 --y density:0.05:1:40 --no-curves
+  phasediag diagram --task identity --importance 0.1:10:24 --density 0.02:1:24 --output neurons.png
   phasediag diagram --theory trained --store 2to1.zarr --output trained.png
   phasediag diagram --theory trained --n-seeds 4 --importance 0.1:10:20 --density 0.05:1:20""",
     *PICTURES,
@@ -57,7 +58,7 @@ def diagram(look, curves, spinodals, **grid):
         return
     with _goes_on(grid["checkpoint"]):
         result, known = _computed(**grid), ()
-        if curves and not result.follows_boundaries:
+        if curves and not result.has_boundaries:
             say("boundaries need the models between the points of the grid: these are the cells")
             curves = False
         if curves and grid["theory"] != "frozen":
@@ -66,7 +67,7 @@ def diagram(look, curves, spinodals, **grid):
         if curves:
             result.boundaries()
             wanted = click.get_current_context().params
-            if spinodals and (wanted["as_json"] or wanted["output"]):
+            if spinodals and result.follows_boundaries and (wanted["as_json"] or wanted["output"]):
                 result.spinodals()
         texts = (printing.cells_text, printing.ends_text)[: 1 + curves]
         yield answer(*(text for text in texts if text not in known), curves=curves)
@@ -91,6 +92,8 @@ def boundary(theory, latex, **grid):
     from . import printing
 
     if theory == "frozen":
+        if grid["task"] is not None:
+            raise ValueError(f"task must not be given for the frozen theory, got {grid['task']!r}")
         if any(path.endswith(".csv") for path in click.get_current_context().params["output"]):
             raise ValueError("output must be .txt or .json for the frozen theory, whose boundaries are equations, got .csv")
         for name in ("importance", "density", "x", "y"):
@@ -109,11 +112,11 @@ def boundary(theory, latex, **grid):
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     with _goes_on(grid["checkpoint"]):
         result = _computed(theory=theory, **grid)
-        result.spinodals()
+        (result.spinodals if result.follows_boundaries else result.boundaries)()
         yield Answer(
             text=lambda: printing.curves_text(result),
             facts=lambda: printing.curve_facts(result),
-            rows=result.curves.rows,
+            rows=result.curves.rows if result.follows_boundaries else lambda: printing.crossing_rows(result),
             complaints=printing.unconverged(result),
         )
 

@@ -11,6 +11,7 @@ from .options import (
     option,
     point_options,
     sizes_up_to,
+    task_option,
     threads_option,
 )
 from .profiles import Profile
@@ -24,20 +25,27 @@ MOST_FEATURES = 1_000_000
   phasediag minimize --n-features 3 --n-hidden 2 --importance 1 --density 0.6
   phasediag minimize --n-features 5 --n-hidden 2 --importance 1 --density 0.05 --output columns.png
   phasediag minimize --importance 0.5 --density 0.2 --certify
+  phasediag minimize --task absolute --n-hidden 3 --importance 0.9 --density 0.1
   phasediag minimize --n-features 4 --n-hidden 2 --importance 1,0.9,0.8,0.7 --density 0.3 --json""",
     *PICTURES,
     ".csv",
 )
 @sizes_up_to("2 to 10")
 @point_options
+@task_option
 @activation_option
 @option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
 @option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
 @option("--seed", 0, help="Seed of the starts.")
 @click.option("--certify", is_flag=True, help="Prove that no loss is lower (2 or 3 features).")
 @click.option("--barriers", is_flag=True, help="Find how deep each minimum is: the lowest pass to a lower one.")
-def minimize(n_features, n_hidden, importance, density, activation, n_starts, effort, seed, certify, barriers):
+def minimize(n_features, n_hidden, importance, density, task, activation, n_starts, effort, seed, certify, barriers):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    if task is not None:
+        own = {"effort": effort, "certify": certify, "barriers": barriers}
+        model = _neurons(n_features, n_hidden, importance, density, task, activation, **own)
+        yield _minima_of_neurons(model, n_starts, seed)
+        return
     from ..barriers import depths
     from ..certificates import MOST_BOXES, certificate, check_certifiable
     from ..minima import minimize as minima_of
@@ -62,6 +70,23 @@ def minimize(n_features, n_hidden, importance, density, activation, n_starts, ef
         rows=lambda: facts,
         complaints=() if minima else ("no start has converged",),
         status=int(proved is not None and proved.status != "certified"),
+    )
+
+
+def _minima_of_neurons(model, n_starts, seed):
+    """The Answer with the minima of a NeuronModel."""
+    from ..minima import minimize as minima_of
+    from . import neuron_printing as printing
+    from .printing import model_facts
+
+    minima = minima_of(model, n_starts=n_starts, seed=seed)
+    facts = [printing.minimum_facts(minimum) for minimum in minima]
+    return Answer(
+        text=lambda: printing.minima_text(model, minima),
+        facts=lambda: {"model": model_facts(model), "minima": facts},
+        figure=drawn("neurons_figure", minima) if minima else None,
+        rows=lambda: facts,
+        complaints=() if minima else ("no start has led to a minimum",),
     )
 
 
@@ -104,12 +129,14 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
     """
   phasediag train --n-features 3 --n-hidden 2 --density 0.1
   phasediag train --n-features 20 --n-hidden 5 --density 0.05 --n-models 4 --n-steps 5000
+  phasediag train --task identity --n-features 10 --n-hidden 5 --importance "0.75**i" --density 0.02 --learning-rate 0.01
   phasediag train --gradient population --schedule cosine --json""",
     ".npz",
     ".csv",
 )
 @sizes_up_to("2 or more")
 @point_options
+@task_option
 @activation_option
 @option("--n-models", 10, help="Models, from different starting points.")
 @optimizer_options
@@ -121,11 +148,15 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
 )
 @option("--seed", 0, help="Decides starting points and minibatches.")
 @threads_option
-def train(n_features, n_hidden, importance, density, activation, **options):
+def train(n_features, n_hidden, importance, density, task, activation, **options):
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first.
 
-    An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation.
+    An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation; of neurons
+    what they read (encoder) and write (decoder), biases, losses, phases.
     """
+    if task is not None:
+        yield _trained_neurons(_neurons(n_features, n_hidden, importance, density, task, activation), options)
+        return
     import numpy as np
 
     from .._array_files import replace_arrays
@@ -147,6 +178,24 @@ def train(n_features, n_hidden, importance, density, activation, **options):
         facts=lambda: facts,
         rows=lambda: printing.by_model(facts),
         save=lambda path: replace_arrays(path, **arrays, phase=[phase.name for phase in phases]),
+    )
+
+
+def _trained_neurons(model, options):
+    """The Answer with trained models of neurons."""
+    from .._array_files import replace_arrays
+    from ..training import train as trained
+    from . import neuron_printing as printing
+
+    run = trained(model, **options)
+    facts = printing.run_facts(run)
+    arrays = {name: getattr(run, name) for name in ("encoder", "decoder", "bias", "loss")}
+    arrays |= {"importance": model.importance, "density": model.feature_density, "task": model.task}
+    return Answer(
+        text=lambda: printing.run_text(run),
+        facts=lambda: facts,
+        rows=lambda: printing.by_model(facts),
+        save=lambda path: replace_arrays(path, **arrays, phase=[phase.name for phase in run.phases]),
     )
 
 
@@ -309,6 +358,17 @@ def _biases(models, weights, found, wish):
         best = [optimal_bias(model, one) for model, one in zip(models, weights, strict=True)]
         return np.array(best), f"{found.source}; bias the best for these weights"
     return np.zeros((len(models), models[0].n_features)), f"{found.source}; bias zero" + ("" if wish else " (none in the file)")
+
+
+def _neurons(n_features, n_hidden, importance, density, task, activation, **refused):
+    """The NeuronModel of the same options; others, by name, must be the defaults."""
+    from .._arguments import whole_number
+    from .planes import neurons
+
+    n_features = whole_number("n_features", n_features, 1, MOST_FEATURES)
+    density = density(n_features) if callable(density) else density
+    density = density[0] if len(density) == 1 else density
+    return neurons(n_hidden, _importance(importance, n_features), density, task, activation=activation, **refused)
 
 
 def _model(n_features, n_hidden, importance, density, activation):

@@ -195,6 +195,12 @@ def sizes_up_to(domain):
 
 
 size_options = sizes_up_to("2 to 8")
+task_option = option(
+    "--task",
+    type=Word("identity", "absolute"),
+    help="A hidden layer of ReLU neurons, n-hidden of them (1 to 4 features, any number of neurons): identity: the privileged "
+    "basis, x' = ReLU(Wᵀ ReLU(W x) + b); absolute: they compute |x| of signed features. [default: no neurons]",
+)
 point_options = _several(
     option(
         "--importance",
@@ -268,6 +274,7 @@ def grid_options(*theories, several=False):
         _theories_option(theories, meanings)
         if several
         else option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
+        *[] if several else [task_option],
         activation_option,
         axis_options("0.1:10:100", "0.01:1:100"),
         plane_options,

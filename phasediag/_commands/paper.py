@@ -15,6 +15,7 @@ from .options import (
     plane_options,
     size_options,
     store_option,
+    task_option,
     threads_option,
 )
 from .terminal import PICTURES, check_file, goes_on_from
@@ -116,10 +117,12 @@ def _drawn_and_compared(folder, quick, keep_models, **training):
   phasediag validate --importance 0.1:10:100 --density 0.01:1:100 --store 2to1.zarr --output report.txt
   phasediag validate --importance 0.5:2:8 --density 0.1:1:8 --json
   phasediag validate --values binary --importance 0.1:10:16 --density 0.05:1:16 --no-curves
+  phasediag validate --task identity --importance 0.2:5:8 --density 0.05:1:8 --n-steps 3000 --batch-size 256 --learning-rate 0.01
   phasediag validate --x weights:0.0001:0.1:16 --y interference:0.001:0.3:16 --density 0.3 --no-curves""",
     *PICTURES,
 )
 @size_options
+@task_option
 @activation_option
 @axis_options("0.1:10:32", "0.01:1:32")
 @plane_options

@@ -1,7 +1,9 @@
 """The plane of a diagram that the command line asks for."""
 
 
-def over_plane(*, x, y, n_features, n_hidden, importance, density, activation, activity, values, penalty, slope, **others):
+def over_plane(
+    *, x, y, n_features, n_hidden, importance, density, activation, activity, values, penalty, slope, task=None, **others
+):
     """The keywords of `phase_diagram` for the options of a grid: as they are, or of a plane where they ask for more.
 
     x, y: (name, values, log), or None. With x, importance and density are what does not vary: one number, the importance that of
@@ -10,29 +12,46 @@ def over_plane(*, x, y, n_features, n_hidden, importance, density, activation, a
     own = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation}
     if y is not None and x is None:
         raise ValueError(f"y must be given with x, got y {y[0]} alone")
-    if x is None and activity is None and values == "uniform" and penalty is None and slope is None:
+    if x is None and activity is None and values == "uniform" and penalty is None and slope is None and task is None:
         return own | {"importance": importance, "density": density} | others
     import numpy as np
 
+    from .._arguments import whole_number
     from ..diagram import plane_of
     from ..model import ToyModel
     from ..planes import Axis, ControlPlane
 
+    if task is not None:
+        whole_number("n_features", n_features, 1)
     if x is None:
-        plane = plane_of(n_features, n_hidden, importance, density, activation, None)
-        axes, importance, density = (plane.x, plane.y), np.ones(plane.form.n_features), 1.0
+        plane = plane_of(*((n_features, n_hidden) if task is None else (2, 1)), importance, density, activation, None)
+        axes, importance, density = (plane.x, plane.y), np.ones(n_features), 1.0
     else:
         axes = [Axis(*axis) for axis in (x, y) if axis is not None]
         for name, given in (("importance", importance), ("density", density)):
             if given is not None and given.size not in (1, n_features):
                 raise ValueError(f"{name} must be one number or {n_features} beside x, got {given.size}")
         if importance is None or importance.size == 1:
-            importance = np.append(np.ones(max(n_features, 2) - 1), 1.0 if importance is None else importance)
+            importance = np.append(np.ones(max(n_features, 1 if task else 2) - 1), 1.0 if importance is None else importance)
         density = 0.5 if density is None else density if density.size == n_features else density[0]
+    if task is not None:
+        law = {"activation": activation, "values": values, "penalty": penalty, "slope": slope}
+        return {"plane": ControlPlane(neurons(n_hidden, importance, density, task, activity, **law), *axes)} | others
     if slope is not None or "slope" in [axis.name for axis in axes]:
         activation, slope = "leaky", 0.0 if slope is None else slope
     law = {"activity": activity_of(activity), "values": values, "penalty": penalty_of(penalty), "slope": slope}
     return {"plane": ControlPlane(ToyModel(n_hidden, importance, density, activation, **law), *axes)} | others
+
+
+def neurons(n_hidden, importance, density, task, activity=None, **law):
+    """The NeuronModel of options; those of the law that are toy models' alone must be the defaults."""
+    from ..neurons import NeuronModel
+
+    usual = {"activation": "relu", "values": "uniform", "effort": "normal"}
+    for name, given in law.items():
+        if given not in (None, False, usual.get(name)):
+            raise ValueError(f"{name} must not be given with task, got {given!r}: that is for toy models")
+    return NeuronModel(n_hidden, importance, density, task=task, activity=activity_of(activity))
 
 
 def activity_of(text):

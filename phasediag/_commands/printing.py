@@ -29,6 +29,9 @@ def diagram_facts(result):
 
 def curve_facts(result):
     """The boundaries, triple points and, where it has them, spinodals of a diagram as plain lists and numbers."""
+    if result.crossings:
+        own = ({"phases": list(b.phases), "order": b.order} | _listed(b, "x", "y", "jump") for b in result.crossings)
+        return _head_facts(result) | {"boundaries": list(own)}
     return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 
 
@@ -54,7 +57,7 @@ def ends_text(result):
         first, last = (_place(result, b.x[k], b.y[k], ".6g") for k in (0, -1))
         where = f"from ({first}) to ({last})" if b.x.size > 1 else f"at {_place(result, b.x[0], b.y[0], '.12g')}"
         yield f"  {_kind(b)}: {_pair(b)}, {where}"
-    for t in result.triple_points():
+    for t in result.triple_points() if result.follows_boundaries else ():
         yield f"  {_meeting(t)} at {_place(result, t.x, t.y, '.12g')}"
     if not result.boundaries():
         yield "  no boundary: one minimum is the lowest everywhere"
@@ -70,8 +73,8 @@ def diagram_text(result):
 
 def model_facts(model):
     """What a model is, as plain lists and numbers."""
-    facts = {name: getattr(model, name) for name in ("n_features", "n_hidden", "activation")}
-    law = {name: getattr(model, name) for name in ("activity", "values", "penalty", "slope")}
+    facts = model.form.size_facts()
+    law = {name: getattr(model, name, None) for name in ("activity", "values", "penalty", "slope")}
     law = {name: value if isinstance(value, str | float | None) else str(value) for name, value in law.items()}
     return facts | {"importance": model.importance.tolist(), "density": model.feature_density.tolist()} | law
 
@@ -93,7 +96,7 @@ def by_model(facts):
 def _model_words(model):
     """What a model is, in words."""
     importance, density = (", ".join(f"{x:g}" for x in np.atleast_1d(x)) for x in (model.importance, model.density))
-    return f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}"
+    return f"{model.n_features} → {model.n_hidden} ({model.form.kind}): importance {importance}; density {density}"
 
 
 @text
@@ -119,6 +122,9 @@ def run_text(run, phases, *, most=20):
 def curves_text(result):
     """The solved boundaries of a diagram: kind, ends, latent loss, some points, spinodals; then the triple points."""
     yield _head(result)
+    if result.crossings:
+        yield from _crossing_lines(result)
+        return
     for b in result.boundaries():
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
         names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
@@ -140,6 +146,26 @@ def curves_text(result):
             yield f"    {phase}"
     if not result.boundaries():
         yield "\nNo boundary: one minimum is the lowest everywhere."
+
+
+def _crossing_lines(result):
+    """The crossings of the boundaries of neurons."""
+    for b in result.crossings:
+        yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
+        names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
+        yield f"  {'  '.join(f'{name:>14}' for name in names)}  {'largest change':>14}"
+        for k in range(b.x.size):
+            yield f"  {'  '.join(f'{values[k]:14.10f}' for _, values in _coordinates(result, b.x, b.y))}  {b.jump[k]:14.4g}"
+
+
+def crossing_rows(result):
+    """A row for each crossing of the boundaries of neurons, a list of dict."""
+    names = result.plane.x.name, result.plane.y.name
+    return [
+        {"order": b.order, "phase_1": b.phases[0], "phase_2": b.phases[1], **dict(zip(names, place, strict=True)), "jump": jump}
+        for b in result.crossings
+        for *place, jump in zip(b.x.tolist(), b.y.tolist(), b.jump.tolist(), strict=True)
+    ]
 
 
 def equation_facts(boundaries, triples, *, latex):
@@ -265,8 +291,7 @@ def unconverged(result, most=3):
 
 def _head_facts(result):
     """What a diagram is of, as plain facts."""
-    model = {name: getattr(result, name) for name in ("n_features", "n_hidden", "activation")}
-    return {"model": model, "theory": result.theory}
+    return {"model": result.plane.form.size_facts(), "theory": result.theory}
 
 
 def _head(result):
@@ -274,7 +299,7 @@ def _head(result):
     what = f"{result.n_features} → {result.n_hidden}, {result.theory} {'theory' if result.trained is None else 'models'}"
     axes = _coordinates(result, result.x, result.y)
     ends = (f"{axis.name} {values[0]:g} to {values[-1]:g}" for axis, values in axes)
-    return f"{what} ({result.activation}): {', '.join(ends)}"
+    return f"{what} ({result.plane.form.kind}): {', '.join(ends)}"
 
 
 def _axes(result):

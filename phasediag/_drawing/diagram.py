@@ -64,10 +64,11 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
     trained = diagram.theory == TRAINED
-    curves = curves and diagram.curves is not None
+    wanted, curves = curves, curves and diagram.curves is not None
     artists = {"regions": (_draw_regions if curves else _draw_cells)(diagram, ax, look, window, _colours([diagram, *beside]))}
     options = {"look": look, "spinodals": spinodals, "beside": beside}
     artists |= draw_boundaries(diagram, ax, **options) if curves else {name: [] for name in _CURVES}
+    artists["boundaries"] += _draw_crossings(diagram, ax) if wanted else []
     title = f"{diagram.n_features} → {diagram.n_hidden}, {diagram.theory} {'models' if trained else 'theory'}"
     plane_axes(ax, diagram.plane, window, title)
     artists["legend"] = None
@@ -122,6 +123,16 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
         options = {"color": "black", "zorder": 3, **STYLES[kind]}
         artists[kind.replace(" ", "_") + "s" * (kind[-1] == "t")] = ax.plot(*points.T, **options)
     return artists
+
+
+def _draw_crossings(diagram, ax):
+    """Draw where phases of neurons change along the lines of the grid: points, filled where of first order."""
+    lines = []
+    for boundary in diagram.crossings:
+        style = {"markersize": 4, "label": STYLES[boundary.order]["label"], "linestyle": "none", "color": "black", "zorder": 2.2}
+        face = "black" if boundary.order == "first" else "white"
+        lines += ax.plot(boundary.x, boundary.y, marker="o", markerfacecolor=face, **style)
+    return lines
 
 
 def draw_colour_key(ax):
@@ -194,7 +205,10 @@ def style_handles(drawings):
         points = artists["triple_points"] + artists["order_changes"] + artists["critical_points"]
         found |= {line.get_label() for line in points if line.get_xdata().size}
         levels |= {line.get_label(): line for line in artists["levels"]}
-    handles = [Line2D([], [], color="black", **style) for style in STYLES.values() if style["label"] in found]
+    crossings = {line.get_label(): line for artists in drawings for line in artists["boundaries"] if line.get_marker() == "o"}
+    styles = {style["label"]: style for style in STYLES.values() if style["label"] in found}
+    styles |= {name: _POINT | {"label": name, "mfc": line.get_mfc()} for name, line in crossings.items()}
+    handles = [Line2D([], [], color="black", **style) for style in styles.values()]
     return handles + [Line2D([], [], label=label, **LEVEL) for label in levels]
 
 
