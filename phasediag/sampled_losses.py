@@ -70,10 +70,11 @@ class SamplingTest(Result):
         "scatter": Σ z² against χ²; "bias": the mean against a normal law; "largest": max |z|, corrected for their number (Šidák).
         """
         z = self.z_scores
+        least = 2 * stats.norm.sf(np.abs(z).max())
         return {
             "scatter": float(stats.chi2.sf(z @ z, z.size)),
             "bias": float(2 * stats.norm.sf(abs(z.mean()) * np.sqrt(z.size))),
-            "largest": float(-np.expm1(z.size * np.log1p(-2 * stats.norm.sf(np.abs(z).max())))),
+            "largest": float(-np.expm1(z.size * np.log1p(-least))) if least < 1 else 1.0,
         }
 
 

@@ -112,8 +112,8 @@ def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
     """--keep-models stores the trained models, and a second run trains nothing."""
     monkeypatch.setattr("phasediag._commands.paper.QUICK", SMALL_PAPER | {"count": 3, "n_steps": 10})
     monkeypatch.setattr("phasediag._commands.paper.MODELS", ((2, 1),))
-    options = ("paper", "--quick", "--keep-models", "--output", tmp_path)
-    run(*options)
+    options = ("paper", "--quick", "--keep-models", "--seed", 1, "--n-threads", 1, "--json", "--output", tmp_path)
+    assert json.loads(run(*options)[1])["settings"]["seed"] == 1
     report = (tmp_path / "report.txt").read_text(encoding="utf-8")
     monkeypatch.setattr("phasediag.trained_diagram.train_portion", lambda portion: pytest.fail("trained again"))
     run(*options)

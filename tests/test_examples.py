@@ -27,26 +27,6 @@ def test_there_are_examples():
     assert len(EXAMPLES) >= 6
 
 
-def test_readme_programs_run_as_written(tmp_path, monkeypatch, capsys):
-    """The README's Python blocks draw figures, write curves, print the triple point, the known equation and an exact loss."""
-    monkeypatch.chdir(tmp_path)
-    programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    for program in programs:
-        exec(compile(program, "README.md", "exec"), {})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["3to2.csv", "3to2.svg", "frozen.png", "report.png"]
-    out = capsys.readouterr().out
-    assert "0.5714285714" in out and "4*importance/(5*importance + 2)" in out
-    assert re.search(r"loss = \d+\.\d{12} ± \de-1[1-9]\n", out) and r"\ell_{1}" in out
-
-
-def test_readme_shows_figures_that_are_there():
-    """The pictures that the README links are in the repository, and small."""
-    names = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(names) == 8
-    for name in names:
-        assert 10_000 < (ROOT / name).stat().st_size < 250_000
-
-
 def test_frozen_benchmark_compares_equals():
     """The loop that the benchmark times gives the phases and losses of the package."""
     import numpy as np
