@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
+from phasediag import ToyModel, configurations, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
 from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
 from phasediag._minimizing import newton
+from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.stationary_points import settle
-from phasediag._minimizing.trust_region import EVALUATE, INTEGER_WORK, evaluate_scaled
+from phasediag._minimizing.trust_region import EVALUATE, EVALUATIONS, INTEGER_WORK, evaluate_scaled
 from phasediag.forms import Form
 
 COUNT = INTEGER_WORK + 1
@@ -103,6 +104,18 @@ def test_some_direction_curves_as_little_as_reported(shape, importance, density)
         assert np.linalg.norm(direction) == pytest.approx(1.0, rel=1e-12)
         assert one_sided_curvatures(model, minimum, direction[None])[0] == pytest.approx(curvature, abs=1e-5)
         assert curvature == pytest.approx(minimum.curvature, rel=1e-6, abs=1e-9)
+
+
+def test_curvature_at_a_clear_minimum_is_cheap():
+    """Where features are dedicated and even the least of all second derivatives is positive, a few of these are enough."""
+    model, found = ToyModel(5, [1.0] * 6, 0.2), next(one for one in configurations(6, 5) if "pair" in one.name)
+    x, here, direction = flatten(found.weights, found.bias(0.2)), newton.store(model.form), np.empty(36)
+    here.numbers[EVALUATIONS] = 0
+    curvature = newton.lowest_curvature(x, model.form, model.control, model.form.free, direction)
+    x[30:] -= 1e-9 * (x[30:] == 0.0)  # outputs of dedicated features are off where the features are
+    least, _ = newton.smooth_curvature(x, model.form, model.control, model.form.free)
+    assert 0 < least <= curvature
+    assert here.numbers[EVALUATIONS] < 60  # 185 where every start is followed
 
 
 @pytest.mark.quick("_minimizing")

@@ -106,7 +106,7 @@ def _new_store(form):
     control = np.empty(enumeration[N_ROW]), np.ones(size, np.int64)
     results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(N_NUMBERS), np.empty(size), np.empty((size, size))
     hidden = (
-        np.zeros((STARTS + 4 + 2 * n * n, size)),  # the lines
+        np.zeros((STARTS + 4 + 2 * n * n + size, size)),  # the lines
         enumeration,
         np.frombuffer(b"VL", np.uint8),  # eigenvectors as well as values, of the lower triangle
         sizes,
@@ -178,6 +178,8 @@ def lowest_curvature(x, form, control, free, direction):
 
     The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
     starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
+    No direction curves less than d·H₀d, with H₀ where all outputs at jumps are off: where H₀ is positive the point is a
+    minimum, and a start that is above the smallest value seen even so is passed over.
     """
     here = store(form)
     _curvature_of(_flat(x), direction, here.at(form.rows(control), free))
@@ -231,8 +233,14 @@ def _lowest_curvature(x, direction, table):
     lines = doubles(table[LINES])
     lengths, moved, count = offset(lines, TRIAL * size), offset(lines, MOVED * size), 4
     lines = offset(lines, STARTS * size)
-    call(table[EVALUATE], (x, 2, table))
-    call(table[SPECTRUM], (x, -1.0, table))
+    least = offset(lines, (4 + 2 * n * n) * size)
+    for i in range(size):
+        moved[i] = x[i] - PROBE if i >= m * n and abs(x[i]) < PROBE else x[i]
+    call(table[EVALUATE], (moved, 2, table))
+    call(table[SPECTRUM], (moved, -1.0, table))
+    is_minimum = doubles(table[VALUES])[0] > 0.0
+    for i in range(size * size):
+        least[i] = hessian[i]
     for i in range((4 + 2 * n * n) * size):
         lines[i] = 0.0
     for k in range(4):
@@ -266,7 +274,12 @@ def _lowest_curvature(x, direction, table):
                 count += 2
     lowest = np.inf
     for start in range(count):
-        d = offset(lines, start * size)
+        d, bound = offset(lines, start * size), 0.0
+        for i in range(size):
+            for j in range(size):
+                bound += d[i] * least[i * size + j] * d[j]
+        if is_minimum and bound >= lowest * (1.0 - 1e-9):
+            continue
         for iteration in range(6):
             for earlier in range(start):  # from where another start has come this one comes to the same end
                 change = 0.0
