@@ -19,6 +19,9 @@ MOST_POINTS = 24
 LEAST_SAMPLES = 50
 """Of every set of active features, whatever their number."""
 
+SCATTER_SAMPLES = 4000
+"""For each standard error: those of a thousand comparisons then add less to Σ z² than its own scatter."""
+
 ROUNDING = 1e-12
 """Relative to Σ_i importance_i E x_i², the least standard error: samples of binary values do not scatter at all."""
 
@@ -108,16 +111,21 @@ def sampled_loss(model, weights, bias, n_samples, generator):
     """Return mean and standard error of the loss over about ``n_samples`` samples, as many for each set of active features.
 
     With rare features most plain samples are 0 and a few carry the loss; so every sample counts, and the mean is close to normal
-    at any density.
+    at any density. The scatter that the error is made of is that of other samples: in the same ones means and scatters of skew
+    losses rise together, so that right losses would have z-scores of mean −skewness / (2 √n), which add up over a grid.
     """
     n, share = model.n_features, model.form.patterns(model.control)
     active = (np.arange(1, 2**n)[:, None] >> np.arange(n)) % 2 == 1
-    shape = len(active), max(n_samples // len(active), LEAST_SAMPLES), n
-    x = active[:, None] * pieces_of(model.values).drawn(shape, generator)
-    output = model.reconstruct(x.reshape(-1, n), weights, bias).reshape(x.shape)
-    loss = (model.target(x) - output) ** 2 @ model.importance
+
+    def losses(count):
+        """Losses of about so many samples, those of a set of active features in each row."""
+        x = active[:, None] * pieces_of(model.values).drawn((len(active), max(count // len(active), LEAST_SAMPLES), n), generator)
+        output = model.reconstruct(x.reshape(-1, n), weights, bias).reshape(x.shape)
+        return (model.target(x) - output) ** 2 @ model.importance
+
+    loss, others = losses(n_samples), losses(SCATTER_SAMPLES)
     at_rest = model.reconstruct(np.zeros(n), weights, bias) ** 2 @ model.importance
-    error = share[1:] * loss.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
+    error = share[1:] * others.std(axis=1, ddof=1) / np.sqrt(loss.shape[1])
     mean = share[0] * at_rest + share[1:] @ loss.mean(axis=1) + model.penalty_of(weights)
     return mean, max(np.sqrt(error @ error), ROUNDING * model.loss_scale)
 

@@ -114,7 +114,8 @@ def validate(
     n_seeds, n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, device, seed, n_threads, store
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
-        Samples in each comparison of an exact loss, as many for each set of active features (at least 50 for each).
+        Samples in the mean of each comparison of an exact loss, as many for each set of active features (at least 50 for each);
+        the standard error is made of 4000 others.
     curves : bool
         Follow the boundaries of the relaxed and global theories, for their distance from the trained ones and for drawings:
         the longest part on small grids. Without, drawings show cells.

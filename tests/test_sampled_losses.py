@@ -47,6 +47,15 @@ def test_right_losses_pass():
     assert stats.kstest(z, "norm").pvalue > 0.01 and overall_p_value(tests) > 0.01
 
 
+def test_right_losses_pass_as_often_as_they_should():
+    """From few samples of skew losses too, each p-value is uniform over many seeds: none adds up over the comparisons."""
+    diagram = phase_diagram(3, 2, theory="frozen", importance=[0.3, 1.0, 3.0], density=np.geomspace(0.05, 1, 40))
+    tests = [closed_form_test(diagram, 350, np.random.default_rng(seed)) for seed in range(12)]
+    for name in ("scatter", "bias", "largest"):
+        p_values = np.array([test.p_values[name] for test in tests])
+        assert stats.kstest(p_values, "uniform").pvalue > 0.01 and p_values.min() > 1e-3
+
+
 @pytest.mark.parametrize("part", [1.01, 0.99])
 def test_wrong_losses_fail(part):
     """Exact losses off by one per cent are a contradiction."""
