@@ -15,10 +15,11 @@ biases: T is the derivative of g~, |q| ≤ Σ_h r_hi r_hj what is of second orde
 in q (the slopes); in the quadratic term (a + q)ᵀ M (a + q) ≥ (1 − τ) aᵀ M a − (1/τ − 1) qᵀ M q. The quadratic in d is bounded
 on the box by a tangent plane after a shift of its diagonal that makes it convex (Cholesky).
 
-Rounding. With κ = `ROUNDING` and |g~| ≤ s − 1 in the sum of sizes, an error κ of each entry of M changes each bound of a row by
-at most 6 κ s²: s² from the loss, 2 s² from the slopes, 2 s² from the gap (8 κ |g~| ≤ 2 κ s²), s² from the quadratic term. Sums
-of at most 20 terms of size s² add at most 40 u s² < κ s², ends of boxes rounded to floats another 8 u s². So every row gives
-away 8 κ s².
+Rounding. With κ = `ROUNDING` the entry M_jk is off by at most κ √(p_j p_k), where p = 1 for the bias. Let s be more than
+√p_i + Σ_j √p_j |g~_j|. Then errors of M change each bound of a row by at most 6 κ s²: s² from the loss, 2 s² from the slopes,
+2 s² from the gap (8 κ |g~| ≤ 2 κ s²), s² from the quadratic term. As |M_jk| ≤ √(p_j p_k), sums of at most 20 terms of size s²
+add at most 40 u s² < κ s², ends of boxes rounded to floats another 8 u s². So every row gives away 8 κ s². Slopes give away as
+much with p = 1 throughout.
 """
 
 import numpy as np
@@ -54,6 +55,16 @@ def _power(i, g, density, shifted, found, work):
         for k in range(n + 1):
             total += shifted[j] * found[j, k] * shifted[k]
     return total
+
+
+@jit(inner=True)
+def _lost(i, low, high, density):
+    """Return what the bound of L_i gives away for rounding over a box of g~ (n + 1,)."""
+    n = density.shape[0]
+    size = np.sqrt(density[i]) + max(abs(low[n]), abs(high[n]))
+    for j in range(n):
+        size += np.sqrt(density[j]) * max(abs(low[j]), abs(high[j]))
+    return MARGIN[n] * size * size * (1.0 + 64.0 * UNIT)
 
 
 @jit(inner=True)
@@ -93,7 +104,7 @@ def row_bound(i, low, high, density, store, work):
         ends += v_high[j] * high[j]
         middle += v[j] * centre[j] - 2.0 * abs(v[j] - at[i, j]) * max(high[j] - centre[j], centre[j] - low[j])
     ends += _power(i, low, density, store[5, 1], other, work) - _power(i, high, density, store[5, 1], other, work)
-    return max(max(ends, middle) - margin, 0.0), sign
+    return max(max(ends, middle) - _lost(i, low, high, density), 0.0), sign
 
 
 @jit(inner=True)
@@ -205,7 +216,7 @@ def joint_bound(low, high, n_hidden, free, importance, density, store, big, slop
         centre[n] = u[nw + i]
         near[n], far[n] = centre[n] - radius[nw + i], centre[n] + radius[nw + i]
         size += abs(centre[n]) + radius[nw + i]
-        margin = MARGIN[n] * size * size
+        margin, lost = MARGIN[n] * size * size, _lost(i, near, far, density)
         moments(centre, density, at, work)
         moments(near, density, below, work)
         moments(far, density, above, work)
@@ -213,7 +224,7 @@ def joint_bound(low, high, n_hidden, free, importance, density, store, big, slop
         product(below, near, v_low)
         product(above, far, v_high)
         share = importance[i]
-        gaps[i] = share * (2.0 * max(v_high[i] + v_low[i] - 2.0 * v[i], 0.0) + margin)
+        gaps[i] = share * (2.0 * max(v_high[i] + v_low[i] - 2.0 * v[i], 0.0) + lost)
         loss = density[i] / 3.0 - 2.0 * v[i]
         across = 0.0
         for j in range(n + 1):

@@ -13,7 +13,8 @@ are no larger. So `_one` is exact to 16u. A further average has weights that add
 it adds: nodes and weights (4u each, on a function of slope at most 1 in the node), and cuts. A cut at which the inner average
 jumps, the crossing of a vertex without larger weights, is one quotient, exact to 2u. At every other the inner average is
 continuous of slope at most 1, so a cut off by δ costs less than 4u. With at most 2ⁿ + 1 pieces this is less than 24u at two
-features and 96u at three. `ROUNDING` has at least twice that.
+features and 96u at three. `ROUNDING` has at least twice that. All of this has the factor p_j in an entry with x_j, as the
+weights with which it is averaged have, so that M_jk is off by at most `ROUNDING` × √(p_j p_k), with p = 1 for the bias.
 """
 
 import numpy as np

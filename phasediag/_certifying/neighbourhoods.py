@@ -26,11 +26,10 @@ def confirm_convex(replay, region):
     if least is None:
         return "the loss is not convex in a region"
     loss, gradient = _support(replay, point)
-    radius = [min(x - a, b - x) for a, x, b in zip(low, point, high, strict=True)]
-    reach = [max(x - a, b - x) for a, x, b in zip(low, point, high, strict=True)]
-    if loss - sum(g * r for g, r in zip(gradient, reach, strict=True)) < number(region.bound):
+    slope = sum(g * g for g in gradient)
+    if loss - slope / (4 * least) < number(region.bound):
         return "the loss in a region may be below its bound"
-    if region.unique and sum(g * g for g in gradient) >= (least * min(radius)) ** 2:
+    if region.unique and slope >= (least * min(min(x - a, b - x) for a, x, b in zip(low, point, high, strict=True))) ** 2:
         return "a region is not shown to hold a stationary point"
     return None
 

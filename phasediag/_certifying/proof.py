@@ -116,8 +116,9 @@ def _region(importance, density, point):
     if not convex_region(point, least, free, importance, density, radius):
         return None
     box = np.array([point - radius, point + radius])
-    bound = loss - (gradient * radius).sum() * (1 + 1e-12)
-    return Region(CONVEX, box, point, bound, bool(np.linalg.norm(gradient) < 0.9 * least * radius.min()))
+    slope = np.linalg.norm(gradient) * (1 + 1e-12)
+    bound = loss - slope**2 / (4 * least) * (1 + 1e-12)
+    return Region(CONVEX, box, point, bound, bool(slope < 0.9 * least * radius.min()))
 
 
 def _kink(importance, density, sign, other):

@@ -7,7 +7,8 @@ Q = E[x_i δ(z) x~ x~ᵀ]. Over a box M ⪰ M(low) as quadratic forms; Q is inte
     Q = p_i/g_ii E_{x_j}[w 1{0 < w ≤ 1} (w, x_j, 1)(w, x_j, 1)ᵀ],
 
 whose entries lie between those with least and most w; S and J are ranges. A range of matrices is positive definite when its
-middle is, less the row sums of its half-widths. So the box has at most one stationary point, and L ≥ L(x) − |L'(x)|·r there.
+middle is, less the row sums of its half-widths; the box may be halved until each part is shown so. Where it is more than c
+the box has at most one stationary point, and L ≥ L(x) − |L'(x)|²/(4c).
 
 Around a feature k that is not represented, with the other, i, dedicated (`kink_region`), the curvature depends on the side,
 however small the box. Let η bound |e|, e = (W_i² − 1) x_i + W_i W_k x_k + b_i, so that z_i = x_i + e > 0 where x_i > η, and let
