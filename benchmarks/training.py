@@ -3,16 +3,19 @@
     python benchmarks/training.py              samples per second, ratio, fraction of the FMA peak
     python benchmarks/training.py --equality   distribution of final losses from the same starting points
     python benchmarks/training.py --start      seconds until a new process has trained models and knows their losses
+    python benchmarks/training.py --against FOLDER   our speeds beside those of another checkout, without PyTorch
 
 A sample is one input seen by one model, all-zero inputs included. PyTorch runs eagerly, all instances in one batched
 einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of instances at which it is fastest.
 
 Ours of few features are whole runs of 10 000 steps, as the paper's: kernels that sort samples into cells take longer per step
-early in training, when fewer outputs are settled, than later. All other steps, PyTorch's too, cost the same throughout.
+early in training, when fewer outputs are settled, than later; so do those that count on moments of dense minibatches, for which
+--against runs all sizes whole. All other steps, PyTorch's too, cost the same throughout.
 With --cpu speeds are samples per second of processor time on one thread each, for a machine that has other work.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -23,7 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-import torch
 from numba import njit
 from scipy.stats import ks_2samp
 
@@ -42,6 +44,8 @@ THREADS = os.cpu_count()
 
 def pytorch(model, weights, bias, n_steps):
     """Train instances as the paper's notebook does; return (weights, bias)."""
+    import torch
+
     n_instances, _, n = weights.shape
     weight = torch.nn.Parameter(torch.tensor(weights.transpose(0, 2, 1).copy()))
     offset = torch.nn.Parameter(torch.tensor(bias))
@@ -132,6 +136,8 @@ def timed(function, work, clock, seconds=0.0):
 
 def speed(rounds, seconds, cpu, sizes):
     """Print the table of speeds."""
+    import torch
+
     n_threads, clock = (1, time.process_time) if cpu else (THREADS, time.perf_counter)
     torch.set_num_threads(n_threads)
     limit = peak() * n_threads / THREADS
@@ -181,12 +187,46 @@ def _torch_speed(model, n_instances, seconds, clock):
     return timed(lambda: pytorch(model, weights, bias, n_steps), n_steps * n_instances * BATCH, clock)
 
 
+def against(folder, rounds, sizes):
+    """Print nanoseconds of one core for a sample, of this checkout and another, medians of whole runs in turns."""
+    print(f"{'':>16}{'shared minibatches':>30}{'independent':>30}")
+    print(f"{'n, m':>7} {'density':>8}" + f"{'ours':>10}{'theirs':>10}{'ratio':>10}" * 2)
+    for n, m in sizes:
+        for density in DENSITIES:
+            print(f"{f'{n}, {m}':>7} {density:>8}", end="")
+            for independent in (False, True):
+                found = [[], []]
+                for _ in range(rounds):
+                    for own, checkout in zip(found, (os.path.dirname(os.path.dirname(__file__)), folder), strict=True):
+                        environment = os.environ | {"PYTHONPATH": os.path.abspath(checkout)}
+                        command = [sys.executable, __file__, "--worker", json.dumps([n, m, density, independent])]
+                        own.append(float(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout))
+                ours, theirs = map(statistics.median, found)
+                print(f"{ours:>10.3f}{theirs:>10.3f}{theirs / ours:>10.2f}", end="", flush=True)
+            print()
+
+
+def whole_run(n, m, density, independent):
+    """Print the nanoseconds of processor time per sample of whole runs of some seconds, less those of one step."""
+    model, n_models = ToyModel(m, np.ones(n), density), 256 if n < 10 else 32 if n < 50 else 16
+
+    def seconds(n_steps):
+        begin = time.process_time()
+        train(model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=0, independent=independent, n_threads=1)
+        return time.process_time() - begin
+
+    seconds(1)
+    print((seconds(WHOLE) - seconds(1)) / (n_models * (WHOLE - 1) * BATCH) * 1e9)
+
+
 def equality(n_models, n_steps):
     """Compare final losses from the same starting points: two-sample Kolmogorov–Smirnov tests.
 
     Our models are trained twice: at once on minibatches of their own, and on the path that shares minibatches, each in a run
     with another seed.
     """
+    import torch
+
     torch.set_num_threads(THREADS)
     print(
         f"{n_models} models, {n_steps} steps: p of the two-sample test, mean losses, difference in standard errors, correlation"
@@ -227,10 +267,17 @@ if __name__ == "__main__":
     parser.add_argument("--n-features", type=int, choices=[n for n, _ in SIZES], help="speed of one size only")
     parser.add_argument("--models", type=int, default=256)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--against", metavar="FOLDER", help="another checkout, whose speeds are compared with ours")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.equality:
+    sizes = [size for size in SIZES if chosen.n_features in (None, size[0])]
+    if chosen.worker:
+        whole_run(*json.loads(chosen.worker))
+    elif chosen.against:
+        against(chosen.against, chosen.rounds, sizes)
+    elif chosen.equality:
         equality(chosen.models, chosen.steps)
     elif chosen.start:
         starts()
     else:
-        speed(chosen.rounds, chosen.seconds, chosen.cpu, [size for size in SIZES if chosen.n_features in (None, size[0])])
+        speed(chosen.rounds, chosen.seconds, chosen.cpu, sizes)

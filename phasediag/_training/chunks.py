@@ -12,7 +12,7 @@ import numpy as np
 
 from ..activity import INDEPENDENT
 from ..forms import UNIFORM
-from .many_features import Batched, Dense
+from .many_features import Batched, Dense, Moments
 from .outputs import LEAKY, LINEAR, RELU
 from .patterns import Patterns
 
@@ -138,15 +138,21 @@ def law_of(form, controls):
 
 
 def engine(chunk):
-    """Return the engine that suits a chunk, from rough times per sample in ns; divisions into chunks don't matter."""
+    """Return the engine that suits a chunk, from rough times per sample and feature in ns; divisions into chunks don't matter."""
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    other = any(part is not None for part in (chunk.gates, chunk.penalty, chunk.slope))  # than what `Batched` knows
-    if chunk.independent or chunk.few or other or n > MOST_BATCHED:
+    if chunk.independent or chunk.few:
         return Dense
-    batched = n * (0.057 * chunk.density.sum() + 0.04) + 0.035 * n**2 * m / chunk.batch_size
-    return Batched if batched < n * (0.065 * m + 0.18) else Dense
+    own, through, rare = 0.035 * n * m / chunk.batch_size, chunk.activation == LINEAR, 1 - chunk.density.mean()
+    times = {
+        Dense: 0.065 * m + 0.18,
+        Moments: own if through else own + 0.0225 * m + 0.15 + rare * (0.5 + 0.008 * n),
+        Batched: own + 0.057 * chunk.density.sum() + 0.04,
+    }
+    if n > MOST_BATCHED or any(part is not None for part in (chunk.gates, chunk.penalty, chunk.slope)):
+        del times[Batched]  # which knows none of these
+    return min(times, key=times.get)
 
 
 def together(chunk, wanted):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._compiling.structures import Structure
 from .._compiling.vectors import LANES, aligned
-from . import batched, sgd_batched, sgd_dense
+from . import batched, exceptions, sgd_batched, sgd_dense, sgd_moments
 from .lists import BITS, LIST_BLOCK, LISTS, RARE, WAYS, draw_lists
 from .optimizers import mover
 from .outputs import LINEAR
@@ -33,7 +33,7 @@ class Dense(Trainer):
         """Return the `sgd_dense.MODELS`."""
         n, m, tiles = self.n, self.m, -(-self.chunk.batch_size // TILE)
         room = tiles if tiles * n * STRIDE <= ROOM else 1
-        self.kernel, self.drawer = sgd_dense.train_dense, sgd_dense.draw_tile
+        self.drawer = sgd_dense.draw_tile
         return Structure(
             sgd_dense.MODELS,
             **self.common(),
@@ -44,8 +44,6 @@ class Dense(Trainer):
             key_step=self.keys.strides[0] if self.independent else 0,
             draw=self.drawer,
             product=multiply,
-            errors=sgd_dense.subtract,
-            outer=add_outer,
             penalise=sgd_dense.add_penalty if self.chunk.penalty is not None else 0,
             penalties=self.penalties(),
             slopes=self.slopes(),
@@ -53,13 +51,22 @@ class Dense(Trainer):
             move=mover(self.adam),
             **self._law(),
             state=aligned(STATE, np.uint32),
-            x=aligned(n * STRIDE * room),
+            x=aligned(self.columns * STRIDE * room),
             h=aligned(m * STRIDE),
             e=aligned(n * STRIDE),
-            d=aligned(m * STRIDE),
-            sums=aligned((m + 1) * n * LANES),
             gradient=aligned((m + 1) * self.columns),
+            **self._sums(room),
         )
+
+    def _sums(self, room):
+        """Return the entries of the structure that say how gradients are summed, by name; ``room`` tiles are kept."""
+        self.kernel = sgd_dense.train_dense
+        return {
+            "errors": sgd_dense.subtract,
+            "outer": add_outer,
+            "d": aligned(self.m * STRIDE),
+            "sums": aligned((self.m + 1) * self.n * LANES),
+        }
 
     def _law(self):
         """Return the entries of the structure that say how samples are drawn, by name."""
@@ -87,6 +94,27 @@ class Dense(Trainer):
             self.drawer(self.models.address, key.ctypes.data, step, tile, x.ctypes.data)
             tiles.append(x[: self.n * STRIDE].reshape(self.n, STRIDE)[:, :TILE].T.astype(np.float64))
         return np.concatenate(tiles)[:batch_size]
+
+
+class Moments(Dense):
+    """The same, where the minibatch's second moments are worth their while."""
+
+    def _sums(self, room):
+        """Return the entries of the structure that say how gradients are summed, by name; ``room`` tiles are kept."""
+        self.kernel = sgd_moments.train_by_moments
+        n, m, width = self.n, self.m, self.columns
+        sizes = {"rows": room * TILE * width, "moments": width * width, "part": width * width, "excess": n * width}
+        sizes |= {"linear": m * width, "facing": (m + 1) * width, "sums": n * LANES}
+        sizes |= dict.fromkeys(("means", "passes", "sides", "by_output", "by_value", "level"), width)
+        lists = {"passing": (n, np.int64), "counts": (n, np.int64), "index": (n * STRIDE, np.uint32)}
+        return {
+            **{name: getattr(exceptions, name) for name in ("find", "add_rows", "transpose", "symmetrise")},
+            **{name: getattr(sgd_moments, name) for name in ("gather", "mirror", "face", "add_exceptions", "sum_up")},
+            **{name: aligned(size) for name, size in sizes.items()},
+            **{name: np.zeros(*one) for name, one in lists.items()},
+            "every": np.arange(TILE, dtype=np.uint32),
+            "ones": np.ones(TILE, np.float32),
+        }
 
 
 @lru_cache(maxsize=8)

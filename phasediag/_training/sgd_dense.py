@@ -33,16 +33,21 @@ from .streams import VALUES, fill_features, fill_gated, fill_words, seed_state
 
 TILE = 512  # samples of a tile
 STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
+MOMENTS = (
+    "gather mirror face add_exceptions sum_up find add_rows transpose symmetrise rows moments means part linear excess passing"
+    " passes sides by_output by_value level facing counts index every ones"
+)
 # A chunk of models, its routines and its arrays, as the kernels below read them. average is 2/(B n); parameters, first and
 # second have shape (n_models, m + 1, width), rows of weights and one of biases, padded by zeros to whole vectors; importance
 # (n_models, n); keys (1, 2) with key_step 0, or (n_models, 2) with the bytes of one; scalars (n_steps, 7); most and scale (n,):
 # up to which random word a feature is active, and its value for one. For other laws gates (n,): whose words decide of a feature,
 # which is active from ``least`` to ``most``, and what `VALUES` names; words (n, STRIDE). penalties (n_models, 2), square (m, m);
 # slopes (n_models,). x holds ``room`` tiles (n, STRIDE); h and d (m, STRIDE) hidden values and projected errors, e (n, STRIDE)
-# errors; sums ((m + 1) n, 16); gradient (m + 1, width).
+# errors; sums ((m + 1) n, 16); gradient (m + 1, width). What `sgd_moments` adds is said there.
 MODELS, models_at = layout(
     "n m activation width n_models batch_size room key_step draw product errors outer penalise move parameters first second"
-    f" importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square",
+    f" importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square"
+    f" {MOMENTS}",
     "average",
 )
 
