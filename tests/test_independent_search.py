@@ -1,4 +1,4 @@
-"""An independent search for lower minima: another optimizer, another engine, ten times the starts.
+"""An independent search for lower minima: that of `independent_search.py`.
 
 The sample that runs with the suite takes a few control points; ``pytest -m campaign`` takes some hundreds.
 """
@@ -7,122 +7,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize as scipy_minimize
+from independent_search import STARTS, descend_all, distinct, lowest_point
 
 import phasediag._loss.contour_batch as loss_module
 from phasediag import ToyModel, expected_loss, minimize, phase_diagram
-from phasediag._loss.evaluation import evaluate_rows
 from phasediag._minimizing.flat import flatten, parts
 
 SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 2)]
 LOWER = 1e-9  # relative
-STARTS = 320  # ten times the random starts of minimize
-POLISHED = 6
-SAME_END = 1e-2  # rough ends whose products W_i·W_j and biases differ by less are one
 SAME_LOSS = 1e-8  # relative: both searches have found the lowest minimum
 NODES = 512
-ACCURACY = 1e-11
-STEPS, MEMORY, LONGEST = 60, 10, 1.0  # of the rough descents: steps, pairs remembered, the longest step
 
 
 @pytest.fixture(autouse=True)
 def few_nodes(monkeypatch):
     """Let the contour integral give up early: few features with small weights are cheaper to enumerate."""
     monkeypatch.setattr(loss_module, "MOST_NODES", NODES)
-
-
-def _objective(model, method):
-    """Scaled losses (…) and gradients of flat points; by enumeration where the contour integral needs more than NODES nodes."""
-    form, control = model.form, model.control
-
-    def rows(x, method):
-        weights, bias = parts(x, model.n_hidden)
-        found = evaluate_rows(weights, bias, form, control, method, 1, tolerance=ACCURACY, strict=False)
-        return (found[0] @ model.importance) / model.loss_scale, flatten(*found[1:3]) / model.loss_scale
-
-    def evaluate(x):
-        losses, gradients = rows(x, method)
-        declined = np.isnan(losses)  # an output rests on a few small weights
-        if declined.any():
-            losses, gradients = np.array(losses), np.array(gradients)
-            losses[declined], gradients[declined] = rows(x[declined], "enumeration")
-        return losses, gradients
-
-    return evaluate
-
-
-def descend_all(objective, x):
-    """The points (B, size), and losses (B,), that limited-memory BFGS reaches from x (B, size) in STEPS steps."""
-    loss, gradient = objective(x)
-    pairs = []  # of the last steps and changes of the gradient, with the inverse of their products, 0 where it is no curvature
-    for _step in range(STEPS):
-        direction, found = -gradient, []
-        for s, y, rho in reversed(pairs):
-            found.append(rho * np.sum(s * direction, axis=1))
-            direction = direction - found[-1][:, None] * y
-        if pairs:
-            s, y, rho = pairs[-1]
-            direction = direction * np.where(rho > 0, 1 / np.maximum(rho * np.sum(y**2, axis=1), 1e-300), 1.0)[:, None]
-        for (s, y, rho), alpha in zip(pairs, reversed(found), strict=True):
-            direction = direction + (alpha - rho * np.sum(y * direction, axis=1))[:, None] * s
-        uphill = np.sum(direction * gradient, axis=1) >= 0
-        direction[uphill] = -gradient[uphill]
-        direction /= np.maximum(np.linalg.norm(direction, axis=1) / LONGEST, 1)[:, None]
-        slope, length = np.sum(direction * gradient, axis=1), np.ones(len(x))
-        new, new_loss, new_gradient = x.copy(), loss.copy(), gradient.copy()
-        waiting = np.arange(len(x))
-        while waiting.size and length.max() > 1e-4:
-            trial = x[waiting] + length[waiting, None] * direction[waiting]
-            its_loss, its_gradient = objective(trial)
-            good = its_loss <= loss[waiting] + 1e-4 * length[waiting] * slope[waiting]
-            done = waiting[good]
-            new[done], new_loss[done], new_gradient[done] = trial[good], its_loss[good], its_gradient[good]
-            waiting = waiting[~good]
-            length[waiting] /= 3
-            length[done] = 0
-        s, y = new - x, new_gradient - gradient
-        product = np.sum(s * y, axis=1)
-        pairs = [*pairs[1 - MEMORY :], (s, y, np.where(product > 1e-14, 1 / np.maximum(product, 1e-14), 0.0))]
-        x, loss, gradient = new, new_loss, new_gradient
-    return x, loss
-
-
-def _look(x, m, n):
-    """Lengths, angles and biases in order of size: what rotations and permutations of the features leave as it is."""
-    weights = x[: m * n].reshape(m, n)
-    products = (weights.T @ weights)[np.triu_indices(n)]
-    return np.concatenate([np.sort(products), np.sort(x[m * n :])])
-
-
-def lowest_loss(model, n_starts, generator):
-    """The lowest expected loss that limited-memory BFGS reaches from random starts.
-
-    All descend roughly at once on the engine that is faster here; the lowest distinct ends go on to the bottom on the contour
-    integral (scipy's L-BFGS-B).
-    """
-    m, n = model.n_hidden, model.n_features
-    fast, exact = _objective(model, "enumeration" if n < 7 else "contour"), _objective(model, "contour")
-    # columns of very different lengths, biases of both signs: not the starts that minimize draws
-    weights = generator.normal(size=(n_starts, m, n)) * generator.uniform(0, 1.5, size=(n_starts, 1, n))
-    ends, losses = descend_all(fast, flatten(weights, generator.normal(size=(n_starts, n)) * 0.3))
-    rough = [SimpleNamespace(x=x, fun=loss) for x, loss in zip(ends, losses, strict=True)]
-    lowest = np.inf
-    for end in distinct(rough, m, n)[:POLISHED]:
-        options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
-        one = scipy_minimize(lambda x: [y[0] for y in exact(x[None])], end.x, jac=True, method="L-BFGS-B", options=options)
-        lowest = min(lowest, expected_loss(model, *parts(one.x, m)))
-    return lowest
-
-
-def distinct(rough, m, n):
-    """Rough ends, the lowest first, each look once."""
-    kept, looks = [], []
-    for end in sorted(rough, key=lambda end: end.fun):
-        look = _look(end.x, m, n)
-        if not any(np.max(np.abs(look - other)) < SAME_END for other in looks):
-            kept.append(end)
-            looks.append(look)
-    return kept
 
 
 def control_points(shape, count):
@@ -142,7 +42,7 @@ def excess(shape, count, n_starts=STARTS):
     """For each control point, how far the loss of minimize lies above the independent one, relative."""
     found = []
     for model, generator in control_points(shape, count):
-        found.append(minimize(model)[0].loss / lowest_loss(model, n_starts, generator) - 1)
+        found.append(minimize(model)[0].loss / lowest_point(model, n_starts, generator)[0] - 1)
     return np.array(found)
 
 
@@ -238,7 +138,7 @@ def test_no_other_search_finds_a_lower_loss_at_any_size(shape, density, decay):
     n, m = shape
     model = ToyModel(m, decay ** np.arange(n), density)
     found = [minimize(model, seed=seed)[0].loss for seed in range(3)]
-    independent = lowest_loss(model, STARTS, np.random.default_rng([n, m, 23]))
+    independent = lowest_point(model, STARTS, np.random.default_rng([n, m, 23]))[0]
     assert np.max(found) < min(np.min(found), independent) * (1 + LOWER)
 
 
@@ -249,7 +149,7 @@ def excess_of_diagram(shape, n_cells, n_random):
     diagram, generator, found = phase_diagram(n, m, **axes), np.random.default_rng([n, m, 29]), []
     for i, j in generator.integers(n_cells, size=(n_random, 2)):
         model = ToyModel(m, [*[1.0] * (n - 1), diagram.importance[j]], diagram.density[i])
-        found.append(diagram.loss[i, j] / lowest_loss(model, STARTS, generator) - 1)
+        found.append(diagram.loss[i, j] / lowest_point(model, STARTS, generator)[0] - 1)
     return np.array(found)
 
 

@@ -22,7 +22,7 @@ KEPT = 8
 _NEAR = 0.1  # radius of descents from a minimum at a density nearby
 _NARROW = 1e-6  # a bracket, relative, in which one minimum turns into another
 _STEPS = np.arange(1, 8) * 2e-4  # relative distances from a zero of the curvature at which it is taken to extrapolate that zero
-_LOWER = 1e-12  # relative difference of losses from which a third minimum is lower where two cross
+_LOWER = 1e-12  # relative difference of losses from which one minimum is lower than another
 _BESIDE = 5e-3  # relative distance of such a zero from the bracket in which the phase has another name
 
 
@@ -102,6 +102,7 @@ class AlongDensity:
         """
         found, k = [], 0
         while k < len(self.densities) - 1:
+            self._continue(k)
             solved = self._between(k, name)
             if isinstance(solved, float):  # another minimum is lower between the two
                 self._insert(k + 1, solved)
@@ -109,6 +110,12 @@ class AlongDensity:
                 found += [one for one in solved if not found or one.density - found[-1].density > _NARROW]
                 k += 1
         return found
+
+    def _continue(self, k):
+        """Of the minima that tie as the lowest of cell k + 1 the one to which the lowest of cell k leads comes first."""
+        cell, (end,) = self.cells[k + 1], self.at(self.cells[k][:1], self.densities[k + 1])
+        tied = [point for point in cell if point.scaled_loss <= cell[0].scaled_loss * (1 + _LOWER)]
+        cell.sort(key=lambda point: not any(point is one and self.same(one, end) for one in tied))
 
     def _insert(self, k, density):
         """Add a cell at a density, with the minima that those beside it lead to."""
