@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, minimize
+from phasediag import ToyModel, expected_loss, minimize
 from phasediag._minimizing import search
-from phasediag._minimizing.flat import flatten
+from phasediag._minimizing.flat import flatten, parts
+from phasediag._minimizing.one_hot import OneHotLoss, least_one_hot
 
 
 def break_search(monkeypatch, start):
@@ -57,3 +58,32 @@ def test_features_change_places_only_with_others_of_their_density(monkeypatch):
     model = ToyModel(1, [1.0, 0.9], [0.1, 0.3])
     break_search(monkeypatch, dedicated(model, [1]))
     assert minimize(model, effort="quick")[0].feature_norm[1] > 0.9
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_one_hot_loss_is_that_of_rare_features(alike):
+    """It is the scaled expected_loss as density falls, its gradients are its differences and its second derivatives theirs."""
+    generator, rare, step = np.random.default_rng(3), 1e-8, 1e-6
+    importance, density = np.ones((2, 4)) if alike else generator.uniform(0.2, 1, (2, 4))
+    objective, x = OneHotLoss(2, importance, density), generator.normal(size=(6, 12))
+    loss, gradient = objective.loss_and_gradient(x)
+    weights, root = parts(x, 2)
+    model = ToyModel(2, importance, rare * density)
+    assert np.allclose(expected_loss(model, weights, -(root**2)) / (importance @ model.feature_density / 3), loss, rtol=1e-6)
+    for k, e in enumerate(step * np.eye(12)):
+        high, low = objective.loss_and_gradient(x + e), objective.loss_and_gradient(x - e)
+        assert np.allclose((high[0] - low[0]) / (2 * step), gradient[:, k], atol=1e-8)
+        assert np.allclose((high[1] - low[1]) / (2 * step), objective.hessians(x)[:, k], atol=1e-4)
+
+
+@pytest.mark.parametrize(("n", "m", "decay"), [(3, 1, 1.0), (5, 2, 0.9)])
+def test_a_broken_search_ends_no_higher_than_the_limit_of_rare_features(monkeypatch, n, m, decay):
+    """From its highest minimum alone the loss exceeds not what the least one-hot loss leads to."""
+    model = ToyModel(m, decay ** np.arange(n), 0.01)
+    highest, (weights, bias) = minimize(model)[-1], parts(least_one_hot(model), m)
+    bound = expected_loss(model, weights, bias)
+    monkeypatch.setattr(search, "_bounds", lambda model: [least_one_hot(model)])
+    break_search(monkeypatch, flatten(highest.weights, highest.bias))
+    assert minimize(model)[0].loss <= bound * (1 + 1e-12)
+    monkeypatch.setattr(search, "lower_points", lambda model, minima, others: np.empty((0, model.form.size)))
+    assert minimize(model)[0].loss > bound * (1 + 1e-3)  # without the condition nothing mends it

@@ -16,6 +16,7 @@ from .newton import MOST_ATTEMPTS
 from .stationary_points import (
     CURVATURE_TOLERANCE,
     GRADIENT_TOLERANCE,
+    MAX_STEPS,
     MOST_REACH,
     NEGLIGIBLE,
     SAME_LOSS,
@@ -40,7 +41,6 @@ from .trust_region import (
     STEPS,
 )
 
-MAX_STEPS = 400
 ROUGHLY, BOTTOM = 1e-6, 1e-15
 """Where no gradient entry is larger than the first, an end is compared with the minima known in the cell; the bottom is reached
 where none exceeds the second, which rounding seldom allows."""

@@ -14,10 +14,13 @@ from .conditions import lower_points
 from .flat import flatten, parts
 from .kinks import settle_on_kinks
 from .moves import moves, shaken
-from .rough import MOST_STEPS, descend_roughly
+from .one_hot import least_one_hot
+from .rough import MOST_ENUMERATED, RACE, SECOND, ExactLoss, descend_roughly
 from .starts import frozen_starts, scaled_gradient, starting_points
 from .stationary_points import (
     GRADIENT_TOLERANCE,
+    MAX_STEPS,
+    MOST_REACH,
     NEGLIGIBLE,
     SAME_LOSS,
     SAME_POINT,
@@ -31,24 +34,15 @@ from .stationary_points import (
 EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 """Random starts, and rounds of moves in turn that may find nothing lower before the search ends."""
 
-MOST_NEWTON = 6
-"""Up to so many features descents from starts use second derivatives; beyond, and from moves, a rough descent comes first."""
-MOST_POLISHED, FEW_POLISHED = 24, 3
-"""Rough descents that end apart go on to the bottom: so many of the lowest, and those that may be as low as the lowest is."""
-HEATS = {4: 2.0, 16: 0.5}
-"""Of all moves those that are lowest after so many steps go on: so many for each random start."""
-SHAKES = 4
-"""In a round there is one shake of all parameters for every so many random starts."""
-ROUGH_LOSS = 1e-8
-"""What a rough descent leaves undetermined of the loss, relative."""
-ROUGHLY_THE_SAME = 1e-2
-"""Difference of invariants up to which rough ends are taken for one."""
+MOST_POLISHED = 24
+"""Rough descents from starts that end apart go on to the bottom: so many of the lowest."""
+PARENTS = 4
+"""Moves start from so many of the lowest minima, as many of the lowest rough descents from them go on to the bottom, and one
+random start in so many is a shake of the lowest in each round."""
 NEAR_LOSS, NEAR_SLOPE = 1e-6, 1e-2
 """A configuration in a valley has the valley's scaled loss, and no scaled slope, to within this before it has settled."""
 FEW_STEPS = 8
 """What a descent that ends where it began needs."""
-PARENTS = 4
-"""Moves start from so many of the lowest minima."""
 AT_ONCE = 8
 """Points that a thread treats before it takes the next."""
 
@@ -99,29 +93,30 @@ class Search:
 def search(model, n_starts, rounds, generator, watch=lambda: None):
     """Search for the minima of a model: a `Search`.
 
-    Random starts, structured ones, the minima of the models with a feature or a dimension less; then rounds of moves from the
-    lowest minima, until ``rounds`` of them in turn have found nothing lower. Where a necessary condition fails, the point that
-    shows it is where the search goes on. ``watch`` is called again and again on the way.
+    Random starts, structured ones, the minima of the models with a feature or a dimension less and of the limit of rare
+    features; then rounds of moves from the lowest minima, until ``rounds`` of them in turn have found nothing lower. Where a
+    necessary condition fails, the point that shows it is where the search goes on.
+    ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
-    settled = descend(model, starts, MOST_POLISHED if rounds else FEW_POLISHED, watch)
-    smaller = _of_smaller_models(model) if rounds else []
-    if smaller:
-        settled += descend(model, np.array(smaller), FEW_POLISHED, watch, Search(settled, random).minima(model))
+    settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
+    bounds = _bounds(model) if rounds else []
+    if bounds:
+        settled += descend(model, np.array(bounds), PARENTS, watch, Search(settled, random).minima(model))
     tried, answered, waiting = set(), set(), rounds
     while True:
         minima = Search(settled, random).minima(model)
-        missed = _untried(model, lower_points(model, minima, smaller), answered)
+        missed = _untried(model, lower_points(model, minima, bounds), answered)
         if len(missed):
             settled += settle_model(model, missed, watch)
             waiting = rounds
             continue
         if not waiting or not minima or not np.any(minima[0].x[: -model.n_features]):
             return Search(settled, random)
-        far = shaken(model, minima[0].x, n_starts // SHAKES, generator)
+        far = shaken(model, minima[0].x, n_starts // PARENTS, generator)
         near = [moves(model, point.x, generator) for point in minima[:PARENTS]]
         points = _untried(model, np.concatenate([far, *near]), tried)
-        found = descend_apart(model, points, FEW_POLISHED, watch, minima, n_starts)
+        found = descend_apart(model, points, PARENTS, watch, minima, n_starts)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
         waiting = rounds if lower < minima[0].scaled_loss * (1 - SAME_LOSS) else waiting - 1
         settled += found
@@ -137,12 +132,12 @@ def _untried(model, points, tried):
     return points[new]
 
 
-def _of_smaller_models(model):
-    """The lowest minima of the models with one feature, or one dimension, less, as starts: no minimum may lie above them.
+def _bounds(model):
+    """Points above which no global minimum may lie, as starts, a list: of models with a feature or a dimension less, of a limit.
 
-    A list of flat points. The feature left out is that of least importance × variance. Where densities are equal no other makes a
-    lower start: at a global minimum no feature's own loss exceeds its variance, so one of more importance that is left out had
-    better change places with it.
+    The feature left out is that of least importance × variance. Where densities are equal no other makes a lower start: at a
+    global minimum no feature's own loss exceeds its variance, so one of more importance that is left out had better change
+    places with it. The limit is that of rare features, where on average less than one is active.
     """
     m, n, starts = model.n_hidden, model.n_features, []
     if m < n - 1 and not model.activity:
@@ -154,6 +149,8 @@ def _of_smaller_models(model):
     if m > 1:
         for part, bias in _lowest(replace(model, n_hidden=m - 1)):
             starts.append(flatten(np.concatenate([part, np.zeros((1, n))]), bias))
+    if model.form.is_plain and model.form.biased and model.feature_density.sum() < 1:
+        starts.append(least_one_hot(model))
     return starts
 
 
@@ -165,7 +162,7 @@ def _lowest(model):
 
 def descend(model, points, most, watch, known=()):
     """Where descents from flat points (n_points, size) end: a list of Settled, in the same order."""
-    if model.n_features <= MOST_NEWTON or model.form.is_kinked:
+    if model.n_features <= MOST_ENUMERATED or model.form.is_kinked:
         return settle_model(model, points, watch)
     return descend_apart(model, points, most, watch, known)
 
@@ -174,34 +171,31 @@ def descend_apart(model, points, most, watch, known, n_racing=None):
     """As `descend`, roughly at first: of ends that lie apart, ``most`` of the lowest go on to the bottom.
 
     Ends near one of the ``known`` minima, Settled, are that one. ``n_racing``: the number of random starts that says how many
-    go on after the `HEATS`; by default all do.
+    go on in a race; by default all do.
     """
     classes, centres = model.classes, [invariants(one.x, model.n_hidden, model.classes) for one in known]
 
-    def apart(x, losses, most, within=0.0):
-        """Positions of the lowest that are near no other and no centre, at most ``most`` and those near the lowest loss."""
+    def apart(x, losses, most):
+        """Positions of the lowest that are near no other and no centre, at most ``most``; and which of these each is near."""
         keys, kept, which = invariants(x, model.n_hidden, classes), [], np.full(len(x), -1)
         places = np.array([*centres, *np.empty((len(x), keys.shape[1]))])
-        limit = min([*losses, *(one.scaled_loss for one in known)], default=np.inf) * (1 + within)
         for k in np.argsort(losses, kind="stable"):
             n_places = len(centres) + len(kept)
-            near = np.flatnonzero(np.abs(places[:n_places] - keys[k]).max(axis=1) < ROUGHLY_THE_SAME)
+            near = np.flatnonzero(np.abs(places[:n_places] - keys[k]).max(axis=1) < MOST_REACH)
             if near.size:
                 which[k] = near[0]
-            elif losses[k] < np.inf and (len(kept) < most or losses[k] < limit):
+            elif losses[k] < np.inf and len(kept) < most:
                 places[n_places], which[k] = keys[k], n_places
                 kept.append(k)
         return kept, which
 
-    def heat(share):
-        return lambda x, losses: apart(x, losses, int(share * n_racing))[0]
-
-    heats, max_steps = {step: heat(share) for step, share in HEATS.items()} if n_racing else {}, MOST_STEPS
-    if n_racing and model.n_features <= MOST_NEWTON:  # second derivatives cost little: what is left after the last heat goes on
-        max_steps, share = max(HEATS.items())
-        most = int(share * n_racing)
-    ends, losses, counts = descend_roughly(model, points, watch, heats, max_steps)
-    kept, which = apart(ends, losses, most, ROUGH_LOSS)
+    max_steps = MAX_STEPS
+    if (
+        n_racing and model.n_features <= MOST_ENUMERATED
+    ):  # second derivatives cost little, and lead on from where they would be taken
+        max_steps, most = SECOND, RACE * n_racing // SECOND // 2
+    ends, losses, counts = descend_roughly(ExactLoss(model), points, watch, apart, n_racing, max_steps)
+    kept, which = apart(ends, losses, most)
     polished = list(known)
     for one in settle_model(model, ends[kept], watch, radius=0.1):
         polished.append(replace(one, n_evaluations=one.n_evaluations + int(counts[which == len(polished)].sum())))

@@ -58,7 +58,7 @@ def union_starts(model, count):
 def spread_starts(models, draws):
     """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_models, n_starts, size).
 
-    ``draws``: what `_directions_drawn` returns, of each of the models, which have one form.
+    ``draws``: what `directions_drawn` returns, of each of the models, which have one form.
     """
     counts, steps, rank, directions, scales = map(np.array, zip(*draws, strict=True))
     n_starts, m, n = directions.shape[1:]
@@ -76,7 +76,7 @@ def spread_starts(models, draws):
     return flatten(weights, bias)
 
 
-def _directions_drawn(model, n_starts, generator):
+def directions_drawn(model, n_starts, generator):
     """Numbers of features, steps, their order, directions (n_starts, n_hidden, n_features) and scales, of random directions."""
     m, n = model.n_hidden, model.n_features
     counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
@@ -109,7 +109,7 @@ def starting_points_of(models, n_starts, generators):
         for k in range(n_starts):
             weights[k] = generator.normal(size=(m, n))
             scales[k], shares[k] = generator.uniform(0.3, 1.3), generator.uniform(size=n)
-        directions = None if model.is_linear else _directions_drawn(model, -(-n_starts // 2), generator)
+        directions = None if model.is_linear else directions_drawn(model, -(-n_starts // 2), generator)
         drawn.append((starts, weights, scales, shares, directions))
     _, weights, scales, shares, directions = zip(*drawn, strict=True)
     mean = np.repeat([model.feature_mean for model in models], n_starts, axis=0)

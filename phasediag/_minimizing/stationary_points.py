@@ -20,6 +20,9 @@ SAME_POINT = 1e-5
 MOST_REACH = 1e-2
 """Where rounding leaves more than this undetermined, two minima count as two."""
 
+MAX_STEPS = 400
+"""Of a descent."""
+
 NEGLIGIBLE = 1e-6
 """Losses below this part of Σ_i I_i E x_i² count as so much where their ratio is asked for: a loss can be 0."""
 
@@ -61,7 +64,7 @@ class Settled:
         return self.scaled_loss, self.gradient_norm, self.curvature, self.n_evaluations, self.is_dead, self.is_flat
 
 
-def settle(points, form, controls, *, free=None, max_steps=400, radius=0.5, n_threads=1):
+def settle(points, form, controls, *, free=None, max_steps=MAX_STEPS, radius=0.5, n_threads=1):
     """Descend from every row of ``points`` and return the list of Settled, in the same order.
 
     Each descent is computed by itself: the number of threads does not change it.
