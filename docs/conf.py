@@ -37,6 +37,8 @@ nb_execution_raise_on_error = True
 
 autosummary_filename_map = pages.file_names()
 autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+default_role = "py:obj"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

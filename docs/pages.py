@@ -81,35 +81,57 @@ def command_pages():
 
 
 def examples():
-    """Return {stem: (claim, the rest of its text)} of every example."""
-    texts = {
-        path.stem: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(ROOT.glob("examples/*.py"))
-    }
-    return {stem: tuple(part.strip() for part in escaped(f"{text}\n\n").split("\n\n", 1)) for stem, text in texts.items()}
+    """Return {stem: (claim, the rest of its text, number of the first line of its program)} of every example."""
+    found = {}
+    for path in sorted(ROOT.glob("examples/*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        claim, _, rest = escaped(ast.get_docstring(tree)).partition("\n\n")
+        found[path.stem] = " ".join(claim.split()), rest, tree.body[1].lineno
+    return found
 
 
-def example(stem, claim, rest, docs):
-    """Return the page of one example: its claim, its picture where there is one, its text."""
+def picture(stem, docs):
+    """Return the name of the picture of docs/ that an example draws, None where there is none."""
+    name = f"{FIGURES.get(stem, stem)}.png"
+    return name if (docs / name).exists() else None
+
+
+def titled(stem):
+    """Return the title of an example's page and its underline."""
     title = stem.replace("_", " ").capitalize()
-    picture = f"{FIGURES.get(stem, stem)}.png"
-    yield from (title, "=" * len(title), "", f"**{claim}**", "", rest, "")
-    if (docs / picture).exists():
-        yield from (f".. image:: ../../{picture}", f"   :alt: {claim}", "")
-    yield from (f".. literalinclude:: ../../../examples/{stem}.py", "   :language: python", "")
+    return title, "=" * len(title)
 
 
-def gallery():
-    """Return the page that lists the examples."""
+def example(stem, claim, rest, first, docs):
+    """Return the page of one example: its claim, its picture where there is one, its program."""
+    yield from (*titled(stem), "", f"**{claim}**", "", rest, "")
+    if name := picture(stem, docs):
+        yield from (f".. image:: ../../{name}", f"   :alt: {claim}", "")
+    yield from (f"``examples/{stem}.py``:", "", f".. literalinclude:: ../../../examples/{stem}.py", f"   :lines: {first}-", "")
+
+
+def gallery(docs):
+    """Return the page that lists the examples, those with a picture first."""
     yield from ("Examples", "========", "", "One claim in each file, asserted by the file itself; the tests run all of them.", "")
-    for stem, (claim, _) in examples().items():
-        yield from (f":doc:`{stem.replace('_', ' ')} <examples/{stem}>`", f"    {claim}", "")
-    yield from (".. toctree::", "   :hidden:", "", *(f"   examples/{stem}" for stem in examples()))
+    found = examples()
+    for stem in sorted(found, key=lambda stem: (picture(stem, docs) is None, stem)):
+        claim = found[stem][0]
+        yield from (f":doc:`{titled(stem)[0]} <examples/{stem}>`", f"    {claim}", "")
+        if name := picture(stem, docs):
+            yield from (
+                f"    .. image:: ../{name}",
+                f"       :alt: {claim}",
+                "       :width: 420px",
+                f"       :target: examples/{stem}.html",
+                "",
+            )
+    yield from (".. toctree::", "   :hidden:", "", *(f"   examples/{stem}" for stem in found))
 
 
 def write(docs):
     """Write the pages below ``docs/generated``; a page that is as it was is left alone, so that it is not read again."""
     folder = docs / "generated"
-    texts = {"api": api(), "commands": command_pages(), "examples": gallery()}
+    texts = {"api": api(), "commands": command_pages(), "examples": gallery(docs)}
     texts |= {f"examples/{stem}": example(stem, *parts, docs) for stem, parts in examples().items()}
     for name, lines in texts.items():
         path, text = folder / f"{name}.rst", "\n".join(lines) + "\n"
