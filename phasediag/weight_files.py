@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 
 import numpy as np
 
@@ -153,6 +154,8 @@ def read_weights(
     said = [f"{path}: weights" + (f' "{weights_name}"' if weights_name else "") + f" {weights.shape}"]
     found_bias, other_scale = None, None
     if bias is not None and bias not in BIASES:
+        if Path(bias).exists() and Path(bias).samefile(path):
+            raise ValueError(f"bias must be in another file than the weights, got {bias!r}")
         found_bias = _single_array(bias)
         said.append(f"bias {bias} {found_bias.shape}")
     elif bias_name is not None:
@@ -267,6 +270,12 @@ def _single_array(path):
 def _names(arrays, kinds, weights_name, bias_name, bias, path):
     """(name of the weights, name of the bias or None): those that are asked for, or the ones whose names say so."""
     missing, chosen = [], []
+    halves = [name for name in arrays if "parametrizations" in roles.words(name)]
+    if halves and weights_name is None:
+        raise ValueError(
+            f"weights must be stored whole, got {', '.join(halves)}, of which PyTorch makes them: "
+            'torch.nn.utils.parametrize.remove_parametrizations(module, "weight") before they are saved'
+        )
     for what, name in (("weights", weights_name), ("bias", bias_name)):
         if name is not None and name not in arrays:
             if list(arrays) == [""]:
@@ -340,9 +349,10 @@ def _activation(remarks, path):
     """What the file's remarks say of the activation, or None."""
     for name, value in remarks.items():
         if "activation" in roles.words(name) and isinstance(value, str):
-            if value.lower() not in ACTIVATIONS:
+            word = value.partition("(")[0].rpartition(".")[2].lower()  # of "nn.ReLU()" too
+            if word not in ACTIVATIONS:
                 raise ValueError(f'activation must be "relu" or "linear", got {value!r} in {str(path)!r}')
-            return ACTIVATIONS[value.lower()]
+            return ACTIVATIONS[word]
     return None
 
 

@@ -4,12 +4,15 @@ import json
 import pickle
 import sys
 import zipfile
+import zlib
 from io import BytesIO
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +113,13 @@ def in_zip(**members):
 def plain(array):
     """The bytes of one .npy array."""
     return npy("<f4", np.asarray(array, "<f4").tobytes(), np.shape(array))
+
+
+def by_numpy(array):
+    """A writer of what numpy.save writes."""
+    file = BytesIO()
+    np.save(file, array)
+    return raw(file.getvalue())
 
 
 def by_zarr(path):
@@ -277,6 +287,27 @@ READ_RIGHT = {  # name: (writer, options, weights, bias, words in the source)
         BIAS,
         "",
     ),
+    "fields of a structured array": (
+        by_numpy(np.array([(PENTAGON, ITS_BIAS)], dtype=[("W", "f8", (2, 5)), ("b", "f8", 5)])),
+        {},
+        PENTAGON,
+        ITS_BIAS,
+        '"W" (1, 2, 5)',
+    ),
+    "zipped on macOS": (
+        in_zip(**{"W.npy": plain(WEIGHTS), "b.npy": plain(BIAS), "__MACOSX": b"", "._W.npy": b"\0\5\x16\7"}),
+        {},
+        WEIGHTS,
+        BIAS,
+        '"W" (2, 3)',
+    ),
+    "activation in PyTorch's words": (
+        npz(W=WEIGHTS, b=BIAS, activation=["nn.ReLU()"]),
+        {},
+        WEIGHTS,
+        BIAS,
+        "activation relu, the file says",
+    ),
     "whole numbers typed by hand": (
         npz(W=[[1, -2, 0], [0, 0, 1]], b=np.zeros(3, int)),
         {},
@@ -394,7 +425,40 @@ REFUSED = {  # name: (writer, options, words)
     "Zarr's array": (folder(".zarray", "0.0"), {}, "a Zarr array; which these two lines convert:"),
     "Orbax": (folder("_CHECKPOINT_METADATA", "d"), {}, "a checkpoint of Orbax; which these two lines convert:"),
     "TensorFlow": (folder("saved_model.pb", "variables"), {}, "a model of TensorFlow; which these two lines convert:"),
-    "another folder": (folder("W.npy"), {}, "weights must be in a file that can be read, got {path} (Is a directory)"),
+    "another folder": (folder("W"), {}, "weights must be in a file that can be read, got {path} (Is a directory)"),
+    "a folder of Hugging Face": (
+        folder("model.safetensors", "config.json"),
+        {},
+        "a folder: name one of its files, model.safetensors",
+    ),
+    "no tensors": (raw(safetensors_bytes()), {}, "(it holds no arrays)"),
+    "parts of weights": (
+        npz(**{f"parametrizations.weight.original{k}": part for k, part in enumerate((np.ones((2, 1)), PENTAGON))}),
+        {},
+        "weights must be stored whole, got parametrizations.weight.original0, parametrizations.weight.original1",
+    ),
+    "a pickle of protocol 0": (raw(pickle.dumps({"W": [1.0]}, 0)), {}, "a pickle, which can run any program and is never read"),
+    "a pickle of protocol 1": (raw(pickle.dumps({"W": [1.0]}, 1)), {}, "a pickle, which can run any program and is never read"),
+    "joblib, compressed": (raw(zlib.compress(b"W")), {}, "a pickle in a stream of zlib, as joblib writes, which can run any"),
+    "LZ4": (raw(b"\x04\x22\x4d\x18" + bytes(20)), {}, "a file compressed by LZ4: unpack it first"),
+    "TensorFlow Lite": (raw(b"\x1c\0\0\0TFL3" + bytes(40)), {}, "a TensorFlow Lite model; which these two lines convert:"),
+    "SQLite": (raw(b"SQLite format 3\0"), {}, "an SQLite database: in the program that wrote it, numpy.savez"),
+    "Avro": (raw(b"Obj\x01\x04"), {}, "an Avro file: in the program that wrote it, numpy.savez"),
+    "FITS": (raw(b"SIMPLE  =                    T"), {}, "a FITS file; which these two lines convert:"),
+    "Julia": (raw(b"HDF5-based Julia Data Format" + bytes(600)), {}, "an HDF5 file; which these two lines convert:"),
+    "Excel": (
+        in_zip(**{"[Content_Types].xml": "x", "xl__workbook.xml": "x"}),
+        {},
+        "an Excel file; which these two lines convert:",
+    ),
+    "a stream of Arrow": (raw(b"\xff\xff\xff\xff\x10\x01"), {}, "a stream of Arrow; which these two lines convert:"),
+    "BSON": (raw(b"<\0\0\0\x04W\0" + bytes(53)), {}, "a file of an unknown format: in the program that wrote it, numpy.savez"),
+    "index of shards": (
+        raw(b'{"weight_map": {"W": "model-1.safetensors"}}'),
+        {},
+        "the index of a model in several files: name one",
+    ),
+    "semicolons": (raw(b"1,5;2\n3;4\n"), {}, "numpy.loadtxt({path}, delimiter=';'"),
     "bias of another number": (npz(W=np.ones((4, 2, 3)), b=np.ones((5, 3))), {}, "bias must have a number for each feature"),
     "unknown name": (
         npz(W=WEIGHTS, b=BIAS),
@@ -561,6 +625,13 @@ CONVERTED = {  # name: (writer, what it is)
     "NetCDF": (by_scipy(netcdf), "a NetCDF file"),
     "JSON": (lambda path: path.write_text(json.dumps({"W": PENTAGON.tolist()})), "a JSON file"),
     "list in JSON": (lambda path: path.write_text(repr(PENTAGON.tolist())), "a JSON file"),
+    "sparse.npz": (by_scipy(lambda path, arrays: scipy.sparse.save_npz(path, scipy.sparse.csr_matrix(arrays["W"]))), "a sparse "),
+    "pickle": (lambda path: path.write_bytes(pickle.dumps({"W": PENTAGON, "b": ITS_BIAS}, 0)), "a pickle, which can run any "),
+    "joblib": (
+        lambda path: joblib.dump({"W": PENTAGON, "b": ITS_BIAS}, path, compress=3),
+        "a pickle in a stream of zlib, as joblib writes, which",
+    ),
+    "semicolons": (lambda path: np.savetxt(path, PENTAGON, delimiter=";"), "a text file"),
     "text": (lambda path: np.savetxt(path, PENTAGON), "a text file"),
     "text of a spreadsheet": (lambda path: np.savetxt(path, PENTAGON, delimiter=",", encoding="utf-8-sig"), "a text file"),
 }
@@ -572,10 +643,11 @@ def test_the_lines_that_convert_do(tmp_path, monkeypatch, name):
     write, words = CONVERTED[name]
     monkeypatch.chdir(tmp_path)
     write(tmp_path / name)
-    with pytest.raises(ValueError, match=f"got '{name}', {words}; which these two lines convert:") as error:
+    with pytest.raises(ValueError, match=f"got '{name}', {words}.*; which these two lines convert:") as error:
         read_weights(name)
     _, *lines = str(error.value).replace('found["b"]', "b").split("\n")
-    exec("\n".join(map(str.strip, lines)), {"b": ITS_BIAS})
+    code = "\n".join(map(str.strip, lines))
+    exec(code.replace("weights=W, bias=b", "**found") if words.startswith("a pickle") else code, {"b": ITS_BIAS})
     found = read_weights("weights.npz")
     assert np.allclose(found.weights, PENTAGON, rtol=1e-15) and np.allclose(found.bias, ITS_BIAS, rtol=1e-15)
 
@@ -772,6 +844,17 @@ def test_arguments_of_other_kinds(tmp_path):
     for wrong in (3, None, b"w.npz"):
         with pytest.raises(ValueError, match="path must be the path of a file, got"):
             read_weights(wrong)
+
+
+def test_the_weights_are_no_bias(tmp_path):
+    """A bias from the file of the weights is refused, and a checkpoint of TensorFlow known by the name that has no file."""
+    np.save(tmp_path / "W.npy", PENTAGON)
+    with pytest.raises(ValueError, match="bias must be in another file than the weights"):
+        read_weights(tmp_path / "W.npy", bias=str(tmp_path / "W.npy"))
+    (tmp_path / "m.ckpt.index").write_bytes(b"\0\0\6")
+    for name in ("m.ckpt", "m.ckpt.index"):
+        with pytest.raises(ValueError, match="a checkpoint of TensorFlow; which these two lines convert"):
+            read_weights(tmp_path / name)
 
 
 def test_files_that_are_not_there(tmp_path):

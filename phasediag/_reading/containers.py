@@ -55,9 +55,14 @@ def contents(what, path):
     try:
         if path.is_dir() and (words := foreign.of_folder([one.name for one in path.iterdir()])):
             raise _Foreign(words)
+        if not path.exists() and Path(f"{path}.index").exists():
+            raise _Foreign(foreign.TENSORFLOW)
         with open(path, "rb") as file:
             head = file.read(foreign.BEGINNING)
-        return _format(path, head)(path)
+        found = _format(path, head)(path)
+        if not found.arrays:
+            raise ValueError("it holds no arrays")
+        return found
     except _Foreign as found:
         words = str(found).replace("PATH", repr(str(path)))
         raise ValueError(f"{what} must be in a file that is read ({ENDINGS}), got {str(path)!r}, {words}") from None
@@ -87,7 +92,7 @@ def _format(path, head):
 def _zip_format(path):
     """The reader of a zip, by the names in it; `_Foreign` for what others write."""
     try:
-        names = ZipFile(path).namelist()
+        names = _names(ZipFile(path))
     except Exception:  # cut short
         return _read_npz
     ends = {name.rpartition("/")[2] for name in names}
@@ -99,6 +104,11 @@ def _zip_format(path):
     if not any(name.endswith(".npy") for name in names):
         raise _Foreign(f"a zip file without arrays, of {', '.join(names[:4])} …; unpack it first")
     return _read_npz
+
+
+def _names(file):
+    """The names in a ZipFile, without what macOS adds to each file of a folder."""
+    return [name for name in file.namelist() if not name.rpartition("/")[2].startswith("._")]
 
 
 def _read_npy(path):
@@ -138,7 +148,7 @@ def _npy_array(file):
 def _read_npz(path):
     """All arrays of an .npz file by name, and its remarks."""
     with ZipFile(path) as file:
-        names = [name for name in file.namelist() if name.endswith(".npy")]
+        names = [name for name in _names(file) if name.endswith(".npy")]
         arrays = {name.removesuffix(".npy"): _attempt(lambda name: _npy_array(BytesIO(file.read(name))), name) for name in names}
     return Contents(*_divided(arrays), "npz")
 
@@ -197,8 +207,11 @@ def _leaves(tree, name):
 
 
 def _divided(arrays):
-    """(arrays, remarks): single texts are remarks."""
-    remarks = {k: v.item() for k, v in arrays.items() if not isinstance(v, Exception) and v.ndim == 0 and v.dtype.kind == "U"}
+    """(arrays, remarks): single texts are remarks, the fields of a structured array so many arrays."""
+    for name, array in [(name, array) for name, array in arrays.items() if getattr(array, "dtype", None) and array.dtype.names]:
+        fields = {f"{name}.{field}" if name else field: array[field] for field in array.dtype.names}
+        arrays = {other: value for other, value in arrays.items() if other != name} | fields
+    remarks = {k: v.item() for k, v in arrays.items() if not isinstance(v, Exception) and v.size == 1 and v.dtype.kind == "U"}
     return {name: value for name, value in arrays.items() if name not in remarks}, remarks
 
 
