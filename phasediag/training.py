@@ -280,6 +280,8 @@ def train(
     options |= common_options(n_steps, batch_size, learning_rate, optimizer, schedule, weight_decay, independent, seed)
     if gradient == "population" and device != "cpu":
         raise ValueError(f'device must be "cpu" with gradient "population", got {device!r:.60}')
+    if gradient == "population" and options["independent"]:
+        raise ValueError('independent must be False with gradient "population", which has no minibatches, got True')
     options["device"] = as_device(device, model.form)
     n_threads = thread_count(n_threads)
     recorded = tuple(sorted({round(s) for s in np.geomspace(1, n_steps, N_RECORDED - 1)}))

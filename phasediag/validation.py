@@ -21,6 +21,7 @@ from .trained_diagram import trained_phase_diagram
 from .trained_models import TRAINED
 
 SAMPLES = 1  # what a seed is used for, beside the training itself
+MOST_SAMPLES = 10**7  # they are in memory at once
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,7 +116,7 @@ def validate(
         Of the training, as in `trained_phase_diagram`.
     n_samples : int
         Samples in the mean of each comparison of an exact loss, as many for each set of active features (at least 50 for each);
-        the standard error is made of 4000 others.
+        the standard error is made of 4000 others. From 100 to 10 million.
     curves : bool
         Follow the boundaries of the relaxed and global theories, for their distance from the trained ones and for drawings:
         the longest part on small grids. Without, drawings show cells.
@@ -148,7 +149,7 @@ def validate(
     >>> report.consistent, report.agreements["global"].share
     (True, 1.0)
     """
-    n_samples = whole_number("n_samples", n_samples, 100)
+    n_samples = whole_number("n_samples", n_samples, 100, MOST_SAMPLES)
     trained = trained_phase_diagram(
         whole_number("n_features", n_features, 2, 8),
         n_hidden,
@@ -209,7 +210,7 @@ def validate_trained(
     """
     if not isinstance(trained, PhaseDiagram) or trained.trained is None:
         raise ValueError(f'trained must be a PhaseDiagram of theory "{TRAINED}", got {getattr(trained, "theory", trained)!r:.60}')
-    n_samples = whole_number("n_samples", n_samples, 100)
+    n_samples = whole_number("n_samples", n_samples, 100, MOST_SAMPLES)
     theories = THEORIES if trained.plane.is_importance_density else ("global",)
     diagrams = {
         theory: phase_diagram(plane=trained.plane, theory=theory, n_threads=n_threads, progress=progress) for theory in theories

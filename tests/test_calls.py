@@ -84,6 +84,9 @@ REFUSED = [
     ("phase_diagram(plane=m)", "plane must be a ControlPlane"),
     ('ControlPlane(m, x=Axis("nonsense", [1, 2]))', "an axis of a ToyModel must be named one of"),
     ("minimize(m, seed=np.random.RandomState(1))", "seed must be None, a whole number"),
+    ('ControlPlane(m, x=Axis("importance", [1, 2]), y=Axis("importance", [1, 2]))', "y must name another parameter than x"),
+    ('ControlPlane(ToyModel(1, [1, 1], 0.5, "linear"), x=Axis("slope", [0, 1], log=False))', "activation must be"),
+    ('train(m, gradient="population", independent=True)', "independent must be False with gradient"),
     ('read_weights("nope.npz")', "weights must be in a file that can be read"),
 ]
 

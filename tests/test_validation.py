@@ -115,7 +115,7 @@ def test_figures_show_the_report(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 10}, "n_samples must be a whole number ≥ 100, got 10"),
+        ({"n_samples": 10}, "n_samples must be a whole number from 100 to 10000000, got 10"),
         ({"n_features": 9}, "n_features must be a whole number from 2 to 8, got 9"),
         ({"n_hidden": 2}, "n_hidden must be less than n_features"),
         ({"density": [0.0, 1.0]}, "density must be in"),

@@ -4,7 +4,7 @@ import click
 
 from .._progress import say
 from .answers import Answer, command, drawn
-from .options import TRAINED, Word, curves_option, grid_options, names_for, option, trained_options
+from .options import TRAINED, Word, curves_option, grid_options, names_for, option, refuse_given, trained_options
 from .planes import over_plane
 from .terminal import PICTURES, goes_on_from
 
@@ -92,13 +92,10 @@ def boundary(theory, latex, **grid):
     from . import printing
 
     if theory == "frozen":
-        if grid["task"] is not None:
-            raise ValueError(f"task must not be given for the frozen theory, got {grid['task']!r}")
         if any(path.endswith(".csv") for path in click.get_current_context().params["output"]):
             raise ValueError("output must be .txt or .json for the frozen theory, whose boundaries are equations, got .csv")
-        for name in ("importance", "density", "x", "y"):
-            if grid[name] is not None:
-                raise ValueError(f"{name} must not be given for the frozen theory, whose equations hold everywhere")
+        others = grid.keys() - {"n_features", "n_hidden", "activation", "n_threads"}
+        refuse_given(sorted(others), "for the frozen theory, whose equations hold everywhere")
         from ..frozen_equations import frozen_boundaries
 
         model = {name: grid[name] for name in ("n_features", "n_hidden", "activation")}

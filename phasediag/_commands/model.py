@@ -10,6 +10,7 @@ from .options import (
     optimizer_options,
     option,
     point_options,
+    refuse_given,
     sizes_up_to,
     task_option,
     threads_option,
@@ -113,6 +114,8 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
         model = _model(n_features, n_hidden, importance, density, "relu")
         proved = proof_of(model, tolerance=tolerance, max_boxes=max_boxes)
     else:
+        own = "n_features", "n_hidden", "importance", "density", "tolerance", "max_boxes"
+        refuse_given(own, "with load, which has its own")
         proved = Certificate.load(load)
     checked = proved.check() if check else None
     refused = check and not checked
@@ -154,6 +157,8 @@ def train(n_features, n_hidden, importance, density, task, activation, **options
     An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation; of neurons
     what they read (encoder) and write (decoder), biases, losses, phases.
     """
+    if options["gradient"] == "population":
+        refuse_given(("batch_size", "independent"), 'with gradient "population", which has no minibatches')
     if task is not None:
         yield _trained_neurons(_neurons(n_features, n_hidden, importance, density, task, activation), options)
         return

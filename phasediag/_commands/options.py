@@ -1,6 +1,7 @@
 """Options that commands share, and the kinds of values they take."""
 
 import click
+from click.core import ParameterSource
 
 from .profiles import Profile
 from .terminal import check_file
@@ -180,6 +181,14 @@ def names_for(theories):
     """Names of the options of the running command that are for these theories alone."""
     params = click.get_current_context().command.params
     return [param.name for param in params if getattr(param, "theories", None) == theories]
+
+
+def refuse_given(names, reason):
+    """Refuse those of the running command's options that the user has given and that do not apply, in words why."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise ValueError(f"{name} must not be given {reason}, got {context.params[name]!r}")
 
 
 SEARCHED, TRAINED = ("global", "relaxed"), ("trained",)

@@ -38,6 +38,8 @@ def over_plane(
         law = {"activation": activation, "values": values, "penalty": penalty, "slope": slope}
         return {"plane": ControlPlane(neurons(n_hidden, importance, density, task, activity, **law), *axes)} | others
     if slope is not None or "slope" in [axis.name for axis in axes]:
+        if activation == "linear":
+            raise ValueError("activation must be relu where a slope is given or an axis, got 'linear'")
         activation, slope = "leaky", 0.0 if slope is None else slope
     law = {"activity": activity_of(activity), "values": values, "penalty": penalty_of(penalty), "slope": slope}
     return {"plane": ControlPlane(ToyModel(n_hidden, importance, density, activation, **law), *axes)} | others
