@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, expected_loss, minimize
+from phasediag import ToyModel, expected_loss, minimize, phase_diagram
 from phasediag._minimizing import search
 from phasediag._minimizing.flat import flatten, parts
 from phasediag._minimizing.one_hot import OneHotLoss, least_one_hot
@@ -87,3 +87,17 @@ def test_a_broken_search_ends_no_higher_than_the_limit_of_rare_features(monkeypa
     assert minimize(model)[0].loss <= bound * (1 + 1e-12)
     monkeypatch.setattr(search, "lower_points", lambda model, minima, others: np.empty((0, model.form.size)))
     assert minimize(model)[0].loss > bound * (1 + 1e-3)  # without the condition nothing mends it
+
+
+def test_the_cells_of_diagrams_meet_the_necessary_conditions():
+    """No dimension harms, no feature is worth more than its variance, and the loss is concave and rising in an importance."""
+    axes = {"importance": np.geomspace(0.1, 10, 9), "density": np.geomspace(0.01, 1, 8)}
+    losses = {shape: phase_diagram(*shape, **axes).loss for shape in ((2, 1), (3, 1), (3, 2), (4, 2))}
+    variance, importance = (axes["density"] / 3 - axes["density"] ** 2 / 4)[:, None], axes["importance"]
+    most = 1 + 1e-12
+    assert np.all(losses[3, 1] <= (losses[2, 1] + variance) * most) and np.all(losses[4, 2] <= (losses[3, 2] + variance) * most)
+    assert np.all(losses[3, 2] <= losses[3, 1] * most)
+    for loss in losses.values():
+        share = (importance[1:-1] - importance[:-2]) / (importance[2:] - importance[:-2])
+        assert np.all(loss[:, :-1] <= loss[:, 1:] * most)
+        assert np.all((1 - share) * loss[:, :-2] + share * loss[:, 2:] <= loss[:, 1:-1] * most)

@@ -266,7 +266,10 @@ def test_features_of_unequal_importance_find_their_places():
     assert losses[0] == pytest.approx(0.0025715776, abs=1e-10)
 
 
-@pytest.mark.parametrize(("shape", "density"), [((4, 2), 0.05), ((5, 2), 0.02), ((5, 3), 0.3), ((6, 2), 0.2), ((6, 3), 0.02)])
+LONG = [pytest.param((6, 3), 0.02, marks=pytest.mark.campaign)]
+
+
+@pytest.mark.parametrize(("shape", "density"), [((4, 2), 0.05), ((5, 2), 0.02), ((5, 3), 0.3), ((6, 2), 0.2), *LONG])
 def test_the_least_loss_meets_the_necessary_conditions(shape, density):
     """No feature is worth more than its variance, no dimension harms, and the least loss is concave in an importance."""
     n, m = shape

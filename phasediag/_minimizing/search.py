@@ -39,10 +39,6 @@ MOST_POLISHED = 24
 PARENTS = 4
 """Moves start from so many of the lowest minima, as many of the lowest rough descents from them go on to the bottom, and one
 random start in so many is a shake of the lowest in each round."""
-NEAR_LOSS, NEAR_SLOPE = 1e-6, 1e-2
-"""A configuration in a valley has the valley's scaled loss, and no scaled slope, to within this before it has settled."""
-FEW_STEPS = 8
-"""What a descent that ends where it began needs."""
 AT_ONCE = 8
 """Points that a thread treats before it takes the next."""
 
@@ -232,13 +228,13 @@ def tied_points(form, controls, points):
         return [[point] for point in points]
     tied, losses = [[] for _ in points], np.array([point.scaled_loss for point in points])
     for rows, starts, scaled in frozen_starts(form, controls):
-        which, start = np.nonzero(np.abs(scaled - losses[rows][:, None]) < NEAR_LOSS)
+        which, start = np.nonzero(np.abs(scaled - losses[rows][:, None]) < SAME_LOSS)
         begins, which = starts[which, start], rows[which]
         if not which.size:
             continue
-        still = np.abs(scaled_gradient(begins, form, controls[which])).max(axis=1) < NEAR_SLOPE
+        still = np.abs(scaled_gradient(begins, form, controls[which])).max(axis=1) < SAME_POINT
         begins, which = begins[still], which[still]
-        settled = settle(begins, form, controls[which], max_steps=FEW_STEPS)
+        settled = settle(begins, form, controls[which])
         for row, begin, one in zip(which, begins, settled, strict=True):
             same = abs(one.scaled_loss - losses[row]) <= SAME_LOSS * max(losses[row], NEGLIGIBLE)
             if same and one.is_minimum and one.is_flat and np.max(np.abs(one.x - begin)) < SAME_POINT:
