@@ -66,12 +66,14 @@ def browse(path):
 
 def main():
     """Make the diagram and the page, and open it."""
-    phase_diagram(3, 2, importance=[0.5, 1.0], density=[0.3, 0.6]).boundaries()  # compiles
+    explore(phase_diagram(3, 2, importance=[0.5, 1.0], density=[0.3, 0.6]))  # compiles
     diagram = seconds("diagram", lambda: phase_diagram(3, 2))
-    seconds("its curves", diagram.spinodals)
+    seconds("page of the cells alone", lambda: explore(diagram, curves=False))
+    seconds("its boundaries", diagram.boundaries)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "explore.html"
-        seconds("explore", lambda: explore(diagram, path))
+        seconds("explore: spinodals and page", lambda: explore(diagram, path))
+        seconds("explore where all is known", lambda: explore(diagram))
         print(f"page: {path.stat().st_size / 1e6:.2f} MB")
         browse(path.resolve())
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from phasediag import Axis, ControlPlane, PhaseDiagram, ToyModel, explore, phase_diagram, read_weights, trained_phase_diagram
+from phasediag._exploring.maps import minima_of
 from phasediag.theories import TIE_MARK
 
 pytestmark = pytest.mark.browser
@@ -95,8 +96,10 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def diagrams():
-    """The three theories of 2→1 and models trained for a few steps."""
+    """The three theories of 2→1, two of them with their curves, and models trained for a few steps."""
     theories = [phase_diagram(2, 1, theory=theory, **AXES) for theory in ("global", "relaxed", "frozen")]
+    for k in (0, 2):
+        theories[k].spinodals()
     return [*theories, trained_phase_diagram(2, 1, n_seeds=3, n_steps=300, batch_size=64, **AXES)]
 
 
@@ -112,8 +115,8 @@ def slices():
 def pages(diagrams, tmp_path_factory):
     """The files of two pages: several maps, several slices."""
     folder = tmp_path_factory.mktemp("pages")
-    explore(diagrams, folder / "maps.html")
-    explore(slices(), folder / "slices.html", slider="slope")
+    explore(diagrams, folder / "maps.html", curves=False)
+    explore(slices(), folder / "slices.html", slider="slope", curves=False)
     return folder
 
 
@@ -202,6 +205,23 @@ def test_keys(browser, diagrams):
     assert browser.one("map-relaxed").is_selected() and "relaxed theory" in browser.one("map-title").text
 
 
+@pytest.mark.parametrize("zoomed", [0, 2, 4])
+def test_letters(browser, diagrams, zoomed):
+    """Letters stand within the regions that are seen, of the phase that the letter is of; zoomed in there are letters too."""
+    diagram = diagrams[0]
+    browser.at(0.9, 0.75).click().perform()
+    for _ in range(zoomed):
+        browser.one("zoom-in").click()
+    script = """const {x, y, text} = sources.map.labels.data, {x_range, y_range} = sources.map.plot;
+        const letters = Object.fromEntries(simple.map((name) => [letterOf(name), name]));
+        return [x, y, text, letters, [x_range, y_range].flatMap(({start, end}) => [start, end])]"""
+    browser.until(lambda: browser.say("return asked === 0"))
+    x, y, text, phases, (left, right, low, high) = browser.say(script)
+    assert len(text) > 0 and all(left < one < right for one in x) and all(low < one < high for one in y)
+    there = [diagram.phase[cell(diagram, *point)] for point in zip(x, y, strict=True)]
+    assert [phases[letter] for letter in text] == there
+
+
 def test_every_control_is_reached_by_tab(browser):
     """Tab goes through the skip link, the controls, the map and the downloads, in the order of the page."""
     from selenium.webdriver import Keys
@@ -237,6 +257,13 @@ def test_cut(browser, diagrams):
     points = """const {xs, ys} = sources["cut-y"].lowest.data;
         return xs.flatMap((list, k) => [...list].map((x, j) => [x, ys[k][j]]))"""
     assert np.abs(np.array(browser.say(points))[:, 1]).max() < 1e-8
+    excess = """const {xs, ys} = sources["cut-y"].metastable.data, axis = sources["cut-y"].plot.left[0];
+        const read = new Function("tick", axis.formatter.code);
+        return [xs.flatMap((list) => [...list]), ys.flatMap((list) => [...list].map((y) => Number(read(y))))]"""
+    across, above = np.array(browser.say(excess))
+    cells, _, loss, _ = minima_of(diagrams[0])
+    ratio = 100 * (loss / diagrams[0].loss.ravel()[cells] - 1)[cells % diagrams[0].x.size == 7]
+    assert above.max() == pytest.approx(ratio.max(), rel=1e-2) and {*across} <= {*diagrams[0].y}
     browser.say(change, "scale", "loss")
     found = np.array(sorted(browser.say(points)))
     column = diagrams[0].loss[:, 7]

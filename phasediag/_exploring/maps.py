@@ -1,9 +1,8 @@
 """What a page knows of one diagram: its phases as an image and by cells, all minima, curves."""
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
 
-from .._drawing.regions import FINENESS, curves_of, enclosed, pixel_edges, spread, whole
+from .._drawing.regions import curves_of, enclosed, spread, whole
 from .._loss.evaluation import rows_loosely
 from .._minimizing.flat import flatten, parts
 from ..candidates import configurations
@@ -12,9 +11,6 @@ from ..theories import TIE_MARK
 
 MOST_MINIMA = 24
 """Of a cell's minima so many are kept, the lowest."""
-
-_ROOM = 12
-"""A region has its letter where a circle of so many pixels fits."""
 
 
 def minima_of(diagram):
@@ -62,9 +58,8 @@ def map_of(diagram, minima, number):
     cell, x, loss, phase = minima
     points, point = np.unique(x, axis=0, return_inverse=True)  # patterns and clusters are the same in many cells
     cells = np.array([number.setdefault(name, len(number)) for name in diagram.phase.ravel().tolist()], dtype=np.int16)
-    image = _image(diagram, cells.reshape(diagram.phase.shape))
     arrays = {
-        "image": image,
+        "image": _image(diagram, cells.reshape(diagram.phase.shape)),
         "phase": cells.reshape(diagram.phase.shape),
         "loss": diagram.loss,
         "converged": diagram.converged.astype(np.uint8),
@@ -81,7 +76,6 @@ def map_of(diagram, minima, number):
         "x": diagram.x.tolist(),
         "y": diagram.y.tolist(),
         "window": np.array(whole(diagram)).tolist(),
-        "labels": _labels(diagram, image),
         "curves_of": curves,
         "points_met": _points(diagram),
         "settings": [*diagram.plane._rows(), ("theory", diagram.theory), ("seed", str(diagram.seed))],
@@ -95,23 +89,6 @@ def _image(diagram, cells):
     tied = np.array([TIE_MARK in name for name in diagram.phase.ravel().tolist()]).reshape(cells.shape)
     masked = np.ma.array(cells, mask=tied & ~tied.all())  # such a cell lies on a boundary
     return spread(diagram, window, enclosed(diagram, window), masked, smooth=False).astype(np.int16)
-
-
-def _labels(diagram, image):
-    """For each region of the image where there is room, its phase's number and a point deep within it."""
-    x, y = pixel_edges(diagram.plane, whole(diagram))
-    labels = []
-    for phase in np.unique(image).tolist():
-        regions, count = label(image == phase)
-        for region in range(1, count + 1):
-            inside = np.pad(regions == region, 1)
-            if np.count_nonzero(inside) < _ROOM**2:
-                continue
-            depth = distance_transform_edt(inside)[1:-1, 1:-1]
-            row, column = np.unravel_index(np.argmax(depth), depth.shape)
-            if depth[row, column] >= min(_ROOM, FINENESS / 4):
-                labels.append({"phase": phase, "x": float(x[column]), "y": float(y[row])})
-    return labels
 
 
 def _curves(diagram):

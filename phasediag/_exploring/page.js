@@ -2,6 +2,8 @@
 
 const FINE = 480; // pixels of a map's image along each axis
 const SAME_SHEET = 0.25; // minima of neighbouring cells whose invariants differ by less can be one that moved
+const LETTER = 12; // pixels: half of what a letter on the map covers
+const SEEN = 120; // places along each axis of what is seen of a map, among which letters find room
 const DASHES = [[], [8, 3], [2, 3], [8, 3, 2, 3], [14, 4], [4, 2, 4, 8]];
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
@@ -142,7 +144,7 @@ function drawMap() {
     const points = map.points_met.filter((point) => point.kind === kind);
     at[kind].data = { x: points.map((point) => point.x), y: points.map((point) => point.y) };
   }
-  at.labels.data = { x: map.labels.map((one) => one.x), y: map.labels.map((one) => one.y), text: map.labels.map((one) => phaseLetters(one.phase)) };
+  drawLetters();
   drawDiffers();
   drawSpinodals();
   const title = `Map of phases, ${state.map} ${state.map === "trained" ? "models" : "theory"}` + (facts.slices.length > 1 ? `, ${facts.slider} ${facts.slices[state.slice]}` : "");
@@ -152,6 +154,55 @@ function drawMap() {
   $("get-csv").disabled = !map.csv.length;
 }
 
+// the phases at the places of a grid over what is seen of a map, row by row from below
+function seen(map) {
+  const plot = sources.map.plot, places = [plot.x_range, plot.y_range].map((range, axis) => {
+    const [low, high, start, end] = [...map.window[axis], range.start, range.end].map((value) => coordinate(axis, value));
+    return Array.from({ length: SEEN }, (_, k) => start + ((k + 0.5) * (end - start)) / SEEN).map((u) => [valueOf(axis, u), Math.min(Math.max(Math.floor((FINE * (u - low)) / (high - low)), 0), FINE - 1)]);
+  });
+  return { places, phases: places[1].flatMap(([, row]) => places[0].map(([, column]) => map.image[row * FINE + column])) };
+}
+
+// how many places each lies within the region of its phase that is seen
+function depths(phases) {
+  const depth = new Int16Array(phases.length);
+  const pass = (order, back) => {
+    for (const row of order) for (const column of order) {
+      const k = row * SEEN + column, edge = row === 0 || column === 0 || row === SEEN - 1 || column === SEEN - 1;
+      let around = edge ? 0 : SEEN;
+      if (!edge) for (const step of [-1, -SEEN - 1, -SEEN, -SEEN + 1]) around = Math.min(around, phases[k + back * step] === phases[k] ? depth[k + back * step] : 0);
+      depth[k] = back === 1 ? around + 1 : Math.min(depth[k], around + 1);
+    }
+  };
+  const order = Array.from({ length: SEEN }, (_, k) => k);
+  pass(order, 1);
+  pass(order.toReversed(), -1);
+  return depth;
+}
+
+// a letter deep within each region that is seen and has room for it
+function drawLetters() {
+  const { places, phases } = seen(current()), depth = depths(phases), plot = sources.map.plot, letters = { x: [], y: [], text: [] };
+  const least = (LETTER * SEEN) / Math.min(plot.inner_width, plot.inner_height), done = new Uint8Array(depth.length);
+  const deepest = [...depth.keys()].filter((k) => depth[k] >= least).sort((a, b) => depth[b] - depth[a]);
+  for (const k of deepest) {
+    if (done[k]) continue;
+    letters.x.push(places[0][k % SEEN][0]); letters.y.push(places[1][Math.floor(k / SEEN)][0]); letters.text.push(phaseLetters(phases[k]));
+    for (const region = [k]; region.length;) {
+      const one = region.pop(), column = one % SEEN;
+      if (done[one] || phases[one] !== phases[k]) continue;
+      done[one] = 1;
+      if (column > 0) region.push(one - 1);
+      if (column < SEEN - 1) region.push(one + 1);
+      if (one >= SEEN) region.push(one - SEEN);
+      if (one + SEEN < done.length) region.push(one + SEEN);
+    }
+  }
+  sources.map.labels.data = letters;
+}
+
+let asked = 0;
+const lettersSoon = () => { asked ||= requestAnimationFrame(() => { asked = 0; drawLetters(); }); };
 const phaseLetters = (phase) => names[phase].split(facts.tie).map(letterOf).join("=");
 
 function lines(map, wanted) {
@@ -322,7 +373,7 @@ function drawCut() {
   const map = current(), at = chosen(), along = state.cut === "x" ? 0 : 1, own = sources[`cut-${state.cut}`];
   const values = along ? map.y : map.x, n = map.x.length;
   const cells = values.map((_, k) => (along ? k * n + at.column : at.row * n + k));
-  const height = (loss, place) => (state.scale === "loss" ? Math.log10(loss) : 100 * Math.max(0, loss / map.loss[cells[place]] - 1));
+  const height = (loss, place) => (state.scale === "loss" ? Math.log10(loss) : Math.log10(1 + 100 * Math.max(0, loss / map.loss[cells[place]] - 1)));
   const lowest = { xs: [], ys: [], colour: [], dash: [] }, metastable = { xs: [], ys: [], colour: [], dash: [] };
   const dots = { x: [], y: [], colour: [] }, ends = { x: [], y: [] }, letters = { x: [], y: [], text: [] }, seen = new Map();
   let top = -Infinity, bottom = Infinity;
@@ -351,19 +402,31 @@ function drawCut() {
       if (sheet.places[k] > 0 && sheet.places[k] < values.length - 1) { ends.x.push(values[sheet.places[k]]); ends.y.push(height(sheet.losses[k], sheet.places[k])); }
     }
   }
-  for (const spot of seen.values()) if (spot.length) { letters.x.push(spot.x); letters.y.push(spot.y); letters.text.push(letterOf(spot.name)); }
+  for (const spot of seen.values()) if (spot.length) { letters.x.push(within(along, spot.x)); letters.y.push(spot.y); letters.text.push(letterOf(spot.name)); }
   if (!(top > bottom)) { top = bottom + 1; }
   Object.entries({ lowest, metastable, dots, ends, letters, here: { xs: [[values[along ? at.row : at.column], values[along ? at.row : at.column]]], ys: [[bottom, top]] } }).forEach(([name, data]) => { own[name].data = data; });
   const plot = own.plot, room = 0.08 * (top - bottom);
-  const marks = state.scale === "loss" ? ticks(10 ** bottom, 10 ** top, true).map(Math.log10) : ticks(bottom, top, false);
+  const marks = state.scale === "loss" ? ticks(10 ** bottom, 10 ** top, true).map(Math.log10) : above(10 ** top - 1).map((mark) => Math.log10(1 + mark));
   plot.y_range.setv({ start: bottom - room, end: top + room });
   plot.left[0].ticker.ticks = marks;
   plot.left[0].axis_label = state.scale === "loss" ? "loss" : "loss above the lowest (%)";
-  plot.left[0].formatter.code = state.scale === "loss" ? "return String(Number((10 ** tick).toPrecision(3)))" : "return String(Number(tick.toPrecision(4)))";
+  plot.left[0].formatter.code = state.scale === "loss" ? "return String(Number((10 ** tick).toPrecision(3)))" : "return String(Number((10 ** tick - 1).toPrecision(3)))";
   const fixed = along ? `${axes[0].name} ${short(at.x)}` : `${axes[1].name} ${short(at.y)}`;
   const phases = [...new Set([...seen.values()].map(({ name }) => `${letterOf(name)} ${name}`))].sort().join("; ");
   $("cut-says").textContent = `Losses along ${axes[along].name} at ${fixed}; thick: the lowest, thin: metastable, ○: ceases to be a minimum. Phases: ${phases}.`;
   for (const name of ["x", "y"]) $(`plot-cut-${name}`).hidden = name !== state.cut;
+}
+
+// percentages from 0 up to one: what is small and what is large is seen on log(1 + %)
+function above(top) {
+  if (top < 10) return ticks(0, top, false);
+  return [0, ...[1, 10, 100, 1000, 10000, 100000].flatMap((power) => (top < 200 ? [1, 3] : [1]).map((one) => one * power))].filter((mark) => mark <= top);
+}
+
+// a place along an axis, or the nearest at which a letter is not cut off
+function within(axis, value) {
+  const [low, high] = current().window[axis].map((end) => coordinate(axis, end)), room = 0.02 * (high - low);
+  return valueOf(axis, Math.min(Math.max(coordinate(axis, value), low + room), high - room));
 }
 
 // round numbers between two values; on a logarithmic axis 1, 2 and 5 times powers of ten
@@ -582,7 +645,8 @@ async function preparePlots() {
     for (const renderer of plot.renderers) if (renderer.data_source.name) sources[name][renderer.data_source.name] = renderer.data_source;
   }
   const plot = sources.map.plot;
-  for (const range of [plot.x_range, plot.y_range]) range.change.connect(() => mark(plot));
+  for (const range of [plot.x_range, plot.y_range]) range.change.connect(() => { mark(plot); lettersSoon(); });
+  for (const length of ["inner_width", "inner_height"]) plot.properties[length].change.connect(lettersSoon);
   Object.values(sources).forEach((one) => mark(one.plot));
   plot.on_event("mousemove", hover);
   plot.on_event("tap", (event) => { choose(event.x, event.y); });
