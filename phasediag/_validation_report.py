@@ -22,7 +22,7 @@ def facts_of(validation):
     attribution, trained = validation.attribution, validation.trained
     excess, best = attribution.of_cells("excess"), attribution.of_cells("cause")
     return {
-        "model": trained.plane.form.size_facts(),
+        "model": trained.plane.form.size_facts() | trained.plane.law,
         **_places(trained, trained.x.tolist(), trained.y.tolist()),
         "training": dict(trained.trained.options),
         "consistent": validation.consistent,
@@ -81,7 +81,7 @@ def _places(diagram, x, y):
 
 
 def _head(validation):
-    """What was trained."""
+    """What was trained, and its law."""
     trained = validation.trained
     axes = (f"{axis.name} {axis.values[0]:g} to {axis.values[-1]:g}" for axis in (trained.plane.x, trained.plane.y))
     options = trained.trained.options
@@ -94,6 +94,7 @@ def _head(validation):
     return [
         f"{trained.n_features} → {trained.n_hidden} ({trained.plane.form.kind}): "
         f"{trained.y.size} × {trained.x.size} cells, {', '.join(axes)}",
+        "; ".join(trained.plane.law.values()),
         f"{options['n_seeds']} models a cell, {how}",
     ]
 

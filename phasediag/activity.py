@@ -33,6 +33,10 @@ class Independent:
         """Whether the law stays the same when two of its sets, of equal densities, change places feature by feature."""
         return len(one) == len(other)
 
+    def text(self) -> str:
+        """Return the law in words, features numbered from 1."""
+        return "independent features"
+
     def n_numbers(self, n_features: int) -> int:
         """How many numbers of its own the law has."""
         return 0
@@ -109,6 +113,10 @@ class _Sets(Independent):
                 raise ValueError(
                     f"density must be equal within a set, got {density[list(members)].tolist()} for features {list(members)}"
                 )
+
+    def text(self) -> str:
+        kind = type(self).__name__.removesuffix("Sets").lower()
+        return f"{kind} sets " + "; ".join(",".join(str(i + 1) for i in members) for members in self.sets)
 
     def _choices(self, members: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The features of a set that are active together, one choice after another; none is the first."""
@@ -304,6 +312,9 @@ class ExactlyActive(Independent):
         if self.k > n_features:
             raise ValueError(f"k must be a whole number from 1 to {n_features}, got {self.k}")
 
+    def text(self) -> str:
+        return f"exactly {self.k} active"
+
     def n_components(self, n_features: int) -> int:
         return comb(n_features, self.k)
 
@@ -349,6 +360,9 @@ class _Table(Independent):
 
     def with_numbers(self, numbers: Floats, n_features: int) -> "ActivityTable":
         return ActivityTable(numbers.reshape((2,) * n_features), self.sets)
+
+    def text(self) -> str:
+        return "a table of activity"
 
     def n_numbers(self, n_features: int) -> int:
         return 2**n_features

@@ -117,6 +117,21 @@ class FeatureModel(Result):
                 control[place] = numbers[name]
         return _frozen(control)
 
+    def law(self, *varied: str) -> dict[str, str]:
+        """Return in words what law inputs have, and penalty and slope where there are such.
+
+        Parameters
+        ----------
+        *varied : str
+            Names of axes, whose numbers are left out.
+
+        Returns
+        -------
+        dict of str
+            Of "activity" and "values", perhaps of "penalty" and "slope".
+        """
+        return {"activity": (self.activity or INDEPENDENT).text(), "values": self.pieces.text()}
+
     @property
     def n_features(self) -> int:
         """Number of features."""
@@ -283,6 +298,16 @@ class ToyModel(FeatureModel):
         if self.slope is not None:
             slope = real_number("slope", self.slope, "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
             object.__setattr__(self, "slope", slope)
+
+    def law(self, *varied: str) -> dict[str, str]:
+        words, penalty = super().law(*varied), self.penalty or Penalty()
+        numbers = {"weight_penalty": f"γ {penalty.weights:g}", "interference_penalty": f"λ {penalty.interference:g}"}
+        fixed = [number for name, number in numbers.items() if name not in varied]
+        if self.penalty and fixed:
+            words["penalty"] = f"penalty {', '.join(fixed)}"
+        if self.slope is not None and "slope" not in varied:
+            words["slope"] = f"slope {self.slope:g}"
+        return words
 
     @property
     def pieces(self) -> Pieces:

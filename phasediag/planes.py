@@ -402,6 +402,15 @@ class ControlPlane(Result):
         return self.form.activity.together
 
     @property
+    def law(self) -> dict[str, str]:
+        """The law of all models in words: activity, values and, where there are such, what penalty and slope no axis varies."""
+        words, shared = (
+            self.model(self.x.values[0], self.y.values[0]).law(self.x.name, self.y.name),
+            getattr(self.model, "law", None),
+        )
+        return words if shared is None else words | {"activity": f"from independent features to {shared.text()}"}
+
+    @property
     def is_plain(self) -> bool:
         """Whether features are independent and uniform on [0, 1] where active, and nothing is added to the loss."""
         return self.form.is_plain

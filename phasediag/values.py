@@ -55,6 +55,13 @@ class Pieces:
         if abs(total - 1) > 1e-12:
             raise ValueError(f"the probabilities of atoms and intervals must sum to 1, got {total:.15g}")
 
+    def text(self) -> str:
+        """Return the law in words: its name where it has one."""
+        name = next((name for name, pieces in VALUES.items() if pieces == self), None)
+        atoms, intervals = (", ".join(map(str, rows)) for rows in (self.atoms, self.intervals))
+        parts = [f"{word} {rows}" for word, rows in (("atoms", atoms), ("intervals", intervals)) if rows]
+        return f"{name} values" if name else "values: " + "; ".join(parts)
+
     @property
     def lows(self) -> Floats:
         """Where the pieces begin, atoms first, shape (n_pieces,)."""

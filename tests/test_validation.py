@@ -7,18 +7,25 @@ import pytest
 from matplotlib.figure import Figure
 
 from phasediag import (
+    ActivityTable,
     AnticorrelatedSets,
     Axis,
     ControlPlane,
     CorrelatedSets,
+    ExactlyActive,
+    Penalty,
+    Pieces,
     ToyModel,
     Validation,
+    classify_many,
     phase_diagram,
+    train,
     trained_phase_diagram,
     validate,
     validate_trained,
 )
 from phasediag._commands.answers import as_json
+from phasediag._commands.printing import cells_text, run_text
 from phasediag.attribution import AGREES, UNEXPLAINED
 from phasediag.figures import agreement_figure, draw_causes, draw_excess_loss, draw_z_scores, validation_figure
 
@@ -184,6 +191,16 @@ PLANES = {
 }
 
 
+LAWS = {
+    "binary": "independent features; binary values",
+    "penalties": "independent features; uniform values",
+    "slope": "independent features; uniform values",
+    "share": "from independent features to anticorrelated sets 1,2; signed values",
+    "sets": "correlated sets 1,2; 3,4; uniform values",
+}
+"""What the heads of reports say of them, without what axes vary."""
+
+
 @pytest.mark.parametrize("name", PLANES)
 def test_any_law_over_any_plane(name):
     """Samples do not contradict the losses, every best model has a cause; the report has a figure and facts."""
@@ -194,7 +211,32 @@ def test_any_law_over_any_plane(name):
     agreeing = report.attribution.of_cells("cause") != UNEXPLAINED
     assert agreeing.all() and np.mean(report.attribution.of_cells("excess") < 0.05) > 0.6
     assert isinstance(validation_figure(report), Figure) and json.loads(as_json(report.facts()))["consistent"]
-    assert x.name in report.text() and y.name in report.text()
+    head = report.text().splitlines()
+    assert x.name in head[0] and y.name in head[0] and head[1] == LAWS[name]
+    assert "; ".join(list(report.facts()["model"].values())[3:]) == LAWS[name]
+
+
+def test_laws_in_words():
+    """Every kind of law, values, penalty and slope has words, which reports, diagrams and runs begin with."""
+    laws = {
+        "exactly 1 active": {"activity": ExactlyActive(1)},
+        "a table of activity": {"activity": ActivityTable([[0.5, 0.25], [0.25, 0.0]])},
+        "values: atoms (-1.0, 0.5); intervals (0.0, 1.0, 0.5)": {"values": Pieces([(-1, 0.5)], [(0, 1, 0.5)])},
+        "signed values; penalty γ 0.1, λ 0.2; slope 0.3": {
+            "values": "signed",
+            "penalty": Penalty(0.1, 0.2),
+            "activation": "leaky",
+            "slope": 0.3,
+        },
+    }
+    for words, options in laws.items():
+        model = ToyModel(1, [1.0, 1.0], 0.5, **options)
+        assert words in "; ".join(model.law().values())
+        run = train(model, n_models=1, n_steps=1)
+        assert words in run_text(run, classify_many(run.weights))
+    assert list(model.law("slope", "weight_penalty").values())[2:] == ["penalty λ 0.2"]
+    diagram = phase_diagram(plane=ControlPlane(model, Axis("density", [0.5])), n_starts=1)
+    assert words in cells_text(diagram)
 
 
 def test_the_command_validates_planes(run, tmp_path):

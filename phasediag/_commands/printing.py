@@ -96,7 +96,8 @@ def by_model(facts):
 def _model_words(model):
     """What a model is, in words."""
     importance, density = (", ".join(f"{x:g}" for x in np.atleast_1d(x)) for x in (model.importance, model.density))
-    return f"{model.n_features} → {model.n_hidden} ({model.form.kind}): importance {importance}; density {density}"
+    law = "" if model.form.is_plain else "; " + "; ".join(model.law().values())
+    return f"{model.n_features} → {model.n_hidden} ({model.form.kind}): importance {importance}; density {density}{law}"
 
 
 @text
@@ -291,7 +292,7 @@ def unconverged(result, most=3):
 
 def _head_facts(result):
     """What a diagram is of, as plain facts."""
-    return {"model": result.plane.form.size_facts(), "theory": result.theory}
+    return {"model": result.plane.form.size_facts() | result.plane.law, "theory": result.theory}
 
 
 def _head(result):
@@ -299,7 +300,8 @@ def _head(result):
     what = f"{result.n_features} → {result.n_hidden}, {result.theory} {'theory' if result.trained is None else 'models'}"
     axes = _coordinates(result, result.x, result.y)
     ends = (f"{axis.name} {values[0]:g} to {values[-1]:g}" for axis, values in axes)
-    return f"{what} ({result.plane.form.kind}): {', '.join(ends)}"
+    law = "" if result.plane.is_plain else "; " + "; ".join(result.plane.law.values())
+    return f"{what} ({result.plane.form.kind}): {', '.join(ends)}{law}"
 
 
 def _axes(result):
