@@ -138,7 +138,8 @@ class _Sets(Independent):
         for members in self.sets:
             p, count = density[..., members[0], None], len(self._choices(members)) - 1
             each = np.concatenate([1 - p, *[p / count] * count], axis=-1)
-            weights = (weights[..., :, None] * each[..., None, :]).reshape(*density.shape[:-1], -1)
+            pairs = weights[..., :, None] * each[..., None, :]
+            weights = pairs.reshape(*density.shape[:-1], pairs.shape[-2] * pairs.shape[-1])
         return weights
 
     def roles(self, n_features: int, numbers: Floats) -> list[Any]:

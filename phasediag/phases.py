@@ -15,6 +15,16 @@ TOLERANCE = 1e-3
 TRAINED_TOLERANCE = 0.1
 """Norms and cosines below this count as zero when the phase of trained weights is named: they carry noise."""
 
+STATES = (
+    "not whole",
+    "collapsed to its sum",
+    "partners adjacent",
+    "partners orthogonal",
+    "partners opposite",
+    "partners mixed",
+)
+"""What can become of a set of features; the first that holds counts."""
+
 _BENT = 0.27
 """Products of a shape's directions may differ from its reference's by this.
 
@@ -202,7 +212,7 @@ def classify(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tuple[tu
     if weights.ndim != 2 or not weights.shape[1]:
         raise ValueError(f"weights must have shape (n_hidden, n_features) with at least one feature, got {weights.shape}")
     tolerance = float(real_array("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1)))
-    return _with_sets(_phase(weights, tolerance), weights, tolerance, sets)
+    return phase_of_matrix(weights, tolerance, sets)
 
 
 def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tuple[tuple[int, ...], ...] = ()) -> list[Phase]:
@@ -249,15 +259,16 @@ def distinct_phases(
     from ._signatures import signatures  # kernels: only where many weights are named
 
     found, tell = signatures(matrices, tolerance)
-    alone = np.flatnonzero(~tell) if not sets else np.arange(len(matrices))
-    words = np.zeros((len(matrices), -(-found.shape[1] // 8) + 1), np.int64)
+    alone, states = np.flatnonzero(~tell), states_of_sets(matrices, tolerance, sets)
+    words = np.zeros((len(matrices), -(-found.shape[1] // 8) + 1 + states.shape[1]), np.int64)
     words.view(np.int8)[:, : found.shape[1]] = found
+    words[:, -1 - states.shape[1] : -1] = states
     words[alone, -1] = alone + 1
     _, first, which = np.unique(words, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))
-    phases = [_with_sets(_phase(matrix, tolerance), matrix, tolerance, sets) for matrix in matrices[first[order]]]
+    phases = [phase_of_matrix(matrix, tolerance, sets) for matrix in matrices[first[order]]]
     return phases, rank[which.ravel()]
 
 
@@ -285,34 +296,37 @@ def sequences_of(numbers):
 
 def phase_name(weights, tolerance=TOLERANCE, sets=()):
     """Name the phase of one matrix of floats, as `classify` does, without its checks."""
-    return _with_sets(_phase(weights, tolerance), weights, tolerance, sets).name
+    return phase_of_matrix(weights, tolerance, sets).name
 
 
-def _with_sets(phase, weights, tolerance, sets):
-    """A Phase whose name says what became of the sets (tuples of features) that have more than one feature."""
+def states_of_sets(weights, tolerance, sets):
+    """What became of the sets (tuples of features) of more than one feature, numbers in `STATES`: shape (n_models, n_sets).
+
+    weights: (n_models, n_hidden, n_features).
+    """
+    sets = [list(members) for members in sets if len(members) > 1]
+    states = np.zeros((len(weights), len(sets)), int)
     if not sets:
+        return states
+    directions = directions_of(weights)
+    missing = np.sum(directions * weights, axis=1) <= tolerance
+    for k, members in enumerate(sets):
+        first, second = np.triu_indices(len(members), 1)
+        own = directions[:, :, members]
+        cosines = (np.swapaxes(own, 1, 2) @ own)[:, first, second]
+        holds = missing[:, members].any(axis=1, keepdims=True), cosines > 1 - tolerance, cosines > tolerance
+        holds = *holds, np.abs(cosines) <= tolerance, cosines < -tolerance, np.full_like(cosines, True, dtype=bool)
+        states[:, k] = np.argmax([one.all(axis=1) for one in holds], axis=0)
+    return states
+
+
+def phase_of_matrix(weights, tolerance, sets):
+    """The Phase of one finite matrix (n_hidden, n_features), whose name says what became of the sets of several features."""
+    phase, states = _phase(weights, tolerance), states_of_sets(weights[None], tolerance, sets)[0].tolist()
+    if not states:
         return phase
-    directions, counts = directions_of(weights), {}
-    represented = np.sum(directions * weights, axis=0) > tolerance
-    for members in map(list, sets):
-        if len(members) < 2:
-            continue
-        cosines = (directions[:, members].T @ directions[:, members])[np.triu_indices(len(members), 1)]
-        found = {
-            "not whole": not represented[members].all(),
-            "collapsed to its sum": np.all(cosines > 1 - tolerance),
-            "partners adjacent": np.all(cosines > tolerance),
-            "partners orthogonal": np.all(np.abs(cosines) <= tolerance),
-            "partners opposite": np.all(cosines < -tolerance),
-            "partners mixed": True,
-        }
-        state = next(state for state, holds in found.items() if holds)
-        counts[state] = counts.get(state, 0) + 1
-    if not counts:
-        return phase
-    words = ", ".join(
-        state if count == sum(counts.values()) == 1 else f"{count} × {state}" for state, count in sorted(counts.items())
-    )
+    counts = sorted((STATES[k], states.count(k)) for k in set(states))
+    words = ", ".join(state if count == len(states) == 1 else f"{count} × {state}" for state, count in counts)
     return replace(phase, name=f"{phase.name} ({words})")
 
 

@@ -154,16 +154,15 @@ class Landscape:
             False where no descent in a cell has converged.
         """
         state = self._state
-        kept = state.numbers[:, 5] == 0.0
-        at, flat = np.flatnonzero(kept), np.flatnonzero(~kept)
-        tied = tied_points(self.form, self.rows[state.where[flat]], [state.settled(k) for k in flat])
-        valley = [(k, point) for k, points in zip(flat, tied, strict=True) for point in points]
-        order = np.argsort([*at, *(k for k, _ in valley)], kind="stable")
-        more = [point for _, point in valley]
-        where = np.concatenate([state.where[at], state.where[[k for k, _ in valley]]])[order]
-        x, feature_loss, numbers = (
-            np.concatenate([getattr(state, name)[at], *([getattr(point, name)] for point in more)])[order]
-            for name in ("x", "feature_loss", "numbers")
+        flat = np.flatnonzero(state.numbers[:, 5])
+        valley, x, norms, feature_loss = tied_points(self.form, self.rows[state.where[flat]], state.numbers[flat, 0])
+        tied, numbers = flat[valley], state.numbers[flat[valley]]
+        numbers[:, 1] = norms
+        kept = np.setdiff1d(np.arange(len(state.where)), tied)
+        order = np.argsort(np.concatenate([kept, tied]), kind="stable")
+        where, x, feature_loss, numbers = (
+            np.concatenate([getattr(state, name)[kept], more])[order]
+            for name, more in (("where", state.where[tied]), ("x", x), ("feature_loss", feature_loss), ("numbers", numbers))
         )
         is_minimum = (numbers[:, 1] <= GRADIENT_TOLERANCE) & (numbers[:, 2] >= -CURVATURE_TOLERANCE) & (numbers[:, 4] == 0.0)
         if len(orders_of_extra(self.classes, self.form.n_features)) > 1:

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from .._arguments import usable_processors
+from .._loss.evaluation import evaluate_rows
 from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .conditions import lower_points
@@ -23,7 +24,6 @@ from .stationary_points import (
     MOST_REACH,
     NEGLIGIBLE,
     SAME_LOSS,
-    SAME_POINT,
     distinct,
     invariants,
     same_minimum,
@@ -216,30 +216,50 @@ def settle_model(model, points, watch=lambda: None, **limits):
 
 def tied_minima(model, point):
     """The frozen configurations in the valley of a minimum, Settled, in the order of their table; or the point where none is."""
-    return tied_points(model.form, model.control[None], [point])[0] if point.is_flat else [point]
+    if not point.is_flat:
+        return [point]
+    _, x, norms, feature_loss = tied_points(model.form, model.control[None], np.array([point.scaled_loss]))
+    found = [
+        replace(point, x=one, gradient_norm=float(norm), feature_loss=own)
+        for one, norm, own in zip(x, norms, feature_loss, strict=True)
+    ]
+    return found or [point]
 
 
-def tied_points(form, controls, points):
-    """As `tied_minima`, of many points of valleys, Settled, controls (n_points, n_controls): a list of lists.
+def tied_points(form, controls, losses):
+    """The frozen configurations in valleys of models of a form: those that are stationary and have the loss of their valley.
 
     Which point of a valley of equal loss a descent reaches says nothing; the configurations in it have names and exact zeros.
+
+    Parameters
+    ----------
+    form : Form
+    controls : ndarray, shape (n_valleys, n_controls)
+    losses : ndarray, shape (n_valleys,)
+        Scaled.
+
+    Returns
+    -------
+    valley : ndarray of int, shape (n_tied,)
+        In which each configuration is, in order.
+    x : ndarray, shape (n_tied, size)
+    gradient_norm : ndarray, shape (n_tied,)
+    feature_loss : ndarray, shape (n_tied, n_features)
     """
-    if form.is_kinked:
-        return [[point] for point in points]
-    tied, losses = [[] for _ in points], np.array([point.scaled_loss for point in points])
-    for rows, starts, scaled in frozen_starts(form, controls):
-        which, start = np.nonzero(np.abs(scaled - losses[rows][:, None]) < SAME_LOSS)
-        begins, which = starts[which, start], rows[which]
-        if not which.size:
-            continue
-        still = np.abs(scaled_gradient(begins, form, controls[which])).max(axis=1) < SAME_POINT
-        begins, which = begins[still], which[still]
-        settled = settle(begins, form, controls[which])
-        for row, begin, one in zip(which, begins, settled, strict=True):
-            same = abs(one.scaled_loss - losses[row]) <= SAME_LOSS * max(losses[row], NEGLIGIBLE)
-            if same and one.is_minimum and one.is_flat and np.max(np.abs(one.x - begin)) < SAME_POINT:
-                tied[row].append(one)
-    return [found or [point] for found, point in zip(tied, points, strict=True)]
+    valley, x = [np.empty(0, int)], [np.empty((0, form.size))]
+    for rows, starts, scaled in () if form.is_kinked else frozen_starts(form, controls):
+        near = np.abs(scaled - losses[rows, None]) <= SAME_LOSS * np.maximum(losses[rows, None], NEGLIGIBLE)
+        which, start = np.nonzero(near)
+        valley.append(rows[which])
+        x.append(starts[which, start])
+    valley, x = np.concatenate(valley), np.concatenate(x)
+    order = np.argsort(valley, kind="stable")
+    valley, x = valley[order], x[order]
+    norms = np.abs(scaled_gradient(x, form, controls[valley])).max(axis=1, initial=0.0)
+    valley, x, norms = (part[norms <= GRADIENT_TOLERANCE] for part in (valley, x, norms))
+    weights, bias = parts(x, form.n_hidden)
+    weights = form.upright(controls[valley], weights)
+    return valley, flatten(weights, bias), norms, evaluate_rows(weights, bias, form, controls[valley], "enumeration", 0)[0]
 
 
 def valley_dimension(model, point):
