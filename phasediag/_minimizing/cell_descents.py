@@ -200,7 +200,7 @@ def _descend_cells(
             while goes_on:  # roughly down; if what is there is not known, to the bottom; if that is no minimum, on from there
                 tolerance = BOTTOM if attempt % 2 else ROUGHLY
                 call(table[DESCEND], (x, MAX_STEPS - steps, radius, tolerance, at))
-                steps, end[0], end[1], end[2], end[5] = steps + int(numbers[STEPS]), numbers[LOSS], 0.0, 0.0, 0.0
+                steps, end[0], end[1], end[2], end[5] = steps + int(numbers[STEPS]), numbers[LOSS], 0.0, 0.0, numbers[FLAT]
                 if attempt % 2:
                     call(table[LEAVE], (x, MAX_STEPS - steps, radius, tolerance, at))
                     steps, end[1], end[2], end[5] = steps + int(numbers[STEPS]), numbers[NORM], numbers[LOWEST], numbers[FLAT]

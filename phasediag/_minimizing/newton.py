@@ -58,6 +58,12 @@ PROBE = 1e-9
 EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
 
+MOST_TURNS = 6
+"""Directions that one start leads to when a one-sided curvature is looked for."""
+
+AT_REST = 1e-11
+"""A descent beside a point is over where no gradient entry exceeds this: its loss is then known to rounding."""
+
 MOST_ATTEMPTS = 6
 """Descents of which each but the first begins where the one before ended and was no minimum."""
 
@@ -106,7 +112,8 @@ def _new_store(form):
     control = np.empty(enumeration[N_ROW]), np.ones(size, np.int64)
     results = np.empty(n), np.empty(size), np.empty((size, size)), np.zeros(N_NUMBERS), np.empty(size), np.empty((size, size))
     hidden = (
-        np.zeros((STARTS + 4 + 2 * n * n + size, size)),  # the lines
+        # the lines, the least second derivatives, and the directions seen
+        np.zeros((STARTS + (1 + MOST_TURNS) * (4 + 2 * n * n) + size, size)),
         enumeration,
         np.frombuffer(b"VL", np.uint8),  # eigenvectors as well as values, of the lower triangle
         sizes,
@@ -177,7 +184,7 @@ def lowest_curvature(x, form, control, free, direction):
     """Return the lowest one-sided curvature found at a stationary point x; its direction goes to ``direction``, both (size,).
 
     The curvature along a unit vector d is d·H(x + εd)d. Where the second derivatives jump, H depends on d: from several
-    starts, d is replaced by the lowest eigenvector of H(x + εd) until that repeats, and the smallest value seen is kept.
+    starts, d is replaced by the lowest eigenvector of H(x + εd) until a direction repeats, and the smallest value seen is kept.
     No direction curves less than d·H₀d, with H₀ where all outputs at jumps are off: where H₀ is positive the point is a
     minimum, and a start that is above the smallest value seen even so is passed over.
     """
@@ -225,6 +232,16 @@ def _curvature_of(x, direction, table):
 
 
 @jit(inner=True)
+def _along(hessian, d, size):
+    """The second derivative dᵀH d of a Hessian (size, size) along d (size,)."""
+    curvature = 0.0
+    for i in range(size):
+        for j in range(size):
+            curvature += d[i] * hessian[i * size + j] * d[j]
+    return curvature
+
+
+@jit(inner=True)
 def _lowest_curvature(x, direction, table):
     """The lowest one-sided curvature at x to the numbers, its direction to ``direction``."""
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
@@ -232,8 +249,9 @@ def _lowest_curvature(x, direction, table):
     size = m * n + n
     lines = doubles(table[LINES])
     lengths, moved, count = offset(lines, TRIAL * size), offset(lines, MOVED * size), 4
-    lines = offset(lines, STARTS * size)
-    least = offset(lines, (4 + 2 * n * n) * size)
+    lines, n_lines = offset(lines, STARTS * size), 4 + 2 * n * n
+    least = offset(lines, n_lines * size)
+    seen = offset(least, size * size)
     for i in range(size):
         moved[i] = x[i] - PROBE if i >= m * n and abs(x[i]) < PROBE else x[i]
     call(table[EVALUATE], (moved, 2, table))
@@ -241,7 +259,7 @@ def _lowest_curvature(x, direction, table):
     is_minimum = doubles(table[VALUES])[0] > 0.0
     for i in range(size * size):
         least[i] = hessian[i]
-    for i in range((4 + 2 * n * n) * size):
+    for i in range(n_lines * size):
         lines[i] = 0.0
     for k in range(4):
         for i in range(size):
@@ -272,41 +290,34 @@ def _lowest_curvature(x, direction, table):
                     d[k] /= length**0.5
                     opposite[k] = -d[k]
                 count += 2
-    lowest = np.inf
+    lowest, n_seen = np.inf, 0
     for start in range(count):
-        d, bound = offset(lines, start * size), 0.0
-        for i in range(size):
-            for j in range(size):
-                bound += d[i] * least[i * size + j] * d[j]
-        if is_minimum and bound >= lowest * (1.0 - 1e-9):
+        d = offset(lines, start * size)
+        if is_minimum and _along(least, d, size) >= lowest * (1.0 - 1e-9):
             continue
-        for iteration in range(6):
-            for earlier in range(start):  # from where another start has come this one comes to the same end
+        for _iteration in range(MOST_TURNS):
+            known = False
+            for earlier in range(n_seen):  # from where another start has come this one comes to the same end
                 change = 0.0
                 for i in range(size):
-                    change = max(change, abs(d[i] - lines[earlier * size + i]))
-                if change < 1e-8:
-                    break
-            if start > 0 and change < 1e-8:
+                    change = max(change, abs(d[i] - seen[earlier * size + i]))
+                known = known or change < 1e-8
+            if known:
                 break
             for i in range(size):
+                seen[n_seen * size + i] = d[i]
                 moved[i] = x[i] + PROBE * d[i]
+            n_seen += 1
             call(table[EVALUATE], (moved, 2, table))
             call(table[SPECTRUM], (moved, -1.0, table))
-            curvature = overlap = change = 0.0
+            curvature, overlap = _along(hessian, d, size), 0.0
             for i in range(size):
                 overlap += vectors[i] * d[i]
-                for j in range(size):
-                    curvature += d[i] * hessian[i * size + j] * d[j]
             lower, sign = curvature < lowest, -1.0 if overlap < 0.0 else 1.0
             lowest = min(lowest, curvature)
             for i in range(size):
                 if lower:
                     direction[i] = d[i]
-                change = max(change, abs(sign * vectors[i] - d[i]))
-            if change < 1e-8 or iteration == 5:
-                break
-            for i in range(size):
                 d[i] = sign * vectors[i]
     numbers[LOWEST] = lowest
 
@@ -389,16 +400,22 @@ def _leave(x, max_steps, radius, tolerance, table):
         curvature = values[0]
         for i in range(size):
             direction[i] = vectors[i]
-    numbers[FLAT] = 0.0
+    flat, first = 0.0, 0
+    if has_kink and -1e-7 <= curvature <= 1e-6:  # on the other side the loss may be curved
+        for i in range(size):
+            trial[i] = x[i] - PROBE * direction[i]
+        call(table[EVALUATE], (trial, 2, table))
+        if _along(doubles(table[HESSIAN]), direction, size) > 1e-6:
+            first = 1
     if not (curvature > 1e-6 or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -1e-7
         if lower:
             for i in range(size):
                 x[i] += 1e-3 * direction[i]
-        for side in range(0 if lower else 2):  # flat to second order: the loss may fall at third
+        for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
             for i in range(size):
                 trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
-            call(table[DESCEND], (trial, max_steps - steps, radius, tolerance, table))
+            call(table[DESCEND], (trial, max_steps - steps, radius, max(tolerance, AT_REST), table))
             steps += int(numbers[STEPS])
             if numbers[LOSS] < loss * (1.0 - 1e-12) - NOTHING:
                 for i in range(size):
@@ -411,8 +428,8 @@ def _leave(x, max_steps, radius, tolerance, table):
             if (
                 numbers[LOSS] <= loss * (1.0 + 1e-13) + NOTHING and away > 2.5e-5
             ):  # it has come to rest at half the distance or more
-                numbers[FLAT] = 1.0
-    numbers[LOSS], numbers[NORM], numbers[LOWEST], numbers[STEPS] = loss, norm, curvature, steps
+                flat = 1.0
+    numbers[LOSS], numbers[NORM], numbers[LOWEST], numbers[STEPS], numbers[FLAT] = loss, norm, curvature, steps, flat
     numbers[LEFT] = 1.0 if lower else 0.0
 
 

@@ -120,7 +120,8 @@ def _decompose(table):
 
 @jit(inner=True)
 def descend(x, max_steps, radius, tolerance, table):
-    """Minimize from x in place; the numbers get the scaled loss, the largest scaled gradient entry and the steps taken.
+    """Minimize from x in place; the numbers get the scaled loss, the largest scaled gradient entry, the steps taken, and whether
+    the Hessian there is singular, as in a valley.
 
     A step is Newton's where the Hessian is positive and the step lies within the trust region; elsewhere it minimizes the
     quadratic model with |eigenvalues| in there. It is kept when it lowers the loss, or, where the loss no longer resolves the
@@ -136,7 +137,9 @@ def descend(x, max_steps, radius, tolerance, table):
         call(table[SPECTRUM], (x, np.inf, table))
         norm = numbers[NORM]
         if not tolerance < norm < np.inf or steps >= max_steps or radius < 1e-13:
-            numbers[LOSS], numbers[STEPS] = loss, steps
+            numbers[LOSS], numbers[STEPS], numbers[FLAT] = loss, steps, 0.0
+            if not _is_newton(doubles(table[HESSIAN]), gradient, size, np.inf, vectors, step):
+                numbers[FLAT] = 1.0
             return
         is_newton = _is_newton(doubles(table[HESSIAN]), gradient, size, radius, vectors, step)
         if not is_newton:
