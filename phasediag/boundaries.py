@@ -280,12 +280,10 @@ class PhaseBoundary(_Curve):
         ValueError
             When an argument is outside its domain, or the boundary is no curve of a diagram whose minima adjust.
         """
-        from ._boundaries import find_level_points
-
-        curves = self.__dict__.get("curves")
+        curves: Any = self.__dict__.get("curves")
         if curves is None:
             raise ValueError("level_points need a boundary of a diagram, got one made by hand")
-        return tuple(find_level_points(curves, self, function, value))
+        return curves.level_points(self, function, value)
 
     def facts(self) -> dict:
         """The curve as plain lists, numbers and strings, for JSON."""

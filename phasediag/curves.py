@@ -54,6 +54,12 @@ class Curves(Result):
 
         return tuple(find_spinodals(self))
 
+    def level_points(self, boundary, function, value):
+        """Where a function of the minima of one of the boundaries has a value: a tuple of LevelPoint."""
+        from ._boundaries import find_level_points
+
+        return tuple(find_level_points(self, boundary, function, value))
+
     @property
     def has_spinodals(self):
         """Whether the spinodals have been sought."""

@@ -28,3 +28,11 @@ def test_imports_point_down():
     assert {module[0] for module in imported} == set(floor)
     assert not [(a, b) for a, found in imported.items() for b in found if floor[b[0]] < floor[a[0]]]
     tuple(TopologicalSorter(imported).static_order())  # CycleError names a cycle
+
+
+def test_private_functions_say_what_they_hold():
+    """Every function of the private rooms, inner ones too, has a docstring; special methods need none."""
+    for file in sorted(Path(phasediag.__file__).parent.glob("_*/*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("__"):
+                assert ast.get_docstring(node), f"{file.name}:{node.lineno} {node.name}"

@@ -192,6 +192,7 @@ def viewer(kind):
 
     @intrinsic
     def view(typing_context, place):
+        """The address as a pointer of this kind."""
         return kind(types.int64), lambda context, builder, signature, values: builder.inttoptr(
             values[0], context.get_value_type(kind)
         )
@@ -232,6 +233,7 @@ def call(typing_context, function_address, arguments):
     argument_types = tuple(types.unliteral(argument) for argument in arguments)
 
     def code(context, builder, signature, values):
+        """Write the call, and leave where it failed."""
         function_type = context.call_conv.get_function_type(types.none, argument_types)
         pointer = builder.inttoptr(values[0], function_type.as_pointer())
         unpacked = [builder.extract_value(values[1], i) for i in range(len(argument_types))]
@@ -250,6 +252,7 @@ def pointer(typing_context, array):
         raise TypingError(f"a pointer reaches the entries of contiguous arrays alone, got {array}")
 
     def code(context, builder, signature, values):
+        """Write where the array's entries begin."""
         return context.make_array(signature.args[0])(context, builder, values[0]).data
 
     return types.CPointer(array.dtype)(array), code
@@ -266,6 +269,7 @@ def zeros(typing_context, count):
     """Inside a kernel: a C pointer to as many zeros, which live in registers where the indices are constants."""
 
     def code(context, builder, signature, values):
+        """Write the zeros, and return where they begin."""
         number = ir.IntType(32)
         made = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), count.literal_value))
         for i in range(count.literal_value):

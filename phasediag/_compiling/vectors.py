@@ -187,8 +187,13 @@ def emitted(result=types.void, known=0):
     """
 
     def decorate(function):
+        """The intrinsic whose code a function writes."""
+
         def typed(typing, *kinds):
+            """The type of what it returns, and what writes its code."""
+
             def emit(context, builder, sig, args):
+                """Write the code where a kernel calls it."""
                 own = Builder(context, builder)
                 value = function(own, *(kind.literal_value for kind in sig.args[:known]), *args[known:])
                 builder.position_at_end(own.block)
@@ -299,6 +304,7 @@ def invoke(typing, routine, *args):
     """
 
     def emit(context, builder, sig, values):
+        """Write the code where a kernel calls it."""
         items = cgutils.unpack_tuple(builder, values[1])
         kind = ir.FunctionType(ir.VoidType(), [item.type for item in items])
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), items)

@@ -32,6 +32,7 @@ def _emit(lanes, a, p, n, room):
     number, one = lanes.number, lanes.constant(1.0)
 
     def vector(k):
+        """Vector k of the room."""
         return builder.load(lanes.address(room, k), align=8)
 
     half = builder.fmul(vector(OMEGA), lanes.constant(0.5))

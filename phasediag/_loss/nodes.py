@@ -143,7 +143,8 @@ class _Block:
         turn = lanes.scale(_next_phase(lanes, self.row(builder.add(n, LONG(1)))), lanes.mul(lanes.constant(2.0), inverse))
         idle = lanes.scale(turn, lanes.mul(lanes.splat(builder.fsub(p_i, ir.Constant(p_i.type, 1.0))), inverse))
 
-        def over(x, y):  # i y/ω − x/ω², less a factor 1/ω
+        def over(x, y):
+            """i y/ω − x/ω², less a factor 1/ω."""
             return builder.fneg(lanes.fma(x[0], inverse, y[1])), lanes.fma(builder.fneg(x[1]), inverse, y[0])
 
         active = lanes.product(turn, over(f, g))

@@ -68,7 +68,8 @@ def _emit_narrow(lanes, row, narrow):
     single = Lanes(builder, False)
     row, narrow = lanes.pointer(row), single.pointer(narrow)
 
-    def narrowed(parts):  # a vector of singles from as many doubles
+    def narrowed(parts):
+        """A vector of singles from as many doubles."""
         while len(parts) > 1:
             every = ir.Constant(ir.VectorType(WORD, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
             parts = [builder.shuffle_vector(x, y, every) for x, y in zip(parts[::2], parts[1::2], strict=True)]

@@ -67,6 +67,7 @@ def _run(model, weights, bias, watch):
     best = [np.inf, start]
 
     def scaled(steps):
+        """The loss and its gradient, flat, after steps (n_free,) in units of the first one."""
         x = start.copy()
         x[free] += FIRST_STEP * steps
         watch()

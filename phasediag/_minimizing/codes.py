@@ -47,6 +47,7 @@ def unions(n_points, n_dimensions):
     blocks.sort(key=lambda block: (block[0] / block[1], block))
 
     def extend(first, points, dimensions):
+        """Yield the blocks from ``first`` on that hold so many points in so many dimensions, in tuples."""
         if dimensions == 0:
             yield ()
         for k in range(first, len(blocks)):

@@ -26,6 +26,7 @@ def moves(model, x, generator):
     found = []
 
     def add(which, columns, biases):
+        """Note a copy of x (size,) in which some features have other columns and biases."""
         found.append(x.copy())
         new_weights, new_bias = parts(found[-1], model.n_hidden)
         new_weights[:, which], new_bias[which] = columns, biases

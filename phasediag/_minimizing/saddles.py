@@ -84,6 +84,7 @@ def sides(model, x):
     """
 
     def hessian(direction):
+        """The second derivative (size, size) a small step from x along a direction (size,)."""
         return newton.pinned_hessian(x + newton.PROBE * direction, model.form, model.control)
 
     values, vectors = np.linalg.eigh(hessian(0.0))

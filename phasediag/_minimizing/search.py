@@ -203,6 +203,7 @@ def settle_model(model, points, watch=lambda: None, **limits):
     """As `settle`, of points (n_points, size) that share one model, over threads where they are worth it."""
 
     def part(rows):
+        """What some rows (n_rows, size) of the points settle to."""
         watch()
         if model.form.is_kinked:
             return settle_on_kinks(model, rows)

@@ -55,6 +55,7 @@ def first_layer(names):
     """The one of several arrays of weights that encodes: it has no decoder's word, or the lowest number; None where two may."""
 
     def place(name):
+        """Where a name stands: decoders last, then by its numbers."""
         found = words(name)
         return bool(DECODER & set(found)), [int(word) for word in found if word.isdigit()]
 

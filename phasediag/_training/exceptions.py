@@ -161,6 +161,7 @@ def _add_rows(b, n_vectors, target, rows, row, index, factor, count):
         """Emit the loop over pairs of rows for a number of vectors, then the row that is left."""
 
         def add(sums, p):
+            """Add factor × a row of ``rows`` to so many vectors of sums."""
             own, value = b.mul(b.zext(b.entry(index, p), LONG), row), b.spread(factor, p)
             for q, entry in enumerate(sums):
                 b.store(b.fma(value, b.row(rows, own, q * LANES), b.load(entry)), entry)

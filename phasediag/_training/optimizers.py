@@ -78,6 +78,7 @@ def mover(adam):
     """Return the routine that moves ``n_vectors`` vectors of parameters along their gradient, by Adam or by SGD."""
 
     def move(scalars, gradient, parameters, first, second, n_vectors):
+        """Move the parameters of one number of vectors."""
         _move(adam, scalars, gradient, parameters, first, second, n_vectors)
 
     return routine("fffffn")(move)

@@ -77,6 +77,7 @@ def beginner(n, m, activation):
     """
 
     def begin(n_empty, again, parameters, slopes, forms, sums):
+        """As `_begin`, of one shape and activation."""
         _begin(n, m, activation, n_empty, again, parameters, slopes, forms, sums)
 
     return routine("nnffff")(begin)
@@ -115,6 +116,7 @@ def finisher(n, m, adam, penalised):
     """
 
     def finish(average, sums, importance, penalties, forms, scalars, parameters, first, second):
+        """As `_finish`, of one shape, optimizer and penalty."""
         _finish(n, m, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second)
 
     return routine("sffffffff")(finish)
