@@ -180,8 +180,11 @@ class Atlas(Drawn):
             lines.append(f"  {phase.shape}: loss {phase.loss:.9g} at {phase.density:.4g}{runner}")
             if k < len(self.transitions):
                 one = self.transitions[k]
-                norms = " | ".join(" ".join(f"{norm:.4f}" for norm in np.sort(side)[::-1]) for side in one.feature_norm)
-                lines.append(f"-- {one.density:.10f} {one.order}, norms {norms}")
+                lines.append(f"-- {one.density:.10f} {one.order}")
+                for where, norm, bias in zip(("below", "above"), one.feature_norm, one.bias, strict=True):
+                    longest = np.argsort(-norm.round(9), kind="stable")
+                    numbers = (" ".join(f"{value:.4f}" for value in values[longest]) for values in (norm, bias))
+                    lines.append("     {}: norms {}, biases {}".format(where, *numbers))
         return "\n".join(lines)
 
     def _records(self):

@@ -153,7 +153,12 @@ def test_rows_beside_each_other():
 def test_forms():
     """Text, facts, tables and the figure hold every phase; sizes are checked."""
     row = atlas(3, 1)
-    assert row.text().count("\n") == len(row.phases) + len(row.transitions)
+    lines = row.text().split("\n")
+    assert len(lines) == 1 + len(row.phases) + 3 * len(row.transitions)
+    longest = np.argmax(row.transitions[0].feature_norm[0])
+    printed = [float(part.split()[0]) for part in lines[3].replace(",", "").split("norms ")[1].split("biases ")]
+    below = [values[0][longest] for values in (row.transitions[0].feature_norm, row.transitions[0].bias)]
+    assert printed == pytest.approx(below, abs=6e-5)
     assert json.loads(json.dumps(row.facts()))["n_hidden"] == 1
     assert list(row.to_pandas()["name"]) == [phase.name for phase in row.phases]
     (ax,) = atlas_figure([row, atlas(3, 2)]).axes
