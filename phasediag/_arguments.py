@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 from math import ceil
 from numbers import Integral
+from os import fspath
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -125,6 +126,16 @@ def whole_number(name: str, value: Any, least: int, most: int | None = None) -> 
     if value < least or (most is not None and value > most):
         raise ValueError(f"{name} must be {domain}, got {value}")
     return int(value)
+
+
+def check_path(name, value, others=""):
+    """Refuse what names no file; ``others`` says what else may be given."""
+    try:
+        fits = isinstance(fspath(value), str)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must be the path of a file{others}, got {value!r:.60}")
 
 
 def as_flag(name, value):

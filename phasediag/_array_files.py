@@ -6,11 +6,13 @@ from zlib import error as BadStream
 
 import numpy as np
 
+from ._arguments import check_path
 from ._files import replacing
 
 
 def npz_path(name, path):
     """Return the path of an .npz file, or raise ``ValueError``."""
+    check_path(name, path)
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f'{name} must end in ".npz", got {str(path)!r}')

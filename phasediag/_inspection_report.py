@@ -147,7 +147,7 @@ def untied_verdict(result):
 
 def _head(model, source):
     """What was read, if anything was, and the model for which it is judged."""
-    importance, density = (_short(x) for x in (model.importance, np.atleast_1d(model.density)))
+    importance, density = (shortly(x) for x in (model.importance, np.atleast_1d(model.density)))
     yield from [source] * bool(source)
     yield f"{model.n_features} → {model.n_hidden} ({model.activation}): importance {importance}; density {density}"
 
@@ -254,7 +254,7 @@ def _percent(share):
     return f"{100 * share:.3g} %"
 
 
-def _short(values):
+def shortly(values):
     """Numbers as text; a long list is cut."""
     if np.ptp(values) == 0 and len(values) > 8:
         return f"{values[0]:g} each"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, as_seed, one_of, sizes, thread_count, whole_number
+from ._arguments import Floats, Seed, as_seed, check_path, one_of, sizes, thread_count, whole_number
 from ._array_files import npz_path, read_arrays, replace_arrays
 from ._display import Drawn
 from ._files import replacing
@@ -330,6 +330,7 @@ class PhaseDiagram(Drawn):
         ValueError
             When the file's ending is neither .csv nor .json, or the diagram is a trained one.
         """
+        check_path("path", path)
         path = Path(path)
         if path.suffix not in (".csv", ".json"):
             raise ValueError(f"path must end in .csv or .json, got {str(path)!r}")

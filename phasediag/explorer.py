@@ -1,7 +1,7 @@
 """One page to look at phase diagrams with a browser: every point's minima, cuts, curves, files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from ._arguments import as_flag
+from ._arguments import as_flag, check_path
 from ._display import Result
 from ._drawing.regions import whole
 from ._exploring.maps import map_of, minima_of, names_of
@@ -62,6 +62,7 @@ class Explorer(Result):
         ValueError
             When the file's ending is not .html.
         """
+        check_path("path", path)
         if Path(path).suffix != ENDING:
             raise ValueError(f"path must end in {ENDING}, got {str(path)!r}")
         with replacing(path) as partial:
@@ -129,8 +130,12 @@ def explore(
     >>> page.maps, page.html[:15]
     (('frozen',), '<!DOCTYPE html>')
     """
-    if path is not None and Path(path).suffix != ENDING:
-        raise ValueError(f"path must end in {ENDING}, got {str(path)!r}")
+    if path is not None:
+        check_path("path", path)
+        if Path(path).suffix != ENDING:
+            raise ValueError(f"path must end in {ENDING}, got {str(path)!r}")
+    if not isinstance(diagram, PhaseDiagram | Iterable):
+        raise ValueError(f"diagram must be a PhaseDiagram, several or a mapping to them, got {diagram!r:.60}")
     stack = diagram if isinstance(diagram, Mapping) else {"": diagram}
     slices = {_label(key): [some] if isinstance(some, PhaseDiagram) else [*some] for key, some in stack.items()}
     diagrams = [one for some in slices.values() for one in some]

@@ -186,7 +186,13 @@ def is_untied(model: ToyModel, weights: Any) -> bool:
     check_model(model)
     if not isinstance(weights, tuple) or len(weights) != 2 or np.ndim(weights[0]) < 2:
         return False
-    return np.shape(weights[0])[-2:] == (model.n_features, model.n_hidden)
+    decoder, encoder = (np.shape(part)[-2:] for part in weights)
+    if decoder == (model.n_features, model.n_hidden):
+        return True
+    if decoder != encoder:
+        n, m = model.n_features, model.n_hidden
+        raise ValueError(f"weights must be decoder and encoder of shapes {(n, m)} and {(m, n)}, got {decoder} and {encoder}")
+    return False
 
 
 def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) -> tuple[Any, ...]:

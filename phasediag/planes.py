@@ -382,7 +382,10 @@ class ControlPlane(Result):
     @cached_property
     def form(self) -> Form:
         """The structure of all models."""
-        return self.model(self.x.values[0], self.y.values[0]).form
+        first = self.model(self.x.values[0], self.y.values[0])
+        if not isinstance(first, ToyModel | NeuronModel):
+            raise ValueError(f"model must return a ToyModel or a NeuronModel, got {first!r:.60}")
+        return first.form
 
     @cached_property
     def grid(self) -> Floats:
@@ -478,9 +481,10 @@ class ControlPlane(Result):
             return self.model.controls(x, y)
         x, y = np.broadcast_arrays(x, y)
         models = [self.model(*point) for point in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
-        other = next((model.form for model in models if model.form != self.form), None)
+        other = next((model for model in models if getattr(model, "form", None) != self.form), None)
         if other is not None:
-            raise ValueError(f"model must have the same structure everywhere, {self.form}, got {other}")
+            whole = "sizes, activation, law of features, with or without a penalty"
+            raise ValueError(f"model must have the same structure everywhere ({whole}), got {models[0]!r:.60} and {other!r:.60}")
         return np.array([model.control for model in models]).reshape(*x.shape, self.form.n_controls)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from ._arguments import as_flag, whole_number
+from ._arguments import as_flag, check_path, whole_number
 from ._display import Result
 from ._reading import roles
 from ._reading.containers import contents, unreadable
@@ -141,9 +141,9 @@ def read_weights(
     (array([[ 1. , -0.9]]), array([0.  , 0.01]), array([0.1, 0.1]))
     """
     tied, index = as_flag("tied", tied), None if index is None else _whole_numbers(index)
-    _path("path", path)
+    check_path("path", path)
     if bias is not None:
-        _path("bias", bias, ', "zero" or "optimal"')
+        check_path("bias", bias, ', "zero" or "optimal"')
         if bias_name is not None:
             raise ValueError(f"bias_name must not be given beside bias ({bias!r}), got {bias_name!r}")
     held = contents("weights", path)
@@ -241,16 +241,6 @@ def read_weights(
         activation=activation,
         doubt=None if tied or not others else _doubt(others),
     )
-
-
-def _path(name, value, others=""):
-    """Refuse what names no file."""
-    try:
-        fits = isinstance(fspath(value), str)
-    except TypeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} must be the path of a file{others}, got {value!r:.60}")
 
 
 def _whole_numbers(index):

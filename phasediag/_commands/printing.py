@@ -95,7 +95,9 @@ def by_model(facts):
 
 def _model_words(model):
     """What a model is, in words."""
-    importance, density = (", ".join(f"{x:g}" for x in np.atleast_1d(x)) for x in (model.importance, model.density))
+    from .._inspection_report import shortly
+
+    importance, density = (shortly(np.atleast_1d(x)) for x in (model.importance, model.density))
     law = "" if model.form.is_plain else "; " + "; ".join(model.law().values())
     return f"{model.n_features} → {model.n_hidden} ({model.form.kind}): importance {importance}; density {density}{law}"
 
