@@ -47,7 +47,14 @@ def setup(app):
     """Register what draws formulas, and write the pages that list what exists elsewhere before the sources are read."""
     app.add_html_math_renderer("mathml", inline_renderers=(formulas.inline, None), block_renderers=(formulas.block, None))
     app.connect("config-inited", lambda app, config: pages.write(Path(app.srcdir)))
+    app.connect("html-page-context", rank_headings, priority=900)  # after the theme has made its list of pages
     app.connect("autodoc-process-docstring", keep_bars, priority=400)  # before numpydoc, which rearranges it
+
+
+def rank_headings(app, page, template, context, doctree):
+    """Say the level of the headings in the list of pages, which readers of screens need."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def keep_bars(app, what, name, obj, options, lines):

@@ -14,6 +14,6 @@ def block(translator, node):
     """Write a formula on lines of its own, with its number and a link to it."""
     number = node["number"]
     ids = f' id="{node["ids"][0]}"' if node["ids"] else ""
-    mark = f'<span class="eqno">({number})</span>' if number else ""
+    mark = f'<span class="number">({number})</span>' if number else ""
     translator.body.append(f'<div class="math"{ids}>{convert(node.astext().strip(), display="block")}{mark}</div>')
     raise nodes.SkipNode

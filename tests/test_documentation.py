@@ -13,7 +13,7 @@ from test_command_lines import ANSWERED
 from test_weight_files import by_safetensors
 
 import phasediag
-from phasediag import ToyModel, certify, trained_phase_diagram
+from phasediag import ExactlyActive, ToyModel, certify, expected_loss, trained_phase_diagram
 from phasediag.cli import commands
 
 ROOT = Path(__file__).parent.parent
@@ -152,6 +152,24 @@ def test_programs_of_a_page_run_as_written(page, tmp_path, monkeypatch, capsys):
         assert re.search(r"loss = \d+\.\d{12} ± \de-1[1-9]\n", out) and r"\ell_{1}" in out
     if page in ("README.md", "reading.md"):
         assert "0.48458793" in out and "first" in out and "0.505313" in out
+
+
+def test_formulas_of_the_mathematics():
+    """One active feature with biases of at most 0, and the linear model with its best bias: as the page states them."""
+    rng = np.random.default_rng(0)
+    weights, bias, importance = 0.7 * rng.normal(size=(2, 4)), -rng.uniform(0, 0.2, 4), np.array([1.0, 0.7, 0.5, 0.3])
+    gram = weights.T @ weights
+    assert np.all(bias > -np.diag(gram)) and np.any(gram < 0)
+    own = bias**3 / np.diag(gram) ** 2 + bias**3 / np.diag(gram) + (1 - np.diag(gram)) ** 2
+    own += -3 * (1 - np.diag(gram)) * bias + 3 * bias**2
+    other = np.where((gram > 0) & (bias[:, None] >= -gram), (gram + bias[:, None]) ** 3 / gram, 0.0)
+    expected = importance @ (own + (other - np.diag(np.diag(other))).sum(axis=1)) / 3
+    one_active = ToyModel(2, importance, 1.0, activity=ExactlyActive(1))
+    assert expected_loss(one_active, weights, bias) == pytest.approx(expected / 4, rel=1e-13)
+    p, off = 0.3, gram - np.diag(np.diag(gram))
+    expected = (p / 3 - p**2 / 4) * importance @ ((1 - np.diag(gram)) ** 2 + (off**2).sum(axis=1))
+    linear = ToyModel(2, importance, p, activation="linear")
+    assert expected_loss(linear, weights, p / 2 * (1 - gram.sum(axis=1))) == pytest.approx(expected, rel=1e-13)
 
 
 def test_pages_show_pictures_that_are_there():
