@@ -157,7 +157,7 @@ def test_programs_of_a_page_run_as_written(page, tmp_path, monkeypatch, capsys):
 def test_formulas_of_the_mathematics():
     """One active feature with biases of at most 0, and the linear model with its best bias: as the page states them."""
     rng = np.random.default_rng(0)
-    weights, bias, importance = 0.7 * rng.normal(size=(2, 4)), -rng.uniform(0, 0.2, 4), np.array([1.0, 0.7, 0.5, 0.3])
+    weights, bias, importance = 0.7 * rng.normal(size=(2, 4)), -rng.uniform(0, 0.05, 4), np.array([1.0, 0.7, 0.5, 0.3])
     gram = weights.T @ weights
     assert np.all(bias > -np.diag(gram)) and np.any(gram < 0)
     own = bias**3 / np.diag(gram) ** 2 + bias**3 / np.diag(gram) + (1 - np.diag(gram)) ** 2
