@@ -264,12 +264,12 @@ def distinct_phases(
     words.view(np.int8)[:, : found.shape[1]] = found
     words[:, -1 - states.shape[1] : -1] = states
     words[alone, -1] = alone + 1
-    _, first, which = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    first, which = distinct_rows(words)
     order = np.argsort(first)
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))
     phases = [phase_of_matrix(matrix, tolerance, sets) for matrix in matrices[first[order]]]
-    return phases, rank[which.ravel()]
+    return phases, rank[which]
 
 
 def in_order(places, names):
@@ -289,9 +289,23 @@ def spread_objects(objects, which):
 
 def sequences_of(numbers):
     """The distinct columns of whole numbers (n, …), lists without the −1 in them, and which of them each cell (…) has."""
-    rows = np.ascontiguousarray(numbers.reshape(len(numbers), -1).T)
-    distinct, which = np.unique(rows, axis=0, return_inverse=True)
-    return [[k for k in row if k >= 0] for row in distinct.tolist()], which.reshape(numbers.shape[1:])
+    rows = numbers.reshape(len(numbers), -1).T
+    first, which = distinct_rows(rows)
+    return [[k for k in row if k >= 0] for row in rows[first].tolist()], which.reshape(numbers.shape[1:])
+
+
+def distinct_rows(rows):
+    """Where the distinct rows of numbers (n_rows, n_columns) first are, in their order, and which of them each row is.
+
+    Column by column, as sorting numbers takes a small part of the time of sorting rows.
+    """
+    which = np.zeros(len(rows), int)
+    for column in rows.T:
+        _, own = np.unique(column, return_inverse=True)
+        _, which = np.unique(which * (own.max(initial=0) + 1) + own, return_inverse=True)
+    first = np.full(which.max(initial=-1) + 1, len(rows))
+    np.minimum.at(first, which, np.arange(len(rows)))
+    return first, which
 
 
 def phase_name(weights, tolerance=TOLERANCE, sets=()):

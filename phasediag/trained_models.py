@@ -13,7 +13,7 @@ from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten
 from ._minimizing.search import named_first, orders_of_extra
-from ._minimizing.stationary_points import above, losses_of, settle
+from ._minimizing.stationary_points import above, bottoms
 from .model import model_of
 from .neuron_training import measured_neurons
 from .neuron_validation import ends_of
@@ -198,5 +198,5 @@ def _excess(form, controls, weights, bias, loss, gradient_norm, n_threads):
     if isinstance(form, NeuronForm):
         bottom = form.loss_scale(controls) * [end.scaled_loss for end in ends_of(form, controls, start, n_threads)]
     else:
-        bottom = losses_of(settle(start, form, controls, radius=0.1, n_threads=n_threads), form, controls)
+        bottom = bottoms(start, form, controls, radius=0.1, n_threads=n_threads)
     return np.maximum(above(loss, bottom.reshape(loss.shape), form, controls.reshape(*loss.shape, -1)), 0)

@@ -18,6 +18,7 @@ from .._arguments import stream
 from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
+from ..phases import distinct_rows
 from .cell_descents import carry, descend_cells, listed
 from .flat import flatten, parts
 from .search import named_first, orders_of_extra, tied_points
@@ -235,7 +236,7 @@ class Landscape:
         """Starts in cells that lie above the envelope of those that differ in importances alone: the lowest minimum of these."""
         state, cells, sources = self._state, [], []
         others = self.rows[:, self.form.n_features :]
-        _, group = np.unique(others, axis=0, return_inverse=True)
+        _, group = distinct_rows(others)
         penalty = np.broadcast_to(self.form.penalty(self.rows[state.where], parts(state.x, self.form.n_hidden)[0]), len(state.x))
         for one in range(group.max() + 1):
             here, found = np.flatnonzero(group == one), np.flatnonzero(group[state.where] == one)

@@ -64,6 +64,9 @@ MOST_TURNS = 6
 AT_REST = 1e-11
 """A descent beside a point is over where no gradient entry exceeds this: its loss is then known to rounding."""
 
+MINIMAL = 1e-6
+"""Lowest curvature above which a stationary point is a minimum without further question."""
+
 MOST_ATTEMPTS = 6
 """Descents of which each but the first begins where the one before ended and was no minimum."""
 
@@ -209,6 +212,12 @@ def settle(points, form, controls, free, max_steps, radius, tolerance, result):
     """
     limits, controls = (int(max_steps), float(radius), float(tolerance)), np.ascontiguousarray(form.rows(controls))
     _settle(points, controls, *limits, result, store(form).at(controls[0], free))
+
+
+def sink(points, form, controls, max_steps, radius, tolerance, losses):
+    """As `settle`, where nothing but the ends in ``points`` and the features' own ``losses`` (B, n) is wanted."""
+    controls = np.ascontiguousarray(form.rows(controls))
+    _sink(points, controls, int(max_steps), float(radius), float(tolerance), losses, store(form).at(controls[0], form.free))
 
 
 def _flat(x):
@@ -376,6 +385,36 @@ def _settle(points, controls, max_steps, radius, tolerance, result, table):
         x, found = offset(x, size), offset(found, 5 + n)
 
 
+@jit(allocates=False)
+def _sink(points, controls, max_steps, radius, tolerance, losses, table):
+    """`sink`: points (B, size), controls (B, n_row), losses (B, n).
+
+    No direction curves less than with all outputs at jumps off: where that curvature is positive no other is asked for.
+    """
+    at, numbers, m, n, size = pointer(table), doubles(table[NUMBERS]), table[HIDDEN], table[FEATURES], points.shape[1]
+    control, own, moved = doubles(table[CONTROL]), doubles(table[FEATURE_LOSSES]), offset(doubles(table[LINES]), MOVED * size)
+    for row in range(points.shape[0]):
+        x, steps, attempt = offset(pointer(points), row * size), 0, 0
+        for i in range(controls.shape[1]):
+            control[i] = controls[row, i]
+        numbers[LEFT] = 1.0
+        while attempt < MOST_ATTEMPTS and numbers[LEFT] != 0.0:
+            call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
+            steps, loss, norm = steps + int(numbers[STEPS]), numbers[LOSS], numbers[NORM]
+            for i in range(size):
+                moved[i] = x[i] - PROBE if i >= m * n and abs(x[i]) < PROBE else x[i]
+            call(table[EVALUATE], (moved, 2, at))
+            call(table[SPECTRUM], (moved, -1.0, at))
+            numbers[LEFT], numbers[LOSS], numbers[NORM] = 0.0, loss, norm
+            if not doubles(table[VALUES])[0] > MINIMAL:
+                call(table[LEAVE], (x, max_steps - steps, radius, tolerance, at))
+                steps += int(numbers[STEPS])
+            attempt += 1
+        call(table[EVALUATE], (x, 0, at))
+        for i in range(n):
+            losses[row, i] = own[i]
+
+
 @jit(inner=True)
 def _leave(x, max_steps, radius, tolerance, table):
     """Tell the kind of the point x where a descent has just ended, and leave it downhill, in place, where it is no minimum.
@@ -401,13 +440,13 @@ def _leave(x, max_steps, radius, tolerance, table):
         for i in range(size):
             direction[i] = vectors[i]
     flat, first = 0.0, 0
-    if has_kink and -1e-7 <= curvature <= 1e-6:  # on the other side the loss may be curved
+    if has_kink and -1e-7 <= curvature <= MINIMAL:  # on the other side the loss may be curved
         for i in range(size):
             trial[i] = x[i] - PROBE * direction[i]
         call(table[EVALUATE], (trial, 2, table))
-        if _along(doubles(table[HESSIAN]), direction, size) > 1e-6:
+        if _along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
-    if not (curvature > 1e-6 or max_steps <= 0 or not norm < np.inf):
+    if not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -1e-7
         if lower:
             for i in range(size):

@@ -83,29 +83,44 @@ def settle(points, form, controls, *, free=None, max_steps=MAX_STEPS, radius=0.5
     ValueError
         When minima may sit on kinks.
     """
-    form.check_smooth_minima()
-    x = np.array(points, dtype=np.float64, ndmin=2)
-    free = form.free if free is None else free
-    if not form.biased:
-        x[:, form.size - form.n_features :] = 0.0
-    result = np.empty((len(x), 5 + form.n_features))
-    if len(x):
-        portions = [slice(k, k + AT_ONCE) for k in range(0, len(x), AT_ONCE)]
+    free, result = form.free if free is None else free, np.empty((len(points), 5 + form.n_features))
 
-        def descend(rows):
-            """Settle some of the rows, in place."""
-            newton.settle(x[rows], form, controls[rows], free, max_steps, radius, 1e-15, result[rows])
+    def descend(x, controls, result):
+        """Settle some of the points, in place."""
+        newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
 
-        if n_threads > 1:
-            with ThreadPoolExecutor(n_threads) as pool:
-                list(pool.map(descend, portions))
-        else:
-            for rows in portions:
-                descend(rows)
-        weights, _ = parts(x, form.n_hidden)
-        weights[...] = form.upright(controls, weights)
+    x = _ends(descend, points, form, controls, n_threads, result)
+    weights, _ = parts(x, form.n_hidden)
+    weights[...] = form.upright(controls, weights)
     dead = dead_outputs(x, form, controls)
     return [Settled(row, *r[:3], int(r[3]), bool(d), bool(r[4]), r[5:]) for row, r, d in zip(x, result, dead, strict=True)]
+
+
+def bottoms(points, form, controls, *, max_steps=400, radius=0.5, n_threads=1):
+    """As `settle`, but return the losses alone, not scaled and with any penalty: shape (n_points,)."""
+    losses = np.empty((len(points), form.n_features))
+
+    def descend(x, controls, losses):
+        """Descend from some of the points, in place."""
+        newton.sink(x, form, controls, max_steps, radius, 1e-15, losses)
+
+    return losses_at(_ends(descend, points, form, controls, n_threads, losses), losses, form, controls)
+
+
+def _ends(descend, points, form, controls, n_threads, result):
+    """Points (n_points, size) after ``descend(x, controls, result)``, portion by portion, rows of ``result`` filled as well."""
+    form.check_smooth_minima()
+    x = np.array(points, dtype=np.float64, ndmin=2)
+    if not form.biased:
+        x[:, form.size - form.n_features :] = 0.0
+    portions = [slice(k, k + AT_ONCE) for k in range(0, len(x), AT_ONCE)]
+    if n_threads > 1:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(lambda rows: descend(x[rows], controls[rows], result[rows]), portions))
+    else:
+        for rows in portions:
+            descend(x[rows], controls[rows], result[rows])
+    return x
 
 
 def above(loss, other, form, controls):
