@@ -23,6 +23,11 @@ SAME_PRODUCTS = 1e-9
 """Sums of products of columns closer than this, relative to the norms, are one."""
 
 
+def variance(density: Any) -> Any:
+    """Return E x² − (E x)² of a feature of some density: a number, an array or an expression."""
+    return density / 3 - density**2 / 4
+
+
 @dataclass(frozen=True)
 class Form:
     """The structure of a model: all of it that no control parameter changes.
@@ -278,6 +283,12 @@ class Form:
         if self.values == UNIFORM:
             return self.marginal_density(control) / 3
         return self.marginal_density(control) * np.asarray(self.value_moments(control)[1])[..., None]
+
+    def variance(self, control: Floats) -> Floats:
+        """E x_i² − (E x_i)², shape (…, n_features)."""
+        if self.values == UNIFORM:
+            return variance(self.marginal_density(control))
+        return self.mean_square(control) - self.mean(control) ** 2
 
     def covariance(self, control: Floats) -> Floats:
         """Covariances of the features, shape (…, n_features, n_features)."""

@@ -353,9 +353,7 @@ class ToyModel(FeatureModel):
     @property
     def feature_variance(self) -> Floats:
         """Variance of each feature, shape (n_features,)."""
-        if self.form.values == UNIFORM:
-            return variance(self.marginal_density)
-        return self.form.mean_square(self.control) - self.feature_mean**2
+        return self.form.variance(self.control)
 
     def without_biases(self) -> "ToyModel":
         """Return the model with its biases held at 0 wherever minima are searched, as by ``minimize(model, bias=False)``."""
@@ -424,11 +422,6 @@ def check_model(model: Any) -> None:
     """Raise ValueError unless this is a ToyModel, as where weights are given first."""
     if not isinstance(model, ToyModel):
         raise ValueError(f"model must be a ToyModel, got {model!r:.60}")
-
-
-def variance(density: Any) -> Any:
-    """Return E x² − (E x)² of a feature of some density: a number, an array or an expression."""
-    return density / 3 - density**2 / 4
 
 
 def cell_controls(n_features: int, importance: ArrayLike, density: ArrayLike) -> Floats:

@@ -11,7 +11,8 @@ import numpy as np
 import sympy
 
 from ._arguments import one_of
-from .model import ACTIVATIONS, variance
+from .forms import variance
+from .model import ACTIVATIONS
 
 IMPORTANCE = sympy.Symbol("importance", positive=True)
 DENSITY = sympy.Symbol("density", positive=True)

@@ -8,7 +8,7 @@ from ._minimizing.flat import flatten, parts
 from ._minimizing.landscape import Landscape
 from ._minimizing.stationary_points import losses_at
 from .candidates import configurations
-from .model import variance
+from .forms import variance
 from .order_parameters import feature_norm, interference
 from .phases import distinct_phases, in_order, sequences_of, spread_objects
 from .planes import ControlPlane

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..forms import variance
 from ..loss import expected_loss_hessian
-from ..model import ToyModel, variance
+from ..model import ToyModel
 from .bounds import support
 from .moments import UNIT
 from .regions import convex_region, kink_bracket

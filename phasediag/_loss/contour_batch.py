@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..model import variance
+from ..forms import variance
 from .contour import OutputLosses
 
 MOST_NODES = 2**16

@@ -33,13 +33,13 @@ FEWER = 24
 
 _COARSE_AT_ONCE = 32  # coarse cells between two looks at the clock
 _FEW_AT_ONCE = 512  # starts in the others that share a stream of random numbers
-_PARTS_AT_ONCE = 64  # parts of them between two looks at the clock, if a stream has no more
+_PARTS_AT_ONCE = 32  # parts of them between two looks at the clock, if a stream has no more
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
 VALLEY = 1e6
 """What the marks of valleys are counted from: invariants are smaller."""
-_PART = 2048  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
+_PART = 8192  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
 
 
 @dataclass(eq=False)
@@ -203,9 +203,8 @@ class Landscape:
 
     def _many_starts(self, now, n_starts, seed):
         """Starts in coarse cells (numbers)."""
-        places = [divmod(cell, self.shape[1]) for cell in now.tolist()]
-        models, generators = [self.model(place) for place in places], [stream(seed, *place) for place in places]
-        starts = [one for one, _ in starting_points_of(models, n_starts, generators)]
+        generators = [stream(seed, *divmod(cell, self.shape[1])) for cell in now.tolist()]
+        starts = [one for one, _ in starting_points_of(self.form, self.rows[now], n_starts, generators)]
         changes = {"started": self._state.started + len(now)}
         return now, np.cumsum([0, *map(len, starts)]), np.concatenate(starts), 0.5, changes
 

@@ -1,13 +1,12 @@
 """Where descents to minima begin: flat parameters."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
 from .._loss.evaluation import evaluate_rows
 from ..candidates import MOST_FEATURES, configurations
 from ..forms import Form
-from ..model import model_of
 from .codes import code, spread, unions
 from .flat import flatten, parts
 
@@ -17,7 +16,7 @@ MOST_PERTURBED = 5
 """Up to so many features all frozen configurations are starts; beyond, their unions at other lengths are."""
 MOST_UNIONS = 16
 """Starts that are unions of codes."""
-SPREADS = 0, 20
+SPREADS = np.array([0, 20])
 """Steps by which random directions are moved apart."""
 
 
@@ -35,39 +34,40 @@ def scaled_code(n_points, n_dimensions, density):
     return float(LENGTHS[i]), float(BIASES[j]), float(losses[i, j])
 
 
-def union_starts(model, count):
+def union_starts(form, importance, mean, variance, density, count):
     """The most promising unions of codes on orthogonal subspaces, flat, at most ``count``: each at its best lengths and biases.
 
-    The most important features get the least crowded subspaces, the least important are left out.
+    Of a model with these importances, E x_i and variances, shape (n_features,), and this mean density. The most important
+    features get the least crowded subspaces, the least important are left out.
     """
-    m, n, density = model.n_hidden, model.n_features, float(model.marginal_density.mean())
-    worth = model.importance * model.feature_variance
+    m, n, worth = form.n_hidden, form.n_features, importance * variance
     order, found = np.argsort(-worth, kind="stable"), []
     for union in unions(n, m):
-        weights, bias, row, at = np.zeros((m, n)), model.feature_mean, 0, 0
+        weights, bias, row, at = np.zeros((m, n)), mean.copy(), 0, 0
         loss = 0.0
         for k, d in union:
             members = order[at : at + k]
             length, common, each = scaled_code(k, d, density)
             weights[row : row + d, members], bias[members] = length * code(k, d), common
-            loss, row, at = loss + each * model.importance[members].sum(), row + d, at + k
+            loss, row, at = loss + each * importance[members].sum(), row + d, at + k
         found.append((loss + worth[order[at:]].sum(), flatten(weights, bias)))
     return [start for _, start in sorted(found, key=lambda one: one[0])[:count]]
 
 
-def spread_starts(models, draws):
+def spread_starts(mean, worth, density, draws):
     """Random directions, half of them moved apart, of random numbers of features, flat, shape (n_models, n_starts, size).
 
-    ``draws``: what `directions_drawn` returns, of each of the models, which have one form.
+    ``mean`` and ``worth``, importance times variance, have shape (n_models, n_features), mean densities (n_models,); ``draws``:
+    what `directions_drawn` returns, of each of the models.
     """
-    counts, steps, rank, directions, scales = map(np.array, zip(*draws, strict=True))
-    n_starts, m, n = directions.shape[1:]
-    weights, bias = np.zeros(directions.shape), np.repeat([model.feature_mean for model in models], n_starts, axis=0)
-    bias = bias.reshape(-1, n_starts, n)
-    densities = [float(model.marginal_density.mean()) for model in models]
+    counts, steps, chances, directions, scales = map(np.array, zip(*draws, strict=True))
+    n_starts, m, _ = directions.shape[1:]
+    worth = np.maximum(worth, np.finfo(float).tiny)  # 0 of what is always 1
+    rank = np.argsort(-np.log(worth)[:, None] - chances, axis=2)
+    weights, bias = np.zeros(directions.shape), np.repeat(mean[:, None], n_starts, axis=1)
     for count, n_steps in set(zip(counts.ravel().tolist(), steps.ravel().tolist(), strict=True)):
         rows = np.nonzero((counts == count) & (steps == n_steps))
-        length, common, _ = np.array([scaled_code(count, m, density) for density in densities]).T
+        length, common, _ = np.array([scaled_code(count, m, one) for one in density]).T
         columns = spread(directions[rows][:, :, :count], n_steps) * (length[rows[0]] * scales[rows])[:, None, None]
         which, of_rows, own = rank[rows][:, :count], weights[rows], bias[rows]
         np.put_along_axis(of_rows, which[:, None], columns, axis=2)
@@ -76,14 +76,12 @@ def spread_starts(models, draws):
     return flatten(weights, bias)
 
 
-def directions_drawn(model, n_starts, generator):
-    """Numbers of features, steps, their order, directions (n_starts, n_hidden, n_features) and scales, of random directions."""
-    m, n = model.n_hidden, model.n_features
-    counts, steps = generator.integers(m + 1, n + 1, size=n_starts), generator.choice(SPREADS, size=n_starts)
-    worth = np.maximum(model.importance * model.feature_variance, np.finfo(float).tiny)  # 0 of what is always 1
-    rank = np.argsort(-np.log(worth) - generator.gumbel(size=(n_starts, n)), axis=1)
-    directions = generator.normal(size=(n_starts, m, n))
-    return counts, steps, rank, directions, generator.uniform(0.85, 1.15, size=n_starts)
+def directions_drawn(form, n_starts, generator):
+    """Numbers of features, steps, chances (n_starts, n_features), directions (n_starts, n_hidden, n_features) and scales."""
+    m, n = form.n_hidden, form.n_features
+    counts, steps = generator.integers(m + 1, n + 1, size=n_starts), SPREADS[generator.integers(SPREADS.size, size=n_starts)]
+    chances, directions = generator.gumbel(size=(n_starts, n)), generator.normal(size=(n_starts, m, n))
+    return counts, steps, chances, directions, generator.uniform(0.85, 1.15, size=n_starts)
 
 
 def starting_points(model, n_starts, generator):
@@ -92,35 +90,68 @@ def starting_points(model, n_starts, generator):
     The frozen configurations and perturbations of them; random weights, and half as many random directions at their best
     lengths; the most promising unions of codes.
     """
-    return starting_points_of([model], n_starts, [generator])[0]
+    return starting_points_of(model.form, model.control[None], n_starts, [generator])[0]
 
 
-def starting_points_of(models, n_starts, generators):
-    """As `starting_points`, of models of one form, each with a generator: a list."""
-    m, n, drawn = models[0].n_hidden, models[0].n_features, []
-    spreads = np.repeat([1.0, 0.3], [m * n, n])
-    for model, generator in zip(models, generators, strict=True):
-        starts = []
-        for start in configuration_starts(model, generator) if n <= MOST_PERTURBED or model.is_linear else ():
-            starts.append(start)
-            for size in (0.03, 0.3):
-                starts.append(starts[-1] + size * generator.normal(size=m * n + n) * spreads)
-        weights, scales, shares = np.empty((n_starts, m, n)), np.empty((n_starts, 1, 1)), np.empty((n_starts, n))
-        for k in range(n_starts):
-            weights[k] = generator.normal(size=(m, n))
-            scales[k], shares[k] = generator.uniform(0.3, 1.3), generator.uniform(size=n)
-        directions = None if model.is_linear else directions_drawn(model, -(-n_starts // 2), generator)
-        drawn.append((starts, weights, scales, shares, directions))
-    _, weights, scales, shares, directions = zip(*drawn, strict=True)
-    mean = np.repeat([model.feature_mean for model in models], n_starts, axis=0)
-    random = _formed(*map(np.concatenate, (weights, scales, shares)), mean).reshape(len(models), n_starts, -1)
-    if not models[0].is_linear:
-        random = np.concatenate([random, spread_starts(models, directions)], axis=1)
-    found = []
-    for model, (starts, *_), own in zip(models, drawn, random, strict=True):
-        first = [*([] if model.is_linear else union_starts(model, MOST_UNIONS)), *starts]
-        found.append((np.array([*first, *own]), np.repeat([False, True], [len(first), len(own)])))
-    return found
+def starting_points_of(form, controls, n_starts, generators):
+    """As `starting_points`, of the models of a form with ``controls`` (n_models, n_controls), each with a generator: a list."""
+    m, n, drawn = form.n_hidden, form.n_features, []
+    importance, density, mean, variance = (
+        np.ascontiguousarray(of(controls)) for of in (form.importance, form.density, form.mean, form.variance)
+    )
+    alike = np.all((importance[:, :-1] == importance[:, :1]) & (density[:, :-1] == density[:, :1]), axis=1)
+    for row, generator in enumerate(generators):
+        frozen = np.empty((0, m, n)), np.empty((0, 2, form.size))
+        if n <= MOST_PERTURBED or form.is_linear:
+            frozen = _frozen_drawn(form, importance[row], alike[row], generator)
+        weights, uniform = np.empty((n_starts, m, n)), np.empty((n_starts, 1 + n))
+        for own, numbers in zip(weights, uniform, strict=True):
+            generator.standard_normal(out=own)
+            generator.random(out=numbers)
+        directions = None if form.is_linear else directions_drawn(form, -(-n_starts // 2), generator)
+        drawn.append((*frozen, weights, uniform, directions))
+    *frozen, weights, uniform, directions = zip(*drawn, strict=True)
+    perturbed = _perturbed(*frozen, mean)
+    weights, uniform = np.concatenate(weights), np.concatenate(uniform)
+    random = _formed(weights, 0.3 + uniform[:, :1, None], uniform[:, 1:], np.repeat(mean, n_starts, axis=0))
+    random, first = random.reshape(len(controls), n_starts, -1), perturbed
+    if not form.is_linear:
+        worth, overall = importance * variance, form.marginal_density(controls).mean(axis=1).tolist()
+        random = np.concatenate([random, spread_starts(mean, worth, overall, directions)], axis=1)
+        first = [
+            np.array([*union_starts(form, *laws, MOST_UNIONS), *own])
+            for own, *laws in zip(perturbed, importance, mean, variance, overall, strict=True)
+        ]
+    return [
+        (np.concatenate([own, more]), np.repeat([False, True], [len(own), len(more)]))
+        for own, more in zip(first, random, strict=True)
+    ]
+
+
+def _frozen_drawn(form, importance, alike, generator):
+    """The weights (n, n_hidden, n_features) of a model's frozen configurations and two perturbations of each, (n, 2, size)."""
+    if alike:  # no chance but in the perturbations
+        weights = frozen_weights(form.n_hidden, form.n_features)
+        return weights, generator.normal(size=(len(weights), 2, form.size))
+    pairs = [
+        (weights, generator.normal(size=(2, form.size))) for weights in _configuration_weights(form, importance, alike, generator)
+    ]
+    return tuple(map(np.array, zip(*pairs, strict=True)))
+
+
+def _perturbed(weights, draws, mean):
+    """Frozen configurations, each before two perturbations of it, the second of the first: of each model, shape (n, size).
+
+    Of each model what `_frozen_drawn` returns, and E x_i (n_features,).
+    """
+    ends, spreads = np.cumsum([len(own) for own in weights]), np.ones(draws[0].shape[-1])
+    spreads[-mean.shape[1] :] = 0.3
+    means = np.repeat(mean, [len(own) for own in weights], axis=0)
+    weights, draws = np.concatenate(weights), np.concatenate(draws)
+    start = flatten(weights, np.where(np.any(weights, axis=1), 0.0, means))
+    nearby = start + 0.03 * draws[:, 0] * spreads
+    both = np.stack([start, nearby, nearby + 0.3 * draws[:, 1] * spreads], axis=1)
+    return [own.reshape(-1, both.shape[-1]) for own in np.split(both, ends[:-1])]
 
 
 def random_starts(n_hidden, feature_mean, generator):
@@ -139,9 +170,10 @@ def _formed(weights, scales, shares, feature_mean):
     return flatten(weights, residual * shares)
 
 
-def configuration_starts(model, generator=None):
-    """The frozen configurations, flat; with features permuted by importance, and by chance, unless all but the last are alike."""
-    for weights in _configuration_weights(model, generator):
+def configuration_starts(model):
+    """The frozen configurations, flat; with features permuted by importance as well, unless all but the last are alike."""
+    alike = len(set(zip(model.importance[:-1], model.feature_density[:-1], strict=True))) == 1
+    for weights in _configuration_weights(model.form, model.importance, alike, None):
         yield flatten(weights, np.where(np.any(weights != 0, axis=0), 0.0, model.feature_mean))
 
 
@@ -157,7 +189,7 @@ def frozen_starts(form, controls):
     _, group = np.unique(np.column_stack([alike, np.argsort(-importance, axis=1)]), axis=0, return_inverse=True)
     for rows in (np.flatnonzero(group.ravel() == k) for k in range(group.max() + 1)):
         own = controls[rows]
-        weights = np.array(list(_configuration_weights(model_of(form, own[0]), None)))
+        weights = np.array(list(_configuration_weights(form, importance[rows[0]], alike[rows[0]], None)))
         bias = np.where(np.any(weights != 0, axis=1), 0.0, form.mean(own)[:, None])
         weights = np.broadcast_to(weights, (len(rows), *weights.shape))
         losses = evaluate_rows(weights, bias, form, own[:, None], "enumeration", 0)[0]
@@ -171,18 +203,26 @@ def scaled_gradient(x, form, controls):
     return flatten(by_weights, by_bias) / form.loss_scale(controls)[:, None]
 
 
-def _configuration_weights(model, generator):
-    """The weights of `configuration_starts`, each (n_hidden, n_features)."""
-    if model.n_features > MOST_FEATURES:
-        return
-    alike = len(set(zip(model.importance[:-1], model.feature_density[:-1], strict=True))) == 1
-    by_importance = np.argsort(-model.importance, kind="stable")
-    for configuration in configurations(model.n_features, model.n_hidden):
-        yield configuration.weights
+@cache
+def frozen_weights(n_hidden, n_features):
+    """The weights of the frozen configurations, shape (n, n_hidden, n_features); none of too many features."""
+    if n_features > MOST_FEATURES:
+        return np.empty((0, n_hidden, n_features))
+    return np.array([configuration.weights for configuration in configurations(n_features, n_hidden)])
+
+
+def _configuration_weights(form, importance, alike, generator):
+    """The weights (n_hidden, n_features) of frozen configurations; unless all features but the last are ``alike`` permuted, too.
+
+    By importance, and with a generator by chance.
+    """
+    by_importance = np.argsort(-importance, kind="stable")
+    for weights in frozen_weights(form.n_hidden, form.n_features):
+        yield weights
         if alike:
             continue
-        permuted = np.empty_like(configuration.weights)
-        permuted[:, by_importance] = configuration.weights[:, ::-1]
+        permuted = np.empty_like(weights)
+        permuted[:, by_importance] = weights[:, ::-1]
         yield permuted
         if generator is not None:
-            yield configuration.weights[:, generator.permutation(model.n_features)]
+            yield weights[:, generator.permutation(form.n_features)]
