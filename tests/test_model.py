@@ -14,7 +14,8 @@ from phasediag import (
     loss_terms,
     optimal_bias,
 )
-from phasediag.model import cell_controls, cell_model, model_of, variance
+from phasediag.forms import variance
+from phasediag.model import cell_controls, cell_model, model_of
 
 pytestmark = pytest.mark.quick
 

@@ -16,7 +16,7 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag.model import variance
+from phasediag.forms import variance
 
 BASE = ToyModel(2, [1.0, 1.0, 0.8], [0.5, 0.3, 0.2])
 RISING = {
