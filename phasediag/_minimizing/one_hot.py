@@ -74,10 +74,10 @@ def _least(n_hidden, importance, density):
     """Weights (n_hidden, n_features), biases (n_features,) of least one-hot loss: from unions of codes and random directions."""
     model = ToyModel(n_hidden, importance, RARE * np.array(density))
     drawn = directions_drawn(model.form, model.n_features, np.random.default_rng(model.n_features))
-    importance, mean, variance = model.importance, model.feature_mean, model.feature_variance
-    density = float(model.marginal_density.mean())
-    unions = union_starts(model.form, importance, mean, variance, density, MOST_UNIONS)
-    starts = np.concatenate([unions, spread_starts(mean[None], (importance * variance)[None], [density], [drawn])[0]])
+    mean, variance, overall = model.feature_mean, model.feature_variance, float(model.marginal_density.mean())
+    unions = union_starts(model.form, model.importance, mean, variance, overall, MOST_UNIONS)
+    spread = spread_starts(mean[None], (model.importance * variance)[None], [overall], [drawn])[0]
+    starts = np.concatenate([unions, spread])
     weights, bias = parts(starts, n_hidden)
     objective = OneHotLoss(n_hidden, np.array(importance), np.array(density))
     ends, losses, _ = descend_roughly(objective, flatten(weights, np.sqrt(np.maximum(-bias, 0.0))))
