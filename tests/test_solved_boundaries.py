@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 from phasediag import (
+    CurveSettings,
     ToyModel,
     classify,
     configurations,
@@ -258,6 +259,16 @@ def test_topology_of_4_to_2_does_not_depend_on_the_grid(size):
         (k,) = pick(1, boundary)
         fresh = minimize(model_at(boundary.importance[k] * (1 + 1e-13), boundary.density[k], (4, 2)))
         assert abs(fresh[1].loss / fresh[0].loss - 1) < 1e-10
+
+
+def test_a_minimum_does_not_become_another_between_two_points():
+    """Of 4→2, with steps so long that one of four features turns into the next: the triple point on the way is not missed."""
+    point = 1.078404165, 0.8804478134
+    diagram = phase_diagram(4, 2, importance=np.geomspace(1.05, 1.1, 3), density=np.geomspace(0.85, 0.915, 3))
+    found = diagram.boundaries(settings=CurveSettings(steps_across=5))
+    assert len(found) == 3 and all(set(boundary.ends) == {"edge", "triple point"} for boundary in found)
+    (met,) = diagram.triple_points()
+    assert near((met.importance, met.density), point, 1e-8)
 
 
 IN_SIMPLEX = "extra in tetrahedron"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasediag import ToyModel, expected_loss_and_gradient, minimize, phase_diagram
+from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -48,6 +48,26 @@ def test_one_minimum_ends_on_every_spinodal(spinodals):
             assert abs(count(points[i] - across) - count(points[i] + across)) == 1, points[i]
             checked += 1
     assert checked > 15
+
+
+def test_two_folds_meet_where_an_output_begins_to_be_clipped():
+    """Of 2→1: in one point, to 1e-8. There the weak pair is flat, downhill both ways, and output 2 is 0 where x is [1, 0]."""
+    diagram = phase_diagram(importance=np.geomspace(0.15, 0.65, 5), density=np.geomspace(0.15, 0.56, 5))
+    folds = [one for one in diagram.spinodals() if one.kind == "fold" and "another limit" in one.ends]
+    assert len(folds) == 2 and all(one.status == "whole" and not any(one.reasons) for one in folds)
+    ends = [-one.ends.index("another limit") for one in folds]
+    places = np.array([(one.importance[k], one.density[k]) for one, k in zip(folds, ends, strict=True)])
+    assert np.ptp(places, axis=0).max() < 1e-8
+    x, model = folds[0].minima[ends[0]], ToyModel(1, [1.0, places[0, 0]], places[0, 1])
+    assert abs(x[0] * x[1] + x[3]) < 1e-9
+
+    def hessian(y):
+        """Second derivatives of the scaled loss at flat parameters."""
+        return expected_loss_hessian(model, y[None, :2], y[2:]) / model.loss_scale
+
+    values, vectors = np.linalg.eigh(hessian(x))
+    assert abs(values[0]) < 1e-8 and values[1] > 1
+    assert all(vectors[:, 0] @ hessian(x + step * vectors[:, 0]) @ vectors[:, 0] < -1e-6 for step in (1e-4, -1e-4))
 
 
 def test_a_triangle_ceases_where_its_two_ordinary_features_tell_each_other_apart():

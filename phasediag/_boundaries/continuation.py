@@ -11,10 +11,6 @@ _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
 
 
-_CREEPING, _MOST_CREEPING = 0.02, 300
-"""A curve that needs so many steps in succession that are shorter than this part of a full one is not followed farther."""
-
-
 class Point(NamedTuple):
     """A point u of a curve with the equilibria there, and the last step of Newton's method in u that led to it."""
 
@@ -61,7 +57,7 @@ def follow(curve, start, sense, locate=None):
     -------
     Way
     """
-    box, settings, creeping = curve.family.box, curve.family.settings, 0
+    box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
     while len(trail) < settings.most_points:
@@ -73,7 +69,7 @@ def follow(curve, start, sense, locate=None):
         if there is not None:
             chord = (there - here) / np.linalg.norm(there - here)
             turned = 2 * (chord @ tangent) * chord - tangent  # exact on a circle
-            if turned @ tangent < TURN and step > FEWEST * box.step:
+            if step > FEWEST * box.step and (turned @ tangent < TURN or curve.bends(there)):
                 step /= 2
                 continue
             event = curve.event(there)
@@ -85,10 +81,6 @@ def follow(curve, start, sense, locate=None):
             trail.append(Point(there, curve.states, curve.precision))
             if on_edge:
                 return Way(trail, "edge", (there, there))
-            creeping = creeping + 1 if step < _CREEPING * box.step else 0
-            if creeping == _MOST_CREEPING:
-                why = f"{_MOST_CREEPING} steps in succession were shorter than {_CREEPING:g} of a full one"
-                return Way(trail, "creeps", (there, there + step * turned), why=why)
             tangent, step = turned, min(1.5 * step, box.step)
             continue
         found = locate(curve, event, points, there, step, tangent) if locate is not None else None

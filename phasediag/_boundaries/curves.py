@@ -1,6 +1,7 @@
 """Curves on which equilibria are solved for: two minima coexist, or the Hessian of one has a block that is singular."""
 
 from copy import copy
+from itertools import product
 
 import numpy as np
 from scipy.optimize import brentq
@@ -10,6 +11,7 @@ from .normal_forms import Mode, excess, lower_minimum, order_coefficient, siblin
 from .tolerances import (
     CONTROL_STEP,
     CONVERGED,
+    KINK,
     MOVED,
     NEGATIVE,
     SAME,
@@ -21,10 +23,10 @@ from .tolerances import (
 
 _HARDLY = 1e-5
 """Norms and cosines below this are zero where an equilibrium is flat, so that its zeros are not determined well."""
-_SAME_WAY = 1e-6
-"""A minimum followed to a point and back differs by less from what it was."""
 _HARDLY_MOVED = 5e-3
-"""Minima of the same clusters that differ by less are not two."""
+"""Minima that differ by less, in parameters, have not gone elsewhere."""
+_BENT = 0.5
+"""Part of the way to where a minimum lies ahead by which it may lie elsewhere: that is 1/4 on the whole way to a merger."""
 _BY_BASE, _BY_LOSS = 0.05, 0.1
 """Two minima nearer than the first are compared by their excess above a common base, farther than the second by their losses."""
 
@@ -88,6 +90,10 @@ class Curve:
         """The point of the curve nearest to a guess, within the window's axes; None where it fails."""
         slope = self.slope(guess) * self.family.box.wide
         return self.at(guess, tangent_of(slope)) if np.all(np.isfinite(slope)) and np.any(slope) else None
+
+    def bends(self, u):
+        """Whether the equilibria at u are not those that lie ahead: the curve turns in the space of (x, u)."""
+        return False
 
     def move_to(self, u):
         """Take the equilibria at u for those that are near."""
@@ -215,6 +221,16 @@ class Coexistence(Curve):
         pairs = zip(last, before, strict=True)
         return [Equilibrium(one.family, one.x + part * (one.x - old.x), one.frames, one.free, u) for one, old in pairs]
 
+    def bends(self, u):
+        """See Curve: by more than a part of the way, where the minima have been followed to a point."""
+        pair = self.solve(u)
+        if pair is None or self._passed[1] is not self.states:
+            return False
+        both = zip(pair, self._ahead(u), self.states, strict=True)
+        return any(
+            np.linalg.norm(new.x - ahead.x) > _BENT * np.linalg.norm(ahead.x - old.x) + _HARDLY_MOVED for new, ahead, old in both
+        )
+
     @staticmethod
     def _followed(new, old):
         """Whether new equilibria are what the old ones have become, and as far as can be told two."""
@@ -251,26 +267,10 @@ class Coexistence(Curve):
         before, self.states = self.states, solved[:2]
         self._passed = (None, None) if turned or np.array_equal(before[0].u, u) else (before, self.states)
 
-    def alive(self, u):
+    def exists(self, u):
         """Whether both are minima at u."""
         pair = self.solve(u)
         return pair is not None and all(state.stable for state in pair)
-
-    def exists(self, u):
-        """Whether both are minima at u, and the same ones as before: the way back leads to where they came from."""
-        return self.alive(u) and (self.base is not None or self._reversible(self.solve(u)))
-
-    def _reversible(self, pair):
-        """Whether both minima become again what they were; a minimum that one of them becomes instead competes from now on."""
-        for new, old in zip(pair, self.states, strict=True):
-            if far(new, old) < _HARDLY_MOVED:
-                continue
-            back = self.family.stationary(new, old.u)
-            if not back.converged or far(back, old) > _SAME_WAY:
-                if back.converged and back.stable and far(back, old) < MOVED:
-                    self.family.competitors.note(back)
-                return False
-        return True
 
     def tells_apart(self, u):
         """Whether its minima are farther from each other than rounding allows to tell which one is lower."""
@@ -406,7 +406,8 @@ class ExchangeLimit(Curve):
     def solve(self, u):
         """The minimum at u, or None; it is stationary on both sides of the curve."""
         state = self.family.stationary(self.states[0], u)
-        return [state] if state.converged and far(state, self.states[0]) < MOVED else None
+        same = state.converged and far(state, self.states[0]) < MOVED and state.clusters == self.states[0].clusters
+        return [state] if same else None
 
     def value(self, u):
         """Its lowest curvature."""
@@ -455,31 +456,70 @@ class Folds(Curve):
 
     def at(self, guess, normal):
         """The point of the curve on the line through a guess across ``normal``; its equilibrium is kept for `solve`."""
+        return self._where(guess, lambda x, u: (normal @ (u - guess), np.zeros(self.moving.size), normal))
+
+    def kink(self, guess):
+        """The point of the curve near a guess at which third derivatives jump so that two folds meet, and what it is; or None.
+
+        The cubic has two signs there: as in a cusp two minima become one, or, downhill both ways, two saddles close in on one
+        minimum, for which one limit goes over into another. They jump where the support of an output i changes, b_i + W_i ·
+        Σ_{j in V} W_j = 0 for some features V, each 1; of these functions that nearest to 0 is made 0.
+        """
+        family, state = self.family, self.states[0]
+        chosen = np.array([*product((0.0, 1.0), repeat=family.n)])[1:]
+
+        def support(x, i, some):
+            """The function of output i and the features ``some``, and its gradient, (size,)."""
+            weights, slope = x[: -family.n].reshape(family.m, family.n), np.zeros((family.m + 1, family.n))
+            slope[:-1] = np.outer(weights[:, i], some)
+            slope[:-1, i] += weights @ some
+            slope[-1, i] = 1.0
+            return x[i - family.n] + weights[:, i] @ weights @ some, slope.ravel()
+
+        values = {(i, k): abs(support(state.x, i, some)[0]) for i in range(family.n) for k, some in enumerate(chosen)}
+        i, k = min((one for one, value in values.items() if value > KINK**2), key=values.get)
+
+        def border(x, _):
+            value, slope = support(x, i, chosen[k])
+            return value, slope[self.moving], np.zeros(2)
+
+        u = self._where(guess, border)
+        if u is None:
+            return None
+        x, null = self._found[0].x, self._found[1]
+        aside = np.zeros_like(x)
+        aside[self.moving] = KINK**0.5 * null
+        one, other = (self._cubic(x + sense * aside, u, null) @ null for sense in (1.0, -1.0))
+        return (u, "critical point" if one > 0 else "another limit") if one * other < 0 else None
+
+    def _where(self, guess, border):
+        """The point of the curve next to a guess at which border(x, u), (value, gradients in moving x and in u), vanishes."""
         old, size = self.states[0], self.moving.size
-        x, u, border = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 1, size + 1))
-        border[:size, size] = border[size, :size] = self.direction
-        matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
+        x, u, matrix = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 2, size + 2))
+        bordered, right, left = np.zeros((size + 1, size + 1)), np.zeros(size + 2), np.inf
+        bordered[:size, size] = bordered[size, :size] = self.direction
         for _ in range(20):
             here = self._derivatives(x, u)
-            border[:size, :size] = here[:, 1:]
+            bordered[:size, :size] = here[:, 1:]
             if not np.all(np.isfinite(here)):
                 return None
             try:
-                null = np.linalg.solve(border, np.append(np.zeros(size), 1.0))
+                null = np.linalg.solve(bordered, np.append(np.zeros(size), 1.0))
                 by_u = self.family.by_control(lambda v, x=x: self._derivatives(x, v), u)  # (2, size, 1 + size)
                 v, cubic = null[:size], self._cubic(x, u, null[:size])
                 matrix[:size, :size], matrix[:size, size:] = here[:, 1:], by_u[:, :, 0].T
                 matrix[size, :size], matrix[size, size:] = -cubic, [-(v @ part[:, 1:] @ v) for part in by_u]
-                matrix[size + 1, size:] = normal
-                right[:size], right[size], right[size + 1] = here[:, 0], null[size], normal @ (u - guess)
+                right[size + 1], matrix[size + 1, :size], matrix[size + 1, size:] = border(x, u)
+                right[:size], right[size] = here[:, 0], null[size]
                 move = -np.linalg.solve(matrix, right)
             except np.linalg.LinAlgError:
                 return None
-            if not np.max(np.abs(move)) < 0.5:
+            before, left = left, np.max(np.abs(move))
+            if not left < 0.5:
                 return None
             x[self.moving] += move[:size]
             u = u + move[size:]
-            if np.max(np.abs(move)) < 1e-12:
+            if left < CONVERGED or (left < STALLED and left > 0.3 * before):
                 break
         else:
             return None

@@ -78,7 +78,7 @@ def locate(curve, event, points, there, step, tangent):
             on = trial.at(here + part * away, away / length)
             if on is None and part > 0.5 and apart < CLOSE:
                 break
-            if on is None or not trial.alive(on) or trial.lower(on) is not None:
+            if on is None or not trial.exists(on) or trial.lower(on) is not None:
                 return None
             trial.move_to(on)
             way.append(Point(on, trial.states, trial.precision))
@@ -108,7 +108,7 @@ def junction(curve, u, against):
     """The junction at which a curve, followed to u, meets what stops it there: a lower minimum, or a change of order."""
     if curve.order == "continuous":
         symmetric = curve.family.stationary(curve.states[0], u)
-        node = tricritical(symmetric, u) if isinstance(against, str) else _meeting(symmetric, against, u)
+        node = tricritical(BranchPoints(symmetric), u) if isinstance(against, str) else _meeting(symmetric, against, u)
     else:
         node = _triple(*(curve.solve(u) or curve.states), against, u)
     return node if node and np.linalg.norm(node.u - u) < _REACH * curve.family.box.step else None
@@ -124,7 +124,7 @@ def ceasing(curve, u):
         near = 5 * far(*pair)
         bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
         bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
-        nodes = [lambda one=one: tricritical(one, u) for one in bases]
+        nodes = [lambda one=one: tricritical(BranchPoints(one), u) for one in bases]
         nodes.append(lambda: cusp(*pair, u))
     if far(*pair) > TINY * 10:
         for state, other in (pair, pair[::-1]):
@@ -188,9 +188,9 @@ def _meeting(symmetric, other, u):
     return Junction("triple point", u, [symmetric, other], precision)
 
 
-def tricritical(symmetric, u):
-    """Where an equilibrium's limit of stability becomes first-order; None where no such point is solved near u."""
-    limit = BranchPoints(symmetric)
+def tricritical(limit, u):
+    """Where a limit of stability, a curve of BranchPoints, becomes first-order; None where no such point is solved near u."""
+    limit = limit.anew()
     u, precision = intersection(limit, Coefficient(limit), u)
     return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
 

@@ -10,7 +10,7 @@ from ..boundaries import Spinodal
 from .continuation import passes
 from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
 from .equilibria import Solver, far
-from .junctions import Junction, cusp
+from .junctions import Junction, cusp, tricritical
 from .network import Followed, trail_of
 from .tolerances import CLOSE, PLACES, SHORTEST
 
@@ -120,10 +120,17 @@ class _Limits:
         box, here = curve.family.box, points[-1]
         if step > _REACHED / 2 * box.step:
             return None
-        ahead = list(self.merging)
-        if isinstance(curve, Folds) and step < _REACHED / 16 * box.step:
-            node = cusp(*curve.states, None, here)
-            ahead += [(node.kind, node.u, node.precision)] if node else []
+        ahead, limits, nodes = list(self.merging), [], []
+        if event == "order changes":
+            limits.append(curve)
+        elif isinstance(curve, Folds) and step < _REACHED / 16 * box.step:
+            symmetric = curve.family.symmetrized(curve.states[0], here)
+            limits += [StabilityLimit(symmetric)] if symmetric is not None and symmetric.held else []
+            nodes.append(cusp(*curve.states, None, here))
+            kink = curve.kink(here)
+            ahead += [] if kink is None else [(*kink[::-1], curve.precision)]
+        nodes += [tricritical(limit, here) for limit in limits]
+        ahead += [(node.kind, node.u, node.precision) for node in nodes if node is not None]
         for kind, place, precision in sorted(ahead, key=lambda one: np.linalg.norm(one[1] - here)):
             away = np.linalg.norm(place - here)
             if away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away and not box.outside(place):
