@@ -10,6 +10,9 @@ from .._minimizing.stationary_points import swapped
 from ..planes import Varied, Window
 from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW
 
+_KEPT = 256
+"""Points whose control vectors are kept: differences in u and Newton's steps ask for the same few again and again."""
+
 
 class Box(Window):
     """The window of a plane in the room's coordinates u, and the length of a full step in it.
@@ -44,7 +47,7 @@ class Family:
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
         most = [axis.coordinate(axis.most) for axis in axes] / self._units
         self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most, settings.steps_across)
-        self._last = self._last_share = (None,)
+        self._kept, self._last_share = {}, (None,)
 
     @property
     def store(self):
@@ -95,29 +98,33 @@ class Family:
         return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
 
     def _at(self, u):
-        """(u, the control vector, the scale of losses) at u; those of the last u are kept.
+        """(the control vector, the scale of losses) at u; those of the last points asked for are kept.
 
         A plane whose model is a function has no more than its window.
         """
-        key, last = (float(u[0]), float(u[1])), self._last  # of another thread, perhaps
-        if key != last[0]:
+        key = float(u[0]), float(u[1])
+        found = self._kept.get(key)
+        if found is None:
             inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
             control = self.plane.controls(*self.values(inside))
-            self._last = last = key, control, float(self.form.loss_scale(control))
-        return last
+            if len(self._kept) >= _KEPT:
+                self._kept = {}
+            self._kept[key] = found = control, float(self.form.loss_scale(control))
+        return found
 
     def control(self, u):
         """The control vector at u, shape (n_controls,)."""
-        return self._at(u)[1]
+        return self._at(u)[0]
 
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""
-        return loss * self._at(u)[2]
+        return loss * self._at(u)[1]
 
     def constant_share(self, u):
         """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
-        (key, control, _), last = self._at(u), self._last_share
+        key, last = (float(u[0]), float(u[1])), self._last_share  # of another thread, perhaps
         if key != last[0]:
+            control = self.control(u)
             first, second = self.form.value_moments(control)
             last = self._last_share = key, float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
         return last[1]
