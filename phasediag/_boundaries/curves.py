@@ -480,6 +480,7 @@ class Folds(Curve):
         i, k = min((one for one, value in values.items() if value > KINK**2), key=values.get)
 
         def border(x, _):
+            """That function, and its gradients in moving x, (n_moving,), and in u."""
             value, slope = support(x, i, chosen[k])
             return value, slope[self.moving], np.zeros(2)
 
