@@ -314,7 +314,8 @@ class Spinodal(_Curve):
     kind : str
         How the minimum ceases: "fold", "symmetry breaking", or "exchange breaking" (of equal features).
     ends : tuple of two str
-        As those of a PhaseBoundary, and "another limit": the minimum begins to cease in another way, or third derivatives jump.
+        As those of a PhaseBoundary, and "another limit": the minimum begins to cease in another way. So it does where two folds
+        meet in one point, as two saddles close in on the minimum between them; elsewhere ``reasons`` say how near that is.
     axes, precision, brackets, reasons
         As those of a PhaseBoundary.
 
