@@ -9,7 +9,7 @@ from phasediag import ToyModel, configurations, expected_loss, expected_loss_and
 from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
 from phasediag._minimizing import newton
 from phasediag._minimizing.flat import flatten
-from phasediag._minimizing.stationary_points import settle
+from phasediag._minimizing.stationary_points import bottoms, losses_of, settle
 from phasediag._minimizing.trust_region import EVALUATE, EVALUATIONS, INTEGER_WORK, evaluate_scaled
 from phasediag.forms import Form
 
@@ -217,3 +217,16 @@ def test_every_evaluation_is_counted(monkeypatch):
     assert result[:, 3].tolist() == called and called[0] > 8 and min(called) >= 3
     end = settle(x[1:], form, controls[1:])  # from where they ended: no step, but a look at the curvature
     assert all(point.n_evaluations >= 3 for point in end)
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_bottoms_are_the_losses_that_descents_settle_at(activation):
+    """Where no curvature is asked for, ends are the same bits: from random starts, saddles, kinks and minima."""
+    model = ToyModel(2, [1.0, 1.0, 0.4], 0.15, activation=activation)
+    rng = np.random.default_rng(0)
+    starts = [rng.normal(size=(60, 9)), np.zeros((1, 9)), [flat(minimum) for minimum in minimize(model, seed=0)]]
+    starts.append([np.append(c.weights, np.where(c.weights.any(axis=0), 0, 0.075)) for c in configurations(3, 2)])
+    starts = np.concatenate(starts)
+    controls = np.tile(model.control, (len(starts), 1))
+    expected = losses_of(settle(starts, model.form, controls, radius=0.1), model.form, controls)
+    assert np.array_equal(bottoms(starts, model.form, controls, radius=0.1, n_threads=2), expected)
