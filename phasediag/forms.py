@@ -163,7 +163,7 @@ class Form:
     def check_smooth_minima(self) -> None:
         """Raise ValueError where minima may sit on kinks of the loss, which Newton descents do not find."""
         if self.is_kinked:
-            domain = "no atoms below 0, whose minima may sit on kinks (minimize finds those of atoms alone)"
+            domain = "no atoms below 0, whose minima may sit on kinks (minimize and cells of diagrams have those of atoms alone)"
             raise ValueError(f"values must have {domain}, got {min(self.values)[0]:g}")
 
     def importance(self, control: Floats) -> Floats:

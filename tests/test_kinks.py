@@ -82,11 +82,23 @@ def test_a_search_without_slopes_finds_nothing_lower(name):
     assert lowest * (1 - 1e-9) < model.loss_scale * min(end.fun for end in ends) < 1.1 * lowest
 
 
+def test_cells_of_diagrams_have_minima_on_kinks():
+    """Over a plane no multistart finds less, minima on kinks included; the diagram is saved and loaded."""
+    plane = ControlPlane(MODELS["signs"], Axis("importance", [0.5, 1.5]), Axis("density", [0.2, 0.8]))
+    diagram = phase_diagram(plane=plane, n_starts=6)
+    for i, j in np.ndindex(2, 2):
+        lowest = minimize(plane.model(diagram.x[j], diagram.y[i]), n_starts=8, effort="quick", seed=1)[0]
+        assert diagram.loss[i, j] == pytest.approx(lowest.loss, rel=1e-10)
+    assert diagram.converged.all()
+
+
 def test_what_has_no_engine_is_one_sentence():
-    """Mixtures with intervals, and planes."""
+    """Mixtures with intervals, and curves between cells: errors say what has those of atoms."""
     mixed = Pieces(atoms=[(-1, 0.5)], intervals=[(0, 1, 0.5)])
-    with pytest.raises(ValueError, match="values must be atoms alone, or none below 0, where minima are searched"):
-        minimize(ToyModel(1, [1.0, 0.8], 0.5, values=mixed))
-    plane = ControlPlane(MODELS["signs"], Axis("density", [0.1, 0.5]))
-    with pytest.raises(ValueError, match="values must have no atoms below 0, whose minima may sit on kinks"):
-        phase_diagram(plane=plane)
+    model = ToyModel(1, [1.0, 0.8], 0.5, values=mixed)
+    for search in (minimize, lambda model: phase_diagram(plane=ControlPlane(model, Axis("density", [0.1, 0.5])))):
+        with pytest.raises(ValueError, match="values must be atoms alone, or none below 0, where minima are searched"):
+            search(model)
+    diagram = phase_diagram(plane=ControlPlane(MODELS["signs"], Axis("density", [0.1, 0.9])), n_starts=1)
+    with pytest.raises(ValueError, match="cells of diagrams have those of atoms alone"):
+        diagram.boundaries()

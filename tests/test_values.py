@@ -19,7 +19,6 @@ from phasediag import (
     expected_loss_hessian,
     inspect,
     minimize,
-    monte_carlo_loss,
 )
 from phasediag._minimizing.landscape import Landscape
 
@@ -88,15 +87,6 @@ def test_second_derivatives_of_more_features(values, slope):
     flat = [np.concatenate([part.ravel() for part in parts]) for parts in (below, above, gradient)]
     assert direction @ flat[2] == pytest.approx((high - low) / (2 * step), rel=1e-7)
     assert np.allclose(expected_loss_hessian(model, weights, bias) @ direction, (flat[1] - flat[0]) / (2 * step), atol=1e-6)
-
-
-@pytest.mark.parametrize("values", VALUES)
-@pytest.mark.parametrize("slope", [None, 0.3])
-def test_samples_have_the_loss(values, slope):
-    """Monte Carlo within four standard errors."""
-    model, weights, bias = a_model(3, values, slope, activity=None)
-    mean, error = monte_carlo_loss(model, weights, bias, 200_000, seed=3)
-    assert abs(mean - expected_loss(model, weights, bias)) < 4 * error
 
 
 @pytest.mark.quick

@@ -21,10 +21,10 @@ from ..model import model_of
 from ..phases import distinct_rows
 from .cell_descents import carry, descend_cells, listed
 from .flat import flatten, parts
-from .search import named_first, orders_of_extra, tied_points
+from .search import named_first, orders_of_extra, settle_model, tied_points
 from .search_state import SearchState
 from .starts import random_starts, starting_points, starting_points_of
-from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants, settle
+from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants
 
 COARSE_SPACING = 8
 """There are many starts at every so many cells of each axis (and at its ends)."""
@@ -287,7 +287,7 @@ class Landscape:
         """Of a cell (number) in which no descent has converged, the lowest point that the configurations lead to, for `after`."""
         place = divmod(cell, self.shape[1])
         starts, _ = starting_points(self.model(place), 1, stream(0, *place))
-        settled = settle(starts, self.form, self.rows[[cell] * len(starts)])
+        settled = settle_model(self.model(place), starts)
         lowest = min(settled, key=lambda point: point.scaled_loss if np.isfinite(point.scaled_loss) else np.inf)
         found = {"x": lowest.x, "numbers": np.array(lowest.numbers), "feature_loss": lowest.feature_loss}
         found["keys"] = invariants(lowest.x, self.form.n_hidden, self.classes)
