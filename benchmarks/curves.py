@@ -37,18 +37,23 @@ def followed(n_features, n_hidden, size, with_spinodals):
 
 
 def described(curve):
-    """What makes a curve the same on another grid: its phases, its kind, and both ends (x, y, why), in order."""
+    """What makes a curve the same on another grid: its phases, its kind, and both ends (x, y, why)."""
     phases = getattr(curve, "phases", None) or (curve.phase,)
-    ends = sorted((float(curve.x[k]), float(curve.y[k]), curve.ends[k]) for k in (0, -1))
+    ends = [(float(curve.x[k]), float(curve.y[k]), curve.ends[k]) for k in (0, -1)]
     return tuple(sorted(phases)), getattr(curve, "order", curve.kind), ends
 
 
 def same(one, other):
-    """Whether two descriptions are of one curve."""
-    ends = zip(one[2], other[2], strict=True)
-    return one[:2] == other[:2] and all(
-        a[2] == b[2] and all(abs(x - y) <= SAME * max(1.0, abs(x)) for x, y in zip(a[:2], b[:2], strict=True)) for a, b in ends
-    )
+    """Whether two descriptions are of one curve, in either direction."""
+
+    def near(ends, others):
+        """Whether two pairs of ends agree."""
+        return all(
+            a[2] == b[2] and all(abs(x - y) <= SAME * max(1.0, abs(x)) for x, y in zip(a[:2], b[:2], strict=True))
+            for a, b in zip(ends, others, strict=True)
+        )
+
+    return one[:2] == other[:2] and (near(one[2], other[2]) or near(one[2], other[2][::-1]))
 
 
 def main():
