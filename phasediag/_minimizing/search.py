@@ -37,8 +37,8 @@ EFFORTS = {"quick": (8, 0), "normal": (32, 2), "thorough": (96, 4)}
 MOST_POLISHED = 24
 """Rough descents from starts that end apart go on to the bottom: so many of the lowest."""
 PARENTS = 4
-"""Moves start from so many of the lowest minima, as many of the lowest rough descents from them go on to the bottom, and one
-random start in so many is a shake of the lowest in each round."""
+"""Moves start from the lowest minimum; once they have found nothing lower, from so many of the lowest. As many of the lowest
+rough descents from them go on to the bottom, and one random start in so many is a shake of the lowest in each round."""
 AT_ONCE = 8
 """Points that a thread treats before it takes the next."""
 
@@ -110,7 +110,7 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         if not waiting or not minima or not np.any(minima[0].x[: -model.n_features]):
             return Search(settled, random)
         far = shaken(model, minima[0].x, n_starts // PARENTS, generator)
-        near = [moves(model, point.x, generator) for point in minima[:PARENTS]]
+        near = [moves(model, point.x, generator) for point in minima[: 1 if waiting == rounds else PARENTS]]
         points = _untried(model, np.concatenate([far, *near]), tried)
         found = descend_apart(model, points, PARENTS, watch, minima, n_starts)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
