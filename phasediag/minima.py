@@ -162,8 +162,9 @@ def minimize(
     Notes
     -----
     Descents begin at frozen configurations, at unions of polygons and spherical codes on orthogonal subspaces with every number
-    of features left out, each at its best lengths and biases, at random weights, and at the lowest minima with one feature, or
-    one dimension, less (above which no minimum may lie); then at moves of the lowest minima found. A trust-region Newton method
+    of features left out, each at its best lengths and biases, at random weights, and where no lowest minimum may lie above: at
+    the lowest minima with one feature, or one dimension, less, and, where less than one feature is active on average, at the
+    point of least loss when one is (a closed form); then at moves of the lowest minima found. A trust-region Newton method
     on the exact second derivatives of loss / Σ_i I_i E x_i² leads to a gradient of rounding size and leaves saddles downhill;
     for 7 to 10 features, and from moves, BFGS with few second derivatives comes first, and the lowest ends go on.
     Points at which an output is 0 for every input are not minima (raising its bias lowers the loss after a plateau) and are
