@@ -16,7 +16,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasediag import ToyModel, expected_loss, read_weights
+from phasediag import ToyModel, expected_loss, read_weights, train
+from phasediag._reading.layouts import find_layout
 
 pytestmark = pytest.mark.quick
 
@@ -650,6 +651,30 @@ def test_the_lines_that_convert_do(tmp_path, monkeypatch, name):
     exec(code.replace("weights=W, bias=b", "**found") if words.startswith("a pickle") else code, {"b": ITS_BIAS})
     found = read_weights("weights.npz")
     assert np.allclose(found.weights, PENTAGON, rtol=1e-15) and np.allclose(found.bias, ITS_BIAS, rtol=1e-15)
+
+
+@pytest.mark.parametrize("density", [0.02, 0.4, 0.9])
+@pytest.mark.parametrize(("n_features", "n_hidden", "n_models"), [(5, 2, 8), (8, 3, 5), (6, 2, 6), (4, 2, 5)])
+def test_trained_models_tell_their_axes(n_features, n_hidden, n_models, density):
+    """Of arrays whose shapes allow two readings or more, hardly trained models are always read as they were stored."""
+    model = ToyModel(n_hidden, 0.8 ** np.arange(n_features), density)
+    run = train(model, n_models=n_models, n_steps=100, batch_size=256, learning_rate=0.01, seed=n_features)
+    weights, bias = run.weights, run.bias
+    for stored, its_bias, axes in (
+        (weights, bias, "instances hidden features"),
+        (weights.transpose(2, 1, 0), bias.T, "features hidden instances"),
+        (weights.swapaxes(1, 2), bias, "instances features hidden"),
+    ):
+        assert str(find_layout(stored, its_bias, [], "w", False, False, lambda read: None)[0]) == axes
+
+
+def test_noise_does_not_tell_its_axes():
+    """Weights that no reading makes better than a constant are asked about, never read one way."""
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        arrays = generator.normal(size=(5, 2, 8)), generator.normal(size=(5, 8)) / 10
+        with pytest.raises(ValueError, match="layout must be given"):
+            find_layout(*arrays, [], "w", False, False, lambda read: None)
 
 
 def test_the_corpus_is_large():
