@@ -34,49 +34,37 @@ def stages():
 def file_names():
     """Return the names of pages that must not differ from another's in case alone, which some file systems forget."""
     alike = Counter(name.lower() for name in phasediag.__all__)
-    return {
-        f"phasediag.{name}": f"phasediag.class.{name}"
-        for name in phasediag.__all__
-        if alike[name.lower()] > 1 and name[0].isupper()
-    }
+    classes = [name for name in phasediag.__all__ if alike[name.lower()] > 1 and name[0].isupper()]
+    return {f"phasediag.{name}": f"phasediag.class.{name}" for name in classes}
+
+
+def heading(title, mark):
+    """Return the lines of a heading in reStructuredText."""
+    return "", title, mark * len(title), ""
 
 
 def api():
-    """Return the page of all public names, and of the figures, as reStructuredText."""
+    """Yield the lines of the page of all public names, and of the drawings."""
     from phasediag import figures
 
-    lists = {**stages(), "Figures": [name for name in dir(figures) if re.match("draw_|.*_figure$", name)]}
-    yield from ("API reference", "=============", "", "Every public name, by the stages of the tour. Each page has an example.")
-    for title, names in lists.items():
-        module = "phasediag.figures" if title == "Figures" else "phasediag"
-        yield from (
-            "",
-            title,
-            "-" * len(title),
-            "",
-            f".. currentmodule:: {module}",
-            "",
-            ".. autosummary::",
-            "   :toctree: api",
-            "   :nosignatures:",
-            "",
-        )
+    yield from heading("API reference", "=")
+    yield "Every public name, by the stages of the tour, each with an example; then the drawings."
+    drawings = [name for name in dir(figures) if re.match("draw_|.*_figure$", name)]
+    for title, names in {**stages(), "Figures": drawings}.items():
+        module = "phasediag.figures" if names is drawings else "phasediag"
+        yield from heading(title, "-")
+        yield from (f".. currentmodule:: {module}", "", ".. autosummary::", "   :toctree: api", "   :nosignatures:", "")
         yield from (f"   {name}" for name in names)
 
 
 def command_pages():
-    """Return the page of all commands: what ``-h`` prints of each."""
-    yield from (
-        "Commands",
-        "========",
-        "",
-        "What ``phasediag COMMAND -h`` prints. Option names equal the keyword names of the functions.",
-    )
+    """Yield the lines of the page of all commands: what ``-h`` prints of each."""
+    yield from heading("Commands", "=")
+    yield "What ``phasediag COMMAND -h`` prints. Option names equal the keyword names of the functions."
     for name, command in sorted(commands.commands.items()):
-        context = click.Context(
-            command, info_name=f"phasediag {name}", max_content_width=110, terminal_width=110, help_option_names=["-h", "--help"]
-        )
-        yield from ("", name, "-" * len(name), "", ".. code-block:: text", "")
+        context = click.Context(command, info_name=f"phasediag {name}", terminal_width=110, help_option_names=["-h", "--help"])
+        yield from heading(name, "-")
+        yield from (".. code-block:: text", "")
         yield from (f"   {line}".rstrip() for line in command.get_help(context).splitlines())
 
 
@@ -97,35 +85,31 @@ def picture(stem, docs):
 
 
 def titled(stem):
-    """Return the title of an example's page and its underline."""
-    title = stem.replace("_", " ").capitalize()
-    return title, "=" * len(title)
+    """Return an example's name in words."""
+    return stem.replace("_", " ").capitalize()
 
 
 def example(stem, claim, rest, first, docs):
-    """Return the page of one example: its claim, its picture where there is one, its program."""
-    yield from (*titled(stem), "", f"**{claim}**", "", rest, "")
+    """Yield the lines of the page of one example: its claim, its picture where there is one, its program."""
+    yield from heading(titled(stem), "=")
+    yield from (f"**{claim}**", "", rest, "")
     if name := picture(stem, docs):
         yield from (f".. image:: ../../{name}", f"   :alt: {claim}", "")
-    yield from (f"``examples/{stem}.py``:", "", f".. literalinclude:: ../../../examples/{stem}.py", f"   :lines: {first}-", "")
+    yield from (f"``examples/{stem}.py``:", "", f".. literalinclude:: ../../../examples/{stem}.py", f"   :lines: {first}-")
 
 
 def gallery(docs):
-    """Return the page that lists the examples, those with a picture first."""
-    yield from ("Examples", "========", "", "One claim in each file, asserted by the file itself; the tests run all of them.", "")
+    """Yield the lines of the page that lists the examples, those with a picture first."""
+    yield from heading("Examples", "=")
+    yield "One claim in each file, asserted by the file itself; the tests run all of them."
     found = examples()
     for stem in sorted(found, key=lambda stem: (picture(stem, docs) is None, stem)):
         claim = found[stem][0]
-        yield from (f":doc:`{titled(stem)[0]} <examples/{stem}>`", f"    {claim}", "")
+        yield from ("", f":doc:`{titled(stem)} <examples/{stem}>`", f"    {claim}")
         if name := picture(stem, docs):
-            yield from (
-                f"    .. image:: ../{name}",
-                f"       :alt: {claim}",
-                "       :width: 420px",
-                f"       :target: examples/{stem}.html",
-                "",
-            )
-    yield from (".. toctree::", "   :hidden:", "", *(f"   examples/{stem}" for stem in found))
+            yield from ("", f"    .. image:: ../{name}", f"       :alt: {claim}", "       :width: 420px")
+            yield f"       :target: examples/{stem}.html"
+    yield from ("", ".. toctree::", "   :hidden:", "", *(f"   examples/{stem}" for stem in found))
 
 
 def write(docs):

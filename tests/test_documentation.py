@@ -13,7 +13,7 @@ from test_command_lines import ANSWERED
 from test_weight_files import by_safetensors
 
 import phasediag
-from phasediag import ExactlyActive, ToyModel, certify, expected_loss, trained_phase_diagram
+from phasediag import ExactlyActive, ToyModel, certify, expected_loss, figures, trained_phase_diagram
 from phasediag.cli import commands
 
 ROOT = Path(__file__).parent.parent
@@ -170,6 +170,19 @@ def test_formulas_of_the_mathematics():
     expected = (p / 3 - p**2 / 4) * importance @ ((1 - np.diag(gram)) ** 2 + (off**2).sum(axis=1))
     linear = ToyModel(2, importance, p, activation="linear")
     assert expected_loss(linear, weights, p / 2 * (1 - gram.sum(axis=1))) == pytest.approx(expected, rel=1e-13)
+
+
+def test_functions_and_attributes_that_pages_name_are_there():
+    """`name(…)` is a public function or a figure's, `Class.name` an attribute."""
+    known = {name: getattr(phasediag, name) for name in phasediag.__all__} | vars(figures)
+    for text in TEXTS.values():
+        for root, attribute, call in re.findall(
+            r"`([A-Za-z]\w*)(?:\.(\w+))?(\(?)[^`]*`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        ):
+            if attribute and root[0].isupper():
+                assert hasattr(known[root], attribute) or attribute in known[root].__dataclass_fields__, (root, attribute)
+            elif call and not attribute:
+                assert root in known or root == "save_file", root
 
 
 def test_pages_show_pictures_that_are_there():
