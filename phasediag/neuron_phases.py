@@ -19,7 +19,8 @@ SHARP = 1 - 1e-6
 """Of a minimum's weights: what is not exactly 0 counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
 """Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
-_VETOES = 20.0
+BEYOND = 20.0
+"""Weights of tied neurons below minus this fall without end: vetoes."""
 _UNEVEN = 1.1
 """Two weights of an asymmetric neuron differ by this factor at least."""
 
@@ -31,8 +32,9 @@ class NeuronPhase(Result):
     Attributes
     ----------
     name : str
-        Stable and the same for weights that differ by the scale or order of neurons: where the extra (last) feature is, then
-        how many neurons of each kind there are, then features that are partly computed or not represented.
+        Stable and the same for weights that differ by the scale or order of neurons: where the extra (last) feature is, and
+        whether it is partly computed; then how many neurons of each kind there are, then how many of all features are partly
+        computed or not represented.
     extra : {"not_represented", "dedicated", "superposition"}
         The extra feature's neurons serve it alone, or others too.
     neurons : tuple of str
@@ -145,7 +147,7 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
     dead = np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1)) < NEGLIGIBLE**2
     if tied:
         dead |= np.all(encoder <= NEGLIGIBLE, axis=1)  # never on
-    vetoes = np.logical_and(tied, encoder < -_VETOES)
+    vetoes = np.logical_and(tied, encoder < -BEYOND)
     others = np.where(vetoes, 0.0, np.abs(encoder)).max(axis=1, keepdims=True)
     encoder = np.where(vetoes, -others, encoder)
     decoder = np.where(vetoes, -others, decoder)
@@ -180,13 +182,14 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
     tail = [word for word in features if word != "computed"]
     parts = [f"{part.count(word)} {word}" for part in (words, tail) for word in sorted(set(part))]
     places = {"not_represented": "not represented", "dedicated": "dedicated", "superposition": f"in {head}"}
+    half = ", partly computed" * (features[-1] == "partly computed")
     motifs = (
         ("inhibition",) * bool(np.any(negative))
         + ("asymmetric superposition",) * bool(asymmetric.any())
         + ("veto",) * bool(vetoes.any())
     )
     return NeuronPhase(
-        name=" + ".join([f"extra {places[extra]}", *parts]),
+        name=" + ".join([f"extra {places[extra]}{half}", *parts]),
         extra=extra,
         neurons=kinds,
         n_served=tuple(count.tolist()),

@@ -3,10 +3,8 @@
 import numpy as np
 
 from .._arguments import real_array
+from ..neuron_phases import BEYOND
 from .page import Figure
-
-VETO = 20.0
-"""Weights beyond this in size stand for one that falls without end: bars end there, below the axes."""
 
 
 def draw_neurons(weights, ax):
@@ -36,7 +34,7 @@ def draw_neurons(weights, ax):
         raise ValueError(f"weights must be one matrix (n_hidden, n_features), or two, got {[one.shape for one in matrices]}")
     bars, width = [], 0.8 / len(matrices)
     for k, matrix in enumerate(matrices):
-        matrix = np.clip(matrix, -VETO, VETO)
+        matrix = np.clip(matrix, -BEYOND, BEYOND)  # where a veto ends, below the axes
         place = np.arange(len(matrix)) + (k - (len(matrices) - 1) / 2) * width
         up, down = np.zeros(len(matrix)), np.zeros(len(matrix))
         for i, column in enumerate(matrix.T):
@@ -56,7 +54,7 @@ def draw_neurons(weights, ax):
             )
             up, down = up + np.maximum(column, 0), down + np.minimum(column, 0)
     highest = max(1.0, float(max(np.where(one > 0, one, 0).sum(axis=1).max() for one in matrices)))
-    lowest = min(max(-np.where(one < 0, np.clip(one, -VETO, 0), 0).sum(axis=1).min() for one in matrices), highest)
+    lowest = min(max(-np.where(one < 0, np.clip(one, -BEYOND, 0), 0).sum(axis=1).min() for one in matrices), highest)
     ax.set(xticks=range(len(matrices[0])), xticklabels=range(1, len(matrices[0]) + 1), xlabel="neuron")
     ax.set(ylabel="reads, writes" if untied else "weights", ylim=(-1.1 * lowest - 0.05, 1.1 * highest))
     ax.axhline(0, color="black", linewidth=0.8)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arguments import Floats
 from .._compiling.jit import address
-from ..neuron_phases import named_first
+from ..neuron_phases import BEYOND, named_first
 from .descent import descend, evaluate_flat, lowest_curvature
 from .losses import evaluate, orders_of, probabilities, sets_of
 from .simplices import add_sets
@@ -17,24 +17,18 @@ from .simplices import add_sets
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
 CURVATURE_TOLERANCE = 1e-5
-"""No curvature of the scaled loss is below minus this."""
-SAME_LOSS, SAME_POINT = 1e-8, 1e-3
-"""Minima of relative losses and canonical parameters no farther apart are one."""
-ROUGH = 1e-5
-"""A descent that ends with a larger gradient has not ended."""
+"""No curvature of the scaled loss is below minus this; where the lowest is no higher a minimum is a point of a valley of equal
+loss, and one stands for all."""
+SAME_LOSS, SMALL = 1e-8, 1e-3
+"""Minima of relative losses and canonical parameters no farther apart are one. Reading weights below that part of a neuron's
+largest are tried on their kinks, and that far aside of a kink differences are those of one side."""
 ACCURACY = 1e-10
 """To which descents lower the gradient."""
-KINK = 1e-3
-"""Reading weights below this part of the largest are tried on their kinks."""
-VETO, BEYOND = 1e6, 20.0
+VETO = 1e6
 """Weights below −BEYOND of tied neurons are falling without end: a feature that shuts a neuron off whenever it is active. They
 are held at −VETO, where the loss is within about 1/VETO of its limit."""
-FLAT = 1e-6
-"""Minima of lower curvature are points of a valley of equal loss, of which one stands for all."""
-STEP, ASIDE = 1e-5, 1e-3
-"""Of differences of gradients; and how far from a kink they are those of one side."""
-MOST_ROUNDS = 3
-"""So often a descent goes on with weights held that have come to their kinks."""
+STEP = 1e-5
+"""Of differences of gradients."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
 
@@ -121,16 +115,18 @@ class Landscape:
         points, numbers = self.balanced(points), np.empty((len(points), 3))
         problem = self.setting, self.law, self.scale, entry(), self.work
         free, again = np.ones(points.shape, dtype=bool), np.arange(len(points))
-        for steps, least in ((150, 1e-7), *((500, 1e-13),) * MOST_ROUNDS):
+        steps, least = 150, 1e-7  # at first as far as is quick
+        while again.size:  # each time more weights are held
             rest, later = points[again], np.empty((len(again), 3))
             descend(rest, free, *problem, steps, ACCURACY, least, later)
-            points[again], numbers[again] = rest, later = self.balanced(rest), later
+            rest = self.balanced(rest)
+            points[again], numbers[again] = rest, later
             vetoes = self.vetoes(rest)
             held = self.kinks(rest) | vetoes
-            unheld = np.any(held & (rest != np.where(vetoes, -VETO, 0.0)), axis=1)
-            more = (later[:, 1] > ACCURACY) & (unheld | (steps < 500))
-            again, free = again[more], ~held[more]
-            points[again] = np.where(free, points[again], np.where(vetoes[more], -VETO, 0.0))
+            placed = np.where(vetoes, -VETO, np.where(held, 0.0, rest))
+            more = (later[:, 1] > ACCURACY) & (np.any(placed != rest, axis=1) | (steps < 500))
+            again, free, steps, least = again[more], ~held[more], 500, 1e-13
+            points[again] = placed[more]
         return points, numbers
 
     def vetoes(self, points):
@@ -141,7 +137,7 @@ class Landscape:
     def kinks(self, points):
         """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
         encoder, _, bias = self.form.parts(points)
-        small = np.abs(encoder) < KINK * np.maximum(np.abs(encoder).max(axis=-1, keepdims=True), 1e-9)
+        small = np.abs(encoder) < SMALL * np.maximum(np.abs(encoder).max(axis=-1, keepdims=True), 1e-9)
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
 
     def balanced(self, points):
@@ -199,12 +195,13 @@ class Landscape:
     def curvature(self, x):
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,).
 
-        From eigenvectors of the smooth part and single weights a few steps lower the second derivative. Around the direction that
-        is best then the loss has second derivatives of its own, whose softest eigenvector is tried in turn.
+        From eigenvectors of the smooth part and single weights a few steps lower it. Beside the best direction,
+        and beside every side of a kink to which the loss does not rise steeply, with biases of 0 to either side, the loss has
+        second derivatives of its own, whose softest eigenvector is tried in turn.
         """
-        size, gauge = self.form.size, self.gauge(x)
-        vectors = np.linalg.eigh(self.hessian(x))[1].T
-        directions = np.concatenate([vectors[:4], -vectors[:4], np.eye(size), -np.eye(size)])
+        size, gauge, unit = self.form.size, self.gauge(x), np.eye(self.form.size)
+        values, vectors = np.linalg.eigh(self.hessian(x))
+        vectors, steep = vectors.T, 2 * STEP * values[-1]
         problem = self.setting, self.law, self.scale, entry(), self.work
 
         def lowest_of(directions, rounds):
@@ -214,16 +211,25 @@ class Landscape:
             at = int(np.argmin(lowest))
             return float(lowest[at]), directions[at]
 
-        found, direction = lowest_of(directions, 6)
-        for _ in range(size):
-            near = x + ASIDE * direction
-            rows = np.array([self._difference(near, STEP * row) for row in np.eye(size)])
-            softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
-            other, turned = lowest_of(np.array([softest, -softest]), 1)
-            if not other < found - 1e-3 * abs(found):
+        best = lowest_of(np.concatenate([vectors[:4], -vectors[:4], unit, -unit]), 6)
+        sides = [side * unit[k] for k in np.flatnonzero(self.kinks(x)) for side in (1, -1)]
+        sides = [one for one in sides if one @ self._slope(x + STEP * one) <= steep]
+        level = [unit[k] for k in range(size - self.form.n_features, size) if abs(x[k]) < SMALL]
+        corners = [sum(s * one for s, one in zip(signs, level, strict=True)) for signs in product((1, -1), repeat=len(level))]
+        for direction in (best[1], *((one + corner) / np.sqrt(1 + len(level)) for one in sides for corner in corners)):
+            found = np.inf
+            for _ in range(size):
+                near = x + SMALL * direction
+                rows = np.array([self._difference(near, STEP * row) for row in unit])
+                softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
+                other, turned = lowest_of(np.array([softest, -softest]), 1)
+                if not other < found - 1e-3 * abs(other):
+                    break
+                found, direction = other, turned
+            best = min(best, (found, direction), key=lambda one: one[0])
+            if best[0] < -CURVATURE_TOLERANCE:
                 break
-            found, direction = other, turned
-        return found, direction
+        return best
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
@@ -288,8 +294,8 @@ class Landscape:
                 self.unbounded = Point(x, loss, np.inf, -np.inf)
         ends, numbers = ends[~far], numbers[~far]
         found, kicks = list(known), []
-        for x, (loss, norm, _) in zip(ends, numbers, strict=True):
-            if not np.isfinite(loss) or norm > ROUGH or self.dead(x)[1].any():
+        for x, (loss, *_) in zip(ends, numbers, strict=True):
+            if not np.isfinite(loss) or self.dead(x)[1].any():
                 continue
             never = self.dead(x)[0]
             if never.any():
@@ -298,9 +304,9 @@ class Landscape:
             self._add(found, x, loss, polish)
         if kicks:
             ends, numbers = self.descend(np.array(kicks))
-            for x, (loss, norm, _) in zip(ends, numbers, strict=True):
+            for x, (loss, *_) in zip(ends, numbers, strict=True):
                 never, silent = self.dead(x)
-                if np.isfinite(loss) and norm <= ROUGH and not silent.any() and not never.any():
+                if np.isfinite(loss) and not silent.any() and not never.any():
                     self._add(found, x, loss, polish)
         return found
 
@@ -357,7 +363,7 @@ class Landscape:
     def known(self, found, x, loss):
         """Whether x (size,) of a scaled loss is one of the minima found (list of Point), or in the valley of one."""
         alike = [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
-        return any(one.curvature <= FLAT or self.same(one.x, x) for one in alike)
+        return any(one.curvature <= CURVATURE_TOLERANCE or self.same(one.x, x) for one in alike)
 
     def distance(self, x, other, exchange=True):
         """The largest difference between two points (size,) but for the gauge and, if so, the exchange of equal features."""
@@ -365,7 +371,7 @@ class Landscape:
 
     def same(self, x, other):
         """Whether two points (size,) are one but for the gauge and the exchange of equal features."""
-        return self.distance(x, other) <= SAME_POINT
+        return self.distance(x, other) <= SMALL
 
 
 _GENERIC = np.random.default_rng(0).normal(size=64)
