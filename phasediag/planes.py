@@ -183,12 +183,12 @@ class Varied:
         """That of a ToyModel, which gets what the names need: a penalty, a slope, a table of activity."""
         if names[0] == names[1]:
             raise ValueError(f"y must name another parameter than x, got {names[1]!r} twice")
-        if "slope" in names and model.activation == "linear":
-            raise ValueError('activation must be "relu" or "leaky" for an axis slope, got \'linear\'')
         for name in names:
             _features(name, model.n_features)
             if isinstance(model, NeuronModel) and (name == "slope" or name.endswith("_penalty")):
                 raise ValueError(f"an axis of a NeuronModel must not be a penalty or a slope, got {name!r}")
+        if "slope" in names and model.activation == "linear":
+            raise ValueError('activation must be "relu" or "leaky" for an axis slope, got \'linear\'')
         law = None
         if any(name.endswith("_penalty") for name in names) and model.penalty is None:
             model = replace(model, penalty=Penalty())
