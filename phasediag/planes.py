@@ -100,7 +100,7 @@ class Axis(Result):
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ValueError(f"name must be a word of letters, digits and underscores, got {self.name!r:.60}")
-        as_flag("log", self.log)
+        object.__setattr__(self, "log", bool(as_flag("log", self.log)))
         values = grid_axis(self.name, self.values, real_array if self._parameter is None else self._parameter.check)
         if self.log and values[0] <= 0:
             raise ValueError(f"{self.name} must be positive on a logarithmic axis, got {values[0]:g}; see log=False")

@@ -89,6 +89,14 @@ def test_a_line_is_a_plane_of_one_row():
     assert not plane.window.outside(plane.coordinates(0.5, 0.0)) and plane.window.outside(plane.coordinates(0.5, 1.0))
 
 
+def test_planes_with_flags_of_numpy_are_written():
+    """An axis keeps a plain bool, which files of diagrams hold."""
+    axis = Axis("slope", [0.0, 0.5], np.False_)
+    assert axis.log is False
+    plane = ControlPlane(ToyModel(1, [1.0, 1.0], 0.5), axis)
+    assert ControlPlane.from_arrays(plane.arrays()) == plane
+
+
 @given(st.floats(1e-6, 1.0), st.booleans())
 def test_coordinates_are_undone(value, log):
     """The value at a coordinate of a value is the value, to rounding."""
