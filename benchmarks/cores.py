@@ -54,7 +54,7 @@ def call(function, options, size):
     if function == "paper":
         from click.testing import CliRunner
 
-        from phasediag.cli import main as command
+        from phasediag.cli import commands as command
 
         with tempfile.TemporaryDirectory() as folder:
             result = CliRunner().invoke(command, ["paper", "--output", folder, *(["--quick"] if options.get("quick") else [])])
