@@ -28,6 +28,12 @@ def over_plane(
         axes, importance, density = (plane.x, plane.y), np.ones(n_features), 1.0
     else:
         axes = [Axis(*axis) for axis in (x, y) if axis is not None]
+        number = importance is not None and importance.size == 1
+        varied = {"density": density, "slope": slope, "importance": importance if number else None, "profile": importance}
+        for axis in axes:
+            if varied.get(axis.name) is not None:
+                name = "importance" if axis.name == "profile" else axis.name
+                raise ValueError(f"{name} must not be given beside an axis {axis.name}, which sets it, got {varied[axis.name]}")
         for name, given in (("importance", importance), ("density", density)):
             if given is not None and given.size not in (1, n_features):
                 raise ValueError(f"{name} must be one number or {n_features} beside x, got {given.size}")

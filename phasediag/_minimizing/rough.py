@@ -76,7 +76,8 @@ def descend_roughly(objective, points, watch=lambda: None, apart=None, n_racing=
             break
         with np.errstate(over="ignore"):  # a loss of nothing divided by a density of nothing has a slope of 1e300, and no step
             shorter = np.minimum(1.0, LONGEST / np.linalg.norm(direction, axis=1))
-        direction, slope = direction * shorter[:, None], slope * shorter
+        direction *= shorter[:, None]
+        slope = np.einsum("bi,bi->b", direction, gradient[active])
         new, new_loss, new_gradient, count = _line_searches(objective, x[active], loss[active], direction, slope)
         n_evaluations[active] += count
         moved = new_loss < loss[active]
