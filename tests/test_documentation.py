@@ -50,6 +50,7 @@ OPTIONS = [
     f"diagram --theory trained --importance 0.5 --density 0.5 {TRAINING} --n-seeds 2 --independent --reduction best",
     f"boundary --activation relu {AXES} {LAW} --values uniform {SEARCH} --checkpoint c.npz",
     "boundary --task identity --importance 0.2,0.9 --density 0.5",
+    "boundary --task identity --importance 0.5,0.6 --density 0.5",
     f"explore --activation relu {AXES} {LAW} --values signed {SEARCH} --checkpoint c.npz --curves --json",
     "minimize --barriers",
     "atlas --json",

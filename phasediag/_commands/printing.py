@@ -4,6 +4,8 @@ from functools import wraps
 
 import numpy as np
 
+NO_BOUNDARY = "\nNo boundary: one minimum is the lowest everywhere."
+
 
 def text(lines):
     """Of a function that yields lines, make one that returns them as one text."""
@@ -125,7 +127,7 @@ def run_text(run, phases, *, most=20):
 def curves_text(result):
     """The solved boundaries of a diagram: kind, ends, latent loss, some points, spinodals; then the triple points."""
     yield _head(result)
-    if result.crossings:
+    if result.has_boundaries and not result.follows_boundaries:
         yield from _crossing_lines(result)
         return
     for b in result.boundaries():
@@ -148,11 +150,13 @@ def curves_text(result):
         for phase in t.phases:
             yield f"    {phase}"
     if not result.boundaries():
-        yield "\nNo boundary: one minimum is the lowest everywhere."
+        yield NO_BOUNDARY
 
 
 def _crossing_lines(result):
     """The crossings of the boundaries of neurons."""
+    if not result.crossings:
+        yield NO_BOUNDARY
     for b in result.crossings:
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
         names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
