@@ -44,6 +44,8 @@ class WeightFile(Result):
         Of untied weights, x' = activation(decoder weights x + bias); ``weights`` is the encoder.
     doubt : str or None
         Why the arrays may be another model's than a tied one with a bias on its outputs, so that no verdict can rest on them.
+    law : str or None
+        What the file says of the law of inputs and of penalties, where it is another than the default one.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class WeightFile(Result):
     activation: str | None
     decoder: np.ndarray | None
     doubt: str | None
+    law: str | None = None
 
 
 def read_weights(
@@ -240,6 +243,7 @@ def read_weights(
         source="; ".join([", ".join(said), *notes, *chosen]),
         activation=activation,
         doubt=None if tied or not others else _doubt(others),
+        law=next((value for name, value in remarks.items() if "law" in roles.words(name) and isinstance(value, str)), None),
     )
 
 

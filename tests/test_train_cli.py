@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from phasediag import PhaseDiagram, ToyModel, train, trained_phase_diagram
+from phasediag import AnticorrelatedSets, Penalty, PhaseDiagram, ToyModel, minimize, train, trained_phase_diagram
 from phasediag.phases import classify_many
 
 AXES = ["--importance", "0.1:10:4", "--density", "0.3:1:5"]
@@ -43,6 +43,25 @@ def test_train_prints_phases_and_losses(run, tmp_path):
     facts = json.loads(out)
     assert code == 0 and facts["loss"] == np.sort(again.loss).tolist() and len(facts["phase"]) == 10
     assert facts["loss_curve"][-1] == facts["loss"]
+
+
+def test_laws_of_one_model(run, tmp_path):
+    """minimize and train take activity, values, penalty and slope, as diagrams do; inspect does not take them for the default."""
+    law = ["--activity", "anticorrelated:1,2", "--values", "binary", "--penalty", "weights:0.01", "--slope", "0.2"]
+    model = ToyModel(
+        1, [1, 1], 0.4, "leaky", activity=AnticorrelatedSets([[0, 1]]), values="binary", penalty=Penalty(0.01), slope=0.2
+    )
+    code, out, _ = run("minimize", *law, "--density", "0.4", "--json")
+    assert code == 0 and json.loads(out)["minima"][0]["loss"] == minimize(model)[0].loss
+    path = tmp_path / "run.npz"
+    code, out, _ = run("train", *law, "--density", "0.4", "--n-steps", 20, "--n-models", 3, "--output", path)
+    assert code == 0 and "anticorrelated sets 1,2; binary values; penalty γ 0.01, λ 0; slope 0.2" in out
+    with np.load(path) as file:
+        assert np.array_equal(file["loss"], train(model, n_models=3, n_steps=20, batch_size=1024, seed=0).loss)
+    assert run("inspect", path)[0] == 2  # a leaky output
+    code, _, err = run("train", "--values", "signed", "--n-steps", 20, "--n-models", 3, "--output", path)
+    code, out, err = run("inspect", path)
+    assert code == 2 and not out and "says: independent features; signed values" in err
 
 
 def test_what_was_trained_is_written_before_it_is_named(run, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from .options import (
     INDEX,
     Word,
     activation_option,
+    law_options,
     optimizer_options,
     option,
     point_options,
@@ -35,15 +36,33 @@ MOST_FEATURES = 1_000_000
 @point_options
 @task_option
 @activation_option
+@law_options
 @option("--n-starts", type=int, help="Random starts, beside the structured ones.  [default: that of the effort]")
 @option("--effort", "normal", type=Word("quick", "normal", "thorough"), help="Of the search.")
 @option("--seed", 0, help="Seed of the starts.")
 @click.option("--certify", is_flag=True, help="Prove that no loss is lower (2 or 3 features).")
 @click.option("--barriers", is_flag=True, help="Find how deep each minimum is: the lowest pass to a lower one.")
-def minimize(n_features, n_hidden, importance, density, task, activation, n_starts, effort, seed, certify, barriers):
+def minimize(
+    n_features,
+    n_hidden,
+    importance,
+    density,
+    task,
+    activation,
+    activity,
+    values,
+    penalty,
+    slope,
+    n_starts,
+    effort,
+    seed,
+    certify,
+    barriers,
+):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
+    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope}
     if task is not None:
-        own = {"effort": effort, "certify": certify, "barriers": barriers}
+        own = law | {"effort": effort, "certify": certify, "barriers": barriers}
         model = _neurons(n_features, n_hidden, importance, density, task, activation, **own)
         yield _minima_of_neurons(model, n_starts, seed)
         return
@@ -52,7 +71,7 @@ def minimize(n_features, n_hidden, importance, density, task, activation, n_star
     from ..minima import minimize as minima_of
     from . import printing
 
-    model = _model(n_features, n_hidden, importance, density, activation)
+    model = _model(n_features, n_hidden, importance, density, activation, **law)
     if certify:
         check_certifiable(model)
     minima = minima_of(model, n_starts=n_starts, effort=effort, seed=seed)
@@ -141,6 +160,7 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
 @point_options
 @task_option
 @activation_option
+@law_options
 @option("--n-models", 10, help="Models, from different starting points.")
 @optimizer_options
 @option(
@@ -151,7 +171,7 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
 )
 @option("--seed", 0, help="Decides starting points and minibatches.")
 @threads_option
-def train(n_features, n_hidden, importance, density, task, activation, **options):
+def train(n_features, n_hidden, importance, density, task, activation, activity, values, penalty, slope, **options):
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first.
 
     An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation; of neurons
@@ -159,8 +179,9 @@ def train(n_features, n_hidden, importance, density, task, activation, **options
     """
     if options["gradient"] == "population":
         refuse_given(("batch_size", "independent"), 'with gradient "population", which has no minibatches')
+    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope}
     if task is not None:
-        yield _trained_neurons(_neurons(n_features, n_hidden, importance, density, task, activation), options)
+        yield _trained_neurons(_neurons(n_features, n_hidden, importance, density, task, activation, **law), options)
         return
     import numpy as np
 
@@ -170,11 +191,12 @@ def train(n_features, n_hidden, importance, density, task, activation, **options
     from ..training import train as trained
     from . import printing
 
-    model = _model(n_features, n_hidden, importance, density, activation)
+    model = _model(n_features, n_hidden, importance, density, activation, **law)
     run = trained(model, **options)
     arrays = {"weights": run.weights, "bias": run.bias, "loss": run.loss}
     controls = {"importance": model.importance, "density": model.feature_density}
-    arrays |= {name: np.tile(values, (len(run.loss), 1)) for name, values in controls.items()} | {"activation": activation}
+    arrays |= {name: np.tile(values, (len(run.loss), 1)) for name, values in controls.items()}
+    arrays |= {"activation": model.activation} | ({} if model.form.is_plain else {"law": "; ".join(model.law().values())})
     yield Answer(save=lambda path: replace_arrays(path, **arrays))  # before anything else can fail
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
     facts = printing.run_facts(run, phases)
@@ -264,6 +286,11 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
     if their_loss is not None:
         real_number("their_loss", their_loss, "positive and finite", lambda x: x > 0)
     found = read_weights(file, **reading)
+    if found.law is not None:
+        raise ValueError(
+            "weights must be those of a model of independent features, uniform on [0, 1], without penalty or slope; "
+            f"{file!r} says: {found.law} (phasediag.inspect(model, weights, bias) knows them)"
+        )
     said = {"source": found.source, "layout": found.layout, "unused": list(found.unused)}
     if found.doubt is not None:
         phases = printed.phases_of(found, tolerance)
@@ -376,14 +403,15 @@ def _neurons(n_features, n_hidden, importance, density, task, activation, **refu
     return neurons(n_hidden, _importance(importance, n_features), density, task, activation=activation, **refused)
 
 
-def _model(n_features, n_hidden, importance, density, activation):
+def _model(n_features, n_hidden, importance, density, activation, **law):
     """The model of options that take one number or a list; one importance is the extra feature's."""
     from .._arguments import sizes
-    from ..model import ToyModel
+    from .planes import toy
 
     n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
     density = density(n_features) if callable(density) else density
-    return ToyModel(n_hidden, _importance(importance, n_features), density[0] if len(density) == 1 else density, activation)
+    density = density[0] if len(density) == 1 else density
+    return toy(n_hidden, _importance(importance, n_features), density, activation, **law)
 
 
 def _importance(wish, n_features):

@@ -230,16 +230,7 @@ def axis_options(importance, density):
     )
 
 
-plane_options = _several(
-    option(
-        "--x",
-        type=PlaneAxis(),
-        help="A plane of other parameters: importance (of the extra feature), profile (r: importances 1, r, r², …), density, or "
-        "those of some features, like density_of_2_3; weights or interference (penalties), slope, share (of --activity, the rest "
-        "independent). NAME:LOW:HIGH:COUNT, with :linear or :log after it where that is not as "
-        "usual, or NAME:LIST. --importance and --density are then what stays: one number, or a list for all features.",
-    ),
-    option("--y", type=PlaneAxis(), help="Its other axis; without, a line."),
+law_options = _several(
     option(
         "--activity",
         type=Described("activity"),
@@ -251,6 +242,18 @@ plane_options = _several(
         "--penalty", type=Described("penalty"), help="Added to the loss: weights:G,interference:L for G Σ‖W_i‖² + L Σ (W_i·W_j)²."
     ),
     option("--slope", type=float, help="Of a leaky ReLU where its argument is negative, from 0 to 1."),
+)
+plane_options = _several(
+    option(
+        "--x",
+        type=PlaneAxis(),
+        help="A plane of other parameters: importance (of the extra feature), profile (r: importances 1, r, r², …), density, or "
+        "those of some features, like density_of_2_3; weights or interference (penalties), slope, share (of --activity, the rest "
+        "independent). NAME:LOW:HIGH:COUNT, with :linear or :log after it where that is not as "
+        "usual, or NAME:LIST. --importance and --density are then what stays: one number, or a list for all features.",
+    ),
+    option("--y", type=PlaneAxis(), help="Its other axis; without, a line."),
+    law_options,
 )
 
 

@@ -18,7 +18,6 @@ def over_plane(
 
     from .._arguments import whole_number
     from ..diagram import plane_of
-    from ..model import ToyModel
     from ..planes import Axis, ControlPlane
 
     if task is not None:
@@ -43,12 +42,23 @@ def over_plane(
     if task is not None:
         law = {"activation": activation, "values": values, "penalty": penalty, "slope": slope}
         return {"plane": ControlPlane(neurons(n_hidden, importance, density, task, activity, **law), *axes)} | others
-    if slope is not None or "slope" in [axis.name for axis in axes]:
+    if "slope" in [axis.name for axis in axes]:
+        slope = 0.0
+    return {
+        "plane": ControlPlane(toy(n_hidden, importance, density, activation, activity, values, penalty, slope), *axes)
+    } | others
+
+
+def toy(n_hidden, importance, density, activation, activity=None, values="uniform", penalty=None, slope=None):
+    """The ToyModel of options."""
+    from ..model import ToyModel
+
+    if slope is not None:
         if activation == "linear":
             raise ValueError("activation must be relu where a slope is given or an axis, got 'linear'")
-        activation, slope = "leaky", 0.0 if slope is None else slope
+        activation = "leaky"
     law = {"activity": activity_of(activity), "values": values, "penalty": penalty_of(penalty), "slope": slope}
-    return {"plane": ControlPlane(ToyModel(n_hidden, importance, density, activation, **law), *axes)} | others
+    return ToyModel(n_hidden, importance, density, activation, **law)
 
 
 def neurons(n_hidden, importance, density, task, activity=None, **law):
