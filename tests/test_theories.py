@@ -323,7 +323,7 @@ def test_equal_seeds_give_equal_searches():
 
 def test_a_cell_without_a_minimum_does_not_kill_the_grid(monkeypatch):
     """Where the search fails, the other cells are there and the cell says that it has not converged."""
-    descend_cells, settle = landscape.descend_cells, landscape.settle
+    descend_cells, settle = landscape.descend_cells, landscape.settle_model
 
     def lost(controls):
         return (controls[:, 1] == 0.5) & (controls[:, 2] == 0.1)
@@ -332,12 +332,12 @@ def test_a_cell_without_a_minimum_does_not_kill_the_grid(monkeypatch):
         numbers, feature_loss, keys, new = descend_cells(known, form, classes, controls, heads, first, starts, **options)
         return numbers, feature_loss, keys, new & ~np.repeat(lost(controls), np.diff(first))
 
-    def lose_it_again(points, form, controls):  # the last resort
-        settled = settle(points, form, controls, max_steps=1)
-        return [replace(point, curvature=-1.0) if k else point for point, k in zip(settled, lost(controls), strict=True)]
+    def lose_it_again(model, points):  # the last resort
+        assert lost(model.control[None])
+        return [replace(point, curvature=-1.0) for point in settle(model, points, max_steps=1)]
 
     monkeypatch.setattr(landscape, "descend_cells", lose_a_cell)
-    monkeypatch.setattr(landscape, "settle", lose_it_again)
+    monkeypatch.setattr(landscape, "settle_model", lose_it_again)
     result = phase_diagram(importance=[0.2, 0.5, 1.5], density=[0.1, 0.5, 0.9])
     assert not result.converged[0, 1] and np.sum(~result.converged) == 1
     assert np.all(np.isfinite(result.loss))

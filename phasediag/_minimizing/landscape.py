@@ -255,12 +255,14 @@ class Landscape:
         to E x_i², and far from any invariants.
         """
         state, n = self._state, self.form.n_features
-        own = state.feature_loss / self.form.mean_square(self.rows[state.where])
+        inside = np.flatnonzero(state.numbers[:, 5])
+        own = state.feature_loss[inside] / self.form.mean_square(self.rows[state.where[inside]])
         for members in (list(members) for members in self.classes if np.ndim(members) == 1):
             own[:, members] = np.sort(own[:, members], axis=1)
-        marks = np.full_like(state.keys, VALLEY)
-        marks[:, :n] += own
-        return np.where(state.numbers[:, 5:] != 0.0, marks, state.keys)
+        marks = state.keys.copy()
+        marks[inside] = VALLEY
+        marks[inside, :n] += own
+        return marks
 
     def _after(self, cells, first, starts, radius, changes, pool):
         """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""
