@@ -42,25 +42,8 @@ MOST_FEATURES = 1_000_000
 @option("--seed", 0, help="Seed of the starts.")
 @click.option("--certify", is_flag=True, help="Prove that no loss is lower (2 or 3 features).")
 @click.option("--barriers", is_flag=True, help="Find how deep each minimum is: the lowest pass to a lower one.")
-def minimize(
-    n_features,
-    n_hidden,
-    importance,
-    density,
-    task,
-    activation,
-    activity,
-    values,
-    penalty,
-    slope,
-    n_starts,
-    effort,
-    seed,
-    certify,
-    barriers,
-):
+def minimize(n_features, n_hidden, importance, density, task, activation, n_starts, effort, seed, certify, barriers, **law):
     """Find the minima of the expected loss over all weights and biases; print them, lowest first."""
-    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope}
     if task is not None:
         own = law | {"effort": effort, "certify": certify, "barriers": barriers}
         model = _neurons(n_features, n_hidden, importance, density, task, activation, **own)
@@ -398,9 +381,8 @@ def _neurons(n_features, n_hidden, importance, density, task, activation, **refu
     from .planes import neurons
 
     n_features = whole_number("n_features", n_features, 1, MOST_FEATURES)
-    density = density(n_features) if callable(density) else density
-    density = density[0] if len(density) == 1 else density
-    return neurons(n_hidden, _importance(importance, n_features), density, task, activation=activation, **refused)
+    controls = _importance(importance, n_features), _density(density, n_features)
+    return neurons(n_hidden, *controls, task, activation=activation, **refused)
 
 
 def _model(n_features, n_hidden, importance, density, activation, **law):
@@ -409,9 +391,7 @@ def _model(n_features, n_hidden, importance, density, activation, **law):
     from .planes import toy
 
     n_features, n_hidden = sizes(n_features, n_hidden, MOST_FEATURES)
-    density = density(n_features) if callable(density) else density
-    density = density[0] if len(density) == 1 else density
-    return toy(n_hidden, _importance(importance, n_features), density, activation, **law)
+    return toy(n_hidden, _importance(importance, n_features), _density(density, n_features), activation, **law)
 
 
 def _importance(wish, n_features):
@@ -420,3 +400,9 @@ def _importance(wish, n_features):
     if len(given) not in (1, n_features):
         raise ValueError(f"importance must be one number or {n_features}, got {len(given)}")
     return given if len(given) == n_features else [*[1.0] * (n_features - 1), *given]
+
+
+def _density(wish, n_features):
+    """The density of all features, or the list of theirs."""
+    given = wish(n_features) if callable(wish) else wish
+    return given[0] if len(given) == 1 else given
