@@ -35,7 +35,10 @@ def seconds(what, work):
 
 
 def browse(path):
-    """Print how soon a page is ready, and how soon what is under the pointer is told and drawn."""
+    """Print the size of a page, how soon it is ready, and how soon what is under the pointer is told and drawn.
+
+    Of both also the processor's time of the page's own thread: on a busy machine the rest is waiting.
+    """
     from selenium import webdriver
     from selenium.webdriver import ActionChains
 
@@ -44,22 +47,33 @@ def browse(path):
         options.add_argument(f"--{word}")
     options.binary_location = shutil.which("chromium") or "chromium"
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+
+    def own():
+        """Seconds of the processor that the page's thread has taken for its tasks."""
+        return next(
+            m["value"] for m in driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"] if m["name"] == "TaskDuration"
+        )
+
     try:
-        ready = []
+        print(f"page: {path.stat().st_size / 1e6:.2f} MB")
+        driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        ready, taken = [], []
         for _ in range(5):
             driver.get("about:blank")
+            began = own()
             driver.get(path.as_uri())
             script = """const done = arguments[0], root = document.documentElement;
                 (function ask() { root.dataset.ready ? done(Number(root.dataset.ready)) : setTimeout(ask, 5); })()"""
             ready.append(driver.execute_async_script(script))
-        print(f"ready after {median(ready):.0f} ms, median of {ready}")
+            taken.append(round(1e3 * (own() - began)))
+        print(f"ready after {median(ready):.0f} ms, median of {ready}; its thread's own {median(taken)} ms of {taken}")
         driver.execute_script(WATCH)
-        plot = driver.find_element("id", "map")
+        plot, began = driver.find_element("id", "map"), own()
         for k in range(HOVERS):
             across, down = (k * 37) % 400 - 200, (k * 53) % 300 - 150
             ActionChains(driver, duration=0).move_to_element_with_offset(plot, across, down).perform()
-        times = sorted(driver.execute_script("return times"))
-        print(f"{len(times)} hovers told and drawn after {median(times):.0f} ms (median), {times[-1]:.0f} ms (slowest)")
+        taken, times = 1e3 * (own() - began) / HOVERS, sorted(driver.execute_script("return times"))
+        print(f"{len(times)} hovers told and drawn after {median(times):.0f} ms (slowest {times[-1]:.0f}), own {taken:.1f} ms")
     finally:
         driver.quit()
 
@@ -68,14 +82,14 @@ def main():
     """Make the diagram and the page, and open it."""
     explore(phase_diagram(3, 2, importance=[0.5, 1.0], density=[0.3, 0.6]))  # compiles
     diagram = seconds("diagram", lambda: phase_diagram(3, 2))
-    seconds("page of the cells alone", lambda: explore(diagram, curves=False))
-    seconds("its boundaries", diagram.boundaries)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "explore.html"
-        seconds("explore: spinodals and page", lambda: explore(diagram, path))
-        seconds("explore where all is known", lambda: explore(diagram))
-        print(f"page: {path.stat().st_size / 1e6:.2f} MB")
-        browse(path.resolve())
+        path = Path(sys.argv[1] if len(sys.argv) > 1 else Path(folder) / "explore.html").resolve()
+        seconds("explore: the page of its cells", lambda: explore(diagram, path))
+        browse(path)
+        seconds("its boundaries", diagram.boundaries)
+        seconds("its spinodals", diagram.spinodals)
+        seconds("explore where they are known", lambda: explore(diagram, path))
+        browse(path)
 
 
 if __name__ == "__main__":

@@ -79,13 +79,14 @@ def explore(
     path: str | os.PathLike[str] | None = None,
     *,
     slider: str = "slice",
-    curves: bool = True,
+    curves: bool = False,
     progress: bool = False,
 ) -> Explorer:
     """Make one self-contained page that shows diagrams: opened in a browser, it needs no server and no network.
 
-    The map of phases has the boundary curves, by their order, and the points where they meet; under the pointer it tells
-    the phase, the loss, how far metastable minima lie above it and the norms, and shows the spinodals of that phase. A click,
+    The map of phases has the boundary curves of the diagram, by their order, and the points where they meet, or else the
+    borders between its cells; under the pointer it tells the phase, the loss, how far metastable minima lie above it and the
+    norms, and shows the spinodals of that phase. A click,
     or the arrow keys, choose a point: the columns of W and the biases of all its minima, and a cut along either axis with the
     losses of all. Weights can be taken from it as .npz or JSON, curves as CSV. What is seen is in the address (#).
 
@@ -99,8 +100,8 @@ def explore(
     slider : str
         What varies along the third axis.
     curves : bool
-        Compute the boundaries and spinodals that diagrams have not yet computed; they keep them. False: only those that they
-        have are shown.
+        Follow the boundaries and spinodals that diagrams have not yet computed, and which they then keep. Otherwise those that
+        they have are shown.
     progress : bool
         Show on standard error how far it has come.
 
@@ -119,9 +120,8 @@ def explore(
 
     Notes
     -----
-    A page takes about a second, curves that are not yet known longer: of a 100 × 100 diagram of 3 → 2, of 8 seconds of one
-    processor's time, the boundaries take 19 and the spinodals 9. The command "diagram" computes both with the diagram, and
-    files keep them.
+    A page takes about a second, curves that are not yet known longer than their diagram. ``diagram.boundaries()`` and
+    ``diagram.spinodals()`` compute them, as the commands "diagram" and "explore" do, and files keep them.
 
     Examples
     --------

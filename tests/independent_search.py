@@ -104,7 +104,7 @@ def lowest_point(model, n_starts, generator):
 
 
 def stationary(gradient, x):
-    """The point (size,) where Newton steps from x lead: a loss does not tell a column that is 0 from one of 0.002, its slope does."""
+    """The point (size,) where Newton steps from x lead: a slope tells a column that is 0 from one of 0.002, losses do not."""
     steps = APART * np.eye(x.size)
     for _step in range(NEWTON_STEPS):
         hessian = (gradient(x + steps) - gradient(x - steps)) / (2 * APART)

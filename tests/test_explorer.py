@@ -48,7 +48,7 @@ def diagrams():
 @pytest.fixture(scope="module")
 def page(diagrams):
     """Their page: no further curve is followed."""
-    return explore(diagrams, curves=False)
+    return explore(diagrams)
 
 
 @pytest.mark.quick("_exploring")
@@ -120,14 +120,14 @@ def test_curves_are_the_diagrams(diagrams, page, tmp_path):
 
 
 def test_without_curves_it_is_soon_there():
-    """Where curves are not asked for, none is followed; those that the diagram has are shown; by default all are."""
+    """Where curves are not asked for, none is followed, and those that the diagram has are shown; the diagram keeps new ones."""
     diagram = phase_diagram(2, 1, theory="frozen", **AXES)
-    facts, _ = read(explore(diagram, curves=False).html)
+    facts, _ = read(explore(diagram).html)
     assert diagram.curves is None and facts["maps"][0]["curves_of"] == []
     count = len(diagram.boundaries())
-    assert len(read(explore(diagram, curves=False).html)[0]["maps"][0]["curves_of"]) == count > 0
+    assert len(read(explore(diagram).html)[0]["maps"][0]["curves_of"]) == count > 0
     again = phase_diagram(2, 1, theory="frozen", **AXES)
-    assert len(read(explore(again).html)[0]["maps"][0]["curves_of"]) == count and again.curves is not None
+    assert len(read(explore(again, curves=True).html)[0]["maps"][0]["curves_of"]) == count and again.curves is not None
 
 
 def test_colours_are_those_of_the_figures(diagrams, page):
@@ -178,7 +178,7 @@ def test_other_planes_and_stacks():
         base = ToyModel(1, [1.0, 1.0], 0.3, penalty=Penalty(interference=penalty))
         return phase_diagram(plane=ControlPlane(base, Axis("density", [0.1, 0.5]), Axis("weight_penalty", [0.0, 0.1], log=False)))
 
-    page = explore({value: diagram(value) for value in (0.0, 0.25)}, slider="interference penalty", curves=False)
+    page = explore({value: diagram(value) for value in (0.0, 0.25)}, slider="interference penalty")
     facts, arrays = read(page.html)
     assert [axis["name"] for axis in facts["axes"]] == ["density", "weight_penalty"] and not facts["axes"][1]["log"]
     assert page.slices == ("0", "0.25") and facts["slider"] == "interference penalty" and len(facts["maps"]) == 2
@@ -238,8 +238,9 @@ def test_the_command_writes_a_page(run, tmp_path, diagrams):
     diagrams[3].save(tmp_path / "trained.npz")
     grid = ["--importance", "0.3:1.5:9", "--density", "0.15:0.65:8"]
     page = tmp_path / "page.html"
-    code, out, _ = run("explore", *grid, "--theories", "frozen", "--beside", tmp_path / "trained.npz", "--output", page)
+    code, out, err = run("explore", *grid, "--theories", "frozen", "--beside", tmp_path / "trained.npz", "--output", page)
     assert code == 0 and "2 → 1: frozen, trained" in out and "MB" in out
+    assert err.count(f"wrote {page}") == 2 and f"wrote {page} (cells; the curves follow)" in err
     facts, arrays = read(page.read_text(encoding="utf-8"))
     assert np.array_equal(arrays["0.loss"], diagrams[2].loss) and np.array_equal(arrays["1.loss"], diagrams[3].loss)
     assert [len(map_["curves_of"]) for map_ in facts["maps"]] == [len(diagrams[2].boundaries()), 0]

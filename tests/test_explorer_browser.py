@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from phasediag import Axis, ControlPlane, PhaseDiagram, ToyModel, explore, phase_diagram, read_weights, trained_phase_diagram
+from phasediag._drawing.regions import cell_edges, whole
 from phasediag._exploring.maps import minima_of
 from phasediag.theories import TIE_MARK
 
@@ -115,8 +116,8 @@ def slices():
 def pages(diagrams, tmp_path_factory):
     """The files of two pages: several maps, several slices."""
     folder = tmp_path_factory.mktemp("pages")
-    explore(diagrams, folder / "maps.html", curves=False)
-    explore(slices(), folder / "slices.html", slider="slope", curves=False)
+    explore(diagrams, folder / "maps.html")
+    explore(slices(), folder / "slices.html", slider="slope")
     return folder
 
 
@@ -248,6 +249,25 @@ def test_switch_and_mark(browser, diagrams, other):
     rows, columns = np.nonzero(np.reshape(differ, diagram.loss.shape))
     assert np.array_equal(marked, [diagram.x[columns], diagram.y[rows]]) and any(differ) == (other != "relaxed")
     assert f"map={other}" in browser.driver.current_url and "differs=global" in browser.driver.current_url
+
+
+@pytest.mark.parametrize("shown", ["global", "relaxed", "trained"])
+def test_borders_of_cells(browser, diagrams, shown):
+    """Where no curve is known, lines run between cells of different phases, and nowhere else; the legend says so."""
+    diagram = next(one for one in diagrams if one.theory == shown)
+    browser.one(f"map-{shown}").click()
+    lines = browser.say("const {xs, ys} = sources.map.border.data; return xs.map((x, k) => [[...x], [...ys[k]]])")
+    assert ("border between cells" in browser.one("lines").text) == (diagram.curves is None) == bool(lines)
+    if lines:
+        names, edges, windows = diagram.phase, cell_edges(diagram), whole(diagram)
+        length = [np.diff(np.log(edge)) / np.log(high / low) for edge, (low, high) in zip(edges, windows, strict=True)]
+        across, up = names[:, 1:] != names[:, :-1], names[1:] != names[:-1]
+        place = np.log(lines) / np.log([high / low for low, high in windows])[:, None]
+        wanted = (length[1] @ across).sum() + (up @ length[0]).sum()
+        assert np.abs(np.diff(place, axis=2)).sum() == pytest.approx(wanted, rel=0.02)
+        upright = np.array(lines)[np.abs(np.diff(place, axis=2))[:, 0, 0] < 1e-12, 0, 0]
+        for x in upright:
+            assert across[:, np.argmin(np.abs(np.log(edges[0][1:-1] / x)))].any()
 
 
 def test_cut(browser, diagrams):

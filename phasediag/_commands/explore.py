@@ -52,7 +52,10 @@ def explore(theories, beside, z, curves, output, checkpoint, **grid):
             value: [phase_diagram(theory=theory, **one, **own.get(theory, {})) for theory in theories] + further
             for value, one in stack.items()
         }
-        page = explore_diagrams(diagrams, output, slider=slider, curves=curves)
+        page = explore_diagrams(diagrams, output, slider=slider)
+        if curves and any(one.follows_boundaries for some in diagrams.values() for one in some):
+            wrote(output, "cells; the curves follow")
+            page = explore_diagrams(diagrams, output, slider=slider, curves=True)
     size = os.path.getsize(output)
     wrote(output)
     yield Answer(

@@ -139,6 +139,7 @@ function drawMap() {
   const [[left, right], [low, high]] = map.window;
   const image = new old.constructor(pixels(map), [FINE, FINE]);
   at.image.data = { image: [image], x: [left], y: [low], dw: [right - left], dh: [high - low] };
+  at.border.data = borders(map);
   for (const order of ["first", "continuous"]) at[order].data = lines(map, (curve) => curve.kind === "boundary" && curve.order === order);
   for (const kind of ["triple point", "order changes", "critical point"]) {
     const points = map.points_met.filter((point) => point.kind === kind);
@@ -152,6 +153,23 @@ function drawMap() {
   $("settings").replaceChildren(...map.settings.map(([name, value]) => row("th", name, value)));
   drawLegend(map);
   $("get-csv").disabled = !map.csv.length;
+}
+
+const hasBoundaries = (map) => map.curves_of.some((curve) => curve.kind === "boundary");
+
+// where no boundary curves are known: the lines between pixels of different phases, from end to end
+function borders(map) {
+  const xs = [], ys = [], edges = map.window.map(([low, high], axis) => Array.from({ length: FINE + 1 }, (_, k) => valueOf(axis, coordinate(axis, low) + (k / FINE) * (coordinate(axis, high) - coordinate(axis, low)))));
+  if (hasBoundaries(map)) return { xs, ys };
+  for (const [across, along, step, stride] of [[0, 1, 1, FINE], [1, 0, FINE, 1]]) for (let line = 1; line < FINE; line++) {
+    for (let k = 0, first = 0; k <= FINE; k++) {
+      const at = line * step + k * stride;
+      if (k < FINE && map.image[at] !== map.image[at - step]) continue;
+      if (k > first) [xs, ys][across].push([edges[across][line], edges[across][line]]), [xs, ys][along].push([edges[along][first], edges[along][k]]);
+      first = k + 1;
+    }
+  }
+  return { xs, ys };
 }
 
 // the phases at the places of a grid over what is seen of a map, row by row from below
@@ -267,8 +285,9 @@ function drawLegend(map) {
     items.push([letterOf(name), item]);
   }
   $("phases").replaceChildren(...items.sort((a, b) => a[0].length - b[0].length || a[0].localeCompare(b[0])).map(([, item]) => item));
-  const kinds = new Set([...map.curves_of.map((curve) => curve.order ?? curve.kind), ...map.points_met.map((point) => point.kind)]);
+  const kinds = new Set([hasBoundaries(map) ? "" : "border", ...map.curves_of.map((curve) => curve.order ?? curve.kind), ...map.points_met.map((point) => point.kind)]);
   const words = {
+    border: ["border between cells: its curve is not followed", { d: "M1 6H35", "stroke-width": 1 }],
     first: ["first order: two minima cross", { d: "M1 6H35" }],
     continuous: ["continuous: one becomes the other", { d: "M1 6H35", "stroke-dasharray": "8 4" }],
     spinodal: ["spinodal: beyond it a phase is no minimum", { d: "M1 6H35", "stroke-dasharray": "2 4" }],

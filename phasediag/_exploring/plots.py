@@ -75,6 +75,7 @@ def _map(plane, windows):
     lines = {"xs": "xs", "ys": "ys"}
     plot.multi_line(**lines, source=_source("spinodals", "xs", "ys"), line_color=_PAPER, line_width=4)
     plot.multi_line(**lines, source=_source("spinodal-dots", "xs", "ys"), line_color=_INK, line_width=2, line_dash=value([2, 4]))
+    plot.multi_line(**lines, source=_source("border", "xs", "ys"), line_color=_INK, line_width=1)
     for order, dash in (("first", "solid"), ("continuous", value([8, 4]))):
         plot.multi_line(**lines, source=_source(order, "xs", "ys"), line_color=_INK, line_width=2, line_dash=dash)
     plot.scatter("x", "y", source=_source("differs", "x", "y"), marker="x", size=6, line_color=_PAPER, line_width=3)
