@@ -69,6 +69,8 @@ Minima over all weights and biases:
     FrozenCertificate           what it returns
     certify_polygon             that regular polygons are the only best weights of inputs with one active feature
     PolygonCertificate          what it returns
+    certify_superposition       that all features of every global minimum of 3→2 are in superposition
+    SuperpositionCertificate    what it returns
     linear_minimum              the global minimum of a linear model in closed form
     LinearMinimum               what linear_minimum returns
 

@@ -59,6 +59,8 @@ from .polygon_certificates import certify_polygon as certify_polygon
 from .polygon_certificates import PolygonCertificate as PolygonCertificate
 from .tricritical import tricritical_points as tricritical_points
 from .tricritical import TricriticalPoint as TricriticalPoint
+from .superposition_certificates import certify_superposition as certify_superposition
+from .superposition_certificates import SuperpositionCertificate as SuperpositionCertificate
 from .certified_diagram import certify_diagram as certify_diagram
 from .certified_diagram import CertifiedDiagram as CertifiedDiagram
 from .certified_diagram import certify_boundary as certify_boundary
