@@ -14,6 +14,7 @@ POLISHED = 6
 SAME_END = 1e-2  # rough ends whose products W_i·W_j and biases differ by less are one
 ACCURACY = 1e-11
 STEPS, MEMORY, LONGEST = 60, 10, 1.0  # of the rough descents: steps, pairs remembered, the longest step
+PROMISING, MORE_STEPS = 48, 180  # so many of the lowest ends go on for so many steps: until those of one minimum look alike
 NEWTON_STEPS, APART = 4, 1e-4  # at the bottom: steps, and how far apart the gradients are whose differences are the Hessian
 
 
@@ -37,11 +38,11 @@ def _objective(model, method):
     return evaluate
 
 
-def descend_all(objective, x):
-    """The points (B, size), and losses (B,), that limited-memory BFGS reaches from x (B, size) in STEPS steps."""
+def descend_all(objective, x, steps=STEPS):
+    """The points (B, size), and losses (B,), that limited-memory BFGS reaches from x (B, size) in so many steps."""
     loss, gradient = objective(x)
     pairs = []  # of the last steps and changes of the gradient, with the inverse of their products, 0 where it is no curvature
-    for _step in range(STEPS):
+    for _step in range(steps):
         direction, found = -gradient, []
         for s, y, rho in reversed(pairs):
             found.append(rho * np.sum(s * direction, axis=1))
@@ -91,6 +92,7 @@ def lowest_point(model, n_starts, generator):
     # columns of very different lengths, biases of both signs: not the starts that minimize draws
     weights = generator.normal(size=(n_starts, m, n)) * generator.uniform(0, 1.5, size=(n_starts, 1, n))
     ends, losses = descend_all(fast, flatten(weights, generator.normal(size=(n_starts, n)) * 0.3))
+    ends, losses = descend_all(fast, ends[np.argsort(losses)[:PROMISING]], MORE_STEPS)
     rough = [SimpleNamespace(x=x, fun=loss) for x, loss in zip(ends, losses, strict=True)]
     found = []
     for end in distinct(rough, m, n)[:POLISHED]:
