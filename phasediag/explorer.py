@@ -113,8 +113,8 @@ def explore(
     Raises
     ------
     ValueError
-        When diagrams are none, no PhaseDiagram or of NeuronModel, their axes have other names or scales, their models other
-        sizes, two of one slice have one theory, slices differ in their theories, or the path does not end in .html.
+        When diagrams are none or no PhaseDiagram, their axes have other names or scales, their models other sizes or tasks, two
+        of one slice have one theory, slices differ in their theories, or the path does not end in .html.
     ImportError
         When Bokeh is not installed: ``pip install "phasediag[explore]"``.
 
@@ -142,9 +142,10 @@ def explore(
     _check(slices, diagrams)
     bokeh = bokeh_script()
     for one in each(diagrams, progress, "map", "curves"):
-        if as_flag("curves", curves) and one.follows_boundaries:
-            one.spinodals()
+        if as_flag("curves", curves) and one.has_boundaries:
+            (one.spinodals if one.follows_boundaries else one.boundaries)()
     first, minima = diagrams[0], [minima_of(one) for one in diagrams]
+    neurons = isinstance(first.plane.form, NeuronForm)
     lowest = sorted(names_of(diagrams))
     others = sorted({name for _, _, _, phases in minima for name in phases.tolist()} - {*lowest})
     colours = phase_colours(lowest)  # those of the figures
@@ -158,12 +159,14 @@ def explore(
         arrays |= {f"{k}.{name}": array for name, array in parts.items()}
     packed, places = pack(arrays | {"bokeh": np.frombuffer(bokeh.encode(), dtype=np.uint8)})
     windows = [(min(w[k][0] for w in map(whole, diagrams)), max(w[k][1] for w in map(whole, diagrams))) for k in range(2)]
-    title = f"Phase diagram of {first.n_features} → {first.n_hidden}"
+    title = f"Phase diagram of {first.n_features} → {first.n_hidden}" + f" {first.plane.form.kind}" * neurons
     facts = {
         "phasediag": __version__,
         "title": title,
         "n_features": first.n_features,
         "n_hidden": first.n_hidden,
+        "n_rows": first.weights.shape[-2],
+        "neurons": neurons,
         "classes": first.plane.classes,
         "tie": TIE_MARK,
         "axes": [{"name": axis.name, "label": axis.label, "log": axis.log} for axis in (first.plane.x, first.plane.y)],
@@ -198,12 +201,13 @@ def _check(slices, diagrams):
     for one in diagrams:
         if not isinstance(one, PhaseDiagram):
             raise ValueError(f"diagram must be a PhaseDiagram, several or a mapping to them, got {one!r:.60}")
-        if isinstance(one.plane.form, NeuronForm):
-            raise ValueError("diagram must be of ToyModel, whose columns are drawn, got one of NeuronModel")
     theories = [[one.theory for one in some] for some in slices.values()]
     if not diagrams or any(some != theories[0] or len({*some}) < len(some) for some in theories):
         raise ValueError(f"diagram must have one of each theory, the same in all slices, got {theories}")
-    described = [(*((a.name, a.log) for a in (d.plane.x, d.plane.y)), d.n_features, d.n_hidden) for d in diagrams]
+    described = [
+        (*((a.name, a.log) for a in (d.plane.x, d.plane.y)), d.n_features, d.n_hidden, getattr(d.plane.form, "task", ""))
+        for d in diagrams
+    ]
     other = next((k for k, one in enumerate(described) if one != described[0]), None)
     if other is not None:
         raise ValueError(f"diagram must have the same axes and sizes everywhere, got {described[0]} and {described[other]}")

@@ -52,6 +52,7 @@ OPTIONS = [
     "boundary --task identity --importance 0.2,0.9 --density 0.5",
     "boundary --task identity --importance 0.5,0.6 --density 0.5",
     f"explore --activation relu {AXES} {LAW} --values signed {SEARCH} --checkpoint c.npz --curves --json",
+    "explore --task identity --importance 0.5 --density 0.5",
     "minimize --barriers",
     f"minimize {LAW} --values binary --n-starts 4",
     "atlas --json",

@@ -16,6 +16,7 @@ from phasediag import (
     PhaseDiagram,
     ToyModel,
     classify,
+    classify_neurons,
     expected_loss,
     explore,
     phase_diagram,
@@ -199,21 +200,48 @@ def test_a_cell_between_phases_and_a_line():
     assert [phase["colour"] is None for phase in facts["phases"]] == [" = " in name for name in names]
 
 
+def over_neurons(task, n_hidden, n_features=2):
+    """A diagram of neurons."""
+    base = NeuronModel(n_hidden, np.ones(n_features), 0.5, task=task)
+    return phase_diagram(plane=ControlPlane(base, Axis("importance", [0.4, 1.4]), Axis("density", [0.2, 0.8])))
+
+
+@pytest.mark.parametrize(("task", "n_hidden"), [("identity", 1), ("absolute", 2)])
+def test_neurons(task, n_hidden):
+    """Minima of neurons, their rows stacked as in diagrams, have the losses and phases of their weights; crossings are points."""
+    diagram = over_neurons(task, n_hidden)
+    facts, arrays = read(explore(diagram, curves=True).html)
+    names, rows = [phase["name"] for phase in facts["phases"]], diagram.weights.shape[-2]
+    assert facts["title"] == f"Phase diagram of 2 → {n_hidden} neurons, {task}" and facts["neurons"] and facts["n_rows"] == rows
+    cells = np.repeat(np.arange(diagram.loss.size), np.diff(arrays["0.start"]))
+    assert np.array_equal(np.sort(cells), np.sort(diagram.minima_cell))
+    for k, cell in enumerate(cells):
+        row, column = np.unravel_index(cell, diagram.loss.shape)
+        x, model = arrays["0.points"][arrays["0.point"][k]], diagram.plane.model(diagram.x[column], diagram.y[row])
+        weights, bias = diagram.plane.form.unstacked(x[:-2].reshape(rows, 2)), x[-2:]
+        assert arrays["0.minimum_loss"][k] == pytest.approx(expected_loss(model, weights, bias), rel=1e-12)
+        assert names[arrays["0.minimum_phase"][k]] == classify_neurons(weights, share=1 - 1e-6).name
+    assert np.allclose(arrays["0.minimum_loss"][arrays["0.start"][:-1]], diagram.loss.ravel(), rtol=1e-12)
+    crossings = {(f"{b.order} crossing", x, y) for b in diagram.boundaries() for x, y in zip(b.x, b.y, strict=True)}
+    assert {(p["kind"], p["x"], p["y"]) for p in facts["maps"][0]["points_met"]} == crossings != set()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (None, "diagram must be a PhaseDiagram, several or a mapping to them, got None"),
         ([], "diagram must have one of each theory, the same in all slices, got"),
         ("twice", "diagram must have one of each theory"),
-        ("neurons", "diagram must be of ToyModel, whose columns are drawn, got one of NeuronModel"),
+        ("neurons", "diagram must have the same axes and sizes everywhere"),
         ("sizes", "diagram must have the same axes and sizes everywhere"),
     ],
 )
 def test_what_cannot_be_on_one_page(diagrams, wrong, message):
     """Each error names the argument, its domain and what was given."""
     other = phase_diagram(3, 1, theory="frozen", importance=[1.0], density=[0.5])
-    neurons = ControlPlane(NeuronModel(1, [1.0, 1.0], 0.3), Axis("density", [0.3]))
-    given = {"neurons": replace(diagrams[2], plane=neurons), "twice": [diagrams[2], diagrams[2]], "sizes": [diagrams[0], other]}
+    axes = Axis("importance", AXES["importance"]), Axis("density", AXES["density"])
+    neurons = replace(diagrams[1], plane=ControlPlane(NeuronModel(1, [1.0, 1.0], 0.3), *axes))
+    given = {"neurons": [diagrams[0], neurons], "twice": [diagrams[2], diagrams[2]], "sizes": [diagrams[0], other]}
     with pytest.raises(ValueError, match=re.escape(message)):
         explore(given[wrong] if isinstance(wrong, str) else [wrong] if wrong is None else wrong)
 

@@ -10,7 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasediag import Axis, ControlPlane, PhaseDiagram, ToyModel, explore, phase_diagram, read_weights, trained_phase_diagram
+from phasediag import (
+    Axis,
+    ControlPlane,
+    NeuronModel,
+    PhaseDiagram,
+    ToyModel,
+    expected_loss,
+    explore,
+    phase_diagram,
+    read_weights,
+    trained_phase_diagram,
+)
 from phasediag._drawing.regions import cell_edges, whole
 from phasediag._exploring.maps import minima_of
 from phasediag.theories import TIE_MARK
@@ -112,12 +123,20 @@ def slices():
     return {slope: phase_diagram(plane=ControlPlane(model, *axes), n_starts=4) for slope, model in base.items()}
 
 
+@cache
+def neurons():
+    """A diagram of two neurons that compute |x|."""
+    base = NeuronModel(2, [1.0, 1.0], 0.5, task="absolute")
+    return phase_diagram(plane=ControlPlane(base, Axis("importance", [0.4, 1.4]), Axis("density", [0.2, 0.8])))
+
+
 @pytest.fixture(scope="module")
 def pages(diagrams, tmp_path_factory):
-    """The files of two pages: several maps, several slices."""
+    """The files of three pages: several maps, several slices, neurons."""
     folder = tmp_path_factory.mktemp("pages")
     explore(diagrams, folder / "maps.html")
     explore(slices(), folder / "slices.html", slider="slope")
+    explore(neurons(), folder / "neurons.html", curves=True)
     return folder
 
 
@@ -343,6 +362,35 @@ def test_slider(chromium, pages):
     assert chromium.problems() == []
 
 
+def test_neurons(chromium, pages):
+    """Every minimum's neurons are bars as long as their weights; the file of the point has encoder and decoder."""
+    diagram = neurons()
+    chromium.open(pages / "neurons.html")
+    row, column = (int(chromium.say(f"return chosen().{name}")) for name in ("row", "column"))
+    x = diagram.minima[diagram.minima_cell == row * diagram.x.size + column]
+    titles = """return [...document.querySelectorAll("#minima svg")].map((svg) => [...svg.querySelectorAll("rect")].map(
+        (bar) => [Number(bar.getAttribute("height")), Number(bar.textContent.split(": ")[1])]))"""
+    bars = chromium.say(titles)
+    drawn = sorted(sorted(value for _, value in one) for one in bars)
+    for one in bars:  # one scale
+        heights, values = np.array(one).T
+        assert np.allclose(heights / heights.max(), np.abs(values) / np.abs(values).max(), atol=2e-4)
+    assert np.allclose([v for some in drawn for v in some], [v for some in _long(x) for v in some], atol=6e-5)
+    arrays = np.load(chromium.downloaded("get-npz", ".npz"))
+    model = diagram.plane.model(diagram.x[column], diagram.y[row])
+    weights = arrays["decoder"], arrays["encoder"]
+    assert np.allclose(
+        arrays["loss"], [expected_loss(model, (d, e), b) for d, e, b in zip(*weights, arrays["bias"], strict=True)]
+    )
+    assert len(chromium.driver.find_elements("css selector", "#minima svg")) == len(x) and "order" in chromium.one("lines").text
+    assert chromium.problems() == []
+
+
+def _long(x):
+    """Of each minimum the weights that are drawn, in order."""
+    return sorted(sorted(w for w in one[:-2] if abs(w) >= 1e-3) for one in x)
+
+
 def test_a_screen_reader_is_told(browser):
     """The map has a name, a description and keys; what a key does is said in a live region; plots themselves are hidden."""
     from selenium.webdriver import Keys
@@ -357,7 +405,7 @@ def test_a_screen_reader_is_told(browser):
 
 
 @pytest.mark.parametrize("width", [1400, 320])
-@pytest.mark.parametrize("name", ["maps.html", "slices.html"])
+@pytest.mark.parametrize("name", ["maps.html", "slices.html", "neurons.html"])
 def test_accessibility(browser, pages, name, width):
     """axe-core finds nothing serious, in a wide window and at 400 % (320 pixels); nothing is wider than the window."""
     path = os.environ.get("AXE_CORE", "")

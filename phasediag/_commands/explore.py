@@ -17,6 +17,7 @@ SEARCHED = ("global", "relaxed", "frozen")
   phasediag explore --n-features 3 --n-hidden 2 --output explore.html
   phasediag explore --theories global,frozen --importance 0.3:3:60 --density 0.05:1:60
   phasediag explore --beside trained.npz
+  phasediag explore --task absolute --n-hidden 3 --importance 0.3:1.5:8 --density 0.1:0.9:6
   phasediag explore --x density:0.05:1:40 --y density_of_2:0.05:1:40
   phasediag explore --theories global --importance 0.2:5:30 --density 0.05:1:30 --z slope:0,0.1,0.3"""
 )
@@ -53,7 +54,7 @@ def explore(theories, beside, z, curves, output, checkpoint, **grid):
             for value, one in stack.items()
         }
         page = explore_diagrams(diagrams, output, slider=slider)
-        if curves and any(one.follows_boundaries for some in diagrams.values() for one in some):
+        if curves and any(one.has_boundaries for some in diagrams.values() for one in some):
             wrote(output, "cells; the curves follow")
             page = explore_diagrams(diagrams, output, slider=slider, curves=True)
     size = os.path.getsize(output)

@@ -286,7 +286,7 @@ def grid_options(*theories, several=False):
         _theories_option(theories, meanings)
         if several
         else option("--theory", "global", type=Word(*theories, exact="global"), is_eager=True, help=f"{meanings}."),
-        *[] if several else [task_option],
+        task_option,
         activation_option,
         axis_options("0.1:10:100", "0.01:1:100"),
         plane_options,

@@ -113,3 +113,34 @@ function drawProducts(svg, weights, n) {
   }
   return svg;
 }
+
+// what each of some neurons reads, and beside it, striped, what it writes where that differs: bars stacked by feature
+function drawNeurons(rows, count, title) {
+  const svg = document.createElementNS(SVG, "svg"), n = rows[0].length, untied = rows.length > count, width = untied ? 0.38 : 0.6;
+  const sum = (row, sign) => row.reduce((all, value) => all + Math.max(0, sign * value), 0);
+  const up = Math.max(1, ...rows.map((row) => sum(row, 1))), down = Math.min(up, Math.max(0.1 * up, ...rows.map((row) => sum(row, -1))));
+  const unit = 1.4 / (up + down), high = 1.4 + 0.3, wide = count + 0.5; // below the bars: the neurons' numbers
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", title);
+  svg.setAttribute("viewBox", `-0.5 ${-up * unit - 0.08} ${wide} ${high}`);
+  svg.style.maxWidth = `${5.5 * wide}rem`;
+  const colour = (i) => (i === n - 1 ? EXTRA : ["#404040", "#c4c4c4", "#7d7d7d", "#e6e6e6"][i % 4]);
+  rows.forEach((row, h) => {
+    const left = (h % count) + (untied ? (h < count ? 0.1 : 0.52) : 0.2), ends = { true: 0, false: 0 };
+    row.forEach((value, i) => {
+      if (Math.abs(value) < ABSENT) return;
+      const positive = value > 0, from = ends[positive], to = positive ? from + value : Math.max(from + value, -down), middle = (-unit * (from + to)) / 2;
+      ends[positive] = to;
+      const [top, height] = [-unit * Math.max(from, to), unit * Math.abs(to - from)];
+      const bar = shape(svg, "rect", { x: left, y: top, width, height, fill: colour(i), stroke: "#fff", "stroke-width": 0.015 });
+      shape(bar, "title", {}, `feature ${featureName(i, n)}: ${value.toFixed(4)}`);
+      if (h >= count) for (let at = top + 0.05; at < top + height; at += 0.1) shape(svg, "line", { x1: left, x2: left + width, y1: at, y2: at, stroke: "#fff", "stroke-width": 0.02 });
+      if (height > 0.14) shape(svg, "text", { x: left + width / 2, y: middle + 0.045, "font-size": 0.13, "text-anchor": "middle", fill: i === n - 1 || i % 2 === 0 ? "#fff" : "#000", stroke: h < count ? "none" : colour(i), "stroke-width": 0.05, "paint-order": "stroke" }, featureName(i, n));
+    });
+  });
+  const axis = { stroke: "#555", "stroke-width": 0.015 };
+  shape(svg, "line", { x1: 0, x2: count, y1: 0, y2: 0, ...axis });
+  for (const value of [0, 1, -1].filter((one) => one <= up && one >= -down)) shape(svg, "text", { x: -0.08, y: 0.045 - unit * value, "font-size": 0.13, "text-anchor": "end", fill: "#555" }, String(value).replace("-", "−"));
+  for (let k = 0; k < count; k++) shape(svg, "text", { x: k + 0.5, y: unit * down + 0.18, "font-size": 0.13, "text-anchor": "middle", fill: "#222" }, `neuron ${k + 1}`);
+  return svg;
+}

@@ -5,7 +5,10 @@ import numpy as np
 from .._drawing.regions import curves_of, enclosed, spread, whole
 from .._loss.evaluation import rows_loosely
 from .._minimizing.flat import flatten, parts
+from .._neurons.losses import evaluate
 from ..candidates import configurations
+from ..neuron_phases import phase_of
+from ..neurons import NeuronForm
 from ..phases import classify_many
 from ..theories import TIE_MARK
 
@@ -16,8 +19,8 @@ MOST_MINIMA = 24
 def minima_of(diagram):
     """All minima of a diagram (of a frozen one: its patterns; of a trained one: its models), cell by cell, lowest first.
 
-    Returns the flat index of the cell of each, shape (n,), parameters (n, (n_hidden + 1) n_features), losses (n,) and names of
-    phases (n,).
+    Returns the flat index of the cell of each, shape (n,), parameters (n, (n_rows + 1) n_features), losses (n,) and names of
+    phases (n,); weights have a row for each hidden dimension, or two for each neuron that writes otherwise than it reads.
     """
     size, shape = diagram.loss.size, diagram.loss.shape
     if diagram.trained is not None:
@@ -32,6 +35,12 @@ def minima_of(diagram):
         cell = np.tile(np.arange(size), len(kept))
         x = np.repeat(x, shape[1], axis=1).reshape(cell.size, -1)
         loss, phase = diagram.candidate_loss.ravel(), np.repeat([c.phase.name for c in kept], size)
+    elif isinstance(diagram.plane.form, NeuronForm):
+        x, cell, form = diagram.minima, diagram.minima_cell, diagram.plane.form
+        control, models = diagram.plane.grid.reshape(size, -1)[cell], list(zip(*form.parts(x), strict=True))
+        losses = [evaluate(form, one, *model, 0)[0] for one, model in zip(control, models, strict=True)]
+        loss = np.sum(form.importance(control) * losses, axis=1)
+        phase = [phase_of(encoder, decoder, form.is_tied).name for encoder, decoder, _ in models]
     else:
         x, cell, form = diagram.minima, diagram.minima_cell, diagram.plane.form
         controls, (weights, bias) = diagram.plane.grid.reshape(size, -1)[cell], parts(x, diagram.n_hidden)
@@ -105,8 +114,10 @@ def _curves(diagram):
 
 
 def _points(diagram):
-    """The points at which boundaries meet or change: a list of dict with kind, x, y and phases, each once."""
-    found = {}
+    """The points at which boundaries meet or change, or those that neurons have: dicts with kind, x, y and phases, each once."""
+    found = {
+        (f"{b.order} crossing", float(x), float(y)): b.phases for b in diagram.crossings for x, y in zip(b.x, b.y, strict=True)
+    }
     for boundary in curves_of(diagram):
         for k, end in zip((0, -1), boundary.ends, strict=False):
             if end in ("order changes", "critical point"):

@@ -4,7 +4,9 @@ const FINE = 480; // pixels of a map's image along each axis
 const SAME_SHEET = 0.25; // minima of neighbouring cells whose invariants differ by less can be one that moved
 const LETTER = 12; // pixels: half of what a letter on the map covers
 const SEEN = 120; // places along each axis of what is seen of a map, among which letters find room
+const VETO = 20; // neurons' weights below minus this fall without end
 const DASHES = [[], [8, 3], [2, 3], [8, 3, 2, 3], [14, 4], [4, 2, 4, 8]];
+const MET = ["triple point", "order changes", "critical point", "first crossing", "continuous crossing"]; // kinds of points
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
 const names = facts.phases.map((phase) => phase.name);
@@ -65,7 +67,7 @@ const phasesAt = (map, cell) => names[map.phase[cell]].split(facts.tie);
 
 // the minima of a cell, lowest first: loss, phase, x (weights row by row, then biases)
 function minimaAt(map, cell) {
-  const size = (facts.n_hidden + 1) * facts.n_features, found = [];
+  const size = (facts.n_rows + 1) * facts.n_features, found = [];
   for (let k = map.start[cell]; k < map.start[cell + 1]; k++) {
     const at = map.point[k] * size;
     found.push({ loss: map.minimum_loss[k], phase: names[map.minimum_phase[k]], x: map.points.subarray(at, at + size) });
@@ -73,8 +75,8 @@ function minimaAt(map, cell) {
   return found;
 }
 
-const rowsOf = (x) => Array.from({ length: facts.n_hidden }, (_, h) => Array.from(x.subarray(h * facts.n_features, (h + 1) * facts.n_features)));
-const biasOf = (x) => Array.from(x.subarray(facts.n_hidden * facts.n_features));
+const rowsOf = (x) => Array.from({ length: facts.n_rows }, (_, h) => Array.from(x.subarray(h * facts.n_features, (h + 1) * facts.n_features)));
+const biasOf = (x) => Array.from(x.subarray(facts.n_rows * facts.n_features));
 const dot = (rows, i, j) => rows.reduce((sum, row) => sum + row[i] * row[j], 0);
 
 function orderParameters(rows) {
@@ -89,9 +91,9 @@ function orderParameters(rows) {
   return { norm, interference };
 }
 
-// numbers that rotations, and permutations within each class of features, leave as they are
+// numbers that rotations (or another order of neurons), and permutations within each class of features, leave as they are
 function invariants(x) {
-  const rows = rowsOf(x), bias = biasOf(x), kept = [], sorted = (list) => kept.push(...list.sort((a, b) => a - b));
+  const rows = rowsOf(x).map((row) => row.map((value) => Math.max(value, -VETO))), bias = biasOf(x), kept = [], sorted = (list) => kept.push(...list.sort((a, b) => a - b));
   facts.classes.forEach((members, k) => {
     sorted(members.map((i) => dot(rows, i, i)));
     sorted(members.map((i) => bias[i]));
@@ -112,7 +114,8 @@ function summary(map, at) {
     if (!lowest.includes(one.phase) && !others.has(one.phase)) others.set(one.phase, one.loss / loss - 1);
   }
   const first = minimaAt(map, at.cell)[0];
-  const norm = first ? orderParameters(rowsOf(first.x)).norm.map((value) => short(value, 3)).join(", ") : "";
+  const numbers = first ? (facts.neurons ? biasOf(first.x) : orderParameters(rowsOf(first.x)).norm) : [];
+  const norm = (facts.neurons ? "biases " : "norms ") + numbers.map((value) => short(Number(value.toFixed(5)), 3)).join(", ");
   const above = [...others].map(([name, excess]) => `${letterOf(name)} ${name}: ${percent(excess)}`);
   return { phase: lowest.map((name) => `${letterOf(name)} ${name}`).join(" and "), loss: short(loss, 6), above, norm, converged: map.converged[at.cell] };
 }
@@ -120,7 +123,7 @@ function summary(map, at) {
 function sentence(map, at) {
   const { phase, loss, above, norm, converged } = summary(map, at);
   const kind = { trained: "Other models", frozen: "Other patterns" }[map.theory] ?? "Metastable";
-  return `${describe(at)}: ${phase}; loss ${loss}${converged ? "" : " (not converged)"}; norms ${norm}. ` + (above.length ? `${kind}: ${above.join("; ")}.` : "No other phase has a minimum here.");
+  return `${describe(at)}: ${phase}; loss ${loss}${converged ? "" : " (not converged)"}; ${norm}. ` + (above.length ? `${kind}: ${above.join("; ")}.` : "No other phase has a minimum here.");
 }
 
 // ---- the map
@@ -141,7 +144,7 @@ function drawMap() {
   at.image.data = { image: [image], x: [left], y: [low], dw: [right - left], dh: [high - low] };
   at.border.data = borders(map);
   for (const order of ["first", "continuous"]) at[order].data = lines(map, (curve) => curve.kind === "boundary" && curve.order === order);
-  for (const kind of ["triple point", "order changes", "critical point"]) {
+  for (const kind of MET) {
     const points = map.points_met.filter((point) => point.kind === kind);
     at[kind].data = { x: points.map((point) => point.x), y: points.map((point) => point.y) };
   }
@@ -294,6 +297,8 @@ function drawLegend(map) {
     "triple point": ["triple point", { d: "M18 2a4 4 0 1 0 0.01 0z", fill: "#000" }],
     "order changes": ["tricritical point: the order changes", { d: "M18 1l6 5l-6 5l-6 -5z", fill: "#fff" }],
     "critical point": ["critical point: two minima of a phase merge", { d: "M18 2a4 4 0 1 0 0.01 0z", fill: "#fff" }],
+    "first crossing": ["first order: two minima cross", { d: "M18 3a3 3 0 1 0 0.01 0z", fill: "#000" }],
+    "continuous crossing": ["continuous: one becomes the other", { d: "M18 3a3 3 0 1 0 0.01 0z", fill: "#fff" }],
   };
   $("lines").replaceChildren(...Object.entries(words).filter(([kind]) => kinds.has(kind)).map(([, [text, path]]) => {
     const item = document.createElement("li"), svg = document.createElementNS(SVG, "svg");
@@ -335,8 +340,20 @@ function drawPoint() {
   $("y").value = String(Number(at.y.toPrecision(6)));
 }
 
+// by feature: norm, interference and bias, or what neurons read, and write where that differs
+function columnsOf(rows, values) {
+  const bias = values.map((value) => short(Number(value.toFixed(5)), 5));
+  if (!facts.neurons) {
+    const { norm, interference } = orderParameters(rows);
+    return { norm: norm.map((value) => value.toFixed(4)), interference: interference.map((value) => value.toFixed(4)), bias };
+  }
+  const read = rows.slice(0, facts.n_hidden), written = rows.slice(facts.n_hidden);
+  const weights = read.map((row, k) => [`neuron ${k + 1}`, row.map((value, i) => [value, ...written.slice(k, k + 1).map((other) => other[i])].map((one) => short(Number(one.toFixed(4)), 5)).join(" → "))]);
+  return { ...Object.fromEntries(weights), bias };
+}
+
 function card(one, lowest, k) {
-  const item = document.createElement("li"), rows = rowsOf(one.x), bias = biasOf(one.x), { norm, interference } = orderParameters(rows);
+  const item = document.createElement("li"), rows = rowsOf(one.x), bias = biasOf(one.x), columns = columnsOf(rows, bias);
   const above = percent(Math.max(0, one.loss / lowest - 1));
   if (one.loss <= lowest * (1 + 1e-10)) item.className = "lowest";
   const head = document.createElement("h3");
@@ -345,20 +362,20 @@ function card(one, lowest, k) {
   loss.textContent = `Loss ${short(one.loss, 7)}, ${above}`;
   const what = one.phase + rows.map((values, h) => `; W row ${h + 1}: ${values.map((value) => short(value, 3)).join(", ")}`).join("");
   const table = document.createElement("table"), body = document.createElement("tbody"), scroll = document.createElement("div");
-  table.createCaption().textContent = `Minimum ${k + 1}, by feature`;
-  const top = document.createElement("thead"), titles = row("th", "feature", "norm", "interference", "bias");
+  table.createCaption().textContent = `Minimum ${k + 1}, by feature` + (facts.n_rows > facts.n_hidden ? ": reads → writes" : "");
+  const top = document.createElement("thead"), titles = row("th", "feature", ...Object.keys(columns));
   titles.querySelectorAll("td").forEach((cell) => { const th = document.createElement("th"); th.scope = "col"; th.textContent = cell.textContent; cell.replaceWith(th); });
   titles.firstChild.scope = "col";
   top.append(titles);
-  bias.forEach((value, i) => {
-    const line = row("th", featureName(i, bias.length), norm[i].toFixed(4), interference[i].toFixed(4), short(Number(value.toFixed(5)), 5));
+  bias.forEach((_, i) => {
+    const line = row("th", featureName(i, bias.length), ...Object.values(columns).map((values) => values[i]));
     if (i === bias.length - 1) line.className = "extra";
     body.append(line);
   });
   table.append(top, body);
   Object.assign(scroll, { className: "scroll", tabIndex: 0, role: "group", ariaLabel: `Numbers of minimum ${k + 1}` });
   scroll.append(table);
-  item.append(head, drawColumns(rows, `Columns of W, ${what}`), loss, scroll);
+  item.append(head, facts.neurons ? drawNeurons(rows, facts.n_hidden, `Neurons, ${what}`) : drawColumns(rows, `Columns of W, ${what}`), loss, scroll);
   return item;
 }
 
@@ -541,7 +558,7 @@ function hover(event) {
   const map = current(), box = $("hover"), [[left, right], [low, high]] = map.window;
   if (!(event.x >= left && event.x <= right && event.y >= low && event.y <= high)) return leave();
   const at = cellAt(map, event.x, event.y), { phase, loss, above, norm, converged } = summary(map, at);
-  box.textContent = [phase, `${describe(at)}`, `loss ${loss}${converged ? "" : " (not converged)"}`, `norms ${norm}`, ...above].join("\n");
+  box.textContent = [phase, `${describe(at)}`, `loss ${loss}${converged ? "" : " (not converged)"}`, norm, ...above].join("\n");
   box.hidden = false;
   const place = $("map").getBoundingClientRect(), right_ = event.sx > place.width / 2, below = event.sy > place.height / 2;
   box.style.left = right_ ? "auto" : `${event.sx + 16}px`;
@@ -577,11 +594,22 @@ function keys(event) {
   event.preventDefault();
 }
 
+// weights as files have them: one matrix, or encoder and decoder
+function matricesOf(x) {
+  const rows = rowsOf(x), m = facts.n_hidden;
+  if (facts.n_rows === m) return { weights: rows };
+  return { encoder: rows.slice(0, m), decoder: rows[0].map((_, i) => rows.slice(m).map((row) => row[i])) };
+}
+
 function pointArrays() {
-  const map = current(), at = chosen(), found = minimaAt(map, at.cell), m = facts.n_hidden, n = facts.n_features;
+  const map = current(), at = chosen(), found = minimaAt(map, at.cell), n = facts.n_features;
   const all = (part) => Float64Array.from(found.flatMap((one) => part(one)));
+  const weights = Object.keys(found.length ? matricesOf(found[0].x) : {}).map((name) => {
+    const rows = found.map((one) => matricesOf(one.x)[name]);
+    return [name, [Float64Array.from(rows.flat(2)), [found.length, rows[0].length, rows[0][0].length]]];
+  });
   return {
-    weights: [all((one) => rowsOf(one.x).flat()), [found.length, m, n]],
+    ...Object.fromEntries(weights),
     bias: [all((one) => biasOf(one.x)), [found.length, n]],
     loss: [all((one) => [one.loss]), [found.length]],
     phase: [found.map((one) => one.phase), [found.length]],
@@ -598,7 +626,7 @@ function fileName(ending) {
 function pointFacts() {
   const map = current(), at = chosen();
   const point = { [axes[0].name]: at.x, [axes[1].name]: at.y, ...(facts.slices.length > 1 ? { [facts.slider]: facts.slices[state.slice] } : {}) };
-  const minima = minimaAt(map, at.cell).map((one) => ({ phase: one.phase, loss: one.loss, weights: rowsOf(one.x), bias: biasOf(one.x) }));
+  const minima = minimaAt(map, at.cell).map((one) => ({ phase: one.phase, loss: one.loss, ...matricesOf(one.x), bias: biasOf(one.x) }));
   return { phasediag: facts.phasediag, theory: state.map, n_features: facts.n_features, n_hidden: facts.n_hidden, point, loss: map.loss[at.cell], minima };
 }
 

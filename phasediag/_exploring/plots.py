@@ -80,10 +80,14 @@ def _map(plane, windows):
         plot.multi_line(**lines, source=_source(order, "xs", "ys"), line_color=_INK, line_width=2, line_dash=dash)
     plot.scatter("x", "y", source=_source("differs", "x", "y"), marker="x", size=6, line_color=_PAPER, line_width=3)
     plot.scatter("x", "y", source=_source("differs-ink", "x", "y"), marker="x", size=6, line_color=_INK, line_width=1.2)
-    looks = {"triple point": ("circle", _INK), "order changes": ("diamond", _PAPER), "critical point": ("circle", _PAPER)}
-    for kind, (marker, fill) in looks.items():
+    looks = {
+        "triple point": ("circle", _INK, 8),
+        "order changes": ("diamond", _PAPER, 12),
+        "critical point": ("circle", _PAPER, 8),
+    }
+    looks |= {"first crossing": ("circle", _INK, 5), "continuous crossing": ("circle", _PAPER, 5)}
+    for kind, (marker, fill, size) in looks.items():
         source = _source(kind, "x", "y")
-        size = 12 if marker == "diamond" else 8
         plot.scatter("x", "y", source=source, marker=marker, size=size, fill_color=fill, line_color=_INK, line_width=1.5)
     plot.text("x", "y", "text", source=_source("labels", "x", "y", "text"), **_LETTERS)
     cross = _source("chosen", "xs", "ys")
