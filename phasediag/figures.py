@@ -70,6 +70,15 @@ def draw_configuration(configuration, ax):
     Returns
     -------
     matplotlib.image.AxesImage
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import configurations
+    >>> from phasediag.figures import draw_configuration
+    >>> image = draw_configuration(configurations(2, 1)[0], Figure().subplots())
+    >>> image.get_array().shape
+    (1, 2)
     """
     image = draw_matrix(configuration.weights, ax)
     ax.set(xticks=range(configuration.n_features), xticklabels=feature_names(configuration.n_features), yticks=[])
@@ -92,6 +101,14 @@ def diagram_figure(diagram, *, look="phase", curves=True, spinodals=True):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import diagram_figure
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen")
+    >>> len(diagram_figure(diagram, curves=False).axes)
+    1
     """
     if curves:
         _compute_curves([diagram], spinodals=spinodals)
@@ -118,6 +135,14 @@ def paper_figure(diagrams):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import paper_figure
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen")
+    >>> len(paper_figure([diagram]).axes)  # phases, norm and interference, the key of colours
+    3
     """
     _compute_curves(diagrams)
     figure = Figure(figsize=(14.5, 4.4 * len(diagrams)), layout="constrained")
@@ -143,6 +168,15 @@ def comparison_figure(rows):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import comparison_figure
+    >>> axes = {"importance": [0.5, 2.0], "density": [0.1, 0.9]}
+    >>> frozen, exact = (phase_diagram(theory=theory, **axes) for theory in ("frozen", "relaxed"))
+    >>> len(comparison_figure([(frozen, exact)]).axes)
+    5
     """
     _compute_curves([diagram for row in rows for diagram in row])
     figure = Figure(figsize=(17.5, 5.6 * len(rows)), layout="constrained")
@@ -200,6 +234,14 @@ def minima_figure(minima):
     ------
     ValueError
         When there are none.
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, minimize
+    >>> from phasediag.figures import minima_figure
+    >>> minima = minimize(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1))
+    >>> len(minima_figure(minima).axes) == len(minima)
+    True
     """
     if not minima:
         raise ValueError("minima must be at least one, got none")
@@ -235,6 +277,14 @@ def run_figure(run):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, train
+    >>> from phasediag.figures import run_figure
+    >>> run = train(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1), n_models=4, n_steps=50, seed=0)
+    >>> len(run_figure(run).axes)
+    2
     """
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     losses, columns = figure.subplots(1, 2, width_ratios=(2, 1))

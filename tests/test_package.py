@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import phasediag
+from phasediag import figures
 
 HEAVY = ("sympy", "matplotlib", "numba", "scipy", "xarray", "bokeh", "pandas", "IPython")
 
@@ -29,6 +30,12 @@ def test_every_public_name_is_there_and_documented(name):
     """Each name of __all__ can be imported, is listed by dir() and explains itself, with an example that the tests execute."""
     assert ">>> " in getattr(phasediag, name).__doc__
     assert name in dir(phasediag)
+
+
+@pytest.mark.parametrize("name", figures.__all__)
+def test_every_drawing_has_an_example(name):
+    """Each drawing of `phasediag.figures` explains itself, with an example that the tests execute."""
+    assert f"{name}(" in getattr(figures, name).__doc__.partition(">>> ")[2]
 
 
 def test_no_public_name_is_a_submodule():

@@ -31,6 +31,14 @@ def draw_atlas(rows, ax):
     -------
     dict
         Artists: "phases" (rectangles), "transitions" (lines), "names" (texts).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import atlas
+    >>> from phasediag.figures import draw_atlas
+    >>> len(draw_atlas([atlas(3, 2)], Figure().subplots())["phases"])
+    2
     """
     scale, colours = Normalize(1.0, 4.0, clip=True), colormaps["YlGnBu"]
     phases, transitions, names = [], [], []
@@ -72,6 +80,13 @@ def atlas_figure(rows):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import atlas
+    >>> from phasediag.figures import atlas_figure
+    >>> len(atlas_figure([atlas(3, 2), atlas(4, 2)]).axes)
+    1
     """
     rows = [*rows] if isinstance(rows, list | tuple) else [rows]
     figure = Figure(figsize=(10, 1.2 + 0.42 * len(rows)), layout="constrained")

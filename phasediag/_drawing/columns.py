@@ -36,6 +36,14 @@ def draw_columns(weights, ax, *, labels=True):
     ------
     ValueError
         When weights are not one finite matrix.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_columns
+    >>> antipodal = draw_columns([[1.0, -1.0]], Figure().subplots())
+    >>> len(antipodal)
+    2
     """
     weights = real_matrix("weights", weights)
     n_hidden, n_features = weights.shape
@@ -87,6 +95,16 @@ def draw_columns_on_diagram(diagram, ax, *, points=None, size=0.13):
     ------
     ValueError
         When a point is not two numbers.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import draw_columns_on_diagram, draw_phase_diagram
+    >>> ax, diagram = Figure().subplots(), phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen")
+    >>> artists = draw_phase_diagram(diagram, ax)
+    >>> len(draw_columns_on_diagram(diagram, ax, points=[(0.5, 0.1)]))
+    1
     """
     from matplotlib.patches import Circle
 

@@ -60,6 +60,16 @@ def draw_phase_diagram(diagram, ax, *, look="phase", curves=True, spinodals=True
     ------
     ValueError
         When ``look`` is unknown.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import draw_phase_diagram
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen")
+    >>> artists = draw_phase_diagram(diagram, Figure().subplots())
+    >>> sorted(artists)[:4], artists["boundaries"]  # none was computed
+    (['boundaries', 'critical_points', 'legend', 'levels'], [])
     """
     one_of("look", look, LOOKS)
     window = whole(diagram) if window is None else window
@@ -98,6 +108,17 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
     dict
         Artists: "boundaries" (a line each), "spinodals" (lines), "levels" (a line each), "triple_points", "order_changes",
         "critical_points" (a line each).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import draw_boundaries
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9], theory="frozen")
+    >>> len(diagram.boundaries()) > 0
+    True
+    >>> len(draw_boundaries(diagram, Figure().subplots())["boundaries"]) == len(diagram.boundaries())
+    True
     """
     artists, colours = {"boundaries": [], "spinodals": [], "levels": []}, _colours([diagram, *beside])
     ends, curves = {"order changes": [], "critical point": []}, diagram.curves
@@ -145,6 +166,13 @@ def draw_colour_key(ax):
     Returns
     -------
     matplotlib.image.AxesImage
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_colour_key
+    >>> draw_colour_key(Figure().subplots()).get_array().shape
+    (65, 65, 3)
     """
     norm, share = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65), indexing="ij")
     image = ax.imshow(norm_interference_colour(norm, share), origin="lower", extent=(0, 1, 0, 1), aspect="equal")

@@ -23,6 +23,14 @@ def inspection_figure(inspection):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, inspect
+    >>> from phasediag.figures import inspection_figure
+    >>> found = inspect(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1), [[0.9, -1.1]], [0.0, 0.0])
+    >>> len(inspection_figure(found).axes)  # as given, at the nearest minimum, which is the lowest
+    2
     """
     nearest, lowest = inspection.nearest, inspection.minima[0] if inspection.metastable else None
     panels = [("given weights", inspection), ("nearest minimum", nearest)]

@@ -25,6 +25,14 @@ def draw_neurons(weights, ax):
     ------
     ValueError
         When weights are not one finite matrix, or two.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_neurons
+    >>> polysemantic = draw_neurons([[1.0, 0.5]], Figure().subplots())
+    >>> [float(bars[0].get_height()) for bars in polysemantic]
+    [1.0, 0.5]
     """
     untied = isinstance(weights, tuple)
     matrices = (
@@ -76,6 +84,14 @@ def neurons_figure(minima):
     ------
     ValueError
         When there are none.
+
+    Examples
+    --------
+    >>> from phasediag import NeuronModel, minimize
+    >>> from phasediag.figures import neurons_figure
+    >>> minima = minimize(NeuronModel(1, importance=[1.0, 0.7], density=0.9), n_starts=8)
+    >>> len(neurons_figure(minima).axes) == len(minima)
+    True
     """
     if not minima:
         raise ValueError("minima must be at least one, got none")

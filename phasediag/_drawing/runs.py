@@ -19,6 +19,15 @@ def draw_run(run, ax):
     -------
     dict
         Artists: "losses" (a collection of dots for each phase, by its name) and "legend".
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import ToyModel, train
+    >>> from phasediag.figures import draw_run
+    >>> run = train(ToyModel(n_hidden=1, importance=[1.0, 0.9], density=0.1), n_models=4, n_steps=50, seed=0)
+    >>> sorted(draw_run(run, Figure().subplots()))
+    ['legend', 'losses']
     """
     order = np.argsort(run.loss, kind="stable")
     phases = classify_many(run.weights[order], tolerance=TRAINED_TOLERANCE, sets=run.model.form.activity.together)

@@ -39,6 +39,15 @@ def draw_loss_sheets(diagram, ax, *, importance=None, density=None, x=None, y=No
     ------
     ValueError
         When the diagram is frozen, or not exactly one of the two is given or has one value.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import phase_diagram
+    >>> from phasediag.figures import draw_loss_sheets
+    >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1])
+    >>> sorted(draw_loss_sheets(diagram, Figure().subplots()))
+    ['ends', 'legend', 'sheets']
     """
     if diagram.theory == "frozen":
         raise ValueError(f'diagram must be of the "relaxed" or "global" theory, got "{diagram.theory}"')

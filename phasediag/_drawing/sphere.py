@@ -35,6 +35,14 @@ def draw_directions(weights, ax, *, colour="#0072B2"):
     ------
     ValueError
         When weights are not one finite matrix with two or three rows.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_directions
+    >>> square = [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, -1.0]]
+    >>> len(draw_directions(square, Figure().subplots())["points"].get_offsets())
+    4
     """
     weights = real_array("weights", weights)
     if weights.ndim != 2 or len(weights) not in (2, 3):
@@ -72,6 +80,15 @@ def draw_products(configurations, ax):
     Returns
     -------
     list of matplotlib.lines.Line2D
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_products
+    >>> square = [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, -1.0]]
+    >>> (line,) = draw_products({"square": square}, Figure().subplots())
+    >>> sorted(line.get_ydata().tolist())
+    [-1.0, -1.0, 0.0, 0.0, 0.0, 0.0]
     """
     lines = []
     ax.axhline(0, color="0.6", linewidth=0.8)
@@ -101,6 +118,13 @@ def thomson_figure(rows):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag.figures import thomson_figure
+    >>> square = [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, -1.0]]
+    >>> len(thomson_figure({"four points": {"square": square}}).axes)  # and the products
+    2
     """
     columns = max(map(len, rows.values()))
     figure = Figure(figsize=(2.1 * columns + 3.4, 2.1 * len(rows) + 0.7), layout="constrained")

@@ -39,6 +39,13 @@ def draw_gram(weights, bias, ax):
     ------
     ValueError
         When the shapes do not fit or an entry is not finite.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_gram
+    >>> draw_gram([[1.0, -1.0]], [0.0, 0.0], Figure().subplots()).get_array().shape  # and a column between, one for the biases
+    (2, 4)
     """
     weights = real_matrix("weights", weights)
     n = weights.shape[1]
@@ -69,6 +76,14 @@ def draw_feature_norms(weights, ax):
     ------
     ValueError
         When weights are not one finite matrix.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag.figures import draw_feature_norms
+    >>> bars = draw_feature_norms([[1.0, -0.5]], Figure().subplots())
+    >>> [float(bar.get_width()) for bar in bars]
+    [1.0, 0.5]
     """
     weights = real_matrix("weights", weights)
     n = weights.shape[1]
@@ -92,6 +107,14 @@ def demonstration_figure(sweeps):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import sweep_density
+    >>> from phasediag.figures import demonstration_figure
+    >>> sweep = sweep_density(1, [1.0, 1.0], [1.0, 0.05], n_models=2, n_steps=50, seed=0)
+    >>> len(demonstration_figure([sweep]).axes)
+    6
     """
     columns = len(sweeps[0].density)
     figure = Figure(figsize=(1.55 * columns + 1.2, 3.4 * len(sweeps) + 0.3), layout="constrained")
@@ -128,6 +151,15 @@ def draw_geometry(sweep, ax):
     dict
         Artists: "dimensions_per_feature" (Line2D); "feature_dimensionality" (PathCollection, a dot for each represented
         feature, by increasing dimensionality around its density, its area proportional to ‖W_i‖²); "plateaus" (lines).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import sweep_density
+    >>> from phasediag.figures import draw_geometry
+    >>> sweep = sweep_density(1, [1.0, 1.0], [1.0, 0.05], n_models=2, n_steps=50, seed=0)
+    >>> sorted(draw_geometry(sweep, Figure().subplots()))
+    ['dimensions_per_feature', 'feature_dimensionality', 'plateaus']
     """
     order = np.argsort(-sweep.density)
     sparse = 1 / sweep.density[order]
@@ -174,6 +206,14 @@ def geometry_figure(sweep):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import sweep_density
+    >>> from phasediag.figures import geometry_figure
+    >>> sweep = sweep_density(1, [1.0, 1.0], [1.0, 0.05], n_models=2, n_steps=50, seed=0)
+    >>> len(geometry_figure(sweep).axes)
+    1
     """
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     draw_geometry(sweep, figure.subplots())

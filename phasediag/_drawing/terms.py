@@ -32,6 +32,15 @@ def draw_loss_terms(terms, ax):
     ------
     ValueError
         When the terms are those of more than one model.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import ToyModel, loss_terms
+    >>> from phasediag.figures import draw_loss_terms
+    >>> terms = loss_terms(ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1), [[1.0, 0.0]], [0.0, 0.05])
+    >>> list(draw_loss_terms(terms, Figure().subplots()))
+    ['benefit', 'interference', 'bias_part', 'several']
     """
     if terms.benefit.ndim != 1:
         raise ValueError(f"terms must be those of one model, got leading axes {terms.benefit.shape[:-1]}")
@@ -68,6 +77,15 @@ def loss_terms_figure(panels):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import ToyModel, loss_terms
+    >>> from phasediag.figures import loss_terms_figure
+    >>> model = ToyModel(n_hidden=1, importance=[1.0, 0.5], density=0.1)
+    >>> panels = {"pair": loss_terms(model, [[1.0, -1.0]], [0.0, 0.0]), "alone": loss_terms(model, [[1.0, 0.0]], [0.0, 0.05])}
+    >>> len(loss_terms_figure(panels).axes)
+    2
     """
     figure = Figure(figsize=(3.9 * len(panels), 4.0), layout="constrained")
     handles = {}

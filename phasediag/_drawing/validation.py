@@ -26,6 +26,15 @@ def draw_causes(validation, ax):
     -------
     dict
         Artists: "cells" (QuadMesh), "legend", and those of ``draw_boundaries``.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import validate
+    >>> from phasediag.figures import draw_causes
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> sorted(draw_causes(report, Figure().subplots()))
+    ['cells', 'legend']
     """
     exact, causes = validation.agreements["global"].theory, validation.attribution.of_cells("cause")
     colours = np.array([CAUSE_COLOURS[cause] for cause in causes.ravel()]).reshape(*causes.shape, 3)
@@ -49,6 +58,15 @@ def draw_excess_loss(validation, ax):
     -------
     dict
         Artists: "cells" (QuadMesh), for a colour bar, and those of ``draw_boundaries``.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import validate
+    >>> from phasediag.figures import draw_excess_loss
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> sorted(draw_excess_loss(report, Figure().subplots()))
+    ['cells']
     """
     exact = validation.agreements["global"].theory
     excess = np.clip(validation.attribution.of_cells("excess"), LEAST_EXCESS, 1)
@@ -70,6 +88,15 @@ def draw_z_scores(validation, ax):
     -------
     dict
         Artists: "scores" (a line of points for each test), "diagonal", "legend".
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import validate
+    >>> from phasediag.figures import draw_z_scores
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> sorted(draw_z_scores(report, Figure().subplots()))
+    ['diagonal', 'legend', 'scores']
     """
     from scipy.stats import norm
 
@@ -98,6 +125,14 @@ def validation_figure(validation):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> from phasediag.figures import validation_figure
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> len(validation_figure(report).axes)
+    7
     """
     figure = Figure(figsize=(15, 10.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
@@ -124,6 +159,14 @@ def agreement_figure(validations, *, look="phase"):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from phasediag import validate
+    >>> from phasediag.figures import agreement_figure
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> len(agreement_figure([report]).axes)
+    3
     """
     figure = Figure(figsize=(14.5, 6.1 * len(validations)), layout="constrained")
     parts = np.ravel(figure.subfigures(len(validations), 1, squeeze=False))
@@ -145,6 +188,15 @@ def draw_panels(validation, figure, *, look):
     -------
     dict
         Artists of ``draw_phase_diagram`` by "frozen", "global" and "trained".
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from phasediag import validate
+    >>> from phasediag.figures import draw_panels
+    >>> report = validate(importance=[0.5, 2.0], density=[0.5], n_seeds=2, n_steps=20, n_samples=200, curves=False)
+    >>> list(draw_panels(report, Figure(), look="phase"))
+    ['frozen', 'global', 'trained']
     """
     agreements, exact = validation.agreements, validation.agreements["global"]
     diagrams = {name: agreements[name].theory for name in ("frozen", "global") if name in agreements}
