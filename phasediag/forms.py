@@ -215,7 +215,7 @@ class Form:
         """The slope of the activation where its argument is negative, shape (…)."""
         return control[..., self.places["slope"].start] if self.activation == "leaky" else float(self.is_linear)
 
-    def _value_probabilities(self, control: Floats) -> Floats:
+    def value_probabilities(self, control: Floats) -> Floats:
         """The probabilities of the pieces of values, shape (…, n_pieces)."""
         return control[..., self.places["values"]] if len(self.values) > 1 else np.ones((*control.shape[:-1], 1))
 
@@ -230,7 +230,7 @@ class Form:
         if self.values == UNIFORM:
             return 0.5, 1 / 3
         first, second = self._pieces
-        probability = self._value_probabilities(control)
+        probability = self.value_probabilities(control)
         return probability @ first, probability @ second
 
     @cached_property
@@ -244,7 +244,7 @@ class Form:
         """Whether values v and −v are equally likely, of control vectors (…, n_controls): shape (…)."""
         if self._mirrored is None:
             return np.zeros(controls.shape[:-1], dtype=bool)
-        probability = self._value_probabilities(controls)
+        probability = self.value_probabilities(controls)
         return np.all(probability == probability[..., self._mirrored], axis=-1)
 
     def upright(self, controls: Floats, weights: Floats) -> Floats:
@@ -369,7 +369,7 @@ class Form:
         if self.is_whole:
             return weights
         _, origin, factors = self._expanded
-        values = np.broadcast_to(self._value_probabilities(control)[..., None, :], (*density.shape, len(self.values)))
+        values = np.broadcast_to(self.value_probabilities(control)[..., None, :], (*density.shape, len(self.values)))
         p = density[..., None]
         table = np.concatenate([np.ones_like(p), values, 1 - p, p * values], axis=-1)
         weights = weights[..., origin]

@@ -219,11 +219,11 @@ def validate_trained(
     agreements = {}
     with progress_bar(None, progress, "", "sampling losses"):
         generator = stream(trained.trained.options["seed"], SAMPLES)
-        closed = [closed_form_test(exact, n_samples, generator)] if "frozen" in diagrams else []
+        closed = [closed_form_test(exact, n_samples, generator, n_threads)] if "frozen" in diagrams else []
         tests = (
             *closed,
-            lowest_test(exact, "minima over all weights and biases", n_samples, generator),
-            lowest_test(trained, "trained models, on held-out samples", n_samples, generator),
+            lowest_test(exact, "minima over all weights and biases", n_samples, generator, n_threads),
+            lowest_test(trained, "trained models, on held-out samples", n_samples, generator, n_threads),
         )
     with progress_bar(None, progress, "", "finding causes"):
         attribution = attribute(trained, exact, n_threads=n_threads)

@@ -8,10 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from phasediag import SamplingTest, ToyModel, configurations, expected_loss, phase_diagram
-from phasediag.sampled_losses import LEAST_P_VALUE, closed_form_test, lowest_test, overall_p_value, sampled_loss
+from phasediag import (
+    ExactlyActive,
+    NeuronModel,
+    Penalty,
+    Pieces,
+    SamplingTest,
+    ToyModel,
+    configurations,
+    expected_loss,
+    phase_diagram,
+)
+from phasediag.sampled_losses import LEAST_P_VALUE, closed_form_test, lowest_test, overall_p_value, sampled_losses
 
 AXES = {"importance": np.geomspace(0.1, 10, 7), "density": np.geomspace(0.001, 1, 7)}
+
+
+def sampled_loss(model, weights, bias, n_samples, generator):
+    """Mean and standard error of one model's loss."""
+    given = (np.asarray(x)[None] for x in (model.control, weights, bias))
+    mean, error = sampled_losses(model.form, *given, n_samples, generator)
+    return mean[0], error[0]
 
 
 @settings(deadline=None)
@@ -88,3 +105,25 @@ def test_large_diagrams_are_thinned():
     grid = {"importance": np.geomspace(0.1, 10, 90), "density": np.geomspace(0.01, 1, 2)}
     test = lowest_test(phase_diagram(2, 1, theory="frozen", **grid), "", 100, np.random.default_rng(9))
     assert test.z_scores.size == 48 and {0.1, 10.0} <= set(np.round(test.x, 12))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ToyModel(2, [1, 0.7, 0.4], 0.3, activation="leaky", slope=0.2, values="signed", penalty=Penalty(weights=0.1)),
+        ToyModel(2, [1, 0.7, 0.4], 0.6, values=Pieces(atoms=((1.0, 0.3),), intervals=((-2.0, 0.5, 0.7),))),
+        ToyModel(2, [1, 0.7, 0.4], 0.3, activity=ExactlyActive(2)),
+        NeuronModel(2, [1, 0.7, 0.4], 0.5, task="absolute"),
+    ],
+)
+def test_every_model_is_sampled_as_it_is(model):
+    """Forty models of each kind: z-scores are normal, and the same bits on any number of threads."""
+    generator, form = np.random.default_rng(11), model.form
+    rows = (form.size - 3) // 3
+    weights, bias = generator.normal(size=(40, rows, 3)), generator.normal(size=(40, 3)) / 3
+    controls = np.tile(model.control, (40, 1))
+    one, several = (sampled_losses(form, controls, weights, bias, 2000, np.random.default_rng(3), k) for k in (1, 3))
+    assert all(np.array_equal(a, b) for a, b in zip(one, several, strict=True))
+    exact = [expected_loss(model, form.unstacked(w), b) for w, b in zip(weights, bias, strict=True)]
+    z = (one[0] - exact) / one[1]
+    assert stats.kstest(z, "norm").pvalue > 1e-3 and np.abs(z).max() < 6
