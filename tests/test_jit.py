@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 import phasediag
-from phasediag._compiling.jit import DOUBLES, NUMBERS, OPERATORS, Policy, address, call, jit, offset, pointer, zeros
+from phasediag._compiling.jit import address, call, jit, offset, pointer, zeros
+from phasediag._compiling.policy import DOUBLES, KINDS, OPERATORS, Policy
 
 # A kernel, a routine, and what becomes part of both: a function of another file, a number of a third.
 SOURCES = {
@@ -110,17 +112,54 @@ def test_others_are_compiled_without_the_policy():
     assert gc.isenabled() and seen == [(False, True), (True, False)]
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-def test_remembered_signatures_are_those_of_numba(name, monkeypatch):
-    """For every pair of number types, the first rule answers what numba's own rules answer without it."""
-    context, function = cpu_target.typing_context, getattr(operator, name)
+def _answer(ask, *arguments):
+    """What numba answers; None where it has no rule."""
+    try:
+        return ask(*arguments)
+    except TypingError:
+        return None
+
+
+@pytest.mark.parametrize("function", [*OPERATORS, bool], ids=lambda function: function.__name__)
+def test_remembered_signatures_are_those_of_numba(function, monkeypatch):
+    """For all types of numbers and pointers, the first rule answers what numba's own rules answer without it."""
+    context = cpu_target.typing_context
     context.refresh()
     rules = context.resolve_value_type(function)
     own = [rule for rule in rules.templates if getattr(rule, "metadata", {}).get("target") != "cpu"]
     assert len(own) == len(rules.templates) - 1
     monkeypatch.setattr(Policy, "working", True)
-    for args in product(sorted(NUMBERS, key=str), repeat=1 if name == "neg" else 2):
-        assert context.resolve_function_type(function, args, {}) == type(rules)(own).get_call_type(context, args, {})
+    for args in product(sorted(KINDS, key=str), repeat={operator.neg: 1, bool: 1, operator.setitem: 3}.get(function, 2)):
+        expected = _answer(type(rules)(own).get_call_type, context, args, {})
+        assert _answer(context.resolve_function_type, function, args, {}) == expected
+
+
+def _counted(start, stop, found):
+    """Write down what loops count: plain, nested, left early, whose number is changed inside, and the last number."""
+    at = i = 0
+    for i in range(stop):
+        for j in range(i, stop):
+            found[at] = 10 * i + j
+            at += 1
+        i += 7
+    for i in range(start, stop):
+        if i > 2:
+            found[at] = i
+            break
+        found[at + 1] = i
+        at += 2
+    for k in range(stop, start, -2):
+        found[at] = k
+        at += 1
+    return i, at
+
+
+@pytest.mark.parametrize("start, stop", [(0, 0), (0, 1), (-3, 5), (2, 6), (4, -4)])
+def test_kernels_count_as_python_does(start, stop):
+    """A loop of a kernel, compiled with our own counter, does what it does in Python."""
+    found, expected = np.zeros((2, 64))
+    assert jit(_counted)(start, stop, found) == _counted(start, stop, expected)
+    assert np.array_equal(found, expected)
 
 
 @jit(inner=True)

@@ -1,12 +1,6 @@
-"""The one policy under which every kernel is compiled.
+"""How every kernel is compiled, kept on disk, and called by others: `jit`, pointers, addresses."""
 
-What the policy changes about numba holds while a kernel of this package is compiled, and then alone: other code in the process
-is compiled as ever. Meanwhile the process looks for no cyclic garbage; nothing else of it is touched.
-"""
-
-import gc
 import hashlib
-import operator
 import os
 import re
 from functools import cache
@@ -16,105 +10,17 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import caching, cgutils, typed_passes, untyped_passes
-from numba.core.compiler import CompilerBase
-from numba.core.compiler_machinery import PassManager
+from numba.core import caching, cgutils
 from numba.core.errors import TypingError
-from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
-from . import listeners
-
-# What a kernel compiled for them indexes for a tenth of what indexing an array costs numba and LLVM at compile time.
-DOUBLES, INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
-
-# Numba asks up to a dozen rules for arrays, strings and dates what a product of two numbers is, three times for each one in a
-# kernel. Its answers for numbers are remembered, and asked for first: a tenth of the time to compile.
-NUMBERS = {types.float64, types.int64}
-OPERATORS = "add sub mul truediv iadd isub imul itruediv lt le gt ge eq ne neg".split()
-
-
-# Numba's passes over the text of a kernel. Those left out serve closures, array expressions, arguments None, lists and loops over
-# unlike things: kernels have none, and with the next two a quarter of the time to compile went to them.
-PASSES = (
-    untyped_passes.TranslateByteCode,
-    untyped_passes.FixupArgs,
-    untyped_passes.IRProcessing,
-    untyped_passes.GenericRewrites,
-    untyped_passes.InlineInlinables,
-    untyped_passes.ReconstructSSA,
-    typed_passes.NopythonTypeInference,
-    typed_passes.PreLowerStripPhis,
-    typed_passes.NoPythonSupportedFeatureValidation,
-    typed_passes.IRLegalization,
-    typed_passes.AnnotateTypes,
-    typed_passes.NativeLowering,
-    typed_passes.NoPythonBackend,
-)
-# Needed only where a variable changes its type: numba tries without them first.
-RETYPING = {untyped_passes.ReconstructSSA, typed_passes.PreLowerStripPhis}
-
-
-class Policy(CompilerBase):
-    """Numba's compiler, for the kernels of this package."""
-
-    working = False  # numba compiles under one lock, so that what is asked meanwhile is asked for our kernels
-
-    def define_pipelines(self):
-        """The passes over a kernel; numba goes on to the next list where one fails."""
-        managers = []
-        for left_out in (RETYPING, ()):
-            managers.append(PassManager("kernels"))
-            for one in PASSES:
-                if one not in left_out:
-                    managers[-1].add_pass(one, one.__name__)
-            managers[-1].finalize()
-        return managers
-
-    def compile_extra(self, func):
-        """Compile; numba makes millions of objects and keeps them, a fifth of its time went to the search for garbage."""
-        outer, collecting, Policy.working = Policy.working, gc.isenabled(), True
-        gc.disable()
-        told = () if outer else tuple(listeners)
-        try:
-            for listener in told:
-                listener(True)
-            return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
-        finally:
-            for listener in told:
-                listener(False)
-            Policy.working = outer
-            if collecting:
-                gc.enable()
-
-
-def _remember(function):
-    """Register a rule that repeats to our kernels what numba's other rules answered first."""
-    known = {}
-
-    @infer_global(function)
-    class _Known(AbstractTemplate):
-        metadata = {"target": "cpu"}  # noqa: RUF012  what is of the processor goes before what is general
-
-        def generic(self, args, kws):
-            """The signature of the operator for these types, None for others to answer."""
-            if not Policy.working or kws or not NUMBERS.issuperset(args):
-                return None
-            if args not in known:
-                known[args] = None  # when it asks the others, this rule is asked too
-                known[args] = self.context.resolve_function_type(function, args, kws)
-            return known[args]
-
-
-for _name in OPERATORS:
-    _remember(getattr(operator, _name))
-
+from .policy import DOUBLES, INTEGERS, Policy
 
 if numba.config.DISABLE_JIT:
     raise ImportError("kernels call each other by addresses of machine code: unset NUMBA_DISABLE_JIT")
 
 
-def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=False):
+def jit(function=None, *, inner=False, allocates=None, once=False):
     """Compile a kernel: cached on disk where a cache can be kept, GIL released, IEEE division.
 
     Kernels take arrays and scalars that the public doors have checked; they validate nothing.
@@ -125,8 +31,8 @@ def jit(function=None, *, fastmath=False, inner=False, allocates=None, once=Fals
     """
     allocates = not inner if allocates is None else allocates
     if function is None:
-        return lambda decorated: jit(decorated, fastmath=fastmath, inner=inner, allocates=allocates, once=once)
-    options = dict(nogil=True, error_model="numpy", fastmath=fastmath, pipeline_class=Policy)
+        return lambda decorated: jit(decorated, inner=inner, allocates=allocates, once=once)
+    options = dict(nogil=True, error_model="numpy", pipeline_class=Policy)
     options |= dict(no_cfunc_wrapper=True, no_cpython_wrapper=inner, _nrt=allocates)
     options |= dict(inline="always") if once else {}
     kernel = numba.njit(**options)(function)

@@ -19,7 +19,8 @@ from numba.core.ccallback import CFunc
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from .jit import Policy, keep, viewer
+from .jit import keep, viewer
+from .policy import Policy
 
 LANES = 16
 NUMBER, VECTOR = 4, 4 * LANES  # bytes of a float32 or a word, and of sixteen
