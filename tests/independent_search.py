@@ -39,8 +39,12 @@ def _objective(model, method):
 
 
 def descend_all(objective, x, steps=STEPS):
-    """The points (B, size), and losses (B,), that limited-memory BFGS reaches from x (B, size) in so many steps."""
+    """The points (B, size), and losses (B,), that limited-memory BFGS reaches from x (B, size) in so many steps.
+
+    One that finds nothing lower twice in turn has arrived.
+    """
     loss, gradient = objective(x)
+    failures = np.zeros(len(x), dtype=int)
     pairs = []  # of the last steps and changes of the gradient, with the inverse of their products, 0 where it is no curvature
     for _step in range(steps):
         direction, found = -gradient, []
@@ -57,7 +61,9 @@ def descend_all(objective, x, steps=STEPS):
         direction /= np.maximum(np.linalg.norm(direction, axis=1) / LONGEST, 1)[:, None]
         slope, length = np.sum(direction * gradient, axis=1), np.ones(len(x))
         new, new_loss, new_gradient = x.copy(), loss.copy(), gradient.copy()
-        waiting = np.arange(len(x))
+        waiting = np.flatnonzero(failures < 2)
+        length[failures >= 2] = 0
+        failures[waiting] += 1
         while waiting.size and length.max() > 1e-4:
             trial = x[waiting] + length[waiting, None] * direction[waiting]
             its_loss, its_gradient = objective(trial)
@@ -66,7 +72,7 @@ def descend_all(objective, x, steps=STEPS):
             new[done], new_loss[done], new_gradient[done] = trial[good], its_loss[good], its_gradient[good]
             waiting = waiting[~good]
             length[waiting] /= 3
-            length[done] = 0
+            length[done] = failures[done] = 0
         s, y = new - x, new_gradient - gradient
         product = np.sum(s * y, axis=1)
         pairs = [*pairs[1 - MEMORY :], (s, y, np.where(product > 1e-14, 1 / np.maximum(product, 1e-14), 0.0))]
@@ -89,9 +95,11 @@ def lowest_point(model, n_starts, generator):
     """
     m, n = model.n_hidden, model.n_features
     fast, exact = _objective(model, "enumeration" if n < 7 else "contour"), _objective(model, "contour")
-    # columns of very different lengths, biases of both signs: not the starts that minimize draws
+    # columns of very different lengths, biases of both signs, of any size: not the starts that minimize draws
     weights = generator.normal(size=(n_starts, m, n)) * generator.uniform(0, 1.5, size=(n_starts, 1, n))
-    ends, losses = descend_all(fast, flatten(weights, generator.normal(size=(n_starts, n)) * 0.3))
+    ends, losses = descend_all(
+        fast, flatten(weights, generator.normal(size=(n_starts, n)) * generator.uniform(0, 0.3, size=(n_starts, 1)))
+    )
     ends, losses = descend_all(fast, ends[np.argsort(losses)[:PROMISING]], MORE_STEPS)
     rough = [SimpleNamespace(x=x, fun=loss) for x, loss in zip(ends, losses, strict=True)]
     found = []
