@@ -100,7 +100,7 @@ def lowest_point(model, n_starts, generator):
     ends, losses = descend_all(
         fast, flatten(weights, generator.normal(size=(n_starts, n)) * generator.uniform(0, 0.3, size=(n_starts, 1)))
     )
-    ends, losses = descend_all(fast, ends[np.argsort(losses)[:PROMISING]], MORE_STEPS)
+    ends, losses = descend_all(fast, awake(model, ends[np.argsort(losses)[:PROMISING]]), MORE_STEPS)
     rough = [SimpleNamespace(x=x, fun=loss) for x, loss in zip(ends, losses, strict=True)]
     found = []
     for end in distinct(rough, m, n)[:POLISHED]:
@@ -111,6 +111,13 @@ def lowest_point(model, n_starts, generator):
     bottom = parts(stationary(lambda x: exact(x)[1], flatten(*point)), m)
     there = float(expected_loss(model, *bottom))
     return (there, *bottom) if there < loss * (1 + ACCURACY) else (loss, *point)
+
+
+def awake(model, x):
+    """Points (B, size) with the biases of outputs that are never on, where no slope leads on, at their features' means."""
+    weights, bias = parts(x, model.n_hidden)
+    highest = bias + np.maximum(np.swapaxes(weights, -1, -2) @ weights, 0).sum(axis=-1)
+    return flatten(weights, np.where(highest <= 0, model.feature_mean, bias))
 
 
 def stationary(gradient, x):
