@@ -168,6 +168,7 @@ class CorrelatedSets(_Sets):
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Correlated Features".
+    Equation :eq:`sets` of the mathematics page.
 
     Examples
     --------
@@ -232,6 +233,7 @@ class AnticorrelatedSets(_Sets):
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Correlated Features".
+    Equation :eq:`sets` of the mathematics page.
 
     Examples
     --------
@@ -411,6 +413,10 @@ class ActivityTable(_Table):
     ------
     ValueError
         When the shape is another, a probability is negative or they do not sum to 1 (to 1e-12), or sets overlap.
+
+    References
+    ----------
+    Equation :eq:`laws` of the mathematics page.
 
     Examples
     --------

@@ -50,6 +50,10 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     activations P is bounded by 1 and the search begins at 129 points; with negative values the slope can rise faster, and a lower
     minimum may hide between two of them.
 
+    References
+    ----------
+    Equation :eq:`bias` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import ToyModel, optimal_bias

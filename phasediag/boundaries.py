@@ -191,6 +191,10 @@ class PhaseBoundary(_Curve):
     reasons : tuple of two str
         For each end what kept the curve from being followed on; "" where it is known.
 
+    References
+    ----------
+    Equation :eq:`latent` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import phase_diagram
@@ -318,6 +322,10 @@ class Spinodal(_Curve):
         meet in one point, as two saddles close in on the minimum between them; elsewhere ``reasons`` say how near that is.
     axes, precision, brackets, reasons
         As those of a PhaseBoundary.
+
+    References
+    ----------
+    Equation :eq:`spinodal` of the mathematics page.
 
     Examples
     --------

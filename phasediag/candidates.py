@@ -43,6 +43,7 @@ class Configuration:
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change" (the "toy model of the toy model").
+    Equation :eq:`frozen` of the mathematics page.
 
     Examples
     --------

@@ -315,6 +315,10 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
 
     For three features the search seldom ends; ``loss_lower`` then says how far it came.
 
+    References
+    ----------
+    Equation :eq:`certificate` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import ToyModel, certify

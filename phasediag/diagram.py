@@ -527,6 +527,7 @@ def phase_diagram(
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change".
+    Equation :eq:`order` of the mathematics page.
 
     Examples
     --------

@@ -97,6 +97,10 @@ def frozen_boundaries(
     Which pairs of configurations touch is read off a grid of the whole plane; their curves, and where each begins and
     ends, are then exact: the difference of two losses is linear in importance and polynomial in density.
 
+    References
+    ----------
+    Equation :eq:`frozen` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import frozen_boundaries

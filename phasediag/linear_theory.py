@@ -73,6 +73,7 @@ def linear_minimum(model: ToyModel) -> LinearMinimum:
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Mathematical Understanding". Saxe et al. 2013, arXiv
     1312.6120. Eckart and Young 1936, Psychometrika 1.
+    Equation :eq:`linear` of the mathematics page.
 
     Examples
     --------

@@ -74,6 +74,7 @@ def expected_loss(
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition" (the loss).
+    Equations :eq:`loss`, :eq:`cube` and :eq:`contour` of the mathematics page.
 
     Examples
     --------
@@ -157,6 +158,10 @@ def expected_loss_and_gradient(
     -----
     The loss is differentiable except where an output's weights all vanish and its bias is 0; there the derivative is
     the one for a rising bias.
+
+    References
+    ----------
+    Equation :eq:`parts` of the mathematics page.
 
     Examples
     --------

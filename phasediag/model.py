@@ -44,6 +44,10 @@ class Penalty:
     ValueError
         When one is negative.
 
+    References
+    ----------
+    Equation :eq:`penalty` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import Penalty, ToyModel, expected_loss, expected_loss_without_penalty
@@ -247,6 +251,7 @@ class ToyModel(FeatureModel):
     References
     ----------
     Elhage et al. 2022, "Toy Models of Superposition", section "Demonstrating Superposition".
+    Equations :eq:`model` and :eq:`leaky` of the mathematics page.
 
     Examples
     --------

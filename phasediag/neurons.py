@@ -122,6 +122,7 @@ class NeuronModel(FeatureModel):
     References
     ----------
     Elhage et al. 2022, sections "Superposition in a Privileged Basis" and "Computation in Superposition".
+    Equation :eq:`neurons` of the mathematics page.
 
     Examples
     --------

@@ -24,6 +24,10 @@ def feature_norm(weights: ArrayLike) -> Floats:
     -------
     ndarray, shape (…, n_features)
 
+    References
+    ----------
+    Equation :eq:`parameters` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import feature_norm
@@ -48,6 +52,7 @@ def interference(weights: ArrayLike) -> Floats:
     References
     ----------
     Elhage et al. 2022, section "Superposition as a Phase Change" (the horizontal axis of the colour map).
+    Equation :eq:`parameters` of the mathematics page.
 
     Examples
     --------
@@ -75,6 +80,7 @@ def feature_dimensionality(weights: ArrayLike) -> Floats:
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition".
+    Equation :eq:`parameters` of the mathematics page.
 
     Examples
     --------
@@ -95,6 +101,7 @@ def dimensions_per_feature(weights: ArrayLike) -> float | Floats:
     References
     ----------
     Elhage et al. 2022, section "The Geometry of Superposition".
+    Equation :eq:`parameters` of the mathematics page.
 
     Examples
     --------

@@ -155,6 +155,10 @@ def certify_superposition(
     How far weights must be from any that are not in superposition follows from √L being a norm: putting W_k = 0, or
     taking from the others what they have along W_k, changes z by at most δ = √(least loss of the pairs) − √(loss reached).
 
+    References
+    ----------
+    Equation :eq:`split` of the mathematics page.
+
     Examples
     --------
     >>> from phasediag import certify_superposition

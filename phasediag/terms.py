@@ -100,6 +100,7 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     ----------
     Saxe et al. 2013, arXiv 1312.6120 (linear networks). Elhage et al. 2022, "Toy Models of Superposition", section
     "Mathematical understanding". Chen et al. 2023, arXiv 2310.06301, Lemma 3.1 (the one-active part).
+    Equations :eq:`by-active`, :eq:`one-own`, :eq:`one-other` and :eq:`linear` of the mathematics page.
 
     Examples
     --------

@@ -71,6 +71,15 @@ ELSEWHERE |= {("paper", f"--{name}"): "test_cli.py" for name in ("quick", "keep-
 """Options that another test executes; figures of `paper` take seconds at any size."""
 
 
+@pytest.mark.quick
+def test_docstrings_cite_equations_that_are_there():
+    """Every equation that a docstring cites is one of the mathematics page, each of which has a name of its own."""
+    labels = re.findall(r"^\$\$ \(([\w-]+)\)$", TEXTS["mathematics.md"], re.MULTILINE)
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "phasediag").rglob("*.py"))]
+    cited = {label for source in sources for label in re.findall(r":eq:`([^`]+)`", source)}
+    assert len(labels) == len({*labels}) and len(cited) > 15 and cited <= {*labels}
+
+
 def documented():
     """The command lines of all pages and of the examples below each command's help, without their first word."""
     found = [line for text in TEXTS.values() for line in re.findall(r"`phasediag ([^`]+ [^`]+)`", text)]
