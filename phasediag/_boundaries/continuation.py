@@ -1,5 +1,6 @@
 """Following a curve by pseudo-arclength (Keller 1977): predictor along the tangent, corrector across it, events in between."""
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from .tolerances import FEWEST, TURN
 
 _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
+_RARELY = 8
+"""What is lower is asked of the first point, after two more, four, and of every so many from then on."""
 
 
 class Point(NamedTuple):
@@ -17,6 +20,16 @@ class Point(NamedTuple):
     u: np.ndarray
     states: Any
     precision: float
+
+
+class _Try(NamedTuple):
+    """A point ``there`` that has been reached: the curve at the one before, the step, and how many points were known."""
+
+    curve: Any
+    there: np.ndarray
+    tangent: np.ndarray
+    step: float
+    known: int
 
 
 class Way(NamedTuple):
@@ -60,21 +73,31 @@ def follow(curve, start, sense, locate=None):
     box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
+    tries, rarely = [], 1  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
         here = points[-1]
         there, on_edge = _advance(curve, here, tangent, step, box)
-        if there is None and on_edge:
-            return Way(trail, "edge", (here, here))
-        event = "lost"
+        event, closes = None if on_edge else "lost", False
         if there is not None:
             chord = (there - here) / np.linalg.norm(there - here)
             turned = 2 * (chord @ tangent) * chord - tangent  # exact on a circle
             if step > FEWEST * box.step and (turned @ tangent < TURN or curve.bends(there)):
                 step /= 2
                 continue
-            event = curve.event(there)
+            event = curve.breaks(there)
+            closes = len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0
+            if event in (None, "merges"):
+                tries.append(_Try(copy(curve), there, tangent, step, len(points)))
+        if event is not None or on_edge or closes or len(tries) >= rarely:
+            overtaken, lower = _overtaken(tries)
+            tries, rarely = [], min(2 * rarely, _RARELY)
+            if overtaken is not None:
+                curve, there, tangent, step, known = overtaken
+                points, trail, event, rarely = points[:known], trail[: known - 1], lower, 1
         if event is None:
-            if len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0:
+            if there is None:
+                return Way(trail, "edge", (here, here))
+            if closes:
                 return Way([*trail, Point(start, curve.states, curve.precision)], "closed", (start, start))
             curve.move_to(there)
             points.append(there)
@@ -95,11 +118,26 @@ def follow(curve, start, sense, locate=None):
             return Way([*trail, end], node.kind, (node.u, node.u), node)
         step /= 2
         if step < shortest:
-            beyond = there if there is not None else here + step * tangent
+            here, beyond = points[-1], there if there is not None else points[-1] + step * tangent
             event = event if isinstance(event, str) else "overtaken"
             return Way(trail, event, (here, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - here):.1e} of its end")
     why = f"it has {settings.most_points} points on this side, as many as the settings allow"
     return Way(trail, "long", (points[-1], points[-1] + step * tangent), why=why)
+
+
+def _overtaken(tries):
+    """The first of some tries in order at which a minimum is lower, and that minimum, from the last one on; (None, None)."""
+    found, first, last, k = (None, None), 0, len(tries) - 1, len(tries) - 1
+    while first <= last:
+        lower = tries[k].curve.lower(tries[k].there)
+        if lower is not None:
+            found, last = (tries[k], lower), k - 1
+        elif found[0] is None:
+            break
+        else:
+            first = k + 1
+        k = (first + last) // 2
+    return found
 
 
 _WORDS = {

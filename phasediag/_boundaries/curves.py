@@ -7,11 +7,12 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .equilibria import Equilibrium, far
-from .normal_forms import Mode, excess, lower_minimum, order_coefficient, siblings, softest_breaking
+from .normal_forms import COARSE, FINE, Mode, excess, lower_minimum, order_coefficient, siblings, softest_breaking
 from .tolerances import (
     CONTROL_STEP,
     CONVERGED,
     KINK,
+    LOWER,
     MOVED,
     NEGATIVE,
     SAME,
@@ -35,8 +36,8 @@ class Curve:
     """A curve value(u) = 0 in the plane with the equilibria that make it.
 
     states: those at the last point, from which the next are solved; precision: the last step in u of the point found last;
-    solve(u): those at u, or None; event(u): what has happened
-    up to u, None where it is on the curve: "ceases", "merges", "order changes" or the minimum that is lower.
+    solve(u): those at u, or None; breaks(u): what has happened to them up to u, "ceases", "merges" or "order changes", or None;
+    lower(u): the minimum that is lower at u, or None.
     """
 
     def __init__(self, states):
@@ -90,6 +91,24 @@ class Curve:
         """The point of the curve nearest to a guess, within the window's axes; None where it fails."""
         slope = self.slope(guess) * self.family.box.wide
         return self.at(guess, tangent_of(slope)) if np.all(np.isfinite(slope)) and np.any(slope) else None
+
+    def exists(self, u):
+        """Whether its equilibria are at u what they are to be."""
+        return self.solve(u) is not None
+
+    def breaks(self, u):
+        """See above."""
+        return None if self.exists(u) else "ceases"
+
+    def lower(self, u):
+        """Nothing, for a curve that is followed whatever lies lower."""
+        return None
+
+    def event(self, u):
+        """What has happened up to u, a minimum that is lower or a word of `breaks`; None where u is on the curve."""
+        broken = self.breaks(u)
+        lower = self.lower(u) if broken in (None, "merges") else None
+        return broken if lower is None else lower
 
     def bends(self, u):
         """Whether the equilibria at u are not those that lie ahead: the curve turns in the space of (x, u)."""
@@ -158,7 +177,7 @@ class Coexistence(Curve):
             return np.full(2, np.nan)
         if self.base is None:
             return (solved[0].slope - solved[1].slope) / self._scale(solved)
-        return self.family.by_control(lambda v: self._difference(solved, v), u) / self._scale(solved)
+        return self.family.by_control(lambda v: self._difference(solved, v, COARSE), u) / self._scale(solved)
 
     def at(self, guess, normal):
         """The point of the curve on the line through a guess across ``normal``, by Newton's method in both minima and u.
@@ -166,13 +185,14 @@ class Coexistence(Curve):
         Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u.
         """
         along, u, size, family = np.array([-normal[1], normal[0]]), np.array(guess, dtype=float), np.inf, self.family
-        states, base, frees = self._ahead(u), self.base, [np.flatnonzero(state.free) for state in self.states]
+        states, base, frees, by_u = self._ahead(u), self.base, [np.flatnonzero(state.free) for state in self.states], [None, None]
         for _ in range(25):
             moves = []
-            for state, free in zip(states, frees, strict=True):
+            for k, (state, free) in enumerate(zip(states, frees, strict=True)):
                 gradient, hessian = family.pinned(state.x, u)
-                by_u = family.along(lambda v, x=state.x: family.gradient(x, v), u, along)
-                right = -np.column_stack([gradient, by_u])[free]
+                if size > _HARDLY:  # afterwards it hardly changes
+                    by_u[k] = family.along(lambda v, x=state.x: family.gradient(x, v), u, along)[free]
+                right = -np.column_stack([gradient[free], by_u[k]])
                 if not np.all(np.isfinite(hessian)) or not np.all(np.isfinite(right)):
                     return None
                 try:
@@ -184,7 +204,8 @@ class Coexistence(Curve):
             members = [*states, base] if base else states
             difference = self._difference(members, u) / family.unscaled(1.0, u)
             if size > _HARDLY:
-                steepness = family.along(lambda v, some=members: self._difference(some, v), u, along) / family.unscaled(1.0, u)
+                steepness = family.along(lambda v, some=members: self._difference(some, v, COARSE), u, along)
+                steepness /= family.unscaled(1.0, u)
             (first, by_first, one), (second, by_second, other) = (move.T for move in moves)
             steepness_here = steepness + one @ by_first - other @ by_second
             if steepness_here == 0:
@@ -241,10 +262,10 @@ class Coexistence(Curve):
             return False
         return not far(*new[:2]) < max(10 * SAME, 0.1 * far(*old[:2]))
 
-    def _difference(self, solved, u):
-        """Loss of the first minus that of the second at u, with the parameters solved for."""
+    def _difference(self, solved, u, rule=FINE):
+        """Loss of the first minus that of the second at u, with the parameters solved for; ``rule``: see `excess`."""
         if self.base is not None:
-            return excess(solved[2], solved[0], u) - excess(solved[2], solved[1], u)
+            return excess(solved[2], solved[0], u, rule) - excess(solved[2], solved[1], u, rule)
         one, other = (self.family.loss(state.x, u) for state in solved)
         return one - other
 
@@ -282,11 +303,9 @@ class Coexistence(Curve):
         solved = self._solve(u)
         return None if solved is None else lower_minimum(u, solved[:2], solved[2] if len(solved) == 3 else None)
 
-    def event(self, u):
+    def breaks(self, u):
         """See Curve."""
-        if not self.exists(u):
-            return "ceases"
-        return self.lower(u) or (None if self.tells_apart(u) else "merges")
+        return super().breaks(u) or (None if self.tells_apart(u) else "merges")
 
 
 class BranchPoints(Curve):
@@ -306,12 +325,6 @@ class BranchPoints(Curve):
         super().__init__([symmetric, symmetric])
         self.mode = Mode(symmetric)
 
-    def anew(self):
-        """The same curve with a mode of its own."""
-        other = super().anew()
-        other.mode = copy(self.mode)
-        return other
-
     def solve(self, u):
         """The equilibrium at u, twice, or None."""
         state = self.family.stationary(self.states[0], u)
@@ -325,7 +338,7 @@ class BranchPoints(Curve):
     def move_to(self, u):
         """Take the equilibrium and its mode at u for those that are near."""
         super().move_to(u)
-        self.mode.move_to(self.states[0])
+        self.mode = self.mode.at(self.states[0])
 
     def exists(self, u):
         """Whether nothing else is softer."""
@@ -338,13 +351,11 @@ class BranchPoints(Curve):
 
     def lower(self, u):
         """The lowest minimum at u when it is lower than the equilibrium, or None."""
-        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - 1e-13), self.solve(u))
+        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - LOWER), self.solve(u))
 
-    def event(self, u):
+    def breaks(self, u):
         """See Curve."""
-        if not self.exists(u):
-            return "ceases"
-        return "order changes" if self.coefficient(u) < -SAME else self.lower(u)
+        return super().breaks(u) or ("order changes" if self.coefficient(u) < -SAME else None)
 
 
 class Coefficient(Curve):
@@ -384,11 +395,15 @@ class StabilityLimit(BranchPoints):
         """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
         return own.held or self._sense > 0
 
-    def event(self, u):
+    def breaks(self, u):
         """See Curve."""
         if not self.exists(u):
             return "ceases"
         return "order changes" if np.sign(self.coefficient(u)) == -self._sense else None
+
+    def lower(self, u):
+        """Nothing counts."""
+        return None
 
 
 class ExchangeLimit(Curve):
@@ -414,9 +429,9 @@ class ExchangeLimit(Curve):
         solved = self.solve(u)
         return np.nan if solved is None else solved[0].curvature
 
-    def event(self, u):
-        """See Curve."""
-        return None if self.value(u) > NEGATIVE else "ceases"
+    def exists(self, u):
+        """Whether it is a minimum."""
+        return self.value(u) > NEGATIVE
 
 
 class Folds(Curve):
@@ -544,9 +559,9 @@ class Folds(Curve):
         found, self.direction, self.cubic, _ = self._found
         self.states = [found]
 
-    def event(self, u):
-        """See Curve: whether a minimum ends here: the cubic keeps its sign, no other curvature is negative."""
+    def exists(self, u):
+        """Whether a minimum ends at the point found last: the cubic keeps its sign, no other curvature is negative."""
         state, _, cubic, hessian = self._found
         if cubic * self.cubic < 0 or (self.moving.size > 1 and np.linalg.eigvalsh(hessian)[1] < -SAME):
-            return "ceases"
-        return "ceases" if state.held and softest_breaking(state)[0] < NEGATIVE else None
+            return False
+        return not (state.held and softest_breaking(state)[0] < NEGATIVE)

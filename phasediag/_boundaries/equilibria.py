@@ -139,7 +139,7 @@ class Equilibrium:
 
 def far(one, other):
     """How far two equilibria are apart: the largest difference of their invariants, of the copies that are nearest."""
-    return float(np.min(np.max(np.abs(one.key - other.keys), axis=-1)))
+    return float(np.abs(one.key - other.keys).max(axis=-1).min())
 
 
 class Solver(Family):

@@ -35,7 +35,7 @@ class _FrozenPair(Curve):
         one, other = (self.table[k].expected_loss(importance, density) for k in self.states)
         return (one - other) / (one + other)
 
-    def event(self, u):
+    def lower(self, u):
         """The configuration that is lowest at u, or None where one of the two is."""
         losses = self.losses(u)
         lowest = int(np.argmin(losses))

@@ -23,6 +23,8 @@ _BLIND = 3e-3
 """unless its minima are nearer to each other: no other point lies so near to a merger that the losses tell."""
 _OVERSHOT = 1e-2
 """Part of a full step by which minima that merge may be followed beyond that point: rounding tells them apart there."""
+_FALLS = 0.3
+"""Steps towards the point at which two curves meet that are shorter by this factor than those before need no new slopes."""
 _EXIT = 0.3
 """Part of a full step at which a curve that leaves a point is met."""
 
@@ -135,28 +137,36 @@ def ceasing(curve, u):
 
 
 def intersection(one, other, u):
-    """The point near u at which two curves meet, with the last step of Newton's method; (None, ∞) where it fails."""
-    start, size = u, np.inf
+    """The point near u at which two curves meet, with the last step in u; (None, ∞) where it fails.
+
+    By Broyden's method (1965): slopes are taken anew only where steps do not fall fast with those that it keeps up.
+    """
+    curves, start, size, slopes = (one, other), u, np.inf, None
+    values = np.array([curve.value(u) for curve in curves])
     for _ in range(30):
-        if np.linalg.norm(u - start) > _REACH * one.family.box.step:
-            return None, np.inf
-        values, slopes = (np.array([f(u) for f in fs]) for fs in ((one.value, other.value), (one.slope, other.slope)))
+        if slopes is None:
+            slopes = np.array([curve.slope(u) for curve in curves])
         if not np.all(np.isfinite(slopes)) or not np.all(np.isfinite(values)) or abs(np.linalg.det(slopes)) < 1e-300:
             return None, np.inf
         move = -np.linalg.solve(slopes, values)
         move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
         for _ in range(20):  # shorter where one of them does not exist
-            if np.isfinite(one.value(u + move)) and np.isfinite(other.value(u + move)):
+            reached = np.array([curve.value(u + move) for curve in curves])
+            if np.all(np.isfinite(reached)):
                 break
             move = move / 2
         else:
             return None, np.inf
         before, size = size, np.linalg.norm(move)
-        u = u + move
-        one.move_to(u)
-        other.move_to(u)
+        u, missed = u + move, reached - values - slopes @ move
+        if np.linalg.norm(u - start) > _REACH * one.family.box.step:
+            return None, np.inf
+        for curve in curves:
+            curve.move_to(u)
         if size < 1e-15 or (size < STALLED and size > 0.3 * before):
             break
+        values = np.array([curve.value(u) for curve in curves])
+        slopes = slopes + np.outer(missed, move) / size**2 if size < _FALLS * before else None
     return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
 
 

@@ -83,10 +83,14 @@ class Level(Curve):
         solved = self.solve(u)
         return np.nan if solved is None else self.measure(solved[0])
 
-    def event(self, u):
-        """See Curve."""
+    def exists(self, u):
+        """Whether it is a minimum at u."""
         solved = self.solve(u)
-        return "ceases" if solved is None or not solved[0].stable else lower_minimum(u, solved)
+        return solved is not None and solved[0].stable
+
+    def lower(self, u):
+        """The lowest minimum at u when it is lower, or None."""
+        return lower_minimum(u, self.solve(u))
 
 
 def locate(curve, event, points, there, step, tangent):

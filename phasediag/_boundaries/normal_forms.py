@@ -3,6 +3,7 @@
 Second derivatives jump where a bias is 0, so that a mode has a curvature, a cubic and a quartic of its own in each direction.
 """
 
+from copy import copy
 from itertools import combinations
 
 import numpy as np
@@ -11,8 +12,8 @@ from .._minimizing.newton import PROBE
 from .equilibria import Equilibrium, far
 from .tolerances import CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SIDE_STEP, SOFT, TINY, ZERO
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
-_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
+"""Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
 
 _KICK = 0.2
 """Length of a kick along a soft direction, beyond which another minimum may lie."""
@@ -20,8 +21,8 @@ _SOLVE = 1e-9
 """Singular values below this part of the largest belong to rotations."""
 _ALIKE, _ALONG = 1e-6, 1e-2
 """Directions are alike if the invariants of points so far along them differ by less than the first number."""
-_AMPLITUDES = np.geomspace(1e-5, 0.2, 20)
-"""Along a soft mode, where what branches off is sought."""
+_AMPLITUDES = np.geomspace(1e-5, 0.2, 10)
+"""Along a soft mode, between which what branches off is sought."""
 
 
 def _breaking(state, direction):
@@ -61,18 +62,30 @@ def softest_breaking(state, direction=None):
     return best
 
 
-def mode_along(state, enter):
-    """Curvature, cubic and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others."""
+def mode_along(state, enter, near=None):
+    """Curvature, cubic and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others.
+
+    ``near``: a direction with about the same response, as at a point near by; where none is known the response is found from
+    second derivatives just beside the equilibrium first.
+    """
     family, direction = state.family, enter.copy()
     moving, resting = state.moving, np.flatnonzero(state.free)
-    for _ in range(20):
-        second, third = family.beside(state.x, direction, SIDE_STEP, state.u)
-        rest = second[resting]
+    exact, change = near is not None, np.inf
+    if exact:
+        direction[resting] = near[resting]
+    for _ in range(30):
+        if exact:
+            second, third = family.beside(state.x, direction, SIDE_STEP, state.u)
+        else:
+            second = family.hessian(state.x + PROBE * direction, state.u)
+        rest, before = second[resting], change
         response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=_SOLVE)[0]
         change = np.max(np.abs(response - direction[resting]), initial=0.0)
         direction[resting] = response
-        if change < 1e-12:
+        if exact and (change < 1e-12 or 0.3 * before < change < ZERO):  # rounding is all that is left
             break
+        if not exact and (change < ZERO or change > 0.3 * before):
+            exact, change = True, np.inf
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
@@ -175,17 +188,18 @@ class Mode:
         """What becomes negative where the order changes: the cubic or, where symmetry makes it 0, the quartic."""
         return quartic(state, self._along(state)[2]) if self.two_sided else self._along(state)[1]
 
-    def move_to(self, state):
-        """Find the mode again at an equilibrium."""
-        if self.direction is not None and not self.enters:
-            self.direction = softest_breaking(state, self.direction)[1]
+    def at(self, state):
+        """The mode at another equilibrium."""
+        moved = copy(self)
+        moved.direction = self._along(state)[2]
+        return moved
 
     def _along(self, state):
         """Curvature, cubic and direction at an equilibrium; NaN where there is none."""
         if self.direction is None:
             return np.nan, np.nan, None
         direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
-        return mode_along(state, _breaking(state, direction))
+        return mode_along(state, _breaking(state, direction), direction)
 
 
 def order_coefficient(state):
@@ -218,20 +232,36 @@ def quartic(state, direction):
     return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
 
 
-def _reduced_slope(state, direction, amplitude):
-    """Derivative of the loss in the amplitude of a mode to which the other parameters respond."""
+def _reduced_slope(state, direction, amplitude, most=20):
+    """Derivative of the loss in the amplitude of a mode to which the other parameters respond, by Newton's steps, ``most``."""
     x, frame = state.x + amplitude * direction, np.flatnonzero(state.frame)
     mode = _breaking(state, direction)[frame]
     across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
-    for _ in range(20):
+    for _ in range(most):
         gradient, hessian = state.family.pinned(x, state.u)
-        gradient = gradient[frame]
-        inner = across.T @ hessian[np.ix_(frame, frame)] @ across
+        gradient, hessian = gradient[frame], hessian[np.ix_(frame, frame)]
+        inner = across.T @ hessian @ across
         response = across @ np.linalg.lstsq(inner, -across.T @ gradient, rcond=_SOLVE)[0]
         x[frame] += response
         if np.max(np.abs(response)) < 1e-13:
             break
-    return float(mode @ gradient / (mode @ mode))
+    return float(mode @ (gradient + hessian @ response) / (mode @ mode))
+
+
+def _turnings(state, direction):
+    """Yield amplitudes of a mode from which a minimum of the reduced loss may be reached; from beyond it Newton's method is safe.
+
+    Its slope in parts of the amplitude changes sign there, or is least, where it may do so twice between two amplitudes.
+    """
+    slopes = [_reduced_slope(state, direction, amplitude, 1) for amplitude in _AMPLITUDES] / _AMPLITUDES
+    for k in range(len(slopes) - 1):
+        (one, left), (other, right) = zip(_AMPLITUDES[k : k + 2], slopes[k : k + 2], strict=True)
+        if left < 0 <= right:
+            yield from (one * (other / one) ** (left / (left - right)), other)
+        elif 0 < k and 0 <= left < min(slopes[k - 1], right):
+            yield other
+    if slopes[-1] < 0:
+        yield _AMPLITUDES[-1]
 
 
 def branches(state):
@@ -241,7 +271,7 @@ def branches(state):
         for curvature, _, direction in soft_modes(view):
             if curvature > SOFT:
                 continue
-            starts = [view.aside(amplitude * direction) for amplitude in _AMPLITUDES]
+            starts = [view.aside(amplitude * direction) for amplitude in _turnings(view, direction)]
             for near in family.stationary_points(starts, state.u):
                 if not near.converged or not 10 * ZERO**1.5 < far(near, state) < MOVED or _known(near, found, state):
                     continue
@@ -257,16 +287,16 @@ def _known(near, found, state):
     return any(far(near, other) < 1e-3 * far(other, state) for other in found)
 
 
-def excess(base, state, u):
+def excess(base, state, u, rule=FINE):
     """Loss of ``state`` above that of ``base``, parameters nearby, at u: accurate relative to their distance squared.
 
-    The gradient at the base and the second derivatives on the way from it, integrated.
+    The gradient at the base and the second derivatives on the way from it, integrated by a ``rule``: nodes and weights.
     """
     family, step = base.family, state.x - base.x
     if np.max(np.abs(step)) < 1e-13:
         return 0.0
     total = 0.0
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+    for node, weight in zip(*rule, strict=True):
         total += weight * (1 - node) * (step @ family.hessian(base.x + node * step, u) @ step)
     return family.unscaled(total + family.gradient(base.x, u) @ step, u)
 
@@ -298,8 +328,8 @@ def aligned(state, target):
     family, best = state.family, (-np.inf, None)
     size = family.m * family.n
     goal = target.x[size:]
-    for copy in family.copies(state.x):
-        weights, bias = copy[:size].reshape(family.m, family.n), copy[size:]
+    for one in family.copies(state.x):
+        weights, bias = one[:size].reshape(family.m, family.n), one[size:]
         for order in family.orders:
             left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
             match = np.sum(values) + bias[order] @ goal
