@@ -11,8 +11,8 @@ from ._arguments import Seed, check_memory, one_of, thread_count, whole_number
 from ._cuda.device import as_device
 from ._cuda.streams import VERSION
 from ._progress import progress_bar
-from ._training.chunks import check_trainable, completed
-from ._training.portions import divide, train_portion
+from ._training.chunks import check_trainable
+from ._training.portions import divide, trained_portions
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
@@ -204,7 +204,7 @@ def _train(plane, portions, shape, store, n_threads, executor, device, progress)
 def _work(portions, n_threads, executor, device, advance):
     """Return the generator of (i, (weights, bias)) of portions as they are trained."""
     if device == "cpu":
-        return completed(train_portion, portions, n_threads=n_threads, executor=executor)
+        return trained_portions(portions, n_threads, executor)
     from ._cuda.trainer import train_portions
 
     return train_portions(portions, advance)

@@ -115,7 +115,7 @@ def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
     options = ("paper", "--quick", "--keep-models", "--seed", 1, "--n-threads", 1, "--json", "--output", tmp_path)
     assert json.loads(run(*options)[1])["settings"]["seed"] == 1
     report = (tmp_path / "report.txt").read_text(encoding="utf-8")
-    monkeypatch.setattr("phasediag.trained_diagram.train_portion", lambda portion: pytest.fail("trained again"))
+    monkeypatch.setattr("phasediag._training.portions.train_portions", lambda portions: pytest.fail("trained again"))
     run(*options)
     assert (tmp_path / "report.txt").read_text(encoding="utf-8") == report
 

@@ -70,7 +70,7 @@ def test_xarray_reads_the_store(filled):
 
 def test_only_what_is_missing_is_trained(filled, monkeypatch):
     """From a store with holes, the holes alone are filled, with the bits they had."""
-    from phasediag import trained_diagram
+    from phasediag._training import portions
 
     path, diagram = filled
     group = zarr.open_group(path, mode="r+")
@@ -79,12 +79,12 @@ def test_only_what_is_missing_is_trained(filled, monkeypatch):
     group["bias"][4, 5] = np.nan
     begun = []
 
-    def noted(portion, stopped):
-        begun.append((portion.row, portion.replicate))
-        return train_portion(portion, stopped)
+    def noted(run, stopped):
+        begun.extend((portion.row, portion.replicate) for portion in run)
+        return train_portions(run, stopped)
 
-    train_portion = trained_diagram.train_portion
-    monkeypatch.setattr(trained_diagram, "train_portion", noted)
+    train_portions = portions.train_portions
+    monkeypatch.setattr(portions, "train_portions", noted)
     assert same(diagram, trained_phase_diagram(2, 1, **SMALL, store=path))
     assert sorted(begun) == [(2, 1), (4, 5)]
 

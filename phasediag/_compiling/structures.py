@@ -29,7 +29,7 @@ class Structure:
         self._entries, self._record = entries, np.zeros(1, dtype)
         self.address = self._record.ctypes.data
         for name, entry in entries.items():
-            address = entry.ctypes.data if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)
+            address = entry.__array_interface__["data"][0] if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)
             self._record[name] = address
 
     def __getattr__(self, name):

@@ -33,7 +33,7 @@ def aligned(size, dtype=np.float32):
     """Return a zero array that starts on a cache line, as whole vectors should."""
     n_bytes = size * np.dtype(dtype).itemsize
     raw = np.zeros(n_bytes + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    start = -raw.__array_interface__["data"][0] % 64
     return raw[start : start + n_bytes].view(dtype)
 
 

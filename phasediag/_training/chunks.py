@@ -84,13 +84,17 @@ class Chunk:
         names += [name for name in ("penalty", "slope") if getattr(self, name) is not None]
         return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
-    def train(self, stopped=lambda: False, advanced=lambda count: None):
-        """Train and return (weights, bias) with a leading axis of ``recorded``, float32.
+    def trainer(self):
+        """Return the engine of the chunk with its models laid out, at rest before their first step."""
+        return engine(self)(self)
+
+    def train(self, stopped=lambda: False, advanced=lambda count: None, trainer=None):
+        """Train and return (weights, bias) with a leading axis of ``recorded``, float32, by a ``trainer`` at rest if given.
 
         ``stopped`` is asked now and then; when it answers true, None is returned. ``advanced`` is told how many steps of how
         many models, multiplied, were taken since it was told last.
         """
-        trainer = engine(self)(self)
+        trainer = self.trainer() if trainer is None else trainer
         weights = np.empty((len(self.recorded), *self.weights.shape), np.float32)
         bias = np.empty((len(self.recorded), *self.bias.shape), np.float32)
         done = 0

@@ -4,12 +4,13 @@ A portion says in a few numbers what to train, so that it is cheap to send anywh
 neither on how the diagram was divided nor on the rest of the grid.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..forms import Form
-from .chunks import CHUNK_OPTIONS, Chunk, law_of, together
+from .chunks import CHUNK_OPTIONS, Chunk, completed, law_of, together
 from .starting_weights import normal_numbers
 from .streams import MINIBATCHES, STARTS, spread_of_starts, stream_key
 
@@ -47,6 +48,11 @@ class Portion:
     options: dict
 
     @property
+    def work(self):
+        """Samples times operations per sample."""
+        return self.x.size * self.options["n_steps"] * self.options["batch_size"] * operations(self.form)
+
+    @property
     def place(self):
         """Where the portion's models lie in arrays of shape (n_y, n_seeds, n_x, …)."""
         return self.row, self.replicate, slice(self.start, self.start + self.x.size)
@@ -73,10 +79,32 @@ class Portion:
         )
 
 
-def train_portion(portion, stopped=lambda: False):
-    """Return the final (weights, bias) of a portion's models, float32; None when ``stopped`` answered true."""
-    trained = portion.chunk().train(stopped)
-    return None if trained is None else tuple(x[-1] for x in trained)
+def train_portions(portions, stopped=lambda: False):
+    """Return the final (weights, bias) of the models of each portion, float32; None when ``stopped`` answered true.
+
+    All are laid out before the first is trained: right after one another that takes a third of the time.
+    """
+    chunks = [portion.chunk() for portion in portions]
+    trainers, results = [chunk.trainer() for chunk in chunks], []
+    for chunk, trainer in zip(chunks, trainers, strict=True):
+        trained = chunk.train(stopped, trainer=trainer)
+        if trained is None:
+            return None
+        results.append(tuple(x[-1] for x in trained))
+    return results
+
+
+def trained_portions(portions, n_threads, executor=None):
+    """Yield (i, (weights, bias)) of the final models of all portions as they are trained, on threads or an executor.
+
+    A thread takes several at a time where together they are no more than `MOST_WORK`, but not so many that others wait for it.
+    """
+    most = max((portion.work for portion in portions), default=1.0)
+    size = 1 if executor else max(1, min(len(portions) // (PORTIONS_PER_THREAD * n_threads), int(MOST_WORK / most)))
+    runs = [portions[start : start + size] for start in range(0, len(portions), size)]
+    with closing(completed(train_portions, runs, n_threads=n_threads, executor=executor)) as work:
+        for run, results in work:
+            yield from enumerate(results, start=run * size)
 
 
 def divide(plane, n_seeds, options, n_threads):
@@ -89,7 +117,7 @@ def divide(plane, n_seeds, options, n_threads):
         stretch = slice(start, stop)
         return Portion(row, replicate, start, float(plane.y.values[row]), x[stretch], form, grid[row, stretch], options)
 
-    work = options["n_steps"] * options["batch_size"] * (1 + form.n_features * form.n_hidden / 8)
+    work = options["n_steps"] * options["batch_size"] * operations(form)
     wanted = -(-PORTIONS_PER_THREAD * n_threads // (rows * n_seeds))  # of each row and replicate
     size = together(portion(0, 0, 0, 1).chunk(), min(max(1, int(MOST_WORK / work)), -(-columns // wanted)))
     common = np.concatenate([np.arange(form.n_controls)[form.places[name]] for name in ("density", "activity", "values")])
@@ -101,6 +129,11 @@ def divide(plane, n_seeds, options, n_threads):
         for stretch in np.split(np.arange(columns), np.flatnonzero(changes[row]) + 1)
         for start in range(stretch[0], stretch[-1] + 1, size)
     ]
+
+
+def operations(form):
+    """Return about how many operations a sample takes, in units of a few."""
+    return 1 + form.n_features * form.n_hidden / 8
 
 
 def _word(value):

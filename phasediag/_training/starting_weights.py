@@ -10,6 +10,8 @@ O'Neill 2014, "PCG: a family of simple fast space-efficient statistically good a
 Marsaglia & Tsang 2000, "The ziggurat method for generating random variables".
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numba import uint64
 from numba.np.random._constants import fi_double, ki_double, wi_double
@@ -36,47 +38,24 @@ def normal_numbers(seed, prefix, cells, count):
 
 def _prefixed(seed, prefix):
     """SeedSequence's pool (4,) before the last two words, and the constants (16, 2) of the hashes that follow, as uint64."""
-    words = _words(int(seed))
-    words += [0] * (POOL - len(words))
-    for number in prefix:
-        words += _words(int(number))
-    constants = _constants(START_A, FACTOR_A)
-
-    def hashed(word):
-        """A word hashed, each time with other constants."""
-        before, after = next(constants)
-        word = (word ^ before) * after & LOW
-        return word ^ word >> 16
-
-    def mixed(one, other):
-        """Two words made one."""
-        word = LEFT * one - RIGHT * other & LOW
-        return word ^ word >> 16
-
-    pool = [hashed(word) for word in words[:POOL]]
-    for k in range(POOL):
-        for i in range(POOL):
-            if i != k:
-                pool[i] = mixed(pool[i], hashed(pool[k]))
-    for word in words[POOL:]:
-        pool = [mixed(one, hashed(word)) for one in pool]
-    last, state = _constants(START_B, FACTOR_B), range(STATE)
-    return np.array(pool, np.uint64), np.array([next(constants) for _ in state] + [next(last) for _ in state], np.uint64)
+    pool = np.random.SeedSequence(seed, spawn_key=prefix).pool
+    n_words = max(_n_words(seed), POOL) + sum(_n_words(number) for number in prefix)
+    used = POOL * n_words  # each word was hashed into every number of the pool
+    constants = _constants(START_A, FACTOR_A, used) + _constants(START_B, FACTOR_B, 0)
+    return pool.astype(np.uint64), np.array(constants, np.uint64)
 
 
-def _words(number):
-    """A whole number as words of 32 bits, the lowest first."""
-    words = [number & LOW]
-    while number := number >> 32:
-        words.append(number & LOW)
-    return words
+def _n_words(number):
+    """Of how many words of 32 bits a whole number consists."""
+    return max(-(-int(number).bit_length() // 32), 1)
 
 
-def _constants(constant, factor):
-    """What a hash adds to a word and what it multiplies the sum by, pair by pair."""
-    while True:
-        before, constant = constant, constant * factor & LOW
-        yield before, constant
+def _constants(constant, factor, used):
+    """What each of the next hashes, after ``used`` ones, adds to a word and what it multiplies the sum by: STATE pairs."""
+    found = [constant * pow(factor, used, LOW + 1) & LOW]
+    for _ in range(STATE):
+        found.append(found[-1] * factor & LOW)
+    return list(pairwise(found))
 
 
 @jit(inner=True)
