@@ -131,11 +131,11 @@ function drawNeurons(rows, count, title) {
       if (Math.abs(value) < ABSENT) return;
       const positive = value > 0, from = ends[positive], to = positive ? from + value : Math.max(from + value, -down), middle = (-unit * (from + to)) / 2;
       ends[positive] = to;
-      const [top, height] = [-unit * Math.max(from, to), unit * Math.abs(to - from)];
+      const [top, height] = [-unit * Math.max(from, to), unit * Math.abs(to - from)], named = height > 0.14;
       const bar = shape(svg, "rect", { x: left, y: top, width, height, fill: colour(i), stroke: "#fff", "stroke-width": 0.015 });
       shape(bar, "title", {}, `feature ${featureName(i, n)}: ${value.toFixed(4)}`);
-      if (h >= count) for (let at = top + 0.05; at < top + height; at += 0.1) shape(svg, "line", { x1: left, x2: left + width, y1: at, y2: at, stroke: "#fff", "stroke-width": 0.02 });
-      if (height > 0.14) shape(svg, "text", { x: left + width / 2, y: middle + 0.045, "font-size": 0.13, "text-anchor": "middle", fill: i === n - 1 || i % 2 === 0 ? "#fff" : "#000", stroke: h < count ? "none" : colour(i), "stroke-width": 0.05, "paint-order": "stroke" }, featureName(i, n));
+      if (h >= count) for (let at = top + 0.05; at < top + height; at += 0.1) if (!named || Math.abs(at - middle) > 0.08) shape(svg, "line", { x1: left, x2: left + width, y1: at, y2: at, stroke: "#fff", "stroke-width": 0.02 });
+      if (named) shape(svg, "text", { x: left + width / 2, y: middle + 0.045, "font-size": 0.13, "text-anchor": "middle", fill: i === n - 1 || i % 2 === 0 ? "#fff" : "#000" }, featureName(i, n));
     });
   });
   const axis = { stroke: "#555", "stroke-width": 0.015 };
