@@ -2,6 +2,7 @@
 
 import json
 from operator import attrgetter, itemgetter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,17 @@ def test_forms():
     assert len(ax.patches) == len(row.phases) + 2
     with pytest.raises(ValueError, match="n_hidden must be less than n_features"):
         atlas(3, 3)
+
+
+def test_the_table_of_the_documentation():
+    """docs/atlas.md has a line for every row that is shipped: limit, phases, transitions to ten digits, orders."""
+    text = (Path(__file__).parents[1] / "docs" / "atlas.md").read_text(encoding="utf-8")
+    lines = text.partition("## All rows")[2].partition("##")[0].split("\n")
+    for size in ROWS:
+        row = atlas(*size)
+        changes = [f"{one.name}, **{t.density:.10f}** ({t.order}), " for one, t in zip(row.phases, row.transitions, strict=False)]
+        limit = f"{row.limit_coefficient:.7g} p" + "²" * (row.limit_exponent - 1)
+        assert f"| {size[0]} → {size[1]} | {limit} | {''.join(changes)}{row.phases[-1].name} |" in lines
 
 
 def confirmed(size, density, batches=6):
