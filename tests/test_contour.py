@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel
-from phasediag._loss.contour import OutputLosses
+from phasediag._loss.contour import OutputLosses, gradients
 
 TOLERANCE, SLOPE_TOLERANCE = 1e-12, 1e-10
 
@@ -19,7 +19,8 @@ TOLERANCE, SLOPE_TOLERANCE = 1e-12, 1e-10
 def evaluated(weights, bias, density, tolerance=TOLERANCE, slope_tolerance=SLOPE_TOLERANCE, max_nodes=1 << 16):
     """The losses of the outputs of one model."""
     outputs = OutputLosses(*weights.shape)
-    outputs.evaluate(weights, bias, density, tolerance, slope_tolerance, max_nodes)
+    model = (np.array(part, dtype=float)[None] for part in (weights, bias, np.broadcast_to(density, np.shape(bias))))
+    outputs.evaluate(*model, np.array([tolerance]), slope_tolerance, max_nodes)
     return outputs
 
 
@@ -32,7 +33,8 @@ def rows(*model, **options):
 def whole(weights, bias, importance, density, **options):
     """Whole loss, its gradient in weights and bias, and its error."""
     outputs = evaluated(weights, bias, density, **options)
-    return outputs.loss @ importance, *outputs.gradient(importance), outputs.error @ importance
+    slopes = (part[0] for part in gradients(weights[None], importance[None], outputs.slope[None], outputs.slope_b[None]))
+    return outputs.loss @ importance, *slopes, outputs.error @ importance
 
 
 def gram_row(weights, i):

@@ -158,33 +158,48 @@ def _feature_loss(i, n_features, table):
 
 
 @jit(allocates=False)
-def _feature_losses(m, n, whole_table):
-    """Losses, slopes and errors of all outputs of one model of n features in m dimensions; see `contour_table`."""
+def _feature_losses(m, n, models, slope_tolerance, found, whole_table):
+    """Losses, slopes and errors of all outputs of models of n features in m dimensions, one after another.
+
+    models (B, (m + 2) n + 1): weights, biases, densities and tolerance of each; found (B, (n + 3) n): losses, slopes in biases,
+    errors and slopes in G. See `contour_table`.
+    """
     table = pointer(whole_table)
     weights, length, gram = doubles(table[entry.MODEL_WEIGHTS]), doubles(table[entry.LENGTH]), doubles(table[entry.GRAM])
     bias, density, numbers = doubles(table[entry.MODEL_BIAS]), doubles(table[entry.MODEL_DENSITY]), doubles(table[entry.NUMBERS])
-    loss, slope_b = doubles(table[entry.MODEL_LOSS]), doubles(table[entry.MODEL_SLOPE_B])
+    loss, slope_b, slope = doubles(table[entry.MODEL_LOSS]), doubles(table[entry.MODEL_SLOPE_B]), doubles(table[entry.MODEL_SLOPE])
     error, nodes = doubles(table[entry.MODEL_ERROR]), doubles(table[entry.MODEL_NODES])
-    for j in range(n):
-        length[j] = 0.0
-        for k in range(m):
-            length[j] += weights[k * n + j] * weights[k * n + j]
-        length[j] = math.sqrt(length[j])
-    for i in range(n):
-        orthogonal = 0.0
+    for model in range(models.shape[0]):
+        for j in range(m * n):
+            weights[j] = models[model, j]
         for j in range(n):
-            gram[j] = 0.0
-        for k in range(m):
+            bias[j], density[j] = models[model, m * n + j], models[model, (m + 1) * n + j]
+        numbers[entry.TOLERANCE] = models[model, (m + 2) * n]
+        numbers[entry.SLACK] = slope_tolerance / numbers[entry.TOLERANCE]
+        for j in range(n):
+            length[j] = 0.0
+            for k in range(m):
+                length[j] += weights[k * n + j] * weights[k * n + j]
+            length[j] = math.sqrt(length[j])
+        for i in range(n):
+            orthogonal = 0.0
             for j in range(n):
-                gram[j] += weights[k * n + i] * weights[k * n + j]
-        for j in range(n):
-            if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
-                orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
                 gram[j] = 0.0
-        numbers[entry.BIAS] = bias[i]
-        call(table[entry.FEATURE_LOSS], (i, n, table))
-        loss[i], slope_b[i], nodes[i] = numbers[entry.LOSS], numbers[entry.SLOPE_B], numbers[entry.USED]
-        error[i] = numbers[entry.ERROR] + 2.0 * math.sqrt(numbers[entry.SCALE]) * orthogonal
+            for k in range(m):
+                for j in range(n):
+                    gram[j] += weights[k * n + i] * weights[k * n + j]
+            for j in range(n):
+                if abs(gram[j]) <= ORTHOGONAL * length[i] * length[j]:  # rounding of 0: as weights, series of many nodes
+                    orthogonal += abs(gram[j]) * math.sqrt(density[j] / 3.0)
+                    gram[j] = 0.0
+            numbers[entry.BIAS] = bias[i]
+            call(table[entry.FEATURE_LOSS], (i, n, table))
+            loss[i], slope_b[i], nodes[i] = numbers[entry.LOSS], numbers[entry.SLOPE_B], numbers[entry.USED]
+            error[i] = numbers[entry.ERROR] + 2.0 * math.sqrt(numbers[entry.SCALE]) * orthogonal
+        for j in range(n):
+            found[model, j], found[model, n + j], found[model, 2 * n + j] = loss[j], slope_b[j], error[j]
+        for j in range(n * n):
+            found[model, 3 * n + j] = slope[j]
 
 
 @cache
@@ -233,10 +248,9 @@ class OutputLosses:
 
     Attributes
     ----------
-    weights, bias, density : ndarray, shapes (m, n), (n,), (n,)
-        Of the model.
     loss, slope_b, error, nodes : ndarray, shape (n,)
-        E(x_i − x'_i)², without importance, its slope in b_i, a bound or a cautious estimate of its error, and the nodes used.
+        Of the last model: E(x_i − x'_i)², without importance, its slope in b_i, a bound or a cautious estimate of its error,
+        and the nodes used.
     slope : ndarray, shape (n, n)
         Row i: the slopes of loss i in row i of G = WᵀW.
     numbers, table : ndarray
@@ -249,10 +263,9 @@ class OutputLosses:
         self.table = self._memory.ctypes.data + 8 * starts
         self.table[: entry.MODEL_WEIGHTS] = _functions()
         array = self.array
-        self.weights, self.bias = array(entry.MODEL_WEIGHTS, m, n), array(entry.MODEL_BIAS, n)
-        self.density, self.loss = array(entry.MODEL_DENSITY, n), array(entry.MODEL_LOSS, n)
-        self.slope, self.slope_b = array(entry.MODEL_SLOPE, n, n), array(entry.MODEL_SLOPE_B, n)
-        self.error, self.nodes = array(entry.MODEL_ERROR, n), array(entry.MODEL_NODES, n)
+        self.loss, self.slope = array(entry.MODEL_LOSS, n), array(entry.MODEL_SLOPE, n, n)
+        self.slope_b, self.error = array(entry.MODEL_SLOPE_B, n), array(entry.MODEL_ERROR, n)
+        self.nodes = array(entry.MODEL_NODES, n)
         self.numbers = array(entry.NUMBERS, entry.N_NUMBERS)
 
     def array(self, k, *shape):
@@ -261,12 +274,12 @@ class OutputLosses:
         return self._memory[start : start + math.prod(shape)].reshape(shape)
 
     def evaluate(self, weights, bias, density, tolerance, slope_tolerance, max_nodes):
-        """Fill the results for one model.
+        """Return losses, slopes in biases, errors and slopes in G of models: shapes (B, n), …, (B, n, n).
 
         Parameters
         ----------
-        weights, bias, density : array_like, shapes (m, n), (n,), (n,)
-        tolerance : float
+        weights, bias, density : ndarray, shapes (B, m, n), (B, n), (B, n)
+        tolerance : ndarray, shape (B,)
             Error allowed in the loss of an output, relative to scale = E x_i² + Var z_i + max(E z_i, 0)².
         slope_tolerance : float
             Error allowed in its slopes, relative to √(scale E x_j²) in G_ij and to √scale in b_i. The series of the slopes
@@ -274,12 +287,14 @@ class OutputLosses:
         max_nodes : int
             Outputs that would need more nodes get a NaN loss and an infinite error.
         """
-        self.weights[:], self.bias[:], self.density[:] = weights, bias, density
-        self.numbers[entry.TOLERANCE], self.numbers[entry.SLACK] = tolerance, slope_tolerance / tolerance
+        (m, n), count = self.sizes, len(bias)
+        models, found = np.column_stack([weights.reshape(count, m * n), bias, density, tolerance]), np.empty((count, n * (n + 3)))
         self.numbers[entry.MOST_NODES] = max_nodes
-        _feature_losses(*self.sizes, self.table)
+        _feature_losses(m, n, models, float(slope_tolerance), found, self.table)
+        return found[:, :n], found[:, n : 2 * n], found[:, 2 * n : 3 * n], found[:, 3 * n :].reshape(count, n, n)
 
-    def gradient(self, importance):
-        """Gradient of Σ_i importance_i loss_i in weights and bias of the model evaluated."""
-        in_gram = importance[:, None] * self.slope
-        return self.weights @ (in_gram + in_gram.T), self.slope_b * importance
+
+def gradients(weights, importance, slope, slope_b):
+    """Gradients of Σ_i importance_i loss_i in weights (B, m, n) and biases of models: slope (B, n, n), the others (B, n)."""
+    in_gram = importance[:, :, None] * slope
+    return weights @ (in_gram + np.swapaxes(in_gram, 1, 2)), slope_b * importance

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..forms import variance
-from .contour import OutputLosses
+from .contour import OutputLosses, gradients
 
 MOST_NODES = 2**16
 SLOPES = 100.0  # the slopes, whose series converge slowly, may err by so many times the tolerance, of their own scale
@@ -27,18 +27,19 @@ def integrate(weights, bias, importance, density, order, tolerance, losses, weig
     scale = nothing + np.sum(importance * (spread + np.maximum(mean, 0) ** 2), axis=1)
     share = np.maximum(nothing / scale, LEAST_SHARE)
     slope_tolerance = SLOPES * tolerance if order else np.inf
-    declined, outputs = np.zeros(len(bias), dtype=bool), OutputLosses(*weights.shape[1:])
-    for k in range(len(bias)):
-        asked = tolerance * share[k]
-        for _ in range(MOST_ROUNDS):
-            outputs.evaluate(weights[k], bias[k], density[k], asked, slope_tolerance, MOST_NODES)
-            error[k] = importance[k] @ outputs.error
-            allowed = tolerance * max(nothing[k], importance[k] @ outputs.loss - error[k])
-            needed = 0.8 * allowed / scale[k]
-            if error[k] <= allowed or error[k] == np.inf or needed >= asked:
-                break
-            asked = needed
-        losses[k], declined[k] = outputs.loss, not error[k] <= allowed
-        if order:
-            weights_gradient[k], bias_gradient[k] = outputs.gradient(importance[k])
-    return declined
+    outputs, rows, asked = OutputLosses(*weights.shape[1:]), np.arange(len(bias)), tolerance * share
+    slopes = np.empty((len(bias), *gram.shape[1:])), np.empty(bias.shape)
+    for _ in range(MOST_ROUNDS):
+        found = outputs.evaluate(weights[rows], bias[rows], density[rows], asked[rows], slope_tolerance, MOST_NODES)
+        losses[rows], slopes[1][rows], errors, slopes[0][rows] = found
+        error[rows] = [its_importance @ its_errors for its_importance, its_errors in zip(importance[rows], errors, strict=True)]
+        loss = np.array([one @ other for one, other in zip(importance, losses, strict=True)])
+        allowed = tolerance * np.maximum(nothing, loss - error)
+        needed = 0.8 * allowed / scale
+        again = ~((error <= allowed) | (error == np.inf) | (needed >= asked))
+        rows, asked = np.flatnonzero(again), needed
+        if not rows.size:
+            break
+    if order:
+        weights_gradient[:], bias_gradient[:] = gradients(weights, importance, *slopes)
+    return ~(error <= allowed)

@@ -99,7 +99,7 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     n_threads = batch * 4 ** min(n, 8) // 2**16
     n_threads = min(n_threads, processors()) if n_threads > 1 else 1
     step = -(-batch // (4 * n_threads)) if n_threads > 1 else batch
-    step = max(min(step, MOST_NUMBERS // int(form.n_components)), 1) if not by_contour else max(step, 1)
+    step = max(min(step, MOST_NUMBERS // (n * n if by_contour else int(form.n_components))), 1)
     if step >= batch:
         run(slice(None))
     else:

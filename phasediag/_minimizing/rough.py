@@ -1,7 +1,8 @@
-"""Descents of many points at once, mostly along the gradient: second derivatives cost as much as many steps (BFGS in numpy)."""
+"""Descents of many points at once, mostly along the gradient: second derivatives cost as much as many steps (BFGS)."""
 
 import numpy as np
 
+from .._compiling.jit import jit
 from .._loss.evaluation import evaluate_rows
 from .flat import flatten, parts
 from .stationary_points import MAX_STEPS, NEGLIGIBLE, SAME_LOSS
@@ -85,7 +86,7 @@ def descend_roughly(objective, points, watch=lambda: None, apart=None, n_racing=
         s, y = new - x[active], new_gradient - gradient[active]
         x[active], loss[active], gradient[active] = new, new_loss[moved], new_gradient
         curved = np.einsum("bi,bi->b", s, y) > 1e-12
-        inverse[active[curved]] = _updated(inverse[active[curved]], s[curved], y[curved], is_first=step == 0)
+        _update(inverse, active[curved], s[curved], y[curved], is_first=step == 0)
     return x, np.where(given_up, np.inf, loss), n_evaluations
 
 
@@ -117,13 +118,24 @@ def _line_searches(objective, x, loss, direction, slope):
     return new, new_loss, new_gradient, count
 
 
-def _updated(inverse, s, y, is_first):
-    """BFGS's inverse second derivatives (B, size, size) after steps s (B, size) that changed the gradients by y (B, size)."""
+def _update(inverse, rows, s, y, is_first):
+    """BFGS's update, in place, of some rows (k,) of inverse second derivatives (B, size, size).
+
+    Steps s (k, size) changed the gradients by y (k, size).
+    """
     sy = np.einsum("bi,bi->b", s, y)
     if is_first:  # the scale of the second derivatives
-        inverse = inverse * (sy / np.einsum("bi,bi->b", y, y))[:, None, None]
-    hy = np.einsum("bij,bj->bi", inverse, y)
-    factor = (1 + np.einsum("bi,bi->b", y, hy) / sy) / sy
-    outer = hy[:, :, None] * s[:, None]
-    update = factor[:, None, None] * s[:, :, None] * s[:, None] - (outer + np.swapaxes(outer, 1, 2)) / sy[:, None, None]
-    return inverse + update
+        inverse[rows] *= (sy / np.einsum("bi,bi->b", y, y))[:, None, None]
+    hy = np.einsum("bij,bj->bi", inverse[rows], y)
+    _add(inverse, rows, (1 + np.einsum("bi,bi->b", y, hy) / sy) / sy, s, hy, sy)
+
+
+@jit(allocates=False)
+def _add(inverse, rows, factor, s, hy, sy):
+    """Add factor s sᵀ − (hy sᵀ + s hyᵀ) / sy to rows (k,) of inverse (B, size, size): factor, sy (k,), s, hy (k, size)."""
+    size = s.shape[1]
+    for k in range(rows.size):
+        for i in range(size):
+            for j in range(size):
+                outer = hy[k, i] * s[k, j] + hy[k, j] * s[k, i]
+                inverse[rows[k], i, j] += factor[k] * s[k, i] * s[k, j] - outer / sy[k]

@@ -7,8 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .._arguments import usable_processors
-from .._loss.evaluation import evaluate_rows
+from .._loss.evaluation import evaluate_rows, processors
 from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .conditions import lower_points
@@ -39,8 +38,6 @@ MOST_POLISHED = 24
 PARENTS = 4
 """Moves start from the lowest minimum; once they have found nothing lower, from so many of the lowest. As many of the lowest
 rough descents from them go on to the bottom, and one random start in so many is a shake of the lowest in each round."""
-AT_ONCE = 8
-"""Points that a thread treats before it takes the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +92,10 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
-    settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
-    bounds = _bounds(model) if rounds else []
+    with ThreadPoolExecutor(1) as beside:
+        bounded = beside.submit(_bounds, model) if rounds else None
+        settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
+        bounds = bounded.result() if bounded else []
     if bounds:
         settled += descend(model, np.array(bounds), PARENTS, watch, Search(settled, random).minima(model))
     tried, answered, waiting = set(), set(), rounds
@@ -209,10 +208,11 @@ def settle_model(model, points, watch=lambda: None, **limits):
             return settle_on_kinks(model, rows)
         return settle(rows, model.form, np.broadcast_to(model.control, (len(rows), model.control.size)), **limits)
 
-    if model.n_features < 6 or len(points) <= AT_ONCE or usable_processors() == 1:
+    n_threads = min(len(points), processors()) if model.n_features >= 6 else 1
+    if n_threads <= 1:
         return part(points)
-    with ThreadPoolExecutor(usable_processors()) as pool:
-        return [one for ends in pool.map(part, np.array_split(points, -(-len(points) // AT_ONCE))) for one in ends]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return [one for ends in pool.map(part, np.array_split(points, min(len(points), 4 * n_threads))) for one in ends]
 
 
 def tied_minima(model, point):
