@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 MODELS = [(3, 2, 0.3, 1.0), (6, 3, 0.01, 1.0), (6, 3, 0.2, 0.9), (8, 3, 0.01, 1.0), (8, 3, 0.3, 0.9), (10, 2, 0.01, 1.0)]
-SEEDS = 3
+SEEDS = 9
 
 WORKER = """
 import importlib, json, sys, time

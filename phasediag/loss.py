@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike
 from ._arguments import Floats, Seed, random_generator, real_array, whole_number
 from ._loss.evaluation import TOLERANCE, evaluate, evaluate_rows
 from .model import ToyModel, check_model
-from .neuron_losses import neuron_loss, sampled_neuron_loss
+from .neuron_losses import MOST_SAMPLES, SAMPLES_AT_ONCE, neuron_loss, sampled_neuron_loss
 from .neurons import NeuronModel
-
-SAMPLES_AT_ONCE = 65536
 
 
 def expected_loss(
@@ -297,7 +295,7 @@ def monte_carlo_loss(
     model, weights, bias
         As in `expected_loss`; all leading axes share the samples.
     n_samples : int
-        At least 2.
+        From 2 to 10⁹.
     seed : None, int or numpy.random.Generator
 
     Returns
@@ -327,7 +325,7 @@ def monte_carlo_loss(
         return sampled_neuron_loss(model, weights, bias, n_samples, seed)
     check_model(model)
     weights, bias = model.check_parameters(weights, bias)
-    n_samples, generator = whole_number("n_samples", n_samples, 2), random_generator(seed)
+    n_samples, generator = whole_number("n_samples", n_samples, 2, MOST_SAMPLES), random_generator(seed)
     mean, scatter = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])
     for start in range(0, n_samples, SAMPLES_AT_ONCE):
         x = model.sample(min(SAMPLES_AT_ONCE, n_samples - start), seed=generator)

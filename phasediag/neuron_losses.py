@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-13
 SAMPLES_AT_ONCE = 65536
+MOST_SAMPLES = 10**9  # half a minute for two features, and four digits of the loss
 
 
 def neuron_loss(model: NeuronModel, weights: Any, bias: ArrayLike, order: int) -> tuple[Any, Any, Floats | None, Floats | None]:
@@ -100,7 +101,7 @@ def expected_loss_bounds(model: NeuronModel, weights: Any, bias: ArrayLike, *, m
 def sampled_neuron_loss(model: NeuronModel, weights: Any, bias: ArrayLike, n_samples: int, seed: Seed) -> tuple[Any, Any]:
     """Return the mean loss of samples, and its standard error, over the leading axes of weights; as `monte_carlo_loss`."""
     encoder, decoder, bias = model.check_parameters(weights, bias)
-    n_samples, generator = whole_number("n_samples", n_samples, 2), random_generator(seed)
+    n_samples, generator = whole_number("n_samples", n_samples, 2, MOST_SAMPLES), random_generator(seed)
     first, second = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])
     for start in range(0, n_samples, SAMPLES_AT_ONCE):
         x = model.sample(min(SAMPLES_AT_ONCE, n_samples - start), seed=generator)

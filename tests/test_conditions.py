@@ -17,7 +17,7 @@ def break_search(monkeypatch, start):
         return (start[None], np.array([True])) if model.form.size == start.size else starting_points(model, *rest)
 
     monkeypatch.setattr(search, "starting_points", one_start)
-    monkeypatch.setattr(search, "descend", lambda model, x, *rest: [] if len(rest) > 2 else descend(model, x, *rest))
+    monkeypatch.setattr(search, "descend", lambda model, x, *rest: [] if len(rest) == 1 else descend(model, x, *rest))
     monkeypatch.setattr(search, "descend_apart", lambda *_: [])
 
 

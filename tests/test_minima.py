@@ -18,6 +18,7 @@ from phasediag import (
     interference,
     minimize,
 )
+from phasediag._minimizing.rough import _update
 from phasediag._minimizing.stationary_points import settle
 from phasediag.forms import Form
 from phasediag.order_parameters import upright
@@ -380,3 +381,16 @@ def test_pairs_leave_the_axes_to_other_features(noise):
     expected = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
     assert np.allclose(upright(weights), expected, rtol=0, atol=1e-15)
     assert np.array_equal(upright(weights) == 0, expected == 0)
+
+
+def test_updates_of_rough_descents_meet_the_secant_equation():
+    """After a step s that changed the gradient by y, the inverse second derivatives take y to s; other rows are left alone."""
+    generator = np.random.default_rng(0)
+    roots, s, y = generator.normal(size=(3, 5, 5)), *generator.normal(size=(2, 2, 5))
+    inverse, rows = roots @ np.swapaxes(roots, 1, 2), np.array([2, 0])
+    y *= np.sign(np.einsum("bi,bi->b", s, y))[:, None]
+    before = inverse.copy()
+    _update(inverse, rows, s, y, is_first=False)
+    assert np.allclose(np.einsum("bij,bj->bi", inverse[rows], y), s, rtol=1e-9)
+    assert np.allclose(inverse, np.swapaxes(inverse, 1, 2)) and np.array_equal(inverse[1], before[1])
+    assert np.linalg.eigvalsh(inverse).min() > 0

@@ -167,8 +167,9 @@ def _feature_losses(m, n, models, slope_tolerance, found, whole_table):
     table = pointer(whole_table)
     weights, length, gram = doubles(table[entry.MODEL_WEIGHTS]), doubles(table[entry.LENGTH]), doubles(table[entry.GRAM])
     bias, density, numbers = doubles(table[entry.MODEL_BIAS]), doubles(table[entry.MODEL_DENSITY]), doubles(table[entry.NUMBERS])
-    loss, slope_b, slope = doubles(table[entry.MODEL_LOSS]), doubles(table[entry.MODEL_SLOPE_B]), doubles(table[entry.MODEL_SLOPE])
-    error, nodes = doubles(table[entry.MODEL_ERROR]), doubles(table[entry.MODEL_NODES])
+    loss, slope = doubles(table[entry.MODEL_LOSS]), doubles(table[entry.MODEL_SLOPE])
+    slope_b, error = doubles(table[entry.MODEL_SLOPE_B]), doubles(table[entry.MODEL_ERROR])
+    nodes = doubles(table[entry.MODEL_NODES])
     for model in range(models.shape[0]):
         for j in range(m * n):
             weights[j] = models[model, j]

@@ -1,5 +1,6 @@
 """Which engine computes the expected loss, on how many threads, and to which tolerance."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -30,6 +31,15 @@ CONTOUR_TREATS = (
 )
 # Asked once: reading the limits of the process takes as long as many a loss.
 processors = cache(usable_processors)
+
+
+@cache
+def _threads():
+    """The threads that evaluate slices of batches, started once: starting them takes as long as many a batch."""
+    return ThreadPoolExecutor(processors())
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def evaluate(model, weights, bias, method, order, **accuracy):
@@ -103,8 +113,7 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     if step >= batch:
         run(slice(None))
     else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(run, (slice(start, start + step) for start in range(0, batch, step))))
+        list(_threads().map(run, (slice(start, start + step) for start in range(0, batch, step))))
     if strict and declined.any():
         raise ValueError(
             f"tolerance must be one that the contour integral can meet with {MOST_NODES} nodes for these weights, got "

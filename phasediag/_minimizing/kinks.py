@@ -9,8 +9,6 @@ bottom. There the multipliers of these outputs lie between the two slopes of the
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import lsq_linear
-from scipy.optimize import minimize as descend
 
 from .flat import flatten, parts
 from .stationary_points import Settled, dead_outputs
@@ -139,11 +137,13 @@ def kinks_at(model, point):
 
 def settle_on_kinks(model, starts):
     """Descend from starts (n_starts, size) to minima, which may sit on kinks; a list of Settled."""
+    from scipy.optimize import minimize  # takes a third of a second, and few models have kinks
+
     inputs, found = Inputs.of(model), []
     for number, point in enumerate(starts):
         count = 0
         for width in ROUNDINGS[number % 2 :]:
-            end = descend(lambda x, width=width: inputs.rounded(x, width), point, jac=True, method="BFGS", options={"gtol": 1e-6})
+            end = minimize(inputs.rounded, point, (width,), method="BFGS", jac=True, options={"gtol": 1e-6})
             point, count = end.x, count + end.nfev
         found.append(_bottom(model, inputs, point, count))
     return found
@@ -151,6 +151,8 @@ def settle_on_kinks(model, starts):
 
 def _bottom(model, inputs, point, count):
     """The Settled at the bottom near a point (size,): kinks are let go of whose multipliers lie outside of their two slopes."""
+    from scipy.optimize import lsq_linear
+
     held = kinks_of(inputs, point, NEAR_KINK)
     steepest = -2 * inputs.weight * inputs.x / inputs.scale  # the slopes of a term at z = 0: this, and slope times it
     while True:

@@ -92,12 +92,17 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
     ``watch`` is called again and again on the way.
     """
     starts, random = starting_points(model, n_starts, generator)
+
+    def bounded():
+        """Points above which no global minimum may lie, and what they settle to, lists."""
+        bounds = _bounds(model) if rounds else []
+        return bounds, descend(model, np.array(bounds), PARENTS) if bounds else []
+
     with ThreadPoolExecutor(1) as beside:
-        bounded = beside.submit(_bounds, model) if rounds else None
+        bounding = beside.submit(bounded)
         settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
-        bounds = bounded.result() if bounded else []
-    if bounds:
-        settled += descend(model, np.array(bounds), PARENTS, watch, Search(settled, random).minima(model))
+        bounds, below = bounding.result()
+    settled += below
     tried, answered, waiting = set(), set(), rounds
     while True:
         minima = Search(settled, random).minima(model)
@@ -155,11 +160,11 @@ def _lowest(model):
     return [parts(point.x, model.n_hidden) for point in found]
 
 
-def descend(model, points, most, watch, known=()):
+def descend(model, points, most, watch=lambda: None):
     """Where descents from flat points (n_points, size) end: a list of Settled, in the same order."""
     if model.n_features <= MOST_ENUMERATED or model.form.is_kinked:
         return settle_model(model, points, watch)
-    return descend_apart(model, points, most, watch, known)
+    return descend_apart(model, points, most, watch, ())
 
 
 def descend_apart(model, points, most, watch, known, n_racing=None):
