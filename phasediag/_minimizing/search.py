@@ -15,6 +15,7 @@ from .flat import flatten, parts
 from .kinks import settle_on_kinks
 from .moves import moves, shaken
 from .one_hot import least_one_hot
+from .orders import reordered, with_equal_importances
 from .rough import MOST_ENUMERATED, RACE, SECOND, ExactLoss, descend_roughly
 from .starts import frozen_starts, scaled_gradient, starting_points
 from .stationary_points import (
@@ -103,7 +104,7 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
         bounds, below = bounding.result()
     settled += below
-    tried, answered, waiting = set(), set(), rounds
+    tried, answered, expanded, waiting, equal = set(), set(), set(), rounds, with_equal_importances(model)
     while True:
         minima = Search(settled, random).minima(model)
         missed = _untried(model, lower_points(model, minima, bounds), answered)
@@ -114,7 +115,12 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         if not waiting or not minima or not np.any(minima[0].x[: -model.n_features]):
             return Search(settled, random)
         far = shaken(model, minima[0].x, n_starts // PARENTS, generator)
-        near = [moves(model, point.x, generator) for point in minima[: 1 if waiting == rounds else PARENTS]]
+        parents = minima[: 1 if waiting == rounds else PARENTS]
+        near = [moves(model, point.x, generator) for point in parents]
+        if not np.array_equal(equal.importance, model.importance):
+            codes = settle_model(equal, np.array([point.x for point in parents]), watch, radius=0.1)
+            for x in _untried(equal, np.array([code.x for code in codes]), expanded):
+                near.append(reordered(model, x, n_starts // PARENTS, generator))
         points = _untried(model, np.concatenate([far, *near]), tried)
         found = descend_apart(model, points, PARENTS, watch, minima, n_starts)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
