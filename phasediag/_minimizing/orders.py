@@ -47,21 +47,22 @@ def reordered(model, x, count, generator):
 class Expansion:
     """The losses of the places at a minimum of equal importances, to second order.
 
-    losses (n,), gradients (n, size) and hessians (n, size, size) of each output; hessian (size, size) of what has no importance:
-    penalties, and rotations, along which nothing changes.
+    losses (n,), gradients (n, size) and hessians (n, size, size) of each output; gradient (size,) and hessian (size, size) of
+    what has no importance: penalties, and rotations, along which nothing changes.
     """
 
     def __init__(self, model, x):
         n, m, free = model.n_features, model.n_hidden, model.form.free
         weights, bias = parts(np.repeat(x[None], n + 1, axis=0), m)
         controls = np.repeat(model.control[None], n + 1, axis=0)
-        controls[:, :n] = np.eye(n + 1, n, -1)
+        controls[:, :n] = 1.0 + np.eye(n + 1, n, -1)
         losses, by_weights, by_bias, hessians, _ = evaluate_rows(weights, bias, model.form, controls, "enumeration", 2)
         gradients = flatten(by_weights, by_bias) * free
         hessians = np.where(free[:, None] & free, hessians, 0.0)
         self.losses, self.gradients, self.hessians = losses[0], gradients[1:] - gradients[0], hessians[1:] - hessians[0]
-        tiny = 1e-9 * np.trace(hessians[1:].sum(axis=0))  # dead outputs and dimensions have directions without any curvature
-        self.hessian, self.gradient = hessians[0] + np.diag(1.0 - free) + tiny * np.eye(x.size), gradients[0]
+        self.gradient = gradients[0] - self.gradients.sum(axis=0)
+        tiny = 1e-9 * np.trace(hessians[0])  # dead outputs and dimensions have directions without any curvature
+        self.hessian = hessians[0] - self.hessians.sum(axis=0) + np.diag(1.0 - free) + tiny * np.eye(x.size)
         for i, j in combinations(range(m), 2):
             turned = np.zeros((m, n))
             turned[[i, j]] = weights[0][[j, i]] * [[1.0], [-1.0]]

@@ -104,7 +104,8 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         settled = descend(model, starts, MOST_POLISHED if rounds else PARENTS, watch)
         bounds, below = bounding.result()
     settled += below
-    tried, answered, expanded, waiting, equal = set(), set(), set(), rounds, with_equal_importances(model)
+    tried, answered, ordered, expanded = set(), set(), set(), set()
+    waiting, equal = rounds, with_equal_importances(model)
     while True:
         minima = Search(settled, random).minima(model)
         missed = _untried(model, lower_points(model, minima, bounds), answered)
@@ -117,10 +118,10 @@ def search(model, n_starts, rounds, generator, watch=lambda: None):
         far = shaken(model, minima[0].x, n_starts // PARENTS, generator)
         parents = minima[: 1 if waiting == rounds else PARENTS]
         near = [moves(model, point.x, generator) for point in parents]
-        if not np.array_equal(equal.importance, model.importance):
-            codes = settle_model(equal, np.array([point.x for point in parents]), watch, radius=0.1)
-            for x in _untried(equal, np.array([code.x for code in codes]), expanded):
-                near.append(reordered(model, x, n_starts // PARENTS, generator))
+        if not (model.form.is_kinked or np.array_equal(equal.importance, model.importance)):
+            unequal = _untried(model, np.array([point.x for point in parents]), ordered)
+            codes = np.array([code.x for code in settle_model(equal, unequal, watch)]).reshape(-1, model.form.size)
+            near += [reordered(model, x, n_starts // PARENTS, generator) for x in _untried(equal, codes, expanded)]
         points = _untried(model, np.concatenate([far, *near]), tried)
         found = descend_apart(model, points, PARENTS, watch, minima, n_starts)
         lower = min((one.scaled_loss for one in found if one.is_minimum), default=np.inf)
