@@ -120,7 +120,8 @@ def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
     assert (tmp_path / "report.txt").read_text(encoding="utf-8") == report
 
 
-WINDOW = ("--importance", "0.5:2:9", "--density", "0.5:1:9")
+WINDOW = ("--importance", "0.5:2:9", "--density", "0.5:1:9", "--n-starts", 8, "--seed", 3)
+NARROW = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4")  # with one boundary
 
 
 @pytest.fixture(scope="module")
@@ -149,34 +150,33 @@ def once(known_diagrams, monkeypatch):
 def test_global_theory_is_the_default(run, once, tmp_path):
     """`phasediag diagram` prints and draws what Python's default theory gives, and saves it losslessly."""
     path, data = tmp_path / "fig.png", tmp_path / "data.npz"
-    code, out, _ = run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--n-threads", 1, "--no-spinodals", "--output", path)
+    code, out, _ = run("diagram", *WINDOW, "--n-threads", 1, "--no-spinodals", "--output", path)
     assert code == 0 and "global theory" in out and path.read_bytes().startswith(SIGNATURES[".png"])
     axes = {"importance": np.geomspace(0.5, 2, 9), "density": np.geomspace(0.5, 1, 9)}
     diagram = once(**axes, n_starts=8, seed=3)
     assert out.count("boundary") == len(diagram.boundaries()) and "continuous boundary" in out
-    run("diagram", *WINDOW, "--n-starts", 8, "--seed", 3, "--no-curves", "--output", data)
+    run("diagram", *WINDOW, "--no-curves", "--output", data)
     assert np.array_equal(PhaseDiagram.load(data).loss, diagram.loss)
 
 
 def test_cells_alone_follow_no_curves(run, tmp_path, monkeypatch):
     """`diagram --no-curves` follows nothing, as text, JSON, picture and data; one run writes several files."""
     monkeypatch.setattr(PhaseDiagram, "boundaries", lambda *_, **__: pytest.fail("curves were followed"))
-    window, files = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4"), [tmp_path / "cells.npz", tmp_path / "cells.png"]
-    code, out, err = run("diagram", *window, "--no-curves", "--output", files[0], "--output", files[1])
+    files = [tmp_path / "cells.npz", tmp_path / "cells.png"]
+    code, out, err = run("diagram", *NARROW, "--no-curves", "--output", files[0], "--output", files[1])
     assert code == 0 and "of the cells" in out and "boundary" not in out
     assert all(f"wrote {path}" in err for path in files) and files[1].read_bytes().startswith(SIGNATURES[".png"])
     assert PhaseDiagram.load(files[0]).curves is None
-    assert "boundaries" not in json.loads(run("diagram", *window, "--no-curves", "--json")[1])
+    assert "boundaries" not in json.loads(run("diagram", *NARROW, "--no-curves", "--json")[1])
 
 
-def test_solved_boundaries_are_printed(run, once, tmp_path):
+def test_solved_boundaries_are_printed(run, once):
     """Text and JSON of the global theory: order, ends, latent loss, spinodals, the triple point to ten digits."""
-    kept = "--checkpoint", tmp_path / "kept.npz"
-    code, out, _ = run("boundary", *WINDOW, *kept)
+    code, out, _ = run("boundary", *WINDOW)
     assert code == 0 and "first-order boundary" in out and "continuous boundary" in out
     assert "1.0000000000" in out and "0.7064036927" in out
     assert "spinodal of extra in antipodal pair: importance" in out and "latent loss 0" in out and "order changes" in out
-    code, out, _ = run("boundary", *WINDOW, *kept, "--json")
+    code, out, _ = run("boundary", *WINDOW, "--json")
     facts = json.loads(out)
     assert code == 0 and {b["order"] for b in facts["boundaries"]} == {"first", "continuous"}
     for b in facts["boundaries"]:
@@ -188,14 +188,14 @@ def test_solved_boundaries_are_printed(run, once, tmp_path):
 
 def test_curves_go_to_files(run, tmp_path):
     """`boundary --output` writes what it computed, as a table or as data; `diagram --json` tells the spinodals too."""
-    window, path = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4"), tmp_path / "curves.csv"
-    code, _, err = run("boundary", *window, "--output", path)
+    path = tmp_path / "curves.csv"
+    code, _, err = run("boundary", *NARROW, "--output", path)
     assert code == 0 and f"wrote {path}" in err
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("kind,index,phases,order,point,importance,density,latent_loss,end,closed,function_of")
     assert {line.split(",")[0] for line in lines[1:]} == {"boundary", "spinodal"}
-    assert "spinodals" not in json.loads(run("diagram", *window, "--no-spinodals", "--json")[1])
-    facts = json.loads(run("diagram", *window, "--json")[1])
+    assert "spinodals" not in json.loads(run("diagram", *NARROW, "--no-spinodals", "--json")[1])
+    facts = json.loads(run("diagram", *NARROW, "--json")[1])
     assert len(facts["spinodals"]) == 2 and len(facts["phase"]) == 4
     assert sum(len(c["importance"]) for kind in ("boundaries", "spinodals") for c in facts[kind]) == len(lines) - 1
     code, _, err = run("boundary", "--theory", "frozen", "--output", path)
@@ -204,7 +204,7 @@ def test_curves_go_to_files(run, tmp_path):
 
 def test_relaxed_theory_has_boundaries(run):
     """--theory relaxed is solved and printed too."""
-    code, out, _ = run("diagram", "--theory", "relaxed", *WINDOW, "--no-spinodals")
+    code, out, _ = run("diagram", "--theory", "relaxed", *NARROW, "--no-spinodals")
     assert code == 0 and "relaxed theory" in out and "first-order boundary" in out
 
 
@@ -259,13 +259,13 @@ def test_a_stopped_search_goes_on(run, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return wave(self)
 
-    search = ("diagram", *WINDOW, "--n-starts", 4, "--no-curves", "--checkpoint", tmp_path / "state.npz", "--json")
+    search = ("diagram", *WINDOW, "--no-curves", "--checkpoint", tmp_path / "state.npz", "--json")
     monkeypatch.setattr(Landscape, "_wave", stopping)
     code, _, err = run(*search)
     assert code == 130 and "goes on from" in err and (tmp_path / "state.npz").exists()
     code, out, _ = run(*search)
     axes = {"importance": np.geomspace(0.5, 2, 9), "density": np.geomspace(0.5, 1, 9)}
-    expected = phase_diagram(**axes, n_starts=4)
+    expected = phase_diagram(**axes, n_starts=8, seed=3)
     assert code == 0 and json.loads(out)["phase"] == expected.phase.tolist()
     assert np.allclose(json.loads(out)["loss"], expected.loss, rtol=1e-12)
 
@@ -421,7 +421,7 @@ def _environment():
 
 def test_curves_are_kept_with_the_search(run, tmp_path, monkeypatch):
     """The same command with its checkpoint follows nothing again and says the same; a pickled diagram leaves the file alone."""
-    window = ("--importance", "0.25:0.35:3", "--density", "0.25:0.45:4", "--checkpoint", tmp_path / "state.npz")
+    window = (*NARROW, "--checkpoint", tmp_path / "state.npz")
     first = run("diagram", *window, "--json")
     monkeypatch.setattr("phasediag._boundaries.find_boundaries", lambda *_: pytest.fail("followed again"))
     monkeypatch.setattr("phasediag._boundaries.find_spinodals", lambda *_: pytest.fail("sought again"))

@@ -227,7 +227,7 @@ def test_unknown_look_is_named():
 @pytest.fixture(scope="module")
 def exact():
     """The global 2→1 diagram around its triple points, with its curves."""
-    diagram = phase_diagram(2, 1, importance=np.geomspace(0.4, 2.5, 24), density=np.geomspace(0.4, 1.0, 24))
+    diagram = phase_diagram(2, 1, importance=np.geomspace(0.4, 1.1, 24), density=np.geomspace(0.4, 1.0, 24))
     diagram.spinodals()
     return diagram
 
