@@ -29,7 +29,9 @@ def minima_at(density):
 
 def lowest(density, kind=None):
     """The lowest minimum, or the lowest one of a kind: a shape, or the number of features longer than half."""
-    return next(m for m in minima_at(density) if kind in (None, shape(m)) or (shape(m) == FIVE and kind == np.sum(m.feature_norm > 0.5)))
+    return next(
+        m for m in minima_at(density) if kind in (None, shape(m)) or (shape(m) == FIVE and kind == np.sum(m.feature_norm > 0.5))
+    )
 
 
 expected = {0.01: PENTAGON, 0.1: PENTAGON, 0.2: PENTAGON, 0.3: PAIRS, 0.5: PAIRS, 0.63: PAIRS, 0.66: TRIANGLE, 0.9: TRIANGLE}

@@ -306,7 +306,7 @@ def test_a_metastable_minimum_is_not_proved():
 @pytest.fixture(scope="module")
 def small():
     """A certificate of few leaves."""
-    return certify(cell(0.1, 0.02))
+    return certify(cell(0.3, 0.02))
 
 
 def test_a_certificate_is_confirmed_in_rational_arithmetic(small, tmp_path):
