@@ -103,7 +103,7 @@ class SuperpositionCertificate(Result):
             margin, separation = _gained(self.importance, self.density, self.loss_split, self.loss_upper)
             if not 0 < self.margin <= margin or self.separation > separation:
                 reason = "the losses do not say that much"
-        return CertificateCheck(not reason, reason, n_leaves, arithmetic())
+        return CertificateCheck(not reason, reason, n_leaves, n_leaves, arithmetic())
 
     def _reached(self, cell, end, density):
         """Whether the weights of an interval reach its upper loss at one of its ends, exactly."""

@@ -16,6 +16,9 @@ from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
 from phasediag._certifying.moments import ROUNDING, moments
 from phasediag._certifying.proof import free_weights, levels, prove, regions_around, root_box
 from phasediag._certifying.rational import ONE, Row, least_on_box, number
+from phasediag._certifying.replay import Replay
+from phasediag._certifying.rows import look_up, row_table
+from phasediag._certifying.search import LOW_JOINT, ORDER, TABLE
 from phasediag._compiling.jit import jit
 
 PAIR, DROPPED, DEDICATED = "extra in antipodal pair", "extra not represented + dedicated", "extra dedicated + not represented"
@@ -418,6 +421,95 @@ def test_three_features_say_how_far_the_proof_comes():
     """3→2 is bounded from below, though not to the tolerance."""
     proved = certify(ToyModel(2, [1.0, 1.0, 0.5], 0.2), max_boxes=500)
     assert proved.status == "not proved" and 0 <= proved.loss_lower < proved.loss_upper
+
+
+@jit
+def _looked_up(own, other, cells, pairs, lows, highs, i, found):
+    """What the row table says of row i over boxes of weights (k, 3): found (k, 3)."""
+    for k in range(lows.shape[0]):
+        look_up(own, other, cells, pairs, lows[k], highs[k], i, found[k])
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3])
+def test_the_row_table_holds(density):
+    """No row has a lower loss than the table says, nor its best bias elsewhere: 20 000 rows, best of 101 biases and refined."""
+    variance = density / 3 - density**2 / 4
+    level = 0.4 * variance
+    own, other, cells, pairs = row_table(density, level, 4.0)
+    rng, i = np.random.default_rng(2), 1
+    centres = rng.normal(size=(2500, 3)) * rng.choice([0.1, 0.5, 1.0], (2500, 1))
+    centres[:, i] = np.abs(1 + 0.3 * rng.normal(size=2500))
+    lows, highs, points = boxes_and_points(rng, np.clip(centres, -3, 3), 10 ** rng.uniform(-4, -0.3, (2500, 3)), 8)
+    lows[:, i], points[:, :, i] = np.maximum(lows[:, i], 0), np.maximum(points[:, :, i], 0)
+    found = np.zeros((2500, 3))
+    _looked_up(own, other, cells, pairs, lows, highs, i, found)
+    least, most = -np.maximum(points, 0).sum(axis=2), density / 2 - np.minimum(points, 0).sum(axis=2)
+    best = np.full(points.shape[:2], np.inf)
+    for _ in range(3):
+        biases = least[..., None] + np.linspace(0, 1, 34) * (most - least)[..., None]
+        whole = np.concatenate([np.broadcast_to(points[:, :, None], (*biases.shape, 3)), biases[..., None]], axis=3)
+        losses = row_losses(i, whole, np.full(3, density))[0]
+        place = losses.argmin(axis=2)
+        best = np.minimum(best, losses.min(axis=2))
+        step = (most - least) / 33
+        at = np.take_along_axis(biases, place[..., None], axis=2)[..., 0]
+        least, most = at - step, at + step
+    low_enough = best <= level
+    assert np.all(best[low_enough] >= np.broadcast_to(found[:, :1], best.shape)[low_enough] - 1e-13)
+    assert np.all(at[low_enough] >= (found[:, 1:2] - 2 * step)[low_enough])
+    assert np.all(at[low_enough] <= (found[:, 2:] + 2 * step)[low_enough])
+    assert np.count_nonzero(low_enough) > 2000 and np.count_nonzero(found[:, 0] > level) > 100
+    high = np.where(np.isfinite(found[:, :1]), 1.2 * found[:, :1] + 1e-4 * variance, np.inf)
+    assert np.count_nonzero(best[low_enough] < np.broadcast_to(high, best.shape)[low_enough]) > 20  # a broken table is caught
+
+
+def leaves_of(replay, counts):
+    """The first leaves of a proof that have each of those reasons, so many: (reason, low, high)."""
+    left, found = dict(counts), []
+    for leaf in replay._leaves():
+        if left.get(leaf[0]):
+            left[leaf[0]] -= 1
+            found.append(leaf)
+            if not any(left.values()):
+                break
+    return found
+
+
+@pytest.fixture(scope="module")
+def three():
+    """The certificate of a model of three features, a pair of equal ones beside a dedicated one of importance 3."""
+    return certify(ToyModel(2, [1.0, 1.0, 3.0], 0.1))
+
+
+def test_three_features_are_certified(three):
+    """3→2 to 1e-6; leaves of each new kind are confirmed in rational arithmetic, and others are not."""
+    assert three.status == "certified" and three.relative_gap <= 1e-6
+    lowest = minimize(three.model, n_starts=1)[0].loss
+    assert three.loss_lower <= lowest * (1 + 1e-14) and three.loss_upper == pytest.approx(lowest, rel=1e-12)
+    replay = Replay(2, three.model.importance, three.model.feature_density, three.proof)
+    for op, low, high in leaves_of(replay, {ORDER: 20, TABLE: 2}):
+        assert replay._holds(op, low, high) or replay._in_parts(op, low, high, 2)
+    ((op, low, high),) = leaves_of(replay, {LOW_JOINT: 1})
+    assert replay._holds(op, low, high) and not replay._holds(TABLE, low, high) and not replay._holds(ORDER, low, high)
+
+
+def test_false_claims_about_three_features(three):
+    """A loss raised by little, or the second minimum given as the lowest, is not proved."""
+    importance, density = three.model.importance.copy(), three.model.feature_density.copy()
+    for upper, gap in ((three.loss_upper * (1 + 1e-6), 1e-7), (three.loss_upper * 1.5, 0.1)):
+        proof = prove(2, importance, density, upper, gap, -1, (), 30_000, lambda n: None)
+        assert not proof.complete or 1 - proof.lower / upper > gap
+        assert proof.lower <= three.loss_upper
+
+
+@pytest.mark.campaign
+def test_points_of_low_density_are_certified():
+    """3→2 to 1e-6 at (0.5, 0.2) and at 20 random points of density up to 0.3; samples of leaves in rational arithmetic."""
+    rng = np.random.default_rng(19)
+    points = zip(10 ** rng.uniform(-1, 1, 20), 10 ** rng.uniform(-2, np.log10(0.3), 20), strict=True)
+    for importance, density in [(0.5, 0.2), *points]:
+        proved = certify(ToyModel(2, [1.0, 1.0, importance], density))
+        assert proved.status == "certified" and proved.check(sample=30)
 
 
 @pytest.mark.parametrize("extra, density", [(0.656, 0.0123), (0.792, 0.396), (0.974, 0.0126)])

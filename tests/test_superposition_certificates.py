@@ -85,7 +85,7 @@ def test_what_is_not_proved():
 def test_it_is_confirmed_from_its_certificates(interval, monkeypatch):
     """Losses in rational arithmetic; each pair's certificate is asked; what says more than they do is refused."""
     asked = []
-    monkeypatch.setattr(Certificate, "check", lambda self: asked.append(self) or CertificateCheck(True, "", 10, "none"))
+    monkeypatch.setattr(Certificate, "check", lambda self: asked.append(self) or CertificateCheck(True, "", 10, 10, "none"))
     checked = interval.check()
     assert checked and len(asked) == len(interval.density) and checked.n_leaves == 10 * len(asked)
     wrong = {
@@ -99,7 +99,7 @@ def test_it_is_confirmed_from_its_certificates(interval, monkeypatch):
     }
     for name, one in wrong.items():
         assert not one.check(), name
-    monkeypatch.setattr(Certificate, "check", lambda self: CertificateCheck(False, "no", 10, "none"))
+    monkeypatch.setattr(Certificate, "check", lambda self: CertificateCheck(False, "no", 10, 10, "none"))
     assert interval.check().reason == "no"
 
 

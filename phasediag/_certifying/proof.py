@@ -10,6 +10,7 @@ from ..model import ToyModel
 from .bounds import support
 from .moments import UNIT
 from .regions import convex_region, kink_bracket
+from .rows import row_table
 from .search import BOXES, DONE, FULL, OPS, TOP, UNPROVED, VALUES, search
 
 CONVEX, KINK = range(2)
@@ -149,6 +150,14 @@ def _kink(importance, density, sign, other):
     return Region(KINK, np.array([point - radius, point + radius]), point, importance[other] * variance * (1 - 16 * UNIT), True)
 
 
+def _table(importance, density, upper, root):
+    """The row table of three features of one density, empty where there is none."""
+    if len(density) != 3 or np.ptp(density) > 0 or not np.all(np.isfinite(root)):
+        return np.zeros(0), np.zeros(0), np.zeros((1, 3, 0, 0, 0)), np.zeros((1, 3, 0, 0))
+    level = float(levels(importance, density, upper)[1].max())
+    return row_table(float(density[0]), level * (1 + 16 * UNIT), float((root[1, : len(root[0]) - 3] ** 2).max()))
+
+
 def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_boxes, advance):
     """Return the Proof that the loss is at least (1 − tolerance) × upper, as far as it goes.
 
@@ -167,14 +176,15 @@ def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_
     least, state = np.array([np.inf]), np.zeros(6, np.int64)
     state[TOP] = int(np.all(np.isfinite(root)))
     limits = levels(importance, density, upper)[0] * (1 + 16 * UNIT)
+    table = _table(importance, density, upper, root)
     places = np.array([region.box for region in regions]).reshape(-1, 2, nd)
-    target, complete = upper * (1 - tolerance), False
+    target, complete, patience = upper * (1 - tolerance), False, PATIENCE if n == 2 else 0
     try:
         while state[TOP]:
             seen = state[BOXES]
             end = search(
-                n_hidden, free, importance, density, limits, upper, target, wanted, PATIENCE, min(max_boxes, seen + AT_ONCE),
-                places, boxes, bounds, ops, values, hulls, least, state,
+                n_hidden, free, importance, density, limits, upper, target, wanted, patience, min(max_boxes, seen + AT_ONCE),
+                places, *table, boxes, bounds, ops, values, hulls, least, state,
             )  # fmt: skip
             advance(int(state[BOXES] - seen))
             if end == FULL:

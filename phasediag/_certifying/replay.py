@@ -7,8 +7,10 @@ import numpy as np
 from .neighbourhoods import confirm_convex, confirm_kink
 from .proof import CONVEX, free_weights
 from .rational import Row, least_on_box, number, root_above
-from .search import GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, REGION, ROW, SLOPE, SUM
+from .search import GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, ORDER, REGION, ROW, SLOPE, SUM, TABLE
 
+BIASES = 7
+"""How often the biases of a row are halved for its least loss."""
 PARTS = 6
 """How often a leaf is halved, at most, until its parts are confirmed."""
 
@@ -27,13 +29,18 @@ class Replay:
         self.upper, self.lower = number(proof.upper), number(proof.lower)
         self.n, self.nw = len(importance), len(self.free)
 
-    def confirm(self, weights, bias, advance):
-        """Raise `NotConfirmed` where a statement fails; weights (n_hidden, n_features) and bias (n_features,) reach upper."""
+    def confirm(self, weights, bias, advance, chosen=None):
+        """Raise `NotConfirmed` where a statement fails; weights (n_hidden, n_features) and bias (n_features,) reach upper.
+
+        chosen: a set of the leaves that are confirmed, None for all.
+        """
         self._upper(weights, bias)
         self._root()
         for region in self.proof.regions:
             self._region(region)
-        for op, low, high in self._leaves():
+        for place, (op, low, high) in enumerate(self._leaves()):
+            if chosen is not None and place not in chosen:
+                continue
             if not self._holds(op, low, high) and not self._in_parts(op, low, high, PARTS):
                 raise NotConfirmed(f"a leaf is not confirmed: reason {op} in the box from {low} to {high}")
             advance(1)
@@ -120,6 +127,12 @@ class Replay:
             return self.rows.lower(op - ROW, least[op - ROW], most[op - ROW]) > self.rows.variance[op - ROW]
         if op == SUM:
             return self._sum(least, most) > self.upper
+        if op == TABLE:
+            return self._no_biases(least, most)
+        if op == ORDER:
+            rows = self.rows
+            equal = [(i, j) for i, j in combinations(range(self.n), 2) if rows.importance[i] == rows.importance[j]]
+            return any(rows.density[i] == rows.density[j] and least[j][j] > most[i][i] for i, j in equal)
         if op == JOINT:
             return self._joint(a, b)[0] > self.upper
         if GRADIENT <= op < GRADIENT + self.nw:
@@ -135,7 +148,7 @@ class Replay:
         """Whether the parts of a leaf's box, halved so many times, are confirmed: some bounds were found on larger boxes."""
         if not times or op >= REGION:
             return False
-        place = int(np.argmax(high - low))
+        place = int(np.argmax((high - low)[: self.nw if op == TABLE else None]))  # the row table has all biases
         above, below = low.copy(), high.copy()
         above[place] = below[place] = 0.5 * (low[place] + high[place])
         return all(self._holds(op, x, y) or self._in_parts(op, x, y, times - 1) for x, y in ((low, below), (above, high)))
@@ -158,6 +171,30 @@ class Replay:
         """The bound of the rows together."""
         zero = self.lower * 0
         return sum((w * max(self.rows.lower(i, least[i], most[i]), zero) for i, w in enumerate(self.rows.importance)), start=zero)
+
+    def _no_biases(self, least, most):
+        """Whether all biases of a row are excluded, or the rows cost more than the loss known, each with its best bias."""
+        total = self.lower * 0
+        for i, w in enumerate(self.rows.importance):
+            row = self._least_row(i, least[i], most[i], BIASES)
+            if row is None:
+                return True
+            total += w * row
+        return total > self.upper
+
+    def _least_row(self, i, low, high, times):
+        """The least bound of a row over those biases, halved so many times, that are not excluded; None if all are."""
+        if self.rows.slope_sign(i, low, high):
+            return None
+        bound = self.rows.lower(i, low, high)
+        if bound > self.rows.variance[i]:
+            return None
+        if not times:
+            return bound
+        middle = (low[-1] + high[-1]) / 2
+        halves = ((low, (*high[:-1], middle)), ((*low[:-1], middle), high))
+        found = [x for x in (self._least_row(i, *half, times - 1) for half in halves) if x is not None]
+        return max(bound, min(found)) if found else None
 
     def _joint(self, a, b):
         """(bound of all rows together, entries of the gradient that cannot vanish, a set) over a box of corners a, b (nd,)."""

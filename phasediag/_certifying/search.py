@@ -9,17 +9,24 @@ import numpy as np
 from .._compiling.jit import jit
 from .bounds import joint_bound, row_bound
 from .moments import UNIT
+from .rows import look_up
 
 # A split is 2 × parameter, + 1 where the part above it comes first. Leaves, + an index:
 SLOPE, ROW, GRADIENT, REGION = 64, 72, 80, 128
 """The slope of the loss in a bias; a row above its own limit; an entry of the gradient; a region proved by itself."""
-SUM, JOINT, LOW_SUM, LOW_JOINT, OPEN = 100, 101, 102, 103, 104
-"""The bounds of the rows, or of all rows together, are above the loss known, or (low) at least the target; nothing is proved."""
+SUM, JOINT, LOW_SUM, LOW_JOINT, OPEN, TABLE, ORDER = 100, 101, 102, 103, 104, 105, 106
+"""The bounds of the rows, or of all rows together, are above the loss known, or (low) at least the target; nothing is proved;
+no biases of a global minimum, or too high a loss, by the row table; a feature is longer than an equal one before it, where
+exchanging the two leads to other boxes (three features alone)."""
 TOP, OPS, VALUES, BOXES, SPENT, UNPROVED = range(6)
 """Places of the state: boxes waiting, lengths of ops and values, boxes seen, boxes split for their phase alone, leaves open."""
 DONE, PAUSED, FULL = range(3)
+_BEND = 0.01
+"""What a row gives away beyond its gap is taken for this share of importance × density × width²."""
 SMALLEST = 2.0**-40
 """No box is split to widths below this."""
+_WIDE = 0.18
+"""Boxes of products W_i·W_j wider than this are halved by what the row table says alone."""
 _ROOM = 64
 """The ops that one box may write."""
 
@@ -63,20 +70,21 @@ def _signs(spans, n):
 
 
 @jit
-def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, boxes, bounds,
-           ops, values, hulls, least, state):  # fmt: skip
+def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, own, other,
+           cells, pairs, boxes, bounds, ops, values, hulls, least, state):  # fmt: skip
     """Grow the tree until no box waits (DONE), max_boxes have been seen (PAUSED) or an array is full (FULL).
 
     free (nw, 2): row and column of each free weight; importance, density, limits (n,): a row above its limit is in no global
     minimum; upper: a loss that is reached; target: the bound to prove. A low box whose phase is not the wanted one (signs of
     W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience. regions (k, 2, nd): boxes proved by themselves.
+    own, other, cells, pairs: the row table, of no cells where there is none.
     boxes (2, …, nd) and bounds (…,): the stack, with the best bound of each box. ops, values: the tree. hulls (2^pairs + 1, 2,
     nd): of low leaves by signs, the last of those without. least (1,): the lowest bound of low and open leaves. state: see TOP.
     """
     n, nw, nd, n_regions = density.shape[0], free.shape[0], free.shape[0] + density.shape[0], regions.shape[0]
     store, work = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12))
     big, slopes = np.zeros((7, nd, nd)), np.zeros((2, n, n + 1))
-    spans, gaps, row = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros(n)
+    spans, gaps, row, looked = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros(n), np.zeros((n, 3))
     low, high, ends, score = np.zeros(nd), np.zeros(nd), np.zeros((2, n + 1)), np.zeros(nd)
     while state[TOP] > 0:
         if state[BOXES] >= max_boxes:
@@ -110,7 +118,47 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
         bound = inherited
         if leaf < 0 and best < 0:
             gram_ranges(low, high, free, n, spans)
-            # rows
+            total = 0.0
+            if own.shape[0] > 0:
+                widest = 0.0
+                for i in range(n):
+                    look_up(own, other, cells, pairs, spans[0, i], spans[1, i], i, looked[i])
+                    total += importance[i] * looked[i, 0]
+                    for j in range(n):
+                        widest = max(widest, spans[1, i, j] - spans[0, i, j])
+                    for j in range(i):
+                        equal = importance[i] == importance[j] and density[i] == density[j]
+                        if equal and spans[0, i, i] > spans[1, j, j]:
+                            leaf = ORDER
+                if leaf < 0 and total * (1.0 - 16.0 * UNIT) > upper:
+                    leaf = TABLE
+                if leaf < 0:
+                    bound = max(bound, total * (1.0 - 16.0 * UNIT))
+                    if widest > _WIDE:
+                        best = 0
+                        for k in range(nw):
+                            if high[k] - low[k] > high[best] - low[best]:
+                                best = k
+                        cut = 0.5 * (low[best] + high[best])
+                    for i in range(n if best < 0 else 0):
+                        for side in range(2):
+                            x, y = low[nw + i], high[nw + i]
+                            middle = looked[i, 1 + side]
+                            gain = middle - x if side == 0 else y - middle
+                            if gain > 0.1 * (y - x) and x < middle < y:
+                                ops[state[OPS]] = 2 * (nw + i) + side
+                                ops[state[OPS] + 1] = TABLE
+                                state[OPS] += 2
+                                values[state[VALUES]] = middle
+                                state[VALUES] += 1
+                                if side == 0:
+                                    low[nw + i] = middle
+                                else:
+                                    high[nw + i] = middle
+                            elif gain > y - x:
+                                leaf = TABLE
+                        spans[0, i, n], spans[1, i, n] = low[nw + i], high[nw + i]
+        if leaf < 0 and best < 0:
             total = 0.0
             for i in range(n):
                 row[i], sign = row_bound(i, spans[0, i], spans[1, i], density, store, work)
@@ -196,7 +244,7 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                     reach = high[nw + i] - low[nw + i]
                     for j in range(n):
                         reach += (1.0 if i == j else density[j]) * 0.5 * (spans[1, i, j] - spans[0, i, j])
-                    factor = (gaps[i] + 1e-3 * importance[i] * density[i]) / (reach + 1e-300)
+                    factor = gaps[i] / (reach + 1e-300) + _BEND * importance[i] * density[i] * reach
                     score[nw + i] += factor * (high[nw + i] - low[nw + i])
                     for k in range(nw):
                         h, c = free[k, 0], free[k, 1]

@@ -103,7 +103,7 @@ def _minima_of_neurons(model, n_starts, seed):
 @sizes_up_to("2 or 3")
 @point_options
 @option("--tolerance", 1e-6, help="The gap allowed between the proved bound and the loss reached, relative.")
-@option("--max-boxes", 1_000_000, help="How many boxes of parameters are looked at, at most.")
+@option("--max-boxes", 10_000_000, help="How many boxes of parameters are looked at, at most.")
 @click.option("--load", type=click.Path(), help="A certificate that --output has written, instead of a search.")
 @click.option("--check", is_flag=True, help="Do the proof again in rational arithmetic.")
 def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, load, check):
