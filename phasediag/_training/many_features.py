@@ -174,7 +174,7 @@ class Batched(Trainer):
 
     def structure(self):
         """Return the `sgd_batched.MODELS`."""
-        width, square = self.width, (self.columns + 1) * self.columns * LANES
+        width, forms = self.width, (self.n + 1) * self.width * LANES
         self.kernel, self.drawer = sgd_batched.train_batched, draw_lists
         return Structure(
             sgd_batched.MODELS,
@@ -185,13 +185,13 @@ class Batched(Trainer):
             n_parts=self.sizes.size,
             lists=self.lists,
             draw=self.drawer,
-            form=batched.former(width),
+            product=batched.product(width),
+            prepare=batched.preparer(width, self.chunk.activation != LINEAR),
             add=batched.adder(width, self.chunk.activation != LINEAR),
             weigh=batched.weigher(width),
-            product=batched.product(width),
             move=mover(self.adam),
-            forms=aligned(square),
-            sums=aligned(square),
+            forms=aligned(forms),
+            sums=aligned(forms * self.columns // width),
             gradient=aligned((self.m + 1) * self.columns * LANES),
         )
 

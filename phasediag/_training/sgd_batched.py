@@ -16,11 +16,11 @@ from .optimizers import STEP
 
 # A chunk of models, its routines and its arrays, as the kernel below reads them. average is 2/(B n); parameters, first and
 # second have shape (n_vectors, m + 1, padded, 16), rows of weights and one of biases, padded by zeros to whole blocks of
-# ``width`` outputs; importance (n_vectors, padded, 16); keys (1, 2); scalars (n_steps, 7); forms and sums
-# (padded / width, padded + 1, width, 16); gradient (m + 1, padded, 16).
+# ``width`` outputs; importance (n_vectors, padded, 16); keys (1, 2); scalars (n_steps, 7); forms (n + 1, width, 16);
+# sums (padded / width, n + 1, width, 16); gradient (m + 1, padded, 16).
 MODELS, models_at = layout(
-    "n m activation width padded n_vectors n_parts lists draw form add weigh product move parameters first second importance keys"
-    " scalars forms sums gradient",
+    "n m activation width padded n_vectors n_parts lists draw product prepare add weigh move parameters first second importance"
+    " keys scalars forms sums gradient",
     "average",
 )
 
@@ -39,29 +39,28 @@ def train_batched(models, start, stop):
     models = models_at(models)
     lists = lists_at(models.lists)
     n, m, width, padded, n_parts = models.n, models.m, models.width, models.padded, models.n_parts
-    rows, block_size = (m + 1) * padded * VECTOR, (padded + 1) * width * VECTOR
-    sizes = integers(lists.sizes)
+    rows, block_size = (m + 1) * padded * VECTOR, (n + 1) * width * VECTOR
+    sums, sizes = floats(models.sums), integers(lists.sizes)
     for step in range(start, stop):
         for v in range(models.n_vectors):
             weights = models.parameters + v * rows
-            invoke(models.form, n, m, padded, weights, models.forms)
+            for entry in range(padded * (n + 1) * LANES):
+                sums[entry] = 0
             for part in range(n_parts):
                 if v == 0 or n_parts > 1:
                     invoke(models.draw, models.lists, models.keys, step, part)
+                n_empty = sizes[part] - lists.n_samples
                 for first in range(0, padded, width):
-                    own = first // width * block_size
-                    sums = floats(models.sums + own)
-                    if part == 0:
-                        for entry in range(block_size // NUMBER):
-                            sums[entry] = 0
+                    own, own_sums = weights + first * VECTOR, models.sums + first // width * block_size
+                    invoke(models.product, models.forms, width, weights, 1, padded, own, padded, m, n)
+                    invoke(models.prepare, n, first, n_empty, own + m * padded * VECTOR, models.forms, own_sums)
                     invoke(
-                        models.add, models.forms + own, models.sums + own, padded * width * LANES,
-                        lists.dense + first * sizes[0] * NUMBER, lists.entry_row, lists.values, lists.starts, lists.n_samples,
-                        sizes[part] - lists.n_samples,
+                        models.add, models.forms, own_sums, n * width * LANES, lists.dense + first * sizes[0] * NUMBER,
+                        lists.entry_row, lists.values, lists.starts, lists.n_samples,
                     )  # fmt: skip
             slopes = models.gradient
             invoke(
-                models.weigh, n, padded, models.average, models.importance + v * padded * VECTOR, models.sums,
+                models.weigh, n, models.average, models.importance + v * padded * VECTOR, models.sums,
                 slopes + m * padded * VECTOR,
             )  # fmt: skip
             for first in range(0, padded, width):
