@@ -206,11 +206,18 @@ def over_neurons(task, n_hidden, n_features=2):
     return phase_diagram(plane=ControlPlane(base, Axis("importance", [0.4, 1.4]), Axis("density", [0.2, 0.8])))
 
 
+def trained_rows(diagram):
+    """The parameters of its models, (n_models, size): rows of weights, then biases."""
+    weights, bias = (np.asarray(one, dtype=float) for one in (diagram.trained.weights, diagram.trained.bias))
+    return np.concatenate([weights.reshape(*bias.shape[:3], -1), bias], axis=-1).reshape(bias[..., 0].size, -1)
+
+
 @pytest.mark.parametrize(("task", "n_hidden"), [("identity", 1), ("absolute", 2)])
 def test_neurons(task, n_hidden):
-    """Minima of neurons, their rows stacked as in diagrams, have the losses and phases of their weights; crossings are points."""
+    """Minima and models of neurons have the losses of their weights, minima also their phases; crossings are points."""
     diagram = over_neurons(task, n_hidden)
-    facts, arrays = read(explore(diagram, curves=True).html)
+    trained = trained_phase_diagram(plane=diagram.plane, n_seeds=2, n_steps=5, batch_size=16)
+    facts, arrays = read(explore([diagram, trained], curves=True).html)
     names, rows = [phase["name"] for phase in facts["phases"]], diagram.weights.shape[-2]
     assert facts["title"] == f"Phase diagram of 2 → {n_hidden} neurons, {task}" and facts["neurons"] and facts["n_rows"] == rows
     cells = np.repeat(np.arange(diagram.loss.size), np.diff(arrays["0.start"]))
@@ -222,6 +229,9 @@ def test_neurons(task, n_hidden):
         assert arrays["0.minimum_loss"][k] == pytest.approx(expected_loss(model, weights, bias), rel=1e-12)
         assert names[arrays["0.minimum_phase"][k]] == classify_neurons(weights, share=1 - 1e-6).name
     assert np.allclose(arrays["0.minimum_loss"][arrays["0.start"][:-1]], diagram.loss.ravel(), rtol=1e-12)
+    for one, x in zip(trained.trained.loss.ravel(), trained_rows(trained), strict=True):
+        at = np.flatnonzero(np.all(arrays["1.points"] == x, axis=1))
+        assert len(at) == 1 and one in arrays["1.minimum_loss"][arrays["1.point"] == at[0]]
     crossings = {(f"{b.order} crossing", x, y) for b in diagram.boundaries() for x, y in zip(b.x, b.y, strict=True)}
     assert {(p["kind"], p["x"], p["y"]) for p in facts["maps"][0]["points_met"]} == crossings != set()
 
