@@ -47,11 +47,6 @@ class NeuronForm(Form):
         """Number of parameters."""
         return ((1 if self.is_tied else 2) * self.n_hidden + 1) * self.n_features
 
-    @property
-    def most_hidden(self) -> int | None:
-        """Any number of neurons makes sense."""
-        return None
-
     def parts(self, x: Floats) -> tuple[Floats, Floats, Floats]:
         """Encoder and transposed decoder, both (…, n_hidden, n_features), and bias (…, n_features) of parameters (…, size)."""
         m, n = self.n_hidden, self.n_features

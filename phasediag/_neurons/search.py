@@ -32,7 +32,7 @@ STEP = 1e-5
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
 
-GROWS, DEAD_OUTPUT, DEAD_NEURON, NO_MINIMUM = FAILURES = "growing weights", "dead output", "dead neuron", "no minimum"
+GROWS, DEAD_OUTPUT, DEAD_NEURON, NO_MINIMUM = "growing weights", "dead output", "dead neuron", "no minimum"
 
 
 @cache
