@@ -132,7 +132,8 @@ class Replay:
         if op == ORDER:
             rows = self.rows
             equal = [(i, j) for i, j in combinations(range(self.n), 2) if rows.importance[i] == rows.importance[j]]
-            return any(rows.density[i] == rows.density[j] and least[j][j] > most[i][i] for i, j in equal)
+            exchanged = (rows.density[i] == rows.density[j] and least[j][j] > most[i][i] for i, j in equal)
+            return self.n == 3 and any(exchanged)
         if op == JOINT:
             return self._joint(a, b)[0] > self.upper
         if GRADIENT <= op < GRADIENT + self.nw:

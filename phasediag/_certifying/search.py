@@ -27,7 +27,7 @@ SMALLEST = 2.0**-40
 """No box is split to widths below this."""
 _WIDE = 0.18
 """Boxes of products W_i·W_j wider than this are halved by what the row table says alone."""
-_ROOM = 64
+_ROOM = 128
 """The ops that one box may write."""
 
 
