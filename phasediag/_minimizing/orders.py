@@ -82,10 +82,10 @@ class Expansion:
 def _low_orders(model, expansion, count, generator):
     """Orders (k, n), the feature in each place: where no exchange of a pair lowers the relaxed loss, and one exchange from there.
 
-    Descents begin at the order as it is and at ``count`` − 1 random ones.
+    Descents begin at the order as it is and at ``count`` − 1 random ones, if any.
     """
     classes = _exchangeable(model)
-    orders = np.repeat(np.arange(model.n_features)[None], count, axis=0)
+    orders = np.repeat(np.arange(model.n_features)[None], max(count, 1), axis=0)
     for members in classes:
         orders[1:, members] = generator.permuted(orders[1:, members], axis=1)
     i, j = np.array([pair for members in classes for pair in combinations(members, 2)]).T
