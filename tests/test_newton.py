@@ -230,3 +230,8 @@ def test_bottoms_are_the_losses_that_descents_settle_at(activation):
     controls = np.tile(model.control, (len(starts), 1))
     expected = losses_of(settle(starts, model.form, controls, radius=0.1), model.form, controls)
     assert np.array_equal(bottoms(starts, model.form, controls, radius=0.1, n_threads=2), expected)
+
+
+def test_second_derivatives_too_large_to_be_squared_reach_no_eigenvalue_solver():
+    """At density 1e-300 they are 1e300; LAPACK's solver made NaN of their squares and wrote beyond its arrays."""
+    assert isinstance(minimize(ToyModel(2, [1.0, 0.5, 0.25, 0.1], 1e-300), n_starts=4, effort="quick"), list)

@@ -39,7 +39,7 @@ def test_a_newton_step_predicts_the_least_loss_to_second_order(penalty):
         code = code_of(model)
         predicted, _ = Expansion(model, code).relaxed(model.importance[None])
         (exact,) = settle_model(model, code[None], radius=0.1)
-        errors.append(abs(predicted[0] + model.penalty_of(parts(code, 2)[0]) - exact.scaled_loss * model.loss_scale))
+        errors.append(abs(predicted[0] + model.penalty_of(parts(code, 2)[0]) / model.loss_scale - exact.scaled_loss))
     assert errors[0] < 1e-6 * predicted[0] and errors[1] < 2e-3 * errors[0] + 1e-15
 
 

@@ -45,7 +45,7 @@ def reordered(model, x, count, generator):
 
 
 class Expansion:
-    """The losses of the places at a minimum of equal importances, to second order.
+    """The scaled losses of the places at a minimum of equal importances, to second order.
 
     losses (n,), gradients (n, size) and hessians (n, size, size) of each output; gradient (size,) and hessian (size, size) of
     what has no importance: penalties, and rotations, along which nothing changes.
@@ -57,8 +57,10 @@ class Expansion:
         controls = np.repeat(model.control[None], n + 1, axis=0)
         controls[:, :n] = 1.0 + np.eye(n + 1, n, -1)
         losses, by_weights, by_bias, hessians, _ = evaluate_rows(weights, bias, model.form, controls, "enumeration", 2)
-        gradients = flatten(by_weights, by_bias) * free
-        hessians = np.where(free[:, None] & free, hessians, 0.0)
+        scale = model.loss_scale
+        gradients = flatten(by_weights, by_bias) / scale * free
+        hessians = np.where(free[:, None] & free, hessians / scale, 0.0)
+        losses /= scale
         self.losses, self.gradients, self.hessians = losses[0], gradients[1:] - gradients[0], hessians[1:] - hessians[0]
         self.gradient = gradients[0] - self.gradients.sum(axis=0)
         tiny = 1e-9 * np.trace(hessians[0])  # dead outputs and dimensions have directions without any curvature
@@ -70,7 +72,7 @@ class Expansion:
             self.hessian += np.outer(along, along)
 
     def relaxed(self, importance):
-        """Losses (B,) of importances (B, n) of the places after a Newton step, and these steps (B, size), none where too long."""
+        """Scaled losses (B,) of importances (B, n) of the places after a Newton step, and these steps (B, size), none where too long."""
         gradient = self.gradient + importance @ self.gradients
         hessian = self.hessian + np.tensordot(importance, self.hessians, 1)
         steps = -np.linalg.solve(hessian, gradient[..., None])[..., 0]

@@ -71,7 +71,8 @@ def spectrum(x, least, table):
     """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
 
     For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
-    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite.
+    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives, or their squares,
+    are not finite: of such LAPACK makes numbers that are none, and then writes beyond its arrays.
     """
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
     gradient, hessian, numbers = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[NUMBERS])
@@ -101,7 +102,7 @@ def spectrum(x, least, table):
         total += abs(gradient[i])
     for i in range(size * size):
         total += abs(hessian[i])
-    numbers[NORM] = norm if total < np.inf else np.inf
+    numbers[NORM] = norm if total * total < np.inf else np.inf
     if least < numbers[NORM] < np.inf:
         _decompose(table)
 
