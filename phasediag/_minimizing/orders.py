@@ -72,7 +72,7 @@ class Expansion:
             self.hessian += np.outer(along, along)
 
     def relaxed(self, importance):
-        """Scaled losses (B,) of importances (B, n) of the places after a Newton step, and these steps (B, size), none where too long."""
+        """Scaled losses (B,) for importances (B, n) of the places after a Newton step; its steps (B, size), none if too long."""
         gradient = self.gradient + importance @ self.gradients
         hessian = self.hessian + np.tensordot(importance, self.hessians, 1)
         steps = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
