@@ -22,6 +22,7 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
+from .points import N_POINT_ARRAYS, N_STATE, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -36,8 +37,10 @@ NEGLIGIBLE = 1e-290
     OUTPUT_CURVATURE,
     ADD_CURVATURE,
     GATHER,
+    SUM_POINTS,
     N_ROW,
     N_COMPONENTS,
+    N_POINTS,
     IS_MIXTURE,
     IS_GENERAL_FORM,
     IS_PENALISED,
@@ -57,8 +60,9 @@ NEGLIGIBLE = 1e-290
     LEADING,
     MEANS,
     PENALTY,
-    SPACE,
-) = range(28)
+    POINTS,
+) = range(30)
+SPACE = POINTS + N_POINT_ARRAYS
 
 # In a row of controls, behind importances and densities, of a form that is not plain.
 SCALE, ALPHA, GAMMA, LAMBDA, WEIGHTS = range(5)
@@ -194,7 +198,8 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
     start, width, densities = offset(mean, 2 * n), offset(mean, 3 * n), offset(mean, 4 * n)
     slopes = offset(mean, 6 * n + 1)
     total, curvature, side = doubles(table[TOTAL]), doubles(table[CURVATURE]), (n + 1) * (n + 1)
-    n_components, mixture = table[N_COMPONENTS], table[IS_MIXTURE] != 0
+    n_components, n_points, mixture = table[N_COMPONENTS], table[N_POINTS], table[IS_MIXTURE] != 0
+    is_point = integers(table[POINTS])
     general, untied = table[IS_GENERAL_FORM] != 0, table[IS_UNTIED] != 0
     relu = table[IS_LINEAR] == 0
     for _model in range(n_models):
@@ -214,11 +219,23 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                 biases[j] = bias[j]
         for i in range(n):
             residual = -_dot(weights, others, n, m, i, i, -1.0)
-            for component in range(n_components):
+            fresh = n_points == 0
+            if n_points > 0:
+                what = i, n, n_components, bias[i], offset(gram, i * n), residual, numbers[ALPHA], order
+                scale, arrays = numbers[SCALE] / importance[i], offset(table, POINTS)
+                call(table[SUM_POINTS], (*what, offset(numbers, WEIGHTS), scale, found, total, arrays))
+                losses[i] = found[0]
+                if order > 0:
+                    bias_gradient[i] = importance[i] * found[1]
+                    for j in range(n):
+                        slope[i * n + j] = importance[i] * found[2 + j]
+            for component in range(n_components if n_points < n_components else 0):
                 share, b, own, own_p, law = 1.0, bias[i], gram[i * n + i], density[i], density
+                if n_points > 0 and is_point[component]:
+                    continue
                 if mixture:
                     share = numbers[WEIGHTS + component]
-                    if share == 0.0 and component > 0:
+                    if share == 0.0 and not fresh:
                         continue
                 if general:
                     call(table[GATHER], (i, component, biases, residual, density, n, table))
@@ -234,7 +251,7 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                     call(table[FEW_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, first))
                 else:
                     call(table[MANY_MOMENTS], (b, own, residual, own_p, a, p, k, relu, order, found, first, n, work))
-                if component == 0:
+                if fresh:
                     losses[i] = share * found[0]
                 else:
                     losses[i] += share * found[0]
@@ -248,7 +265,7 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                         slopes[j] = found[first_component(l, order)]
                         if general:
                             slopes[j] = start[j] * found[1] + width[j] * slopes[j]
-                    if component == 0:
+                    if fresh:
                         bias_gradient[i] = weight * found[1]
                         for j in range(n):
                             row[j] = weight * slopes[j]
@@ -258,12 +275,13 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                             row[j] += weight * slopes[j]
                 if order == 2:
                     call(table[OUTPUT_CURVATURE], (n, law, k, table))
-                    if component == 0:
+                    if fresh:
                         for at in range(side):
                             total[at] = share * curvature[at]
                     else:
                         for at in range(side):
                             total[at] += share * curvature[at]
+                fresh = False
             if order == 2:
                 if table[IS_PENALISED] != 0:
                     for j in range(n):
@@ -388,17 +406,19 @@ def workspaces(form, order, untied=False):
         np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
         np.zeros(1),  # the penalty
     )
+    starts, breadths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
+    is_point = np.all(breadths[components] == 0.0, axis=1) & general
+    held = [np.zeros(components.shape) for _ in range(3)] if form.is_kinked else [np.zeros(1)] * 3
+    points = is_point.astype(np.int64), starts[components], np.zeros(N_STATE), *held
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)
-    gather = _address(_gather) if general else 0
+    sums = _address(_gather) if general else 0, _address(sum_points) if is_point.any() else 0
     n_row = form.n_controls if form.is_plain else 2 * n + WEIGHTS + len(components)
     mixture = int(len(components) > 1 or bool(np.any(components != 1)))
-    numbers = n_row, len(components), mixture, int(general), int(form.penalised), int(untied)
-    table = addresses(
-        _address(_enumerate), _address(few_moments), many, *curvature, gather, *numbers, int(not relu), *scratch, *work
-    )
-    return table, (scratch, work)
+    numbers = n_row, len(components), int(is_point.sum()), mixture, int(general), int(form.penalised), int(untied)
+    kernels = _address(_enumerate), _address(few_moments), many, *curvature, *sums
+    return addresses(*kernels, *numbers, int(not relu), *scratch, *points, *work), (scratch, points, work)
 
 
 @cache
@@ -406,6 +426,8 @@ def _address(function):
     """These functions are compiled apart from the loop over models."""
     if function is _enumerate:
         return address(function, 0, 0, 0, *[DOUBLES] * 3, 0, *[DOUBLES] * 4, INTEGERS)
+    if function is sum_points:
+        return address(function, 0, 0, 0, 0.0, DOUBLES, 0.0, 0.0, 0, DOUBLES, 0.0, DOUBLES, DOUBLES, INTEGERS)
     if function is _gather:
         return address(function, 0, 0, DOUBLES, 0.0, DOUBLES, 0, INTEGERS)
     if function is _output_curvature:

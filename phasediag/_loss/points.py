@@ -1,0 +1,75 @@
+"""The loss of one output over inputs that are points: components of a law in which every value is certain.
+
+There the output's argument z is a number, and the loss (x_i − f(z))². Where x_i < 0 its slope in z jumps up at z = 0, by
+s = −2 (1 − slope) x_i: a kink on which a minimum may sit. The jump is the largest of λ z, 0 ≤ λ ≤ s. Where kinks are held, the
+largest of λ z − (λ − λ₀)²/(2 rate) takes its place, with its slope λ = λ₀ + rate z cut to that interval: once each λ₀ is what
+its λ comes out as, it has the minima of the loss itself (Rockafellar 1976, the proximal method of multipliers).
+"""
+
+from .._compiling.jit import doubles, integers, jit, offset
+
+# What `workspaces` adds to its table for a form with points: which components are points, and the values of features in all;
+# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, and the last rate.
+IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, N_POINT_ARRAYS = range(7)
+RATE, STIFFEST, N_STATE = range(3)
+"""The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets."""
+
+
+@jit(inner=True)
+def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scale, out, total, arrays):
+    """Adds up output i over the points: out gets the loss, its slopes in b and in row i of WᵀW, total the second derivatives.
+
+    row (n,): that row; residual: 1 − row[i]; weights (n_components,): their probabilities; scale: what a loss is divided by where
+    it is scaled; total (n + 1, n + 1): in (row, b), of order 2.
+    """
+    is_point, values, state = integers(arrays[IS_POINT]), doubles(arrays[VALUES]), doubles(arrays[STATE])
+    side, keep = n + 1, 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
+    for k in range(n + 2 if order > 0 else 1):
+        out[k] = 0.0
+    if order == 2:
+        for k in range(side * side):
+            total[k] = 0.0
+    for component in range(n_components):
+        share = weights[component]
+        if not is_point[component] or share == 0.0:
+            continue
+        x, rest = offset(values, component * n), b
+        for j in range(n):
+            if j != i:
+                rest += row[j] * x[j]
+        z = rest + row[i] * x[i]
+        gain, error = (1.0, x[i] * residual - rest) if z >= 0.0 else (alpha, x[i] * keep - alpha * rest)
+        loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
+        if order > 0 and state[RATE] > 0.0 and x[i] < 0.0:
+            at = component * n + i
+            jump = -2.0 * (1.0 - alpha) * x[i]
+            rate = min(state[RATE], state[STIFFEST] * scale / (share * jump))
+            first = doubles(arrays[MULTIPLIERS])[at]
+            part = first + rate * z
+            doubles(arrays[LATEST])[at], doubles(arrays[RATES])[at] = part, rate
+            if part <= 0.0:
+                loss -= jump * first * first / (2.0 * rate)
+            elif part >= 1.0:
+                loss -= jump * (1.0 - first) ** 2 / (2.0 * rate)
+            else:
+                loss += jump * (first * z + 0.5 * rate * z * z - max(z, 0.0))
+                slope += jump * (part if z < 0.0 else part - 1.0)
+                curvature += jump * rate
+        out[0] += share * loss
+        if order > 0:
+            slope *= share
+            out[1] += slope
+            for j in range(n):
+                out[2 + j] += slope * x[j]
+        if order == 2:
+            curvature *= share
+            for j in range(n):
+                by = curvature * x[j]
+                for k in range(j + 1):
+                    total[j * side + k] += by * x[k]
+                total[n * side + j] += by
+            total[n * side + n] += curvature
+    if order == 2:
+        for j in range(side):
+            for k in range(j):
+                total[k * side + j] = total[j * side + k]
