@@ -127,7 +127,7 @@ def _members(n, classes):
     return np.array([len(lists), *(number for members in lists for number in (len(members), *members))])
 
 
-def carry(frontier, shape, where, keys):
+def carry(frontier, shape, where, keys, heads, links):
     """The tasks of a wave: minima from number ``frontier`` on go to the neighbouring cells in which none is known near them.
 
     Parameters
@@ -139,13 +139,14 @@ def carry(frontier, shape, where, keys):
         The cells of minima.
     keys : ndarray, shape (n_minima, n_keys)
         What is the same of minima that are one, and near of those near each other.
+    heads, links : ndarray of int
+        See `extend_lists`.
 
     Returns
     -------
     cells, sources : ndarray of int, shape (n_tasks,)
         Of each task the cell, and the minimum that it starts from.
     """
-    heads, links = listed(where, shape[0] * shape[1])
     most = len(NEIGHBOURS) * (len(where) - frontier)
     cells, sources, before, last = *(np.empty(most, np.int64) for _ in range(3)), np.full(len(heads), -1)
     count = np.zeros(1, np.int64)
@@ -153,19 +154,17 @@ def carry(frontier, shape, where, keys):
     return cells[: count[0]], sources[: count[0]]
 
 
-def listed(where, n_cells):
-    """Lists of what is in each cell: the first entry of each cell (n_cells,), the next after each entry; −1 ends a list."""
-    heads, links = np.full(n_cells, -1), np.empty(len(where), np.int64)
-    _list(where, heads, links)
-    return heads, links
-
-
 @jit(allocates=False)
-def _list(where, heads, links):
-    """`listed`."""
-    for k in range(where.size):
-        links[k] = heads[where[k]]
-        heads[where[k]] = k
+def extend_lists(where, start, heads, links):
+    """List what is in each cell, from entry ``start`` of where (n,) on.
+
+    heads (n_cells,): the last entry of each cell; links (n,): the one before each entry; −1 ends a list. What is listed already
+    is left as it is.
+    """
+    for k in range(start, where.size):
+        if heads[where[k]] < k:
+            links[k] = heads[where[k]]
+            heads[where[k]] = k
 
 
 @jit(allocates=False)

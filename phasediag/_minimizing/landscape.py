@@ -19,10 +19,10 @@ from .._files import check_writable
 from ..forms import Form
 from ..model import model_of
 from ..phases import distinct_rows
-from .cell_descents import carry, descend_cells, listed
+from .cell_descents import carry, descend_cells, extend_lists
 from .flat import flatten, parts
 from .search import named_first, orders_of_extra, settle_model, tied_points
-from .search_state import SearchState
+from .search_state import Rooms, SearchState
 from .starts import random_starts, starting_points, starting_points_of
 from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants
 
@@ -111,6 +111,7 @@ class Landscape:
         identity = grid, (f"n_starts={n_starts}", f"seed={seed}")
         if checkpoint is not None and Path(checkpoint).exists():
             self._state = SearchState.load(checkpoint, *identity)
+        self._begin()
         reached = self._reached()
         if progress:
             progress(reached)
@@ -126,12 +127,18 @@ class Landscape:
                         self._state.save(checkpoint, *identity)
                         saved = monotonic()
                 for cell in sorted(set(range(len(self.rows))) - set(self._state.where.tolist())):
-                    self._state = self._state.after(**self._lowest(cell))
+                    self._state = self._state.after(self._rooms, **self._lowest(cell))
                 self._state = self._state.sorted()
+                self._begin()
             finally:
                 if checkpoint is not None:
                     self._state.save(checkpoint, *identity)
         return self
+
+    def _begin(self):
+        """What is kept beside the state from step to step: arrays with room, lists of cells and marks of minima, none so far."""
+        self._rooms, self._marked = Rooms(), self._state.keys[:0]
+        self._listed = np.full(len(self.rows), -1), np.empty(0, np.int64)
 
     def _reached(self):
         """In how many cells a minimum is known."""
@@ -226,7 +233,7 @@ class Landscape:
     def _wave(self):
         """Every minimum of the frontier as a start in the neighbours that do not know it."""
         state = self._state
-        cells, sources = carry(state.frontier, self.shape, state.where, self._marks())
+        cells, sources = carry(state.frontier, self.shape, state.where, self._marks(), *self._lists())
         order = np.argsort(cells, kind="stable")
         first = np.flatnonzero(np.diff(cells[order], prepend=-1))
         return cells[order[first]], np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
@@ -248,26 +255,37 @@ class Landscape:
         starts = state.x[np.array(sources, int)[order]]
         return np.array(cells, int)[order], np.arange(len(cells) + 1), starts, 0.25, {"checked": len(state.where)}
 
+    def _lists(self):
+        """Lists of the minima in each cell: see `listed`."""
+        heads, links = self._listed
+        new = np.empty(len(self._state.where) - len(links), np.int64)
+        links = self._rooms.grown("links", links, new)
+        extend_lists(self._state.where, len(links) - len(new), heads, links)
+        self._listed = heads, links
+        return heads, links
+
     def _marks(self):
         """What tells minima of neighbouring cells apart, shape (n_minima, n_invariants): their invariants.
 
         Those of the points of a valley differ; all have the features' own losses in common, which come in their place, relative
         to E x_i², and far from any invariants.
         """
-        state, n = self._state, self.form.n_features
-        inside = np.flatnonzero(state.numbers[:, 5])
-        own = state.feature_loss[inside] / self.form.mean_square(self.rows[state.where[inside]])
+        state, marks, n = self._state, self._marked, self.form.n_features
+        new = slice(len(marks), None)
+        more = state.keys[new].copy()
+        inside = np.flatnonzero(state.numbers[new, 5])
+        own = state.feature_loss[new][inside] / self.form.mean_square(self.rows[state.where[new][inside]])
         for members in (list(members) for members in self.classes if np.ndim(members) == 1):
             own[:, members] = np.sort(own[:, members], axis=1)
-        marks = state.keys.copy()
-        marks[inside] = VALLEY
-        marks[inside, :n] += own
-        return marks
+        more[inside] = VALLEY
+        more[inside, :n] += own
+        self._marked = self._rooms.grown("marks", marks, more)
+        return self._marked
 
     def _after(self, cells, first, starts, radius, changes, pool):
         """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""
         state, controls = self._state, self.rows[cells]
-        heads, links = listed(state.where, len(self.rows))
+        heads, links = self._lists()
         known, heads = (links, state.numbers, state.keys), heads[cells]
         bounds = np.append(np.flatnonzero(np.diff(first[:-1] // self._part, prepend=-1)), len(cells))
 
@@ -283,7 +301,7 @@ class Landscape:
         numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
         new[new] = ~dead_outputs(starts[new], self.form, self.rows[np.repeat(cells, np.diff(first))[new]])
         where = np.repeat(cells, np.diff(first))[new]
-        return state.after(where, starts[new], numbers[new], feature_loss[new], keys[new], numbers[:, 3].sum(), **changes)
+        return state.after(self._rooms, where, starts[new], numbers[new], feature_loss[new], keys[new], numbers[:, 3].sum(), **changes)
 
     def _lowest(self, cell):
         """Of a cell (number) in which no descent has converged, the lowest point that the configurations lead to, for `after`."""

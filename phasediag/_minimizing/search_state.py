@@ -54,10 +54,13 @@ class SearchState:
         n = form.n_features
         return cls(np.empty(0, int), *(np.empty((0, count)) for count in (form.size, 6, n, n * (n + 3) // 2)))
 
-    def after(self, where, x, numbers, feature_loss, keys, evaluations, **changes):
-        """The state after a step that found these minima, arrays as those of the state, with so many evaluations."""
+    def after(self, rooms, where, x, numbers, feature_loss, keys, evaluations, **changes):
+        """The state after a step that found these minima, arrays as those of the state, with so many evaluations.
+
+        rooms: the `Rooms` of the search, in which arrays grow.
+        """
         found = {"where": where, "x": x, "numbers": numbers, "feature_loss": feature_loss, "keys": keys}
-        grown = {name: np.concatenate([getattr(self, name), more]) for name, more in found.items()}
+        grown = {name: rooms.grown(name, getattr(self, name), more) for name, more in found.items()}
         return replace(self, **grown, **changes, evaluations=self.evaluations + int(evaluations))
 
     def sorted(self):
@@ -106,6 +109,25 @@ class SearchState:
                 f"got {str(path)!r} with {' and '.join(file['options'].tolist())}"
             )
         return cls(**{one.name: file[one.name] if one.type is np.ndarray else int(file[one.name]) for one in fields(cls)})
+
+
+class Rooms:
+    """Arrays with room at their ends, by name: a step that finds little costs little, however much is known.
+
+    What a step has appended counts once a state refers to it: of a step that was interrupted it is overwritten by the next.
+    """
+
+    def __init__(self):
+        self._rooms = {}
+
+    def grown(self, name, known, more):
+        """An array (n_known, …) with more rows at its end; in place if it was grown here."""
+        room, count = self._rooms.get(name), len(known) + len(more)
+        if room is None or known.base is not room or count > len(room):
+            self._rooms[name] = room = np.empty((2 * count, *known.shape[1:]), known.dtype)
+            room[: len(known)] = known
+        room[len(known) : count] = more
+        return room[:count]
 
 
 def _read(path):
