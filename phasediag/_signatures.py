@@ -13,6 +13,8 @@ DOUBT = 1e-6
 """Nor has one whose dimension, or whose origin's place, hangs on so little: its products have no more digits."""
 FINEST = 1e-4
 """Tolerances of names from which on signatures tell what names do."""
+PLAIN = 2
+"""Signatures of clusters that are no shape begin behind this."""
 AT_ONCE = 4096
 """Weights that a thread takes at a time."""
 
@@ -21,8 +23,9 @@ def signatures(weights, tolerance):
     """Whole numbers of which equal ones belong to equal phases.
 
     weights (n_models, n_hidden, n_features), finite. Returns int8 numbers (n_models, 2 n_features): of each feature the first of
-    its cluster, −1 where it is not represented, then of each cluster, at its first feature, 1 for a simplex and −1 for an aligned
-    pair; and whether they tell all, a bool array (n_models,): not of clusters with other shapes.
+    its cluster, −1 where it is not represented, then of each cluster, at its first feature, 1 for a simplex, −1 for an aligned
+    pair, and `PLAIN` and its dimension for one too small for another shape; and whether they tell the phase, a bool array
+    (n_models,): not of clusters with other shapes.
     """
     n_models, _, n = weights.shape
     found, tell = np.zeros((n_models, 2 * n), np.int8), np.zeros(n_models, np.bool_)
@@ -82,17 +85,18 @@ def _signatures(weights, tolerance, unit, space, found, tell):
             if label[i] == i:
                 shape = _shape(pointer(label), products, n, i, tolerance, space)
                 label[n + i] = shape
-                tell[model] = tell[model] and shape < 2
+                tell[model] = tell[model] and shape != PLAIN
 
 
 @jit(inner=True)
 def _shape(label, products, n, first, tolerance, space):
-    """Of the cluster of a feature: 0 if it is dedicated, 1 a simplex, −1 an aligned pair, 2 anything else, or in doubt."""
+    """Of the cluster of a feature: 0 if it is dedicated, 1 a simplex, −1 an aligned pair; PLAIN if in doubt, or if it has features
+    enough for another shape, PLAIN + its dimension otherwise."""
     size, matrix, vectors = 0, space, space[MOST_MEMBERS:]
     for i in range(n):
         if label[i] == first:
             if size == MOST_MEMBERS:
-                return 2
+                return PLAIN
             column = 0
             for j in range(n):
                 if label[j] == first and column < MOST_MEMBERS:
@@ -135,19 +139,21 @@ def _shape(label, products, n, first, tolerance, space):
     for i in range(size):
         singular = (max(matrix[i, i], 0.0) / largest) ** 0.5
         if abs(singular - tolerance) <= DOUBT:
-            return 2
+            return PLAIN
         dimension += singular > tolerance
         if matrix[i, i] < matrix[lowest, lowest]:
             lowest = i
-    if size != dimension + 1:
-        return 2
+    if size > dimension + 1:
+        return PLAIN
+    if size < dimension + 1:
+        return PLAIN + dimension
     least, most = np.inf, -np.inf
     for i in range(size):
         least, most = min(least, vectors[i, lowest]), max(most, vectors[i, lowest])
     if most < -least:
         least, most = -most, -least
     if abs(least - tolerance * most) <= DOUBT:
-        return 2
+        return PLAIN
     if least > tolerance * most:
         return 1
-    return -1 if size == 2 else 2
+    return -1 if size == 2 else PLAIN + dimension

@@ -241,7 +241,12 @@ def classify_many(weights: ArrayLike, *, tolerance: float = TOLERANCE, sets: tup
     ['extra in antipodal pair', 'extra not represented + dedicated', 'extra dedicated + not represented']
     """
     phases, which = distinct_phases(weights, tolerance=tolerance, sets=sets)
-    return [phases[k] for k in which.tolist()]
+    matrices = weight_matrices(weights)
+    tolerance, found = float(tolerance), []
+    for matrix, k in zip(matrices.reshape(-1, *matrices.shape[-2:]), which.tolist(), strict=True):
+        own = any(cluster.products is not None for cluster in phases[k].clusters)
+        found.append(phase_of_matrix(matrix, tolerance, sets) if own else phases[k])
+    return found
 
 
 def distinct_phases(
@@ -249,7 +254,8 @@ def distinct_phases(
 ) -> tuple[list[Phase], NDArray[np.intp]]:
     """Name the phases of a stack of weights as `classify_many` does; return phases, and of each matrix which of them it has.
 
-    Phases come in the order in which they appear; some may be equal.
+    Phases come in the order in which they appear; some may be equal. Of equal ones the products of plain clusters may be another
+    matrix's.
     """
     weights = weight_matrices(weights)
     if weights.ndim == 2:

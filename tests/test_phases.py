@@ -217,6 +217,8 @@ def test_phases_of_many_are_those_of_each(shape, tolerance):
         assert phases[found] == alone
         assert [c.features for c in phases[found].clusters] == [c.features for c in alone.clusters]
     assert np.array_equal(which[np.unique(which, return_index=True)[1]], np.arange(len(phases)))
+    described = [phase.text() for phase in classify_many(weights[::5], tolerance=tolerance)]  # with the angles of each
+    assert described == [classify(one, tolerance=tolerance).text() for one in weights[::5]]
     if tolerance < 1e-3 or n > 2:
         return
     assert len(phases) < 40
