@@ -11,20 +11,20 @@ from phasediag import AnticorrelatedSets, Axis, ControlPlane, CorrelatedSets, To
 LAWS = {"anticorrelated": AnticorrelatedSets([[0, 1]]), "independent": None, "correlated": CorrelatedSets([[0, 1]])}
 PAIR = [[1.0, -1.0]], [0.0, 0.0]
 density = np.geomspace(0.02, 1, 40)
+k = np.searchsorted(density, 0.3)
 
-figure = Figure(figsize=(6, 4), layout="constrained")
+figure = Figure(figsize=(7, 4.5), layout="constrained")
 ax = figure.subplots()
 least = {}
 for name, activity in LAWS.items():
     line = ControlPlane(ToyModel(1, [1.0, 1.0], 1.0, activity=activity), Axis("density", density))
     diagram = phase_diagram(plane=line)
     least[name] = diagram.loss[0]
-    ax.plot(density, np.maximum(least[name], 1e-18), label=f"{name}: {diagram.phase[0, 0]} where sparse")
-    model = line.model(0.5, 0.0)
-    print(f"{name}: at density 0.5 features are active together with correlation {model.activity_correlation[0, 1]:+.3f},")
-    print(
-        f"    W = (1, −1) has loss {expected_loss(model, *PAIR):.6g}, the least loss is {diagram.loss[0][density > 0.5][0]:.3g}"
-    )
+    nothing = " (no loss at all)" if np.all(np.abs(least[name]) < 1e-25) else ""
+    ax.plot(density, np.maximum(least[name], 1e-18), label=f"{name}: {diagram.phase[0, 0]}{nothing}")
+    model = line.model(density[k], 0.0)
+    print(f"{name}: at density {density[k]:.2f} features are active with correlation {model.activity_correlation[0, 1]:+.3f},")
+    print(f"    W = (1, −1) has loss {expected_loss(model, *PAIR):.6g}, the least loss is {least[name][k]:.6g}")
 
 assert all(expected_loss(ToyModel(1, [1.0, 1.0], p, activity=LAWS["anticorrelated"]), *PAIR) == 0 for p in density)
 assert np.all(np.abs(least["anticorrelated"]) < 1e-25)
@@ -32,6 +32,6 @@ sparse = density < 0.3
 assert np.allclose(least["correlated"][sparse], density[sparse] / 12, rtol=1e-9)  # collapsed: one direction for their sum
 assert np.all(least["independent"] > 1e-4)
 
-ax.set(xscale="log", yscale="log", ylim=(1e-5, 0.2), xlabel="density", ylabel="least loss of 2→1")
-ax.legend(frameon=False)
+ax.set(xscale="log", yscale="log", ylim=(1e-6, 0.2), xlabel="density", ylabel="least loss of 2→1")
+ax.legend(title="where sparse", frameon=False, loc="lower right")
 figure.savefig("anticorrelated_pair.png")

@@ -44,5 +44,6 @@ for column, p in enumerate(diagram.x):  # the pair is lowest below λ_c, and now
         assert diagram.y[pairs[-1]] <= critical(0.5, p) < diagram.y[pairs[-1] + 1]
 
 figure = Figure(figsize=(8, 4), layout="constrained")
-draw_phase_diagram(diagram, figure.subplots(), curves=False)
+draw_phase_diagram(diagram, ax := figure.subplots(), curves=False)
+ax.set_title("2→1, importance 0.5")
 figure.savefig("interference_penalty.png")

@@ -37,5 +37,6 @@ print("equal features keep it:", ", ".join(one.phase.name for one in alike))
 assert all(one.phase.name == PAIR for one in alike)
 
 figure = Figure(figsize=(8, 4), layout="constrained")
-draw_phase_diagram(diagram, figure.subplots(), curves=False)
+draw_phase_diagram(diagram, ax := figure.subplots(), curves=False)
+ax.set_title("2→1, importance 0.5")
 figure.savefig("leaky_slope.png")

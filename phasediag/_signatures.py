@@ -90,8 +90,10 @@ def _signatures(weights, tolerance, unit, space, found, tell):
 
 @jit(inner=True)
 def _shape(label, products, n, first, tolerance, space):
-    """Of the cluster of a feature: 0 if it is dedicated, 1 a simplex, −1 an aligned pair; PLAIN if in doubt, or if it has features
-    enough for another shape, PLAIN + its dimension otherwise."""
+    """Of the cluster of a feature: 0 if it is dedicated, 1 a simplex, −1 an aligned pair; else PLAIN + its dimension.
+
+    PLAIN alone if in doubt, or if it has features enough for another shape.
+    """
     size, matrix, vectors = 0, space, space[MOST_MEMBERS:]
     for i in range(n):
         if label[i] == first:

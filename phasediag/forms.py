@@ -160,12 +160,6 @@ class Form:
         """
         return not self.is_linear and any(width == 0 and low < 0 for low, width in self.values)
 
-    def check_smooth_minima(self) -> None:
-        """Raise ValueError where minima may sit on kinks of the loss, which Newton descents do not find."""
-        if self.is_kinked:
-            domain = "no atoms below 0, whose minima may sit on kinks (minimize and cells of diagrams have those of atoms alone)"
-            raise ValueError(f"values must have {domain}, got {min(self.values)[0]:g}")
-
     def importance(self, control: Floats) -> Floats:
         """The importances in control vectors (…, n_controls), shape (…, n_features)."""
         return control[..., : self.n_features]

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel
-from phasediag._minimizing.cell_descents import NEAR, carry, descend_cells, listed
+from phasediag._minimizing.cell_descents import NEAR, carry, descend_cells, extend_lists
 from phasediag._minimizing.stationary_points import dead_outputs, distinct, invariants, settle
+
+
+def lists_of(where, n_cells):
+    """What is in each cell, listed in two goes of which the second repeats the end of the first: heads, links."""
+    heads, links = np.full(n_cells, -1), np.empty(len(where), np.int64)
+    extend_lists(where[: len(where) // 2 + 1], 0, heads, links)
+    extend_lists(where, len(where) // 2, heads, links)
+    return heads, links
 
 
 def nothing_known(n):
@@ -44,7 +52,7 @@ def test_the_new_ends_of_a_cell_are_its_distinct_minima(model):
         assert np.allclose(keys[own], invariants(x[own], form.n_hidden, classes), rtol=0, atol=1e-14)
     # and once more, from what the first cell knows: nothing is new there, all is in the other
     known = np.flatnonzero(new[:40])
-    heads, links = listed(np.zeros(len(known), np.int64), 2)
+    heads, links = lists_of(np.zeros(len(known), np.int64), 2)
     again = descend_cells(
         (links, numbers[known], keys[known]), form, classes, controls, heads, first, np.concatenate([starts, starts]), radius=0.5
     )
@@ -68,5 +76,5 @@ def test_minima_are_carried_to_neighbours_that_know_none_near_them():
                 if all(np.max(np.abs(keys[k] - other)) >= NEAR for other in known[cell]):
                     known[cell].append(keys[k])
                     expected.append((cell, k))
-    cells, sources = carry(frontier, shape, where, keys)
+    cells, sources = carry(frontier, shape, where, keys, *lists_of(where, shape[0] * shape[1]))
     assert len(expected) > 20 and list(zip(cells.tolist(), sources.tolist(), strict=True)) == expected

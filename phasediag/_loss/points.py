@@ -40,9 +40,9 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
         z = rest + row[i] * x[i]
         gain, error = (1.0, x[i] * residual - rest) if z >= 0.0 else (alpha, x[i] * keep - alpha * rest)
         loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
-        if order > 0 and state[RATE] > 0.0 and x[i] < 0.0:
+        jump = -2.0 * (1.0 - alpha) * x[i]
+        if order > 0 and state[RATE] > 0.0 and jump > 0.0:
             at = component * n + i
-            jump = -2.0 * (1.0 - alpha) * x[i]
             rate = min(state[RATE], state[STIFFEST] * scale / (share * jump))
             first = doubles(arrays[MULTIPLIERS])[at]
             part = first + rate * z

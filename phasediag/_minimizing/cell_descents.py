@@ -11,9 +11,7 @@ import numpy as np
 
 from .._compiling.jit import call, doubles, jit, offset, pointer
 from ..forms import SAME_PRODUCTS
-from ..model import model_of
 from . import newton
-from .kinks import settle_on_kinks
 from .newton import MOST_ATTEMPTS
 from .stationary_points import (
     CURVATURE_TOLERANCE,
@@ -23,10 +21,7 @@ from .stationary_points import (
     NEGLIGIBLE,
     SAME_LOSS,
     SAME_POINT,
-    Settled,
-    invariants,
     orbits,
-    same_minimum,
 )
 from .trust_region import (
     CONTROL,
@@ -81,14 +76,7 @@ def descend_cells(known, form, classes, controls, heads, first, starts, *, radiu
     feature_loss : ndarray, shape (n_starts, n_features)
     keys : ndarray, shape (n_starts, n_invariants)
     new : ndarray of bool, shape (n_starts,)
-
-    Raises
-    ------
-    ValueError
-        When values are a mixture of atoms below 0 and intervals.
     """
-    if form.is_kinked:
-        return _descend_on_kinks(known, form, classes, controls, heads, first, starts)
     if not form.biased:
         starts[:, form.size - form.n_features :] = 0.0
     n, count = form.n_features, len(starts)
@@ -97,26 +85,6 @@ def descend_cells(known, form, classes, controls, heads, first, starts, *, radiu
     cells = rows, form.is_even(controls).astype(np.int64), heads, first, starts, _members(n, classes), np.empty(n * (n + 1))
     _descend_cells(*known, *cells, radius, numbers, feature_loss, keys, new, newton.store(form).at(rows[0], form.free))
     return numbers, feature_loss, keys, new.astype(bool)
-
-
-def _descend_on_kinks(known, form, classes, controls, heads, first, starts):
-    """As `descend_cells`, of minima that may sit on kinks."""
-    links, known_numbers, known_keys = known
-    numbers, feature_loss = np.empty((len(starts), 6)), np.empty((len(starts), form.n_features))
-    keys, new = np.empty((len(starts), known_keys.shape[1])), np.zeros(len(starts), dtype=bool)
-    for cell, control in enumerate(controls):
-        others, k = [], heads[cell]
-        while k >= 0:
-            others.append((Settled(None, *known_numbers[k], None), known_keys[k]))
-            k = links[k]
-        rows = range(first[cell], first[cell + 1])
-        for row, point in zip(rows, settle_on_kinks(model_of(form, control), starts[rows.start : rows.stop]), strict=True):
-            starts[row], numbers[row], feature_loss[row] = point.x, point.numbers, point.feature_loss
-            keys[row] = invariants(point.x, form.n_hidden, classes)
-            new[row] = point.is_minimum and not any(same_minimum(point, keys[row], *other) for other in others)
-            if new[row]:
-                others.append((point, keys[row]))
-    return numbers, feature_loss, keys, new
 
 
 @cache

@@ -301,7 +301,8 @@ class Landscape:
         numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
         new[new] = ~dead_outputs(starts[new], self.form, self.rows[np.repeat(cells, np.diff(first))[new]])
         where = np.repeat(cells, np.diff(first))[new]
-        return state.after(self._rooms, where, starts[new], numbers[new], feature_loss[new], keys[new], numbers[:, 3].sum(), **changes)
+        found = where, starts[new], numbers[new], feature_loss[new], keys[new]
+        return state.after(self._rooms, *found, numbers[:, 3].sum(), **changes)
 
     def _lowest(self, cell):
         """Of a cell (number) in which no descent has converged, the lowest point that the configurations lead to, for `after`."""

@@ -14,6 +14,7 @@ from numba.extending import get_cython_function_address
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
+from .kinks import STILL, begin, descend_on_kinks, hold, update
 from .trust_region import (
     ASIDE,
     CONTROL,
@@ -26,7 +27,6 @@ from .trust_region import (
     FEATURES,
     FLAT,
     FREE,
-    GRADIENT,
     HESSIAN,
     HIDDEN,
     LEAVE,
@@ -38,6 +38,7 @@ from .trust_region import (
     N_NUMBERS,
     NORM,
     NUMBERS,
+    ROUNDED,
     SPECTRUM,
     STARTS,
     STEPS,
@@ -46,6 +47,7 @@ from .trust_region import (
     VECTORS,
     descend,
     evaluate_scaled,
+    newton_step,
     spectrum,
 )
 
@@ -124,6 +126,9 @@ def _new_store(form):
         np.empty(sizes[2], np.int32),
     )
     functions = [address(function, *types_) for function, types_ in KERNELS.items()]
+    functions.append(0)
+    if form.is_kinked:
+        functions[DESCEND], functions[ROUNDED] = address(descend_on_kinks, *KERNELS[descend]), functions[DESCEND]
     functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
     table = addresses(*functions, m, n, int(form.is_plain), *control, *results, *hidden)
     return Store(*control, *results, table, (hidden, kept))
@@ -227,8 +232,10 @@ def _flat(x):
 
 @jit(allocates=False)
 def _run(x, order, least, kernel, table):
-    """`evaluate_scaled` or `spectrum` of x (size,)."""
+    """`evaluate_scaled` or `spectrum` of x (size,); for derivatives the outputs that are on kinks are held."""
     if kernel == EVALUATE:
+        if order > 0 and table[ROUNDED] != 0:
+            hold(pointer(x), offset(doubles(table[LINES]), TRIAL * x.size), pointer(table))
         call(table[EVALUATE], (pointer(x), order, pointer(table)))
     else:
         call(table[SPECTRUM], (pointer(x), least, pointer(table)))
@@ -236,7 +243,9 @@ def _run(x, order, least, kernel, table):
 
 @jit(allocates=False)
 def _curvature_of(x, direction, table):
-    """`_lowest_curvature` of x (size,)."""
+    """`_lowest_curvature` of x (size,), outputs on kinks being held."""
+    if table[ROUNDED] != 0:
+        hold(pointer(x), offset(doubles(table[LINES]), TRIAL * x.size), pointer(table))
     call(table[CURVATURE], (pointer(x), pointer(direction), pointer(table)))
 
 
@@ -334,13 +343,14 @@ def _lowest_curvature(x, direction, table):
 @jit(allocates=False)
 def _approach(points, free, result, table):
     """`approach`: points (n_points, size), free (n_points, size), result (n_points, 3)."""
-    gradient, numbers, losses = doubles(table[GRADIENT]), doubles(table[NUMBERS]), doubles(table[FEATURE_LOSSES])
-    values, vectors, moves = doubles(table[VALUES]), doubles(table[VECTORS]), integers(table[FREE])
+    numbers, losses, moves = doubles(table[NUMBERS]), doubles(table[FEATURE_LOSSES]), integers(table[FREE])
     size, x, found, frees = points.shape[1], pointer(points), pointer(result), pointer(free)
     for _row in range(points.shape[0]):
         left = np.inf
         for i in range(size):
             moves[i] = frees[i]
+        if table[ROUNDED] != 0:
+            begin(x, pointer(table))
         for _iteration in range(12):
             call(table[EVALUATE], (x, 2, pointer(table)))
             call(table[SPECTRUM], (x, 1e-16, pointer(table)))
@@ -348,14 +358,10 @@ def _approach(points, free, result, table):
             found[0], found[1], found[2] = left, numbers[LOSS], losses[table[FEATURES] - 1]
             if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not left < np.inf:
                 break
-            for k in range(size):
-                if abs(values[k]) > 1e-9:
-                    along, vector = 0.0, offset(vectors, k * size)
-                    for i in range(size):
-                        along += vector[i] * gradient[i]
-                    for i in range(size):
-                        if moves[i]:
-                            x[i] -= vector[i] * along / values[k]
+            newton_step(x, pointer(table))
+            if table[ROUNDED] != 0:
+                call(table[EVALUATE], (x, 1, pointer(table)))
+                update(0, STILL, pointer(table))
         x, found, frees = offset(x, size), offset(found, 3), offset(frees, size)
 
 
@@ -397,7 +403,7 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
         x, steps, attempt = offset(pointer(points), row * size), 0, 0
         for i in range(controls.shape[1]):
             control[i] = controls[row, i]
-        numbers[LEFT] = 1.0
+        numbers[EVALUATIONS], numbers[LEFT] = 0.0, 1.0
         while attempt < MOST_ATTEMPTS and numbers[LEFT] != 0.0:
             call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
             steps, loss, norm = steps + int(numbers[STEPS]), numbers[LOSS], numbers[NORM]

@@ -12,7 +12,6 @@ from ..phases import TOLERANCE, distinct_phases
 from . import newton
 from .conditions import lower_points
 from .flat import flatten, parts
-from .kinks import settle_on_kinks
 from .moves import moves, shaken
 from .one_hot import least_one_hot
 from .orders import reordered, with_equal_importances
@@ -216,8 +215,6 @@ def settle_model(model, points, watch=lambda: None, **limits):
     def part(rows):
         """What some rows (n_rows, size) of the points settle to."""
         watch()
-        if model.form.is_kinked:
-            return settle_on_kinks(model, rows)
         return settle(rows, model.form, np.broadcast_to(model.control, (len(rows), model.control.size)), **limits)
 
     n_threads = min(len(points), processors()) if model.n_features >= 6 else 1

@@ -77,11 +77,6 @@ def settle(points, form, controls, *, free=None, max_steps=MAX_STEPS, radius=0.5
     controls : ndarray, shape (n_points, n_controls)
     free : ndarray of bool, optional
         Which parameters may move; default all, or all weights where biases are held at 0.
-
-    Raises
-    ------
-    ValueError
-        When minima may sit on kinks.
     """
     free, result = form.free if free is None else free, np.empty((len(points), 5 + form.n_features))
 
@@ -109,7 +104,6 @@ def bottoms(points, form, controls, *, max_steps=400, radius=0.5, n_threads=1):
 
 def _ends(descend, points, form, controls, n_threads, result):
     """Points (n_points, size) after ``descend(x, controls, result)``, portion by portion, rows of ``result`` filled as well."""
-    form.check_smooth_minima()
     x = np.array(points, dtype=np.float64, ndmin=2)
     if not form.biased:
         x[:, form.size - form.n_features :] = 0.0

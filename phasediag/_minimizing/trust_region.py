@@ -10,8 +10,9 @@ from .._compiling.vectors import invoke
 from .._loss.enumeration import PENALTY, SCALE
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
-# whether its form is plain; addresses of the arrays of a store.
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(11)
+# whether its form is plain; addresses of the arrays of a store. Of a form with kinks descents begin in `kinks`, and ROUNDED is
+# the one over smooth losses; of others it is 0.
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(12)
 (
     CONTROL,
     FREE,
@@ -36,8 +37,9 @@ LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, N_NUMBERS = range(8)
 LEAST_PIVOT = 1e-8
 """A Hessian with a smaller pivot is not taken for positive."""
 
-# The rows of working space that are not the starting directions of a curvature: (n_lines, size).
-TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, STARTS = range(7)
+# The rows of working space that are not the starting directions of a curvature: (n_lines, size); END: where the last descent over
+# a loss with kinks has ended.
+TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, STARTS = range(8)
 
 
 @jit(inner=True)
@@ -105,6 +107,21 @@ def spectrum(x, least, table):
     numbers[NORM] = norm if total * total < np.inf else np.inf
     if least < numbers[NORM] < np.inf:
         _decompose(table)
+
+
+@jit(inner=True)
+def newton_step(x, table):
+    """Newton's step in place, of the last spectrum, to a stationary point of any kind; not along what is flat."""
+    gradient, values, vectors = doubles(table[GRADIENT]), doubles(table[VALUES]), doubles(table[VECTORS])
+    moves, size = integers(table[FREE]), (table[HIDDEN] + 1) * table[FEATURES]
+    for k in range(size):
+        if abs(values[k]) > 1e-9:
+            along, vector = 0.0, offset(vectors, k * size)
+            for i in range(size):
+                along += vector[i] * gradient[i]
+            for i in range(size):
+                if moves[i]:
+                    x[i] -= vector[i] * along / values[k]
 
 
 @jit(inner=True)
