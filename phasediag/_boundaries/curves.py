@@ -36,12 +36,22 @@ class Curve:
     """A curve value(u) = 0 in the plane with the equilibria that make it.
 
     states: those at the last point, from which the next are solved; precision: the last step in u of the point found last;
-    solve(u): those at u, or None; breaks(u): what has happened to them up to u, "ceases", "merges" or "order changes", or None;
-    lower(u): the minimum that is lower at u, or None.
+    solve(u): those at u, or None, as ``_solve`` finds them, kept while the states are; breaks(u): what has happened to them up
+    to u, "ceases", "merges" or "order changes", or None; lower(u): the minimum that is lower at u, or None.
     """
 
     def __init__(self, states):
         self.family, self.states, self.precision = states[0].family, list(states), 0.0
+        self._kept, self._kept_of = {}, self.states
+
+    def solve(self, u):
+        """See above."""
+        if self._kept_of is not self.states:
+            self._kept, self._kept_of = {}, self.states
+        key = float(u[0]), float(u[1])
+        if key not in self._kept:
+            self._kept[key] = self._solve(u)
+        return self._kept[key]
 
     def anew(self):
         """The same curve, to be followed in another direction."""
@@ -115,8 +125,10 @@ class Curve:
         return False
 
     def move_to(self, u):
-        """Take the equilibria at u for those that are near."""
+        """Take the equilibria at u for those that are near; whether the value is another function now."""
         self.states = self.solve(u) or self.states
+        self._kept, self._kept_of = {(float(u[0]), float(u[1])): self.states}, self.states
+        return False
 
 
 def tangent_of(slope):
@@ -274,10 +286,10 @@ class Coexistence(Curve):
         return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), 1e-300) ** 2)
 
     def move_to(self, u):
-        """Take the minima at u for those that are near; begin or cease to compare them by a base."""
+        """See Curve: the minima; begin or cease to compare them by a base."""
         solved = self._solve(u)
         if solved is None:
-            return
+            return False
         apart, turned = far(*solved[:2]), False
         if (self.base is None and apart < _BY_BASE) or (self.base is not None and apart > _BY_LOSS):
             *pair, base = siblings(*solved[:2])
@@ -287,6 +299,7 @@ class Coexistence(Curve):
         self.base = solved[2] if len(solved) == 3 else None
         before, self.states = self.states, solved[:2]
         self._passed = (None, None) if turned or np.array_equal(before[0].u, u) else (before, self.states)
+        return turned
 
     def exists(self, u):
         """Whether both are minima at u."""
@@ -325,7 +338,7 @@ class BranchPoints(Curve):
         super().__init__([symmetric, symmetric])
         self.mode = Mode(symmetric)
 
-    def solve(self, u):
+    def _solve(self, u):
         """The equilibrium at u, twice, or None."""
         state = self.family.stationary(self.states[0], u)
         return [state, state] if state.converged and far(state, self.states[0]) < MOVED else None
@@ -336,9 +349,10 @@ class BranchPoints(Curve):
         return np.nan if pair is None else self.mode.curvature(pair[0])
 
     def move_to(self, u):
-        """Take the equilibrium and its mode at u for those that are near."""
+        """See Curve: the equilibrium and its mode."""
         super().move_to(u)
         self.mode = self.mode.at(self.states[0])
+        return False
 
     def exists(self, u):
         """Whether nothing else is softer."""
@@ -347,7 +361,7 @@ class BranchPoints(Curve):
 
     def coefficient(self, u):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
-        return order_coefficient(self.family.stationary(self.states[0], u))[0]
+        return order_coefficient(self.solve(u)[0])[0]
 
     def lower(self, u):
         """The lowest minimum at u when it is lower than the equilibrium, or None."""
@@ -359,25 +373,23 @@ class BranchPoints(Curve):
 
 
 class Coefficient(Curve):
-    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes, as in tricritical points."""
+    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes, as in tricritical points.
 
-    def __init__(self, branch_points):
-        super().__init__(branch_points.states)
-        self.mode = branch_points.mode
+    Of a curve of BranchPoints, which solves for the equilibrium and moves with it.
+    """
 
-    def solve(self, u):
-        """The equilibrium at u, or None."""
-        state = self.family.stationary(self.states[0], u)
-        return [state] if state.converged else None
+    def __init__(self, limit):
+        super().__init__(limit.states)
+        self.limit = limit
 
     def value(self, u):
         """That coefficient."""
-        solved = self.solve(u)
-        return np.nan if solved is None else self.mode.coefficient(solved[0])
+        solved = self.limit.solve(u)
+        return np.nan if solved is None else self.limit.mode.coefficient(solved[0])
 
-    def slope(self, u):
-        """Gradient of the value in u, shape (2,)."""
-        return self.family.by_control(self.value, u, 10 * CONTROL_STEP)
+    def move_to(self, u):
+        """See Curve."""
+        return False
 
 
 class StabilityLimit(BranchPoints):
@@ -389,7 +401,7 @@ class StabilityLimit(BranchPoints):
 
     def coefficient(self, u):
         """The coefficient of its own mode alone."""
-        return self.mode.coefficient(self.family.stationary(self.states[0], u))
+        return self.mode.coefficient(self.solve(u)[0])
 
     def ends(self, own):
         """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
@@ -418,7 +430,7 @@ class ExchangeLimit(Curve):
         """Whether its minimum is softest along parameters that move, both ways alike."""
         return np.linalg.norm(own.softest[0][own.free]) > 0.99
 
-    def solve(self, u):
+    def _solve(self, u):
         """The minimum at u, or None; it is stationary on both sides of the curve."""
         state = self.family.stationary(self.states[0], u)
         same = state.converged and far(state, self.states[0]) < MOVED and state.clusters == self.states[0].clusters
@@ -558,6 +570,7 @@ class Folds(Curve):
         """Take the equilibrium at the point found last for the one that is near."""
         found, self.direction, self.cubic, _ = self._found
         self.states = [found]
+        return False
 
     def exists(self, u):
         """Whether a minimum ends at the point found last: the cubic keeps its sign, no other curvature is negative."""

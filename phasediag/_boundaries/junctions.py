@@ -18,7 +18,8 @@ _LOCATED = 0.1
 """An end that cannot be stepped over is solved for when steps are down to this part of a full one, and each quarter of it."""
 _LEFT = 0.6
 _WAY = 1 - _LEFT ** np.arange(1, 15)
-"""Parts of the way to such an end at which the curve must exist with nothing lower,"""
+_SELDOM = 4
+"""Parts of the way to such an end at which the curve must exist, at every so many with nothing lower,"""
 _BLIND = 3e-3
 """unless its minima are nearer to each other: no other point lies so near to a merger that the losses tell."""
 _OVERSHOT = 1e-2
@@ -74,13 +75,14 @@ def locate(curve, event, points, there, step, tangent):
         else:
             return None
         way, trial = [], curve.anew()
-        for part in _WAY if apart > _BLIND else ():
+        for k, part in enumerate(_WAY if apart > _BLIND else ()):
             if node.kind == "critical point":
                 trial.states = _towards(node.states[0], trial.states)
             on = trial.at(here + part * away, away / length)
             if on is None and part > 0.5 and apart < CLOSE:
                 break
-            if on is None or not trial.exists(on) or trial.lower(on) is not None:
+            seldom = k % _SELDOM and part < _WAY[-1]
+            if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
                 return None
             trial.move_to(on)
             way.append(Point(on, trial.states, trial.precision))
@@ -161,12 +163,11 @@ def intersection(one, other, u):
         u, missed = u + move, reached - values - slopes @ move
         if np.linalg.norm(u - start) > _REACH * one.family.box.step:
             return None, np.inf
-        for curve in curves:
-            curve.move_to(u)
+        others = any([curve.move_to(u) for curve in curves])
         if size < 1e-15 or (size < STALLED and size > 0.3 * before):
             break
-        values = np.array([curve.value(u) for curve in curves])
-        slopes = slopes + np.outer(missed, move) / size**2 if size < _FALLS * before else None
+        values = np.array([curve.value(u) for curve in curves]) if others else reached
+        slopes = slopes + np.outer(missed, move) / size**2 if size < _FALLS * before and not others else None
     return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
 
 

@@ -72,7 +72,7 @@ class Level(Curve):
         super().__init__([state])
         self.measure = measure
 
-    def solve(self, u):
+    def _solve(self, u):
         """The minimum at u, or None where it has another shape."""
         old = self.states[0]
         state = self.family.stationary(old, u)

@@ -4,6 +4,7 @@ Second derivatives jump where a bias is 0, so that a mode has a curvature, a cub
 """
 
 from copy import copy
+from functools import wraps
 from itertools import combinations
 
 import numpy as np
@@ -23,6 +24,18 @@ _ALIKE, _ALONG = 1e-6, 1e-2
 """Directions are alike if the invariants of points so far along them differ by less than the first number."""
 _AMPLITUDES = np.geomspace(1e-5, 0.2, 10)
 """Along a soft mode, between which what branches off is sought."""
+
+
+def _once(function):
+    """A function of an equilibrium whose answer is kept with it."""
+
+    def kept(state):
+        name = function.__name__
+        if name not in state.__dict__:
+            state.__dict__[name] = function(state)
+        return state.__dict__[name]
+
+    return wraps(function)(kept)
 
 
 def _breaking(state, direction):
@@ -89,6 +102,7 @@ def mode_along(state, enter, near=None):
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
+@_once
 def soft_modes(state):
     """Modes in which an equilibrium may break its symmetry: a list of (curvature, cubic, direction).
 
@@ -174,7 +188,7 @@ class Mode:
     """
 
     def __init__(self, state):
-        _, self.direction = order_coefficient(state)
+        self._known, self.direction = {}, order_coefficient(state)[1]
         self.two_sided = self.direction is not None and is_two_sided(state, self.direction)
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
@@ -191,15 +205,17 @@ class Mode:
     def at(self, state):
         """The mode at another equilibrium."""
         moved = copy(self)
-        moved.direction = self._along(state)[2]
+        moved._known, moved.direction = {}, self._along(state)[2]
         return moved
 
     def _along(self, state):
         """Curvature, cubic and direction at an equilibrium; NaN where there is none."""
         if self.direction is None:
             return np.nan, np.nan, None
-        direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
-        return mode_along(state, _breaking(state, direction), direction)
+        if state not in self._known:
+            direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
+            self._known[state] = mode_along(state, _breaking(state, direction), direction)
+        return self._known[state]
 
 
 def order_coefficient(state):
@@ -264,6 +280,7 @@ def _turnings(state, direction):
         yield _AMPLITUDES[-1]
 
 
+@_once
 def branches(state):
     """The minima next to an equilibrium in which its symmetry is broken."""
     family, found = state.family, []
@@ -344,8 +361,13 @@ def aligned(state, target):
 
 def symmetric_neighbours(states):
     """The more symmetric equilibria next to some: themselves where they keep zeros, and those from which they have departed."""
-    found = [state for state in states if state.held]
-    return found + [near for near in (state.family.symmetrized(state, state.u) for state in states) if near is not None]
+    return [state for state in states if state.held] + [near for near in map(_more_symmetric, states) if near is not None]
+
+
+@_once
+def _more_symmetric(state):
+    """The more symmetric equilibrium from which one has departed, or None."""
+    return state.family.symmetrized(state, state.u)
 
 
 def lower_minimum(u, states, base=None):
