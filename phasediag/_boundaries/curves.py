@@ -19,6 +19,7 @@ from .tolerances import (
     STALLED,
     THIRD_STEP,
     TINY,
+    TURN,
     ZERO,
 )
 
@@ -39,6 +40,9 @@ class Curve:
     solve(u): those at u, or None, as ``_solve`` finds them, kept while the states are; breaks(u): what has happened to them up
     to u, "ceases", "merges" or "order changes", or None; lower(u): the minimum that is lower at u, or None.
     """
+
+    _steep = np.zeros(2), np.nan
+    """A unit vector, and the derivative of the value along it at the point found last."""
 
     def __init__(self, states):
         self.family, self.states, self.precision = states[0].family, list(states), 0.0
@@ -70,7 +74,9 @@ class Curve:
         """The point of the curve on the line through a guess across ``normal``, by Newton's method; None where it fails."""
         along = np.array([-normal[1], normal[0]])
         u, value, size = np.array(guess, dtype=float), self.value(guess), np.inf
-        steepness = self.steepness(u, along) if np.isfinite(value) else np.nan
+        before, steepness = self._steep
+        if before @ along < TURN:  # that of the point before serves as well
+            steepness = self.steepness(u, along) if np.isfinite(value) else np.nan
         for _ in range(40):
             if not np.isfinite(value) or not np.isfinite(steepness) or steepness == 0:
                 return None
@@ -85,8 +91,10 @@ class Curve:
             value = self.value(u)
             if size > CONTROL_STEP / 10:  # nearer to the curve it hardly changes
                 steepness = (value - before) / move
-        self.precision = size
-        return u if size < STALLED else None
+        if not size < STALLED:
+            return None
+        self.precision, self._steep = size, (along, steepness)
+        return u
 
     def between(self, start, end):
         """The point on the way from start to end at which the value changes its sign, or None; an end where it vanishes is it."""
@@ -533,8 +541,10 @@ class Folds(Curve):
                 return None
             try:
                 null = np.linalg.solve(bordered, np.append(np.zeros(size), 1.0))
-                by_u = self.family.by_control(lambda v, x=x: self._derivatives(x, v), u)  # (2, size, 1 + size)
-                v, cubic = null[:size], self._cubic(x, u, null[:size])
+                v = null[:size]
+                if left > _HARDLY:  # afterwards they hardly change
+                    by_u = self.family.by_control(lambda v, x=x: self._derivatives(x, v), u)  # (2, size, 1 + size)
+                    cubic = self._cubic(x, u, v)
                 matrix[:size, :size], matrix[:size, size:] = here[:, 1:], by_u[:, :, 0].T
                 matrix[size, :size], matrix[size, size:] = -cubic, [-(v @ part[:, 1:] @ v) for part in by_u]
                 right[size + 1], matrix[size + 1, :size], matrix[size + 1, size:] = border(x, u)
