@@ -427,12 +427,16 @@ class StabilityLimit(BranchPoints):
 
 
 class ExchangeLimit(Curve):
-    """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart."""
+    """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart.
+
+    direction: that in which it does, along parameters that move, shape (size,).
+    """
 
     kind = "exchange breaking"
 
-    def __init__(self, state):
+    def __init__(self, state, direction=None):
         super().__init__([state])
+        self.direction = state.softest[0] if direction is None else direction
 
     def ends(self, own):
         """Whether its minimum is softest along parameters that move, both ways alike."""
@@ -444,14 +448,29 @@ class ExchangeLimit(Curve):
         same = state.converged and far(state, self.states[0]) < MOVED and state.clusters == self.states[0].clusters
         return [state] if same else None
 
+    def mode(self, x, u):
+        """Curvature along the direction's like at flat parameters x, and that direction."""
+        moving, direction = np.flatnonzero(self.states[0].free), np.zeros_like(x)
+        values, vectors = np.linalg.eigh(self.family.pinned(x, u)[1][np.ix_(moving, moving)])
+        k = int(np.argmax(np.abs(self.direction[moving] @ vectors)))
+        direction[moving] = vectors[:, k]
+        return float(values[k]), direction
+
     def value(self, u):
-        """Its lowest curvature."""
+        """The curvature in its direction."""
         solved = self.solve(u)
-        return np.nan if solved is None else solved[0].curvature
+        return np.nan if solved is None else self.mode(solved[0].x, u)[0]
+
+    def move_to(self, u):
+        """See Curve: the minimum and its direction."""
+        super().move_to(u)
+        self.direction = self.mode(self.states[0].x, u)[1]
+        return False
 
     def exists(self, u):
-        """Whether it is a minimum."""
-        return self.value(u) > NEGATIVE
+        """Whether it is a minimum otherwise."""
+        solved = self.solve(u)
+        return solved is not None and solved[0].curvature > NEGATIVE
 
 
 class Folds(Curve):
@@ -467,10 +486,10 @@ class Folds(Curve):
 
     kind = "fold"
 
-    def __init__(self, state):
+    def __init__(self, state, direction=None):
         super().__init__([state])
         self.moving = np.flatnonzero(state.free)
-        self.direction = state.softest[0][self.moving]
+        self.direction = (state.softest[0] if direction is None else direction)[self.moving]
         self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
 
     def ends(self, own):
@@ -527,6 +546,24 @@ class Folds(Curve):
         aside[self.moving] = KINK**0.5 * null
         one, other = (self._cubic(x + sense * aside, u, null) @ null for sense in (1.0, -1.0))
         return (u, "critical point" if one > 0 else "another limit") if one * other < 0 else None
+
+    def meets(self, guess, curvature):
+        """The point of the curve near a guess at which another curvature(x, u) of its equilibrium vanishes too, or None."""
+        steps = CONTROL_STEP * np.eye(self.moving.size)
+
+        def border(x, u):
+            """That curvature, and its gradients in moving x, (n_moving,), and in u."""
+            by_x = [curvature(self._moved(x, step), u) - curvature(self._moved(x, -step), u) for step in steps]
+            by_u = self.family.by_control(lambda v: curvature(x, v), u)
+            return curvature(x, u), np.array(by_x) / (2 * CONTROL_STEP), by_u
+
+        return self._where(guess, border)
+
+    def _moved(self, x, step):
+        """Parameters x with a step (n_moving,) of those that move."""
+        moved = x.copy()
+        moved[self.moving] += step
+        return moved
 
     def _where(self, guess, border):
         """The point of the curve next to a guess at which border(x, u), (value, gradients in moving x and in u), vanishes."""
@@ -585,6 +622,6 @@ class Folds(Curve):
     def exists(self, u):
         """Whether a minimum ends at the point found last: the cubic keeps its sign, no other curvature is negative."""
         state, _, cubic, hessian = self._found
-        if cubic * self.cubic < 0 or (self.moving.size > 1 and np.linalg.eigvalsh(hessian)[1] < -SAME):
+        if cubic * self.cubic < 0 or np.linalg.eigvalsh(hessian)[0] < NEGATIVE:
             return False
         return not (state.held and softest_breaking(state)[0] < NEGATIVE)

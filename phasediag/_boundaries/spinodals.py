@@ -9,10 +9,10 @@ from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import passes
 from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
-from .equilibria import Solver, far
-from .junctions import Junction, cusp, tricritical
+from .equilibria import Equilibrium, Solver, far
+from .junctions import Junction, cusp, intersection, tricritical
 from .network import Followed, trail_of
-from .tolerances import CLOSE, PLACES, SHORTEST
+from .tolerances import CLOSE, PLACES, SHORTEST, SOFT
 
 _NEARLY_ONE = 1e-3
 """Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
@@ -129,6 +129,10 @@ class _Limits:
             nodes.append(cusp(*curve.states, None, here))
             kink = curve.kink(here)
             ahead += [] if kink is None else [(*kink[::-1], curve.precision)]
+        elif isinstance(curve, ExchangeLimit):
+            nodes.append(_crossing(curve, here))
+        if event != "order changes" and step < _REACHED / 256 * box.step:
+            nodes.append(_folding(curve, here))
         nodes += [tricritical(limit, here) for limit in limits]
         ahead += [(node.kind, node.u, node.precision) for node in nodes if node is not None]
         for kind, place, precision in sorted(ahead, key=lambda one: np.linalg.norm(one[1] - here)):
@@ -136,6 +140,48 @@ class _Limits:
             if away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away and not box.outside(place):
                 return Junction(kind, place, [], precision), []
         return None
+
+
+def _crossing(curve, u):
+    """The point near u in which a minimum that exchanging features leaves as it is loses its symmetry as well, or None.
+
+    There it becomes, or ceases to be, one that keeps more zeros.
+    """
+    state = curve.states[0]
+    symmetric = state if state.held else state.family.symmetrized(state, u)
+    if symmetric is None or not symmetric.held:
+        return None
+    u, precision = intersection(ExchangeLimit(symmetric, curve.direction), StabilityLimit(symmetric), u)
+    return None if u is None else Junction("another limit", u, [], precision)
+
+
+def _folding(curve, u):
+    """The point near u in which an equilibrium at a limit ceases to be a minimum in two ways, one of them a fold, or None."""
+    state = curve.states[0]
+    family, moving = state.family, np.flatnonzero(state.free)
+    values, vectors = np.linalg.eigh(family.pinned(state.x, u)[1][np.ix_(moving, moving)])
+    one, other = np.zeros((2, state.x.size))
+    if isinstance(curve, Folds):
+        k = int(np.argmax(np.abs(curve.direction @ vectors)))
+        one[moving], other[moving] = vectors[:, k], np.delete(vectors, k, axis=1)[:, 0]
+        limit = ExchangeLimit(state, other)
+    else:
+        limit, k = curve, 0
+        if isinstance(curve, ExchangeLimit):
+            k = int(np.argmin(np.abs(curve.direction[moving] @ vectors[:, :2])))
+        one[moving] = vectors[:, k]
+    if not isinstance(curve, Folds) and abs(values[k]) > SOFT:
+        return None
+
+    def curvature(x, v):
+        """That of the limit which is no fold, at parameters x."""
+        if isinstance(limit, ExchangeLimit):
+            return limit.mode(x, v)[0]
+        return limit.mode.curvature(Equilibrium(family, x, state.frames, state.free, v))
+
+    fold = Folds(state, one)
+    point = fold.meets(u, curvature)
+    return None if point is None else Junction("another limit", point, [], fold.precision)
 
 
 def _across(u, pair, side):
