@@ -10,7 +10,7 @@ from ..boundaries import Spinodal
 from .continuation import passes
 from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
 from .equilibria import Equilibrium, Solver, far
-from .junctions import Junction, cusp, intersection, tricritical
+from .junctions import Junction, cusp, tricritical
 from .network import Followed, trail_of
 from .tolerances import CLOSE, PLACES, SHORTEST, SOFT
 
@@ -129,8 +129,6 @@ class _Limits:
             nodes.append(cusp(*curve.states, None, here))
             kink = curve.kink(here)
             ahead += [] if kink is None else [(*kink[::-1], curve.precision)]
-        elif isinstance(curve, ExchangeLimit):
-            nodes.append(_crossing(curve, here))
         if event != "order changes" and step < _REACHED / 256 * box.step:
             nodes.append(_folding(curve, here))
         nodes += [tricritical(limit, here) for limit in limits]
@@ -140,19 +138,6 @@ class _Limits:
             if away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away and not box.outside(place):
                 return Junction(kind, place, [], precision), []
         return None
-
-
-def _crossing(curve, u):
-    """The point near u in which a minimum that exchanging features leaves as it is loses its symmetry as well, or None.
-
-    There it becomes, or ceases to be, one that keeps more zeros.
-    """
-    state = curve.states[0]
-    symmetric = state if state.held else state.family.symmetrized(state, u)
-    if symmetric is None or not symmetric.held:
-        return None
-    u, precision = intersection(ExchangeLimit(symmetric, curve.direction), StabilityLimit(symmetric), u)
-    return None if u is None else Junction("another limit", u, [], precision)
 
 
 def _folding(curve, u):
