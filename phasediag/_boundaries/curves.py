@@ -19,7 +19,6 @@ from .tolerances import (
     STALLED,
     THIRD_STEP,
     TINY,
-    TURN,
     ZERO,
 )
 
@@ -40,9 +39,6 @@ class Curve:
     solve(u): those at u, or None, as ``_solve`` finds them, kept while the states are; breaks(u): what has happened to them up
     to u, "ceases", "merges" or "order changes", or None; lower(u): the minimum that is lower at u, or None.
     """
-
-    _steep = np.zeros(2), np.nan
-    """A unit vector, and the derivative of the value along it at the point found last."""
 
     def __init__(self, states):
         self.family, self.states, self.precision = states[0].family, list(states), 0.0
@@ -74,9 +70,7 @@ class Curve:
         """The point of the curve on the line through a guess across ``normal``, by Newton's method; None where it fails."""
         along = np.array([-normal[1], normal[0]])
         u, value, size = np.array(guess, dtype=float), self.value(guess), np.inf
-        before, steepness = self._steep
-        if before @ along < TURN:  # that of the point before serves as well
-            steepness = self.steepness(u, along) if np.isfinite(value) else np.nan
+        steepness = self.steepness(u, along) if np.isfinite(value) else np.nan
         for _ in range(40):
             if not np.isfinite(value) or not np.isfinite(steepness) or steepness == 0:
                 return None
@@ -91,10 +85,8 @@ class Curve:
             value = self.value(u)
             if size > CONTROL_STEP / 10:  # nearer to the curve it hardly changes
                 steepness = (value - before) / move
-        if not size < STALLED:
-            return None
-        self.precision, self._steep = size, (along, steepness)
-        return u
+        self.precision = size
+        return u if size < STALLED else None
 
     def between(self, start, end):
         """The point on the way from start to end at which the value changes its sign, or None; an end where it vanishes is it."""
