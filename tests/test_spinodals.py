@@ -89,16 +89,3 @@ def test_a_triangle_ceases_where_its_two_ordinary_features_tell_each_other_apart
         assert np.max(np.abs(curvatures[:2])) < 1e-7 < 1e-4 < curvatures[2]  # along the rotation, too
         norms = [np.linalg.norm((x + 1e-3 * directions @ way)[:6].reshape(2, 3)[:, :2], axis=0) for way in np.eye(9)[:2]]
         assert np.ptp(np.linalg.norm(x[:6].reshape(2, 3)[:, :2], axis=0)) < 1e-6 < 1e-5 < max(np.ptp(norm) for norm in norms)
-
-
-def test_a_limit_of_symmetry_ends_where_its_minimum_folds():
-    """Of 3→2: a pair beside a dedicated feature, which turns into a triangle; as in 2→1 the pair folds at one density for all."""
-    found = phase_diagram(3, 2, importance=np.geomspace(1.3, 1.36, 3), density=np.geomspace(0.695, 0.712, 3)).spinodals()
-    fold, breaking = (next(one for one in found if one.kind == kind) for kind in ("fold", "symmetry breaking"))
-    assert np.ptp(fold.density) < 1e-11 and set(breaking.ends) == {"another limit", "edge"} and breaking.reasons == ("", "")
-    k = -breaking.ends.index("another limit")
-    assert abs(breaking.density[k] - fold.density[0]) < 1e-11
-    assert np.max(np.abs(np.log(breaking.brackets[k] / [breaking.importance[k], breaking.density[k]]))) < 1e-12
-    nearest = np.argmin(np.abs(fold.importance - breaking.importance[k]))
-    assert abs(fold.importance[nearest] / breaking.importance[k] - 1) < 0.01  # where the pair is solved for by other equations
-    assert np.max(np.abs(np.sort(np.abs(fold.minima[nearest])) - np.sort(np.abs(breaking.minima[k])))) < 1e-6

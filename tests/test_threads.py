@@ -2,12 +2,14 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss, phase_diagram, sweep_density, train, trained_phase_diagram
 from phasediag._arguments import thread_count, usable_processors
+from phasediag._loss import evaluation
 from phasediag.attribution import attribute
 
 AXES = {"importance": [0.5, 2.0], "density": [0.3, 1.0]}
@@ -41,6 +43,7 @@ def _trained(**options):
 def test_every_door_uses_the_processors_that_the_process_may_use(three_processors, pools, monkeypatch):
     """Training, searches, sweeps, attributions and large batches of losses alike."""
     monkeypatch.setattr("phasediag._arguments._cgroup_shares", lambda root: ())
+    monkeypatch.setattr(evaluation, "_threads", cache(evaluation._threads.__wrapped__))
     exact, trained = phase_diagram(2, 1, **AXES), _trained()
     doors = (
         lambda: train(ToyModel(1, [1, 1], 0.5), n_models=48, n_steps=5, batch_size=16),
@@ -52,6 +55,7 @@ def test_every_door_uses_the_processors_that_the_process_may_use(three_processor
     )
     for door in doors:
         pools.clear()
+        evaluation._threads.cache_clear()  # which are started once
         door()
         assert pools and set(pools) == {3}
 

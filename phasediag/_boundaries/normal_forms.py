@@ -30,6 +30,7 @@ def _once(function):
     """A function of an equilibrium whose answer is kept with it."""
 
     def kept(state):
+        """The answer for an `Equilibrium`, computed the first time alone."""
         name = function.__name__
         if name not in state.__dict__:
             state.__dict__[name] = function(state)

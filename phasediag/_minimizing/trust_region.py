@@ -8,6 +8,7 @@ import numpy as np
 from .._compiling.jit import call, doubles, integers, jit, offset
 from .._compiling.vectors import invoke
 from .._loss.enumeration import PENALTY, SCALE
+from ..model import LARGEST_WEIGHT
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether its form is plain; addresses of the arrays of a store. Of a form with kinks descents begin in `kinks`, and ROUNDED is
@@ -44,10 +45,21 @@ TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, STARTS = range(8)
 
 @jit(inner=True)
 def evaluate_scaled(x, order, table):
-    """The scaled loss at x to the numbers; for order ≥ 1 its gradient, for order 2 its Hessian to their arrays."""
+    """The scaled loss at x to the numbers; for order ≥ 1 its gradient, for order 2 its Hessian to their arrays.
+
+    Where a parameter is larger than weights may be, the loss is infinite and no derivative a number.
+    """
     m, n, importance = table[HIDDEN], table[FEATURES], doubles(table[CONTROL])
     losses, gradient, hessian = doubles(table[FEATURE_LOSSES]), doubles(table[GRADIENT]), doubles(table[HESSIAN])
     numbers, size, density = doubles(table[NUMBERS]), m * n + n, offset(importance, n)
+    numbers[LOSS], largest = np.inf, 0.0
+    numbers[EVALUATIONS] += 1.0
+    for i in range(size):
+        largest = max(largest, abs(x[i])) if x[i] == x[i] else np.inf
+    if not largest < LARGEST_WEIGHT:
+        for i in range(size):
+            gradient[i] = hessian[i * size + i] = np.nan
+        return
     inputs = x, offset(x, m * n), importance, order
     outputs = losses, gradient, offset(gradient, m * n), hessian, integers(table[ENUMERATION])
     call(table[ENUMERATE], (1, m, n, *inputs, *outputs))
@@ -65,7 +77,6 @@ def evaluate_scaled(x, order, table):
         for i in range(size * size):
             hessian[i] /= scale
     numbers[LOSS] = loss / scale
-    numbers[EVALUATIONS] += 1.0
 
 
 @jit(inner=True)
@@ -73,8 +84,7 @@ def spectrum(x, least, table):
     """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
 
     For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
-    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives, or their squares,
-    are not finite: of such LAPACK makes numbers that are none, and then writes beyond its arrays.
+    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite.
     """
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
     gradient, hessian, numbers = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[NUMBERS])
@@ -104,7 +114,7 @@ def spectrum(x, least, table):
         total += abs(gradient[i])
     for i in range(size * size):
         total += abs(hessian[i])
-    numbers[NORM] = norm if total * total < np.inf else np.inf
+    numbers[NORM] = norm if total < np.inf else np.inf
     if least < numbers[NORM] < np.inf:
         _decompose(table)
 
