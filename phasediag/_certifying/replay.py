@@ -9,7 +9,7 @@ from .proof import CONVEX, free_weights
 from .rational import Row, least_on_box, number, root_above
 from .search import GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, ORDER, REGION, ROW, SLOPE, SUM, TABLE
 
-BIASES = 7
+BIASES = 9
 """How often the biases of a row are halved for its least loss."""
 PARTS = 6
 """How often a leaf is halved, at most, until its parts are confirmed."""
