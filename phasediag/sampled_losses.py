@@ -12,6 +12,7 @@ from scipy import stats
 from ._arguments import Floats, thread_count
 from ._compiling.jit import jit
 from ._display import Result
+from ._training.streams import mixed
 from .candidates import configurations
 from .neurons import NeuronForm
 
@@ -153,9 +154,7 @@ def sampled_losses(form, controls, weights, bias, n_samples, generator, n_thread
 @jit(inner=True)
 def _uniform(state):
     """A number of [0, 1) from a word of 64 bits, by the finalizer of SplitMix64."""
-    word = (state ^ (state >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return float64((word ^ (word >> uint64(31))) >> uint64(11)) * 2.0**-53
+    return float64(mixed(state) >> uint64(11)) * 2.0**-53
 
 
 @jit

@@ -11,30 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel
+from phasediag._loss import contour_table as entry
 from phasediag._loss.contour import OutputLosses, gradients
 
 TOLERANCE, SLOPE_TOLERANCE = 1e-12, 1e-10
 
 
 def evaluated(weights, bias, density, tolerance=TOLERANCE, slope_tolerance=SLOPE_TOLERANCE, max_nodes=1 << 16):
-    """The losses of the outputs of one model."""
+    """Losses, slopes in b, errors and slopes in G of one model, each with a leading axis, and nodes."""
     outputs = OutputLosses(*weights.shape)
     model = (np.array(part, dtype=float)[None] for part in (weights, bias, np.broadcast_to(density, np.shape(bias))))
-    outputs.evaluate(*model, np.array([tolerance]), slope_tolerance, max_nodes)
-    return outputs
+    found = outputs.evaluate(*model, np.array([tolerance]), slope_tolerance, max_nodes)
+    return *found, outputs.array(entry.MODEL_NODES, np.size(bias))
 
 
 def rows(*model, **options):
     """Losses, slopes in G, slopes in b, errors and nodes of one model."""
-    outputs = evaluated(*model, **options)
-    return outputs.loss, outputs.slope, outputs.slope_b, outputs.error, outputs.nodes
+    (loss,), (slope_b,), (error,), (slope,), nodes = evaluated(*model, **options)
+    return loss, slope, slope_b, error, nodes
 
 
 def whole(weights, bias, importance, density, **options):
     """Whole loss, its gradient in weights and bias, and its error."""
-    outputs = evaluated(weights, bias, density, **options)
-    slopes = (part[0] for part in gradients(weights[None], importance[None], outputs.slope[None], outputs.slope_b[None]))
-    return outputs.loss @ importance, *slopes, outputs.error @ importance
+    loss, slope_b, error, slope, _ = evaluated(weights, bias, density, **options)
+    slopes = (part[0] for part in gradients(weights[None], importance[None], slope, slope_b))
+    return loss[0] @ importance, *slopes, error[0] @ importance
 
 
 def gram_row(weights, i):

@@ -69,6 +69,15 @@ def _signs(spans, n):
     return bits
 
 
+@jit(inner=True)
+def _cut_off(op, leaf, where, ops, values, state):
+    """Write to the tree, ops and values, a split ``op`` at ``where`` whose first part is a leaf; state: see TOP."""
+    ops[state[OPS]], ops[state[OPS] + 1] = op, leaf
+    values[state[VALUES]] = where
+    state[OPS] += 2
+    state[VALUES] += 1
+
+
 @jit
 def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, own, other,
            cells, pairs, boxes, bounds, ops, values, hulls, least, state):  # fmt: skip
@@ -146,11 +155,7 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                             middle = looked[i, 1 + side]
                             gain = middle - x if side == 0 else y - middle
                             if gain > 0.1 * (y - x) and x < middle < y:
-                                ops[state[OPS]] = 2 * (nw + i) + side
-                                ops[state[OPS] + 1] = TABLE
-                                state[OPS] += 2
-                                values[state[VALUES]] = middle
-                                state[VALUES] += 1
+                                _cut_off(2 * (nw + i) + side, TABLE, middle, ops, values, state)
                                 if side == 0:
                                     low[nw + i] = middle
                                 else:
@@ -206,11 +211,7 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                         elif (others + importance[i] * value) * (1.0 - 16.0 * UNIT) > upper:
                             reason = SUM
                         if reason >= 0:
-                            ops[state[OPS]] = 2 * (nw + i) + side
-                            ops[state[OPS] + 1] = reason
-                            state[OPS] += 2
-                            values[state[VALUES]] = middle
-                            state[VALUES] += 1
+                            _cut_off(2 * (nw + i) + side, reason, middle, ops, values, state)
                             if side == 0:
                                 x = middle
                             else:

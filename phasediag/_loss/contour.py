@@ -249,11 +249,6 @@ class OutputLosses:
 
     Attributes
     ----------
-    loss, slope_b, error, nodes : ndarray, shape (n,)
-        Of the last model: E(x_i − x'_i)², without importance, its slope in b_i, a bound or a cautious estimate of its error,
-        and the nodes used.
-    slope : ndarray, shape (n, n)
-        Row i: the slopes of loss i in row i of G = WᵀW.
     numbers, table : ndarray
         See `contour_table`.
     """
@@ -263,11 +258,7 @@ class OutputLosses:
         self.sizes, self._starts, self._memory = (m, n), starts, aligned(end, np.float64)
         self.table = self._memory.ctypes.data + 8 * starts
         self.table[: entry.MODEL_WEIGHTS] = _functions()
-        array = self.array
-        self.loss, self.slope = array(entry.MODEL_LOSS, n), array(entry.MODEL_SLOPE, n, n)
-        self.slope_b, self.error = array(entry.MODEL_SLOPE_B, n), array(entry.MODEL_ERROR, n)
-        self.nodes = array(entry.MODEL_NODES, n)
-        self.numbers = array(entry.NUMBERS, entry.N_NUMBERS)
+        self.numbers = self.array(entry.NUMBERS, entry.N_NUMBERS)
 
     def array(self, k, *shape):
         """The array whose address is entry k of the table."""
@@ -275,7 +266,10 @@ class OutputLosses:
         return self._memory[start : start + math.prod(shape)].reshape(shape)
 
     def evaluate(self, weights, bias, density, tolerance, slope_tolerance, max_nodes):
-        """Return losses, slopes in biases, errors and slopes in G of models: shapes (B, n), …, (B, n, n).
+        """Return losses, slopes in biases, errors and slopes in G of models: shapes (B, n), (B, n), (B, n) and (B, n, n).
+
+        Losses are E (x_i − x'_i)², without importance, and their errors a bound or a cautious estimate; row i of the slopes in
+        G = WᵀW is that of loss i.
 
         Parameters
         ----------

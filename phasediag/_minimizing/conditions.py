@@ -5,12 +5,11 @@ the importances and features of one density may change places: so the more impor
 feature's own loss exceeds its variance, which it would have if it were left out.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from .._loss.evaluation import evaluate_rows
 from .flat import flatten, parts
+from .orders import exchangeable
 from .stationary_points import SAME_LOSS
 
 
@@ -31,8 +30,7 @@ def _rearranged(model, point):
     """A minimum with each feature left out, and with features in the order of their own losses: a list of n + 1 flat points."""
     weights, bias = parts(point.x, model.n_hidden)
     order = np.arange(model.n_features)
-    for members in replace(model, importance=np.ones(model.n_features)).classes:
-        members = np.array(members)
+    for members in map(np.array, exchangeable(model)):
         by_importance = members[np.argsort(-model.importance[members], kind="stable")]
         order[by_importance] = members[np.argsort(point.feature_loss[members], kind="stable")]
     found = [flatten(weights[:, order], bias[order])]

@@ -18,12 +18,12 @@ from .rough import LONGEST
 def with_equal_importances(model):
     """The model in which features that differ in importance alone share their mean importance."""
     importance = model.importance.copy()
-    for members in _exchangeable(model):
+    for members in exchangeable(model):
         importance[members] = importance[members].mean()
     return replace(model, importance=importance)
 
 
-def _exchangeable(model):
+def exchangeable(model):
     """Features that differ in importance at most, a list of lists."""
     return [list(members) for members in replace(model, importance=np.ones(model.n_features)).classes]
 
@@ -86,7 +86,7 @@ def _low_orders(model, expansion, count, generator):
 
     Descents begin at the order as it is and at ``count`` − 1 random ones, if any.
     """
-    classes = _exchangeable(model)
+    classes = exchangeable(model)
     orders = np.repeat(np.arange(model.n_features)[None], max(count, 1), axis=0)
     for members in classes:
         orders[1:, members] = generator.permuted(orders[1:, members], axis=1)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
+from numba import types
 
 from .._compiling.vectors import FLOATS, LANES, LONG, WORDS, constant, emitted
 
@@ -39,6 +40,12 @@ def _mix(b, word):
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         word = b.mul(b.xor(word, b.lshr(word, constant(shift, word.type))), constant(factor, word.type))
     return b.xor(word, b.lshr(word, constant(31, word.type)))
+
+
+@emitted(types.uint64)
+def mixed(b, word):
+    """Return the finalizer of SplitMix64 of a word of 64 bits."""
+    return _mix(b, word)
 
 
 @emitted()
