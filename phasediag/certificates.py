@@ -10,7 +10,8 @@ from . import __version__
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
-from ._certifying.proof import Proof, Region, free_weights, prove, regions_around
+from ._certifying.patterns import pattern_holds
+from ._certifying.proof import Proof, Region, exchanges, free_weights, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
 from ._files import replacing
@@ -84,7 +85,8 @@ class Certificate(Result):
         of three features those alone with the longer of equal features first.
         Empty where a search did not end.
     phases : tuple of str
-        The phases of the minimizers. Several where they tie, to what could be told apart.
+        The phases of the minimizers, and of those with equal features exchanged. Several where they tie, to what could be told
+        apart.
     phase_certified : bool
         Proved: every global minimum is in the phase, the only one of ``phases``.
     n_boxes : int
@@ -329,14 +331,16 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
     against exact arithmetic), IEEE arithmetic as compiled, and the enumeration behind `expected_loss`. `Certificate.check`
     trusts none of the three: it does every box again in rational arithmetic.
 
-    The phase is proved where every box that may hold a global minimum has one. For two features in one dimension, minima are
-    enclosed in boxes in which the loss is strictly convex, or in neighbourhoods of W = (1, 0) in which L − L(1, 0) is bounded
-    below by a positive multiple of W_2², with the curvature of the worse side of the kink.
+    The phase is proved where every box that may hold a global minimum has one. Minima are enclosed in regions in which the loss
+    is strictly convex, kinks of dedicated and of unrepresented features included, or, for two features in one dimension, in
+    neighbourhoods of W = (1, 0) in which L − L(1, 0) is bounded below by a positive multiple of W_2², with the curvature of the
+    worse side of the kink. Weights of such a minimum that are 0 between clusters of features are exactly 0: there the gradient
+    vanishes whatever the weights within clusters. A minimum whose first feature has the weights 0 fixes no rotation and has no
+    region.
 
     For three features of one density the least losses of single rows, whatever their bias, are tabulated first, and columns of
     equal features are taken in order of their norms. At densities up to 0.3 a search takes 10⁵ to 2 · 10⁶ boxes, seconds; at
-    higher ones it may not end, and ``loss_lower`` then says how far it came. No phase of three features is proved here:
-    see `certify_superposition`.
+    higher ones it may not end, and ``loss_lower`` then says how far it came; see `certify_superposition` for what is proved there.
 
     References
     ----------
@@ -382,7 +386,7 @@ def certificate(model, known, tolerance, max_boxes, advance):
     loss, error = expected_loss_with_error(model, weights, bias)
     upper = float(np.nextafter(loss + error, np.inf))
     importance, density = model.importance.copy(), model.feature_density.copy()  # kernels take arrays that can be written to
-    regions = regions_around(importance, density, known) if model.n_features == 2 else ()
+    regions = regions_around(model.n_hidden, importance, density, known)
 
     def proved(gap):
         return prove(model.n_hidden, importance, density, upper, gap, _signs_of(weights), regions, max_boxes, advance)
@@ -400,8 +404,9 @@ def certificate(model, known, tolerance, max_boxes, advance):
 def as_certificate(model, weights, bias, tolerance, proof):
     """Return the Certificate of a Proof whose upper loss is that of weights (n_hidden, n_features) and bias (n_features,)."""
     gap = 1 - proof.lower / proof.upper
-    minimizers = tuple(_minimizers(model, proof)) if proof.complete else ()
-    phases = tuple(dict.fromkeys(one.phase for one in minimizers if one.phase is not None))
+    found = list(_minimizers(model, proof)) if proof.complete else []
+    minimizers = tuple(one for one, _ in found)
+    phases = tuple(dict.fromkeys(name for _, names in found for name in names))
     certified = proof.complete and gap <= tolerance
     return Certificate(
         status="certified" if certified else "not proved",
@@ -429,16 +434,18 @@ def _claims(certificate):
 
 
 def _minimizers(model, proof):
-    """Yield the Minimizers of a Proof: its regions that are low enough and the hulls of its low leaves."""
+    """Yield the Minimizers of a Proof and the names of their phases: its regions that are low enough and hulls of low leaves."""
+    free = free_weights(model.n_hidden, model.n_features)
     for region in proof.regions:
         if region.bound <= proof.upper:
-            yield _box(model, region.box, region.point, region.unique)
+            told = pattern_holds(free, model.n_features, region)
+            yield _box(model, region.box, region.point if told else None, region.unique)
     for signs, hull in proof.hulls.items():  # the signs of W_i·W_j do not tell the phases of three features
         yield _box(model, hull, hull.mean(axis=0) if signs >= 0 and model.n_features == 2 else None, False)
 
 
 def _box(model, box, point, unique):
-    """The Minimizers in a box (2, nd) of parameters, whose phase is that at a point (nd,) of it, or None."""
+    """The Minimizers in a box (2, nd) of parameters, of the phase at a point (nd,) of it or none, and that of its exchanges."""
     free = free_weights(model.n_hidden, model.n_features)
 
     def whole(parameters):
@@ -446,8 +453,10 @@ def _box(model, box, point, unique):
         weights[free[:, 0], free[:, 1]] = parameters[: len(free)]
         return weights
 
-    phase = None if point is None else classify(whole(point), tolerance=1e-9).name
-    return Minimizers(np.array([whole(end) for end in box]), box[:, len(free) :].copy(), phase, unique)
+    orders = exchanges(model.importance, model.feature_density)
+    names = [] if point is None else [classify(whole(point)[:, order], tolerance=1e-9).name for order in orders]
+    ends = np.array([whole(end) for end in box])
+    return Minimizers(ends, box[:, len(free) :].copy(), names[0] if names else None, unique), names
 
 
 def _signs_of(weights):

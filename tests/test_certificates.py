@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from phasediag import Certificate, ToyModel, certify, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
 from phasediag import certificates as room
+from phasediag._certifying import neighbourhoods
 from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
 from phasediag._certifying.moments import ROUNDING, moments
-from phasediag._certifying.proof import free_weights, levels, prove, regions_around, root_box
+from phasediag._certifying.patterns import pattern_holds
+from phasediag._certifying.proof import Proof, Region, free_weights, levels, prove, regions_around, root_box
 from phasediag._certifying.rational import ONE, Row, least_on_box, number
-from phasediag._certifying.replay import Replay
+from phasediag._certifying.regions import _SAFETY, _curvature, _wall
+from phasediag._certifying.replay import NotConfirmed, Replay
 from phasediag._certifying.rows import look_up, row_table
-from phasediag._certifying.search import LOW_JOINT, ORDER, TABLE
+from phasediag._certifying.search import ORDER, REGION, TABLE
 from phasediag._compiling.jit import jit
 
 PAIR, DROPPED, DEDICATED = "extra in antipodal pair", "extra not represented + dedicated", "extra dedicated + not represented"
@@ -287,7 +290,7 @@ def test_a_loss_claimed_too_high_is_not_proved(excess, with_regions):
         model = cell(importance, density)
         known = minimize(model)
         regions = [(one.weights, one.bias) for one in known] if with_regions else []
-        around = regions_around(model.importance.copy(), model.feature_density.copy(), regions)
+        around = regions_around(1, model.importance.copy(), model.feature_density.copy(), regions)
         upper = known[0].loss * (1 + excess)
         proof = prove(
             1, model.importance.copy(), model.feature_density.copy(), upper, excess / 10, 0, around, 20_000, lambda n: None
@@ -481,16 +484,20 @@ def three():
     return certify(ToyModel(2, [1.0, 1.0, 3.0], 0.1))
 
 
-def test_three_features_are_certified(three):
-    """3→2 to 1e-6; leaves of each new kind are confirmed in rational arithmetic, and others are not."""
+def test_three_features_are_certified(three, monkeypatch):
+    """3→2 to 1e-6, its phase too; leaves of each new kind are confirmed in rational arithmetic, and others are not."""
     assert three.status == "certified" and three.relative_gap <= 1e-6
-    lowest = minimize(three.model, n_starts=1)[0].loss
+    assert three.phase_certified and three.phases == ("extra dedicated + antipodal pair",)
+    assert all(one.unique for one in three.minimizers)
+    lowest, free = minimize(three.model, n_starts=1)[0].loss, free_weights(2, 3)
     assert three.loss_lower <= lowest * (1 + 1e-14) and three.loss_upper == pytest.approx(lowest, rel=1e-12)
     replay = Replay(2, three.model.importance, three.model.feature_density, three.proof)
-    for op, low, high in leaves_of(replay, {ORDER: 20, TABLE: 2}):
-        assert replay._holds(op, low, high) or replay._in_parts(op, low, high, 2)
-    ((op, low, high),) = leaves_of(replay, {LOW_JOINT: 1})
-    assert replay._holds(op, low, high) and not replay._holds(TABLE, low, high) and not replay._holds(ORDER, low, high)
+    for leaf in leaves_of(replay, {ORDER: 20, TABLE: 2, REGION: 1}):
+        assert replay._holds(*leaf)
+    box = three.minimizers[0]
+    low, high = (np.concatenate([w[free[:, 0], free[:, 1]], b]) for w, b in zip(box.weights, box.bias, strict=True))
+    monkeypatch.setattr("phasediag._certifying.replay.PIECES", 50)
+    assert not replay._holds(TABLE, low, high) and not replay._holds(ORDER, low, high)
 
 
 def test_false_claims_about_three_features(three):
@@ -504,12 +511,12 @@ def test_false_claims_about_three_features(three):
 
 @pytest.mark.campaign
 def test_points_of_low_density_are_certified():
-    """3→2 to 1e-6 at (0.5, 0.2) and at 20 random points of density up to 0.3; samples of leaves in rational arithmetic."""
+    """3→2 to 1e-6 with its phase at (0.5, 0.2) and 20 random points of density up to 0.3; leaves in rational arithmetic."""
     rng = np.random.default_rng(19)
     points = zip(10 ** rng.uniform(-1, 1, 20), 10 ** rng.uniform(-2, np.log10(0.3), 20), strict=True)
     for importance, density in [(0.5, 0.2), *points]:
         proved = certify(ToyModel(2, [1.0, 1.0, importance], density))
-        assert proved.status == "certified" and proved.check(sample=30)
+        assert proved.phase_certified and proved.relative_gap <= 1e-6 and proved.check(sample=30)
 
 
 @pytest.mark.parametrize("extra, density", [(0.656, 0.0123), (0.792, 0.396), (0.974, 0.0126)])
@@ -519,20 +526,188 @@ def test_the_minimum_is_proved_to_be_the_only_one(extra, density):
     assert minimizers and all(one.unique for one in minimizers)
 
 
+@jit
+def _walls_at(i, lows, highs, density, found):
+    """The bounds of Q of row i over boxes (k, n + 1): found (k, 2, n + 1, n + 1)."""
+    lines, work = np.zeros((2, 3, 3)), np.zeros((20, 16))
+    for k in range(lows.shape[0]):
+        _wall(i, lows[k], highs[k], density, found[k], lines, work)
+
+
+@jit
+def _curvatures_at(centres, radii, free, importance, density, found, holds):
+    """Middles and half-widths of half the second derivative over boxes (k, nd): found (k, 2, nd, nd), where there are any."""
+    n, nd = density.shape[0], centres.shape[1]
+    spans, lines, work = np.zeros((3, n, n + 1)), np.zeros((4, n + 1, n + 1)), np.zeros((20, 16))
+    store, big = np.zeros((12, n + 1, n + 1)), np.zeros((3, nd, nd))
+    for k in range(centres.shape[0]):
+        holds[k] = _curvature(
+            centres[k], radii[k], free, importance, density, found[k, 0], found[k, 1], big, store, spans, lines, work
+        )
+
+
+def walls(seed, n_features, count, n_points):
+    """Bounds of Q over boxes of g~ with a positive own weight, and Q at points in them: (count, 2, …), (count, n_points, …)."""
+    rng, density, _, _ = draws(seed, n_features, 1)
+    i, d = seed % n_features, n_features + 1
+    centres = rng.normal(size=(count, d))
+    centres = np.round(centres) if seed % 4 == 0 else centres
+    centres[:, i] = 0.3 + np.abs(centres[:, i])
+    widths = 10 ** rng.uniform(-8, 0, (count, 1)) * rng.uniform(0, 1, (count, d))
+    widths[:, i] = np.minimum(widths[:, i], 0.9 * centres[:, i])
+    lows, highs, points = boxes_and_points(rng, centres, widths, n_points)
+    found, exact = np.zeros((count, 2, d, d)), np.zeros((count * n_points, 2, d, d))
+    _walls_at(i, lows, highs, density, found)
+    flat = points.reshape(-1, d)
+    _walls_at(i, flat, flat, density, exact)
+    return found, exact.mean(axis=1).reshape(count, n_points, d, d), exact[:, 1] - exact[:, 0]
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_bounds_of_walls_hold(n_features):
+    """What the moving border z = 0 takes from the curvature: 100 000 entries within their bounds; shrunk bounds are caught."""
+    evaluated, caught = 0, 0
+    for seed in range(8):
+        found, exact, spread = walls(seed, n_features, 300, 8)
+        assert spread.max() < 1e-9
+        assert np.all((exact >= found[:, :1] - 1e-11) & (exact <= found[:, 1:] + 1e-11))
+        middle, half = found.mean(axis=1)[:, None], 0.45 * (found[:, 1:] - found[:, :1])
+        caught += np.count_nonzero(np.abs(exact - middle) > half + 1e-9)
+        evaluated += exact.size
+    assert evaluated > 100_000 and caught > 1_000
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_walls_are_those_of_fractions_and_of_a_difference(n_features):
+    """Over boxes the kernel's bounds are those of whole numbers; at points they are the derivative of E x_i 1{z > 0} x~."""
+    rng = np.random.default_rng(n_features)
+    for k in range(12 if n_features == 2 else 4):
+        density, i = rng.uniform(0.1, 1, n_features), k % n_features
+        centre = rng.normal(size=n_features + 1)
+        centre[i] = 0.3 + abs(centre[i])
+        low, high = centre - 0.1 * rng.random(n_features + 1), centre + 0.1 * rng.random(n_features + 1)
+        found = np.zeros((1, 2, n_features + 1, n_features + 1))
+        _walls_at(i, low[None], high[None], density, found)
+        whole = neighbourhoods._wall(*([number(x) for x in end] for end in (low, high)), i, [number(x) for x in density])
+        for (x, y), (least, most) in whole.items():
+            lost = np.array([float(least) - found[0, 0, x, y], found[0, 1, x, y] - float(most)])
+            assert np.all(np.abs(lost * [high[i], low[i]] / density[i] / _SAFETY - 1.5) < 1)
+        _walls_at(i, centre[None], centre[None], density, found)
+        step, ends = 1e-6, np.zeros((2, n_features + 1, n_features + 1))
+        for j in range(n_features + 1):
+            moved = centre + step * np.array([[1], [-1]]) * np.eye(n_features + 1)[j]
+            _moments_at(moved, density, ends)
+            assert (ends[0, i] - ends[1, i]) / (2 * step) == pytest.approx(found[0, 0, j], abs=2e-5)
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_bounds_of_curvature_hold(n_features):
+    """Middle less the row sums of half-widths is below half the exact second derivative; without the half-widths it is not."""
+    evaluated, caught, free = 0, 0, free_weights(n_features - 1, n_features)
+    place = [h * n_features + c for h, c in free] + [len(set(free[:, 0])) * n_features + i for i in range(n_features)]
+    for seed in range(1, 11 if n_features == 2 else 7):
+        rng, density, centres, widths = draws(seed, n_features, 250)
+        importance = rng.uniform(0.1, 3, n_features)
+        _, _, points = boxes_and_points(rng, centres, widths, 40 if n_features == 2 else 8)
+        found, holds = np.zeros((250, 2, *[centres.shape[1]] * 2)), np.zeros(250, bool)
+        _curvatures_at(centres, widths, free, importance, density, found, holds)
+        found, points = found[holds], points[holds]
+        weights = np.zeros((*points.shape[:2], n_features - 1, n_features))
+        weights[..., free[:, 0], free[:, 1]] = points[..., : len(free)]
+        hessian = expected_loss_hessian(ToyModel(n_features - 1, importance, density), weights, points[..., len(free) :]) / 2
+        hessian = hessian[..., place, :][..., place]
+        lower = found[:, 0] - np.eye(found.shape[2]) * found[:, 1].sum(axis=2)[:, None]
+        size = 1 + np.abs(hessian).sum(axis=(2, 3))
+        assert np.all(np.linalg.eigvalsh(hessian - lower[:, None])[..., 0] > -1e-9 * size)
+        caught += np.count_nonzero(np.linalg.eigvalsh(hessian - found[:, None, 0])[..., 0] < -1e-6 * size)
+        evaluated += len(found) * points.shape[1] * place[-1]
+    assert evaluated > 100_000 if n_features == 2 else evaluated > 20_000
+    assert caught > 200
+
+
+def region_points(region, n_hidden, n_features, count, seed=3):
+    """Random points of a region: weights (count, n_hidden, n_features), biases (count, n_features)."""
+    free = free_weights(n_hidden, n_features)
+    rng = np.random.default_rng(seed)
+    points = region.box[0] + rng.random((count, region.box.shape[1])) * (region.box[1] - region.box[0])
+    weights = np.zeros((count, n_hidden, n_features))
+    weights[:, free[:, 0], free[:, 1]] = points[:, : len(free)]
+    return weights, points[:, len(free) :]
+
+
 def test_regions_are_what_they_say():
     """In a convex region second derivatives are positive; nowhere in a region is a loss below its bound."""
-    rng = np.random.default_rng(3)
-    for importance, density in [(0.3, 0.2), (0.3, 0.38), (0.7, 0.7)]:
-        model = cell(importance, density)
-        known = [(one.weights, one.bias) for one in minimize(model)]
-        regions = regions_around(model.importance.copy(), model.feature_density.copy(), known)
+    for model in (cell(0.3, 0.2), cell(0.3, 0.38), cell(0.7, 0.7), *(ToyModel(2, [1.0, 1.0, i], p) for i, p in THREE)):
+        m, n = model.n_hidden, model.n_features
+        known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+        regions = regions_around(m, model.importance.copy(), model.feature_density.copy(), known)
         assert regions
+        place = [h * n + c for h, c in free_weights(m, n)] + [m * n + i for i in range(n)]
         for region in regions:
-            points = region.box[0] + rng.random((500, 4)) * (region.box[1] - region.box[0])
-            losses = expected_loss(model, points[:, None, :2], points[:, 2:])
-            assert losses.min() >= region.bound
+            weights, bias = region_points(region, m, n, 500)
+            assert expected_loss(model, weights, bias).min() >= region.bound
+            assert pattern_holds(free_weights(m, n), n, region)
             if region.kind == 0:
-                assert np.linalg.eigvalsh(expected_loss_hessian(model, points[:, None, :2], points[:, 2:])).min() > 0
+                hessian = expected_loss_hessian(model, weights, bias)[:, place][:, :, place]
+                assert np.linalg.eigvalsh(hessian).min() > 0
+
+
+THREE = (0.5, 0.2), (1.0, 0.2), (0.1, 0.3), (1.0, 0.6), (1.959, 0.1814)
+"""Importances of the extra feature and densities of 3→2: pairs beside a dedicated feature, a feature left out, the triangle."""
+
+
+def test_what_a_region_of_three_features_claims(three, monkeypatch):
+    """A region made wider, raised, moved or said to hold another minimum is not confirmed in rational arithmetic."""
+    replay = Replay(2, three.model.importance, three.model.feature_density, three.proof)
+    region = three.proof.regions[-1]
+    replay._region(region)
+    middle, radius = region.point, region.box[1] - region.point
+    monkeypatch.setattr(neighbourhoods, "MOST_PARTS", 2)
+    wrong = {
+        "wide": replace(region, box=np.array([middle - 30 * radius, middle + 30 * radius])),
+        "bound": replace(region, bound=region.bound * (1 + 1e-9)),
+        "point": replace(region, point=middle + 0.1 * radius),
+        "empty": replace(region, box=np.array([middle + 0.1 * radius, middle + radius]), point=middle + 0.5 * radius),
+    }
+    for name, one in wrong.items():
+        with pytest.raises(NotConfirmed):
+            replay._region(one)
+            pytest.fail(name)
+
+
+def test_phases_of_a_region():
+    """A phase is told where norms, products and sides are those of the minimum throughout, and zeros follow from uniqueness."""
+    free = free_weights(2, 3)
+
+    def told(weights, unique=True, radius=0.1):
+        point = np.concatenate([np.array(weights)[free[:, 0], free[:, 1]], np.zeros(3)])
+        return pattern_holds(free, 3, Region(0, np.array([point - radius, point + radius]), point, 0.0, unique))
+
+    pair, triangle = [[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]], [[1.0, -0.5, -0.5], [0.0, 0.9, -0.9]]
+    assert told(pair) and told(triangle) and told([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) and told(triangle, unique=False)
+    assert told([[1.0, -1.0, 0.0], [0.0, 0.0, -1.0]]) and told([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    assert not told(pair, unique=False)  # the weights are near 0, not shown to be
+    assert not told(triangle, radius=0.4) and not told([[1.0, 0.0, 0.0], [0.0, 0.05, -1.0]])
+    assert not told([[1.0, 0.05, 0.0], [0.0, 1.0, -1.0]])  # nearly orthogonal
+    assert not told([[1.0, -1.0, -1.0], [0.0, 0.05, 0.5]])  # nearly on one line
+    assert not told([[1.0, 0.0, -0.5], [0.0, 1.0, -0.9]])  # a product that is 0 for no reason
+    assert told([[1.0, 0.3, -0.5], [0.0, 1.0, -0.9]], radius=0.03)  # origin inside or not: one of the two throughout
+
+
+def test_equal_features_tie():
+    """At three equal features a pair beside a dedicated one is a tie of two phases, by exchanges alone; both are listed."""
+    model = ToyModel(2, [1.0, 1.0, 1.0], 0.2)
+    known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+    regions = regions_around(2, model.importance.copy(), model.feature_density.copy(), known)
+    proof = Proof(np.zeros((2, 8)), np.zeros(0, np.uint8), np.zeros(0), regions, known_loss(model, known[0]), 0.0, {}, True, 1)
+    made = room.as_certificate(model, *known[0], 1.0, proof)
+    assert set(made.phases) == {"extra in antipodal pair + dedicated", "extra dedicated + antipodal pair"}
+    assert not made.phase_certified and all(one.phase for one in made.minimizers)
+
+
+def known_loss(model, parameters):
+    """The loss at weights and bias, and a little more."""
+    return float(expected_loss(model, *parameters)) * (1 + 1e-9)
 
 
 def test_the_root_holds_what_rows_allow():

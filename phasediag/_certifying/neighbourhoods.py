@@ -20,8 +20,6 @@ def confirm_convex(replay, region):
     point = [number(x) for x in region.point]
     if any(not a < x < b for a, x, b in zip(low, point, high, strict=True)):
         return "the minimum is not inside its region"
-    if any(a <= 0 <= b for a, b in zip(low[:2], high[:2], strict=True)):
-        return "a region of a smooth minimum has a weight that may vanish"
     least = _convexity(replay, region)
     if least is None:
         return "the loss is not convex in a region"
@@ -52,7 +50,7 @@ def _convexity(replay, region):
         elif seen + len(waiting) > MOST_PARTS or _definite(*_curvature(replay, (low + high) / 2, (low + high) / 2), 0.0) is None:
             return None
         else:
-            axis = widest_axis(0.5 * (low + high), 0.5 * (high - low), free, importance, density)
+            axis = widest_axis(0.5 * (low + high), 0.5 * (high - low), free, importance, density, np.zeros((len(low), len(low))))
             above, below = low.copy(), high.copy()
             above[axis] = below[axis] = 0.5 * (low[axis] + high[axis])
             waiting += [(low, below), (above, high)]
@@ -65,67 +63,73 @@ def _rough(matrix):
 
 
 def _definite(middle, width, wanted):
-    """A number, about what is ``wanted`` or more, that middle − the row sums of width, (4, 4), is greater than; or None."""
+    """A number, about what is ``wanted`` or more, that middle − the row sums of width, (nd, nd), is greater than; or None."""
     if middle is None:
         return None
-    matrix = [[middle[j][k] - (sum(width[j]) if j == k else 0) for k in range(4)] for j in range(4)]
+    nd = range(len(middle))
+    matrix = [[middle[j][k] - (sum(width[j]) if j == k else 0) for k in nd] for j in nd]
     lowest = float(np.linalg.eigvalsh(_rough(matrix))[0])
     if lowest < wanted:
         return None
     curvature = number(0.9 * lowest)
-    factor = np.linalg.cholesky(_rough(matrix) - 0.95 * lowest * np.eye(4))
+    factor = np.linalg.cholesky(_rough(matrix) - 0.95 * lowest * np.eye(len(nd)))
     exact = [[number(x) for x in row] for row in factor]
-    for j in range(4):
+    for j in nd:
         # matrix − curvature = factor factorᵀ + what is dominated by its diagonal
-        rest = [matrix[j][k] - sum(exact[j][h] * exact[k][h] for h in range(4)) - (curvature if j == k else 0) for k in range(4)]
+        rest = [matrix[j][k] - sum(exact[j][h] * exact[k][h] for h in nd) - (curvature if j == k else 0) for k in nd]
         if 2 * rest[j] < sum(abs(x) for x in rest):
             return None
     return curvature
 
 
 def _support(replay, point):
-    """A lower bound of the loss at a point (4,) and the sizes of its gradient, fractions."""
-    rows = replay.rows
-    loss, slopes = -rows.slack, []
-    for i in range(2):
-        g = (point[i] * point[0], point[i] * point[1], point[2 + i])
+    """A lower bound of the loss at a point (nd,) and the sizes of its gradient, fractions."""
+    rows, n, free = replay.rows, replay.n, replay.free
+    loss, zero, slopes = -rows.slack, point[0] * 0, []
+    for i in range(n):
+        g = [zero] * n + [point[replay.nw + i]]
+        for k, (h, c) in enumerate(free):
+            for l, (other, d) in enumerate(free):
+                if h == other and d == i:
+                    g[c] += point[k] * point[l]
+        g = tuple(g)
         v, m = rows.applied(g), rows.moments(g)
         loss += rows.importance[i] * (rows.loss(i, g) - rows.given_away(g, g))
-        slopes.append([2 * rows.importance[i] * (v[j] - m[i][j]) for j in range(3)])
-    gradient = [sum(point[j] * (slopes[k][j] + slopes[j][k]) for j in range(2)) for k in range(2)] + [slopes[0][2], slopes[1][2]]
+        slopes.append([2 * rows.importance[i] * (v[j] - m[i][j]) for j in range(n + 1)])
+    gradient = [
+        sum((point[l] * (slopes[c][d] + slopes[d][c]) for l, (other, d) in enumerate(free) if h == other), start=zero)
+        for h, c in free
+    ]
+    gradient += [slopes[i][n] for i in range(n)]
     scale = 1 + sum(abs(x) for x in point)
-    return loss, [abs(x) + 64 * rows.slack * scale**3 * (rows.importance[0] + rows.importance[1]) for x in gradient]
+    return loss, [abs(x) + 64 * rows.slack * scale**3 * sum(rows.importance) for x in gradient]
 
 
-def _line(low, high, i, p_i, p_j):
-    """Range of p_i/g_ii E_{x_j}[w^(s + 1) x_j^l 1{0 < w ≤ 1}] over a box of g~ (3,) of fractions: {(s, l): (least, most)}."""
-    j = 1 - i
-    most = (-low[2] / low[i], -low[j] / low[i])
-    least = (-high[2] / high[i], -high[j] / high[i])
+def _line(most, least, p):
+    """Range of E_x[w^(s + 1) x^l 1{0 < w ≤ 1}] of a feature x of density p and w between two lines (α, β), α + βx.
 
-    def at(line, x):
-        """The value of a line at x."""
-        return line[0] + line[1] * x
-
-    cuts = {low[0] * 0, low[0] * 0 + 1}
-    for line in (most, least):
+    As {(s, l): (least, most)}, s + l ≤ 2.
+    """
+    zero = p * 0
+    cuts = {zero, zero + 1}
+    for a, b in (most, least):
         for level in (0, 1):
-            if line[1] != 0 and 0 < (level - line[0]) / line[1] < 1:
-                cuts.add((level - line[0]) / line[1])
-    cuts = sorted(cuts)
+            if b != 0 and 0 < (level - a) / b < 1:
+                cuts.add((level - a) / b)
+    pieces = []
+    for x, y in pairwise(sorted(cuts)):
+        centre = (x + y) / 2
+        here = most[0] + most[1] * centre, least[0] + least[1] * centre
+        powers = [(y**k - x**k) / k for k in range(1, 5)]
+        pieces.append(([_shape(*here, most, least, upper) for upper in (False, True)], powers))
     found = {}
     for s in range(3):
         for l in range(3 - s):
             bounds = []
             for upper in (False, True):
-                total = low[0] * 0
-                for x, y in pairwise(cuts):
-                    centre = (x + y) / 2
-                    total += p_j * _integral(_shape(at(most, centre), at(least, centre), most, least, upper), s + 1, l, x, y)
-                if l == 0:
-                    line = _shape(most[0], least[0], most, least, upper)
-                    total += (1 - p_j) * (at(line, 0) ** (s + 1) if line else 0)
-                bounds.append(p_i * total / (low[i] if upper else high[i]))
+                total = p * sum((_integral(shapes[upper], s + 1, l, powers) for shapes, powers in pieces), start=zero)
+                line = _shape(most[0], least[0], most, least, upper)
+                bounds.append(total + ((1 - p) * line[0] ** (s + 1) if l == 0 and line else 0))
             found[s, l] = tuple(bounds)
     return found
 
@@ -139,65 +143,103 @@ def _shape(most_here, least_here, most, least, upper):
     return least if least_here > 0 and most_here <= 1 else None
 
 
-def _integral(line, s, l, x, y):
-    """∫ (α + βt)^s t^l dt from x to y, for a line (α, β); 0 for None."""
+def _integral(line, s, l, powers):
+    """∫ (α + βt)^s t^l dt of a line (α, β), 0 for None; powers: ∫ t^k dt, k = 0 to 3."""
     if line is None:
         return 0
     a, b = line
     binomials = {1: (1, 1), 2: (1, 2, 1), 3: (1, 3, 3, 1)}[s]
-    total = 0
-    for k, c in enumerate(binomials):
-        power = k + l + 1
-        total += c * a ** (s - k) * b**k * (y**power - x**power) / power
-    return total
+    return sum(c * a ** (s - k) * b**k * powers[k + l] for k, c in enumerate(binomials))
+
+
+NODES = (1, 11), (2, -14), (3, 26), (4, -14), (5, 11)
+"""Places in a piece, in sixths of it, and their weights, in twentieths: exact for polynomials of degree 5."""
+
+
+def _wall(low, high, i, density):
+    """Range of each entry of Q = p_i/g_ii E[w 1{0 < w ≤ 1} x~ x~ᵀ], x_i = w, over a box of g~: {(x, y): (least, most)}.
+
+    low, high: its ends, n + 1 fractions each, with a positive own weight; density: n fractions.
+    """
+    n = len(density)
+    most, least = [-x / low[i] for x in low], [-x / high[i] for x in high]
+    j, *outer = sorted((j for j in range(n) if j != i), key=lambda j: -max(abs(most[j]), abs(least[j])))
+    zero, share = low[0] * 0, density[i]
+    nodes = [(zero, zero + 1)]  # of the outer feature, and their weights
+    if outer:
+        p = density[outer[0]]
+        a, b = ((x[n], x[j], x[outer[0]]) for x in (most, least))
+        cuts = {zero, zero + 1}
+        for level in (0, 1):
+            ends = [(level - x[0] - at * x[1], x[2]) for x in (a, b) for at in (0, 1)]
+            ends += [((level - b[0]) * a[1] - b[1] * (other - a[0]), b[2] * a[1] - b[1] * a[2]) for other in (0, 1)]
+            cuts |= {top / bottom for top, bottom in ends if bottom != 0 and 0 < top / bottom < 1}
+        parts = pairwise(sorted(cuts))
+        nodes = [(zero, 1 - p)]
+        nodes += [(x + (y - x) * k / 6, p * (y - x) * w / 20) for x, y in parts for k, w in NODES]
+    found = {(x, y): [zero, zero] for x in range(n + 1) for y in range(x + 1)}
+    for at, weight in nodes:
+        shift = [x[n] + (x[outer[0]] * at if outer else 0) for x in (most, least)]
+        lines = _line((shift[0], most[j]), (shift[1], least[j]), density[j])
+        for (x, y), total in found.items():
+            ends = lines[(x == i) + (y == i), (x == j) + (y == j)]
+            factor = weight * at ** sum(z in outer for z in (x, y))
+            total[0] += factor * ends[0]
+            total[1] += factor * ends[1]
+    whole = {key: (share * a / high[i], share * b / low[i]) for key, (a, b) in found.items()}
+    return {(x, y): whole[max(x, y), min(x, y)] for x in range(n + 1) for y in range(n + 1)}
 
 
 def _curvature(replay, low, high):
-    """Middle and half-widths of half the second derivative over a box of corners low, high (4,): 4 × 4 lists, or None twice."""
-    rows = replay.rows
+    """Middle and half-widths of half the second derivative over a box, ends low, high (nd,): (nd, nd) lists, or None twice."""
+    rows, n, nw, free = replay.rows, replay.n, replay.nw, replay.free
     least, most, low, high = replay._ranges(low, high)
-    zero = low[0] * 0
-    middle, width = [[zero] * 4 for _ in range(4)], [[zero] * 4 for _ in range(4)]
+    zero, nd = low[0] * 0, nw + n
+    middle, width = [[zero] * nd for _ in range(nd)], [[zero] * nd for _ in range(nd)]
     slopes = []
-    for i in range(2):
-        if least[i][i] <= 0:
+    for i in range(n):
+        never_off = least[i][n] + sum(min(x, zero) for x in least[i][:n]) > 0
+        if not never_off and least[i][i] <= 0:
             return None, None
         below, above, margin = rows.moments(least[i]), rows.moments(most[i]), rows.given_away(least[i], most[i])
         v_low, v_high = rows.applied(least[i]), rows.applied(most[i])
         share = rows.importance[i]
         slopes.append(
-            [(2 * share * (v_low[j] - above[i][j] - margin), 2 * share * (v_high[j] - below[i][j] + margin)) for j in range(2)]
+            [(2 * share * (v_low[j] - above[i][j] - margin), 2 * share * (v_high[j] - below[i][j] + margin)) for j in range(n)]
         )
-        lines = _line(least[i], most[i], i, rows.density[i], rows.density[1 - i])
+        wall = None if never_off else _wall(least[i], most[i], i, rows.density)
         # entries of M(low) − Q as (middle, half-width)
         inner = {}
-        for x in range(3):
-            for y in range(3):
-                a, b = lines[(x == i) + (y == i), (x == 1 - i) + (y == 1 - i)]
+        for x in range(n + 1):
+            for y in range(n + 1):
+                a, b = wall[x, y] if wall else (zero, zero)
                 inner[x, y] = (below[x][y] - (a + b) / 2, (b - a) / 2 + margin)
         jacobian = []
-        for k in range(2):
-            step = [(zero, zero)] * 3
-            for x in range(2):
-                ends = [zero, zero]
-                for parameter, met in ((i, x == k), (x, i == k)):
-                    if met:
-                        ends = [ends[0] + low[parameter], ends[1] + high[parameter]]
-                step[x] = ((ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2)
-            jacobian.append((k, step))
-        jacobian.append((2 + i, [(zero, zero), (zero, zero), (zero + 1, zero)]))
-        for k, x in jacobian:
-            for l, y in jacobian:
-                for s in range(3):
-                    for t in range(3):
-                        (a, da), (m, dm), (b, db) = x[s], inner[s, t], y[t]
+        for k, (h, c) in enumerate(free):
+            ends = {}
+            for l, (other, d) in enumerate(free):
+                if h == other:
+                    for x in ([c] if d == i else []) + ([d] if c == i else []):
+                        a, b = ends.get(x, (zero, zero))
+                        ends[x] = (a + low[l], b + high[l])
+            jacobian.append((k, [(x, (a + b) / 2, (b - a) / 2) for x, (a, b) in ends.items()]))
+        jacobian.append((nw + i, [(n, zero + 1, zero)]))
+        for k, left in jacobian:
+            for l, right in jacobian:
+                for x, a, da in left if l <= k else []:
+                    for y, b, db in right:
+                        m, dm = inner[x, y]
                         middle[k][l] += share * a * m * b
                         width[k][l] += share * ((abs(a) + da) * (abs(m) + dm) * (abs(b) + db) - abs(a * m * b))
-    for k in range(2):
-        for l in range(2):
-            a, b = slopes[k][l][0] + slopes[l][k][0], slopes[k][l][1] + slopes[l][k][1]
-            middle[k][l] += (a + b) / 4
-            width[k][l] += (b - a) / 4
+    for k, (h, c) in enumerate(free):
+        for l, (other, d) in enumerate(free[: k + 1]):
+            if h == other:
+                a, b = slopes[c][d][0] + slopes[d][c][0], slopes[c][d][1] + slopes[d][c][1]
+                middle[k][l] += (a + b) / 4
+                width[k][l] += (b - a) / 4
+    for k in range(nd):
+        for l in range(k):
+            middle[l][k], width[l][k] = middle[k][l], width[k][l]
     return middle, width
 
 

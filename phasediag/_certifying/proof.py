@@ -1,15 +1,14 @@
 """A proof that no loss of a model is lower than a number: what it needs to be read again, and how it is found."""
 
 from dataclasses import dataclass
+from itertools import combinations, permutations, product
 
 import numpy as np
 
 from ..forms import variance
-from ..loss import expected_loss_hessian
-from ..model import ToyModel
 from .bounds import support
 from .moments import UNIT
-from .regions import convex_region, kink_bracket
+from .regions import convex_region, kink_bracket, widest_axis
 from .rows import row_table
 from .search import BOXES, DONE, FULL, OPS, TOP, UNPROVED, VALUES, search
 
@@ -62,6 +61,14 @@ def free_weights(n_hidden, n_features):
     return np.array([(h, c) for c in range(n_features) for h in range(min(c + 1, n_hidden))])
 
 
+def exchanges(importance, density):
+    """The orders of features that leave importances and densities, each (n,), as they are: a list of lists, their own first."""
+    orders = map(list, permutations(range(len(importance))))
+    return [
+        order for order in orders if np.array_equal(importance[order], importance) and np.array_equal(density[order], density)
+    ]
+
+
 def levels(importance, density, upper):
     """Limits of the loss of each row in a global minimum, (n,): the variance of its feature, and what is left of the whole."""
     most = variance(density)
@@ -83,38 +90,63 @@ def root_box(n_hidden, importance, density, upper):
     return np.array([np.concatenate([low, -total]), np.concatenate([longest[columns], total + density])])
 
 
-def regions_around(importance, density, minima):
-    """The Regions of known minima, (weights (1, 2), bias (2,)) each, of two features in one dimension, and of their images."""
-    found = []
-    same = importance[0] == importance[1] and density[0] == density[1]
+def regions_around(n_hidden, importance, density, minima):
+    """The Regions of known minima, (weights (n_hidden, n_features), bias (n_features,)) each, and of their images.
+
+    Images: those by exchanges of equal features and by reflections, up to rotations.
+    """
+    free, found = free_weights(n_hidden, len(importance)), []
     for weights, bias in minima:
-        for order in ([0, 1], [1, 0])[: 1 + same]:
-            for sign in (1.0, -1.0):
-                columns = np.where(np.abs(weights[0]) < _NONE, 0.0, weights[0])
-                point = np.concatenate([sign * columns[order], bias[order]])
-                if point[0] < 0 or any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
+        for order in exchanges(importance, density):
+            for columns in _gauged(np.asarray(weights)[:, order]):
+                point = np.concatenate([columns[free[:, 0], free[:, 1]], bias[order]])
+                if any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
                     continue
-                region = _region(importance, density, point)
-                overlaps = region and any(np.all((region.box[0] < o.box[1]) & (o.box[0] < region.box[1])) for o in found)
-                if region and not overlaps:
-                    found.append(region)
+                region = _region(free, importance, density, point)
+                if region and not _in_other_order(free, importance, density, region):
+                    overlaps = any(np.all((region.box[0] < o.box[1]) & (o.box[0] < region.box[1])) for o in found)
+                    found += [] if overlaps else [region]
     return tuple(found)
 
 
-def _region(importance, density, point):
-    """The Region around a minimum (4,), None where there is no proof."""
-    free = free_weights(1, 2)
-    other = int(np.argmin(np.abs(point[:2])))
-    if point[other] == 0:
+def _gauged(weights):
+    """Yield the upper triangular weights with a diagonal ≥ 0 to which rotations bring weights (n_hidden, n_features)."""
+    n_hidden = len(weights)
+    rotation, _ = np.linalg.qr(weights[:, :n_hidden])
+    turned = rotation.T @ weights
+    turned[np.abs(turned) < _NONE] = 0.0
+    for signs in product((1.0, -1.0), repeat=n_hidden):
+        columns = turned * np.array(signs)[:, None]
+        if not np.any(np.tril(columns, -1)) and np.all(np.diagonal(columns) >= 0):
+            yield columns
+
+
+def _in_other_order(free, importance, density, region):
+    """Whether in a whole region a feature is longer than an equal one before it: of three features such boxes fall away."""
+    n = len(importance)
+    squares = np.sort(region.box[:, : len(free)] ** 2, axis=0)
+    squares[0, np.all(region.box[:, : len(free)].T * [1, -1] < 0, axis=1)] = 0.0
+    norms = np.array([[end[free[:, 1] == i].sum() for i in range(n)] for end in squares])
+    equal = [(i, j) for i, j in combinations(range(n), 2) if importance[i] == importance[j] and density[i] == density[j]]
+    return n > 2 and any(norms[0, j] > norms[1, i] for i, j in equal)
+
+
+def _region(free, importance, density, point):
+    """The Region around a minimum (nd,), None where there is no proof."""
+    nw, n = len(free), len(importance)
+    other = int(np.argmin(np.abs(point[:nw])))
+    if n == 2 and point[other] == 0:
         return _kink(importance, density, np.sign(point[1 - other]), other)
-    gradient = np.zeros(4)
-    loss = support(point, 1, free, importance, density, gradient)
-    curvature = expected_loss_hessian(ToyModel(1, importance, density), point[None, :2], point[2:]) / 2
-    least = _SHARE * np.linalg.eigvalsh(curvature)[0]
-    if least <= 0:
+    gradient, curvature = np.zeros(nw + n), np.zeros((nw + n, nw + n))
+    loss = support(point, int(free[:, 0].max()) + 1, free, importance, density, gradient)
+    widest_axis(point, np.zeros(nw + n), free, importance, density, curvature)
+    lowest = np.linalg.eigvalsh(curvature)[0]
+    if lowest <= 0:
         return None
+    least = _SHARE * lowest
     extent = np.sqrt(np.diagonal(np.linalg.inv(curvature)))  # of the set of losses below some level
-    radius = extent / extent.max() * _LARGEST * np.minimum(1.0, np.abs(point[:2]).min())
+    weights = np.abs(point[:nw])
+    radius = extent / extent.max() * _LARGEST * np.minimum(1.0, weights[weights > 0].min())
     if not convex_region(point, least, free, importance, density, radius):
         return None
     box = np.array([point - radius, point + radius])
@@ -178,7 +210,7 @@ def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_
     limits = levels(importance, density, upper)[0] * (1 + 16 * UNIT)
     table = _table(importance, density, upper, root)
     places = np.array([region.box for region in regions]).reshape(-1, 2, nd)
-    target, complete, patience = upper * (1 - tolerance), False, PATIENCE if n == 2 else 0
+    target, complete, patience = upper * (1 - tolerance), False, PATIENCE if len(regions) or n == 2 else 0
     try:
         while state[TOP]:
             seen = state[BOXES]

@@ -145,14 +145,19 @@ class Row:
 
     def lower(self, i, low, high):
         """A lower bound of L_i over a box of g~: the better of that of the ends and that of the centre."""
+        return self.lower_and_middle(i, low, high)[0]
+
+    def lower_and_middle(self, i, low, high):
+        """A lower bound of L_i over a box of g~, as `lower`, and L_i in its middle."""
         ends = self.loss(i, high) - self.power(i, high) + self.power(i, low)
         centre = tuple((x + y) / 2 for x, y in zip(low, high, strict=True))
         v, rows = self.applied(centre), self.moments(centre)
         gap = self.applied(low)[i] + self.applied(high)[i] - 2 * v[i]
-        middle = self.loss(i, centre) - 2 * max(gap, gap * 0)
+        here = self.loss(i, centre)
+        middle = here - 2 * max(gap, gap * 0)
         for j, (x, y) in enumerate(zip(low, high, strict=True)):
             middle -= abs(v[j] - rows[i][j]) * (y - x)
-        return max(ends, middle, gap * 0) - self.given_away(low, high)
+        return max(ends, middle, gap * 0) - self.given_away(low, high), here
 
 
 def root_above(value):

@@ -1,6 +1,8 @@
 """Reading a proof again: every leaf of its tree confirmed in rational arithmetic, by other code than found it."""
 
+from heapq import heappop, heappush
 from itertools import combinations
+from math import sqrt
 
 import numpy as np
 
@@ -9,8 +11,8 @@ from .proof import CONVEX, free_weights
 from .rational import Row, least_on_box, number, root_above
 from .search import GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, ORDER, REGION, ROW, SLOPE, SUM, TABLE
 
-BIASES = 9
-"""How often the biases of a row are halved for its least loss."""
+PIECES = 20_000
+"""How many pieces of rows are looked at, at most, for a leaf of the row table."""
 PARTS = 6
 """How often a leaf is halved, at most, until its parts are confirmed."""
 
@@ -147,9 +149,9 @@ class Replay:
 
     def _in_parts(self, op, low, high, times):
         """Whether the parts of a leaf's box, halved so many times, are confirmed: some bounds were found on larger boxes."""
-        if not times or op >= REGION:
+        if not times or op in (TABLE, ORDER) or op >= REGION:
             return False
-        place = int(np.argmax((high - low)[: self.nw if op == TABLE else None]))  # the row table has all biases
+        place = int(np.argmax(high - low))
         above, below = low.copy(), high.copy()
         above[place] = below[place] = 0.5 * (low[place] + high[place])
         return all(self._holds(op, x, y) or self._in_parts(op, x, y, times - 1) for x, y in ((low, below), (above, high)))
@@ -174,28 +176,38 @@ class Replay:
         return sum((w * max(self.rows.lower(i, least[i], most[i]), zero) for i, w in enumerate(self.rows.importance)), start=zero)
 
     def _no_biases(self, least, most):
-        """Whether all biases of a row are excluded, or the rows cost more than the loss known, each with its best bias."""
-        total = self.lower * 0
-        for i, w in enumerate(self.rows.importance):
-            row = self._least_row(i, least[i], most[i], BIASES)
-            if row is None:
-                return True
-            total += w * row
-        return total > self.upper
+        """Whether all biases of a row are excluded, or the rows cost more than the loss known, each with its best.
 
-    def _least_row(self, i, low, high, times):
-        """The least bound of a row over those biases, halved so many times, that are not excluded; None if all are."""
-        if self.rows.slope_sign(i, low, high):
-            return None
-        bound = self.rows.lower(i, low, high)
-        if bound > self.rows.variance[i]:
-            return None
-        if not times:
-            return bound
-        middle = (low[-1] + high[-1]) / 2
-        halves = ((low, (*high[:-1], middle)), ((*low[:-1], middle), high))
-        found = [x for x in (self._least_row(i, *half, times - 1) for half in halves) if x is not None]
-        return max(bound, min(found)) if found else None
+        A row's products and biases are halved where its bound is lowest, of the row whose bound there is the farthest below its
+        loss in the middle of that piece.
+        """
+        pieces = [[] for _ in range(self.n)]
+        count = iter(range(PIECES))
+
+        def add(i, low, high):
+            """Keep a piece of row i, lowest bound first, unless it is excluded; low and high (n + 1,) are its ends."""
+            if not self.rows.slope_sign(i, low, high):
+                bound, middle = self.rows.lower_and_middle(i, low, high)
+                if bound <= min(self.rows.variance[i], self.upper / self.rows.importance[i]):
+                    heappush(pieces[i], (bound, next(count), middle - bound, low, high))
+
+        for i in range(self.n):
+            add(i, least[i], most[i])
+        root_mean_square = [sqrt(float(p) / 3) for p in self.rows.density] + [1.0]
+        try:
+            while all(pieces):
+                if sum(w * one[0][0] for w, one in zip(self.rows.importance, pieces, strict=True)) > self.upper:
+                    return True
+                i = max(range(self.n), key=lambda i: self.rows.importance[i] * pieces[i][0][2])
+                *_, low, high = heappop(pieces[i])
+                widths = [float(y - x) * scale for x, y, scale in zip(low, high, root_mean_square, strict=True)]
+                place = widths.index(max(widths))
+                middle = (low[place] + high[place]) / 2
+                add(i, low, (*high[:place], middle, *high[place + 1 :]))
+                add(i, (*low[:place], middle, *low[place + 1 :]), high)
+        except StopIteration:
+            return False
+        return True
 
     def _joint(self, a, b):
         """(bound of all rows together, entries of the gradient that cannot vanish, a set) over a box of corners a, b (nd,)."""
