@@ -203,7 +203,7 @@ def test_every_evaluation_is_counted(monkeypatch):
     form = Form(m, n)
     store = newton._new_store(form)
     store = replace(store, table=np.append(store.table, 0))
-    monkeypatch.setitem(newton._STORES.__dict__, form, store)
+    monkeypatch.setattr(newton, "store", lambda _: store)
     x, controls = np.random.default_rng(3).normal(size=(size, form.size)), np.tile([1.0, 1.0, 0.4, 0.7, 0.7, 0.7], (size, 1))
     store.table[EVALUATE] = address(counting, DOUBLES, 0, INTEGERS)
     x[0] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.35]  # a minimum with kinks

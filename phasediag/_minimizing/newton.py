@@ -103,10 +103,13 @@ class Store:
 
 def store(form):
     """The `Store` that the functions below work in, one for each thread and form."""
-    stores = _STORES.__dict__
-    if form not in stores:
-        stores[form] = _new_store(form)
-    return stores[form]
+    mine = _STORES.__dict__
+    if mine.get("form") is not form:  # forms are compared field by field
+        stores = mine.setdefault("stores", {})
+        if form not in stores:
+            stores[form] = _new_store(form)
+        mine["form"], mine["latest"] = form, stores[form]
+    return mine["latest"]
 
 
 def _new_store(form):
