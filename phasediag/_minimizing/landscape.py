@@ -31,9 +31,8 @@ COARSE_SPACING = 8
 FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
-_COARSE_AT_ONCE = 32  # coarse cells between two looks at the clock
-_FEW_AT_ONCE = 512  # starts in the others that share a stream of random numbers
-_PARTS_AT_ONCE = 32  # parts of them between two looks at the clock, if a stream has no more
+_FEW_AT_ONCE = 512  # starts in cells that are not coarse and share a stream of random numbers
+_PARTS_AT_ONCE = 32  # parts of starts between two looks at the clock, if a stream or a coarse cell has no more
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
@@ -200,7 +199,7 @@ class Landscape:
         """
         state, (order, n_coarse) = self._state, self._order
         if state.started < n_coarse:
-            return self._many_starts(order[state.started : n_coarse][:_COARSE_AT_ONCE], n_starts, seed)
+            return self._many_starts(order[state.started : n_coarse], n_starts, seed)
         if n_coarse < state.started < len(order) or (state.frontier == len(state.where) and state.started < len(order)):
             few = -(-n_starts // FEWER)
             return self._few_starts(order[state.started :], few, seed)
@@ -208,8 +207,9 @@ class Landscape:
             return self._wave()
         return self._missed() if state.checked < len(state.where) else None
 
-    def _many_starts(self, now, n_starts, seed):
-        """Starts in coarse cells (numbers)."""
+    def _many_starts(self, waiting, n_starts, seed):
+        """Starts in the next of the coarse cells (numbers) that wait for them."""
+        now = waiting[: _PARTS_AT_ONCE * max(self._part // n_starts, 1)]
         generators = [stream(seed, *divmod(cell, self.shape[1])) for cell in now.tolist()]
         starts = [one for one, _ in starting_points_of(self.form, self.rows[now], n_starts, generators)]
         changes = {"started": self._state.started + len(now)}
@@ -240,15 +240,15 @@ class Landscape:
 
     def _missed(self):
         """Starts in cells that lie above the envelope of those that differ in importances alone: the lowest minimum of these."""
-        state, cells, sources = self._state, [], []
-        others = self.rows[:, self.form.n_features :]
-        _, group = distinct_rows(others)
+        state, importance, cells, sources = self._state, self.form.importance(self.rows), [], []
+        _, group = distinct_rows(self.rows[:, self.form.n_features :])
         penalty = np.broadcast_to(self.form.penalty(self.rows[state.where], parts(state.x, self.form.n_hidden)[0]), len(state.x))
+        own, group_of_found = np.full(len(group), np.inf), group[state.where]
+        np.minimum.at(own, state.where, np.sum(importance[state.where] * state.feature_loss, axis=1) + penalty)
         for one in range(group.max() + 1):
-            here, found = np.flatnonzero(group == one), np.flatnonzero(group[state.where] == one)
-            losses = self.form.importance(self.rows[here]) @ state.feature_loss[found].T + penalty[found]
-            own = np.where(state.where[found] == here[:, None], losses, np.inf).min(axis=1, initial=np.inf)
-            above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own * (1 - SAME_LOSS))
+            here, found = np.flatnonzero(group == one), np.flatnonzero(group_of_found == one)
+            losses = importance[here] @ state.feature_loss[found].T + penalty[found]
+            above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own[here] * (1 - SAME_LOSS))
             cells += here[above].tolist()
             sources += found[losses[above].argmin(axis=1)].tolist() if above.size else []
         order = np.argsort(cells, kind="stable").astype(int)

@@ -75,7 +75,8 @@ def _least(n_hidden, importance, density):
     model = ToyModel(n_hidden, importance, RARE * np.array(density))
     drawn = directions_drawn(model.form, model.n_features, np.random.default_rng(model.n_features))
     mean, variance, overall = model.feature_mean, model.feature_variance, float(model.marginal_density.mean())
-    unions = union_starts(model.form, model.importance, mean, variance, overall, MOST_UNIONS)
+    laws = (one[None] for one in (model.importance, mean, variance))
+    (unions,) = union_starts(model.form, *laws, [overall], MOST_UNIONS)
     spread = spread_starts(mean[None], (model.importance * variance)[None], [overall], [drawn])[0]
     starts = np.concatenate([unions, spread])
     weights, bias = parts(starts, n_hidden)

@@ -37,21 +37,26 @@ def scaled_code(n_points, n_dimensions, density):
 def union_starts(form, importance, mean, variance, density, count):
     """The most promising unions of codes on orthogonal subspaces, flat, at most ``count``: each at its best lengths and biases.
 
-    Of a model with these importances, E x_i and variances, shape (n_features,), and this mean density. The most important
-    features get the least crowded subspaces, the least important are left out.
+    Of models with importances, E x_i and variances (n_models, n_features) and mean densities (n_models,): shape (n_models,
+    n_starts, size). The most important features get the least crowded subspaces, the least important are left out.
     """
     m, n, worth = form.n_hidden, form.n_features, importance * variance
-    order, found = np.argsort(-worth, kind="stable"), []
+    order, starts, losses = np.argsort(-worth, axis=1, kind="stable"), [], []
+    worth, importance, mean = (np.take_along_axis(one, order, axis=1) for one in (worth, importance, mean))
     for union in unions(n, m):
-        weights, bias, row, at = np.zeros((m, n)), mean.copy(), 0, 0
-        loss = 0.0
+        weights, bias, row, at = np.zeros((len(order), m, n)), mean.copy(), 0, 0
+        loss = np.zeros(len(order))
         for k, d in union:
-            members = order[at : at + k]
-            length, common, each = scaled_code(k, d, density)
-            weights[row : row + d, members], bias[members] = length * code(k, d), common
-            loss, row, at = loss + each * importance[members].sum(), row + d, at + k
-        found.append((loss + worth[order[at:]].sum(), flatten(weights, bias)))
-    return [start for _, start in sorted(found, key=lambda one: one[0])[:count]]
+            members = slice(at, at + k)
+            length, common, each = np.array([scaled_code(k, d, one) for one in density]).T
+            weights[:, row : row + d, members], bias[:, members] = length[:, None, None] * code(k, d), common[:, None]
+            loss, row, at = loss + each * importance[:, members].sum(axis=1), row + d, at + k
+        losses.append(loss + worth[:, at:].sum(axis=1))
+        starts.append(np.concatenate([weights, bias[:, None]], axis=1))
+    best = np.argsort(losses, axis=0, kind="stable")[:count].T
+    starts, found = np.array(starts)[best, np.arange(len(order))[:, None]], np.empty((*best.shape, m + 1, n))
+    np.put_along_axis(found, order[:, None, None], starts, axis=3)
+    return found.reshape(*best.shape, -1)
 
 
 def spread_starts(mean, worth, density, draws):
@@ -118,10 +123,8 @@ def starting_points_of(form, controls, n_starts, generators):
     if not form.is_linear:
         worth, overall = importance * variance, form.marginal_density(controls).mean(axis=1).tolist()
         random = np.concatenate([random, spread_starts(mean, worth, overall, directions)], axis=1)
-        first = [
-            np.array([*union_starts(form, *laws, MOST_UNIONS), *own])
-            for own, *laws in zip(perturbed, importance, mean, variance, overall, strict=True)
-        ]
+        promising = union_starts(form, importance, mean, variance, overall, MOST_UNIONS)
+        first = [np.concatenate(both) for both in zip(promising, perturbed, strict=True)]
     return [
         (np.concatenate([own, more]), np.repeat([False, True], [len(own), len(more)]))
         for own, more in zip(first, random, strict=True)
