@@ -26,11 +26,12 @@ class Structure:
 
     def __init__(self, dtype, **entries):
         """Fill in entries by name; the others are 0. Arrays are contiguous."""
-        self._entries, self._record = entries, np.zeros(1, dtype)
-        self.address = self._record.ctypes.data
+        numbers = dict.fromkeys(dtype.names, 0)
         for name, entry in entries.items():
             address = entry.__array_interface__["data"][0] if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)
-            self._record[name] = address
+            numbers[name] = address
+        self._entries, self._record = entries, np.array([tuple(numbers.values())], dtype)
+        self.address = self._record.ctypes.data
 
     def __getattr__(self, name):
         """Return the array or structure as it was given, or the number that stands there."""

@@ -84,9 +84,9 @@ class Chunk:
         names += [name for name in ("penalty", "slope") if getattr(self, name) is not None]
         return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
-    def trainer(self):
-        """Return the engine of the chunk with its models laid out, at rest before their first step."""
-        return engine(self)(self)
+    def trainer(self, before=None):
+        """Return the engine of the chunk with its models laid out, at rest before their first step; see `Trainer`."""
+        return engine(self)(self, before)
 
     def train(self, stopped=lambda: False, advanced=lambda count: None, trainer=None):
         """Train and return (weights, bias) with a leading axis of ``recorded``, float32, by a ``trainer`` at rest if given.

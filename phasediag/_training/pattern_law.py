@@ -31,16 +31,16 @@ BLOCK, block_at = layout(
 
 def alias_table(probability):
     """Return (cut, alias) of Walker's method for a finite law: keep outcome i when the fraction is below cut[i]."""
-    scaled = np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))
-    cut, alias = np.ones(len(scaled)), np.arange(len(scaled))
-    small, large = list(np.flatnonzero(scaled < 1)), list(np.flatnonzero(scaled >= 1))
+    scaled = (np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))).tolist()
+    cut, alias = [1.0] * len(scaled), list(range(len(scaled)))
+    small, large = [i for i, one in enumerate(scaled) if one < 1], [i for i, one in enumerate(scaled) if one >= 1]
     while small and large:
         low, high = small.pop(), large[-1]
         cut[low], alias[low] = scaled[low], high
         scaled[high] -= 1 - scaled[low]
         if scaled[high] < 1:
             small.append(large.pop())
-    return cut, alias
+    return np.array(cut), np.array(alias)
 
 
 def binomial_law(size, probability):

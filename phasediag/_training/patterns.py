@@ -32,6 +32,11 @@ class Patterns(Trainer):
         most = int(self.sizes[0])
         probabilities = independent_patterns(chunk.density) if chunk.patterns is None else chunk.patterns
         law = pattern_law(tuple(probabilities.tolist()), tuple(sorted(set(self.sizes), reverse=True)))
+        values = None if chunk.values is None else chunk.values.tobytes()
+        self.drawn = law, chunk.batch_size, chunk.activation, self.independent, values  # on what the block depends
+        if isinstance(self.before, Patterns) and self.before.drawn == self.drawn:
+            self.block = self.before.block
+            return
         few = np.zeros(2**n, np.int64)
         self.block = (self._block_of_one if self.independent else self._block_of_all)(
             n, most, law=law, draw_counts=draw_counts, sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),

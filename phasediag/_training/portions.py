@@ -85,7 +85,9 @@ def train_portions(portions, stopped=lambda: False):
     All are laid out before the first is trained: right after one another that takes a third of the time.
     """
     chunks = [portion.chunk() for portion in portions]
-    trainers, results = [chunk.trainer() for chunk in chunks], []
+    trainers, results = [], []
+    for chunk in chunks:
+        trainers.append(chunk.trainer(trainers[-1] if trainers else None))
     for chunk, trainer in zip(chunks, trainers, strict=True):
         trained = chunk.train(stopped, trainer=trainer)
         if trained is None:

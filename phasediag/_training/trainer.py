@@ -30,9 +30,12 @@ class Trainer:
 
     lanes = LANES
 
-    def __init__(self, chunk):
-        """Lay the models of a `Chunk` out, at rest before their first step."""
-        self.chunk = chunk
+    def __init__(self, chunk, before=None):
+        """Lay the models of a `Chunk` out, at rest before their first step.
+
+        ``before``: a trainer that is done when this one begins, whose working arrays may be taken over.
+        """
+        self.chunk, self.before = chunk, before
         self.n_models, self.m, self.n = chunk.weights.shape
         self.adam = chunk.optimizer != "sgd"
         self.scalars = _scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
@@ -40,7 +43,7 @@ class Trainer:
         self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
         self.first, self.second = aligned(self.parameters.size), aligned(self.parameters.size)
-        self.models = self.structure()
+        self.models, self.before = self.structure(), None
         # a call of the kernel should last some tenths of a second, so that it can be stopped between two
         work = self.n_models * chunk.batch_size * (1 + self.m * self.n / 8)
         self.stride = max(1, int(2e9 / work))
