@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -299,6 +299,11 @@ class PhaseDiagram(Drawn):
             self.curves.keep(() if known is None else known.levels)
             self._store_curves()
         return self.curves
+
+    def _take_boundaries(self, other):
+        """Take the boundaries of a diagram of the same plane and, under another name, the same theory; none are followed here."""
+        known = other._computed_curves()
+        self.__dict__["_curves"] = Curves.of(self, map(replace, known.boundaries), known.triple_points, known.settings)
 
     def _check_followed(self):
         """Raise ValueError where curves cannot be followed."""

@@ -92,6 +92,11 @@ def relaxed_grid(plane, **search):
     }
 
 
+def relaxes_all(form):
+    """Whether the relaxed theory is the global one: its widest pattern, the simplex of all features, frees everything."""
+    return form.n_hidden == form.n_features - 1 and not form.is_linear
+
+
 def relaxed_cells(plane):
     """How many cells the searches behind a relaxed diagram have, those of all its clusters together."""
     extra, rows = plane.form.n_features - 1, len(plane.y)

@@ -17,6 +17,7 @@ from .attribution import UNEXPLAINED, Attribution, attribute
 from .diagram import THEORIES, PhaseDiagram, phase_diagram
 from .planes import ControlPlane
 from .sampled_losses import LEAST_P_VALUE, SamplingTest, closed_form_test, lowest_test, overall_p_value
+from .theories import relaxes_all
 from .trained_diagram import trained_phase_diagram
 from .trained_models import TRAINED
 
@@ -119,7 +120,8 @@ def validate(
         the standard error is made of 4000 others. From 100 to 10 million.
     curves : bool
         Follow the boundaries of the relaxed and global theories, for their distance from the trained ones and for drawings:
-        the longest part on small grids. Without, drawings show cells.
+        the longest part on small grids. For n_hidden = n_features − 1 the two are one and followed once. Without, drawings show
+        cells.
     progress : bool
         Show progress bars on standard error.
 
@@ -227,6 +229,9 @@ def validate_trained(
         )
     with progress_bar(None, progress, "", "finding causes"):
         attribution = attribute(trained, exact, n_threads=n_threads)
+    if curves and "relaxed" in diagrams and relaxes_all(trained.plane.form):
+        with progress_bar(None, progress, "", "following boundaries"):
+            diagrams["relaxed"]._take_boundaries(exact)
     for theory, diagram in diagrams.items():
         with progress_bar(None, progress, "", f"comparing with the {theory} theory"):
             agreements[theory] = agreement(trained, diagram, curves=curves or theory == "frozen")

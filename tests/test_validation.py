@@ -50,13 +50,21 @@ def test_every_part_is_there(small):
 
 
 def test_distances_of_boundaries():
-    """With the curves followed, trained boundaries lie within two cells of those of all theories, and figures draw these."""
+    """With the curves followed, trained boundaries lie within two cells of those of all theories, and figures draw these.
+
+    The relaxed theory has those of the global one, as it would by itself: here it frees everything.
+    """
     axes = {"importance": np.geomspace(0.2, 0.8, 6), "density": np.geomspace(0.1, 0.9, 6)}
     report = validate(2, 1, **axes, **TRAINING, n_samples=300)
     for one in report.facts()["agreement"].values():
         median, most = np.array(one["boundary_distance"]) / np.log10(4) * 5
         assert 0 < median <= most < 3
     assert "90 % within" in report.text() and isinstance(validation_figure(report), Figure)
+    taken, own = report.agreements["relaxed"].theory.boundaries(), phase_diagram(theory="relaxed", **axes).boundaries()
+    for one, other in zip(taken, own, strict=True):
+        assert (one.phases, one.order, one.ends) == (other.phases, other.order, other.ends)
+        assert np.allclose([one.x[[0, -1]], one.y[[0, -1]]], [other.x[[0, -1]], other.y[[0, -1]]], rtol=1e-9)
+        assert one.curves is report.agreements["relaxed"].theory.curves
 
 
 def test_the_same_seed_gives_the_same_report(small):
