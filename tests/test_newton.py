@@ -9,6 +9,7 @@ from phasediag import ToyModel, configurations, expected_loss, expected_loss_and
 from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
 from phasediag._minimizing import newton
 from phasediag._minimizing.flat import flatten
+from phasediag._minimizing.one_hot import OneHotLoss
 from phasediag._minimizing.stationary_points import bottoms, losses_of, settle
 from phasediag._minimizing.trust_region import EVALUATE, EVALUATIONS, INTEGER_WORK, evaluate_scaled
 from phasediag.forms import Form
@@ -239,3 +240,18 @@ def test_what_no_weights_may_be_reaches_no_kernel():
         x = np.array([-large, 0.1, 0.2, 0.3, large, 0.1, -large, 0.2])
         assert newton.evaluate(x, form, control, 2) == np.inf and np.isnan(newton.gradient_of(newton.store(form))).all()
     assert minimize(ToyModel(2, model.importance, 1e-300), n_starts=4, effort="quick")
+
+
+@pytest.mark.parametrize("density", [1e-9, 1e-12, 1e-15])
+def test_minima_of_very_rare_features_are_those_of_the_limit(density):
+    """3→1 has the same three minima at any small density, the lowest at the closed form of one active feature.
+
+    Biases are as small as the density there, and count as 0 only where they are smaller still (below 1e-9 none were found).
+    """
+    limit = minimize(ToyModel(1, [1.0, 1.0, 1.0], 1e-6))
+    found = minimize(ToyModel(1, [1.0, 1.0, 1.0], density))
+    assert [one.phase.clusters for one in found] == [one.phase.clusters for one in limit]
+    assert [one.loss / density for one in found] == pytest.approx([one.loss / 1e-6 for one in limit], rel=3e-6)
+    closed = OneHotLoss(1, np.ones(3), np.ones(3))
+    least, _ = closed.loss_and_gradient(flatten(found[0].weights, np.sqrt(np.maximum(-found[0].bias, 0.0)))[None])
+    assert found[0].loss / density == pytest.approx(least[0] * closed.scale, rel=1e-9)

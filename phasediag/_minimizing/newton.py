@@ -55,7 +55,9 @@ NOTHING = 1e-20
 """Scaled losses that differ by less are equal, whatever their size: where nothing is lost rounding leaves as much."""
 
 PROBE = 1e-9
-"""Distance at which one-sided second derivatives are taken."""
+"""Distance at which one-sided second derivatives are taken, and size of biases below which they count as 0."""
+OF_DENSITY = 1e-2
+"""Biases of rare features are as small as their densities: those less than this part of the largest count as 0."""
 
 EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
@@ -253,6 +255,25 @@ def _curvature_of(x, direction, table):
 
 
 @jit(inner=True)
+def _zero(table):
+    """The size of biases below which they count as 0."""
+    density, largest = offset(doubles(table[CONTROL]), table[FEATURES]), 0.0
+    for i in range(table[FEATURES]):
+        largest = max(largest, density[i])
+    return min(PROBE, OF_DENSITY * largest)
+
+
+@jit(inner=True)
+def _aside(bias, n, zero):
+    """How far from a point with biases (n,) one-sided second derivatives are taken: nearer than any bias that does not count as 0."""
+    distance = PROBE
+    for i in range(n):
+        if zero <= abs(bias[i]) < PROBE:
+            distance = min(distance, 0.1 * abs(bias[i]))
+    return distance
+
+
+@jit(inner=True)
 def _along(hessian, d, size):
     """The second derivative dᵀH d of a Hessian (size, size) along d (size,)."""
     curvature = 0.0
@@ -272,9 +293,10 @@ def _lowest_curvature(x, direction, table):
     lengths, moved, count = offset(lines, TRIAL * size), offset(lines, MOVED * size), 4
     lines, n_lines = offset(lines, STARTS * size), 4 + 2 * n * n
     least = offset(lines, n_lines * size)
-    seen = offset(least, size * size)
+    seen, zero = offset(least, size * size), _zero(table)
+    distance = _aside(offset(x, m * n), n, zero)
     for i in range(size):
-        moved[i] = x[i] - PROBE if i >= m * n and abs(x[i]) < PROBE else x[i]
+        moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
     call(table[EVALUATE], (moved, 2, table))
     call(table[SPECTRUM], (moved, -1.0, table))
     is_minimum = doubles(table[VALUES])[0] > 0.0
@@ -294,7 +316,7 @@ def _lowest_curvature(x, direction, table):
         for j in range(n):
             long_i, long_j = lengths[i], lengths[j]
             entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
-            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < 1e-9
+            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < zero
             if not (entering or turning):
                 continue
             d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
@@ -327,7 +349,7 @@ def _lowest_curvature(x, direction, table):
                 break
             for i in range(size):
                 seen[n_seen * size + i] = d[i]
-                moved[i] = x[i] + PROBE * d[i]
+                moved[i] = x[i] + distance * d[i]
             n_seen += 1
             call(table[EVALUATE], (moved, 2, table))
             call(table[SPECTRUM], (moved, -1.0, table))
@@ -410,8 +432,10 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
         while attempt < MOST_ATTEMPTS and numbers[LEFT] != 0.0:
             call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
             steps, loss, norm = steps + int(numbers[STEPS]), numbers[LOSS], numbers[NORM]
+            zero = _zero(table)
+            distance = _aside(offset(x, m * n), n, zero)
             for i in range(size):
-                moved[i] = x[i] - PROBE if i >= m * n and abs(x[i]) < PROBE else x[i]
+                moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
             call(table[EVALUATE], (moved, 2, at))
             call(table[SPECTRUM], (moved, -1.0, at))
             numbers[LEFT], numbers[LOSS], numbers[NORM] = 0.0, loss, norm
@@ -437,8 +461,9 @@ def _leave(x, max_steps, radius, tolerance, table):
     bias, direction, trial = offset(x, size - n), offset(lines, DIRECTION * size), offset(lines, ASIDE * size)
     # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
     has_kink = lower = False
+    zero = _zero(table)
     for i in range(n):
-        has_kink = has_kink or abs(bias[i]) < 1e-9
+        has_kink = has_kink or abs(bias[i]) < zero
     if has_kink:
         call(table[CURVATURE], (x, direction, table))
         curvature = numbers[LOWEST]
@@ -450,8 +475,9 @@ def _leave(x, max_steps, radius, tolerance, table):
             direction[i] = vectors[i]
     flat, first = 0.0, 0
     if has_kink and -1e-7 <= curvature <= MINIMAL:  # on the other side the loss may be curved
+        distance = _aside(bias, n, zero)
         for i in range(size):
-            trial[i] = x[i] - PROBE * direction[i]
+            trial[i] = x[i] - distance * direction[i]
         call(table[EVALUATE], (trial, 2, table))
         if _along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
