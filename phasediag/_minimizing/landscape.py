@@ -36,6 +36,8 @@ _PARTS_AT_ONCE = 32  # parts of starts between two looks at the clock, if a stre
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
+_LOSSES_AT_ONCE = 2**20  # of minima in cells that differ in importances alone
+
 VALLEY = 1e6
 """What the marks of valleys are counted from: invariants are smaller."""
 _PART = 8192  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
@@ -247,10 +249,12 @@ class Landscape:
         np.minimum.at(own, state.where, np.sum(importance[state.where] * state.feature_loss, axis=1) + penalty)
         for one in range(group.max() + 1):
             here, found = np.flatnonzero(group == one), np.flatnonzero(group_of_found == one)
-            losses = importance[here] @ state.feature_loss[found].T + penalty[found]
-            above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own[here] * (1 - SAME_LOSS))
-            cells += here[above].tolist()
-            sources += found[losses[above].argmin(axis=1)].tolist() if above.size else []
+            at_once = max(_LOSSES_AT_ONCE // max(len(found), 1), 1)
+            for some in (here[k : k + at_once] for k in range(0, len(here), at_once)):
+                losses = importance[some] @ state.feature_loss[found].T + penalty[found]
+                above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own[some] * (1 - SAME_LOSS))
+                cells += some[above].tolist()
+                sources += found[losses[above].argmin(axis=1)].tolist() if above.size else []
         order = np.argsort(cells, kind="stable").astype(int)
         starts = state.x[np.array(sources, int)[order]]
         return np.array(cells, int)[order], np.arange(len(cells) + 1), starts, 0.25, {"checked": len(state.where)}
