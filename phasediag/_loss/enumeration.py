@@ -22,7 +22,7 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
-from .points import N_POINT_ARRAYS, N_STATE, sum_points
+from .points import N_POINT_ARRAYS, N_STATE, SPAN, leaders, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -408,8 +408,11 @@ def workspaces(form, order, untied=False):
     )
     starts, breadths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
     is_point = np.all(breadths[components] == 0.0, axis=1) & general
-    held = [np.zeros(components.shape) for _ in range(3)] if form.is_kinked else [np.zeros(1)] * 3
-    points = is_point.astype(np.int64), starts[components], np.zeros(N_STATE), *held
+    held = [np.zeros(components.shape) for _ in range(4)] if form.is_kinked else [np.zeros(1)] * 4
+    first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
+    means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
+    state[SPAN] = (starts + breadths).max() - starts.min()
+    points = is_point.astype(np.int64), means[components], state, *held, first
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)

@@ -4,15 +4,22 @@ There the output's argument z is a number, and the loss (x_i − f(z))². Where 
 s = −2 (1 − slope) x_i: a kink on which a minimum may sit. The jump is the largest of λ z, 0 ≤ λ ≤ s. Where kinks are held, the
 largest of λ z − (λ − λ₀)²/(2 rate) takes its place, with its slope λ = λ₀ + rate z cut to that interval: once each λ₀ is what
 its λ comes out as, it has the minima of the loss itself (Rockafellar 1976, the proximal method of multipliers).
+
+Inputs that differ in feature i alone have kinks of output i that are ‖W_i‖² times its differences apart, some up, some down: those
+of a feature that is not represented fall together, and what is held is the jump that is left, if it is one up.
 """
+
+import numpy as np
 
 from .._compiling.jit import doubles, integers, jit, offset
 
-# What `workspaces` adds to its table for a form with points: which components are points, and the values of features in all;
-# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, and the last rate.
-IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, N_POINT_ARRAYS = range(7)
-RATE, STIFFEST, N_STATE = range(3)
-"""The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets."""
+# What `workspaces` adds to its table for a form with points: which components are points, and the mean values of features in all;
+# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is held
+# and the first component of a jump up, of those that differ in this feature alone, −1 where there is none.
+IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, LEADERS, N_POINT_ARRAYS = range(9)
+RATE, STIFFEST, SPAN, N_STATE = range(4)
+"""The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
+far apart values can be."""
 
 
 @jit(inner=True)
@@ -40,9 +47,9 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
         z = rest + row[i] * x[i]
         gain, error = (1.0, x[i] * residual - rest) if z >= 0.0 else (alpha, x[i] * keep - alpha * rest)
         loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
-        jump = -2.0 * (1.0 - alpha) * x[i]
-        if order > 0 and state[RATE] > 0.0 and jump > 0.0:
-            at = component * n + i
+        at = component * n + i
+        jump = doubles(arrays[JUMPS])[at] if order > 0 and state[RATE] > 0.0 else 0.0
+        if jump > 0.0:
             rate = min(state[RATE], state[STIFFEST] * scale / (share * jump))
             first = doubles(arrays[MULTIPLIERS])[at]
             part = first + rate * z
@@ -56,6 +63,8 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
                 slope += jump * (part if z < 0.0 else part - 1.0)
                 curvature += jump * rate
         out[0] += share * loss
+        if gain == 0.0 and slope == 0.0 and curvature == 0.0:
+            continue
         if order > 0:
             slope *= share
             out[1] += slope
@@ -73,3 +82,18 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
         for j in range(side):
             for k in range(j):
                 total[k * side + j] = total[j * side + k]
+
+
+def leaders(states, lows, widths):
+    """Of every component and feature the first component whose kink of this output is held, (n_components, n); −1 for none.
+
+    Among the components that differ in this feature alone, the others' values being certain, the first where it is an atom below
+    0. states (n_components, n); where values begin and how wide they are, by state.
+    """
+    found, certain = np.full(states.shape, -1), widths[states] == 0.0
+    for i in range(states.shape[1]):
+        first, others = {}, [tuple(row) for row in np.delete(states, i, axis=1).tolist()]
+        for component in np.flatnonzero(np.all(certain, axis=1) & (lows[states[:, i]] < 0.0)):
+            first.setdefault(others[component], component)
+        found[:, i] = [first.get(key, -1) for key in others]
+    return found

@@ -9,10 +9,11 @@ derivative is negative there, and where outputs are not on kinks the loss is the
 import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
-from .._loss.enumeration import N_COMPONENTS, POINTS
-from .._loss.points import LATEST, MULTIPLIERS, RATE, RATES, STATE, STIFFEST, VALUES
+from .._loss.enumeration import ALPHA, N_COMPONENTS, POINTS, SCALE, WEIGHTS
+from .._loss.points import JUMPS, LATEST, LEADERS, MULTIPLIERS, RATE, RATES, SPAN, STATE, STIFFEST, VALUES
 from .flat import parts
 from .trust_region import (
+    CONTROL,
     END,
     ENUMERATION,
     EVALUATE,
@@ -20,6 +21,7 @@ from .trust_region import (
     FEATURES,
     HIDDEN,
     LINES,
+    NORM,
     NUMBERS,
     ROUNDED,
     SPECTRUM,
@@ -31,6 +33,10 @@ SOFT, STIFF = 1e1, 1e4
 """The scaled second derivative of a held kink, at first and at most: ten times more after a round of a descent that has left
 outputs on kinks farther from 0 than a tenth of what they were. Of a stationary point at once the most: the rounding of gradients
 grows with it, and steps along bent kinks become shorter."""
+REACH = 10.0
+"""How far the first step of a round goes, in units of how far outputs on kinks were from 0 after the one before."""
+TOGETHER = 1e-3
+"""Kinks of an output closer than this part of the width to which one is rounded fall together."""
 NEAR_KINK = 1e-6
 """Outputs this near to 0 may be on a kink, of a point that is to be a stationary one."""
 ON_KINK = 1e-10
@@ -51,6 +57,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
     for i in range(size):
         goes_on = goes_on and x[i] == end[i]
     stiffest, rest = offset(_points(table, STATE), STIFFEST), max(STILL, 0.1 * tolerance)
+    halted = False
     if goes_on:
         violation = 0.0
     else:
@@ -58,12 +65,15 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
         stiffest[0] = SOFT
     for _round in range(MOST_ROUNDS):
         near = max(tolerance, min(1e-3, 1e-2 * violation))
-        call(table[ROUNDED], (x, max_steps - steps, radius, near, table))
+        choose(x, table)
+        reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
+        call(table[ROUNDED], (x, max_steps - steps, reach, near, table))
         steps += int(numbers[STEPS])
         before, violation = violation, update(0, rest, table)
-        if steps >= max_steps or (near <= tolerance and violation <= rest):
+        halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, and was not held
+        if steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
             break
-        if violation > 0.1 * before:
+        if halted or violation > 0.1 * before:
             stiffest[0] = min(10.0 * stiffest[0], STIFF)
     numbers[STEPS] = steps
     if rest <= STILL:  # the bottom: curvatures are asked for there
@@ -121,11 +131,46 @@ def hold(x, start, table):
 
 
 @jit(inner=True)
+def choose(x, table):
+    """Which kinks are held from x (size,) on: all that jump up; of those of an output that fall together, what jump is left.
+
+    A jump up that is rounded beside one down that is not would make two wells, between which multipliers go to and fro.
+    """
+    m, n, n_components = table[HIDDEN], table[FEATURES], integers(table[ENUMERATION])[N_COMPONENTS]
+    numbers, leaders = offset(doubles(table[CONTROL]), 2 * n), integers(offset(integers(table[ENUMERATION]), POINTS)[LEADERS])
+    state, values, shares = _points(table, STATE), _points(table, VALUES), offset(numbers, WEIGHTS)
+    jumps, rates, importance = _points(table, JUMPS), _points(table, RATES), doubles(table[CONTROL])
+    up = -2.0 * (1.0 - numbers[ALPHA])
+    for at in range(n_components * n):
+        jumps[at] = rates[at] = 0.0
+    for component in range(n_components):
+        for i in range(n):
+            at = component * n + i
+            if leaders[at] >= 0:
+                jumps[leaders[at] * n + i] += shares[component] * up * values[at]
+    for i in range(n):
+        apart = 0.0
+        for k in range(m):
+            apart += state[SPAN] * x[k * n + i] ** 2
+        stiffness = state[STIFFEST] * numbers[SCALE] / importance[i]
+        for component in range(n_components):
+            at = component * n + i
+            own, leader = shares[component] * up * values[at], leaders[at]
+            if leader < 0 or not own > 0.0:
+                jumps[at] = 0.0
+            elif apart * stiffness >= TOGETHER * own:
+                jumps[at] = up * values[at]
+            else:
+                jumps[at] = max(jumps[at], 0.0) / shares[component] if leader == component else 0.0
+
+
+@jit(inner=True)
 def begin(x, table):
     """Multipliers of outputs near kinks at x (size,) get the middle of their jumps, others the end on their side."""
     m, n, values = table[HIDDEN], table[FEATURES], _points(table, VALUES)
     state, multipliers = _points(table, STATE), _points(table, MULTIPLIERS)
     state[RATE], state[STIFFEST] = np.inf, STIFF
+    choose(x, table)
     for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
         inputs, parts_ = offset(values, component * n), offset(multipliers, component * n)
         for i in range(n):
