@@ -5,8 +5,8 @@ s = −2 (1 − slope) x_i: a kink on which a minimum may sit. The jump is the l
 largest of λ z − (λ − λ₀)²/(2 rate) takes its place, with its slope λ = λ₀ + rate z cut to that interval: once each λ₀ is what
 its λ comes out as, it has the minima of the loss itself (Rockafellar 1976, the proximal method of multipliers).
 
-Inputs that differ in feature i alone have kinks of output i that are ‖W_i‖² times its differences apart, some up, some down: those
-of a feature that is not represented fall together, and what is held is the jump that is left, if it is one up.
+Inputs that differ in feature i alone have kinks of output i that are ‖W_i‖² times its differences apart, some up, some down:
+those of a feature that is not represented fall together, and what is held is the jump that is left, if it is one up.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from .._compiling.jit import doubles, integers, jit, offset
 
 # What `workspaces` adds to its table for a form with points: which components are points, and the mean values of features in all;
-# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is held
-# and the first component of a jump up, of those that differ in this feature alone, −1 where there is none.
+# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is
+# held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none.
 IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, LEADERS, N_POINT_ARRAYS = range(9)
 RATE, STIFFEST, SPAN, N_STATE = range(4)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how

@@ -265,7 +265,7 @@ def _zero(table):
 
 @jit(inner=True)
 def _aside(bias, n, zero):
-    """How far from a point with biases (n,) one-sided second derivatives are taken: nearer than any bias that does not count as 0."""
+    """How far from biases (n,) one-sided second derivatives are taken: nearer than any that does not count as 0."""
     distance = PROBE
     for i in range(n):
         if zero <= abs(bias[i]) < PROBE:
