@@ -366,6 +366,11 @@ class ToyModel(FeatureModel):
         held.__dict__["form"] = replace(self.form, biased=False)
         return held
 
+    def check_biased(self, what: str) -> None:
+        """Raise ValueError where biases are held at 0."""
+        if not self.form.biased:
+            raise ValueError(f"model must have biases for {what}, got one without: minimize and phase_diagram hold them at 0")
+
     def check_default_law(self, what: str) -> None:
         """Raise ValueError unless features are independent and uniform on [0, 1], with no penalty and no leaky output."""
         if not self.form.is_plain:
@@ -446,7 +451,7 @@ def model_of(form: Form, control: Floats) -> ToyModel:
     alike = bool(np.all(density == density[0]))
     probabilities = part["values"].tolist() if len(form.values) > 1 else [1.0]
     values = list(zip(form.values, probabilities, strict=True))
-    return ToyModel(
+    model = ToyModel(
         form.n_hidden,
         form.importance(control),
         density[0] if alike else density,
@@ -461,6 +466,7 @@ def model_of(form: Form, control: Floats) -> ToyModel:
         penalty=Penalty(*part["penalty"]) if form.penalised else None,
         slope=part["slope"][0] if form.activation == "leaky" else None,
     )
+    return model if form.biased else model.without_biases()
 
 
 def cell_model(n_features: int, n_hidden: int, importance: float, density: float, activation: str) -> ToyModel:

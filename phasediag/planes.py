@@ -189,7 +189,7 @@ class Varied:
                 raise ValueError(f"an axis of a NeuronModel must not be a penalty or a slope, got {name!r}")
         if "slope" in names and model.activation == "linear":
             raise ValueError('activation must be "relu" or "leaky" for an axis slope, got \'linear\'')
-        law = None
+        law, biased = None, isinstance(model, NeuronModel) or model.form.biased
         if any(name.endswith("_penalty") for name in names) and model.penalty is None:
             model = replace(model, penalty=Penalty())
         if "slope" in names and model.activation != "leaky":
@@ -199,7 +199,7 @@ class Varied:
                 raise ValueError("activity must be a law of joint activity for an axis activity_share, got None")
             law, table = model.activity, tabulated(INDEPENDENT, model.feature_density)
             model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features), law.together))
-        return cls(model, names, law)
+        return cls(model if biased else model.without_biases(), names, law)
 
     def at(self, name, value):
         """The same two parameters of the model in which a third one has a value."""
@@ -412,6 +412,11 @@ class ControlPlane(Result):
             getattr(self.model, "law", None),
         )
         return words if shared is None else words | {"activity": f"from independent features to {shared.text()}"}
+
+    @property
+    def is_biased(self) -> bool:
+        """Whether biases may move; those of models `ToyModel.without_biases` are held at 0."""
+        return isinstance(self.form, NeuronForm) or self.form.biased
 
     @property
     def is_plain(self) -> bool:

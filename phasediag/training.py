@@ -269,6 +269,7 @@ def train(
             model, **common, schedule=schedule, weight_decay=weight_decay, gradient=gradient, n_threads=n_threads
         )
     check_model(model)
+    model.check_biased("training")
     if gradient != "population":
         check_trainable(model.form)
     options: dict[str, Any] = dict(

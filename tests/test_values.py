@@ -12,13 +12,17 @@ from phasediag import (
     Axis,
     ControlPlane,
     CorrelatedSets,
+    PhaseDiagram,
     Pieces,
     ToyModel,
+    barrier,
     expected_loss,
     expected_loss_and_gradient,
     expected_loss_hessian,
     inspect,
     minimize,
+    phase_diagram,
+    train,
 )
 from phasediag._minimizing.landscape import Landscape
 
@@ -192,6 +196,26 @@ def test_minima_without_biases():
         assert minimize(model)[0].loss <= lowest.loss
     with pytest.raises(ValueError, match="bias must be True or False, got 0"):
         minimize(model, bias=0)
+
+
+@pytest.mark.parametrize("names", [("importance", "density"), ("interference_penalty", "density"), ("slope", "density")])
+def test_planes_without_biases(names, tmp_path):
+    """Over any axes, read from a file too, biases stay 0 and the losses are those of single models; what moves them refuses."""
+    base = ToyModel(1, [1.0, 0.7], 0.5, values="binary").without_biases()
+    plane = ControlPlane(base, *(Axis(name, [0.2, 0.6], log=False) for name in names))
+    phase_diagram(plane=plane, n_starts=8).save(tmp_path / "plane.npz")
+    diagram = PhaseDiagram.load(tmp_path / "plane.npz")
+    assert not np.any(diagram.bias) and not diagram.plane.form.biased
+    for i, j in np.ndindex(diagram.loss.shape):
+        alone = minimize(plane.model(diagram.x[j], diagram.y[i]), n_starts=8)
+        assert diagram.loss[i, j] == pytest.approx(alone[0].loss, rel=1e-11) and not np.any(alone[0].bias)
+    for what, does in {
+        "boundaries": diagram.boundaries,
+        "training": lambda: train(base, n_models=1, n_steps=1, batch_size=1),
+        "barriers": lambda: barrier(*minimize(base)[:2]),
+    }.items():
+        with pytest.raises(ValueError, match=f"model must have biases for {what}, got one without"):
+            does()
 
 
 def test_no_minimum_of_binary_values_sits_on_a_kink():
