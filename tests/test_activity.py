@@ -18,6 +18,7 @@ from phasediag import (
     CorrelatedSets,
     ExactlyActive,
     Penalty,
+    Pieces,
     ToyModel,
     expected_loss,
     expected_loss_and_gradient,
@@ -70,9 +71,23 @@ def test_oracles_of_pairs():
 @pytest.mark.parametrize("law", LAWS)
 def test_losses_and_derivatives_in_exact_arithmetic(law):
     """Loss to 1e-13; its slope and curvature along a direction are those of rational differences, to 1e-9."""
+    has_exact_derivatives(a_model(law, penalty=Penalty(0.25, 0.5)))
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("values", ["uniform", "binary", "signed", Pieces(atoms=[(-1, 0.5), (1, 0.5)])])
+@pytest.mark.parametrize("output", [{"activation": "linear"}, {}, {"activation": "leaky", "slope": 0.25}])
+def test_every_combination_in_exact_arithmetic(law, values, output):
+    """As above, each law with each kind of values and outputs."""
+    has_exact_derivatives(a_model(law, values=values, penalty=Penalty(0.25, 0.5), **output))
+
+
+def has_exact_derivatives(model):
+    """Assert that loss, slope and curvature of a model of four features are those of rational arithmetic."""
     from fractions import Fraction
 
-    model, (weights, bias) = a_model(law, penalty=Penalty(0.25, 0.5)), (np.round(part, 3) for part in parameters(3))
+    weights, bias = (np.round(part, 3) for part in parameters(3))
     loss, *gradient = expected_loss_and_gradient(model, weights, bias)
     exact, step = rational_loss(model, weights, bias), Fraction(1, 10**8)
     assert loss == pytest.approx(float(exact), rel=1e-13)
