@@ -204,7 +204,13 @@ class PhaseDiagram(Drawn):
         Raises
         ------
         ValueError
-            For a trained diagram: it has cells only.
+            For a trained diagram, which has cells only; for a plane of models without biases, or known at the points of its grid
+            alone.
+
+        Notes
+        -----
+        Of any plane, whatever its axes and the law of its models, the curves are between minima of any kind. Those on kinks
+        (values with atoms below 0) move along with the inputs that hold them, and a curve takes longer there.
         """
         if isinstance(self.plane.form, NeuronForm):
             if "_crossings" not in self.__dict__:
