@@ -1,6 +1,7 @@
 """The policy of compilation: what it changes about numba changes no result."""
 
 import gc
+import math
 import operator
 import os
 import shutil
@@ -18,7 +19,7 @@ from numba.extending import intrinsic
 
 import phasediag
 from phasediag._compiling.jit import address, call, jit, offset, pointer, zeros
-from phasediag._compiling.policy import DOUBLES, KINDS, OPERATORS, Policy
+from phasediag._compiling.policy import DOUBLES, EXCHANGED, KINDS, OPERATORS, exchanged
 
 # A kernel, a routine, and what becomes part of both: a function of another file, a number of a third.
 SOURCES = {
@@ -95,19 +96,21 @@ def test_what_becomes_part_of_a_kernel_is_compiled_anew_when_it_is_edited(instal
 
 
 def test_others_are_compiled_without_the_policy():
-    """Garbage is not looked for, and the rules for numbers answer, while a kernel of this package is compiled and then alone."""
-    seen, context = [], cpu_target.typing_context
-    context.refresh()
-    rules = context.resolve_value_type(operator.add).templates
-    (known,) = (rule for rule in rules if getattr(rule, "metadata", {}).get("target") == "cpu")
+    """Garbage is not looked for, and numba's rules are exchanged, while a kernel of this package is compiled and then alone."""
+    theirs = [getattr(owner, name) for owner, name, _ in EXCHANGED]
+    seen = []
 
     @intrinsic
     def look(typing_context, x):
-        seen.append((gc.isenabled(), known(typing_context).apply((x, x), {}) is not None))
+        now = [getattr(owner, name) for owner, name, _ in EXCHANGED]
+        seen.append((gc.isenabled(), [one is other for one, other in zip(now, theirs, strict=True)]))
         return x(x), lambda context, builder, signature, values: values[0]
 
     assert jit(lambda x: look(x))(1.0) == njit(lambda x: look(x))(1) == 1
-    assert gc.isenabled() and seen == [(False, True), (True, False)]
+    assert gc.isenabled() and seen == [(False, [False] * len(theirs)), (True, [True] * len(theirs))]
+    with pytest.raises(TypingError, match="No match"):
+        jit(lambda x: min(x, 1j))(1.0)
+    assert [getattr(owner, name) for owner, name, _ in EXCHANGED] == theirs
 
 
 def _answer(ask, *arguments):
@@ -118,18 +121,44 @@ def _answer(ask, *arguments):
         return None
 
 
-@pytest.mark.parametrize("function", [*OPERATORS, bool], ids=lambda function: function.__name__)
-def test_remembered_signatures_are_those_of_numba(function, monkeypatch):
-    """For all types of numbers and pointers, the first rule answers what numba's own rules answer without it."""
+@pytest.mark.parametrize("function", [*OPERATORS, bool, math.sqrt, abs], ids=lambda function: function.__name__)
+def test_remembered_signatures_are_those_of_numba(function):
+    """For all types of numbers and pointers, asked for once or twice, the answers are those of numba's own rules."""
     context = cpu_target.typing_context
     context.refresh()
-    rules = context.resolve_value_type(function)
-    own = [rule for rule in rules.templates if getattr(rule, "metadata", {}).get("target") != "cpu"]
-    assert len(own) == len(rules.templates) - 1
-    monkeypatch.setattr(Policy, "working", True)
-    for args in product(sorted(KINDS, key=str), repeat={operator.neg: 1, bool: 1, operator.setitem: 3}.get(function, 2)):
-        expected = _answer(type(rules)(own).get_call_type, context, args, {})
-        assert _answer(context.resolve_function_type, function, args, {}) == expected
+    unary = {operator.neg, bool, math.sqrt, abs}
+    for args in product(sorted(KINDS, key=str), repeat=1 if function in unary else 3 if function is operator.setitem else 2):
+        expected = _answer(context.resolve_function_type, function, args, {})
+        with exchanged():
+            assert [_answer(context.resolve_function_type, function, args, {}) for _ in range(2)] == [expected] * 2
+
+
+def _least_and_greatest(x, y, k):
+    """What kernels make of Python's functions of numbers, of one type and of two."""
+    return min(x, y), max(x, y), min(x, k), max(k, y), min(k, 3), max(k, 3), int(x), int(k), int(x < y)
+
+
+def test_kernels_choose_as_python_does():
+    """The lesser and the greater of two numbers, and whole numbers, are those of Python, signs of zero and NaN included."""
+    kernel = jit(_least_and_greatest)
+    for x, y, k in product((0.0, -0.0, 1.5, -2.7, 1e18), (0.0, -0.0, 1.5, math.nan, -math.inf), (-4, 0, 5)):
+        assert [*map(repr, map(float, kernel(x, y, k)))] == [*map(repr, map(float, _least_and_greatest(x, y, k)))]
+
+
+def _changing(count):
+    """A number that becomes a float within a loop, a name that is a whole number and then a float, and a pair's entries."""
+    total, pair = 0, (1, 2.5)
+    for i in range(count):
+        total = total + 0.5 * i
+        step = i
+        step = step * pair[1]
+        total += step + pair[0]
+    return total
+
+
+def test_variables_may_change_their_types():
+    """What follows from types that change later is derived anew."""
+    assert jit(_changing)(7) == _changing(7)
 
 
 def _counted(start, stop, found):

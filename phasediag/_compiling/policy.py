@@ -6,13 +6,15 @@ is compiled as ever. Meanwhile the process looks for no cyclic garbage; nothing 
 
 import gc
 import operator
+from contextlib import contextmanager, nullcontext
 
 from numba import types
-from numba.core import cgutils, codegen, ir, typed_passes, untyped_passes
+from numba.core import cgutils, codegen, cpu, ir, lowering, postproc, typed_passes, typeinfer, typing, untyped_passes
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
+from numba.core.errors import new_error_context
 from numba.core.imputils import RefType, iternext_impl
-from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.rewrites import static_getitem
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from . import listeners
@@ -20,8 +22,7 @@ from . import listeners
 # What a kernel compiled for them indexes for a tenth of what indexing an array costs numba and LLVM at compile time.
 DOUBLES, INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
 
-# Numba asks up to a dozen rules for arrays, strings and dates what a product of two numbers is, three times for each one in a
-# kernel. Its answers for numbers and pointers are remembered, and asked for first: a tenth of the time to compile.
+# Types for which numba's answers are remembered, see `_resolved`.
 KINDS = {types.float64, types.int64, types.boolean, DOUBLES, INTEGERS}
 OPERATORS = [
     getattr(operator, name)
@@ -82,36 +83,176 @@ def _next(context, builder, signature, values, result):
     builder.store(builder.add(number, number.type(1)), counter.place)
 
 
-@register_pass(mutates_CFG=False, analysis_only=False)
-class Counting(FunctionPass):
-    """Whole numbers are counted by `Counter`: numba's own range works out how many there are, in eight blocks for each loop."""
+def _chosen(name, predicate):
+    """Return ``min`` or ``max`` of two numbers as an intrinsic, which returns what Python's does, of NaN and of ±0 too."""
 
-    _name = "counting"
+    def choose(typing_context, x, y):
+        """The second number where it compares so with the first, else the first."""
+        kind = typing_context.unify_types(types.unliteral(x), types.unliteral(y))
+        compare = "fcmp_ordered" if isinstance(kind, types.Float) else "icmp_signed"
+        if kind is None or (compare == "icmp_signed" and not getattr(kind, "signed", False)):
+            return None
+
+        def code(context, builder, signature, values):
+            """Write a comparison and a choice."""
+            first, second = values
+            return builder.select(getattr(builder, compare)(predicate, second, first), second, first)
+
+        return kind(kind, kind), code
+
+    choose.__name__ = name
+    return intrinsic(choose)
+
+
+@intrinsic
+def _whole(typing_context, x):
+    """``int(x)`` of a number that is no integer of another size."""
+    if not isinstance(x, types.Float | types.Boolean) and types.unliteral(x) != types.int64:
+        return None
+    return types.int64(types.unliteral(x)), lambda context, builder, signature, values: context.cast(
+        builder, values[0], signature.args[0], types.int64
+    )
+
+
+# What numba would compile as functions of their own, or at length, by what kernels call and by the number of arguments.
+SHORTER = {
+    range: {1: _count, 2: _count_from},
+    min: {2: _chosen("_least", "<")},
+    max: {2: _chosen("_greatest", ">")},
+    int: {1: _whole},
+}
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class Rewriting(FunctionPass):
+    """Calls of a few of Python's functions are exchanged for calls of `SHORTER` ones, and constant indices made known."""
+
+    _name = "rewriting"
 
     def __init__(self):
         """Nothing to prepare; numba asks for it."""
         super().__init__()
 
     def run_pass(self, state):
-        """Exchange the callee of each call of ``range`` without a step."""
-        for block in state.func_ir.blocks.values():
-            ranges = {}
+        """Rewrite the blocks of a kernel."""
+        blocks = state.func_ir.blocks
+        for rewrite in (static_getitem.RewriteConstGetitems(state), static_getitem.RewriteConstSetitems(state)):
+            for key, block in list(blocks.items()):
+                if rewrite.match(state.func_ir, block, None, None):
+                    blocks[key] = rewrite.apply()
+        for block in blocks.values():
+            known = {}
             for assign in block.find_insts(ir.Assign):
                 value = assign.value
-                if isinstance(value, ir.Global) and value.value is range:
-                    ranges[assign.target.name] = value
-                elif isinstance(value, ir.Expr) and value.op == "call" and value.func.name in ranges and len(value.args) < 3:
-                    called = ranges[value.func.name]
-                    called.name, called.value = ("_count", _count) if len(value.args) == 1 else ("_count_from", _count_from)
+                if isinstance(value, ir.Global) and isinstance(value.value, type | type(min)) and value.value in SHORTER:
+                    known[assign.target.name] = value
+                elif isinstance(value, ir.Expr) and value.op == "call" and value.func.name in known:
+                    called = known[value.func.name]
+                    shorter = SHORTER.get(called.value, {}).get(len(value.args))
+                    if shorter:
+                        called.name, called.value = shorter.__name__, shorter
         return True
 
 
+class Network(typeinfer.ConstraintNetwork):
+    """What is known of the types of a kernel's variables; what follows from types that have not changed is not asked again."""
+
+    def propagate(self, inferer):
+        """Derive types once more; return the errors."""
+        errors, seen, variables = [], self.__dict__.setdefault("seen", {}), inferer.typevars
+        with inferer.warnings.catch_warnings():
+            for constraint in self.constraints:
+                given = None
+                if isinstance(constraint, typeinfer.CallConstraint) and not (constraint.kws or constraint.vararg):
+                    given = [variables[argument.name].type for argument in constraint.args]
+                    if not isinstance(constraint, typeinfer.IntrinsicCallConstraint):
+                        given.append(variables[constraint.func].type)
+                    if seen.get(constraint) == given and None not in given:
+                        continue
+                try:
+                    constraint(inferer)
+                    seen[constraint] = given
+                except typeinfer.ForceLiteralArg as error:
+                    errors.append(error)
+                except typeinfer.TypingError as error:
+                    errors.append(
+                        typeinfer.utils.chain_exception(
+                            typeinfer.TypingError(str(error), loc=constraint.loc, highlighting=False), error
+                        )
+                    )
+        return errors
+
+
 class Library(codegen.JITCodeLibrary):
-    """What LLVM makes of a kernel: it simplifies the whole at once, where numba has it simplify each function before that too."""
+    """What LLVM makes of a kernel: it simplifies the whole once.
+
+    Numba has it simplify each function and then the whole, twice, at last as thoroughly as LLVM can: twice the time to compile,
+    and kernels no faster. Loops that gain by vector instructions are written in them (`vectors`, `emission`).
+    """
 
     def _optimize_functions(self, module):
         """Leave the functions of a module as they are written."""
         module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        """Simplify the whole."""
+        made = self._codegen._module_pass_manager(opt=1, loop_vectorize=False)
+        manager, *builder = made if isinstance(made, tuple) else [made]  # numba before 0.62 has no builder
+        manager.run(self._final_module, *builder)
+
+
+class Writer(lowering.Lower):
+    """Numba's writer of what LLVM reads, in fewer words: for kernels that are not debugged."""
+
+    def _find_singly_assigned_variable(self):
+        """Find the variables that are assigned once and used in that block alone: they need no place in memory."""
+        home, spread = {}, set(lowering.must_use_alloca(self.blocks))
+        for offset, block in self.blocks.items():
+            assigned = set()
+            for one in block.body:
+                target = one.target.name if isinstance(one, ir.Assign) else None
+                for variable in _used(one):
+                    if variable not in assigned:
+                        spread.add(variable)
+                if target is not None:
+                    if target in home:
+                        spread.add(target)
+                    home[target] = offset
+                    assigned.add(target)
+        self._singly_assigned_vars, self._blk_local_varmap = set(home) - spread, {}
+
+    def lower_block(self, block):
+        """Write a block."""
+        self.pre_block(block)
+        with new_error_context("lowering of the block at {loc}", loc=block.loc):
+            for one in block.body:
+                self.loc = one.loc
+                if isinstance(one, ir.Assign):
+                    value, name = self.lower_assign(self.typeof(one.target.name), one), one.target.name
+                    self.storevar(value, name, argidx=one.value.index + 1 if isinstance(one.value, ir.Arg) else None)
+                else:
+                    self.lower_inst(one)
+        self.post_block(block)
+
+    def storevar(self, value, name, argidx=None):
+        """Write what gives a variable its value; without references to count, the value before is of no interest."""
+        if self.context.enable_nrt:
+            super().storevar(value, name, argidx)
+        elif name in self._singly_assigned_vars:
+            self._blk_local_varmap[name] = value
+        else:
+            self._alloca_var(name, self.typeof(name))
+            self.builder.store(value, self.varmap[name])
+
+
+def _used(one):
+    """Yield the names of the variables that a statement uses."""
+    if isinstance(one, ir.Assign):
+        one = one.value
+        if isinstance(one, ir.Var):
+            yield one.name
+    if isinstance(one, ir.Inst):
+        yield from (variable.name for variable in one.list_vars())
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -126,15 +267,19 @@ class Lowering(typed_passes.NativeLowering):
         state.library.enable_object_caching()
         return super().run_pass(state)
 
+    @property
+    def lowering_class(self):
+        """Who writes it."""
+        return Writer
+
 
 # Numba's passes over the text of a kernel. Those left out serve closures, array expressions, arguments None, lists and loops over
 # unlike things: kernels have none, and with the next two a quarter of the time to compile went to them.
 PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
-    untyped_passes.GenericRewrites,
     untyped_passes.InlineInlinables,
-    Counting,
+    Rewriting,
     untyped_passes.ReconstructSSA,
     typed_passes.NopythonTypeInference,
     typed_passes.PreLowerStripPhis,
@@ -174,7 +319,8 @@ class Policy(CompilerBase):
         try:
             for listener in told:
                 listener(True)
-            return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
+            with nullcontext() if outer else exchanged():
+                return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
         finally:
             for listener in told:
                 listener(False)
@@ -183,23 +329,53 @@ class Policy(CompilerBase):
                 gc.enable()
 
 
-def _remember(function):
-    """Register a rule that repeats to our kernels what numba's other rules answered first."""
-    known = {}
-
-    @infer_global(function)
-    class _Known(AbstractTemplate):
-        metadata = {"target": "cpu"}  # noqa: RUF012  what is of the processor goes before what is general
-
-        def generic(self, args, kws):
-            """The signature of the operator for these types, None for others to answer."""
-            if not Policy.working or kws or not KINDS.issuperset(args):
-                return None
-            if args not in known:
-                known[args] = None  # when it asks the others, this rule is asked too
-                known[args] = self.context.resolve_function_type(function, args, kws)
-            return known[args]
+_ask, _tidy, _known = types.Function.get_call_type, postproc.PostProcessor.run, {}
 
 
-for _function in (*OPERATORS, bool):
-    _remember(_function)
+def _resolved(function, context, args, kws):
+    """Return the signature of a function for types of arguments.
+
+    Numba asks up to a dozen rules for arrays, strings and dates what a product of two numbers is, three times for each one in a
+    kernel. Its answers for numbers and pointers are remembered here.
+    """
+    plain = tuple(map(types.unliteral, args)) if function.typing_key in OPERATORS else args
+    if kws or not KINDS.issuperset(plain):
+        return _ask(function, context, args, kws)
+    key = function.typing_key, plain
+    if key not in _known:
+        signature = _ask(function, context, plain, kws)
+        _known[key] = signature, function._impl_keys[signature.args]
+    signature, function._impl_keys[signature.args] = _known[key]
+    return signature
+
+
+def _tidied(processor, emit_dels=False, extend_lifetimes=False):
+    """Bring a kernel's blocks into numba's order; the lives of variables are found where references are counted alone."""
+    if emit_dels or processor.func_ir.is_generator:
+        _tidy(processor, emit_dels, extend_lifetimes)
+    else:
+        processor.func_ir.blocks = postproc.transforms.canonicalize_cfg(processor.func_ir.blocks)
+        processor.func_ir.generator_info = None
+
+
+# What of numba is exchanged while a kernel is compiled. Its contexts were brought up to date when the kernel's compilation began.
+EXCHANGED = (
+    (types.Function, "get_call_type", _resolved),
+    (postproc.PostProcessor, "run", _tidied),
+    (typeinfer, "ConstraintNetwork", Network),
+    (cpu.CPUContext, "load_additional_registries", lambda context: context.install_registry(next(iter(context._registries)))),
+    (typing.Context, "refresh", lambda context: None),
+)
+
+
+@contextmanager
+def exchanged():
+    """Exchange what is `EXCHANGED`, and put it back."""
+    theirs = [vars(owner).get(name) for owner, name, _ in EXCHANGED]
+    for owner, name, ours in EXCHANGED:
+        setattr(owner, name, ours)
+    try:
+        yield
+    finally:
+        for (owner, name, _), own in zip(EXCHANGED, theirs, strict=True):
+            delattr(owner, name) if own is None else setattr(owner, name, own)
