@@ -6,11 +6,11 @@ is compiled as ever. Meanwhile the process looks for no cyclic garbage; nothing 
 
 import gc
 import operator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from numba import types
 from numba.core import cgutils, codegen, cpu, ir, lowering, postproc, typed_passes, typeinfer, typing, untyped_passes
-from numba.core.compiler import CompilerBase
+from numba.core.compiler import Compiler, CompilerBase
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.errors import new_error_context
 from numba.core.imputils import RefType, iternext_impl
@@ -319,7 +319,7 @@ class Policy(CompilerBase):
         try:
             for listener in told:
                 listener(True)
-            with nullcontext() if outer else exchanged():
+            with exchanged(ended=OURS if outer else THEIRS):
                 return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
         finally:
             for listener in told:
@@ -358,24 +358,33 @@ def _tidied(processor, emit_dels=False, extend_lifetimes=False):
         processor.func_ir.generator_info = None
 
 
-# What of numba is exchanged while a kernel is compiled. Its contexts were brought up to date when the kernel's compilation began.
+def _unchanged(compiler, function):
+    """Compile one of numba's own functions that a kernel calls, with what is numba's."""
+    with exchanged(THEIRS, OURS):
+        return CompilerBase.compile_extra(compiler, function)
+
+
+# What of numba is exchanged while a kernel is compiled. When its compilation begins, numba's
+# contexts know all that is installed; what is made later, they are asked for.
 EXCHANGED = (
     (types.Function, "get_call_type", _resolved),
     (postproc.PostProcessor, "run", _tidied),
     (typeinfer, "ConstraintNetwork", Network),
     (cpu.CPUContext, "load_additional_registries", lambda context: context.install_registry(next(iter(context._registries)))),
-    (typing.Context, "refresh", lambda context: None),
+    (typing.Context, "load_additional_registries", lambda context: None),
+    (Compiler, "compile_extra", _unchanged),
 )
+THEIRS = [getattr(owner, name) for owner, name, _ in EXCHANGED]
+OURS = [ours for _, _, ours in EXCHANGED]
 
 
 @contextmanager
-def exchanged():
-    """Exchange what is `EXCHANGED`, and put it back."""
-    theirs = [vars(owner).get(name) for owner, name, _ in EXCHANGED]
-    for owner, name, ours in EXCHANGED:
-        setattr(owner, name, ours)
+def exchanged(begun=OURS, ended=THEIRS):
+    """Exchange what is `EXCHANGED` for ours, and put numba's back; or the other way round."""
     try:
+        for (owner, name, _), one in zip(EXCHANGED, begun, strict=True):
+            setattr(owner, name, one)
         yield
     finally:
-        for (owner, name, _), own in zip(EXCHANGED, theirs, strict=True):
-            delattr(owner, name) if own is None else setattr(owner, name, own)
+        for (owner, name, _), one in zip(EXCHANGED, ended, strict=True):
+            setattr(owner, name, one)
