@@ -158,14 +158,14 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
 
 
 @jit
-def lowest_curvature(x, directions, gauge, step, rounds, form, law, scale, entry, work, lowest):
+def lowest_curvature(x, gradient, directions, gauge, step, rounds, form, law, scale, entry, work, lowest):
     """The lowest one-sided second derivative at x (size,) from starting directions (n, size), which become the best found.
 
-    gauge: unit vectors (n_gauge, size), orthogonal to each other, along which the loss does not change. lowest: (n,).
+    gradient: (size,), of what is not held on a kink. gauge: unit vectors (n_gauge, size), orthogonal to each other, along which
+    the loss does not change. lowest: (n,).
     """
     size = len(x)
-    gradient, after, trial, best = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    evaluate_flat(x, form, law, scale, entry, work, gradient)
+    after, trial, best = np.empty(size), np.empty(size), np.empty(size)
     for k in range(len(directions)):
         v, lowest[k], stiff = directions[k], np.inf, 1e-12
         for i in range(size):

@@ -29,6 +29,8 @@ VETO = 1e6
 are held at −VETO, where the loss is within about 1/VETO of its limit."""
 STEP = 1e-5
 """Of differences of gradients."""
+SHAKES, ASIDE = 8, 0.01
+"""So many descents from random points so far aside of a stationary point tell ways down that begin in a narrow cone."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
 
@@ -80,6 +82,7 @@ class Landscape:
         self.unbounded = Point(
             np.zeros(form.size), np.inf, np.inf, -np.inf
         )  # the lowest of descents whose weights grow without end
+        self.saddles = []  # Points from which descents have gone on
         self.work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
 
     @cached_property
@@ -197,17 +200,17 @@ class Landscape:
 
         From eigenvectors of the smooth part and single weights a few steps lower it. Beside the best direction,
         and beside every side of a kink to which the loss does not rise steeply, with biases of 0 to either side, the loss has
-        second derivatives of its own, whose softest eigenvector is tried in turn.
+        second derivatives of its own, whose softest eigenvector is tried in turn. At last the ways to lower ends nearby.
         """
         size, gauge, unit = self.form.size, self.gauge(x), np.eye(self.form.size)
         values, vectors = np.linalg.eigh(self.hessian(x))
         vectors, steep = vectors.T, 2 * STEP * values[-1]
-        problem = self.setting, self.law, self.scale, entry(), self.work
+        slope, problem = self.gradient(x)[1], (self.setting, self.law, self.scale, entry(), self.work)
 
         def lowest_of(directions, rounds):
             """The lowest that steps from directions (n, size) lead to, and where."""
             lowest = np.empty(len(directions))
-            lowest_curvature(np.ascontiguousarray(x), directions, gauge, STEP, rounds, *problem, lowest)
+            lowest_curvature(np.ascontiguousarray(x), slope, directions, gauge, STEP, rounds, *problem, lowest)
             at = int(np.argmin(lowest))
             return float(lowest[at]), directions[at]
 
@@ -229,7 +232,14 @@ class Landscape:
             best = min(best, (found, direction), key=lambda one: one[0])
             if best[0] < -CURVATURE_TOLERANCE:
                 break
-        return best
+        ways = self._ways_down(x) if best[0] >= -CURVATURE_TOLERANCE else ()
+        return min(best, lowest_of(ways, 6), key=lambda one: one[0]) if len(ways) else best
+
+    def _ways_down(self, x):
+        """Unit directions (n, size) from x (size,) to lower ends of descents from points beside it."""
+        ends, numbers = self.descend(x + ASIDE * _GENERIC[: SHAKES * x.size].reshape(SHAKES, -1))
+        ways = ends[self._is_lower(numbers[:, 0], self.gradient(x)[0])] - x
+        return ways / np.linalg.norm(ways, axis=1, keepdims=True)
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
@@ -270,16 +280,39 @@ class Landscape:
         return np.array(copies)
 
     def starts(self, generator, n_starts):
-        """Starting points (n_starts, size): random weights, many of them 0, small biases."""
-        n, shape = self.form.n_features, (n_starts, self.form.n_hidden, self.form.n_features)
-        mask = generator.random(shape) < generator.choice([0.35, 0.7, 1.0], size=(n_starts, 1, 1))
+        """Starting points (n_starts, size): random weights, many of them 0, small biases; and up to two thirds of codes."""
+        coded = self.codes(generator, 2 * n_starts // 3)
+        n, n_random = self.form.n_features, n_starts - len(coded)
+        shape = n_random, self.form.n_hidden, n
+        mask = generator.random(shape) < generator.choice([0.35, 0.7, 1.0], size=(n_random, 1, 1))
         encoder = generator.normal(size=shape) * np.where(mask, 1.0, 0.05)
-        positive = generator.random((n_starts, 1, 1)) < 0.5
+        positive = generator.random((n_random, 1, 1)) < 0.5
         decoder = np.abs(encoder) + 0.2 * generator.normal(size=shape)
         if self.form.is_tied:
             encoder = np.where(positive, np.abs(encoder), encoder)
-        bias = np.abs(generator.normal(size=(n_starts, n))) * generator.choice([-0.15, 0.05, 0.3], size=(n_starts, 1))
-        return self.form.flat(encoder, decoder, bias)
+        bias = np.abs(generator.normal(size=(n_random, n))) * generator.choice([-0.15, 0.05, 0.3], size=(n_random, 1))
+        return np.concatenate([coded, self.form.flat(encoder, decoder, bias)])
+
+    def codes(self, generator, most):
+        """Points (≤ most, size) at which every neuron serves some features alike and inhibits all others or none.
+
+        No two of them are one but for the order of neurons and of equal features; which neurons read which sign is random.
+        """
+        m, n = self.form.n_hidden, self.form.n_features
+        shape = 20 * most, m, n
+        served = (generator.integers(1, 2**n, size=shape[:2])[:, :, None] >> np.arange(n)) & 1
+        inhibits = generator.integers(0, 2, size=(shape[0], 1, 1))
+        orders = [_order(self.classes, choice, n) for choice in _choices(self.classes)]
+        copies = [np.sort(served[:, :, order] @ 2 ** np.arange(n), axis=1) @ 2.0 ** (n * np.arange(m)) for order in orders]
+        _, first = np.unique(2 * np.min(copies, axis=0) + inhibits[:, 0, 0], return_index=True)
+        first = np.sort(first)[:most]
+        served, inhibits, shape = served[first] == 1, inhibits[first], (len(first), m, n)
+        size = 1 + 0.1 * generator.normal(size=shape)
+        encoder = np.where(served, size, -np.where(inhibits, size, 0.05 * np.abs(generator.normal(size=shape))))
+        decoder = np.where(served, size, 0.0) + 0.05 * generator.normal(size=shape)
+        if not self.form.is_tied:
+            encoder *= generator.choice([-1.0, 1.0], size=shape)
+        return self.form.flat(encoder, decoder, 0.05 * np.abs(generator.normal(size=(len(first), n))))
 
     def settle(self, points, known=(), polish=True):
         """The distinct minima (list of Point) that descents from points (n_points, size) lead to, beside those that are known.
@@ -330,17 +363,23 @@ class Landscape:
     def _below(self, x, loss, known, polish):
         """The Point to which the end x (size,) of a descent leads: from saddles the descent goes on.
 
-        None where that is one of those known (list of Point), or an output or neuron dies.
+        None where that is one of those known (list of Point), a saddle from which one has gone on, or an output or neuron dies.
         """
         for _attempt in range(4):
-            if self.known(known, x, loss):
+            left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
+            if self.known(known, x, loss) or any(self.same(one.x, x) for one in left):
                 return None
             x = self.polished(x) if polish else x
             curvature, direction = self.curvature(x)
             if curvature >= -CURVATURE_TOLERANCE:
                 break
-            ends, numbers = self.descend((x + KICK * direction)[None])
-            x, loss = ends[0], numbers[0, 0]
+            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction)
+            at = int(np.nanargmin(numbers[:, 0]))
+            if not self._is_lower(numbers[at, 0], loss):  # what lies below is no farther than SMALL
+                curvature = 0.0
+                break
+            self.saddles.append(Point(x, loss, 0.0, curvature))
+            x, loss = ends[at], numbers[at, 0]
             if self.dead(x)[1].any() or self.dead(x)[0].any():
                 return None
         loss, slope = self.gradient(x)
@@ -362,8 +401,17 @@ class Landscape:
 
     def known(self, found, x, loss):
         """Whether x (size,) of a scaled loss is one of the minima found (list of Point), or in the valley of one."""
-        alike = [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
-        return any(one.curvature <= CURVATURE_TOLERANCE or self.same(one.x, x) for one in alike)
+        return any(one.curvature <= CURVATURE_TOLERANCE or self.same(one.x, x) for one in self._alike(found, loss))
+
+    @staticmethod
+    def _is_lower(loss, other):
+        """Whether scaled losses are lower than another by more than rounding."""
+        return loss < other * (1 - 1e-13) - 1e-16
+
+    @staticmethod
+    def _alike(found, loss):
+        """Those of Points whose scaled loss is this one."""
+        return [one for one in found if abs(one.scaled_loss - loss) <= SAME_LOSS * loss + 1e-15]
 
     def distance(self, x, other, exchange=True):
         """The largest difference between two points (size,) but for the gauge and, if so, the exchange of equal features."""
@@ -374,7 +422,7 @@ class Landscape:
         return self.distance(x, other) <= SMALL
 
 
-_GENERIC = np.random.default_rng(0).normal(size=64)
+_GENERIC = np.random.default_rng(0).normal(size=1024)
 
 
 def _choices(classes):
