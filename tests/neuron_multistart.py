@@ -1,6 +1,6 @@
-"""An independent search for minima of neurons: least squares on a quadrature of inputs, from many starts at once; kept in a store.
+"""An independent search for minima of neurons: least squares on a quadrature of inputs, from many starts; kept in a store.
 
-``python tests/neuron_multistart.py FILE [CASE …]`` runs what a file of lines of JSON lacks, and prints the table of docs/neurons.md.
+``python tests/neuron_multistart.py FILE [CASE …]`` runs what a file of lines of JSON lacks, and prints a table.
 Nothing is shared with the search of the library: other starts, the loss of a fixed set of inputs, Levenberg's and Marquardt's
 steps on its errors; then the lowest ends of different losses go on by L-BFGS-B in a box, on the exact loss.
 """

@@ -125,7 +125,7 @@ def test_minima_are_unstable_close_to_where_they_turn(importance):
 
 
 def test_a_way_down_in_a_narrow_cone_is_found():
-    """2→3 absolute: up to density .1427 a weight and a bias together lower the loss of what is stable in all directions but those."""
+    """2→3 absolute: up to density .1427 a weight and a bias together lower the loss of what is stable otherwise."""
     for density, stable in ((0.12, False), (0.14, False), (0.145, True)):
         found = minimize(NeuronModel(3, [1.0, 1.6], density, task="absolute"), n_starts=20)
         names = [one.phase.name for one in found if one.loss < 1.01 * found[0].loss]
