@@ -87,7 +87,7 @@ Phase diagrams and their boundaries:
     Explorer                    what it returns
     CurveSettings               how curves are followed: steps, and when to give up
     PhaseBoundary               a curve on which two phases have equal losses, its order and spinodals
-    NeuronBoundary              where phases of neurons change along the lines of a grid, and of which order
+    NeuronBoundary              a curve on which phases of neurons change, on the lines of a grid, and of which order
     Spinodal                    a curve on which a phase of a first-order boundary ceases to be a minimum
     LevelCurve                  a curve on which a function of the lowest minimum has a value
     LevelPoint                  where it meets a boundary

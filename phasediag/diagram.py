@@ -191,7 +191,7 @@ class PhaseDiagram(Drawn):
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
         until they leave the diagram or meet a third phase; each point solves the equation to rounding. Of neurons a list of
-        `NeuronBoundary`: crossings along the lines of the grid.
+        `NeuronBoundary`: curves by their points on the lines of the grid.
 
         Parameters
         ----------

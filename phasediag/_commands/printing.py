@@ -32,7 +32,7 @@ def diagram_facts(result):
 def curve_facts(result):
     """The boundaries, triple points and, where it has them, spinodals of a diagram as plain lists and numbers."""
     if result.crossings:
-        own = ({"phases": list(b.phases), "order": b.order} | _listed(b, "x", "y", "jump") for b in result.crossings)
+        own = ({"phases": list(b.phases), "order": b.order} | _listed(b, "x", "y", "loss", "jump") for b in result.crossings)
         return _head_facts(result) | {"boundaries": list(own)}
     return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 

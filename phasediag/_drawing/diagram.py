@@ -147,10 +147,10 @@ def draw_boundaries(diagram, ax, *, look="phase", spinodals=False, beside=()):
 
 
 def _draw_crossings(diagram, ax):
-    """Draw where phases of neurons change along the lines of the grid: points, filled where of first order."""
+    """Draw where phases of neurons change: curves by their points on the lines of the grid, filled where of first order."""
     lines = []
     for boundary in diagram.crossings:
-        style = {"markersize": 4, "label": STYLES[boundary.order]["label"], "linestyle": "none", "color": "black", "zorder": 2.2}
+        style = STYLES[boundary.order] | {"linewidth": 1.0, "markersize": 3, "color": "black", "zorder": 2.2}
         face = "black" if boundary.order == "first" else "white"
         lines += ax.plot(boundary.x, boundary.y, marker="o", markerfacecolor=face, **style)
     return lines
@@ -235,7 +235,10 @@ def style_handles(drawings):
         levels |= {line.get_label(): line for line in artists["levels"]}
     crossings = {line.get_label(): line for artists in drawings for line in artists["boundaries"] if line.get_marker() == "o"}
     styles = {style["label"]: style for style in STYLES.values() if style["label"] in found}
-    styles |= {name: _POINT | {"label": name, "mfc": line.get_mfc()} for name, line in crossings.items()}
+    styles = {
+        name: style | ({"marker": "o", "ms": 3, "mfc": crossings[name].get_mfc()} if name in crossings else {})
+        for name, style in styles.items()
+    }
     handles = [Line2D([], [], color="black", **style) for style in styles.values()]
     return handles + [Line2D([], [], label=label, **LEVEL) for label in levels]
 
