@@ -93,7 +93,7 @@ def _support(replay, point):
                 if h == other and d == i:
                     g[c] += point[k] * point[l]
         g = tuple(g)
-        v, m = rows.applied(g), rows.moments(g)
+        m, v = rows.at(g)
         loss += rows.importance[i] * (rows.loss(i, g) - rows.given_away(g, g))
         slopes.append([2 * rows.importance[i] * (v[j] - m[i][j]) for j in range(n + 1)])
     gradient = [
@@ -201,8 +201,8 @@ def _curvature(replay, low, high):
         never_off = least[i][n] + sum(min(x, zero) for x in least[i][:n]) > 0
         if not never_off and least[i][i] <= 0:
             return None, None
-        below, above, margin = rows.moments(least[i]), rows.moments(most[i]), rows.given_away(least[i], most[i])
-        v_low, v_high = rows.applied(least[i]), rows.applied(most[i])
+        (below, v_low), (above, v_high) = rows.at(least[i]), rows.at(most[i])
+        margin = rows.given_away(least[i], most[i])
         share = rows.importance[i]
         slopes.append(
             [(2 * share * (v_low[j] - above[i][j] - margin), 2 * share * (v_high[j] - below[i][j] + margin)) for j in range(n)]

@@ -7,8 +7,8 @@ a_j) over the vertices v of the cube of k features with a_j ≠ 0, which whole n
 
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations, product
-from math import comb, factorial, isqrt
+from itertools import combinations
+from math import factorial, isqrt, prod
 
 import numpy as np
 
@@ -44,41 +44,38 @@ def arithmetic():
     return "rational (python-flint)" if _fmpq else "rational (fractions)"
 
 
-def _slice(a, c, powers, scale):
-    """E of Π x_j^powers_j 1{z > 0} over active features, z = (a·x + c) / scale, as a multiple of 1/ONE, to 1 part of each term.
+def _slices(a, c):
+    """E of 1, x_j and x_j x_l times 1{z > 0} over k active features, z = a·x + c, each as a multiple of 1/ONE, rounded down.
 
-    a, c: whole numbers; powers: of each feature, at most 2 in sum.
+    a (k,), none of them 0, and c: whole numbers. Returns {(j, l): …}, j ≥ l, where −1 stands for no feature. Each sum over the
+    vertices v ⊇ some features is that of (−1)^(k − |v|) (a·v + c)₊^(k + r), r = 0, 1, 2.
     """
-    share = 1
-    kept = []
-    for one, power in zip(a, powers, strict=True):
-        if one:
-            kept.append((one, power))
-        else:
-            share *= power + 1  # a feature that does not move z is averaged by itself
-    if not kept:
-        return (ONE // share) if c > 0 else 0
-    total_power = sum(power for _, power in kept)
-    order = total_power + len(kept)
-    vertices = [
-        (v, sign)
-        for v in product((0, 1), repeat=len(kept))
-        if (sign := sum(x * one for x, (one, _) in zip(v, kept, strict=True)) + c) > 0
-    ]
-    result = 0
-    for taken in product(*(range(power + 1) for _, power in kept)):
-        exponent = order - sum(taken)
-        top = 0
-        for v, height in vertices:
-            if all(x or not t for x, t in zip(v, taken, strict=True)):
-                top += height**exponent if (len(kept) - sum(v)) % 2 == 0 else -(height**exponent)
-        bottom = factorial(exponent)
-        for (one, power), t in zip(kept, taken, strict=True):
-            left = power - t
-            top *= comb(power, t) * (-1) ** left * factorial(left)
-            bottom *= one ** (1 + left)
-        result += (top * ONE) // bottom
-    return result // share
+    k, heights = len(a), [(0, c)]
+    for j, one in enumerate(a):
+        heights += [(v | 1 << j, height + one) for v, height in heights]
+    above = [(v, height) for v, height in heights if height > 0]
+    if not above or len(above) == len(heights):
+        whole = ONE if above else 0
+        shares = {(j, l): 3 if j == l else 4 if l >= 0 else 2 for j in range(k) for l in range(-1, j + 1)} | {(-1, -1): 1}
+        return {place: whole // share for place, share in shares.items()}
+    zeroth = [height**k if (k - v.bit_count()) % 2 == 0 else -(height**k) for v, height in above]
+    first = [x * height for x, (_, height) in zip(zeroth, above, strict=True)]
+    third = sum(x * height for x, (_, height) in zip(first, above, strict=True))
+    whole = factorial(k) * prod(a)
+    found = {(-1, -1): sum(zeroth) * ONE // whole}
+    with_one = []
+    for j, one in enumerate(a):
+        with_one.append(sum(x for x, (v, _) in zip(first, above, strict=True) if v >> j & 1))
+        own = (k + 1) * one * sum(x for x, (v, _) in zip(zeroth, above, strict=True) if v >> j & 1)
+        bottom = whole * (k + 1) * one
+        found[j, -1] = (own - sum(first)) * ONE // bottom
+        bottom *= k + 2
+        found[j, j] = ((k + 2) * one * (own - 2 * with_one[j]) + 2 * third) * ONE // (bottom * one)
+        for l, other in enumerate(a[:j]):
+            both = (k + 1) * one * other * sum(x for x, (v, _) in zip(zeroth, above, strict=True) if v >> j & v >> l & 1)
+            top = (k + 2) * (both - one * with_one[j] - other * with_one[l]) + third
+            found[j, l] = top * ONE // (bottom * other)
+    return found
 
 
 class Row:
@@ -90,46 +87,50 @@ class Row:
         self.density = [number(float(x)) for x in density]
         self.variance = [p / 3 - p * p / 4 for p in self.density]
         self.slack = ratio(SLACK.numerator, SLACK.denominator)
-        self.moments = lru_cache(4096)(self._moments)
+        shares = [top * ONE // bottom for top, bottom in map(parts, self.density)]
+        self.weights = []  # the sets of active features and their probabilities, multiples of 1/ONE
+        for count in range(self.n + 1):
+            for active in combinations(range(self.n), count):
+                weight = ONE
+                for j, share in enumerate(shares):
+                    weight = weight * (share if j in active else ONE - share) >> BITS
+                self.weights += [(active, weight)] if weight else []
+        self._found = lru_cache(4096)(self._find)
 
-    def _moments(self, g):
-        """M at g, a tuple of n + 1 fractions with the bias last: a tuple of rows of fractions."""
+    def at(self, g):
+        """M at g, a tuple of n + 1 fractions with the bias last, and M g: a tuple of rows of fractions, a list of n + 1."""
+        return self._found(tuple(map(parts, g)))  # whole numbers are hashed in a fraction of the time
+
+    def _find(self, split):
+        """What `at` returns, of numerators and denominators."""
         n = self.n
-        split = [parts(x) for x in g]
         scale = max(bottom for _, bottom in split)
         whole = [top * scale // bottom for top, bottom in split]  # denominators are powers of 2
         found = [[0] * (n + 1) for _ in range(n + 1)]
-        densities = [int(parts(p)[0] * ONE // parts(p)[1]) for p in self.density]
-        for count in range(n + 1):
-            for active in combinations(range(n), count):
-                weight = ONE
-                for j in range(n):
-                    weight = weight * (densities[j] if j in active else ONE - densities[j]) >> BITS
-                if not weight:
-                    continue
-                a = [whole[j] for j in active]
-                for x in (*active, n):
-                    for y in (*active, n):
-                        if y < x:
-                            continue
-                        powers = [(x == j) + (y == j) for j in active]
-                        found[x][y] += _slice(a, whole[n], powers, scale) * weight >> BITS
-        return tuple(tuple(ratio(found[min(x, y)][max(x, y)], ONE) for y in range(n + 1)) for x in range(n + 1))
-
-    def applied(self, g):
-        """M at g times g, a list of n + 1."""
-        rows = self.moments(g)
-        return [sum((m * x for m, x in zip(row, g, strict=True)), start=g[0] * 0) for row in rows]
+        for active, weight in self.weights:
+            kept = [j for j in active if whole[j]]  # the others do not move z and are averaged by themselves
+            sliced = _slices([whole[j] for j in kept], whole[n])
+            place = {j: k for k, j in enumerate(kept)}
+            for x in (*active, n):
+                for y in (*active, n):
+                    if y >= x:
+                        alone = [j for j in (x, y) if j < n and j not in place]
+                        share = 1 if not alone else 3 if x == y else 2 ** len(alone)
+                        l, j = sorted((place.get(x, -1), place.get(y, -1)))
+                        found[x][y] += sliced[j, l] // share * weight >> BITS
+        rows = [[found[min(x, y)][max(x, y)] for y in range(n + 1)] for x in range(n + 1)]
+        applied = [ratio(sum(m * x for m, x in zip(row, whole, strict=True)), ONE * scale) for row in rows]
+        return tuple(tuple(ratio(m, ONE) for m in row) for row in rows), applied
 
     def loss(self, i, g):
         """L_i at g, to 4 `SLACK` s²."""
-        v = self.applied(g)
+        _, v = self.at(g)
         return self.density[i] / 3 - 2 * v[i] + sum(x * y for x, y in zip(v, g, strict=True))
 
     def power(self, i, g):
         """E ((z − x_i)⁺)² at g."""
         shifted = tuple(x - (1 if j == i else 0) for j, x in enumerate(g))
-        return sum(x * y for x, y in zip(self.applied(shifted), shifted, strict=True))
+        return sum(x * y for x, y in zip(self.at(shifted)[1], shifted, strict=True))
 
     def given_away(self, low, high):
         """What a bound gives away for the error of moments over a box of g~."""
@@ -138,10 +139,10 @@ class Row:
 
     def slope_sign(self, i, low, high):
         """The sign of ∂L_i/∂b_i over a box of g~, 0 where it may have either."""
-        below, above, margin = self.moments(low), self.moments(high), self.given_away(low, high)
-        if self.applied(low)[-1] - above[i][-1] > margin:
+        (below, v_low), (above, v_high), margin = self.at(low), self.at(high), self.given_away(low, high)
+        if v_low[-1] - above[i][-1] > margin:
             return 1
-        return -1 if self.applied(high)[-1] - below[i][-1] < -margin else 0
+        return -1 if v_high[-1] - below[i][-1] < -margin else 0
 
     def lower(self, i, low, high):
         """A lower bound of L_i over a box of g~: the better of that of the ends and that of the centre."""
@@ -151,8 +152,8 @@ class Row:
         """A lower bound of L_i over a box of g~, as `lower`, and L_i in its middle."""
         ends = self.loss(i, high) - self.power(i, high) + self.power(i, low)
         centre = tuple((x + y) / 2 for x, y in zip(low, high, strict=True))
-        v, rows = self.applied(centre), self.moments(centre)
-        gap = self.applied(low)[i] + self.applied(high)[i] - 2 * v[i]
+        rows, v = self.at(centre)
+        gap = self.at(low)[1][i] + self.at(high)[1][i] - 2 * v[i]
         here = self.loss(i, centre)
         middle = here - 2 * max(gap, gap * 0)
         for j, (x, y) in enumerate(zip(low, high, strict=True)):

@@ -230,8 +230,7 @@ class Replay:
             near = tuple(x - r for x, r in zip(centre, move, strict=True))
             far = tuple(x + r for x, r in zip(centre, move, strict=True))
             centre, share, margin = tuple(centre), rows.importance[i], rows.given_away(near, far)
-            at, below, above = (rows.moments(g) for g in (centre, near, far))
-            v, v_near, v_far = (rows.applied(g) for g in (centre, near, far))
+            (at, v), (below, v_near), (above, v_far) = (rows.at(g) for g in (centre, near, far))
             gap = 2 * max(v_far[i] + v_near[i] - 2 * v[i], zero) + margin
             across = sum(root_above(max(below[j][j], zero) + rows.slack) * q[j] for j in range(n))
             constant += share * (rows.loss(i, centre) - gap - (1 / tau - 1) * across * across)
