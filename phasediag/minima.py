@@ -232,7 +232,7 @@ def as_minimum(model, point, lowest_found):
         point.curvature,
         lowest_found,
         valley=valley_dimension(model, point) if tied else 0,
-        kinks=kinks_at(model, point.x) if model.form.is_kinked else (),
+        kinks=kinks_at(model.form, model.control, point.x),
         tied=tuple(dict.fromkeys(classify(parts(x, model.n_hidden)[0]).name for one in tied for x in exchanged(model, one.x))),
     )
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from phasediag import (
     CorrelatedSets,
     Penalty,
     PhaseDiagram,
+    Pieces,
     ToyModel,
     expected_loss,
     minimize,
@@ -128,6 +130,48 @@ def test_binary_values_have_their_curves():
     for boundary in diagram.boundaries():
         assert sorted(boundary.ends) == ["edge", "triple point"]
         assert_equal_losses(diagram, boundary, most=3)
+
+
+def test_a_valley_of_binary_values_loses_its_stability_where_importance_is_density():
+    """Its edge, W = (1, 0) and b = (0, p), curves by 2p(1 − p)(p − I)a² in 2's weight a: by hand. One curve, met once."""
+    axes = Axis("importance", np.geomspace(0.4, 0.5, 3)), Axis("density", np.geomspace(0.42, 0.48, 3))
+    (boundary,) = over(*axes, values="binary").boundaries()
+    assert boundary.order == "continuous" and boundary.ends == ("edge", "edge") and DROPPED in boundary.phases
+    assert boundary.x == pytest.approx(boundary.y, rel=1e-8)
+
+
+def test_a_boundary_goes_on_where_its_minima_meet_a_kink():
+    """Signed binary values at equal importances: from density 0.1717 on output 2 of the pair is held at 0 for x = (0, −1)."""
+    values = Pieces(atoms=((-1.0, 0.5), (1.0, 0.5)))
+    axes = Axis("importance", np.geomspace(0.95, 1 / 0.95, 4)), Axis("density", np.geomspace(0.1705, 0.173, 3))
+    diagram = over(*axes, values=values)
+    (boundary,) = diagram.boundaries()
+    assert boundary.ends == ("edge", "edge") and boundary.x == pytest.approx(1, abs=1e-9)
+    held = []
+    for minimum in boundary.minima[0]:
+        weights, bias = minimum.reshape(2, 2)
+        held.append(min(abs(weights[1] * -weights + bias)) < 1e-9)
+    event = float(min(boundary.y[held]))  # itself a point of the curve
+    for density, kinks in ((event * (1 - 1e-6), 0), (event * (1 + 1e-6), 1)):
+        assert len(minimize(diagram.plane.model(1.0, density), n_starts=24, seed=5)[0].kinks) == kinks
+    assert_equal_losses(diagram, boundary, most=3)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("values", ["binary", Pieces(atoms=((-1.0, 0.5), (1.0, 0.5)))], ids=["binary", "signed"])
+def test_curves_of_certain_values_end_and_say_how(values):
+    """Over the paper's plane within 60 CPU s: an end that is not solved for says why, and none is passed over."""
+    axes = Axis("importance", np.geomspace(0.1, 10, 8)), Axis("density", np.geomspace(0.01, 1, 8))
+    start = time.process_time()
+    diagram = over(*axes, values=values)
+    boundaries = diagram.boundaries()
+    assert time.process_time() - start < 60
+    assert boundaries
+    for boundary in boundaries:
+        assert [bool(why) for why in boundary.reasons] == [end == "unresolved" for end in boundary.ends]
+    for boundary in boundaries:
+        if boundary.order == "first" and boundary.x.size > 1:
+            assert_equal_losses(diagram, boundary, most=2)
 
 
 @pytest.mark.parametrize("law", [CorrelatedSets([[0, 1]]), AnticorrelatedSets([[0, 2]])], ids=["correlated", "anticorrelated"])

@@ -164,14 +164,27 @@ def _unlike(tracks):
         places.setdefault(track.origin.u.tobytes(), []).append(track)
     kept = []
     for members in places.values():
-        apart = [(far(one.origin, other.origin), k, l) for k, one in enumerate(members) for l, other in enumerate(kept)]
         taken, left = set(), set(range(len(members)))
-        for distance, k, l in sorted(apart):
-            if distance < APART and k in left and l not in taken and members[k].origin.shape == kept[l].origin.shape:
+        for k, l in _alike(members, kept):
+            if k in left and l not in taken:
                 taken.add(l)
                 left.discard(k)
         kept += [members[k] for k in sorted(left)]
     return kept
+
+
+def _alike(members, kept):
+    """Pairs (k, l) of the k-th and the l-th of two lists of tracks whose minima may be one that moved, the nearest first."""
+    shapes, found = {}, []
+    for l, track in enumerate(kept):
+        shapes.setdefault(str(track.origin.shape), []).append(l)
+    keys = {shape: np.array([kept[l].origin.keys for l in some]) for shape, some in shapes.items()}
+    for k, track in enumerate(members):
+        shape = str(track.origin.shape)
+        if shape in shapes:
+            apart = np.abs(track.origin.key - keys[shape]).max(axis=-1).min(axis=-1)
+            found += [(float(apart[at]), k, shapes[shape][at]) for at in np.flatnonzero(apart < APART)]
+    return [pair[1:] for pair in sorted(found)]
 
 
 class _Track:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .curves import tangent_of
-from .tolerances import FEWEST, TURN
+from .tolerances import FEWEST, KINK, TURN
 
 _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
@@ -85,6 +85,8 @@ def follow(curve, start, sense, locate=None):
                 step /= 2
                 continue
             event = curve.breaks(there)
+            if event is None and not on_edge and curve.kinks(curve.solve(there)) != curve.kinks(curve.states):
+                there = _kink_met(curve, here, there)
             closes = len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0
             if event in (None, "merges"):
                 tries.append(_Try(copy(curve), there, tangent, step, len(points)))
@@ -117,12 +119,31 @@ def follow(curve, start, sense, locate=None):
             end = Point(node.u, node.states_of(curve) or last, node.precision)
             return Way([*trail, end], node.kind, (node.u, node.u), node)
         step /= 2
+        if step < shortest and box.ties(points[-1]):
+            return Way(trail, "edge", (points[-1], points[-1]))
         if step < shortest:
             here, beyond = points[-1], there if there is not None else points[-1] + step * tangent
             event = event if isinstance(event, str) else "overtaken"
             return Way(trail, event, (here, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - here):.1e} of its end")
     why = f"it has {settings.most_points} points on this side, as many as the settings allow"
     return Way(trail, "long", (points[-1], points[-1] + step * tangent), why=why)
+
+
+def _kink_met(curve, here, there):
+    """The first point on the way from here to there at which other kinks hold the equilibria of a curve, to 1e-9."""
+    low, high, way = 0.0, 1.0, there - here
+    length = np.linalg.norm(way)
+    while (high - low) * length > KINK:
+        middle = (low + high) / 2
+        on = curve.at(here + middle * way, way / length)
+        if on is None or curve.breaks(on) is not None:
+            break
+        if curve.kinks(curve.solve(on)) == curve.kinks(curve.states):
+            low = middle
+        else:
+            high, there = middle, on
+    curve.at(there, way / length)
+    return there
 
 
 def _overtaken(tries):

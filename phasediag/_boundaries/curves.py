@@ -16,6 +16,7 @@ from .tolerances import (
     MOVED,
     NEGATIVE,
     SAME,
+    SOFT,
     STALLED,
     THIRD_STEP,
     TINY,
@@ -26,6 +27,10 @@ _HARDLY = 1e-5
 """Norms and cosines below this are zero where an equilibrium is flat, so that its zeros are not determined well."""
 _HARDLY_MOVED = 5e-3
 """Minima that differ by less, in parameters, have not gone elsewhere."""
+_FLAT = 1e-9
+"""Curvatures below this are those of valleys of equal loss: minima that are about to merge have larger ones."""
+_PIECES = 3
+"""Pieces of a loss in which a point is sought, from where descents lead."""
 _BENT = 0.5
 """Part of the way to where a minimum lies ahead by which it may lie elsewhere: that is 1/4 on the whole way to a merger."""
 _BY_BASE, _BY_LOSS = 0.05, 0.1
@@ -120,6 +125,10 @@ class Curve:
         lower = self.lower(u) if broken in (None, "merges") else None
         return broken if lower is None else lower
 
+    def kinks(self, states):
+        """The kinks that hold each of some equilibria, where a loss has such."""
+        return [state.kinks for state in states] if self.family.form.is_kinked else []
+
     def bends(self, u):
         """Whether the equilibria at u are not those that lie ahead: the curve turns in the space of (x, u)."""
         return False
@@ -129,6 +138,13 @@ class Curve:
         self.states = self.solve(u) or self.states
         self._kept, self._kept_of = {(float(u[0]), float(u[1])): self.states}, self.states
         return False
+
+
+def _across_flat(hessian, right):
+    """The solution of a symmetric system for several right sides, (n, k), nothing of it along what is flat, as in a valley."""
+    values, vectors = np.linalg.eigh(hessian)
+    steep = np.abs(values) > _FLAT
+    return vectors[:, steep] @ ((vectors[:, steep].T @ right) / values[steep, None])
 
 
 def tangent_of(slope):
@@ -194,10 +210,25 @@ class Coexistence(Curve):
     def at(self, guess, normal):
         """The point of the curve on the line through a guess across ``normal``, by Newton's method in both minima and u.
 
-        Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u.
+        Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u. Where
+        the loss is pieced together a minimum may lie in another piece there, or on a kink: then from where descents lead.
         """
+        states = self._ahead(guess)
+        for _ in range(_PIECES):
+            u = self._solved_from(states, guess, normal)
+            if not len(self.family.inputs):
+                break
+            found, place = (self.states, guess) if u is None else (self._solved[:2], u)
+            states = [self.family.descend(state, place, SOFT) for state in found]
+            same = u is not None and all(far(new, old) < ZERO for new, old in zip(states, found, strict=True))
+            if same or not all(new.converged and new.stable for new in states):
+                break
+        return u
+
+    def _solved_from(self, states, guess, normal):
+        """As `at`, from two minima."""
         along, u, size, family = np.array([-normal[1], normal[0]]), np.array(guess, dtype=float), np.inf, self.family
-        states, base, frees, by_u = self._ahead(u), self.base, [np.flatnonzero(state.free) for state in self.states], [None, None]
+        states, base, frees, by_u = list(states), self.base, [np.flatnonzero(state.free) for state in self.states], [None, None]
         for _ in range(25):
             moves = []
             for k, (state, free) in enumerate(zip(states, frees, strict=True)):
@@ -207,11 +238,7 @@ class Coexistence(Curve):
                 right = -np.column_stack([gradient[free], by_u[k]])
                 if not np.all(np.isfinite(hessian)) or not np.all(np.isfinite(right)):
                     return None
-                try:
-                    moves.append(np.linalg.solve(hessian[np.ix_(free, free)], right))
-                except np.linalg.LinAlgError:
-                    return None
-                moves[-1] = np.column_stack([moves[-1], gradient[free]])
+                moves.append(np.column_stack([_across_flat(hessian[np.ix_(free, free)], right), gradient[free]]))
             base = base and family.stationary(base, u)
             members = [*states, base] if base else states
             difference = self._difference(members, u) / family.unscaled(1.0, u)

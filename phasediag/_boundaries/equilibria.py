@@ -5,8 +5,9 @@ from functools import cached_property
 import numpy as np
 
 from .._minimizing import newton
+from .._minimizing.kinks import kinks_at
 from .._minimizing.starts import configuration_starts, random_starts
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, dead_outputs, distinct, invariants, settle
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, NEGLIGIBLE, dead_outputs, distinct, settle
 from ..boundaries import DEFAULT_SETTINGS
 from ..candidates import configurations
 from ..model import model_of
@@ -75,7 +76,12 @@ class Equilibrium:
     @cached_property
     def keys(self):
         """Those of all its copies under the family's symmetries, shape (n_copies, n_invariants)."""
-        return invariants(self.family.copies(self.x), self.family.m, self.family.classes)
+        return self.family.invariants(self.family.copies(self.x))
+
+    @cached_property
+    def kinks(self):
+        """The kinks of the loss that hold it, as `kinks_at` tells them."""
+        return kinks_at(self.family.form, self.family.control(self.u), self.x)
 
     @cached_property
     def clusters(self):
@@ -111,7 +117,8 @@ class Equilibrium:
     @cached_property
     def tangent(self):
         """Logarithm of its loss, and the gradient of that in u, shape (2,)."""
-        return np.log(self.loss), self.slope / self.loss
+        loss = max(self.loss, self.family.unscaled(NEGLIGIBLE, self.u))
+        return np.log(loss), self.slope / loss
 
     @cached_property
     def _softest(self):

@@ -6,9 +6,10 @@ from itertools import combinations, pairwise, product
 import numpy as np
 
 from .._minimizing import newton
-from .._minimizing.stationary_points import swapped
+from .._minimizing.flat import parts
+from .._minimizing.stationary_points import invariants, swapped
 from ..planes import Varied, Window
-from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW
+from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW, TYING
 
 _KEPT = 256
 """Points whose control vectors are kept: differences in u and Newton's steps ask for the same few again and again."""
@@ -31,6 +32,10 @@ class Box(Window):
             room = np.where(direction > 0, self.high - u, self.low - u) / direction
         room[direction == 0] = np.inf
         return float(np.min(room)), int(np.argmin(room))
+
+    def ties(self, u):
+        """Whether losses cannot tell what ties at the greatest value of a coordinate from what is lowest at u."""
+        return bool(np.any(np.abs(u - self.most) < TYING))
 
 
 class Family:
@@ -96,6 +101,36 @@ class Family:
         signs = np.ones((len(self.signs), self.m + 1, self.n))
         signs[:, : self.m] = self.signs[:, None]
         return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
+
+    @cached_property
+    def inputs(self):
+        """Of a law in which every value is certain the inputs that there are, shape (n_inputs, n_features); of any other none."""
+        lows, widths = np.array([(0.0, 0.0), (0.0, 1.0), *self.form.values]).T  # of a feature's value, by its state
+        states = self.form.components
+        return (
+            np.unique(lows[states], axis=0) if not self.form.is_linear and not np.any(widths[states]) else np.empty((0, self.n))
+        )
+
+    @cached_property
+    def _alike(self):
+        """Positions of the answers (input, output) that exchanging features turns into each other: a list of arrays."""
+        place = {tuple(row): k for k, row in enumerate(self.inputs.tolist())}
+        images = [[place[tuple(row[order])] * self.n + np.array(order) for row in self.inputs] for order in self.orders]
+        first = np.min(np.reshape(images, (len(images), -1)), axis=0)
+        return [np.flatnonzero(first == k) for k in np.unique(first)]
+
+    def invariants(self, x):
+        """Numbers that tell equilibria apart, but not those that are one by symmetry: of flat parameters (…, size).
+
+        Where every value is certain these are the answers to all inputs: points of a valley of equal loss have them in common.
+        Elsewhere there are no valleys, and they are those of the weights.
+        """
+        if not len(self.inputs):
+            return invariants(x, self.m, self.classes)
+        weights, bias = parts(x, self.m)
+        outputs = self.inputs @ (np.swapaxes(weights, -1, -2) @ weights) + bias[..., None, :]
+        answers = (np.maximum(outputs, 0.0) if self.form.activation == "relu" else outputs).reshape(*x.shape[:-1], -1)
+        return np.concatenate([np.sort(answers[..., some], axis=-1) for some in self._alike], axis=-1)
 
     def _at(self, u):
         """(the control vector, the scale of losses) at u; those of the last points asked for are kept.

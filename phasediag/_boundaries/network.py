@@ -9,7 +9,7 @@ from collections import deque
 import numpy as np
 
 from .._minimizing.flat import flatten
-from .._minimizing.stationary_points import SAME_POINT, invariants
+from .._minimizing.stationary_points import SAME_POINT
 from .._progress import progress_bar
 from ..boundaries import PhaseBoundary, TriplePoint
 from ..theories import TIE_MARK, TIE_TOLERANCE
@@ -19,14 +19,14 @@ from .curves import BranchPoints, Coexistence, tangent_of
 from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .normal_forms import branches
-from .tolerances import BESIDE, JUMP, NEAR, ONE_POINT, SAME
+from .tolerances import BESIDE, JUMP, NEAR, ONE_POINT, SAME, TYING
 
 _SAME_BRANCH = 1e-6
 """A minimum that becomes another one, up to rounding where it is soft, is the same."""
 _BEYOND = 0.02
 """Part of the way from a continuous boundary to what lies beyond it at which that is looked for."""
-_TYING = 1e-4
-"""Coordinates so near to the greatest that minima which tie there cannot be told apart by their losses."""
+_MET = "the lowest minima on both sides of it are known, but no curve between them is solved for"
+"""Of a boundary that has been met, but not followed."""
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
 
@@ -46,7 +46,8 @@ def resumed_boundaries(diagram, settings, progress=False):
     """Follow the curves of a diagram on that could not be ended, and what leaves the points in which they end: as above."""
     with progress_bar(None, progress, "curve", "boundaries") as followed:
         network, curves = Network(diagram, settings, followed), diagram.curves
-        lines = [Line.known(network.solver, boundary) for boundary in curves.boundaries]
+        network.missed = [boundary for boundary in curves.boundaries if _MET in boundary.reasons]
+        lines = [Line.known(network.solver, boundary) for boundary in curves.boundaries if _MET not in boundary.reasons]
         network.points = list(curves.triple_points)
         network.lines = [line for line in lines if not line.is_open]
         for line in (line for line in lines if line.is_open):  # of one curve there may be several pieces
@@ -83,11 +84,12 @@ def _triple_point(family, node, phases):
 class Network:
     """The lines followed so far and the codimension-two points in which they meet; ``followed`` is called for each line.
 
-    points: triple points that were known before.
+    points: triple points that were known before; missed: boundaries that were met but not followed.
     """
 
     def __init__(self, diagram, settings, followed=lambda _: None):
         self.solver, self.followed, self.lines, self.nodes, self.points = Solver(diagram, settings), followed, [], [], []
+        self.missed = []
         self.solver.competitors = Competitors(self.solver, diagram)
 
     def results(self):
@@ -99,13 +101,16 @@ class Network:
             return [state.phase, *(branch.phase for branch in (branches(state) if turning else []))]
 
         points = triple_points(self.solver, self.lines, names, self.points)
-        return [line.boundary() for line in self.lines], points
+        return [*(line.boundary() for line in self.lines), *self.missed], points
 
     def cross(self, a, b, depth=0):
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
         length = np.linalg.norm(b.u - a.u)
         related = _related(a, b)
-        if (related and far(a, b) < JUMP) or depth > _DEEPEST or length < ONE_POINT:
+        if related and far(a, b) < JUMP:
+            return
+        if depth > _DEEPEST or length < ONE_POINT:
+            self.miss(a, b)
             return
         if any(line.separates(a, b) for line in self.lines):
             return
@@ -128,6 +133,14 @@ class Network:
                 self.solver.competitors.note(lowest)
             self.cross(a, lowest, depth + 1)
             self.cross(lowest, b, depth + 1)
+
+    def miss(self, a, b):
+        """Remember a boundary between the minima a and b, lowest side by side, that no curve accounts for."""
+        near = 0.1 * self.solver.box.step
+        accounted = any(distance(line.points, a.u) < near for line in self.lines)
+        changed = far(a, b) >= JUMP or (len(self.solver.inputs) and a.shape != b.shape)  # soft ones may be told apart by rounding
+        if changed and not accounted:
+            self.missed.append(_met(a, b))
 
     def visit(self, u, curve):
         """Follow a curve from its point u, and the curves that leave the points at its ends, unless they are known."""
@@ -159,6 +172,27 @@ class Network:
                 yield from node.departures()
 
 
+def _met(a, b):
+    """The point between two minima, lowest side by side, as a PhaseBoundary that could not be followed."""
+    family, bracket = a.family, np.array([a.u, b.u])
+    norms = np.array([[np.linalg.norm(state.weights[:, -1])] for state in (a, b)])
+    minima, free = (np.array([[getattr(state, name)] for state in (a, b)]) for name in ("x", "free"))
+    return PhaseBoundary(
+        (a.phase, b.phase),
+        *family.values(bracket.mean(axis=0)[None]),
+        "first" if far(a, b) >= JUMP else "continuous",
+        np.abs(np.diff([[family.rate(state.x, state.u)] for state in (a, b)], axis=0)[0]),
+        norms,
+        ("unresolved", "unresolved"),
+        minima,
+        free,
+        precision=np.array([np.linalg.norm(a.u - b.u)]),
+        brackets=np.stack(family.values(np.array([bracket, bracket])), axis=-1),
+        reasons=(_MET, _MET),
+        axes=family.axes,
+    )
+
+
 def _related(a, b):
     """Whether two lowest minima may be one: each becomes the other between their places, as far as single steps can tell."""
     if far(a, b) < NEAR:
@@ -176,6 +210,8 @@ def _between(a, b):
     for state in (a, b):
         if state.held and state.curvature < NEAR:
             curve = BranchPoints(state)
+            if len(state.family.inputs) and curve.value(a.u) * curve.value(b.u) > 0:  # a valley is flat everywhere
+                continue
             u = curve.at(state.u, normal)
             if u is not None and 0 <= (u - a.u) @ along <= along @ along:
                 curve.move_to(u)
@@ -202,7 +238,7 @@ def pairs(solver, diagram):
     shape, lowest = u.shape[:2], {}
     x = flatten(diagram.weights, diagram.bias)
     copies = np.array([solver.copies(row) for row in x.reshape(-1, x.shape[-1])])
-    keys = invariants(copies, solver.m, solver.classes).reshape(*shape, copies.shape[1], -1)
+    keys = solver.invariants(copies).reshape(*shape, copies.shape[1], -1)
 
     def at(cell):
         """The lowest minimum of a cell, solved once."""
@@ -356,7 +392,7 @@ class Line(Followed):
         """
         points = self.points
         returns = np.linalg.norm(points[0] - points[-1]) < ONE_POINT and self.ends[0] != "closed"
-        return not returns and not np.any(np.all(np.abs(points - self.curve.family.box.most) < _TYING, axis=0))
+        return not returns and not np.any(np.all(np.abs(points - self.curve.family.box.most) < TYING, axis=0))
 
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""

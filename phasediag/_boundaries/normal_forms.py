@@ -20,10 +20,16 @@ _KICK = 0.2
 """Length of a kick along a soft direction, beyond which another minimum may lie."""
 _SOLVE = 1e-9
 """Singular values below this part of the largest belong to rotations."""
+_WITHIN = 1e-6
+"""Parts of unit directions shorter than this are zero."""
 _ALIKE, _ALONG = 1e-6, 1e-2
 """Directions are alike if the invariants of points so far along them differ by less than the first number."""
 _AMPLITUDES = np.geomspace(1e-5, 0.2, 10)
 """Along a soft mode, between which what branches off is sought."""
+_DESCENDING = 0.2 * 0.8 ** np.arange(17)
+"""The same where the loss is pieced together: so near each other that outputs held by kinks stay on them."""
+_LOST = 1e-2
+"""Descents that end higher than they began, by this part of the amplitude squared, have left kinks too near each other."""
 
 
 def _once(function):
@@ -52,10 +58,13 @@ def softest_breaking(state, direction=None):
     """
     family = state.family
     moving, resting = state.moving, np.flatnonzero(state.free)
-    direction = family.softest(state.x, state.u, state.frame)[1] if direction is None else direction
+    if not moving.size:
+        return np.nan, np.zeros_like(state.x)
+    if direction is None or np.linalg.norm(direction[moving]) < _WITHIN:
+        direction = family.softest(state.x, state.u, state.frame)[1]
+        if np.linalg.norm(direction[moving]) < _WITHIN:  # it lies along what moves: from any of the others
+            direction = np.where(state.frame & ~state.free, 1.0, 0.0)
     length = np.linalg.norm(direction[moving])
-    if length < 1e-6:
-        return np.nan, direction
     direction, best = direction / length, (np.inf, direction)
     for _ in range(12):
         hessian = family.pinned(state.x + PROBE * direction, state.u)[1]
@@ -80,8 +89,11 @@ def mode_along(state, enter, near=None):
     """Curvature, cubic and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others.
 
     ``near``: a direction with about the same response, as at a point near by; where none is known the response is found from
-    second derivatives just beside the equilibrium first.
+    second derivatives just beside the equilibrium first. Of values that are certain the loss is pieced together of polynomials,
+    and equilibria lie on the borders of the pieces: the numbers are those of small amplitudes.
     """
+    if len(state.family.inputs):
+        return _limit_of_amplitudes(state, enter)
     family, direction = state.family, enter.copy()
     moving, resting = state.moving, np.flatnonzero(state.free)
     exact, change = near is not None, np.inf
@@ -101,6 +113,41 @@ def mode_along(state, enter, near=None):
         if not exact and (change < ZERO or change > 0.3 * before):
             exact, change = True, np.inf
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
+
+
+def _limit_of_amplitudes(state, enter):
+    """As `mode_along`, from κa²/2 + ca³/6 + …, the losses at amplitudes; infinite where what responds has gone elsewhere.
+
+    Of losses, for where several kinks hold it the slope is not known.
+    """
+    found = list(_responses(state, enter))[::-2][:5]
+    amplitudes, points, losses = (np.array(one) for one in zip(*found, strict=True))
+    powers = amplitudes[:, None] ** np.arange(len(found))
+    curvature, cubic = np.linalg.solve(powers, losses / amplitudes**2)[:2]
+    start = np.linalg.solve(powers, points)[0]  # of the valley's points that from which it goes
+    if abs(losses[0]) > amplitudes[0] * state.family.scaled_loss(state.x, state.u):
+        return np.inf, np.inf, enter
+    return float(2 * curvature), float(6 * cubic), (points[0] - start) / amplitudes[0]
+
+
+def _responses(state, enter):
+    """Yield ever smaller amplitudes of a mode ``enter``, the flat parameters where the others respond, and how much higher the
+    scaled loss is there; until these are found no longer."""
+    family, moving, found = state.family, state.moving, []
+    least = family.scaled_loss(state.x, state.u)
+    for amplitude in _DESCENDING:
+        some = found[-5:]
+        weights = np.linalg.solve(np.vander([one[0] for one in some], increasing=True).T, amplitude ** np.arange(len(some)))
+        x = weights @ [one[1] for one in some] if some else state.x.copy()
+        x[moving] = amplitude * enter[moving]
+        end = family.stationary(Equilibrium(family, x, state.frames, state.free, state.u), state.u)
+        if len(some) < 3 or not end.converged or np.max(np.abs(end.x - x)) > amplitude:
+            end = family.descents([x], state.frames, state.free, state.u, amplitude / 10)[0]
+        loss = family.scaled_loss(end.x, state.u) - least
+        if len(some) == 5 and loss > family.scaled_loss(x, state.u) - least + _LOST * amplitude**2:
+            return
+        found.append((amplitude, end.x, loss))
+        yield found[-1]
 
 
 @_once
@@ -281,6 +328,17 @@ def _turnings(state, direction):
         yield _AMPLITUDES[-1]
 
 
+def _starts(state, direction):
+    """Yield steps, (size,), along a mode to where a minimum of the reduced loss may be reached."""
+    if not len(state.family.inputs):
+        yield from (amplitude * direction for amplitude in _turnings(state, direction))
+        return
+    points, losses = zip(*(found[1:] for found in _responses(state, _breaking(state, direction))), strict=True)
+    for k, loss in enumerate(losses):
+        if loss < 0 and loss <= min(losses[max(k - 1, 0) : k + 2]):
+            yield points[k] - state.x
+
+
 @_once
 def branches(state):
     """The minima next to an equilibrium in which its symmetry is broken."""
@@ -289,7 +347,7 @@ def branches(state):
         for curvature, _, direction in soft_modes(view):
             if curvature > SOFT:
                 continue
-            starts = [view.aside(amplitude * direction) for amplitude in _turnings(view, direction)]
+            starts = [view.aside(step) for step in _starts(view, direction)]
             for near in family.stationary_points(starts, state.u):
                 if not near.converged or not 10 * ZERO**1.5 < far(near, state) < MOVED or _known(near, found, state):
                     continue

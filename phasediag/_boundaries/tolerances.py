@@ -50,6 +50,9 @@ JUMP = 0.15
 ONE_POINT = 1e-7
 """Codimension-two points of one kind nearer to each other than this are one: the nearest two that differ are 3e-6 apart."""
 
+TYING = 1e-4
+"""Coordinates so near to the greatest that they can have that losses cannot tell minima apart which tie there."""
+
 # Steps along curves.
 SHORT_WINDOW = 4e-3
 """No full step is shorter, at which scale curves are straight to rounding."""

@@ -43,6 +43,8 @@ ON_KINK = 1e-10
 """Outputs this near to 0 at a minimum are on one."""
 STILL = 1e-14
 """Multipliers are at rest once they leave outputs no farther from 0 than this."""
+INSIDE = 0.1
+"""Of a stationary point the part of a jump that multipliers are kept from its ends at first; each round it is a tenth."""
 MOST_ROUNDS = 20
 
 
@@ -69,7 +71,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
         reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
         call(table[ROUNDED], (x, max_steps - steps, reach, near, table))
         steps += int(numbers[STEPS])
-        before, violation = violation, update(0, rest, table)
+        before, violation = violation, update(0.0, rest, table)
         halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, and was not held
         if steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
             break
@@ -92,7 +94,7 @@ def _points(table, which):
 def update(within, rest, table):
     """Multipliers become what they came out as, unless all are at rest; returns how far that is, in outputs.
 
-    within: 1 where those at an end of their jumps stay.
+    within: parts of jumps that those stay from the ends which are not at one, so that what is held stays so; 0 where all move.
     """
     multipliers, latest, rates = _points(table, MULTIPLIERS), _points(table, LATEST), _points(table, RATES)
     largest, count = 0.0, integers(table[ENUMERATION])[N_COMPONENTS] * table[FEATURES]
@@ -100,8 +102,8 @@ def update(within, rest, table):
         if moves and largest <= rest:
             break
         for k in range(count):
-            if rates[k] > 0.0 and not (within and (multipliers[k] <= 0.0 or multipliers[k] >= 1.0)):
-                part = min(max(latest[k], 0.0), 1.0)
+            if rates[k] > 0.0 and not (within > 0.0 and (multipliers[k] <= 0.0 or multipliers[k] >= 1.0)):
+                part = min(max(latest[k], within), 1.0 - within)
                 largest = max(largest, abs(part - multipliers[k]) / rates[k])
                 if moves:
                     multipliers[k] = part
@@ -117,14 +119,14 @@ def hold(x, start, table):
     numbers, size = doubles(table[NUMBERS]), (table[HIDDEN] + 1) * table[FEATURES]
     n_evaluations, violation = numbers[EVALUATIONS], 1.0
     begin(x, table)
-    for i in range(size):
-        start[i] = x[i]
     for _round in range(MOST_ROUNDS):
+        for i in range(size):  # aside of it outputs would not be held by new multipliers
+            start[i] = x[i]
         call(table[EVALUATE], (start, 2, table))
         call(table[SPECTRUM], (start, -1.0, table))
         newton_step(start, table)
         call(table[EVALUATE], (start, 1, table))
-        violation = update(1, STILL, table)
+        violation = update(max(INSIDE ** (_round + 1.0), 1e-12), STILL, table)
         if violation <= STILL:
             break
     numbers[EVALUATIONS] = n_evaluations
@@ -183,11 +185,13 @@ def begin(x, table):
             parts_[i] = 0.5 if abs(z) < NEAR_KINK else 0.0 if z < 0.0 else 1.0
 
 
-def kinks_at(model, point):
+def kinks_at(form, control, point):
     """The kinks on which a minimum sits, at flat parameters (size,): a tuple of (output, input) in the order of outputs."""
-    form, (weights, bias) = model.form, parts(point, model.n_hidden)
+    if not form.is_kinked:
+        return ()
+    weights, bias = parts(point, form.n_hidden)
     starts, breadths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
-    certain = np.all(breadths[form.components] == 0.0, axis=1) & (form.weights(model.control) > 0.0)
+    certain = np.all(breadths[form.components] == 0.0, axis=1) & (form.weights(control) > 0.0)
     x = np.unique(starts[form.components[certain]], axis=0)
     on = (np.abs(x @ weights.T @ weights + bias) < ON_KINK) & (x < 0)
     return tuple((int(output), tuple(x[row].tolist())) for output, row in zip(*np.nonzero(on.T), strict=True))

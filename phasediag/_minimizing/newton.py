@@ -14,7 +14,7 @@ from numba.extending import get_cython_function_address
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
-from .kinks import STILL, begin, descend_on_kinks, hold, update
+from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
     ASIDE,
     CONTROL,
@@ -74,6 +74,9 @@ MINIMAL = 1e-6
 MOST_ATTEMPTS = 6
 """Descents of which each but the first begins where the one before ended and was no minimum."""
 
+_ROWS = 256
+"""Control vectors whose rows are kept: differences and Newton's steps ask for the same few again and again."""
+
 _STORES = threading.local()
 
 
@@ -83,7 +86,8 @@ class Store:
 
     control (n_row,), a row of `Form.rows`; free (size,): 1 where a parameter may move. What an evaluation leaves: feature_losses
     (n,); gradient (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,), vectors (size,
-    size), one in each row. numbers: see `trust_region`. kept: what the table alone points to.
+    size), one in each row. numbers: see `trust_region`. kept: what the table alone points to. rows: those of the
+    control vectors asked for last, by their bytes.
     """
 
     control: np.ndarray
@@ -96,11 +100,23 @@ class Store:
     vectors: np.ndarray
     table: np.ndarray
     kept: tuple
+    rows: dict
 
     def at(self, control, free=1):
         """Set control (n_row,) and which parameters may move (size,); returns the table."""
         self.control[:], self.free[:] = control, free
         return self.table
+
+    def row(self, form, control):
+        """The row of `Form.rows` of a control vector (n_controls,)."""
+        if form.is_plain:
+            return control
+        key = control.tobytes()
+        if key not in self.rows:
+            if len(self.rows) >= _ROWS:
+                self.rows.clear()
+            self.rows[key] = form.rows(control)
+        return self.rows[key]
 
 
 def store(form):
@@ -136,7 +152,7 @@ def _new_store(form):
         functions[DESCEND], functions[ROUNDED] = address(descend_on_kinks, *KERNELS[descend]), functions[DESCEND]
     functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
     table = addresses(*functions, m, n, int(form.is_plain), *control, *results, *hidden)
-    return Store(*control, *results, table, (hidden, kept))
+    return Store(*control, *results, table, (hidden, kept), {})
 
 
 def gradient_of(store):
@@ -157,7 +173,7 @@ def feature_losses_of(store):
 def evaluate(x, form, control, order):
     """Return the scaled loss at x (size,); its gradient and Hessian go to the `store` of the form."""
     here = store(form)
-    _run(_flat(x), order, 0.0, EVALUATE, here.at(form.rows(control)))
+    _run(_flat(x), order, 0.0, EVALUATE, here.at(here.row(form, control)))
     return here.numbers[LOSS]
 
 
@@ -168,7 +184,8 @@ def approach(points, form, control, free):
     row, the largest scaled gradient entry left, the scaled loss and the last feature's own loss, shape (n_points, 3).
     """
     result = np.empty((len(points), 3))
-    _approach(points, np.array(free, np.int64), result, store(form).at(form.rows(control)))
+    here = store(form)
+    _approach(points, np.array(free, np.int64), result, here.at(here.row(form, control)))
     return result
 
 
@@ -189,7 +206,7 @@ def smooth_curvature(x, form, control, free):
     """Return the lowest curvature at a stationary point x (size,) without kinks, and its direction (size,)."""
     evaluate(x, form, control, 2)
     here = store(form)
-    _run(_flat(x), 0, -1.0, SPECTRUM, here.at(form.rows(control), free))
+    _run(_flat(x), 0, -1.0, SPECTRUM, here.at(here.row(form, control), free))
     return float(here.values[0]), here.vectors[0].copy()
 
 
@@ -202,7 +219,7 @@ def lowest_curvature(x, form, control, free, direction):
     minimum, and a start that is above the smallest value seen even so is passed over.
     """
     here = store(form)
-    _curvature_of(_flat(x), direction, here.at(form.rows(control), free))
+    _curvature_of(_flat(x), direction, here.at(here.row(form, control), free))
     return here.numbers[LOWEST]
 
 
@@ -375,7 +392,7 @@ def _approach(points, free, result, table):
         for i in range(size):
             moves[i] = frees[i]
         if table[ROUNDED] != 0:
-            begin(x, pointer(table))
+            hold(x, offset(doubles(table[LINES]), TRIAL * size), pointer(table))
         for _iteration in range(12):
             call(table[EVALUATE], (x, 2, pointer(table)))
             call(table[SPECTRUM], (x, 1e-16, pointer(table)))
@@ -386,7 +403,7 @@ def _approach(points, free, result, table):
             newton_step(x, pointer(table))
             if table[ROUNDED] != 0:
                 call(table[EVALUATE], (x, 1, pointer(table)))
-                update(0, STILL, pointer(table))
+                update(0.0, STILL, pointer(table))
         x, found, frees = offset(x, size), offset(found, 3), offset(frees, size)
 
 
