@@ -228,10 +228,11 @@ def atlas(n_features: int, n_hidden: int, *, shipped: bool = True, progress: boo
     `minimize`'s search at nine densities or more; the eight lowest minima of each are carried to 52 densities (from 1e-4 to
     0.9995), up and down until no loss falls. Between neighbouring densities whose lowest minima are two, both are followed to the
     density at which their losses agree (first order), unless one turns into the other: then the zero of the lowest one-sided
-    curvature is extrapolated from minima on the smoother side. Where a third minimum is lower at a transition found, its density
-    is added and the search between goes on. A phase that is least only between two neighbouring densities, and that no minimum
-    there leads to, is not found; nor are changes of symmetry that leave the name of the phase as it is. At density 1 the law is
-    symmetric under x → 1 − x, so that weights of either sign tie there: the last phase is the one just below.
+    curvature is extrapolated from minima on the smoother side. Where a third minimum is lower at a transition found, by what is
+    known or by a search there, its density is added and the search between goes on. Where the losses of two phases differ slowly,
+    rounding leaves 3e-11 of a transition's density. A phase that is least only between two neighbouring densities, and that no
+    minimum there leads to, is not found; nor are changes of symmetry that leave the name of the phase as it is. At density 1 the
+    law is symmetric under x → 1 − x, so that weights of either sign tie there: the last phase is the one just below.
 
     Examples
     --------
@@ -309,13 +310,11 @@ def _loss(along, point, density):
 
 def _phase(along, low, high, named):
     """The AtlasPhase of an interval: at the density of a cell nearest to its middle, or in its middle."""
-    inside = [k for k, density in enumerate(along.densities) if low + 0.2 * (high - low) < density < high - 0.2 * (high - low)]
-    if inside:
-        k = inside[len(inside) // 2]
-        density, points = along.densities[k], along.cells[k]
+    density = 0.5 * (low + high)
+    near = int(np.argmin(np.abs(np.array(along.densities) - density)))
+    if abs(along.densities[near] - density) < 0.3 * (high - low):
+        density, points = along.densities[near], along.cells[near]
     else:
-        density = 0.5 * (low + high)
-        near = int(np.argmin(np.abs(np.array(along.densities) - density)))
         beside = [point for cell in along.cells[max(near - 1, 0) : near + 2] for point in cell]
         points = along.lowest_of(along.at(beside, density))
     first, *others = points

@@ -108,7 +108,7 @@ def lowest_point(model, n_starts, generator):
         one = scipy_minimize(lambda x: [y[0] for y in exact(x[None])], end.x, jac=True, method="L-BFGS-B", options=options)
         found.append((float(expected_loss(model, *parts(one.x, m))), *parts(one.x, m)))
     loss, *point = min(found, key=lambda point: point[0])
-    bottom = parts(stationary(lambda x: exact(x)[1], flatten(*point)), m)
+    bottom = parts(stationary(slope(model), flatten(*point)), m)
     there = float(expected_loss(model, *bottom))
     return (there, *bottom) if there < loss * (1 + ACCURACY) else (loss, *point)
 
@@ -118,6 +118,12 @@ def awake(model, x):
     weights, bias = parts(x, model.n_hidden)
     highest = bias + np.maximum(np.swapaxes(weights, -1, -2) @ weights, 0).sum(axis=-1)
     return flatten(weights, np.where(highest <= 0, model.feature_mean, bias))
+
+
+def slope(model):
+    """The gradient of a model's loss, of flat points (…, size), by the contour integral."""
+    exact = _objective(model, "contour")
+    return lambda x: exact(x)[1]
 
 
 def stationary(gradient, x):

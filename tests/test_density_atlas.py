@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from independent_search import STARTS, lowest_point
+from independent_search import STARTS, lowest_point, slope, stationary
 
 from phasediag import ExactlyActive, ToyModel, atlas, classify, expected_loss, minimize
 from phasediag._minimizing.along_density import AlongDensity
+from phasediag._minimizing.flat import flatten, parts
 from phasediag.density_atlas import follow, shipped_rows
 from phasediag.figures import atlas_figure
 from phasediag.phases import name_among_equals
@@ -17,6 +18,7 @@ from phasediag.phases import name_among_equals
 ROWS = sorted(shipped_rows(), key=lambda size: (size[0], -abs(size[0] - 2 * size[1])))  # the quick ones first
 DENSITIES = 0.01, 0.2, 0.5, 0.8, 0.95
 SAME_LOSS = 1e-8  # relative
+ALIKE = 1e-5  # norms of features that are alike: 1e-8 beyond a continuous transition they differ by some 1e-4
 
 
 def lowest(n_features, n_hidden, density, seed, effort="normal"):
@@ -64,6 +66,23 @@ def test_transitions_against_bisection(size, number):
 def test_triangle_of_three_in_two():
     """The one transition of 3 → 2 is the known 0.5218, where the package's own boundary of that diagram is."""
     assert atlas(3, 2).transitions[0].density == pytest.approx(0.52183765907, abs=1e-10)
+
+
+def test_minima_of_one_name():
+    """2 → 1: the pair becomes unequal at once where 3 → 1, which leaves a feature out there, changes too; its name stays."""
+    (one,) = atlas(2, 1, shipped=False).transitions
+    assert one.order == "first" and one.phases == ("antipodal pair", "antipodal pair")
+    assert one.density == pytest.approx(atlas(3, 1).transitions[1].density, rel=1e-12)
+    assert np.ptp(one.feature_norm, axis=1) == pytest.approx([0.0, 0.4], abs=1e-2)
+
+
+def test_searches_at_transitions():
+    """8 → 3: a search at a transition finds a minimum whose loss is 1.7e-11 lower, and the transition is 3e-6 off without it."""
+    row = atlas(8, 3)
+    one, model = row.transitions[-1], ToyModel(3, np.ones(8), row.transitions[-1].density)
+    assert one.density == pytest.approx(0.9357549336, abs=1e-10)
+    least = min(minimize(model, seed=1), key=attrgetter("loss"))
+    assert one.loss == pytest.approx(least.loss, rel=1e-13)
 
 
 def test_weak_transition():
@@ -199,25 +218,63 @@ def confirmed(size, density, batches=6):
 def bisected(size, number):
     """The density at which the lowest minimum changes: searches from new random starts at every density of a bisection.
 
-    Which side of the transition a minimum belongs to is told by its norms and biases.
+    Two minima are told apart by their losses: both, as thorough searches at the window's ends find them, are followed by the
+    other search's Newton steps on its engine, for a search leaves losses undecided that differ by 1e-9. Where one minimum turns
+    into the other, features that are alike on one side differ on the other.
     """
     row = atlas(*size)
     edges = [0.0, *(one.density for one in row.transitions), 1.0]
     one, (before, at, after) = row.transitions[number], edges[number : number + 3]
-    sides = [np.concatenate([np.sort(norm), np.sort(bias)]) for norm, bias in zip(one.feature_norm, one.bias, strict=True)]
 
-    def side(density, seed):
-        """0 or 1: below or above the transition."""
-        found = min(minimize(ToyModel(size[1], np.ones(size[0]), density), seed=seed), key=attrgetter("loss"))  # no ties here
-        look = np.concatenate([np.sort(found.feature_norm), np.sort(found.bias)])
-        return int(np.argmin([np.linalg.norm(look - other) for other in sides]))
+    def found(density, *seeds, effort="normal"):
+        """The lowest minimum of searches."""
+        model = ToyModel(size[1], np.ones(size[0]), density)
+        return min((end for seed in seeds for end in minimize(model, seed=seed, effort=effort)), key=attrgetter("loss"))
 
-    half, seed = min(1e-3, 0.3 * (at - before), 0.3 * (after - at)), 100
-    low, high = at - half, at + half
-    assert (side(low, 98), side(high, 99)) == (0, 1)
+    half = min(1e-3, 0.3 * (at - before), 0.3 * (after - at))
+    low, high, seed = at - half, at + half, 100
+    ends = [found(end, 1, 2, 3, 4, effort="thorough") for end in (low, high)]
+    followed = [flatten(end.weights, end.bias) for end in ends]
+
+    def above(density, seed):
+        """Whether the second of two minima is lower at a density; a search's own, lower by less than 1e-9, takes one's place."""
+        model = ToyModel(size[1], np.ones(size[0]), density)
+        gradient, losses = slope(model), []
+        for k, x in enumerate(followed):
+            followed[k] = stationary(gradient, x)
+            losses.append(expected_loss(model, *parts(followed[k], size[1])))
+        other = found(density, seed)
+        if other.loss < min(losses) * (1 - 1e-12):
+            k = int(np.argmin([np.linalg.norm(look(other) - look(end)) for end in ends]))
+            assert losses[k] < other.loss * (1 + 1e-9)
+            followed[k], losses[k] = flatten(other.weights, other.bias), other.loss
+        return losses[1] < losses[0]
+
+    def look(end):
+        """Norms and biases of a minimum, sorted."""
+        return np.concatenate([np.sort(end.feature_norm), np.sort(end.bias)])
+
+    def unlike(density, seed):
+        """Whether the features of a minimum differ that are alike at one end."""
+        return spread(found(density, seed)) > ALIKE
+
+    def spread(end):
+        """How far the norms of features that are alike at the smoother end lie apart at a minimum."""
+        norm = np.sort(end.feature_norm)
+        return max(np.ptp(norm[group]) for group in groups)
+
+    if one.order == "first":
+        beyond = above
+    else:
+        norms = [np.sort(end.feature_norm) for end in ends]
+        splits = [np.split(np.arange(size[0]), np.flatnonzero(np.diff(norm) > ALIKE) + 1) for norm in norms]
+        groups = min(splits, key=len)
+        assert len(splits[0]) != len(splits[1])
+        beyond = unlike if len(splits[1]) > len(splits[0]) else (lambda density, seed: not unlike(density, seed))
+    assert (beyond(low, 98), beyond(high, 99)) == (False, True)
     while high - low > 1e-8:
         middle, seed = 0.5 * (low + high), seed + 1
-        low, high = (low, middle) if side(middle, seed) else (middle, high)
+        low, high = (low, middle) if beyond(middle, seed) else (middle, high)
     return 0.5 * (low + high)
 
 

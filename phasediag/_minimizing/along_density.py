@@ -4,6 +4,7 @@ A point is a `Settled`; a cell is a list of them, the distinct lowest minima at 
 """
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from scipy.optimize import brentq
@@ -96,10 +97,33 @@ class AlongDensity:
         return same_minimum(one, keys[0], other, keys[1])
 
     def crossings(self, name):
-        """Solve all transitions, a list of Crossing by density.
+        """Solve all transitions, a list of Crossing by density, until a search at each of them finds nothing lower.
 
         name: callable that names a point's phase; a change of name along one minimum counts where a curvature vanishes there.
         """
+        searches = count(1)
+        while True:
+            found = self._crossings(name)
+            if not any(
+                [self._search_at(one, stream(self.seed, k, number)) for number in [next(searches)] for k, one in enumerate(found)]
+            ):
+                return found
+            self._carry()
+
+    def _search_at(self, crossing, generator):
+        """Whether a search at a transition finds a minimum lower than both of its own: it is then in a cell there."""
+        model = self.model(crossing.density)
+        minima = search(model, *EFFORTS["normal"], generator).minima(model)[:KEPT]
+        lowest = min(crossing.below.scaled_loss, crossing.above.scaled_loss)
+        k = int(np.searchsorted(self.densities, crossing.density))
+        apart = np.abs(np.array(self.densities[k - 1 : k + 1]) - crossing.density).min()
+        if minima[0].scaled_loss >= lowest * (1 - _LOWER) or apart <= _NARROW * crossing.density:
+            return False
+        self._insert(k, crossing.density, minima)
+        return True
+
+    def _crossings(self, name):
+        """The transitions between cells, a list of Crossing by density; a cell is added where a third minimum is lower."""
         found, k = [], 0
         while k < len(self.densities) - 1:
             self._continue(k)
@@ -117,11 +141,11 @@ class AlongDensity:
         tied = [point for point in cell if point.scaled_loss <= cell[0].scaled_loss * (1 + _LOWER)]
         cell.sort(key=lambda point: not any(point is one and self.same(one, end) for one in tied))
 
-    def _insert(self, k, density):
-        """Add a cell at a density, with the minima that those beside it lead to."""
+    def _insert(self, k, density, others=()):
+        """Add a cell at a density, with the minima that those beside it lead to, and others, Settled."""
         beside = self.cells[k - 1] + self.cells[k]
         self.densities.insert(k, density)
-        self.cells.insert(k, self.lowest_of(self.at(beside, density)))
+        self.cells.insert(k, self.lowest_of([*self.at(beside, density), *others]))
 
     def _between(self, k, name):
         """The transitions between cells k and k + 1, a list; the density where a third minimum is lower, if there is any."""
@@ -182,10 +206,15 @@ class AlongDensity:
         return next((part for part in (before, after) if isinstance(part, float)), None) or [*before, crossing, *after]
 
     def _turn(self, low, left, high, right, name):
-        """Where one minimum turns into another: its curvature vanishes where its name changes. A list of at most one Crossing."""
+        """Where one minimum turns into another: its curvature vanishes where its name changes. A list of at most one Crossing.
+
+        The density to look at where they are two, or a third is met.
+        """
         first, last = name(left.x), name(right.x)
         if first == last:
-            return []
+            middle = 0.5 * (low + high)
+            apart = high - low > _NARROW * high and not self.same(*self.at([left, right], middle))
+            return middle if apart else []  # two minima of one name
         while high - low > _NARROW * high:
             middle = 0.5 * (low + high)
             one, other = self.at([left, right], middle)
