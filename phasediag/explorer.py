@@ -12,8 +12,8 @@ import numpy as np
 from . import __version__
 from ._arguments import as_flag, check_path
 from ._display import Result
-from ._drawing.regions import whole
-from ._exploring.maps import map_of, minima_of, names_of
+from ._drawing.regions import names_of, whole
+from ._exploring.maps import map_of, minima_of
 from ._exploring.packing import pack
 from ._exploring.page import page
 from ._exploring.plots import plots, script

@@ -17,6 +17,7 @@ from phasediag import (
     ToyModel,
     classify,
     classify_neurons,
+    configurations,
     expected_loss,
     explore,
     phase_diagram,
@@ -198,6 +199,24 @@ def test_a_cell_between_phases_and_a_line():
     assert [names[k] for k in arrays["0.phase"].ravel()] == tied.phase.ravel().tolist()
     assert any(" = " in name for name in tied.phase.ravel())
     assert [phase["colour"] is None for phase in facts["phases"]] == [" = " in name for name in names]
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_regions_of_tied_cells_are_of_the_phase_on_their_side_of_the_curves(n):
+    """At density 1 all cells of some regions are ties: pixels off the curves have the phase whose loss there is the lowest."""
+    axes = {"importance": np.geomspace(0.5, 2, n), "density": np.geomspace(0.1, 1, n)}
+    diagram = phase_diagram(4, 2, theory="frozen", **axes)
+    diagram.boundaries()
+    facts, arrays = read(explore(diagram).html)
+    shown = np.array([phase["name"] for phase in facts["phases"]])[arrays["0.image"]]
+    edges = (np.geomspace(*axis[[0, -1]], len(shown) + 1) for axis in axes.values())
+    x, y = np.meshgrid(*(np.sqrt(some[1:] * some[:-1]) for some in edges))
+    table = configurations(4, 2)
+    losses = np.array([one.expected_loss(x, y) for one in table])
+    lowest, second = np.sort(losses, axis=0)[:2]
+    wanted = np.array([one.name for one in table])[np.argmin(losses, axis=0)]
+    clear = second > 1.02 * lowest
+    assert clear.mean() > 0.9 and np.array_equal(shown[clear], wanted[clear])
 
 
 def over_neurons(task, n_hidden, n_features=2):

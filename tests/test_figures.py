@@ -66,6 +66,25 @@ def test_regions_show_the_right_colour_up_to_the_curve(shape, look):
         assert np.allclose(_pixel(image, ax, importance[k], density[k]), expected, atol=0.01)
 
 
+@pytest.mark.parametrize("look", ["phase", "norm-interference"])
+def test_a_window_between_cells_has_the_colours_beside_its_curves(look):
+    """Around the triple point, where no cell lies, each of the three regions has its own colour."""
+    diagram = phase_diagram(2, 1, theory="frozen", importance=[0.5, 0.7, 2.0], density=[0.1, 0.9])
+    diagram.boundaries()
+    figure = Figure()
+    ax = figure.subplots()
+    draw_phase_diagram(diagram, ax, look=look, legend=False, window=((0.9, 1.1), (0.5, 0.7)))
+    image, table = _image(figure), {c.name: c for c in configurations(2, 1)}
+    for at in ((0.93, 0.65), (1.07, 0.65), (1.0, 0.53)):
+        winner = min(table.values(), key=lambda one: one.expected_loss(*at))
+        norm = float(abs(winner.weights[0, 1]))
+        looks = {
+            "phase": phase_colour(winner.name),
+            "norm-interference": norm_interference_colour(norm, (norm * winner.weights[0, 0]) ** 2),
+        }
+        assert np.allclose(_pixel(image, ax, *at), looks[look], atol=0.01)
+
+
 @pytest.mark.parametrize("shape", [(2, 1), (3, 2), (5, 2)])
 def test_axes_and_curves_are_those_of_the_diagram(shape):
     """Logarithmic axes with density 1 on top; one line for each boundary, with its points; dots at the triple points."""

@@ -4,11 +4,13 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from .._arguments import one_of
+from .._minimizing.flat import parts
 from ..colours import LOOKS, norm_interference_colour, phase_colour, phase_colours
+from ..order_parameters import interference
 from ..theories import TIE_MARK
 from ..trained_models import TRAINED
 from .frames import BESIDE, patch, plane_axes
-from .regions import cell_edges, curves_of, enclosed, pixel_edges, spread, whole
+from .regions import cell_edges, curves_of, enclosed, phase_image, pixel_edges, spread, whole
 
 _POINT = {"linestyle": "", "marker": "o", "markersize": 3.8}
 STYLES = {
@@ -185,15 +187,14 @@ def draw_colour_key(ax):
 
 def _draw_regions(diagram, ax, look, window, colours):
     """Fill the regions that the boundary curves enclose: by phase, or by order parameters that vary within them."""
-    regions = enclosed(diagram, window)
+    regions, curves = enclosed(diagram, window), curves_of(diagram)
     if look == "phase":
-        names, which = np.unique(diagram.phase.astype(str), return_inverse=True)
-        tied = np.char.find(names, TIE_MARK) >= 0  # such a cell lies on a boundary
-        which = np.ma.array(which.reshape(diagram.phase.shape), mask=tied[which].reshape(diagram.phase.shape))
-        filled = np.array([colours[name] for name in names])[spread(diagram, window, regions, which, smooth=False)]
+        number = {name: k for k, name in enumerate(colours)}
+        filled = np.array([*colours.values()])[phase_image(diagram, window, regions, number)]
     else:
-        fields = (spread(diagram, window, regions, x, smooth=True) for x in (diagram.feature_norm, diagram.interference))
-        filled = norm_interference_colour(*fields)
+        sides = [interference(parts(boundary.minima, diagram.n_hidden)[0])[..., -1] for boundary in curves]
+        fields = (diagram.feature_norm, [boundary.feature_norm for boundary in curves]), (diagram.interference, sides)
+        filled = norm_interference_colour(*(spread(diagram, window, regions, *field, smooth=True) for field in fields))
     return ax.pcolormesh(*pixel_edges(diagram.plane, window), filled, shading="flat", rasterized=True)
 
 
@@ -208,8 +209,9 @@ def _draw_cells(diagram, ax, look, _window, colours):
 
 
 def _colours(diagrams):
-    """The colours of all phases that are lowest somewhere, a dict by name, those of tied phases and of each alone."""
+    """The colours of all phases that are lowest somewhere, in cells or beside curves, a dict by name, joined and alone."""
     names = {name for diagram in diagrams for name in np.unique(diagram.phase.astype(str)).tolist()}
+    names |= {name for diagram in diagrams for boundary in curves_of(diagram) for name in boundary.phases}
     return phase_colours(names | {name.split(TIE_MARK)[0] for name in names})
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._drawing.regions import curves_of, enclosed, spread, whole
+from .._drawing.regions import curves_of, enclosed, phase_image, whole
 from .._loss.evaluation import rows_loosely
 from .._minimizing.flat import flatten, parts
 from .._neurons.losses import evaluate
@@ -10,7 +10,6 @@ from ..candidates import configurations
 from ..neuron_phases import phase_of
 from ..neurons import NeuronForm
 from ..phases import classify_many
-from ..theories import TIE_MARK
 
 MOST_MINIMA = 24
 """Of a cell's minima so many are kept, the lowest."""
@@ -53,11 +52,6 @@ def minima_of(diagram):
     return cell[order], x[order], loss[order], np.array(phase, dtype=object)[order]
 
 
-def names_of(diagrams):
-    """The names of all phases that are lowest somewhere, a set."""
-    return {name for diagram in diagrams for joined in np.unique(diagram.phase.astype(str)) for name in joined.split(TIE_MARK)}
-
-
 def map_of(diagram, minima, number):
     """Return what is said of a diagram (a dict for JSON) and its arrays, by name.
 
@@ -67,8 +61,9 @@ def map_of(diagram, minima, number):
     cell, x, loss, phase = minima
     points, point = np.unique(x, axis=0, return_inverse=True)  # patterns and clusters are the same in many cells
     cells = np.array([number.setdefault(name, len(number)) for name in diagram.phase.ravel().tolist()], dtype=np.int16)
+    window = whole(diagram)
     arrays = {
-        "image": _image(diagram, cells.reshape(diagram.phase.shape)),
+        "image": phase_image(diagram, window, enclosed(diagram, window), number).astype(np.int16),
         "phase": cells.reshape(diagram.phase.shape),
         "loss": diagram.loss,
         "converged": diagram.converged.astype(np.uint8),
@@ -84,20 +79,12 @@ def map_of(diagram, minima, number):
         "theory": diagram.theory,
         "x": diagram.x.tolist(),
         "y": diagram.y.tolist(),
-        "window": np.array(whole(diagram)).tolist(),
+        "window": np.array(window).tolist(),
         "curves_of": curves,
         "points_met": _points(diagram),
         "settings": [*diagram.plane._rows(), ("theory", diagram.theory), ("seed", str(diagram.seed))],
     }
     return facts, arrays | {"csv": np.frombuffer(text.encode(), dtype=np.uint8)}
-
-
-def _image(diagram, cells):
-    """The number of the phase at each pixel, shape (FINENESS, FINENESS), sharp at the curves where there are some."""
-    window = whole(diagram)
-    tied = np.array([TIE_MARK in name for name in diagram.phase.ravel().tolist()]).reshape(cells.shape)
-    masked = np.ma.array(cells, mask=tied & ~tied.all())  # such a cell lies on a boundary
-    return spread(diagram, window, enclosed(diagram, window), masked, smooth=False).astype(np.int16)
 
 
 def _curves(diagram):
