@@ -201,10 +201,6 @@ class Form:
         """What tells the models of diagrams apart, by name."""
         return {"n_features": self.n_features, "n_hidden": self.n_hidden, "activation": self.activation}
 
-    def unstacked(self, weights: Floats) -> Any:
-        """Weights (…, rows, n_features) of a diagram as the model takes them: as they are."""
-        return weights
-
     def slope(self, control: Floats) -> Any:
         """The slope of the activation where its argument is negative, shape (…)."""
         return control[..., self.places["slope"].start] if self.activation == "leaky" else float(self.is_linear)

@@ -61,11 +61,6 @@ class NeuronForm(Form):
             [*(one.reshape(*one.shape[:-2], self.n_hidden * self.n_features) for one in matrices), bias], axis=-1
         )
 
-    def unstacked(self, weights: Floats) -> Any:
-        """Weights (…, rows, n_features) of a diagram as the model takes them: W, or (W₂, W₁) of W₁ above W₂ᵀ."""
-        encoder, decoder = weights[..., : self.n_hidden, :], weights[..., -self.n_hidden :, :]
-        return encoder if self.is_tied else (np.swapaxes(decoder, -1, -2), encoder)
-
     def model(self, control: Floats) -> "NeuronModel":
         """Return the NeuronModel of a control vector (n_controls,)."""
         density, activity = self.density(control), self.activity

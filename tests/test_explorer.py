@@ -1,5 +1,7 @@
 """The page of a diagram, read without a browser: what it holds is the diagram."""
 
+import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -24,11 +26,18 @@ from phasediag import (
     trained_phase_diagram,
 )
 from phasediag._exploring.maps import MOST_MINIMA, minima_of
-from phasediag._exploring.packing import pack, unpack
+from phasediag._exploring.packing import pack
 from phasediag.colours import phase_colours
 
 AXES = {"importance": np.geomspace(0.3, 1.5, 9), "density": np.geomspace(0.15, 0.65, 8)}  # both orders, a triple point
 FOLLOWED = 0, 2  # the diagrams whose curves are on the page: global and frozen
+
+
+def unpack(text, places):
+    """The arrays of what `pack` returned, by name."""
+    data = gzip.decompress(base64.b64decode(text))
+    counted = ((place, int(np.prod(place["shape"]))) for place in places)
+    return {one["name"]: np.frombuffer(data, one["dtype"], count, one["at"]).reshape(one["shape"]) for one, count in counted}
 
 
 def read(page):
@@ -244,7 +253,8 @@ def test_neurons(task, n_hidden):
     for k, cell in enumerate(cells):
         row, column = np.unravel_index(cell, diagram.loss.shape)
         x, model = arrays["0.points"][arrays["0.point"][k]], diagram.plane.model(diagram.x[column], diagram.y[row])
-        weights, bias = diagram.plane.form.unstacked(x[:-2].reshape(rows, 2)), x[-2:]
+        stacked, bias = x[:-2].reshape(rows, 2), x[-2:]
+        weights = stacked if rows == n_hidden else (stacked[-n_hidden:].T, stacked[:n_hidden])
         assert arrays["0.minimum_loss"][k] == pytest.approx(expected_loss(model, weights, bias), rel=1e-12)
         assert names[arrays["0.minimum_phase"][k]] == classify_neurons(weights, share=1 - 1e-6).name
     assert np.allclose(arrays["0.minimum_loss"][arrays["0.start"][:-1]], diagram.loss.ravel(), rtol=1e-12)

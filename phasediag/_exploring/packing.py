@@ -1,7 +1,7 @@
 """Arrays in a page: one after another, compressed, as text, with a list that says what and where they are."""
 
 import gzip
-from base64 import b64decode, b64encode
+from base64 import b64encode
 
 import numpy as np
 
@@ -18,12 +18,3 @@ def pack(arrays):
         parts.append(array.tobytes() + bytes(-array.nbytes % _ALIGNED))
         at += len(parts[-1])
     return b64encode(gzip.compress(b"".join(parts), mtime=0)).decode(), places
-
-
-def unpack(text, places):
-    """Return the arrays of what `pack` returned, a dict by name."""
-    data = gzip.decompress(b64decode(text))
-    counted = ((place, int(np.prod(place["shape"]))) for place in places)
-    return {
-        place["name"]: np.frombuffer(data, place["dtype"], count, place["at"]).reshape(place["shape"]) for place, count in counted
-    }
