@@ -150,7 +150,7 @@ class Certificate(Result):
 
         Notes
         -----
-        A leaf of two features takes milliseconds, one of three up to seconds: trees of three have millions, and are for samples.
+        A leaf of two features takes half a millisecond, one of three up to seconds: trees of three have millions, for samples.
         With the extra ``phasediag[certify]`` (python-flint) it takes a fraction of the time; the result is the same.
         """
         from ._certifying import rational, replay
