@@ -28,16 +28,15 @@ class Patterns(Trainer):
         self.importance = self.in_lanes(chunk.importance)
         self.n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (self.n_vectors * LANES, 2)) if self.independent else chunk.keys
+        laws = (None if part is None else part.tobytes() for part in (chunk.density, chunk.patterns, chunk.values))
+        self.drawn = chunk.batch_size, chunk.activation, self.independent, *laws  # on what the block depends
+        if isinstance(self.before, Patterns) and self.before.drawn == self.drawn:
+            self.sizes, self.block = self.before.sizes, self.before.block
+            return
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
-        most = int(self.sizes[0])
+        most, few = int(self.sizes[0]), np.zeros(2**n, np.int64)
         probabilities = independent_patterns(chunk.density) if chunk.patterns is None else chunk.patterns
         law = pattern_law(tuple(probabilities.tolist()), tuple(sorted(set(self.sizes), reverse=True)))
-        values = None if chunk.values is None else chunk.values.tobytes()
-        self.drawn = law, chunk.batch_size, chunk.activation, self.independent, values  # on what the block depends
-        if isinstance(self.before, Patterns) and self.before.drawn == self.drawn:
-            self.block = self.before.block
-            return
-        few = np.zeros(2**n, np.int64)
         self.block = (self._block_of_one if self.independent else self._block_of_all)(
             n, most, law=law, draw_counts=draw_counts, sizes=self.sizes, n_blocks=self.sizes.size, few=few, counts=few.copy(),
             state=aligned(STATE, np.uint32), words=aligned(2 * most + LANES, np.uint32), **value_law(chunk.values, -1),

@@ -10,6 +10,7 @@ O'Neill 2014, "PCG: a family of simple fast space-efficient statistically good a
 Marsaglia & Tsang 2000, "The ziggurat method for generating random variables".
 """
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -41,13 +42,18 @@ def _prefixed(seed, prefix):
     pool = np.random.SeedSequence(seed, spawn_key=prefix).pool
     n_words = max(_n_words(seed), POOL) + sum(_n_words(number) for number in prefix)
     used = POOL * n_words  # each word was hashed into every number of the pool
-    constants = _constants(START_A, FACTOR_A, used) + _constants(START_B, FACTOR_B, 0)
-    return pool.astype(np.uint64), np.array(constants, np.uint64)
+    return pool.astype(np.uint64), _both_constants(used)
 
 
 def _n_words(number):
     """Of how many words of 32 bits a whole number consists."""
     return max(-(-int(number).bit_length() // 32), 1)
+
+
+@cache
+def _both_constants(used):
+    """Those of the hash that has been used so often and of the one that makes the state, shape (16, 2)."""
+    return np.array(_constants(START_A, FACTOR_A, used) + _constants(START_B, FACTOR_B, 0), np.uint64)
 
 
 def _constants(constant, factor, used):
