@@ -195,7 +195,10 @@ def _descend_cells(
                 call(table[DESCEND], (x, MAX_STEPS - steps, radius, tolerance, at))
                 steps, end[0], end[1], end[2], end[5] = steps + int(numbers[STEPS]), numbers[LOSS], 0.0, 0.0, numbers[FLAT]
                 if attempt % 2:
-                    call(table[LEAVE], (x, MAX_STEPS - steps, radius, tolerance, at))
+                    if newton.is_surely_minimum(x, at):
+                        numbers[STEPS] = numbers[FLAT] = 0.0
+                    else:
+                        call(table[LEAVE], (x, MAX_STEPS - steps, radius, tolerance, at))
                     steps, end[1], end[2], end[5] = steps + int(numbers[STEPS]), numbers[NORM], numbers[LOWEST], numbers[FLAT]
                     if numbers[LEFT] != 0.0:
                         attempt, goes_on = attempt + 1, attempt + 1 < 2 * MOST_ATTEMPTS

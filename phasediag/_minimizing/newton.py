@@ -433,14 +433,29 @@ def _settle(points, controls, max_steps, radius, tolerance, result, table):
         x, found = offset(x, size), offset(found, 5 + n)
 
 
+@jit(inner=True)
+def is_surely_minimum(x, table):
+    """Whether a point x where a descent has just ended curves up with all outputs at jumps off: no direction curves less.
+
+    Then no other curvature need be asked for; the numbers get this one as the lowest, else what `_leave` begins with.
+    """
+    m, n, numbers = table[HIDDEN], table[FEATURES], doubles(table[NUMBERS])
+    size, loss, norm = m * n + n, numbers[LOSS], numbers[NORM]
+    moved, zero = offset(doubles(table[LINES]), MOVED * size), _zero(table)
+    distance = _aside(offset(x, m * n), n, zero)
+    for i in range(size):
+        moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
+    call(table[EVALUATE], (moved, 2, table))
+    call(table[SPECTRUM], (moved, -1.0, table))
+    numbers[LEFT], numbers[LOSS], numbers[NORM], numbers[LOWEST] = 0.0, loss, norm, doubles(table[VALUES])[0]
+    return numbers[LOWEST] > MINIMAL
+
+
 @jit(allocates=False)
 def _sink(points, controls, max_steps, radius, tolerance, losses, table):
-    """`sink`: points (B, size), controls (B, n_row), losses (B, n).
-
-    No direction curves less than with all outputs at jumps off: where that curvature is positive no other is asked for.
-    """
-    at, numbers, m, n, size = pointer(table), doubles(table[NUMBERS]), table[HIDDEN], table[FEATURES], points.shape[1]
-    control, own, moved = doubles(table[CONTROL]), doubles(table[FEATURE_LOSSES]), offset(doubles(table[LINES]), MOVED * size)
+    """`sink`: points (B, size), controls (B, n_row), losses (B, n)."""
+    at, numbers, n, size = pointer(table), doubles(table[NUMBERS]), table[FEATURES], points.shape[1]
+    control, own = doubles(table[CONTROL]), doubles(table[FEATURE_LOSSES])
     for row in range(points.shape[0]):
         x, steps, attempt = offset(pointer(points), row * size), 0, 0
         for i in range(controls.shape[1]):
@@ -448,15 +463,8 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
         numbers[EVALUATIONS], numbers[LEFT] = 0.0, 1.0
         while attempt < MOST_ATTEMPTS and numbers[LEFT] != 0.0:
             call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
-            steps, loss, norm = steps + int(numbers[STEPS]), numbers[LOSS], numbers[NORM]
-            zero = _zero(table)
-            distance = _aside(offset(x, m * n), n, zero)
-            for i in range(size):
-                moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
-            call(table[EVALUATE], (moved, 2, at))
-            call(table[SPECTRUM], (moved, -1.0, at))
-            numbers[LEFT], numbers[LOSS], numbers[NORM] = 0.0, loss, norm
-            if not doubles(table[VALUES])[0] > MINIMAL:
+            steps += int(numbers[STEPS])
+            if not is_surely_minimum(x, at):
                 call(table[LEAVE], (x, max_steps - steps, radius, tolerance, at))
                 steps += int(numbers[STEPS])
             attempt += 1
