@@ -99,7 +99,7 @@ def watch():
     """Count the processor seconds that threads of pools spend in kernels, from now on; return them, in a list."""
     from numba.core.dispatcher import Dispatcher
 
-    from phasediag._compiling.vectors import Routine
+    from phasediag._compiling import vectors
 
     seconds, lock, clock = [0.0], threading.Lock(), time.thread_time
 
@@ -122,8 +122,9 @@ def watch():
         for name, kernel in list(vars(module).items()):
             if isinstance(kernel, Dispatcher) and kernel.signatures and not kernel.targetoptions.get("no_cpython_wrapper"):
                 setattr(module, name, timed(kernel))
-    run = Routine.__call__
-    Routine.__call__ = lambda routine, *numbers: timed(lambda *given: run(routine, *given))(*numbers)
+    if hasattr(vectors, "Routine"):  # checkouts of before have kernels alone
+        run = vectors.Routine.__call__
+        vectors.Routine.__call__ = lambda routine, *numbers: timed(lambda *given: run(routine, *given))(*numbers)
     return seconds
 
 
