@@ -10,6 +10,7 @@ from phasediag import AnticorrelatedSets, Axis, ControlPlane, CorrelatedSets, To
 
 LAWS = {"anticorrelated": AnticorrelatedSets([[0, 1]]), "independent": None, "correlated": CorrelatedSets([[0, 1]])}
 PAIR = [[1.0, -1.0]], [0.0, 0.0]
+LOWEST = 1e-6  # of the axis
 density = np.geomspace(0.02, 1, 40)
 k = np.searchsorted(density, 0.3)
 
@@ -20,8 +21,11 @@ for name, activity in LAWS.items():
     line = ControlPlane(ToyModel(1, [1.0, 1.0], 1.0, activity=activity), Axis("density", density))
     diagram = phase_diagram(plane=line)
     least[name] = diagram.loss[0]
-    nothing = " (no loss at all)" if np.all(np.abs(least[name]) < 1e-25) else ""
-    ax.plot(density, np.maximum(least[name], 1e-18), label=f"{name}: {diagram.phase[0, 0]}{nothing}")
+    if np.all(np.abs(least[name]) < 1e-25):  # on the edge: a logarithmic axis has no 0
+        ax.axhline(LOWEST, linewidth=6, color="C2", label=f"{name}: {diagram.phase[0, 0]}")
+        ax.annotate(f"{name}: 0 at every density", (0.02, LOWEST), (0, 8), textcoords="offset points")
+    else:
+        ax.plot(density, least[name], label=f"{name}: {diagram.phase[0, 0]}")
     model = line.model(density[k], 0.0)
     print(f"{name}: at density {density[k]:.2f} features are active with correlation {model.activity_correlation[0, 1]:+.3f},")
     print(f"    W = (1, −1) has loss {expected_loss(model, *PAIR):.6g}, the least loss is {least[name][k]:.6g}")
@@ -32,6 +36,7 @@ sparse = density < 0.3
 assert np.allclose(least["correlated"][sparse], density[sparse] / 12, rtol=1e-9)  # collapsed: one direction for their sum
 assert np.all(least["independent"] > 1e-4)
 
-ax.set(xscale="log", yscale="log", ylim=(1e-6, 0.2), xlabel="density", ylabel="least loss of 2→1")
-ax.legend(title="where sparse", frameon=False, loc="lower right")
+ax.set(xscale="log", yscale="log", ylim=(LOWEST, 0.2), xlabel="density", ylabel="least loss")
+ax.set_title("two equal features in one dimension")
+ax.legend(title="where sparse", frameon=False, loc="lower right", bbox_to_anchor=(1, 0.1))
 figure.savefig("anticorrelated_pair.png")
