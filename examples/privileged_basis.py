@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from phasediag import NeuronModel, train
+from phasediag.figures import draw_neurons
 
 FULL = "--full" in sys.argv
 N_MODELS, N_STEPS, BATCH = (20, 10_000, 512) if FULL else (3, 2000, 256)
@@ -37,17 +38,15 @@ for density in densities:
 counts = [phase.n_polysemantic for phase, _ in best]
 assert counts[0] == 0 and counts[-1] == 5
 
-figure = Figure(figsize=(11, 4), layout="constrained")
+figure = Figure(figsize=(11, 4.5), layout="constrained")
 axes = figure.subplots(1, len(best) + 1)
 for ax, density, (_phase, weights) in zip(axes, densities, best, strict=False):
-    bottom = np.zeros(5)
-    for i in range(10):
-        height = np.abs(weights[:, i])
-        ax.bar(range(5), height, bottom=bottom, color=f"C{i}", hatch=["", "///"][int((weights[:, i] < -0.1).any())])
-        bottom += height
-    ax.set(title=f"density {density:.2g}", xlabel="neuron")
-axes[0].set_ylabel("|weights|, one colour a feature")
-axes[-1].semilogx(1 / densities, counts, ".-")
-axes[-1].set(xlabel="1/density", ylabel="polysemantic neurons", ylim=(-0.2, 5.2))
+    draw_neurons(weights, ax)
+    ax.set(title=f"density {density:.2g}", ylabel="")
+axes[0].set_ylabel("weights, stacked")
+axes[-1].plot(densities, counts, ".-")
+axes[-1].set(xscale="log", xlabel="density", title="polysemantic neurons", ylim=(-0.2, 5.2))
+axes[-1].invert_xaxis()  # sparse on the right
 axes[-1].minorticks_off()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 figure.savefig("privileged_basis.png")
