@@ -138,8 +138,8 @@ class Network:
         """Remember a boundary between the minima a and b, lowest side by side, that no curve accounts for."""
         near = 0.1 * self.solver.box.step
         accounted = any(distance(line.points, a.u) < near for line in self.lines)
-        changed = far(a, b) >= JUMP or (len(self.solver.inputs) and a.shape != b.shape)  # soft ones may be told apart by rounding
-        if changed and not accounted:
+        changed = a.shape != b.shape or far(a, b) >= JUMP
+        if len(self.solver.inputs) and changed and not accounted:  # elsewhere rounding may tell apart what ties at the edge
             self.missed.append(_met(a, b))
 
     def visit(self, u, curve):
