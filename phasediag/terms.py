@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats
 from ._display import Result
-from ._loss.evaluation import evaluate_rows
+from ._loss.evaluation import check_enumeration, evaluate_rows
 from .activity import INDEPENDENT
 from .loss import expected_loss
 from .model import ToyModel, check_model
@@ -148,6 +148,7 @@ def _losses_of_sets(model, weights, bias, active):
 
 def _parts(model, weights, bias):
     """As `_relu_parts`, whatever the law, values and activation: from the losses with at most one active feature."""
+    check_enumeration(model.form)  # before the probabilities of all sets
     n = model.n_features
     active = np.concatenate([np.zeros((1, n)), np.eye(n)])
     weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], n + 1, *weights.shape[-2:]))

@@ -284,6 +284,8 @@ def test_a_law_without_an_engine_says_which_has_one():
     model = ToyModel(3, np.ones(40), 0.1, activity=CorrelatedSets(np.arange(40).reshape(20, 2).tolist()))
     with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 40"):
         expected_loss(model, np.zeros((3, 40)), np.zeros(40), "enumeration")
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 40"):
+        loss_terms(model, np.zeros((3, 40)), np.zeros(40))
 
 
 def test_training_under_laws():
