@@ -113,8 +113,10 @@ def grid_axis(name: str, value: ArrayLike, check: Callable[[str, ArrayLike], Flo
     axis = check(name, value)
     if axis.ndim != 1 or axis.size == 0:
         raise ValueError(f"{name} must be a one-dimensional grid axis with at least one value, got shape {axis.shape}")
-    if np.any(np.diff(axis) <= 0):
-        raise ValueError(f"{name} must be strictly increasing, got {_short(axis)}")
+    falls = np.flatnonzero(np.diff(axis) <= 0)
+    if falls.size:
+        before, after = axis[falls[0] :][:2].tolist()
+        raise ValueError(f"{name} must be strictly increasing, got {after} after {before}")
     return axis
 
 

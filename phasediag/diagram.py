@@ -553,9 +553,11 @@ def phase_diagram(
     theory = one_of("theory", "global" if theory == "exact" else theory, THEORIES)
     plane = plane_of(n_features, n_hidden, importance, density, activation, plane)
     if isinstance(plane.form, NeuronForm):
-        if theory != "global" or checkpoint is not None or plane.form.n_features > MOST_NEURON_FEATURES:
-            domain = f'theory "global", no checkpoint and at most {MOST_NEURON_FEATURES} features'
-            raise ValueError(f"a diagram of neurons must have {domain}, got {theory!r}, {checkpoint!r}, {plane.form.n_features}")
+        if theory != "global":
+            raise ValueError(f'a diagram of neurons must have theory "global", got {theory!r}')
+        if checkpoint is not None:
+            raise ValueError(f"checkpoint must not be given for neurons, got {checkpoint!r:.60}")
+        whole_number("n_features", plane.form.n_features, 1, MOST_NEURON_FEATURES)
         seed, n_threads = as_seed(seed), thread_count(n_threads)
         with progress_bar(plane.grid[..., 0].size, progress, "cell", "minima") as advance:
             grids = neuron_grid(plane, seed, whole_number("n_starts", n_starts, 1), n_threads, advance)

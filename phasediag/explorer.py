@@ -146,11 +146,11 @@ def explore(
             (one.spinodals if one.follows_boundaries else one.boundaries)()
     first, minima = diagrams[0], [minima_of(one) for one in diagrams]
     neurons = isinstance(first.plane.form, NeuronForm)
-    lowest = sorted(names_of(diagrams))
-    others = sorted({name for _, _, _, phases in minima for name in phases.tolist()} - {*lowest})
-    colours = phase_colours(lowest)  # those of the figures
-    colours |= phase_colours(others, colours)
-    number = {name: k for k, name in enumerate([*lowest, *others])}
+    listed = [(sorted(names_of([one])), sorted({*phases.tolist()})) for one, (*_, phases) in zip(diagrams, minima, strict=True)]
+    names = [*dict.fromkeys(name for some in listed for part in some for name in part)]  # letters of the first map come first
+    colours = phase_colours(names_of(diagrams))  # those of the figures
+    colours |= phase_colours({*names} - {*colours}, colours)
+    number = {name: k for k, name in enumerate(names)}
     pages: list[dict[str, Any]] = []
     arrays: dict[str, Any] = {}
     for k, (one, own) in enumerate(zip(diagrams, minima, strict=True)):
@@ -191,6 +191,13 @@ def bokeh_script() -> str:
         raise ImportError('explore needs Bokeh: pip install "phasediag[explore]"') from error
 
 
+def kind_of(plane):
+    """In words what the diagrams of one page have in common: sizes, task and axes of a plane."""
+    form, axes = plane.form, (axis.name + (" (logarithmic)" if axis.log else " (linear)") for axis in (plane.x, plane.y))
+    task = f" {form.kind}" if isinstance(form, NeuronForm) else ""
+    return f"{form.n_features} → {form.n_hidden}{task} over {' × '.join(axes)}"
+
+
 def _label(value):
     """The text of a value of the third axis."""
     return f"{value:.6g}" if isinstance(value, int | float | np.number) else str(value)
@@ -204,13 +211,9 @@ def _check(slices, diagrams):
     theories = [[one.theory for one in some] for some in slices.values()]
     if not diagrams or any(some != theories[0] or len({*some}) < len(some) for some in theories):
         raise ValueError(f"diagram must have one of each theory, the same in all slices, got {theories}")
-    described = [
-        (*((a.name, a.log) for a in (d.plane.x, d.plane.y)), d.n_features, d.n_hidden, getattr(d.plane.form, "task", ""))
-        for d in diagrams
-    ]
-    other = next((k for k, one in enumerate(described) if one != described[0]), None)
-    if other is not None:
-        raise ValueError(f"diagram must have the same axes and sizes everywhere, got {described[0]} and {described[other]}")
+    described = dict.fromkeys(kind_of(diagram.plane) for diagram in diagrams)
+    if len(described) > 1:
+        raise ValueError(f"diagram must have the same axes and sizes everywhere, got {' and '.join(described)}")
 
 
 def _hex(colour):

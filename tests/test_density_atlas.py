@@ -1,6 +1,7 @@
 """The atlas of equal features: known rows, transitions by another route, limits, what is shipped."""
 
 import json
+from itertools import pairwise
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
@@ -186,6 +187,20 @@ def test_forms():
     assert len(ax.patches) == len(row.phases) + 2
     with pytest.raises(ValueError, match="n_hidden must be less than n_features"):
         atlas(3, 3)
+
+
+def test_the_figure_explains_itself():
+    """Pieces have the whole names of their phases, or nothing; neighbours of one name have numbers; colours are explained."""
+    row = atlas(4, 1)
+    figure = atlas_figure(row)
+    said = [text.get_text().replace("\n", " ") for text in figure.axes[0].texts]
+    names = {phase.name for phase in row.phases}
+    beside = {one for one, other in pairwise(phase.name for phase in row.phases) if one == other}
+    assert beside and all(text.isdigit() or text.split(" (")[0] in names for text in said)
+    for name in beside:
+        assert any(text == f"{name} ({k})" for text in said for k in (1, 2, 3))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "2 represented features per dimension" in legend and "1, 2, …: different minima of one name" in legend
 
 
 def test_the_table_of_the_documentation():

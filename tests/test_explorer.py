@@ -154,6 +154,16 @@ def test_colours_are_those_of_the_figures(diagrams, page):
     assert np.array_equal(trained[corners], arrays["3.phase"][corners])
 
 
+def test_letters_of_the_first_map_come_first(diagrams):
+    """Phases are in the order of the maps that have them: the first map's letters skip none."""
+    for order in (diagrams, diagrams[::-1]):
+        facts, arrays = read(explore(order).html)
+        own = {*np.unique(order[0].phase.astype(str)), *(facts["phases"][k]["name"] for k in arrays["0.minimum_phase"])}
+        alone = [phase["name"] for phase in facts["phases"] if phase["colour"]]
+        count = sum(name in own for name in alone)
+        assert count > 0 and {*alone[:count]} <= own
+
+
 def test_it_needs_nothing_else(page, tmp_path):
     """The page names no address and no file to load; it is written whole, to .html alone."""
 
@@ -271,8 +281,11 @@ def test_neurons(task, n_hidden):
         (None, "diagram must be a PhaseDiagram, several or a mapping to them, got None"),
         ([], "diagram must have one of each theory, the same in all slices, got"),
         ("twice", "diagram must have one of each theory"),
-        ("neurons", "diagram must have the same axes and sizes everywhere"),
-        ("sizes", "diagram must have the same axes and sizes everywhere"),
+        (
+            "neurons",
+            "got 2 → 1 over importance (logarithmic) × density (logarithmic) and 2 → 1 neurons, identity over importance",
+        ),
+        ("sizes", "diagram must have the same axes and sizes everywhere, got 2 → 1 over importance (logarithmic) × density (log"),
     ],
 )
 def test_what_cannot_be_on_one_page(diagrams, wrong, message):
@@ -320,5 +333,7 @@ def test_the_command_writes_a_page(run, tmp_path, diagrams):
     assert np.array_equal(arrays["1.loss"], phase_diagram(plane=plane).loss)
     code, _, err = run("explore", *grid, "--z", "slope:0,0.5", "--beside", tmp_path / "trained.npz", "--output", page)
     assert code == 2 and "beside must not be given with z" in err
+    code, _, err = run("explore", "--n-features", 3, "--n-hidden", 2, "--beside", tmp_path / "trained.npz", "--output", page)
+    assert code == 2 and "beside must be a diagram of 3 → 2 over importance" in err and "got one of 2 → 1 over importance" in err
     code, _, err = run("explore", *grid, "--output", tmp_path / "page.htm")
     assert code == 2 and "output must end in .html" in err

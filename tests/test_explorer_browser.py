@@ -225,6 +225,73 @@ def test_keys(browser, diagrams):
     assert browser.one("map-relaxed").is_selected() and "relaxed theory" in browser.one("map-title").text
 
 
+WINDOW = "const {x_range, y_range} = sources.map.plot; return [x_range.start, x_range.end, y_range.start, y_range.end]"
+
+
+def test_zoom_ends(browser, pages):
+    """However often one zooms in, a ten-thousandth of the map is seen, with ticks; the address keeps it."""
+    browser.at(0.5, 0.3).click().perform()
+    whole_map = np.log(browser.say(WINDOW))
+    browser.say("for (let k = 0; k < 40; k++) document.getElementById('zoom-in').click()")
+    seen = np.log(browser.say(WINDOW))
+    assert np.allclose((seen[1::2] - seen[::2]) / (whole_map[1::2] - whole_map[::2]), 1e-4, rtol=1e-6)
+    ticks = browser.say("return [...sources.map.plot.below[0].ticker.ticks]")
+    assert len({*ticks}) == len(ticks) > 1
+    browser.open(pages / "maps.html", "#" + browser.driver.current_url.partition("#")[2])
+    assert np.allclose(np.log(browser.say(WINDOW)), seen, atol=1e-8)
+
+
+@pytest.mark.parametrize("window", ["0,0,0,0", "2,1,1,0.1", "1,1,0.5,0.5", "5,6,0.1,1", "1,1.0000001,0.1,1", "a,b,c,d"])
+def test_windows_that_are_none(browser, pages, diagrams, window):
+    """An address whose window is empty, turned around or beside the map shows the whole map."""
+    browser.open(pages / "maps.html", f"#window={window}")
+    assert browser.say(WINDOW) == pytest.approx([end for ends in whole(diagrams[0]) for end in ends])
+
+
+def test_hover_across_a_boundary(browser):
+    """Where the nearest cell lies across a curve, the phase is that of the pixel; what is the cell's is said to be."""
+    place = """const map = current(), at = (k, axis) => {
+            const [low, high] = map.window[axis].map(Math.log); return Math.exp(low + (k + 0.5) / FINE * (high - low)); };
+        const across = (c, r) => { const [x, y] = [at(c, 0), at(r, 1)], there = phasesAt(map, cellAt(map, x, y).cell);
+            return !names[map.image[r * FINE + c]].split(facts.tie).some((name) => there.includes(name)); };
+        for (let r = 9; r < FINE - 9; r += 2) for (let c = 9; c < FINE - 9; c += 2) {
+            if ([[0, 0], [3, 3], [-3, 3], [3, -3], [-3, -3]].every(([i, j]) => across(c + i, r + j))) {
+                return [at(c, 0), at(r, 1), names[map.image[r * FINE + c]]];
+            }
+        }"""
+    x, y, phase = browser.say(place)
+    browser.at(x, y).perform()
+    first, second, *_ = browser.until(lambda: browser.one("hover").text).splitlines()
+    assert first.endswith(phase) and second.startswith("nearest cell: importance") and ", across a boundary: " in second
+    assert phase not in second
+
+
+def test_a_sheet_of_one_point(chromium, tmp_path):
+    """In a cut of one cell every pattern is a dot."""
+    diagram = phase_diagram(2, 1, theory="frozen", importance=[0.5], density=[0.3])
+    explore(diagram, tmp_path / "point.html")
+    chromium.open(tmp_path / "point.html")
+    dots = chromium.say("return [...sources['cut-x'].dots.data.x]")
+    assert len(dots) == len(diagram.candidates) and "●: a pattern of one cell" in chromium.one("cut-says").text
+
+
+def test_words_of_each_map(browser):
+    """Cards, the cut and the settings say what a map's minima are; what a map has not is not offered, or said why."""
+    said = {}
+    for name in ("trained", "frozen", "global"):
+        browser.one(f"map-{name}").click()
+        said[name] = browser.one("minima").text + browser.one("cut-says").text
+        row, button = browser.one("spinodals-row"), browser.one("get-csv")
+        assert row.is_displayed() == (name != "trained" and bool(browser.say("return current().curves_of.some((c) => c.phase)")))
+        assert (button.get_attribute("title") == "") == button.is_enabled() == (name != "trained")
+    assert "Model 1, by feature" in said["trained"] and "●: a model" in said["trained"]
+    assert "Pattern 1, by feature" in said["frozen"] and "thin: other patterns" in said["frozen"]
+    assert "Minimum 1, by feature" in said["global"] and "thin: metastable" in said["global"]
+    browser.one("map-trained").click()
+    settings = browser.say("return document.getElementById('settings').textContent")
+    assert "n_seeds3" in settings and "n_steps300" in settings and "batch_size64" in settings
+
+
 @pytest.mark.parametrize("zoomed", [0, 2, 4])
 def test_letters(browser, diagrams, zoomed):
     """Letters stand within the regions that are seen, of the phase that the letter is of; zoomed in there are letters too."""
@@ -287,6 +354,20 @@ def test_borders_of_cells(browser, diagrams, shown):
         upright = np.array(lines)[np.abs(np.diff(place, axis=2))[:, 0, 0] < 1e-12, 0, 0]
         for x in upright:
             assert across[:, np.argmin(np.abs(np.log(edges[0][1:-1] / x)))].any()
+
+
+def test_cut_of_ties(browser):
+    """Losses that differ by rounding are one: they lie at 0 %, and the axis shows no rounding."""
+    noise = """const map = current(), row = map.y.length - 1, n = map.x.length;
+        const [first, last] = [row, row + 1].map((k) => map.start[k * n]);
+        for (let k = first; k < last; k++) map.minimum_loss[k] = map.loss[0] * (1 + (k % 5) * 1e-14);
+        map.loss.fill(map.loss[0], row * n, (row + 1) * n);
+        choose(map.x[3], map.y[row]);
+        const {lowest, metastable, plot} = sources["cut-x"];
+        const ys = [lowest, metastable].flatMap(({data}) => data.ys.flatMap((y) => [...y]));
+        return [Math.max(...ys), plot.y_range.end]"""
+    highest, top = browser.say(noise)
+    assert highest == 0 and top > 1e-3
 
 
 def test_cut(browser, diagrams):

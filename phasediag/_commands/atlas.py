@@ -26,7 +26,8 @@ def atlas(n_features, n_hidden, anew):
     from ..density_atlas import shipped_rows
 
     if (n_features is None) != (n_hidden is None):
-        raise ValueError(f"n_features and n_hidden must be given together, got {n_features} and {n_hidden}")
+        lacks, has, got = ("n_features", "n_hidden", n_hidden) if n_features is None else ("n_hidden", "n_features", n_features)
+        raise ValueError(f"{lacks} must be given with {has}, got {has} {got} alone")
     if anew and n_features is None:
         raise ValueError("anew must be given with n_features and n_hidden, got it alone")
     wanted = shipped_rows() if n_features is None else [(n_features, n_hidden)]

@@ -33,7 +33,7 @@ def explore(theories, beside, z, curves, output, checkpoint, **grid):
     between theories; take weights and curves from it as files. Needs Bokeh: pip install "phasediag[explore]".
     """
     from ..diagram import PhaseDiagram, phase_diagram
-    from ..explorer import bokeh_script
+    from ..explorer import bokeh_script, kind_of
     from ..explorer import explore as explore_diagrams
 
     bokeh_script()  # rather than after minutes of search
@@ -45,7 +45,13 @@ def explore(theories, beside, z, curves, output, checkpoint, **grid):
             raise ValueError(f"{name} must not be given with z, got {given!r}")
     if checkpoint is not None and "global" not in theories:
         raise ValueError(f"checkpoint must not be given without the global theory, got {checkpoint!r}")
+    if z is not None and theories != SEARCHED[:1]:
+        raise ValueError(f'z must not be given with other theories than "global", got z {z[0]} with {", ".join(theories)}')
     further = [PhaseDiagram.load(path) for path in beside]
+    own = kind_of(_plane(wanted)) if further else ""
+    for path, other in zip(beside, (kind_of(one.plane) for one in further), strict=True):
+        if other != own:
+            raise ValueError(f"beside must be a diagram of {own}, got one of {other} in {path!r}")
     stack, slider = ({"": wanted}, "slice") if z is None else _stack(wanted, *z)
     with goes_on_from(checkpoint, "--checkpoint FILE.npz a stopped search"):
         own = {"global": {} if checkpoint is None else {"checkpoint": checkpoint}}
@@ -72,9 +78,17 @@ def _is_plain(wanted):
 
 def _stack(wanted, name, values, log):
     """The keywords of the diagrams at each value of a third parameter, by value, and its name."""
-    from ..diagram import plane_of
     from ..planes import Axis
 
-    own = {key: wanted.pop(key, None) for key in ("n_features", "n_hidden", "importance", "density", "activation", "plane")}
-    plane = own["plane"] or plane_of(**own)
-    return {value: wanted | {"plane": one} for value, one in plane.stack(Axis(name, values, log)).items()}, name
+    others = {key: value for key, value in wanted.items() if key not in _PLANE}
+    return {value: others | {"plane": one} for value, one in _plane(wanted).stack(Axis(name, values, log)).items()}, name
+
+
+_PLANE = "n_features", "n_hidden", "importance", "density", "activation", "plane"
+
+
+def _plane(wanted):
+    """The plane of the keywords of a diagram."""
+    from ..diagram import plane_of
+
+    return wanted.get("plane") or plane_of(**{key: wanted.get(key) for key in _PLANE})

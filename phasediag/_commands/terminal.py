@@ -83,7 +83,6 @@ def goes_on_from(path, option=None):
 
 def check_file(name, path, endings):
     """Refuse, before any work, a file that has a wrong ending or cannot be written."""
-    path = Path(path)
-    if path.suffix not in endings:
+    if Path(path).suffix not in endings:
         raise ValueError(f"{name} must end in {', '.join(endings)}, got {str(path)!r}")
-    check_writable(name, path)
+    check_writable(name, Path(path))

@@ -82,9 +82,15 @@ def map_of(diagram, minima, number):
         "window": np.array(window).tolist(),
         "curves_of": curves,
         "points_met": _points(diagram),
-        "settings": [*diagram.plane._rows(), ("theory", diagram.theory), ("seed", str(diagram.seed))],
+        "settings": [*diagram.plane._rows(), ("theory", diagram.theory), *_settings(diagram)],
     }
     return facts, arrays | {"csv": np.frombuffer(text.encode(), dtype=np.uint8)}
+
+
+def _settings(diagram):
+    """What a diagram says of how it was made, a list of (str, str): the options of a training, or the seed of a search."""
+    options = {"seed": diagram.seed} if diagram.trained is None else diagram.trained.options
+    return [(name, str(value)) for name, value in options.items() if value is not None]
 
 
 def _curves(diagram):

@@ -5,6 +5,9 @@ const SAME_SHEET = 0.25; // minima of neighbouring cells whose invariants differ
 const LETTER = 12; // pixels: half of what a letter on the map covers
 const SEEN = 120; // places along each axis of what is seen of a map, among which letters find room
 const VETO = 20; // neurons' weights below minus this fall without end
+const DEEPEST = 1e-4; // part of the map's width that can be seen at least
+const ROUNDING = 1e-12; // losses that differ by less, in parts of them, are one
+const LEAST = 1e-6; // height of a cut that shows at least so much, as log10
 const DASHES = [[], [8, 3], [2, 3], [8, 3, 2, 3], [14, 4], [4, 2, 4, 8]];
 const MET = ["triple point", "order changes", "critical point", "first crossing", "continuous crossing"]; // kinds of points
 const $ = (id) => document.getElementById(id);
@@ -22,7 +25,8 @@ let pointed = null; // the phases under the pointer
 
 // numbers as people read them
 const short = (value, digits = 4) => String(Number(value.toPrecision(digits))).replace("-", "−");
-const percent = (above) => (above <= 1e-12 ? "the lowest" : `${short(100 * above, 3)} % above`);
+const aboveOf = (loss, lowest) => { const above = loss / lowest - 1; return above <= ROUNDING ? 0 : above; };
+const percent = (above) => (above === 0 ? "the lowest" : `${short(100 * above, 3)} % above`);
 
 // ---- data
 
@@ -63,6 +67,15 @@ function cellAt(map, x, y) {
 }
 
 const chosen = () => cellAt(current(), state.x, state.y);
+const PARTS = { trained: ["model", "Other models"], frozen: ["pattern", "Other patterns"] };
+const [ONE, OTHERS] = [0, 1].map((k) => () => PARTS[state.map]?.[k] ?? ["minimum", "Metastable"][k]); // what a map's minima are
+const upper = (word) => word[0].toUpperCase() + word.slice(1);
+const pixel = (map, axis, value) => {
+  const [low, high, u] = [...map.window[axis], value].map((one) => coordinate(axis, one));
+  return Math.min(Math.max(Math.floor((FINE * (u - low)) / (high - low)), 0), FINE - 1);
+};
+const phasesUnder = (map, x, y) => names[map.image[pixel(map, 1, y) * FINE + pixel(map, 0, x)]].split(facts.tie);
+const lettered = (phases) => phases.map((name) => `${letterOf(name)} ${name}`).join(" and ");
 const phasesAt = (map, cell) => names[map.phase[cell]].split(facts.tie);
 
 // the minima of a cell, lowest first: loss, phase, x (weights row by row, then biases)
@@ -111,19 +124,18 @@ function summary(map, at) {
   const loss = map.loss[at.cell], others = new Map();
   const lowest = phasesAt(map, at.cell);
   for (const one of minimaAt(map, at.cell)) {
-    if (!lowest.includes(one.phase) && !others.has(one.phase)) others.set(one.phase, one.loss / loss - 1);
+    if (!lowest.includes(one.phase) && !others.has(one.phase)) others.set(one.phase, aboveOf(one.loss, loss));
   }
   const first = minimaAt(map, at.cell)[0];
   const numbers = first ? (facts.neurons ? biasOf(first.x) : orderParameters(rowsOf(first.x)).norm) : [];
-  const norm = (facts.neurons ? "biases " : "norms ") + numbers.map((value) => short(Number(value.toFixed(5)), 3)).join(", ");
+  const norm = `${facts.neurons ? "biases" : "norms"} by feature, the extra one last: ` + numbers.map((value) => short(Number(value.toFixed(5)), 3)).join(", ");
   const above = [...others].map(([name, excess]) => `${letterOf(name)} ${name}: ${percent(excess)}`);
-  return { phase: lowest.map((name) => `${letterOf(name)} ${name}`).join(" and "), loss: short(loss, 6), above, norm, converged: map.converged[at.cell] };
+  return { phase: lettered(lowest), loss: short(loss, 6), above, norm, converged: map.converged[at.cell] };
 }
 
 function sentence(map, at) {
   const { phase, loss, above, norm, converged } = summary(map, at);
-  const kind = { trained: "Other models", frozen: "Other patterns" }[map.theory] ?? "Metastable";
-  return `${describe(at)}: ${phase}; loss ${loss}${converged ? "" : " (not converged)"}; ${norm}. ` + (above.length ? `${kind}: ${above.join("; ")}.` : "No other phase has a minimum here.");
+  return `${describe(at)}: ${phase}; loss ${loss}${converged ? "" : " (not converged)"}; ${norm}. ` + (above.length ? `${OTHERS()}: ${above.join("; ")}.` : "No other phase has a minimum here.");
 }
 
 // ---- the map
@@ -156,6 +168,8 @@ function drawMap() {
   $("settings").replaceChildren(...map.settings.map(([name, value]) => row("th", name, value)));
   drawLegend(map);
   $("get-csv").disabled = !map.csv.length;
+  $("get-csv").title = map.csv.length ? "" : `This map has no curves: ${state.map === "trained" ? "trained models are known in cells alone" : "none has been followed"}`;
+  $("spinodals-row").hidden = !map.curves_of.some((curve) => curve.kind === "spinodal");
 }
 
 const hasBoundaries = (map) => map.curves_of.some((curve) => curve.kind === "boundary");
@@ -178,8 +192,8 @@ function borders(map) {
 // the phases at the places of a grid over what is seen of a map, row by row from below
 function seen(map) {
   const plot = sources.map.plot, places = [plot.x_range, plot.y_range].map((range, axis) => {
-    const [low, high, start, end] = [...map.window[axis], range.start, range.end].map((value) => coordinate(axis, value));
-    return Array.from({ length: SEEN }, (_, k) => start + ((k + 0.5) * (end - start)) / SEEN).map((u) => [valueOf(axis, u), Math.min(Math.max(Math.floor((FINE * (u - low)) / (high - low)), 0), FINE - 1)]);
+    const [start, end] = [range.start, range.end].map((value) => coordinate(axis, value));
+    return Array.from({ length: SEEN }, (_, k) => valueOf(axis, start + ((k + 0.5) * (end - start)) / SEEN)).map((value) => [value, pixel(map, axis, value)]);
   });
   return { places, phases: places[1].flatMap(([, row]) => places[0].map(([, column]) => map.image[row * FINE + column])) };
 }
@@ -280,7 +294,7 @@ function drawChosen() {
 
 function drawLegend(map) {
   const lowest = new Set(), items = [];
-  for (const phase of new Set(map.phase)) names[phase].split(facts.tie).forEach((name) => lowest.add(name));
+  for (const phase of new Set([...map.phase, ...map.image])) names[phase].split(facts.tie).forEach((name) => lowest.add(name));
   const others = new Set([...map.minimum_phase].map((phase) => names[phase]).filter((name) => !lowest.has(name)));
   for (const [name, rank] of [...[...lowest].map((one) => [one, ""]), ...[...others].map((one) => [one, " (nowhere the lowest)"])]) {
     const item = document.createElement("li");
@@ -354,7 +368,7 @@ function columnsOf(rows, values) {
 
 function card(one, lowest, k) {
   const item = document.createElement("li"), rows = rowsOf(one.x), bias = biasOf(one.x), columns = columnsOf(rows, bias);
-  const above = percent(Math.max(0, one.loss / lowest - 1));
+  const above = percent(aboveOf(one.loss, lowest));
   if (one.loss <= lowest * (1 + 1e-10)) item.className = "lowest";
   const head = document.createElement("h3");
   head.append(swatch(one.phase), ` ${one.phase}`);
@@ -362,7 +376,7 @@ function card(one, lowest, k) {
   loss.textContent = `Loss ${short(one.loss, 7)}, ${above}`;
   const what = one.phase + rows.map((values, h) => `; W row ${h + 1}: ${values.map((value) => short(value, 3)).join(", ")}`).join("");
   const table = document.createElement("table"), body = document.createElement("tbody"), scroll = document.createElement("div");
-  table.createCaption().textContent = `Minimum ${k + 1}, by feature` + (facts.n_rows > facts.n_hidden ? ": reads → writes" : "");
+  table.createCaption().textContent = `${upper(ONE())} ${k + 1}, by feature` + (facts.n_rows > facts.n_hidden ? ": reads → writes" : "");
   const top = document.createElement("thead"), titles = row("th", "feature", ...Object.keys(columns));
   titles.querySelectorAll("td").forEach((cell) => { const th = document.createElement("th"); th.scope = "col"; th.textContent = cell.textContent; cell.replaceWith(th); });
   titles.firstChild.scope = "col";
@@ -373,7 +387,7 @@ function card(one, lowest, k) {
     body.append(line);
   });
   table.append(top, body);
-  Object.assign(scroll, { className: "scroll", tabIndex: 0, role: "group", ariaLabel: `Numbers of minimum ${k + 1}` });
+  Object.assign(scroll, { className: "scroll", tabIndex: 0, role: "group", ariaLabel: `Numbers of ${ONE()} ${k + 1}` });
   scroll.append(table);
   item.append(head, facts.neurons ? drawNeurons(rows, facts.n_hidden, `Neurons, ${what}`) : drawColumns(rows, `Columns of W, ${what}`), loss, scroll);
   return item;
@@ -409,7 +423,7 @@ function drawCut() {
   const map = current(), at = chosen(), along = state.cut === "x" ? 0 : 1, own = sources[`cut-${state.cut}`];
   const values = along ? map.y : map.x, n = map.x.length;
   const cells = values.map((_, k) => (along ? k * n + at.column : at.row * n + k));
-  const height = (loss, place) => (state.scale === "loss" ? Math.log10(loss) : Math.log10(1 + 100 * Math.max(0, loss / map.loss[cells[place]] - 1)));
+  const height = (loss, place) => (state.scale === "loss" ? Math.log10(loss) : Math.log10(1 + 100 * aboveOf(loss, map.loss[cells[place]])));
   const lowest = { xs: [], ys: [], colour: [], dash: [] }, metastable = { xs: [], ys: [], colour: [], dash: [] };
   const dots = { x: [], y: [], colour: [] }, ends = { x: [], y: [] }, letters = { x: [], y: [], text: [] }, seen = new Map();
   let top = -Infinity, bottom = Infinity;
@@ -426,20 +440,28 @@ function drawCut() {
       const low = isLowest(first), into = low ? lowest : metastable;
       const from = low ? first : Math.max(first - 1, 0), to = low ? last : Math.min(last + 1, sheet.places.length - 1);
       const run = Array.from({ length: to - from + 1 }, (_, k) => from + k), name = sheet.phases[first];
-      into.xs.push(run.map((k) => values[sheet.places[k]]));
-      into.ys.push(run.map((k) => note(height(sheet.losses[k], sheet.places[k]))));
+      const [xs, ys] = [run.map((k) => values[sheet.places[k]]), run.map((k) => note(height(sheet.losses[k], sheet.places[k])))];
+      if (run.length === 1) {
+        dots.x.push(...xs); dots.y.push(...ys); dots.colour.push(colourOf(name));
+      }
+      into.xs.push(xs); into.ys.push(ys);
       into.colour.push(colourOf(name));
       into.dash.push(DASHES[simple.indexOf(name) % DASHES.length]);
       const middle = (first + last) >> 1, key = `${name}${low ? "" : " "}`, length = last - first + 1;
       if (length > (seen.get(key)?.length ?? 0)) seen.set(key, { name, length, x: values[sheet.places[middle]], y: height(sheet.losses[middle], sheet.places[middle]) });
       first = last + 1;
     }
-    for (const k of [0, sheet.places.length - 1]) {
+    for (const k of sheet.places.length > 1 ? [0, sheet.places.length - 1] : []) {
       if (sheet.places[k] > 0 && sheet.places[k] < values.length - 1) { ends.x.push(values[sheet.places[k]]); ends.y.push(height(sheet.losses[k], sheet.places[k])); }
     }
   }
-  for (const spot of seen.values()) if (spot.length) { letters.x.push(within(along, spot.x)); letters.y.push(spot.y); letters.text.push(letterOf(spot.name)); }
-  if (!(top > bottom)) { top = bottom + 1; }
+  if (!(top > bottom)) top = bottom + 1;
+  top = Math.max(top, bottom + LEAST);
+  for (const spot of [...seen.values()].filter(({ length }) => length)) { // letters at one place are one text
+    const x = within(along, spot.x), there = letters.x.findIndex((other, k) => other === x && Math.abs(letters.y[k] - spot.y) < 0.05 * (top - bottom));
+    if (there >= 0) { letters.text[there] += `=${letterOf(spot.name)}`; continue; }
+    letters.x.push(x); letters.y.push(spot.y); letters.text.push(letterOf(spot.name));
+  }
   Object.entries({ lowest, metastable, dots, ends, letters, here: { xs: [[values[along ? at.row : at.column], values[along ? at.row : at.column]]], ys: [[bottom, top]] } }).forEach(([name, data]) => { own[name].data = data; });
   const plot = own.plot, room = 0.08 * (top - bottom);
   const marks = state.scale === "loss" ? ticks(10 ** bottom, 10 ** top, true).map(Math.log10) : above(10 ** top - 1).map((mark) => Math.log10(1 + mark));
@@ -448,8 +470,10 @@ function drawCut() {
   plot.left[0].axis_label = state.scale === "loss" ? "loss" : "loss above the lowest (%)";
   plot.left[0].formatter.code = state.scale === "loss" ? "return String(Number((10 ** tick).toPrecision(3)))" : "return String(Number((10 ** tick - 1).toPrecision(3)))";
   const fixed = along ? `${axes[0].name} ${short(at.x)}` : `${axes[1].name} ${short(at.y)}`;
+  const symbols = [[ends.x.length, "○: ceases to be a minimum"], [dots.x.length, `●: a ${ONE()} of one cell`]].filter(([there]) => there).map(([, text]) => text);
+  const key = state.map === "trained" ? "●: a model" : ["thick: the lowest", `thin: ${OTHERS().toLowerCase()}`, ...symbols].join(", ");
   const phases = [...new Set([...seen.values()].map(({ name }) => `${letterOf(name)} ${name}`))].sort().join("; ");
-  $("cut-says").textContent = `Losses along ${axes[along].name} at ${fixed}; thick: the lowest, thin: metastable, ○: ceases to be a minimum. Phases: ${phases}.`;
+  $("cut-says").textContent = `Losses along ${axes[along].name} at ${fixed}; ${key}. Phases: ${phases}.`;
   for (const name of ["x", "y"]) $(`plot-cut-${name}`).hidden = name !== state.cut;
 }
 
@@ -499,14 +523,24 @@ function readAddress() {
     if (has(name, allowed)) state[name] = given.get(name);
   }
   const window = (given.get("window") ?? "").split(",").map(Number);
-  if (window.length === 4 && window.every(Number.isFinite)) state.window = window;
+  state.window = window.length === 4 ? fitting(window) : null;
+}
+
+// a window as far as it lies within the map; null where it is none, or too little of one
+function fitting(window) {
+  const ends = [window.slice(0, 2), window.slice(2)].flatMap(([low, high], axis) => {
+    const [least, most] = current().window[axis], [from, to] = [Math.max(low, least), Math.min(high, most)];
+    const part = (coordinate(axis, to) - coordinate(axis, from)) / (coordinate(axis, most) - coordinate(axis, least));
+    return part > 0.99 * DEEPEST ? [from, to] : [];
+  });
+  return ends.length === 4 ? ends : null;
 }
 
 function writeAddress() {
   const at = chosen(), parts = { map: state.map, x: at.x, y: at.y, cut: state.cut, scale: state.scale, spinodals: state.spinodals };
   if (facts.slices.length > 1) parts.slice = facts.slices[state.slice];
   if (state.differs) parts.differs = state.differs;
-  if (state.window) parts.window = state.window.map((value) => Number(value.toPrecision(6)));
+  if (state.window) parts.window = state.window.map((value) => Number(value.toPrecision(10)));
   try { history.replaceState(null, "", `#${new URLSearchParams(parts)}`); } catch { /* within a notebook there is no address */ }
 }
 
@@ -528,7 +562,7 @@ function zoom(factor) {
   const at = chosen(), plot = sources.map.plot, whole = current().window;
   const next = [[plot.x_range, at.x], [plot.y_range, at.y]].flatMap(([range, middle], axis) => {
     const [low, high] = whole[axis].map((value) => coordinate(axis, value)), u = coordinate(axis, middle);
-    const half = Math.min(factor * (coordinate(axis, range.end) - coordinate(axis, range.start)), high - low) / 2;
+    const half = Math.min(Math.max(factor * (coordinate(axis, range.end) - coordinate(axis, range.start)), DEEPEST * (high - low)), high - low) / 2;
     const centre = Math.min(Math.max(u, low + half), high - half);
     return [valueOf(axis, centre - half), valueOf(axis, centre + half)];
   });
@@ -558,14 +592,15 @@ function hover(event) {
   const map = current(), box = $("hover"), [[left, right], [low, high]] = map.window;
   if (!(event.x >= left && event.x <= right && event.y >= low && event.y <= high)) return leave();
   const at = cellAt(map, event.x, event.y), { phase, loss, above, norm, converged } = summary(map, at);
-  box.textContent = [phase, `${describe(at)}`, `loss ${loss}${converged ? "" : " (not converged)"}`, norm, ...above].join("\n");
+  pointed = phasesUnder(map, event.x, event.y);
+  const across = phasesAt(map, at.cell).some((name) => pointed.includes(name)) ? "" : `, across a boundary: ${phase}`;
+  box.textContent = [lettered(pointed), `nearest cell: ${describe(at)}${across}`, `loss ${loss}${converged ? "" : " (not converged)"}`, norm, ...above].join("\n");
   box.hidden = false;
   const place = $("map").getBoundingClientRect(), right_ = event.sx > place.width / 2, below = event.sy > place.height / 2;
   box.style.left = right_ ? "auto" : `${event.sx + 16}px`;
   box.style.right = right_ ? `${place.width - event.sx + 16}px` : "auto";
   box.style.top = below ? "auto" : `${event.sy + 16}px`;
   box.style.bottom = below ? `${place.height - event.sy + 16}px` : "auto";
-  pointed = phasesAt(map, at.cell);
   drawSpinodals(false);
 }
 
@@ -709,7 +744,7 @@ async function start() {
   await preparePlots();
   setWindow();
   update({}, { map: true });
-  addEventListener("hashchange", () => { state.window = null; readAddress(); setWindow(); update({}, { map: true }); });
+  addEventListener("hashchange", () => { readAddress(); setWindow(); update({}, { map: true }); });
   document.documentElement.dataset.ready = Math.round(performance.now());
 }
 

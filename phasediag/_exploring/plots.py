@@ -4,6 +4,8 @@ from typing import Any
 
 _TICK = "return String(Number(tick.toPrecision(4)))"
 _INK, _PAPER = "black", "white"
+_WHOLE: Any = "annotation"
+"""The level of markers, which are whole at the edge of a plot."""
 _LETTERS: dict[str, Any] = {
     "text_align": "center",
     "text_baseline": "middle",
@@ -41,7 +43,8 @@ def _figure(x, window, **settings):
     from bokeh.plotting import figure
 
     kinds = {"x_axis_type": "log" if x.log else "linear", "x_range": Range1d(*window, bounds=tuple(window))}
-    plot = figure(toolbar_location=None, sizing_mode="stretch_both", min_border_right=16, **{"tools": "", **kinds, **settings})
+    room: dict[str, Any] = {"toolbar_location": None, "sizing_mode": "stretch_both", "min_border_right": 16, "min_border_top": 10}
+    plot = figure(**{"tools": "", **room, **kinds, **settings})
     plot.xaxis.axis_label = x.label
     for axis in (*plot.xaxis, *plot.yaxis):
         axis.formatter, axis.ticker = CustomJSTickFormatter(code=_TICK), FixedTicker(ticks=[])
@@ -88,12 +91,14 @@ def _map(plane, windows):
     looks |= {"first crossing": ("circle", _INK, 5), "continuous crossing": ("circle", _PAPER, 5)}
     for kind, (marker, fill, size) in looks.items():
         source = _source(kind, "x", "y")
-        plot.scatter("x", "y", source=source, marker=marker, size=size, fill_color=fill, line_color=_INK, line_width=1.5)
-    plot.text("x", "y", "text", source=_source("labels", "x", "y", "text"), **_LETTERS)
+        plot.scatter(
+            "x", "y", source=source, marker=marker, size=size, fill_color=fill, line_color=_INK, line_width=1.5, level=_WHOLE
+        )
     cross = _source("chosen", "xs", "ys")
     plot.multi_line(**lines, source=cross, line_color=_PAPER, line_width=3.5, line_alpha=0.8)
     plot.multi_line(**lines, source=cross, line_color=_INK, line_width=1.2)
-    spot = {"marker": "circle", "size": 13, "fill_color": None}
+    plot.text("x", "y", "text", source=_source("labels", "x", "y", "text"), **_LETTERS)
+    spot = {"marker": "circle", "size": 13, "fill_color": None, "level": _WHOLE}
     plot.scatter("x", "y", source=_source("spot", "x", "y"), line_color=_PAPER, line_width=5, **spot)
     plot.scatter("x", "y", source=_source("spot-ink", "x", "y"), line_color=_INK, line_width=2, **spot)
     return plot
@@ -109,7 +114,7 @@ def _cut(axis, window):
         source = _source(name, "xs", "ys", "colour", "dash")
         plot.multi_line("xs", "ys", source=source, line_color="black", line_width=width + 1.5)
         plot.multi_line("xs", "ys", source=source, line_color="colour", line_width=width, line_dash="dash")
-    dots = {"marker": "circle", "size": 7, "line_color": _INK}
+    dots = {"marker": "circle", "size": 7, "line_color": _INK, "level": _WHOLE}
     plot.scatter("x", "y", source=_source("dots", "x", "y", "colour"), fill_color="colour", **dots)
     plot.scatter("x", "y", source=_source("ends", "x", "y"), fill_color=_PAPER, **dots)
     plot.text("x", "y", "text", source=_source("letters", "x", "y", "text"), **_LETTERS)
