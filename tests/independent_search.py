@@ -108,9 +108,9 @@ def lowest_point(model, n_starts, generator):
         one = scipy_minimize(lambda x: [y[0] for y in exact(x[None])], end.x, jac=True, method="L-BFGS-B", options=options)
         found.append((float(expected_loss(model, *parts(one.x, m))), *parts(one.x, m)))
     loss, *point = min(found, key=lambda point: point[0])
-    bottom = parts(stationary(slope(model), flatten(*point)), m)
-    there = float(expected_loss(model, *bottom))
-    return (there, *bottom) if there < loss * (1 + ACCURACY) else (loss, *point)
+    lowest = parts(stationary(lambda x: exact(x)[1], flatten(*point)), m)
+    there = float(expected_loss(model, *lowest))
+    return (there, *lowest) if there < loss * (1 + ACCURACY) else (loss, *point)
 
 
 def awake(model, x):
@@ -120,10 +120,10 @@ def awake(model, x):
     return flatten(weights, np.where(highest <= 0, model.feature_mean, bias))
 
 
-def slope(model):
-    """The gradient of a model's loss, of flat points (…, size), by the contour integral."""
+def bottom(model, x):
+    """The minimum (size,) to which limited-memory BFGS and Newton steps lead from a point x (size,) near it."""
     exact = _objective(model, "contour")
-    return lambda x: exact(x)[1]
+    return stationary(lambda x: exact(x)[1], descend_all(exact, x[None])[0][0])
 
 
 def stationary(gradient, x):

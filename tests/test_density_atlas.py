@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from independent_search import STARTS, lowest_point, slope, stationary
+from independent_search import STARTS, bottom, lowest_point
 
 from phasediag import ExactlyActive, ToyModel, atlas, classify, expected_loss, minimize
 from phasediag._minimizing.along_density import AlongDensity
@@ -234,7 +234,7 @@ def bisected(size, number):
     """The density at which the lowest minimum changes: searches from new random starts at every density of a bisection.
 
     Two minima are told apart by their losses: both, as thorough searches at the window's ends find them, are followed by the
-    other search's Newton steps on its engine, for a search leaves losses undecided that differ by 1e-9. Where one minimum turns
+    other search's steps on its engine, for a search leaves losses undecided that differ by 1e-9. Where one minimum turns
     into the other, features that are alike on one side differ on the other.
     """
     row = atlas(*size)
@@ -252,22 +252,28 @@ def bisected(size, number):
     followed = [flatten(end.weights, end.bias) for end in ends]
 
     def above(density, seed):
-        """Whether the second of two minima is lower at a density; a search's own, lower by less than 1e-9, takes one's place."""
+        """Whether the second of two minima is lower at a density; a search's own, lower by less than 1e-9, takes one's place.
+
+        One that has ceased there leads elsewhere, and is followed from where it was.
+        """
         model = ToyModel(size[1], np.ones(size[0]), density)
-        gradient, losses = slope(model), []
+        losses = np.full(2, np.inf)
         for k, x in enumerate(followed):
-            followed[k] = stationary(gradient, x)
-            losses.append(expected_loss(model, *parts(followed[k], size[1])))
+            point = bottom(model, x)
+            if np.abs(look(point) - look(x)).max() < 0.3 * np.abs(look(followed[0]) - look(followed[1])).max():
+                followed[k], losses[k] = point, expected_loss(model, *parts(point, size[1]))
         other = found(density, seed)
-        if other.loss < min(losses) * (1 - 1e-12):
-            k = int(np.argmin([np.linalg.norm(look(other) - look(end)) for end in ends]))
-            assert losses[k] < other.loss * (1 + 1e-9)
-            followed[k], losses[k] = flatten(other.weights, other.bias), other.loss
+        if other.loss < losses.min() * (1 - 1e-12):
+            x = flatten(other.weights, other.bias)
+            k = int(np.argmin([np.abs(look(x) - look(end)).max() for end in followed]))
+            assert losses[k] == np.inf or losses[k] < other.loss * (1 + 1e-9)
+            followed[k], losses[k] = x, other.loss
         return losses[1] < losses[0]
 
-    def look(end):
-        """Norms and biases of a minimum, sorted."""
-        return np.concatenate([np.sort(end.feature_norm), np.sort(end.bias)])
+    def look(x):
+        """Norms and biases of a flat point, sorted."""
+        weights, bias = parts(x, size[1])
+        return np.concatenate([np.sort(np.linalg.norm(weights, axis=0)), np.sort(bias)])
 
     def unlike(density, seed):
         """Whether the features of a minimum differ that are alike at one end."""
