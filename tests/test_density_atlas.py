@@ -19,7 +19,7 @@ from phasediag.phases import name_among_equals
 ROWS = sorted(shipped_rows(), key=lambda size: (size[0], -abs(size[0] - 2 * size[1])))  # the quick ones first
 DENSITIES = 0.01, 0.2, 0.5, 0.8, 0.95
 SAME_LOSS = 1e-8  # relative
-ALIKE = 1e-5  # norms of features that are alike: 1e-8 beyond a continuous transition they differ by some 1e-4
+ALIKE = 1e-5  # norms or biases of features that are alike: 1e-8 beyond a continuous transition they differ by more
 
 
 def lowest(n_features, n_hidden, density, seed, effort="normal"):
@@ -234,8 +234,9 @@ def bisected(size, number):
     """The density at which the lowest minimum changes: searches from new random starts at every density of a bisection.
 
     Two minima are told apart by their losses: both, as thorough searches at the window's ends find them, are followed by the
-    other search's steps on its engine, for a search leaves losses undecided that differ by 1e-9. Where one minimum turns
-    into the other, features that are alike on one side differ on the other.
+    other search's steps on its engine, for a search leaves losses undecided that differ by 1e-9. Where one minimum turns into the
+    other, features that are alike on one side differ on the other, and the density is extrapolated at which they no longer do:
+    searches tell minima from saddles only where curvatures are beyond 1e-7.
     """
     row = atlas(*size)
     edges = [0.0, *(one.density for one in row.transitions), 1.0]
@@ -265,8 +266,9 @@ def bisected(size, number):
         other = found(density, seed)
         if other.loss < losses.min() * (1 - 1e-12):
             x = flatten(other.weights, other.bias)
-            k = int(np.argmin([np.abs(look(x) - look(end)).max() for end in followed]))
-            assert losses[k] == np.inf or losses[k] < other.loss * (1 + 1e-9)
+            near = [np.abs(look(x) - look(end)).max() for end in followed]
+            k = int(np.argmax(losses) if np.isinf(losses).any() else np.argmin(near))
+            assert np.isinf(losses[k]) or losses[k] < other.loss * (1 + 1e-9)
             followed[k], losses[k] = x, other.loss
         return losses[1] < losses[0]
 
@@ -275,27 +277,24 @@ def bisected(size, number):
         weights, bias = parts(x, size[1])
         return np.concatenate([np.sort(np.linalg.norm(weights, axis=0)), np.sort(bias)])
 
-    def unlike(density, seed):
-        """Whether the features of a minimum differ that are alike at one end."""
-        return spread(found(density, seed)) > ALIKE
+    def alike(x):
+        """Which of the sorted norms, and biases, of a flat point are alike: lists of positions."""
+        return np.split(np.arange(2 * size[0]), sorted({*np.flatnonzero(np.diff(look(x)) > ALIKE) + 1, size[0]}))
 
-    def spread(end):
-        """How far the norms of features that are alike at the smoother end lie apart at a minimum."""
-        norm = np.sort(end.feature_norm)
-        return max(np.ptp(norm[group]) for group in groups)
-
-    if one.order == "first":
-        beyond = above
-    else:
-        norms = [np.sort(end.feature_norm) for end in ends]
-        splits = [np.split(np.arange(size[0]), np.flatnonzero(np.diff(norm) > ALIKE) + 1) for norm in norms]
-        groups = min(splits, key=len)
-        assert len(splits[0]) != len(splits[1])
-        beyond = unlike if len(splits[1]) > len(splits[0]) else (lambda density, seed: not unlike(density, seed))
-    assert (beyond(low, 98), beyond(high, 99)) == (False, True)
+    if one.order == "continuous":
+        splits = [alike(x) for x in followed]
+        groups, side = min(splits, key=len), np.sign(len(splits[1]) - len(splits[0]))
+        places, spreads = at + side * half * np.linspace(0.1, 0.6, 12) ** 2, []
+        for seed, density in enumerate(places):
+            one = found(density, seed)
+            place = look(flatten(one.weights, one.bias))
+            spreads.append(max(np.ptp(place[group]) for group in groups))
+        powers = np.array(spreads)[:, None] ** [0, 1, 2, 3, 4]
+        return np.linalg.lstsq(powers / np.abs(powers).max(axis=0), places - at)[0][0] + at
+    assert (above(low, 98), above(high, 99)) == (False, True)
     while high - low > 1e-8:
         middle, seed = 0.5 * (low + high), seed + 1
-        low, high = (low, middle) if beyond(middle, seed) else (middle, high)
+        low, high = (low, middle) if above(middle, seed) else (middle, high)
     return 0.5 * (low + high)
 
 
