@@ -243,7 +243,7 @@ def train(
     -----
     Minibatches train in single precision, as PyTorch does. Those of a step are a function of the seed, the step and, if
     ``independent``, the model's place in the run; `TrainingRun.minibatch` shows them. (A run of fewer than four models with more
-    than eight features draws others than a larger one.) Shared minibatches make models with one starting point equal, so that
+    than eight features may draw others than a larger one.) Shared minibatches make models with one starting point equal, so that
     two-sample tests and standard errors across models need ``independent``.
 
     References

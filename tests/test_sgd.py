@@ -9,7 +9,7 @@ from scipy import stats
 
 from phasediag import ToyModel, expected_loss_and_gradient, train
 from phasediag._training.chunks import engine, split
-from phasediag._training.many_features import Batched, Dense, Moments
+from phasediag._training.many_features import Batched, Dense, Moments, Sparse
 from phasediag._training.outputs import LEAKY, LINEAR, RELU
 from phasediag._training.pattern_law import alias_table, binomial_law, independent_patterns, pattern_law
 from phasediag._training.patterns import Patterns
@@ -25,7 +25,7 @@ CASES = [
     (Moments, 20, 5, np.linspace(0.5, 1, 20), 1030),
     (Moments, 40, 13, 0.7, 20_000),
     (Dense, 20, 5, 0.4, 130),
-    (Batched, 20, 5, 0.02, 1025),
+    (Batched, 20, 5, 0.02, 1025),  # and Sparse, of independent models
     (Batched, 33, 7, np.linspace(0.001, 0.05, 33), 500),
     (Batched, 100, 20, 0.03, 600),
     (Dense, 1001, 3, 0.01, 40),
@@ -41,7 +41,8 @@ def test_one_step_follows_the_gradient_of_the_minibatch(
     """An SGD step of length 1 is the double-precision gradient of the same samples to single-precision rounding."""
     chunk = make_chunk(n, m, density, batch_size, relu=relu, independent=independent)
     if kind is not Patterns and n < 1000:
-        kind = Dense if independent else kind if relu else Moments
+        alone = Sparse if kind is Batched else Dense
+        kind = alone if independent else kind if relu else Moments
     assert engine(chunk) is kind
     weights, bias = chunk.train()
     for model in range(3):
@@ -74,13 +75,17 @@ def test_moments_and_exceptions_are_the_sums_over_samples(batch_size, activation
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
-@pytest.mark.parametrize(("n", "m", "density"), [(3, 2, 0.8), (20, 5, 0.8), (20, 5, 0.1)])
-def test_many_steps_follow_the_published_formulas(n, m, density, optimizer, schedule, make_chunk, reference_gradient):
+@pytest.mark.parametrize(
+    ("n", "m", "density", "independent"), [(3, 2, 0.8, False), (20, 5, 0.8, False), (20, 5, 0.1, False), (20, 5, 0.03, True)]
+)
+def test_many_steps_follow_the_published_formulas(
+    n, m, density, independent, optimizer, schedule, make_chunk, reference_gradient
+):
     """Twenty steps equal PyTorch's documented algorithms written out in double precision on the same samples."""
     rate, decay, n_steps = 0.01, 0.1, 20
     chunk = make_chunk(
         n, m, density, 60, optimizer=optimizer, schedule=schedule, learning_rate=rate, weight_decay=decay, n_steps=n_steps,
-        recorded=(7, n_steps),
+        recorded=(7, n_steps), independent=independent,
     )  # fmt: skip
     weights, bias = chunk.train()
     trainer = engine(chunk)(chunk)
@@ -110,7 +115,7 @@ def test_many_steps_follow_the_published_formulas(n, m, density, optimizer, sche
 
 
 @pytest.mark.parametrize("independent", [False, True])
-@pytest.mark.parametrize(("kind", "n", "m", "density", "batch_size"), [(Patterns, 3, 2, 1.0, 1024), *CASES[4:6], *CASES[7:9]])
+@pytest.mark.parametrize(("kind", "n", "m", "density", "batch_size"), [(Patterns, 3, 2, 1.0, 1024), *CASES[4:6], *CASES[7:10]])
 def test_models_do_not_notice_their_chunk(kind, n, m, density, batch_size, independent, make_chunk):
     """A model ends with the same bits alone, in any company, and whether or not its run was recorded on the way."""
     changes = dict(n_models=19, independent=independent, n_steps=5, learning_rate=0.1, optimizer="adamw")
@@ -126,7 +131,7 @@ def test_models_do_not_notice_their_chunk(kind, n, m, density, batch_size, indep
 
 @pytest.mark.parametrize(
     ("kind", "n", "m", "density"),
-    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8)],
+    [(Patterns, 3, 2, [0.2, 0.6, 0.9]), (Patterns, 5, 2, 0.1), (Dense, 9, 3, 0.8), (Sparse, 12, 8, 0.03)],
 )
 def test_the_mean_gradient_of_minibatches_is_the_exact_one(kind, n, m, density, make_chunk):
     """Over many independent minibatches the mean gradient lies within five standard errors of the population's."""
@@ -165,6 +170,36 @@ def test_the_mean_gradient_of_shared_lists_is_the_exact_one(make_chunk):
         exact = np.concatenate([exact[0], exact[1][None]]) / n
         error = (gradient[:, i].mean(axis=0) - exact) / (gradient[:, i].std(axis=0) / np.sqrt(n_steps) + 1e-8)
         assert 0.1 < np.abs(error).max() < 5
+
+
+@pytest.mark.parametrize("activation", [LINEAR, RELU])
+@pytest.mark.parametrize("density", [0.01, 0.1])
+@pytest.mark.parametrize(("n", "m"), [(12, 3), (20, 5), (180, 6)])
+def test_lists_of_models_of_their_own_give_the_gradient(n, m, density, activation, make_chunk, reference_gradient):
+    """Wherever the choice of an engine lies, outputs of one block and of several follow the samples that the engine shows."""
+    chunk = make_chunk(n, m, density, 1100, activation=activation, independent=True)
+    trainer = Sparse(chunk)
+    trainer.advance(0, 1)
+    for model, (weights, bias) in enumerate(zip(*trainer.current(), strict=True)):
+        w, b = chunk.weights[model].astype(float), chunk.bias[model].astype(float)
+        expected = reference_gradient(trainer.minibatch(0, model), chunk.importance[model], w, b, activation == RELU)
+        for gradient, moved in zip(expected, (w - weights, b - bias), strict=True):
+            assert np.abs(gradient - moved).max() < 3e-7 + 2e-5 * np.abs(gradient).max()
+
+
+@pytest.mark.parametrize("n_models", [1, 3])
+def test_few_models_see_what_many_would(n_models):
+    """A run of too few models to fill the lanes, of rare features, follows the gradients of a larger one."""
+    n, m = 20, 5
+    model = ToyModel(m, np.ones(n), 0.05)
+    weights = np.random.default_rng(0).normal(size=(m, n)) / 2
+    few, many = (
+        train(model, n_models=k, n_steps=30, batch_size=1100, learning_rate=0.01, seed=4, initial_weights=weights)
+        for k in (n_models, 5)
+    )
+    assert np.array_equal(few.minibatch(7, n_models - 1), many.minibatch(7, 4))
+    assert np.allclose(few.weights, many.weights[:n_models], rtol=0, atol=1e-5)
+    assert np.all(few.weights == few.weights[0]) and np.all(many.weights == many.weights[0])
 
 
 @pytest.mark.parametrize(("m", "usual"), [(4, 0.9), (8, 0.01)])
@@ -217,7 +252,7 @@ def test_samples_have_the_model_s_law(kind, n, m, density, batch_size, independe
     assert np.abs(products[~np.eye(n, dtype=bool)]).max() < 6
 
 
-@pytest.mark.parametrize(("kind", "n", "m", "density", "batch_size"), [CASES[0], CASES[5], CASES[8]])
+@pytest.mark.parametrize(("kind", "n", "m", "density", "batch_size"), [CASES[0], CASES[5], *CASES[8:10]])
 def test_streams_are_unrelated(kind, n, m, density, batch_size, make_chunk):
     """Steps, keys and independent models see different samples; models that share a stream see the same."""
     chunk = make_chunk(n, m, density, batch_size, independent=True)

@@ -1,7 +1,8 @@
-"""Routines for sixteen models of many features at once, lanes being models: products of their matrices, sums over samples.
+"""Routines for models of many features on sparse minibatches: products of their matrices, sums over samples.
 
-Matrices hold one vector for each entry. Outputs are taken in blocks of a fixed ``width``, and a block's entries of one row
-lie together. Each routine is compiled once for a width, by itself, and called by address.
+Of ``lanes`` models at once matrices hold so many numbers for each entry: sixteen, lanes being models, or one, lanes being
+outputs of that one. Outputs are taken in blocks of a fixed ``width``, of whole vectors, and a block's entries of one row lie
+together. Each routine is compiled once for a width, by itself, and called by address.
 """
 
 from functools import cache
@@ -13,22 +14,23 @@ from .._compiling.vectors import LANES, LONG, constant, emitted, fma, load, rout
 ROWS = 2  # of a product, taken together
 
 
-@emitted(known=1)
-def _multiply(b, width, rows, first, out, out_row, left, left_row, left_step, right, right_row, depth):
+@emitted(known=2)
+def _multiply(b, n_vectors, lanes, rows, first, out, out_row, left, left_row, left_step, right, right_row, depth):
     """Write one or two rows of what `product` returns, from row ``first`` on."""
 
     def entry(matrix, *steps):
-        """Emit the address of an entry: numbers of steps, each times a distance in vectors."""
-        return b.at(matrix, *(b.mul(b.mul(number, distance), LONG(LANES)) for number, distance in steps))
+        """Emit the address of an entry: numbers of steps, each times a distance."""
+        return b.at(matrix, *(b.mul(number, distance) for number, distance in steps))
 
     def block(n_rows):
         """Emit the loop over the depth, in which the sums stay in registers."""
         rows = [b.add(first, LONG(r)) for r in range(n_rows)]
-        sums = [b.variables([constant(0.0)] * width) for _ in rows]
+        sums = [b.variables([constant(0.0)] * n_vectors) for _ in rows]
         with b.range(depth) as d:
-            values = [b.row(entry(right, (d, right_row)), u * LANES) for u in range(width)]
+            values = [b.row(entry(right, (d, right_row)), u * LANES) for u in range(n_vectors)]
             for row, own in zip(rows, sums, strict=True):
-                factor = b.fneg(b.row(entry(left, (row, left_row), (d, left_step))))
+                place = entry(left, (row, left_row), (d, left_step))
+                factor = b.fneg(b.row(place) if lanes > 1 else b.spread(place))
                 for sum_, value in zip(own, values, strict=True):
                     b.store(b.fma(factor, value, b.load(sum_)), sum_)
         for row, own in zip(rows, sums, strict=True):
@@ -39,27 +41,28 @@ def _multiply(b, width, rows, first, out, out_row, left, left_row, left_step, ri
 
 
 @cache
-def product(width):
+def product(width, lanes):
     """Return the routine out[r, u] = −Σ_d a[r, d] b[d, u] for n_rows rows r and ``width`` columns u.
 
-    ``_row`` is the distance of a matrix's rows, ``a_step`` that of a's columns, in vectors.
+    ``_row`` is the distance of a matrix's rows, ``a_step`` that of a's columns.
     """
+    n_vectors = width * lanes // LANES
 
     def multiply(out, out_row, a, a_row, a_step, b, b_row, depth, n_rows):
         """Multiply two rows at a time."""
         for first in range(0, n_rows, ROWS):
-            _multiply(width, min(ROWS, n_rows - first), first, out, out_row, a, a_row, a_step, b, b_row, depth)
+            _multiply(n_vectors, lanes, min(ROWS, n_rows - first), first, out, out_row, a, a_row, a_step, b, b_row, depth)
 
     return routine("fnfnnfnnn")(multiply)
 
 
-@emitted(known=2)
-def _add(b, width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
+@emitted(known=3)
+def _add(b, n_vectors, lanes, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
     """Add what `adder` says, in a loop over samples in which errors and their sums stay in registers."""
 
     def vectors(array, place):
         """Emit the addresses of a block's vectors from a place on."""
-        return [b.at(array, place, u * LANES) for u in range(width)]
+        return [b.at(array, place, u * LANES) for u in range(n_vectors)]
 
     def entries(sample, step):
         """Emit the loop over a sample's entries: ``step`` of each row and value."""
@@ -84,7 +87,9 @@ def _add(b, width, relu, forms, sums, bias, thresholds, entry_row, entry_value, 
         for u, (error, total) in enumerate(zip(errors, totals, strict=True)):
             value = b.load(error)
             if relu:
-                threshold = b.spread(thresholds, b.mul(sample, LONG(width)), u)
+                width = n_vectors * LANES // lanes
+                place = b.at(thresholds, b.mul(sample, LONG(width)), u * LANES // lanes)
+                threshold = b.spread(place) if lanes > 1 else b.row(place)
                 value = b.where(value, ">", threshold, otherwise=constant(0.0))
             b.store(value, error)
             b.store(b.fadd(value, b.load(total)), total)
@@ -92,22 +97,24 @@ def _add(b, width, relu, forms, sums, bias, thresholds, entry_row, entry_value, 
 
 
 @cache
-def adder(width, relu):
+def adder(width, lanes, relu):
     """Return the routine that adds samples to the sums of a block of outputs.
 
     A sample's errors are b + Σ_j C_j y_j over its entries, j being a row of ``forms`` and ``bias`` the row that holds b;
     they pass where they exceed the sample's ``width`` thresholds. Row j of ``sums`` gets Σ e y_j, row ``bias`` Σ e.
     """
 
+    n_vectors = width * lanes // LANES
+
     def add(forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples):
         """Add the samples."""
-        _add(width, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples)
+        _add(n_vectors, lanes, relu, forms, sums, bias, thresholds, entry_row, entry_value, starts, n_samples)
 
     return routine("ffnfifin")(add)
 
 
 @cache
-def preparer(width, relu):
+def preparer(width, lanes, relu):
     """Return the routine that turns rows of −WᵀW into those of C = I − WᵀW and b, for a block of outputs from ``first`` on.
 
     It also adds to the block's sums of errors those of the ``n_empty`` samples without an active feature: b, or its positive
@@ -117,10 +124,11 @@ def preparer(width, relu):
     def prepare(n, first, n_empty, bias, forms, sums):
         """Complete the rows of C, then write b and start the sums of errors."""
         for i in range(first, min(first + width, n)):
-            own = (i * width + i - first) * LANES
-            store(forms, own, load(forms, own) + splat(float32(1.0)))
-        for column in range(0, width * LANES, LANES):
-            level, place = load(bias, column), n * width * LANES + column
+            own = (i * width + i - first) * lanes
+            for entry in range(own, own + lanes):
+                forms[entry] += float32(1.0)
+        for column in range(0, width * lanes, LANES):
+            level, place = load(bias, column), n * width * lanes + column
             store(forms, place, level)
             if relu:
                 level = where_positive(level, level)
@@ -130,7 +138,7 @@ def preparer(width, relu):
 
 
 @cache
-def weigher(width):
+def weigher(width, lanes):
     """Return the routine that turns sums R_ij = Σ e_i y_j in place into a (I R + (I R)ᵀ), and those of e into gradients a I e.
 
     Sums are those of all blocks, one after another, each with n rows j and one of Σ e.
@@ -150,4 +158,16 @@ def weigher(width):
                 store(sums, upper, both)
             store(gradient, i * LANES, weight * load(sums, own + n * width * LANES))
 
-    return routine("nsfff")(weigh)
+    def weigh_single(n, average, importance, sums, gradient):
+        """Weigh every pair of entries across the diagonal, of one model."""
+        for i in range(n):
+            weight = average * importance[i]
+            own = i // width * (n + 1) * width + i % width
+            for j in range(i + 1):
+                lower, upper = own + j * width, j // width * (n + 1) * width + j % width + i * width
+                both = weight * sums[lower] + average * importance[j] * sums[upper]
+                sums[lower] = both
+                sums[upper] = both
+            gradient[i] = weight * sums[own + n * width]
+
+    return routine("nsfff")(weigh if lanes > 1 else weigh_single)

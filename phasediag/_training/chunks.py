@@ -12,7 +12,7 @@ import numpy as np
 
 from ..activity import INDEPENDENT
 from ..forms import UNIFORM
-from .many_features import Batched, Dense, Moments
+from .many_features import Batched, Dense, Moments, Sparse
 from .outputs import LEAKY, LINEAR, RELU
 from .patterns import Patterns
 
@@ -146,16 +146,15 @@ def engine(chunk):
     m, n = chunk.weights.shape[1:]
     if n <= MOST_PATTERN_FEATURES:
         return Patterns
-    if chunk.independent or chunk.few:
-        return Dense
     own, through, rare = 0.035 * n * m / chunk.batch_size, chunk.activation == LINEAR, 1 - chunk.density.mean()
-    times = {
-        Dense: 0.065 * m + 0.18,
-        Moments: own if through else own + 0.0225 * m + 0.15 + rare * (0.5 + 0.008 * n),
-        Batched: own + 0.057 * chunk.density.sum() + 0.04,
-    }
+    times = {Dense: 0.065 * m + 0.18}
+    if chunk.independent or chunk.few:
+        times[Sparse] = 1.7 * own + 0.17 + chunk.density.mean() * (4 + 0.06 * n)
+    else:
+        times[Moments] = own if through else own + 0.0225 * m + 0.15 + rare * (0.5 + 0.008 * n)
+        times[Batched] = own + 0.057 * chunk.density.sum() + 0.04
     if n > MOST_BATCHED or any(part is not None for part in (chunk.gates, chunk.penalty, chunk.slope)):
-        del times[Batched]  # which knows none of these
+        times = {kind: time for kind, time in times.items() if not issubclass(kind, Batched)}  # which knows none of these
     return min(times, key=times.get)
 
 

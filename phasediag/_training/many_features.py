@@ -140,9 +140,9 @@ class Batched(Trainer):
     most_models = 64
 
     def set_up(self):
-        """Lay models out in vectors of sixteen, outputs padded to whole blocks; unused lanes hold models at rest."""
+        """Lay models out in lanes, outputs padded to whole blocks; unused lanes hold models at rest."""
         chunk, n = self.chunk, self.n
-        self.width, self.keys = sgd_batched.block_width(n), chunk.keys
+        self.width, self.keys = sgd_batched.block_width(n, self.lanes), chunk.keys
         self.lay_out(-(-n // self.width) * self.width)
         self.importance = self.in_lanes(np.pad(chunk.importance, ((0, 0), (0, self.columns - n))))
         self.sizes = blocks(chunk.batch_size, LIST_BLOCK)
@@ -158,7 +158,7 @@ class Batched(Trainer):
             n=n,
             sizes=self.sizes,
             most=word_limits(density),
-            row=width * LANES,
+            row=width * self.lanes,
             stride=width,
             column=feature // width * width * most + feature % width,
             state=aligned(STATE, np.uint32),
@@ -174,33 +174,42 @@ class Batched(Trainer):
 
     def structure(self):
         """Return the `sgd_batched.MODELS`."""
-        width, forms = self.width, (self.n + 1) * self.width * LANES
+        shape, relu = (self.width, self.lanes), self.chunk.activation != LINEAR
+        forms = (self.n + 1) * self.width * self.lanes
         self.kernel, self.drawer = sgd_batched.train_batched, draw_lists
         return Structure(
             sgd_batched.MODELS,
             **self.common(),
-            width=width,
+            lanes=self.lanes,
+            width=self.width,
             padded=self.columns,
-            n_vectors=-(-self.n_models // LANES),
+            n_groups=-(-self.n_models // self.lanes),
             n_parts=self.sizes.size,
+            key_step=self.keys.strides[0] if self.independent else 0,
             lists=self.lists,
             draw=self.drawer,
-            product=batched.product(width),
-            prepare=batched.preparer(width, self.chunk.activation != LINEAR),
-            add=batched.adder(width, self.chunk.activation != LINEAR),
-            weigh=batched.weigher(width),
+            product=batched.product(*shape),
+            prepare=batched.preparer(*shape, relu),
+            add=batched.adder(*shape, relu),
+            weigh=batched.weigher(*shape),
             move=mover(self.adam),
             forms=aligned(forms),
-            sums=aligned(forms * self.columns // width),
-            gradient=aligned((self.m + 1) * self.columns * LANES),
+            sums=aligned(forms * self.columns // self.width),
+            gradient=aligned((self.m + 1) * self.columns * self.lanes),
         )
 
     def minibatch(self, step, model):
         """Return the samples of one step of one model, shape (batch_size, n_features), those with fewest features first."""
-        x, lists = np.zeros((self.chunk.batch_size, self.n)), self.lists
+        x, lists, key = np.zeros((self.chunk.batch_size, self.n)), self.lists, self.keys[model if self.independent else 0]
         for part in range(self.sizes.size):
-            self.drawer(lists.address, self.keys.ctypes.data, step, part)
+            self.drawer(lists.address, key.ctypes.data, step, part)
             samples = np.repeat(np.arange(lists.n_samples), np.diff(lists.starts[: lists.n_samples + 1]))
             rows = lists.entry_row[: lists.n_entries]
-            x[self.sizes[:part].sum() + samples, rows // (self.width * LANES)] = -lists.values[: lists.n_entries]
+            x[self.sizes[:part].sum() + samples, rows // (self.width * self.lanes)] = -lists.values[: lists.n_entries]
         return x
+
+
+class Sparse(Batched):
+    """The same for models of their own minibatches, or few: one model after another, lanes are outputs."""
+
+    lanes = 1

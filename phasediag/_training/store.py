@@ -13,7 +13,7 @@ import numpy as np
 
 from .chunks import MOST_PATTERN_FEATURES
 
-FEW, MANY = 3, 5  # versions of the bits that runs of up to 8 features and of more end with: older stores cannot be gone on with
+FEW, MANY = 3, 6  # versions of the bits that runs of up to 8 features and of more end with: older stores cannot be gone on with
 DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for what is no array or is cut short
 
 
