@@ -54,8 +54,8 @@ class AtlasPhase(Result):
     >>> from phasediag import atlas
     >>> for phase in atlas(3, 2).phases:
     ...     print(phase.name, phase.low, phase.high)
-    antipodal pair + dedicated 0.0 0.5218376590714249
-    triangle 0.5218376590714249 1.0
+    antipodal pair + dedicated 0.0 0.5218376590714253
+    triangle 0.5218376590714253 1.0
     """
 
     name: str
