@@ -429,6 +429,15 @@ def test_the_order_changes_at_the_tricritical_points():
     assert near((x, p), TRICRITICAL[1], 1e-8) and name == "order changes" and top == 1 and edge == "edge"
 
 
+@pytest.mark.parametrize("point", TRICRITICAL)
+def test_curves_leave_a_tricritical_point_for_the_edges_of_a_window_of_a_thousandth(point):
+    """Its corners are so near that minima of the first-order curve are nowhere told apart by their losses."""
+    window = (value * np.exp([-5e-4, 0, 5e-4]) for value in point)
+    boundaries = phase_diagram(2, 1, **dict(zip(("importance", "density"), window, strict=True))).boundaries()
+    assert sorted(one.order for one in boundaries) == ["continuous", "first"]
+    assert all(sorted(one.ends) == ["edge", "order changes"] for one in boundaries)
+
+
 def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
     """By differences of the gradient at W = [1, 0]: stable on one side, unstable on the other, 1e-6 away."""
     for density in (0.55, 0.7, 0.8):

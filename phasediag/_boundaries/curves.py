@@ -334,9 +334,12 @@ class Coexistence(Curve):
         return pair is not None and all(state.stable for state in pair)
 
     def tells_apart(self, u):
-        """Whether its minima are farther from each other than rounding allows to tell which one is lower."""
+        """Whether its minima are farther from each other than rounding allows to tell which one is lower, or part.
+
+        Away from the point in which they merge a curve goes on, to an edge near by.
+        """
         pair = self.solve(u)
-        return pair is not None and far(*pair) >= TINY
+        return pair is not None and far(*pair) > min(TINY, far(*self.states))
 
     def lower(self, u):
         """The lowest minimum at u when it is lower than both, or None."""

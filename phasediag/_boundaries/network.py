@@ -19,7 +19,7 @@ from .curves import BranchPoints, Coexistence, tangent_of
 from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .normal_forms import branches
-from .tolerances import BESIDE, JUMP, NEAR, ONE_POINT, SAME, TYING
+from .tolerances import BESIDE, JUMP, LOWER, NEAR, ONE_POINT, SAME, TYING
 
 _SAME_BRANCH = 1e-6
 """A minimum that becomes another one, up to rounding where it is soft, is the same."""
@@ -29,6 +29,8 @@ _MET = "the lowest minima on both sides of it are known, but no curve between th
 """Of a boundary that has been met, but not followed."""
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
+_MOST = 200
+"""Parts of such a way that are looked at, of laws of certain values: each boundary that no curve accounts for takes about 50."""
 
 
 def solved_boundaries(diagram, settings, progress=False):
@@ -89,7 +91,7 @@ class Network:
 
     def __init__(self, diagram, settings, followed=lambda _: None):
         self.solver, self.followed, self.lines, self.nodes, self.points = Solver(diagram, settings), followed, [], [], []
-        self.missed = []
+        self.missed, self._way, self._parts = [], None, 0  # the way between two minima, and how many parts of it were looked at
         self.solver.competitors = Competitors(self.solver, diagram)
 
     def results(self):
@@ -107,9 +109,13 @@ class Network:
         """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
         length = np.linalg.norm(b.u - a.u)
         related = _related(a, b)
+        if not depth:
+            self._way, self._parts = (a.u, b.u), 0
+        self._parts += 1
         if related and far(a, b) < JUMP:
             return
-        if depth > _DEEPEST or length < ONE_POINT:
+        endless = self._parts > _MOST and len(self.solver.inputs)
+        if depth > _DEEPEST or length < ONE_POINT or endless:
             self.miss(a, b)
             return
         if any(line.separates(a, b) for line in self.lines):
@@ -135,11 +141,18 @@ class Network:
             self.cross(lowest, b, depth + 1)
 
     def miss(self, a, b):
-        """Remember a boundary between the minima a and b, lowest side by side, that no curve accounts for."""
+        """Remember a boundary between the minima a and b, lowest side by side, that no curve accounts for.
+
+        Of laws of certain values alone: of others rounding may tell apart what ties at the edge.
+        """
+        if not len(self.solver.inputs) or (a.shape == b.shape and far(a, b) < JUMP):
+            return
         near = 0.1 * self.solver.box.step
         accounted = any(distance(line.points, a.u) < near for line in self.lines)
-        changed = a.shape != b.shape or far(a, b) >= JUMP
-        if len(self.solver.inputs) and changed and not accounted:  # elsewhere rounding may tell apart what ties at the edge
+        carried = zip(self.solver.stationary_points([a], b.u) + self.solver.stationary_points([b], a.u), (b, a), strict=True)
+        if any(new.stable and new.loss < own.loss * (1 - LOWER) for new, own in carried):  # the lowest has been lost on its way
+            accounted = accounted or any(passes(line.points, *self._way) for line in self.lines)
+        if not accounted:
             self.missed.append(_met(a, b))
 
     def visit(self, u, curve):
@@ -270,14 +283,18 @@ def beside(u, diagram, box):
 
 
 def lowest_in(solver, diagram, u, cell):
-    """The minimum with the lowest loss in a cell: at the node, or beside it where several tie."""
+    """The minimum with the lowest loss in a cell: at the node, or beside it where several tie.
+
+    At density 1 what is answered to inputs that do not occur there is free: minima of certain values always tie.
+    """
     box, x = solver.box, flatten(diagram.weights[cell], diagram.bias[cell])
     first, last = np.searchsorted(diagram.minima_cell, np.ravel_multi_index(cell, u.shape[:2]) + np.arange(2))
     minima = diagram.minima[first:last]
     losses = np.array([solver.loss(one, u[cell]) for one in minima])
     lowest, free = minima[losses <= diagram.loss[cell] * (1 + TIE_TOLERANCE)], solver.all_free
     tied = [Equilibrium(solver, one, (free,), free, u[cell]) for one in lowest]
-    if TIE_MARK in diagram.phase[cell] or any(far(tied[0], other) > SAME_POINT for other in tied[1:]):
+    free_answers = len(solver.inputs) and box.ties(u[cell])
+    if free_answers or TIE_MARK in diagram.phase[cell] or any(far(tied[0], other) > SAME_POINT for other in tied[1:]):
         return solver.competitors.lowest(beside(u[cell], diagram, box))
     frame = solver.all_free
     if solver.patterns is not None:
