@@ -40,7 +40,8 @@ class Competitors:
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: equilibria at u, not to be met again."""
         waiting, best, met = list(self._near(u)), None, list(known)
         while True:
-            batch = sorted((track for track in waiting if track.least(u) < np.log(bound)), key=lambda track: track.continued(u))
+            below = np.log(max(bound, np.finfo(float).tiny))  # losses may be 0
+            batch = sorted((track for track in waiting if track.least(u) < below), key=lambda track: track.continued(u))
             if not batch:
                 return best and self.solver.exact(best)
             batch = batch if np.isfinite(bound) else batch[:1]  # the loss of the first may spare the others
