@@ -10,8 +10,8 @@ from . import __version__
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
-from ._certifying.patterns import pattern_holds
-from ._certifying.proof import Proof, Region, exchanges, free_weights, prove, regions_around
+from ._certifying.patterns import clusters_of
+from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
 from ._files import replacing
@@ -19,7 +19,7 @@ from ._progress import progress_bar
 from .loss import expected_loss_with_error
 from .minima import minimize
 from .model import ToyModel, check_model
-from .phases import classify
+from .phases import Cluster, phase_of
 
 MOST_BOXES = 10_000_000
 _GAPS = 0.9, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3
@@ -28,6 +28,16 @@ FORMAT = 1
 _SAVED = "n_hidden", "importance", "density", "tolerance", "weights", "bias", "loss_lower", "loss_upper", "root", "ops", "values"
 _HULLS = "hull_signs", "hulls", "complete", "n_boxes"
 _REGION = "kind", "box", "point", "bound", "unique"
+_DOMAINS = {
+    "loss_lower": ("finite and ≥ 0", lambda x: x >= 0),
+    "loss_upper": ("finite and > 0", lambda x: x > 0),
+    "tolerance": ("in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1)),
+    "n_boxes": ("≥ 0", lambda x: x >= 0),
+    "region_kind": ("0 or 1", lambda x: (x == CONVEX) | (x == KINK)),
+    "region_bound": ("finite and ≥ 0", lambda x: x >= 0),
+    **dict.fromkeys(("root", "values", "hulls", "region_box", "region_point"), ("finite", np.isfinite)),
+}
+"""What numbers of a file are, in words, and which of an array are so; all are finite."""
 THEOREM = (
     "Every weights W (n_hidden, n_features) and bias b of the model have an expected loss of at least loss_lower, and some "
     "have at most loss_upper. The features are independent, 0 with probability 1 - density and else uniform on [0, 1]; the "
@@ -169,6 +179,8 @@ class Certificate(Result):
                     proved.confirm(self.weights, self.bias, advance, chosen)
             except replay.NotConfirmed as failed:
                 reason = str(failed)
+            except (ArithmeticError, np.linalg.LinAlgError):
+                reason = "its numbers are too large or too small to be confirmed"
         return CertificateCheck(not reason, reason, n_leaves, n_all, rational.arithmetic())
 
     def save(self, path: str | Path) -> None:
@@ -229,6 +241,10 @@ class Certificate(Result):
         """
         needed = "format", *_SAVED, *_HULLS, *(f"region_{name}" for name in _REGION)
         arrays = read_arrays("path", path, "Certificate.save", needed)
+        for name, (domain, inside) in _DOMAINS.items():
+            numbers = arrays[name]
+            if numbers.dtype.kind not in "biuf" or not np.all(np.isfinite(numbers) & inside(numbers)):
+                raise ValueError(f"path must name a file written by Certificate.save, got {path}, whose {name} is not {domain}")
         try:
             if int(arrays["format"]) != FORMAT:
                 raise ValueError("format")
@@ -438,25 +454,22 @@ def _minimizers(model, proof):
     free = free_weights(model.n_hidden, model.n_features)
     for region in proof.regions:
         if region.bound <= proof.upper:
-            told = pattern_holds(free, model.n_features, region)
-            yield _box(model, region.box, region.point if told else None, region.unique)
+            yield _box(model, region.box, clusters_of(free, model.n_features, region), region.unique)
     for signs, hull in proof.hulls.items():  # the signs of W_i·W_j do not tell the phases of three features
-        yield _box(model, hull, hull.mean(axis=0) if signs >= 0 and model.n_features == 2 else None, False)
+        pair = [("aligned pair" if signs else "antipodal pair", 2, 1, (0, 1))]
+        yield _box(model, hull, pair if signs >= 0 and model.n_features == 2 else None, False)
 
 
-def _box(model, box, point, unique):
-    """The Minimizers in a box (2, nd) of parameters, of the phase at a point (nd,) of it or none, and that of its exchanges."""
+def _box(model, box, clusters, unique):
+    """The Minimizers in a box (2, nd) of parameters, of the phase of clusters (see `clusters_of`), and those of its exchanges."""
     free = free_weights(model.n_hidden, model.n_features)
-
-    def whole(parameters):
-        weights = np.zeros((model.n_hidden, model.n_features))
-        weights[free[:, 0], free[:, 1]] = parameters[: len(free)]
-        return weights
-
-    orders = exchanges(model.importance, model.feature_density)
-    names = [] if point is None else [classify(whole(point)[:, order], tolerance=1e-9).name for order in orders]
-    ends = np.array([whole(end) for end in box])
-    return Minimizers(ends, box[:, len(free) :].copy(), names[0] if names else None, unique), names
+    weights = np.zeros((2, model.n_hidden, model.n_features))
+    weights[:, free[:, 0], free[:, 1]] = box[:, : len(free)]
+    names = []
+    for order in exchanges(model.importance, model.feature_density) if clusters is not None else ():
+        exchanged = [Cluster(*one, tuple(sorted(map(order.index, members)))) for *one, members in clusters]
+        names.append(phase_of(exchanged, model.n_features).name)
+    return Minimizers(weights, box[:, len(free) :].copy(), names[0] if names else None, unique), names
 
 
 def _signs_of(weights):

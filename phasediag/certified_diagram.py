@@ -62,7 +62,7 @@ class CertifiedBoundary(Result):
     ----------
     importance : ndarray, shape (n_points,)
     density_low, density_high : ndarray, shape (n_points,)
-        The phases at both are proved; NaN where none was found.
+        The phases at both are proved, and the density asked for is between them; NaN where that is not so.
     phase_low, phase_high : tuple of str
         The phases there.
 
@@ -166,11 +166,11 @@ def certify_boundary(
     Parameters
     ----------
     importance, density : array_like, shape (n_points,)
-        Points on or near a boundary, as `PhaseBoundary` holds them.
+        Points of a boundary, as `PhaseBoundary` holds them, to within a quarter of ``width``; one may be a number.
     n_features, n_hidden : int
         2 and 1 unless you have time.
     width : float
-        In (0, 0.5): intervals are halved until density_high / density_low − 1 is below it, or a phase in between is not proved.
+        In (0, 0.5): intervals are this wide, relative to the density, or wider where phases nearer to it are not proved.
     progress : bool
         Show a bar.
 
@@ -190,6 +190,8 @@ def certify_boundary(
     exactly where leaving the extra feature out is optimal: if that is so at one importance, it is at every lower one; if not,
     at no higher one. So with ends at every density the whole region of the unrepresented extra feature is enclosed.
 
+    Where both sides of a curve have one name, as of two antipodal pairs of other norms, names enclose nothing: NaN.
+
     Examples
     --------
     >>> from phasediag import certify_boundary
@@ -197,7 +199,11 @@ def certify_boundary(
     >>> bool(found.density_low[0] < 0.484588 < found.density_high[0])
     True
     """
-    importance, density = np.broadcast_arrays(positive_array("importance", importance), density_array("density", density))
+    importance, density = positive_array("importance", importance), density_array("density", density)
+    shapes = importance.shape, density.shape
+    if not importance.size or not density.size or len(set(shapes) - {()}) > 1:
+        raise ValueError(f"importance and density must have one shape, of at least one point, got {shapes[0]} and {shapes[1]}")
+    importance, density = np.broadcast_arrays(importance, density)
     width = real_number("width", width, "in (0, 0.5)", lambda x: (x > 0) & (x < _WIDEST))
     check_certifiable(cell_model(n_features, n_hidden, 1.0, 1.0, "relu"))
 
@@ -216,19 +222,15 @@ def certify_boundary(
 
 def _enclosed(phase, p, width):
     """(low, high, phase there, phase there) about a density p, as near as ``width`` or proofs allow; NaN and "" without one."""
-    share = width / 4
-    while share < _WIDEST:
+    share, found = width / 4, (None, None)
+    while None in found and share < _WIDEST:
         low, high = p * (1 - share), min(p * (1 + share), 1.0)
         found = phase(low), phase(high)
-        if None not in found and found[0] != found[1]:
-            break
         share *= 2
-    else:
-        return np.nan, np.nan, "", ""
-    while high / low - 1 > width:
+    while None not in found and found[0] != found[1] and low <= p <= high:
         middle = np.sqrt(low * high)
-        between = phase(middle)
+        between = phase(middle) if high / low - 1 > width else None
         if between not in found:
-            break
+            return low, high, *found
         low, high = (middle, high) if between == found[0] else (low, middle)
-    return low, high, *found
+    return np.nan, np.nan, "", ""

@@ -15,7 +15,7 @@ from phasediag import certificates as room
 from phasediag._certifying import neighbourhoods
 from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
 from phasediag._certifying.moments import ROUNDING, moments
-from phasediag._certifying.patterns import pattern_holds
+from phasediag._certifying.patterns import clusters_of
 from phasediag._certifying.proof import Proof, Region, free_weights, levels, prove, regions_around, root_box
 from phasediag._certifying.rational import ONE, Row, least_on_box, number
 from phasediag._certifying.regions import _SAFETY, _curvature, _wall, kink_bracket
@@ -367,6 +367,46 @@ def _tampered(certificate):
     }
 
 
+@pytest.mark.parametrize(
+    "place, value", [(0, 1e-12), (0, -1.0), (0, 1 + 1e-12), (1, 1e-12), (1, 0.3), (2, 1e-9), (3, 0.4), (3, 9.0)]
+)
+def test_the_point_of_a_kink_is_where_its_proof_has_it(place, value, tmp_path):
+    """A file whose dropped feature is said to have a minimum elsewhere, or that of another phase, is not confirmed."""
+    honest = certify(cell(0.067, 0.996))
+    assert honest.phases == (DROPPED,) and honest.check()
+    honest.save(tmp_path / "proof.npz")
+    arrays = dict(np.load(tmp_path / "proof.npz"))
+    arrays["region_point"][0, place] = value
+    np.savez(tmp_path / "forged.npz", **arrays)
+    forged = Certificate.load(tmp_path / "forged.npz")
+    assert not forged.check()
+    assert set(forged.phases) <= {DROPPED}
+
+
+def test_a_kink_is_known_for_two_features_alone(three):
+    """A region of three features that says to be a dropped one beside a dedicated one is not confirmed."""
+    region = three.proof.regions[0]
+    point = np.array([1.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.0, 0.0])
+    false = replace(region, kind=1, point=point, box=np.array([point - 1e-3, point + 1e-3]), bound=0.0)
+    with pytest.raises(NotConfirmed, match="no feature is left out"):
+        Replay(2, three.model.importance, three.model.feature_density, three.proof)._region(false)
+
+
+@pytest.mark.parametrize("end, value", [((1, 1), 5.0), ((0, 1), -3.0), ((0, 0), -1e-9), ((1, 3), 1e-6)])
+def test_hulls_are_those_of_their_boxes(end, value):
+    """Minimizers that are wider than the boxes in them are not confirmed, and keep the phase of their signs."""
+    model = cell(0.5, 0.02)
+    lowest = minimize(model)[0]
+    upper = lowest.loss * (1 + 1e-12)
+    proof = prove(1, model.importance.copy(), model.feature_density.copy(), upper, 1e-2, 0, (), 100_000, lambda n: None)
+    hull = proof.hulls[0].copy()
+    hull[end] += value
+    forged = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, replace(proof, hulls={0: hull}))
+    assert forged.phases == (PAIR,) and not forged.check()
+    none = replace(proof, hulls={**proof.hulls, 1: hull})
+    assert not room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, none).check()
+
+
 def test_a_tampered_certificate_is_not_confirmed(small):
     """Each part of a proof changed in turn, and words that the proof does not say."""
     for name, proof in _tampered(small).items():
@@ -405,6 +445,45 @@ def test_files_that_are_no_certificates(tmp_path):
         np.savez(tmp_path / "broken.npz", **{**arrays, name: value})
         with pytest.raises(ValueError, match="path must name a file"):
             Certificate.load(tmp_path / "broken.npz")
+
+
+BROKEN = [
+    *((name, value) for name in ("loss_lower", "loss_upper") for value in (np.nan, np.inf, -np.inf, -1.0)),
+    *(("loss_upper", value) for value in (0.0, "1")),
+    *(("tolerance", value) for value in (np.nan, -1.0, 1e-30, 1.0)),
+    *((name, value) for name in ("root", "values", "region_box", "region_point", "hulls") for value in (np.nan, np.inf)),
+    *(("region_bound", value) for value in (np.nan, np.inf, -1.0)),
+    ("region_kind", 2),
+    ("n_boxes", -3),
+]
+
+
+def test_numbers_that_no_certificate_has(small, tmp_path):
+    """NaN, infinities and numbers outside their domain are refused when the file is read, by the name of the field."""
+    small.save(tmp_path / "proof.npz")
+    arrays = dict(np.load(tmp_path / "proof.npz"))
+    arrays["hull_signs"], arrays["hulls"] = np.array([0]), small.proof.root[None]
+    for name, value in BROKEN:
+        broken = np.where(np.arange(arrays[name].size).reshape(arrays[name].shape) == 0, value, arrays[name])
+        np.savez(tmp_path / "broken.npz", **{**arrays, name: broken})
+        with pytest.raises(ValueError, match=f"^path must name a file written by .*broken.npz, whose {name} is not "):
+            Certificate.load(tmp_path / "broken.npz")
+            pytest.fail(f"{name} {value}")
+
+
+def test_a_matrix_that_is_not_definite_is_refused():
+    """Indefinite, singular, and where there is none."""
+    for matrix in ([[1, 0], [0, -1]], [[1, 1], [1, 1]], [[0, 0], [0, 0]]):
+        exact = [[number(x) for x in row] for row in matrix]
+        for wanted in (-2.0, 0.0):
+            assert neighbourhoods._definite(exact, [[number(0)] * 2] * 2, wanted) is None
+
+
+def test_no_bound_is_below_zero():
+    """Where rounding is more than the loss nothing is proved, and the loss is still not below 0; the proof says so again."""
+    proved = certify(cell(0.5, 1e-8), max_boxes=1_000)
+    assert proved.status == "not proved" and proved.loss_lower == 0 and proved.relative_gap == 1
+    assert proved.check()
 
 
 def test_stopping_keeps_the_bound_so_far():
@@ -658,7 +737,7 @@ def test_regions_are_what_they_say():
         for region in regions:
             weights, bias = region_points(region, m, n, 500)
             assert expected_loss(model, weights, bias).min() >= region.bound
-            assert pattern_holds(free_weights(m, n), n, region)
+            assert clusters_of(free_weights(m, n), n, region)
             if region.kind == 0:
                 hessian = expected_loss_hessian(model, weights, bias)[:, place][:, :, place]
                 assert np.linalg.eigvalsh(hessian).min() > 0
@@ -718,7 +797,7 @@ def test_phases_of_a_region():
 
     def told(weights, unique=True, radius=0.1):
         point = np.concatenate([np.array(weights)[free[:, 0], free[:, 1]], np.zeros(3)])
-        return pattern_holds(free, 3, Region(0, np.array([point - radius, point + radius]), point, 0.0, unique))
+        return clusters_of(free, 3, Region(0, np.array([point - radius, point + radius]), point, 0.0, unique))
 
     pair, triangle = [[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]], [[1.0, -0.5, -0.5], [0.0, 0.9, -0.9]]
     assert told(pair) and told(triangle) and told([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) and told(triangle, unique=False)

@@ -21,6 +21,7 @@ from phasediag import (
 )
 from phasediag._certifying.regions import kink_bracket
 from phasediag.certificates import certificate
+from phasediag.certified_diagram import _enclosed
 from phasediag.symbolic import IMPORTANCE
 from phasediag.tricritical import _bias, _least, _limit
 
@@ -55,10 +56,36 @@ def test_other_theories_and_models_are_refused():
 
 def test_a_boundary_is_enclosed():
     """About points of the boundary of the unrepresented extra feature, of first order and continuous; elsewhere none."""
-    enclosed = certify_boundary([0.3, 0.7, 0.5], [0.36, 0.64, 0.1])
-    assert enclosed.phase_low == (PAIR, PAIR, "") and enclosed.phase_high == (DROPPED, DROPPED, "")
-    assert np.isnan(enclosed.density_low[2])
-    assert np.all((enclosed.density_high / enclosed.density_low - 1)[:2] < 2e-3)
+    density = np.array([0.37573, 0.63134, 0.1, 0.534297])  # the last between two antipodal pairs: the next name is far away
+    enclosed = certify_boundary([0.3, 0.7, 0.5, 0.6223], density)
+    assert enclosed.phase_low == (PAIR, PAIR, "", "") and enclosed.phase_high == (DROPPED, DROPPED, "", "")
+    low, high = enclosed.density_low, enclosed.density_high
+    assert np.all(np.isnan(low) == [False, False, True, True]) and np.all(np.isnan(high) == np.isnan(low))
+    assert np.all((low <= density) & (density <= high) | np.isnan(low))
+    assert np.all((high / low - 1)[:2] < 1e-3)
+
+
+def test_an_interval_holds_the_density_asked_for():
+    """Windows grow where a phase is not proved, and shrink again towards a change: that of another density is not returned."""
+    for at, found in ((0.5, (True, True)), (0.5004, (True, True)), (0.52, (False, False))):
+        for unproved, expected in zip((0.0, 0.01), found, strict=True):
+
+            def phase(q, at=at, unproved=unproved):
+                return None if 0 < abs(q / 0.5 - 1) < unproved else ("low" if q < at else "high")
+
+            low, high, *names = _enclosed(phase, 0.5, 1e-2)
+            assert (
+                (low <= 0.5 <= high and names == ["low", "high"])
+                if expected
+                else (np.isnan([low, high]).all() and not any(names))
+            )
+
+
+@pytest.mark.parametrize("importance, density", [([], []), ([0.5, 0.6], [0.1, 0.2, 0.3]), ([[0.5]], [0.3]), (0.5, [])])
+def test_points_of_a_boundary_have_one_shape(importance, density):
+    """One sentence names both."""
+    with pytest.raises(ValueError, match=r"^importance and density must have one shape, of at least one point, got "):
+        certify_boundary(importance, density)
 
 
 def test_leaving_out_is_optimal_below_an_importance():

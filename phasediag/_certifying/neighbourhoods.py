@@ -15,17 +15,13 @@ SHARE = 0.005
 
 def confirm_convex(replay, region):
     """Return what fails of a convex region of a `Replay`, in words; None where all holds."""
-    box = region.box
-    low, high = ([number(x) for x in end] for end in box)
-    point = [number(x) for x in region.point]
-    if any(not a < x < b for a, x, b in zip(low, point, high, strict=True)):
-        return "the minimum is not inside its region"
+    low, point, high = ([number(x) for x in end] for end in (region.box[0], region.point, region.box[1]))
     least = _convexity(replay, region)
     if least is None:
         return "the loss is not convex in a region"
     loss, gradient = _support(replay, point)
     slope = sum(g * g for g in gradient)
-    if loss - slope / (4 * least) < number(region.bound):
+    if max(loss - slope / (4 * least), 0) < number(region.bound):
         return "the loss in a region may be below its bound"
     if region.unique and slope >= (least * min(min(x - a, b - x) for a, x, b in zip(low, point, high, strict=True))) ** 2:
         return "a region is not shown to hold a stationary point"
@@ -39,7 +35,10 @@ def _convexity(replay, region):
     """
     rows = replay.rows
     free, importance, density = np.array(replay.free), *(np.array([float(x) for x in y]) for y in (rows.importance, rows.density))
-    at_point = np.linalg.eigvalsh(_rough(_curvature(replay, region.point, region.point)[0]))[0]
+    at_point = _curvature(replay, region.point, region.point)[0]
+    if at_point is None:
+        return None
+    at_point = np.linalg.eigvalsh(_rough(at_point))[0]
     waiting, confirmed, seen = [(region.box[0], region.box[1])], [], 0
     while waiting:
         low, high = waiting.pop()
@@ -69,7 +68,7 @@ def _definite(middle, width, wanted):
     nd = range(len(middle))
     matrix = [[middle[j][k] - (sum(width[j]) if j == k else 0) for k in nd] for j in nd]
     lowest = float(np.linalg.eigvalsh(_rough(matrix))[0])
-    if lowest < wanted:
+    if not lowest > max(wanted, 0.0):
         return None
     curvature = number(0.9 * lowest)
     factor = np.linalg.cholesky(_rough(matrix) - 0.95 * lowest * np.eye(len(nd)))
@@ -245,10 +244,14 @@ def _curvature(replay, low, high):
 
 def confirm_kink(replay, region):
     """Return what fails of a region around a feature that is not represented, in words; None where all holds."""
-    rows, box = replay.rows, region.box
-    low, high = ([number(x) for x in end] for end in box)
-    other = int(np.argmin(np.abs(region.point[:2])))
+    rows = replay.rows
+    low, point, high = ([number(x) for x in end] for end in (region.box[0], region.point, region.box[1]))
+    if replay.n != 2 or 0 not in point[:2]:
+        return "no feature is left out in a region that says so"
+    other = point.index(0)
     own = 1 - other
+    if abs(point[own]) != 1 or point[2 + own] != 0 or 2 * point[2 + other] != rows.density[other]:
+        return "the minimum in a region of a dedicated feature is another"
     if low[own] <= 0 <= high[own]:
         return "a region of a dedicated feature holds the weight 0"
     squares = sorted((low[own] ** 2, high[own] ** 2))
@@ -279,14 +282,6 @@ def confirm_kink(replay, region):
         return "a feature that is not represented may gain from being so in a region"
     if number(region.bound) > i_other * rows.variance[other]:
         return "the loss in a region may be below its bound"
-    inside = abs(low[own]) < 1 < abs(high[own]) or abs(high[own]) < 1 < abs(low[own])
-    if region.unique and not (
-        inside
-        and low[other] <= 0 <= high[other]
-        and low[2 + own] < 0 < high[2 + own]
-        and low[2 + other] < p_other / 2 < high[2 + other]
-    ):
-        return "a region does not hold its minimum"
     return None
 
 

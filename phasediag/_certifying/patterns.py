@@ -15,10 +15,10 @@ from itertools import combinations
 NOTHING = Fraction(0), Fraction(0)
 
 
-def pattern_holds(free, n_features, region):
-    """Whether the one minimum in a Region, or each that it may hold, has the clusters of the region's point.
+def clusters_of(free, n_features, region):
+    """The clusters that the one minimum in a Region has, or each that it may hold; None where that is not proved.
 
-    free (nw, 2): row and column of each weight.
+    free (nw, 2): row and column of each weight. A list of (name, number of features, dimension, features), as `Cluster` has them.
     """
     free = [(int(h), int(c)) for h, c in free]
     point = region.point[: len(free)].tolist()
@@ -26,34 +26,55 @@ def pattern_holds(free, n_features, region):
         place: (Fraction(low), Fraction(high)) if at else NOTHING
         for place, at, low, high in zip(free, point, *region.box[:, : len(free)].tolist(), strict=True)
     }
-    rows = range(1 + max(h for h, _ in free))
-
-    def column(i):
-        """The ranges of the weights of a feature."""
-        return [ends.get((h, i), NOTHING) for h in rows]
-
-    joined = {i: {i} for i in range(n_features)}
+    columns = [[ends.get((h, i), NOTHING) for h in range(1 + max(h for h, _ in free))] for i in range(n_features)]
+    joined, products = {i: {i} for i in range(n_features)}, {}
     for i, j in combinations(range(n_features), 2):
-        product = _sum(_times(a, b) for a, b in zip(column(i), column(j), strict=True))
-        if product != NOTHING:
-            if product[0] <= 0 <= product[1]:
-                return False
+        products[i, j] = _sum(_times(a, b) for a, b in zip(columns[i], columns[j], strict=True))
+        if products[i, j] != NOTHING:
+            if not _sign(products[i, j]):
+                return None
             joined[i] = joined[j] = joined[i] | joined[j]
             for k in joined[i]:
                 joined[k] = joined[i]
-    for i in range(n_features):
-        if any(x != NOTHING for x in column(i)) and not any(x > 0 or y < 0 for x, y in column(i)):
-            return False
+    dropped = {i for i, column in enumerate(columns) if all(x == NOTHING for x in column)}
+    if any(i not in dropped and not any(map(_sign, column)) for i, column in enumerate(columns)):
+        return None
     for (h, c), at in zip(free, point, strict=True):
         if not at and (not region.unique or any(ends.get((h, j), NOTHING) != NOTHING for j in joined[c])):
-            return False
-    for i, j in combinations(range(n_features), 2):
-        if len(rows) == 2 and len(joined[i]) == 3:
-            (a, b), (c, d) = column(i), column(j)
-            low, high = _sum([_times(a, d), _times((-b[1], -b[0]), c)])
-            if low <= 0 <= high:
-                return False
-    return True
+            return None
+    members = sorted({tuple(sorted(one)) for i, one in joined.items() if i not in dropped})
+    clusters = [_cluster(one, columns, products) for one in members]
+    return None if None in clusters else clusters
+
+
+def _cluster(members, columns, products):
+    """(name, size, dimension, members) of features joined; None where it is not told on which sides of each other they are.
+
+    columns: the ranges of each feature's weights; products: those of W_i·W_j by (i, j).
+    """
+    size, lines = len(members), list(combinations(members, 2))
+    if size == 1:
+        return "dedicated", 1, 1, members
+    areas = [NOTHING if len(columns[i]) == 1 else _area(columns[i], columns[j]) for i, j in lines]
+    if all(area == NOTHING for area in areas):
+        pair = "aligned pair" if _sign(products[lines[0]]) > 0 else "antipodal pair"
+        return (pair if size == 2 else f"{size} features in 1 dimension"), size, 1, members
+    sides = [_sign(area) for area in areas]
+    if not all(sides):
+        return None
+    inside = size == 3 and sides[0] == sides[2] == -sides[1]  # areas (i, j), (i, k), (j, k): the origin is in the triangle
+    return ("triangle" if inside else f"{size} features in 2 dimensions"), size, 2, members
+
+
+def _area(first, second):
+    """The range of the determinant of two columns of two ranges each."""
+    (a, b), (c, d) = first, second
+    return _sum([_times(a, d), _times((-b[1], -b[0]), c)])
+
+
+def _sign(ends):
+    """1 or −1 where a range (least, most) has that sign, 0 where it has none."""
+    return (ends[0] > 0) - (ends[1] < 0)
 
 
 def _times(a, b):

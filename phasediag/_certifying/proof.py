@@ -27,7 +27,7 @@ _NONE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A box with its own proof: kind, box (2, nd), the minimum in it (nd,), least loss, whether at one point."""
+    """A box with its own proof: kind, box (2, nd), the minimum in it (nd,), least loss (≥ 0), whether at one point."""
 
     kind: int
     box: np.ndarray
@@ -40,9 +40,9 @@ class Region:
 class Proof:
     """A tree of boxes that covers all parameters.
 
-    root (2, nd); ops (uint8) and values (float): the tree, see `search`; regions: a tuple of Region; upper: a loss that is
-    reached; lower: no loss is lower; signs: for each phase of low leaves, products W_i·W_j > 0 as bits (−1: not told), their
-    hull (2, nd); complete: whether no box was left; n_boxes.
+    root (2, nd), empty where the density is too small to bound it; ops (uint8) and values (float): the tree, see `search`;
+    regions: a tuple of Region; upper: a loss that is reached; lower: no loss is lower; signs: for each phase of low leaves,
+    products W_i·W_j > 0 as bits (−1: not told), their hull (2, nd); complete: whether no box was left; n_boxes.
     """
 
     root: np.ndarray
@@ -151,7 +151,7 @@ def _region(free, importance, density, point):
         return None
     box = np.array([point - radius, point + radius])
     slope = np.linalg.norm(gradient) * (1 + 1e-12)
-    bound = loss - slope**2 / (4 * least) * (1 + 1e-12)
+    bound = max(loss - slope**2 / (4 * least) * (1 + 1e-12), 0.0)
     return Region(CONVEX, box, point, bound, bool(slope < 0.9 * least * radius.min()))
 
 
@@ -230,6 +230,8 @@ def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_
         pass
     reached = [upper, least[0], *(region.bound for region in regions), *bounds[: state[TOP]], *([] if state[BOXES] else [0.0])]
     signs = {int(k) if k < len(hulls) - 1 else -1: hulls[k] for k in np.flatnonzero(hulls[:, 0, 0] < np.inf)}
+    if not np.all(np.isfinite(root)):
+        root = np.zeros_like(root)
     return Proof(
         root, ops[: state[OPS]].copy(), values[: state[VALUES]].copy(), tuple(regions), upper, float(min(reached)), signs,
         bool(complete), int(state[BOXES]),

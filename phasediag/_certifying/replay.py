@@ -37,15 +37,24 @@ class Replay:
         chosen: a set of the leaves that are confirmed, None for all.
         """
         self._upper(weights, bias)
+        if not self.lower and not self.proof.complete and not len(self.proof.ops):  # no loss is below 0: no more is said
+            return
         self._root()
         for region in self.proof.regions:
             self._region(region)
+        reached = {signs: np.array([hull[1], hull[0]]) for signs, hull in self.proof.hulls.items()}
         for place, (op, low, high) in enumerate(self._leaves()):
+            for signs, hull in self.proof.hulls.items() if op in (LOW_SUM, LOW_JOINT) else ():
+                if np.all(low >= hull[0]) and np.all(high <= hull[1]):
+                    np.minimum(reached[signs][0], low, out=reached[signs][0])
+                    np.maximum(reached[signs][1], high, out=reached[signs][1])
             if chosen is not None and place not in chosen:
                 continue
             if not self._holds(op, low, high) and not self._in_parts(op, low, high, PARTS):
                 raise NotConfirmed(f"a leaf is not confirmed: reason {op} in the box from {low} to {high}")
             advance(1)
+        if self.proof.complete and any(np.any(reached[signs] != hull) for signs, hull in self.proof.hulls.items()):
+            raise NotConfirmed("the minimizers of a phase are not the hull of boxes that may hold a global minimum")
 
     def _upper(self, weights, bias):
         """The weights and biases reach the upper loss."""
@@ -269,7 +278,9 @@ class Replay:
         return constant + least_on_box(matrix, linear, radius), apart
 
     def _region(self, region):
-        """The statement of a region: its bound, that it holds at most one minimum, and one where it says so."""
+        """The statement of a region: its point is inside, its bound, that it holds one minimum at most, or exactly."""
+        if not np.all((region.box[0] < region.point) & (region.point < region.box[1])):
+            raise NotConfirmed("the minimum is not inside its region")
         reason = (confirm_convex if region.kind == CONVEX else confirm_kink)(self, region)
         if reason:
             raise NotConfirmed(reason)
