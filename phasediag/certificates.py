@@ -1,5 +1,6 @@
 """Certificates: proofs that no weights and biases have a lower expected loss."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ FORMAT = 1
 _SAVED = "n_hidden", "importance", "density", "tolerance", "weights", "bias", "loss_lower", "loss_upper", "root", "ops", "values"
 _HULLS = "hull_signs", "hulls", "complete", "n_boxes"
 _REGION = "kind", "box", "point", "bound", "unique"
-_DOMAINS = {
+_DOMAINS: dict[str, tuple[str, Callable[[Floats], Any]]] = {
     "loss_lower": ("finite and ≥ 0", lambda x: x >= 0),
     "loss_upper": ("finite and > 0", lambda x: x > 0),
     "tolerance": ("in [1e-10, 1)", lambda x: (x >= 1e-10) & (x < 1)),
