@@ -20,7 +20,7 @@ from ._progress import progress_bar
 from .loss import expected_loss_with_error
 from .minima import minimize
 from .model import ToyModel, check_model
-from .phases import Cluster, phase_of
+from .phases import Cluster, phase_in_order
 
 MOST_BOXES = 10_000_000
 _GAPS = 0.9, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3
@@ -469,7 +469,7 @@ def _box(model, box, clusters, unique):
     names = []
     for order in exchanges(model.importance, model.feature_density) if clusters is not None else ():
         exchanged = [Cluster(*one, tuple(sorted(map(order.index, members)))) for *one, members in clusters]
-        names.append(phase_of(exchanged, model.n_features).name)
+        names.append(phase_in_order(exchanged, model.n_features).name)
     return Minimizers(weights, box[:, len(free) :].copy(), names[0] if names else None, unique), names
 
 

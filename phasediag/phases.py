@@ -364,13 +364,22 @@ def _phase(weights, tolerance):
             members += [j for j in waiting if row[j] and j not in members]
         waiting = [j for j in waiting if j not in members]
         clusters.append(_cluster(directions, products, tuple(sorted(members)), tolerance))
-    return phase_of(clusters, weights.shape[1])
+    return phase_in_order(clusters, weights.shape[1])
+
+
+def phase_in_order(clusters, n_features):
+    """The Phase of a list of clusters in any order: the extra feature's comes first, then the largest."""
+    extra = n_features - 1
+    clusters = sorted(
+        clusters, key=lambda cluster: (extra not in cluster.features, -cluster.size, cluster.dimension, cluster.name)
+    )
+    return phase_of(clusters, n_features)
 
 
 def phase_of(clusters, n_features):
-    """Return the Phase made of ``clusters`` among ``n_features`` features; the extra feature's comes first, then the largest."""
+    """Return the Phase made of ``clusters`` (the extra feature's first) among ``n_features`` features."""
+    clusters = tuple(clusters)
     extra = n_features - 1
-    clusters = tuple(sorted(clusters, key=lambda one: (extra not in one.features, -one.size, one.dimension, one.name)))
     others = list(clusters)
     if not clusters or extra not in clusters[0].features:
         role, head = "not_represented", "extra not represented"
