@@ -100,16 +100,19 @@ def test_trained_diagram_reaches_every_option(run, tmp_path):
 
 
 INTERRUPTED = """
-import itertools, os, signal, sys
+import itertools, os, signal, sys, threading
 from phasediag._training.store import Store
 from phasediag.cli import main
 
-kept, write = itertools.count(1), Store.write
+numbers, write, one_by_one = itertools.count(1), Store.write, threading.Lock()
 
 def interrupted(*arguments):
-    write(*arguments)
-    if next(kept) == 3:
-        os.kill(os.getpid(), signal.SIGINT)
+    with one_by_one:
+        number = next(numbers)
+        if number <= 3:
+            write(*arguments)
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGINT)
 
 Store.write = interrupted
 main(sys.argv[1:])
