@@ -56,6 +56,27 @@ def finished_portions():
 
 
 @pytest.fixture(scope="session")
+def stopped_at_third():
+    """The program of a process that gets a signal, named, just when the third portion is on disk, however fast the machine."""
+    return """
+import itertools, os, signal, threading
+from phasediag._training.store import Store
+
+numbers, write, one_by_one = itertools.count(1), Store.write, threading.Lock()
+
+def stopped(*arguments):
+    with one_by_one:
+        number = next(numbers)
+        if number <= 3:
+            write(*arguments)
+        if number == 3:
+            os.kill(os.getpid(), signal.{signal})
+
+Store.write = stopped
+""".format
+
+
+@pytest.fixture(scope="session")
 def make_chunk():
     """Make chunks of models for the training kernels."""
 

@@ -17,27 +17,14 @@ IMPORTANCE, DENSITY = np.geomspace(0.1, 10, 4), np.geomspace(0.3, 1, 5)
 OPTIONS = dict(n_seeds=6, n_steps=40, batch_size=64, seed=3)
 SMALL = dict(importance=IMPORTANCE, density=DENSITY, **OPTIONS)
 
-KILLED = """
-import itertools, os, signal, threading
+RUN = """
 import numpy as np
 from phasediag import trained_phase_diagram
-from phasediag._training.store import Store
 
-numbers, write, one_by_one = itertools.count(1), Store.write, threading.Lock()
-
-def killed(*arguments):
-    with one_by_one:
-        number = next(numbers)
-        if number <= 3:
-            write(*arguments)
-        if number == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-Store.write = killed
 axes = dict(importance=np.geomspace(0.1, 10, 4), density=np.geomspace(0.3, 1, 5))
 trained_phase_diagram(2, 1, **axes, n_seeds=6, n_steps=20_000, seed=3, store={path!r})
 """
-"""A run that is killed when three of its thirty portions are on disk."""
+"""A run of thirty portions."""
 
 
 def same(one, two):
@@ -91,10 +78,12 @@ def test_only_what_is_missing_is_trained(filled, monkeypatch):
     assert sorted(begun) == [(2, 1), (4, 5)]
 
 
-def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, environment, finished_portions):
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, environment, finished_portions, stopped_at_third):
     """SIGKILL in the middle, then the same call: models finished before are kept, the end is that of an unbroken run."""
     path = tmp_path / "store.zarr"
-    killed = subprocess.run([sys.executable, "-c", KILLED.format(path=str(path))], env=environment, timeout=120)
+    killed = subprocess.run(
+        [sys.executable, "-c", stopped_at_third(signal="SIGKILL") + RUN.format(path=str(path))], env=environment, timeout=120
+    )
     assert killed.returncode == -signal.SIGKILL and finished_portions(path) == 3
     options = dict(importance=IMPORTANCE, density=DENSITY, n_seeds=6, n_steps=20_000, seed=3)
     before = zarr.open_group(path, mode="r")["bias"][...]

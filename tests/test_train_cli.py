@@ -99,28 +99,7 @@ def test_trained_diagram_reaches_every_option(run, tmp_path):
     assert facts["theory"] == "trained" and np.shape(facts["phase"]) == (5, 4)
 
 
-INTERRUPTED = """
-import itertools, os, signal, sys, threading
-from phasediag._training.store import Store
-from phasediag.cli import main
-
-numbers, write, one_by_one = itertools.count(1), Store.write, threading.Lock()
-
-def interrupted(*arguments):
-    with one_by_one:
-        number = next(numbers)
-        if number <= 3:
-            write(*arguments)
-        if number == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-Store.write = interrupted
-main(sys.argv[1:])
-"""
-"""A command whose user presses Ctrl-C just when the third portion is on disk, however fast the machine."""
-
-
-def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, finished_portions):
+def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environment, finished_portions, stopped_at_third):
     """SIGINT: exit code 130, one line that says how to go on, finished models kept; then the bits of an unbroken run."""
     store, path = tmp_path / "store", tmp_path / "trained.npz"
     arguments = ["diagram", "--theory", "trained", *AXES, "--n-seeds", "6", "--n-steps", "20000",
@@ -131,7 +110,8 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path, environm
             [sys.executable, *program, *arguments], env=environment, capture_output=True, text=True, timeout=120
         )
 
-    stopped = command("-c", INTERRUPTED)
+    program = "import sys; from phasediag.cli import main; main(sys.argv[1:])"
+    stopped = command("-c", stopped_at_third(signal="SIGINT") + program)
     assert stopped.returncode == 130 and stopped.stdout == ""
     assert stopped.stderr == f"phasediag: stopped; the same command goes on from {store}\n"
     assert finished_portions(store) == 3 and not path.exists()

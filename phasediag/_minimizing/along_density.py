@@ -101,12 +101,10 @@ class AlongDensity:
 
         name: callable that names a point's phase; a change of name along one minimum counts where a curvature vanishes there.
         """
-        searches = count(1)
-        while True:
+        for number in count(1):
             found = self._crossings(name)
-            if not any(
-                [self._search_at(one, stream(self.seed, k, number)) for number in [next(searches)] for k, one in enumerate(found)]
-            ):
+            lower = [self._search_at(one, stream(self.seed, k, number)) for k, one in enumerate(found)]
+            if not any(lower):
                 return found
             self._carry()
 

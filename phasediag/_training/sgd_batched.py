@@ -25,10 +25,8 @@ MODELS, models_at = layout(
     "average",
 )
 
-WIDTHS, ROOM = (
-    (4, 10),
-    26_000,
-)  # vectors of a block's row: what registers hold; bytes of all its rows of C, or R: half of the cache
+WIDTHS, ROOM = (4, 10), 26_000
+"""Vectors of a block's row: what registers hold; bytes of all its rows of C, or R: half of the cache."""
 
 
 def block_width(n, lanes):
