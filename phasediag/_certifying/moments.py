@@ -46,20 +46,26 @@ def _one(a, c, p, out):
 
 
 @jit(inner=True)
+def put(cuts, n, t):
+    """Put a place within (0, 1) among the n cuts in order; return how many there are then."""
+    if not 0.0 < t < 1.0:
+        return n
+    i = n
+    while i > 1 and cuts[i - 1] > t:
+        cuts[i] = cuts[i - 1]
+        i -= 1
+    cuts[i] = t
+    return n + 1
+
+
+@jit(inner=True)
 def _cuts(a, vertices, count, cuts):
     """Write 0, the zeros of vertices[k] + a y within (0, 1) in order, and 1 to ``cuts``; return how many."""
     n = 1
     cuts[0] = 0.0
     if a != 0.0:
         for k in range(count):
-            t = -vertices[k] / a
-            if 0.0 < t < 1.0:
-                i = n
-                while i > 1 and cuts[i - 1] > t:
-                    cuts[i] = cuts[i - 1]
-                    i -= 1
-                cuts[i] = t
-                n += 1
+            n = put(cuts, n, -vertices[k] / a)
     cuts[n] = 1.0
     return n + 1
 

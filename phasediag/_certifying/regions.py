@@ -30,7 +30,7 @@ import numpy as np
 
 from .._compiling.jit import jit
 from .bounds import MARGIN, product, size_of
-from .moments import UNIT, moments
+from .moments import UNIT, moments, put
 from .search import gram_ranges
 
 _LOW3 = 0.5 - 0.5 * np.sqrt(0.6)
@@ -124,13 +124,7 @@ def _ends(most, least, cuts):
         else:
             across = least[1] / most[1]
             y = (level - least[0] - across * ((1.0 if k > 9 else 0.0) - most[0])) / (least[2] - across * most[2])
-        if 0.0 < y < 1.0:
-            i = n
-            while i > 1 and cuts[i - 1] > y:
-                cuts[i] = cuts[i - 1]
-                i -= 1
-            cuts[i] = y
-            n += 1
+        n = put(cuts, n, y)
     cuts[n] = 1.0
     return n + 1
 
