@@ -333,6 +333,12 @@ class Form:
         return self._expanded[0]
 
     @cached_property
+    def ranges(self) -> tuple[Floats, Floats]:
+        """Where a feature's values begin and how wide they are, by what it is in a component, shape (2 + n_pieces,) each."""
+        lows, widths = np.array([(0.0, 0.0), (0.0, 1.0), *self.values]).T
+        return lows, widths
+
+    @cached_property
     def _expanded(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`components`; of which component of the law of activity each is part, and the factors of its weight.
 

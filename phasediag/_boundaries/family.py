@@ -105,7 +105,7 @@ class Family:
     @cached_property
     def inputs(self):
         """Of a law in which every value is certain the inputs that there are, shape (n_inputs, n_features); of any other none."""
-        lows, widths = np.array([(0.0, 0.0), (0.0, 1.0), *self.form.values]).T  # of a feature's value, by its state
+        lows, widths = self.form.ranges
         states = self.form.components
         return (
             np.unique(lows[states], axis=0) if not self.form.is_linear and not np.any(widths[states]) else np.empty((0, self.n))

@@ -406,7 +406,7 @@ def workspaces(form, order, untied=False):
         np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
         np.zeros(1),  # the penalty
     )
-    starts, breadths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
+    starts, breadths = form.ranges
     is_point = np.all(breadths[components] == 0.0, axis=1) & general
     held = [np.zeros(components.shape) for _ in range(4)] if form.is_kinked else [np.zeros(1)] * 4
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)

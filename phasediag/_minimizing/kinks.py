@@ -190,7 +190,7 @@ def kinks_at(form, control, point):
     if not form.is_kinked:
         return ()
     weights, bias = parts(point, form.n_hidden)
-    starts, breadths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
+    starts, breadths = form.ranges
     certain = np.all(breadths[form.components] == 0.0, axis=1) & (form.weights(control) > 0.0)
     x = np.unique(starts[form.components[certain]], axis=0)
     on = (np.abs(x @ weights.T @ weights + bias) < ON_KINK) & (x < 0)

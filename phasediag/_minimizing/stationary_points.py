@@ -235,7 +235,7 @@ def dead_outputs(x, form, controls):
         return has_dead_output(x, form.n_hidden)
     weights, bias = parts(x, form.n_hidden)
     gram, highest = np.swapaxes(weights, -1, -2) @ weights, np.full(bias.shape, -np.inf)
-    lows, widths = np.array([(0.0, 0.0), (0.0, 1.0), *form.values]).T  # of a feature's value, by its state
+    lows, widths = form.ranges
     for states in form.components:
         low, high = lows[states], lows[states] + widths[states]
         highest = np.maximum(highest, np.maximum(gram * low, gram * high).sum(axis=-1) + bias)
