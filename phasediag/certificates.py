@@ -1,5 +1,6 @@
 """Certificates: proofs that no weights and biases have a lower expected loss."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from ._arguments import Floats, Seed, random_generator, real_number, whole_numbe
 from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
 from ._certifying.patterns import clusters_of
-from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, prove, regions_around
+from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, gauge_of, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
 from ._files import replacing
@@ -23,10 +24,23 @@ from .model import ToyModel, check_model
 from .phases import Cluster, phase_in_order
 
 MOST_BOXES = 10_000_000
-_GAPS = 0.9, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3
-"""Gaps that are tried in turn where the tolerance takes more boxes than allowed."""
-FORMAT = 1
-_SAVED = "n_hidden", "importance", "density", "tolerance", "weights", "bias", "loss_lower", "loss_upper", "root", "ops", "values"
+FORMAT = 2
+_SAVED = (
+    "version",
+    "theorem",
+    "n_hidden",
+    "gauge",
+    "importance",
+    "density",
+    "tolerance",
+    "weights",
+    "bias",
+    "loss_lower",
+    "loss_upper",
+    "root",
+    "ops",
+    "values",
+)
 _HULLS = "hull_signs", "hulls", "complete", "n_boxes"
 _REGION = "kind", "box", "point", "bound", "unique"
 _DOMAINS: dict[str, tuple[str, Callable[[Floats], Any]]] = {
@@ -55,7 +69,8 @@ class Minimizers(Result):
     Attributes
     ----------
     weights : ndarray, shape (2, n_hidden, n_features)
-        Least and most of each weight, W upper triangular with a diagonal ≥ 0, to which rotations bring any weights.
+        Least and most of each weight. Rotations bring any weights to W that is upper triangular with a diagonal ≥ 0, features
+        being taken in the order in which most of the lowest minima represent them.
     bias : ndarray, shape (2, n_features)
     phase : str or None
         The phase of all of the global minima in it; None where that is not proved.
@@ -85,8 +100,8 @@ class Certificate(Result):
     status : {"certified", "not proved"}
         Whether ``relative_gap`` is within the tolerance.
     loss_lower : float
-        Proved: no weights and biases have a lower loss. Where the boxes did not do, the best bound for which they do; of a
-        search that was interrupted, what was proved until then.
+        Proved: no weights and biases have a lower loss. Of a search that was stopped, by ``max_boxes`` or from the keyboard, the
+        least bound of the boxes that are left; the lowest are halved first.
     loss_upper : float
         The loss of ``weights`` and ``bias``, rounded up.
     relative_gap : float
@@ -210,6 +225,7 @@ class Certificate(Result):
             bias=self.bias,
             loss_lower=proof.lower,
             loss_upper=proof.upper,
+            gauge=np.array(proof.gauge),
             root=proof.root,
             ops=proof.ops,
             values=proof.values,
@@ -247,17 +263,24 @@ class Certificate(Result):
             if numbers.dtype.kind not in "biuf" or not np.all(np.isfinite(numbers) & inside(numbers)):
                 raise ValueError(f"path must name a file written by Certificate.save, got {path}, whose {name} is not {domain}")
         try:
-            if int(arrays["format"]) != FORMAT:
-                raise ValueError("format")
+            for name, expected in (("format", FORMAT), ("theorem", THEOREM)):
+                if arrays[name].item() != expected:
+                    raise ValueError(name)
+            if not re.fullmatch(r"\d+(\.\d+)+\S*", str(arrays["version"])):
+                raise ValueError("version")
             density = arrays["density"]
             model = ToyModel(int(arrays["n_hidden"]), arrays["importance"], density[0] if np.ptp(density) == 0 else density)
             check_certifiable(model)
             weights, bias = model.check_parameters(arrays["weights"], arrays["bias"])
-            nd = len(free_weights(model.n_hidden, model.n_features)) + model.n_features
+            gauge = tuple(arrays["gauge"].tolist())
+            if sorted(gauge) != list(range(model.n_features)):
+                raise ValueError("gauge")
+            nd = len(free_weights(model.n_hidden, gauge)) + model.n_features
             parts = zip(*(arrays[f"region_{name}"] for name in _REGION), strict=True)
             regions = tuple(Region(int(k), b.reshape(2, nd), x.reshape(nd), float(bound), bool(u)) for k, b, x, bound, u in parts)
             hulls = zip(arrays["hull_signs"].tolist(), arrays["hulls"].reshape(-1, 2, nd), strict=True)
             proof = Proof(
+                gauge=gauge,
                 root=arrays["root"].reshape(2, nd),
                 ops=arrays["ops"].astype(np.uint8),
                 values=arrays["values"].astype(np.float64).ravel(),
@@ -266,8 +289,9 @@ class Certificate(Result):
                 lower=float(arrays["loss_lower"]),
                 hulls=dict(hulls),
                 complete=bool(arrays["complete"]),
-                n_boxes=int(arrays["n_boxes"]),
             )
+            if int(arrays["n_boxes"]) != proof.n_boxes:
+                raise ValueError("n_boxes")
         except (TypeError, ValueError, IndexError):
             raise ValueError(
                 f"path must name a file written by Certificate.save, got {path}, which says something else"
@@ -352,8 +376,7 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
     is strictly convex, kinks of dedicated and of unrepresented features included, or, for two features in one dimension, in
     neighbourhoods of W = (1, 0) in which L − L(1, 0) is bounded below by a positive multiple of W_2², with the curvature of the
     worse side of the kink. Weights of such a minimum that are 0 between clusters of features are exactly 0: there the gradient
-    vanishes whatever the weights within clusters. A minimum whose first feature has the weights 0 fixes no rotation and has no
-    region.
+    vanishes whatever the weights within clusters.
 
     For three features of one density the least losses of single rows, whatever their bias, are tabulated first, and columns of
     equal features are taken in order of their norms. At densities up to 0.3 a search takes 10⁵ to 2 · 10⁶ boxes, seconds; at
@@ -403,18 +426,9 @@ def certificate(model, known, tolerance, max_boxes, advance):
     loss, error = expected_loss_with_error(model, weights, bias)
     upper = float(np.nextafter(loss + error, np.inf))
     importance, density = model.importance.copy(), model.feature_density.copy()  # kernels take arrays that can be written to
-    regions = regions_around(model.n_hidden, importance, density, known)
-
-    def proved(gap):
-        return prove(model.n_hidden, importance, density, upper, gap, _signs_of(weights), regions, max_boxes, advance)
-
-    proof = proved(tolerance)
-    if not proof.complete and proof.n_boxes >= max_boxes:  # less may be proved with as many boxes
-        for gap in _GAPS:
-            less = proved(gap)
-            if not less.complete:
-                break
-            proof = max(proof, less, key=lambda one: one.lower)
+    gauge = gauge_of(importance, density, known)
+    regions = regions_around(model.n_hidden, gauge, importance, density, known)
+    proof = prove(model.n_hidden, gauge, importance, density, upper, tolerance, _signs_of(weights), regions, max_boxes, advance)
     return as_certificate(model, weights, bias, tolerance, proof)
 
 
@@ -452,18 +466,17 @@ def _claims(certificate):
 
 def _minimizers(model, proof):
     """Yield the Minimizers of a Proof and the names of their phases: its regions that are low enough and hulls of low leaves."""
-    free = free_weights(model.n_hidden, model.n_features)
+    free = free_weights(model.n_hidden, proof.gauge)
     for region in proof.regions:
         if region.bound <= proof.upper:
-            yield _box(model, region.box, clusters_of(free, model.n_features, region), region.unique)
+            yield _box(model, free, region.box, clusters_of(free, model.n_features, region), region.unique)
     for signs, hull in proof.hulls.items():  # the signs of W_i·W_j do not tell the phases of three features
         pair = [("aligned pair" if signs else "antipodal pair", 2, 1, (0, 1))]
-        yield _box(model, hull, pair if signs >= 0 and model.n_features == 2 else None, False)
+        yield _box(model, free, hull, pair if signs >= 0 and model.n_features == 2 else None, False)
 
 
-def _box(model, box, clusters, unique):
+def _box(model, free, box, clusters, unique):
     """The Minimizers in a box (2, nd) of parameters, of the phase of clusters (see `clusters_of`), and those of its exchanges."""
-    free = free_weights(model.n_hidden, model.n_features)
     weights = np.zeros((2, model.n_hidden, model.n_features))
     weights[:, free[:, 0], free[:, 1]] = box[:, : len(free)]
     names = []

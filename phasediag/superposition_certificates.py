@@ -107,9 +107,9 @@ class SuperpositionCertificate(Result):
 
     def _reached(self, cell, end, density):
         """Whether the weights of an interval reach its upper loss at one of its ends, exactly."""
-        rows = Row(2, self.importance, np.full(3, density))
+        rows = Row(2, self.importance, np.full(3, density), self.loss_upper[cell, end])
         columns = [[number(x) for x in column] for column in self.weights[cell].T]
-        total = rows.slack
+        total = number(0)
         for i in range(3):
             g = (*(sum(x * y for x, y in zip(columns[i], one, strict=True)) for one in columns), number(self.bias[cell, i]))
             total += rows.importance[i] * (rows.loss(i, g) + rows.given_away(g, g))

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from phasediag import Certificate, ToyModel, certify, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
 from phasediag import certificates as room
 from phasediag._certifying import neighbourhoods
+from phasediag._certifying import proof as proof_room
 from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
 from phasediag._certifying.moments import ROUNDING, moments
 from phasediag._certifying.patterns import clusters_of
-from phasediag._certifying.proof import Proof, Region, free_weights, levels, prove, regions_around, root_box
-from phasediag._certifying.rational import ONE, Row, least_on_box, number
+from phasediag._certifying.proof import Proof, Region, free_weights, gauge_of, levels, prove, regions_around, root_box
+from phasediag._certifying.rational import BITS, Row, least_on_box, number
 from phasediag._certifying.regions import _SAFETY, _curvature, _wall, kink_bracket
 from phasediag._certifying.replay import NotConfirmed, Replay
 from phasediag._certifying.rows import look_up, row_table
-from phasediag._certifying.search import ORDER, REGION, TABLE
+from phasediag._certifying.search import OPEN, ORDER, REGION, TABLE
 from phasediag._compiling.jit import jit
 
 PAIR, DROPPED, DEDICATED = "extra in antipodal pair", "extra not represented + dedicated", "extra dedicated + not represented"
@@ -72,7 +73,7 @@ def boxes_and_points(rng, centres, widths, n_points):
 def draws(seed, n_features, count):
     """Random densities (n,), centres of weights and biases (count, nd) and widths (count, nd), over many orders of magnitude."""
     rng = np.random.default_rng(seed)
-    nd = len(free_weights(n_features - 1, n_features)) + n_features
+    nd = len(free_weights(n_features - 1, range(n_features))) + n_features
     density = rng.uniform(0.01, 1, n_features) if seed % 3 else np.full(n_features, rng.choice([1.0, 0.5, 0.03]))
     centres = rng.normal(size=(count, nd)) * rng.choice([0.1, 1.0, 3.0], (count, 1))
     widths = 10 ** rng.uniform(-8, 0.3, (count, 1)) * rng.uniform(0, 1, (count, nd))
@@ -122,7 +123,7 @@ def test_whole_numbers_integrate_a_triangle():
     by_hand = [["1/4", "5/24", "1/3"], ["5/24", "1/4", "1/3"], ["1/3", "1/3", "1/2"]]
     for row, line in zip(found, by_hand, strict=True):
         for value, wanted in zip(row, line, strict=True):
-            assert abs(Fraction(str(value)) - Fraction(wanted)) < Fraction(100, ONE)
+            assert abs(Fraction(str(value)) - Fraction(wanted)) < Fraction(100, 1 << BITS)
 
 
 def row_losses(i, points, density):
@@ -159,7 +160,7 @@ def test_bounds_of_rows_hold(n_features):
 def joints(seed, n_features, count=400, n_points=10):
     """Bounds of all rows together and losses in their boxes: bounds (count,), given away (count,), entries, losses, gradients."""
     rng, density, centres, widths = draws(seed, n_features, count)
-    free, importance = free_weights(n_features - 1, n_features), rng.uniform(0.1, 3, n_features)
+    free, importance = free_weights(n_features - 1, range(n_features)), rng.uniform(0.1, 3, n_features)
     lows, highs, points = boxes_and_points(rng, centres, widths, n_points)
     bounds, entries, given_away = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
     _joints_at(lows, highs, n_features - 1, free, importance, density, bounds, entries, given_away)
@@ -232,6 +233,7 @@ def test_the_edges_of_the_float_range():
         model = cell(importance, p)
         proved = certify(model, max_boxes=5_000)
         assert proved.loss_lower <= min(expected_loss(model, [[1.0, 0.0]], [0.0, p / 2]), minimize(model, n_starts=1)[0].loss)
+        assert proved.check(sample=20)
 
 
 @pytest.mark.parametrize(
@@ -293,10 +295,19 @@ def test_a_loss_claimed_too_high_is_not_proved(excess, with_regions):
         model = cell(importance, density)
         known = minimize(model)
         regions = [(one.weights, one.bias) for one in known] if with_regions else []
-        around = regions_around(1, model.importance.copy(), model.feature_density.copy(), regions)
+        around = regions_around(1, (0, 1), model.importance.copy(), model.feature_density.copy(), regions)
         upper = known[0].loss * (1 + excess)
         proof = prove(
-            1, model.importance.copy(), model.feature_density.copy(), upper, excess / 10, 0, around, 20_000, lambda n: None
+            1,
+            (0, 1),
+            model.importance.copy(),
+            model.feature_density.copy(),
+            upper,
+            excess / 10,
+            0,
+            around,
+            20_000,
+            lambda n: None,
         )
         assert proof.lower <= known[0].loss
         assert 1 - proof.lower / upper > excess / 10
@@ -349,8 +360,10 @@ def _tampered(certificate):
     ops[first] = 101
     short = proof.ops[: len(proof.ops) // 2]
     values = proof.values.copy()
-    values[0] = proof.root[1, proof.ops[0] // 2] - 1e-9
+    values[0] = proof.root[1, proof.ops[1] // 2] - 1e-9  # the first byte says where both parts wait
     moved = proof.regions[0].point + 0.3
+    bins, waits = proof.ops.copy(), np.flatnonzero((proof.ops >= 16) & (proof.ops < 64))
+    bins[waits[len(waits) // 2]] = 16
     return {
         "lower": replace(proof, lower=proof.upper * (1 - 1e-13)),
         "upper": replace(proof, upper=proof.upper * (1 - 1e-9), lower=proof.lower * (1 - 1e-9)),
@@ -359,6 +372,8 @@ def _tampered(certificate):
         "point": replace(proof, regions=(replace(region, point=moved),)),
         "root": replace(proof, root=middle),
         "leaf": replace(proof, ops=ops),
+        "bins": replace(proof, ops=bins),
+        "gauge": replace(proof, gauge=(1, 0)),
         "short": replace(proof, ops=short),
         "values": replace(proof, values=values),
         "none": replace(proof, ops=np.array([104], np.uint8), values=np.zeros(0)),
@@ -398,7 +413,7 @@ def test_hulls_are_those_of_their_boxes(end, value):
     model = cell(0.5, 0.02)
     lowest = minimize(model)[0]
     upper = lowest.loss * (1 + 1e-12)
-    proof = prove(1, model.importance.copy(), model.feature_density.copy(), upper, 1e-2, 0, (), 100_000, lambda n: None)
+    proof = prove(1, (0, 1), model.importance.copy(), model.feature_density.copy(), upper, 1e-2, 0, (), 100_000, lambda n: None)
     hull = proof.hulls[0].copy()
     hull[end] += value
     forged = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, replace(proof, hulls={0: hull}))
@@ -425,7 +440,7 @@ def test_a_wrong_phase_is_not_confirmed():
     importance, density = model.importance.copy(), model.feature_density.copy()
     lowest = minimize(model)[0]
     upper = lowest.loss * (1 + 1e-12)
-    proof = prove(1, importance, density, upper, 1e-2, 0, (), 100_000, lambda n: None)
+    proof = prove(1, (0, 1), importance, density, upper, 1e-2, 0, (), 100_000, lambda n: None)
     assert proof.complete and set(proof.hulls) == {0}
     right = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, proof)
     assert right.phases == (PAIR,) and right.check()
@@ -441,7 +456,15 @@ def test_files_that_are_no_certificates(tmp_path):
         Certificate.load(tmp_path / "other.npz")
     certify(cell(0.5, 0.02)).save(tmp_path / "proof.npz")
     arrays = dict(np.load(tmp_path / "proof.npz"))
-    for name, value in {"format": 2, "root": np.zeros(3), "importance": [1.0], "region_box": np.zeros(2)}.items():
+    other = {
+        "format": 1,
+        "root": np.zeros(3),
+        "importance": [1.0],
+        "region_box": np.zeros(2),
+        "gauge": [1, 1],
+        "version": "later",
+    }
+    for name, value in {**other, "n_boxes": arrays["n_boxes"] + 1, "theorem": f"{arrays['theorem']} In each."}.items():
         np.savez(tmp_path / "broken.npz", **{**arrays, name: value})
         with pytest.raises(ValueError, match="path must name a file"):
             Certificate.load(tmp_path / "broken.npz")
@@ -487,25 +510,66 @@ def test_no_bound_is_below_zero():
 
 
 def test_stopping_keeps_the_bound_so_far():
-    """A limit of boxes, or Ctrl-C: not proved, with a bound that holds."""
+    """A limit of boxes, or Ctrl-C: not proved, with a bound that holds, is confirmed and rises with the boxes that were seen."""
     model = cell(1.0, 0.5)
-    few = certify(model, max_boxes=2_000)
-    assert few.status == "not proved" and few.n_boxes <= 2_000 and 0.05 * few.loss_upper < few.loss_lower < few.loss_upper
-
-    def interrupt(count):
-        raise KeyboardInterrupt
-
-    importance, density = model.importance.copy(), model.feature_density.copy()
-    proof = prove(1, importance, density, few.loss_upper, 1e-12, -1, (), 10**6, interrupt)
-    assert not proof.complete and proof.lower <= few.loss_upper and proof.n_boxes > 0
+    whole = certify(model)
+    bounds = []
+    for max_boxes in (1_000, 2_000, 4_000):
+        few = certify(model, max_boxes=max_boxes)
+        assert few.status == "not proved" and few.n_boxes == max_boxes and not few.minimizers and not few.phases
+        bounds.append(few.loss_lower / few.loss_upper)
+    assert bounds == sorted(bounds) and bounds[0] > 0.25 and bounds[1] > 0.5 and 0.9 < bounds[2] < 1
+    assert few.check(sample=60)
+    assert not replace(few, proof=replace(few.proof, lower=whole.loss_lower), loss_lower=whole.loss_lower).check()
     stopped = certify(cell(0.1, 0.02), max_boxes=30)
     assert stopped.status == "not proved" and stopped.check()
+    assert certify(model, max_boxes=whole.n_boxes).status == "certified"
+
+
+def test_an_interrupted_search_says_what_it_has_proved(monkeypatch):
+    """Ctrl-C after some boxes, before the first, and between: what waits then is all that is not proved."""
+    model = ToyModel(2, [1.0, 1.0, 1.0], 0.6)
+    monkeypatch.setattr(proof_room, "AT_ONCE", 500)
+    gaps = []
+    for portions in (0, 100, 200):
+        seen = []
+
+        def interrupt(count, portions=portions, seen=seen):
+            seen.append(count)
+            if len(seen) > portions:
+                raise KeyboardInterrupt
+
+        known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+        stopped = room.certificate(model, known, 1e-6, 10**6, interrupt)
+        assert stopped.status == "not proved" and stopped.n_boxes == sum(seen) > 0
+        gaps.append(stopped.relative_gap)
+    assert gaps[0] >= gaps[1] >= gaps[2] and gaps[2] < 0.75
 
 
 def test_three_features_say_how_far_the_proof_comes():
-    """3→2 is bounded from below, though not to the tolerance."""
-    proved = certify(ToyModel(2, [1.0, 1.0, 0.5], 0.2), max_boxes=500)
-    assert proved.status == "not proved" and 0 <= proved.loss_lower < proved.loss_upper
+    """3→2 stopped early is bounded from below, and boxes that wait are confirmed, the row table's bound too."""
+    stopped = certify(ToyModel(2, [1.0, 1.0, 0.5], 0.2), max_boxes=40_000)
+    assert stopped.status == "not proved" and 0.3 * stopped.loss_upper < stopped.loss_lower < stopped.loss_upper
+    replay = Replay(2, stopped.model.importance, stopped.model.feature_density, stopped.proof)
+    for leaf in leaves_of(replay, {OPEN: 5}):
+        assert replay._holds(*leaf)
+
+
+def test_a_feature_that_is_left_out_fixes_no_rotation():
+    """Rotations are fixed by features that the lowest minima represent: one that is left out has regions, whichever it is."""
+    for importance in ([1.0, 1.0, 0.1], [0.1, 1.0, 1.0], [1.0, 0.1, 1.0]):
+        model, density = ToyModel(2, importance, 0.3), np.full(3, 0.3)
+        known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+        gauge = gauge_of(model.importance, density, known[:1])
+        assert gauge[-1] == importance.index(0.1)
+        first = regions_around(2, gauge, model.importance.copy(), density, known[:1])
+        assert first and all(clusters_of(free_weights(2, gauge), 3, one) for one in first)
+        root = root_box(2, gauge, model.importance, density, known_loss(model, known[0]))
+        turned = np.zeros((2, 3))
+        free = free_weights(2, gauge)
+        turned[free[:, 0], free[:, 1]] = first[0].point[: len(free)]
+        assert turned.T @ turned == pytest.approx(known[0][0].T @ known[0][0], abs=1e-6)
+        assert np.all(root[0] <= first[0].point) and np.all(first[0].point <= root[1])
 
 
 @jit
@@ -573,7 +637,7 @@ def test_three_features_are_certified(three, monkeypatch):
     assert three.status == "certified" and three.relative_gap <= 1e-6
     assert three.phase_certified and three.phases == ("extra dedicated + antipodal pair",)
     assert all(one.unique for one in three.minimizers)
-    lowest, free = minimize(three.model, n_starts=1)[0].loss, free_weights(2, 3)
+    lowest, free = minimize(three.model, n_starts=1)[0].loss, free_weights(2, range(3))
     assert three.loss_lower <= lowest * (1 + 1e-14) and three.loss_upper == pytest.approx(lowest, rel=1e-12)
     replay = Replay(2, three.model.importance, three.model.feature_density, three.proof)
     for leaf in leaves_of(replay, {ORDER: 20, TABLE: 2, REGION: 1}):
@@ -588,10 +652,10 @@ def test_false_claims_about_three_features(three):
     """A loss raised by little, or the second minimum given as the lowest with its region, is not proved, nor its phase."""
     model, (lowest, second) = three.model, minimize(three.model, n_starts=1, effort="quick")[:2]
     importance, density = model.importance.copy(), model.feature_density.copy()
-    around = regions_around(2, importance, density, [(second.weights, second.bias)])
+    around = regions_around(2, (0, 1, 2), importance, density, [(second.weights, second.bias)])
     assert around and lowest.loss == pytest.approx(three.loss_upper, rel=1e-12)
     for upper, gap, regions in ((lowest.loss * (1 + 1e-6), 1e-7, ()), (second.loss * (1 + 1e-12), 0.1, around)):
-        proof = prove(2, importance, density, upper, gap, -1, regions, 30_000, lambda n: None)
+        proof = prove(2, (0, 1, 2), importance, density, upper, gap, -1, regions, 30_000, lambda n: None)
         assert not proof.complete or 1 - proof.lower / upper > gap
         assert proof.lower <= lowest.loss
         made = room.as_certificate(model, second.weights, second.bias, gap, proof)
@@ -694,7 +758,7 @@ def test_walls_are_those_of_fractions_and_of_a_difference(n_features):
 )
 def test_bounds_of_curvature_hold(n_features, seeds):
     """Middle less the row sums of half-widths is below half the exact second derivative; without the half-widths it is not."""
-    evaluated, caught, free = 0, 0, free_weights(n_features - 1, n_features)
+    evaluated, caught, free = 0, 0, free_weights(n_features - 1, range(n_features))
     place = [h * n_features + c for h, c in free] + [len(set(free[:, 0])) * n_features + i for i in range(n_features)]
     for seed in seeds:
         rng, density, centres, widths = draws(seed, n_features, 250)
@@ -718,7 +782,7 @@ def test_bounds_of_curvature_hold(n_features, seeds):
 
 def region_points(region, n_hidden, n_features, count, seed=3):
     """Random points of a region: weights (count, n_hidden, n_features), biases (count, n_features)."""
-    free = free_weights(n_hidden, n_features)
+    free = free_weights(n_hidden, range(n_features))
     rng = np.random.default_rng(seed)
     points = region.box[0] + rng.random((count, region.box.shape[1])) * (region.box[1] - region.box[0])
     weights = np.zeros((count, n_hidden, n_features))
@@ -731,13 +795,13 @@ def test_regions_are_what_they_say():
     for model in (cell(0.3, 0.2), cell(0.3, 0.38), cell(0.7, 0.7), *(ToyModel(2, [1.0, 1.0, i], p) for i, p in THREE)):
         m, n = model.n_hidden, model.n_features
         known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
-        regions = regions_around(m, model.importance.copy(), model.feature_density.copy(), known)
+        regions = regions_around(m, range(n), model.importance.copy(), model.feature_density.copy(), known)
         assert regions
-        place = [h * n + c for h, c in free_weights(m, n)] + [m * n + i for i in range(n)]
+        place = [h * n + c for h, c in free_weights(m, range(n))] + [m * n + i for i in range(n)]
         for region in regions:
             weights, bias = region_points(region, m, n, 500)
             assert expected_loss(model, weights, bias).min() >= region.bound
-            assert clusters_of(free_weights(m, n), n, region)
+            assert clusters_of(free_weights(m, range(n)), n, region)
             if region.kind == 0:
                 hessian = expected_loss_hessian(model, weights, bias)[:, place][:, :, place]
                 assert np.linalg.eigvalsh(hessian).min() > 0
@@ -793,7 +857,7 @@ def test_what_a_region_of_three_features_claims(three, monkeypatch):
 
 def test_phases_of_a_region():
     """A phase is told where norms, products and sides are those of the minimum throughout, and zeros follow from uniqueness."""
-    free = free_weights(2, 3)
+    free = free_weights(2, range(3))
 
     def told(weights, unique=True, radius=0.1):
         point = np.concatenate([np.array(weights)[free[:, 0], free[:, 1]], np.zeros(3)])
@@ -814,8 +878,10 @@ def test_equal_features_tie():
     """At three equal features a pair beside a dedicated one is a tie of two phases, by exchanges alone; both are listed."""
     model = ToyModel(2, [1.0, 1.0, 1.0], 0.2)
     known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
-    regions = regions_around(2, model.importance.copy(), model.feature_density.copy(), known)
-    proof = Proof(np.zeros((2, 8)), np.zeros(0, np.uint8), np.zeros(0), regions, known_loss(model, known[0]), 0.0, {}, True, 1)
+    regions = regions_around(2, (0, 1, 2), model.importance.copy(), model.feature_density.copy(), known)
+    proof = Proof(
+        (0, 1, 2), np.zeros((2, 8)), np.zeros(0, np.uint8), np.zeros(0), regions, known_loss(model, known[0]), 0.0, {}, True
+    )
     made = room.as_certificate(model, *known[0], 1.0, proof)
     assert set(made.phases) == {"extra in antipodal pair + dedicated", "extra dedicated + antipodal pair"}
     assert not made.phase_certified and all(one.phase for one in made.minimizers)
@@ -830,7 +896,7 @@ def test_the_root_holds_what_rows_allow():
     """Beyond the norm of the root one feature alone costs a row its limit, whatever its bias."""
     importance, density = np.array([1.0, 0.4]), np.full(2, 0.3)
     upper = minimize(cell(0.4, 0.3))[0].loss
-    root, limits = root_box(1, importance, density, upper), levels(importance, density, upper)[1]
+    root, limits = root_box(1, (0, 1), importance, density, upper), levels(importance, density, upper)[1]
     for i in range(2):
         g = np.zeros((4000, 3))
         g[:, i], g[:, 2] = root[1, i] ** 2, np.linspace(-2 * root[1, i] ** 2, 1, 4000)
@@ -842,7 +908,7 @@ def test_support_is_the_loss_and_its_gradient():
     rng = np.random.default_rng(0)
     for _ in range(20):
         point, importance, density, found = rng.normal(size=4), rng.uniform(0.1, 2, 2), rng.uniform(0.1, 1, 2), np.zeros(4)
-        bound = support(point, 1, free_weights(1, 2), importance, density, found)
+        bound = support(point, 1, free_weights(1, range(2)), importance, density, found)
         loss, *gradient = expected_loss_and_gradient(ToyModel(1, importance, density), point[None, :2], point[2:])
         exact = np.abs(np.concatenate([gradient[0].ravel(), gradient[1]]))
         size = (1 + np.abs(point).sum()) ** 3

@@ -10,7 +10,7 @@ from .bounds import support
 from .moments import UNIT
 from .regions import convex_region, kink_bracket, widest_axis
 from .rows import row_table
-from .search import BOXES, DONE, FULL, OPS, TOP, UNPROVED, VALUES, search
+from .search import BINS, BOXES, DONE, FULL, OPS, SLOPE, TOP, UNPROVED, UNUSED, VALUES, WAIT, search
 
 CONVEX, KINK = range(2)
 """Kinds of region: a strictly convex neighbourhood; that of an unrepresented feature beside a dedicated one."""
@@ -40,11 +40,13 @@ class Region:
 class Proof:
     """A tree of boxes that covers all parameters.
 
-    root (2, nd), empty where the density is too small to bound it; ops (uint8) and values (float): the tree, see `search`;
-    regions: a tuple of Region; upper: a loss that is reached; lower: no loss is lower; signs: for each phase of low leaves,
-    products W_i·W_j > 0 as bits (−1: not told), their hull (2, nd); complete: whether no box was left; n_boxes.
+    gauge: the order of features in which W is upper triangular; root (2, nd), empty where the density is too small to bound it;
+    ops (uint8) and values (float): the tree, see `search`; regions: a tuple of Region; upper: a loss that is reached; lower: no
+    loss is lower; hulls: for each phase of low leaves, products W_i·W_j > 0 as bits (−1: not told), their hull (2, nd); complete:
+    whether no box was left.
     """
 
+    gauge: tuple
     root: np.ndarray
     ops: np.ndarray
     values: np.ndarray
@@ -53,12 +55,31 @@ class Proof:
     lower: float
     hulls: dict
     complete: bool
-    n_boxes: int
+
+    @property
+    def n_boxes(self):
+        """How many boxes were looked at: those that were halved, and leaves but for ends that were cut off."""
+        halved = np.count_nonzero((self.ops >= WAIT) & (self.ops < SLOPE))
+        return int(np.count_nonzero(self.ops >= SLOPE) - np.count_nonzero(self.ops < WAIT) + 2 * halved)
 
 
-def free_weights(n_hidden, n_features):
-    """Row and column of the weights that rotations leave free: an upper triangular W, shape (nw, 2)."""
-    return np.array([(h, c) for c in range(n_features) for h in range(min(c + 1, n_hidden))])
+def free_weights(n_hidden, gauge):
+    """Row and column of the weights that rotations leave free, shape (nw, 2): W is upper triangular in that order of features."""
+    return np.array([(h, c) for c, place in enumerate(np.argsort(gauge)) for h in range(min(place + 1, n_hidden))])
+
+
+def gauge_of(importance, density, minima):
+    """The order of features that fixes rotations, a tuple: those first that are represented in the most of the lowest minima.
+
+    importance, density (n,); minima: (weights (n_hidden, n), bias (n,)) each, lowest first, or what exchanges of equal features
+    make of them with the longer ones first. A minimum whose first feature is not represented would leave a rotation free.
+    """
+    norms = np.array([np.linalg.norm(weights, axis=0) for weights, _bias in minima])
+    for i in range(len(importance)):
+        equal = (importance == importance[i]) & (density == density[i])
+        norms[:, equal] = -np.sort(-norms[:, equal], axis=1)
+    lowest = np.logical_and.accumulate(norms > _NONE, axis=0).sum(axis=0)
+    return tuple(np.argsort(-lowest, kind="stable").tolist())
 
 
 def exchanges(importance, density):
@@ -75,30 +96,30 @@ def levels(importance, density, upper):
     return most, np.minimum(most, upper / importance) * (1 + 16 * UNIT)
 
 
-def root_box(n_hidden, importance, density, upper):
+def root_box(n_hidden, gauge, importance, density, upper):
     """A box (2, nd) that holds, up to rotations, every global minimum; infinite where the density is too small to tell.
 
     A row has at least the loss p ((g − 1)/(g + 1))²/3 of its feature alone with g = ‖W_i‖² ≥ 1 and the best bias.
     """
-    free = free_weights(n_hidden, len(importance))
+    free = free_weights(n_hidden, gauge)
     share = np.sqrt(3 * levels(importance, density, upper)[1] / density) * (1 + 1e-14)
     with np.errstate(divide="ignore"):
         longest = np.sqrt(np.where(share < 1, (1 + share) / np.maximum(1 - share, 0), np.inf)) * (1 + 1e-12)
     columns = free[:, 1]
-    low = np.where(free[:, 0] == columns, 0.0, -longest[columns])
+    low = np.where(free[:, 0] == np.argsort(gauge)[columns], 0.0, -longest[columns])
     total = longest * longest.sum() * (1 + 1e-12)
     return np.array([np.concatenate([low, -total]), np.concatenate([longest[columns], total + density])])
 
 
-def regions_around(n_hidden, importance, density, minima):
+def regions_around(n_hidden, gauge, importance, density, minima):
     """The Regions of known minima, (weights (n_hidden, n_features), bias (n_features,)) each, and of their images.
 
     Images: those by exchanges of equal features and by reflections, up to rotations.
     """
-    free, found = free_weights(n_hidden, len(importance)), []
+    free, found = free_weights(n_hidden, gauge), []
     for weights, bias in minima:
         for order in exchanges(importance, density):
-            for columns in _gauged(np.asarray(weights)[:, order]):
+            for columns in _gauged(np.asarray(weights)[:, order], list(gauge)):
                 point = np.concatenate([columns[free[:, 0], free[:, 1]], bias[order]])
                 if any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
                     continue
@@ -109,15 +130,16 @@ def regions_around(n_hidden, importance, density, minima):
     return tuple(found)
 
 
-def _gauged(weights):
-    """Yield the upper triangular weights with a diagonal ≥ 0 to which rotations bring weights (n_hidden, n_features)."""
+def _gauged(weights, gauge):
+    """Yield what rotations make of weights (n_hidden, n_features): upper triangular in the order of gauge, diagonal ≥ 0."""
     n_hidden = len(weights)
-    rotation, _ = np.linalg.qr(weights[:, :n_hidden])
+    rotation, _ = np.linalg.qr(weights[:, gauge[:n_hidden]])
     turned = rotation.T @ weights
     turned[np.abs(turned) < _NONE] = 0.0
     for signs in product((1.0, -1.0), repeat=n_hidden):
         columns = turned * np.array(signs)[:, None]
-        if not np.any(np.tril(columns, -1)) and np.all(np.diagonal(columns) >= 0):
+        ordered = columns[:, gauge]
+        if not np.any(np.tril(ordered, -1)) and np.all(np.diagonal(ordered) >= 0):
             yield columns
 
 
@@ -190,49 +212,62 @@ def _table(importance, density, upper, root):
     return row_table(float(density[0]), level * (1 + 16 * UNIT), float((root[1, : len(root[0]) - 3] ** 2).max()))
 
 
-def prove(n_hidden, importance, density, upper, tolerance, wanted, regions, max_boxes, advance):
+def _doubled(array):
+    """An array (2k, …) that begins with an array (k, …); the rest takes no memory before it is written to."""
+    longer = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def prove(n_hidden, gauge, importance, density, upper, tolerance, wanted, regions, max_boxes, advance):
     """Return the Proof that the loss is at least (1 − tolerance) × upper, as far as it goes.
 
-    importance, density (n,); upper: a loss that is reached; wanted: signs of the products W_i·W_j where it is, as bits, −1 for
-    none; regions: a tuple of Region; advance: told how many more boxes have been seen. Interrupted from the keyboard, the proof
-    is what there is.
+    gauge: see `gauge_of`; importance, density (n,); upper: a loss that is reached; wanted: signs of the products W_i·W_j where it
+    is, as bits, −1 for none; regions: a tuple of Region; advance: told how many more boxes have been seen. Interrupted from the
+    keyboard, the proof is what there is.
     """
-    n, free = len(importance), free_weights(n_hidden, len(importance))
+    n, free = len(importance), free_weights(n_hidden, gauge)
     nd = len(free) + n
-    root = root_box(n_hidden, importance, density, upper)
-    boxes, bounds = np.zeros((2, 1024, nd)), np.zeros(1024)
-    boxes[:, 0] = root
+    root = root_box(n_hidden, gauge, importance, density, upper)
+    boxes, bounds, after, heads = np.zeros((1024, 2, nd)), np.zeros(1024), np.full(1024, -1), np.full(BINS, -1)
+    boxes[0] = root
     ops, values = np.zeros(32768, np.uint8), np.zeros(16384)
     hulls = np.empty((2 ** (n * (n - 1) // 2) + 1, 2, nd))
     hulls[:, 0], hulls[:, 1] = np.inf, -np.inf
-    least, state = np.array([np.inf]), np.zeros(6, np.int64)
-    state[TOP] = int(np.all(np.isfinite(root)))
+    least, state = np.array([np.inf]), np.zeros(8, np.int64)
+    bounded = bool(np.all(np.isfinite(root)))
+    state[TOP], state[UNUSED], heads[0] = 1, -1, 0
     limits = levels(importance, density, upper)[0] * (1 + 16 * UNIT)
-    table = _table(importance, density, upper, root)
     places = np.array([region.box for region in regions]).reshape(-1, 2, nd)
     target, complete, patience = upper * (1 - tolerance), False, PATIENCE if len(regions) or n == 2 else 0
     try:
-        while state[TOP]:
+        table = _table(importance, density, upper, root)
+        while bounded and state[BOXES] < max_boxes:
             seen = state[BOXES]
             end = search(
                 n_hidden, free, importance, density, limits, upper, target, wanted, patience, min(max_boxes, seen + AT_ONCE),
-                places, *table, boxes, bounds, ops, values, hulls, least, state,
+                places, *table, boxes, bounds, after, heads, ops, values, hulls, least, state,
             )  # fmt: skip
             advance(int(state[BOXES] - seen))
             if end == FULL:
-                boxes, bounds = np.concatenate([boxes, boxes], axis=1), np.concatenate([bounds, bounds])
-                ops, values = np.concatenate([ops, ops]), np.concatenate([values, values])
+                boxes, bounds, after, ops, values = map(_doubled, (boxes, bounds, after, ops, values))
             elif end == DONE:
-                complete = state[UNPROVED] == 0
-            elif state[BOXES] >= max_boxes:
+                complete = bool(state[UNPROVED] == 0)
                 break
     except KeyboardInterrupt:
         pass
-    reached = [upper, least[0], *(region.bound for region in regions), *bounds[: state[TOP]], *([] if state[BOXES] else [0.0])]
+    reached = min([upper, least[0], *bounds[: state[TOP]], *(region.bound for region in regions)])
     signs = {int(k) if k < len(hulls) - 1 else -1: hulls[k] for k in np.flatnonzero(hulls[:, 0, 0] < np.inf)}
-    if not np.all(np.isfinite(root)):
+    if not bounded:
         root = np.zeros_like(root)
     return Proof(
-        root, ops[: state[OPS]].copy(), values[: state[VALUES]].copy(), tuple(regions), upper, float(min(reached)), signs,
-        bool(complete), int(state[BOXES]),
-    )  # fmt: skip
+        gauge,
+        root,
+        ops[: state[OPS]].copy(),
+        values[: state[VALUES]].copy(),
+        tuple(regions),
+        upper,
+        float(reached),
+        signs,
+        complete,
+    )

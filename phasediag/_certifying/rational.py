@@ -8,7 +8,7 @@ a_j) over the vertices v of the cube of k features with a_j ≠ 0, which whole n
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
-from math import factorial, isqrt, prod
+from math import factorial, frexp, isqrt, prod
 
 import numpy as np
 
@@ -18,9 +18,9 @@ except ImportError:
     _fmpq = None
 
 BITS = 160
-ONE = 1 << BITS
+"""Binary places of a moment where losses are of the size of importances; as many more as they are smaller."""
 SLACK = Fraction(1, 1 << 150)
-"""More than the error of a moment, and, times s², than what it does to a bound."""
+"""More than the error of a moment of so many places, and, times s², than what it does to a bound."""
 
 
 def number(value):
@@ -44,8 +44,8 @@ def arithmetic():
     return "rational (python-flint)" if _fmpq else "rational (fractions)"
 
 
-def _slices(a, c):
-    """E of 1, x_j and x_j x_l times 1{z > 0} over k active features, z = a·x + c, each as a multiple of 1/ONE, rounded down.
+def _slices(a, c, unit):
+    """E of 1, x_j and x_j x_l times 1{z > 0} over k active features, z = a·x + c, times ``unit``, rounded down.
 
     a (k,), none of them 0, and c: whole numbers. Returns {(j, l): …}, j ≥ l, where −1 stands for no feature. Each sum over the
     vertices v ⊇ some features is that of (−1)^(k − |v|) (a·v + c)₊^(k + r), r = 0, 1, 2.
@@ -55,45 +55,47 @@ def _slices(a, c):
         heights += [(v | 1 << j, height + one) for v, height in heights]
     above = [(v, height) for v, height in heights if height > 0]
     if not above or len(above) == len(heights):
-        whole = ONE if above else 0
+        whole = unit if above else 0
         shares = {(j, l): 3 if j == l else 4 if l >= 0 else 2 for j in range(k) for l in range(-1, j + 1)} | {(-1, -1): 1}
         return {place: whole // share for place, share in shares.items()}
     zeroth = [height**k if (k - v.bit_count()) % 2 == 0 else -(height**k) for v, height in above]
     first = [x * height for x, (_, height) in zip(zeroth, above, strict=True)]
     third = sum(x * height for x, (_, height) in zip(first, above, strict=True))
     whole = factorial(k) * prod(a)
-    found = {(-1, -1): sum(zeroth) * ONE // whole}
+    found = {(-1, -1): sum(zeroth) * unit // whole}
     with_one = []
     for j, one in enumerate(a):
         with_one.append(sum(x for x, (v, _) in zip(first, above, strict=True) if v >> j & 1))
         own = (k + 1) * one * sum(x for x, (v, _) in zip(zeroth, above, strict=True) if v >> j & 1)
         bottom = whole * (k + 1) * one
-        found[j, -1] = (own - sum(first)) * ONE // bottom
+        found[j, -1] = (own - sum(first)) * unit // bottom
         bottom *= k + 2
-        found[j, j] = ((k + 2) * one * (own - 2 * with_one[j]) + 2 * third) * ONE // (bottom * one)
+        found[j, j] = ((k + 2) * one * (own - 2 * with_one[j]) + 2 * third) * unit // (bottom * one)
         for l, other in enumerate(a[:j]):
             both = (k + 1) * one * other * sum(x for x, (v, _) in zip(zeroth, above, strict=True) if v >> j & v >> l & 1)
             top = (k + 2) * (both - one * with_one[j] - other * with_one[l]) + third
-            found[j, l] = top * ONE // (bottom * other)
+            found[j, l] = top * unit // (bottom * other)
     return found
 
 
 class Row:
-    """Moments and bounds of the rows of a model, exact but for `SLACK`."""
+    """Moments and bounds of the rows of a model, exact but for `SLACK` as losses of a size are told apart."""
 
-    def __init__(self, n_hidden, importance, density):
+    def __init__(self, n_hidden, importance, density, loss=1.0):
         self.n_hidden, self.n = n_hidden, len(density)
         self.importance = [number(float(x)) for x in importance]
         self.density = [number(float(x)) for x in density]
         self.variance = [p / 3 - p * p / 4 for p in self.density]
-        self.slack = ratio(SLACK.numerator, SLACK.denominator)
-        shares = [top * ONE // bottom for top, bottom in map(parts, self.density)]
-        self.weights = []  # the sets of active features and their probabilities, multiples of 1/ONE
+        self.bits = BITS + max(0, frexp(max(importance))[1] - frexp(loss)[1])
+        self.unit = 1 << self.bits
+        self.slack = ratio(SLACK.numerator, SLACK.denominator) * ratio(1 << BITS, self.unit)
+        shares = [top * self.unit // bottom for top, bottom in map(parts, self.density)]
+        self.weights = []  # the sets of active features and their probabilities, times self.unit
         for count in range(self.n + 1):
             for active in combinations(range(self.n), count):
-                weight = ONE
+                weight = self.unit
                 for j, share in enumerate(shares):
-                    weight = weight * (share if j in active else ONE - share) >> BITS
+                    weight = weight * (share if j in active else self.unit - share) >> self.bits
                 self.weights += [(active, weight)] if weight else []
         self._found = lru_cache(4096)(self._find)
 
@@ -109,7 +111,7 @@ class Row:
         found = [[0] * (n + 1) for _ in range(n + 1)]
         for active, weight in self.weights:
             kept = [j for j in active if whole[j]]  # the others do not move z and are averaged by themselves
-            sliced = _slices([whole[j] for j in kept], whole[n])
+            sliced = _slices([whole[j] for j in kept], whole[n], self.unit)
             place = {j: k for k, j in enumerate(kept)}
             for x in (*active, n):
                 for y in (*active, n):
@@ -117,10 +119,10 @@ class Row:
                         alone = [j for j in (x, y) if j < n and j not in place]
                         share = 1 if not alone else 3 if x == y else 2 ** len(alone)
                         l, j = sorted((place.get(x, -1), place.get(y, -1)))
-                        found[x][y] += sliced[j, l] // share * weight >> BITS
+                        found[x][y] += sliced[j, l] // share * weight >> self.bits
         rows = [[found[min(x, y)][max(x, y)] for y in range(n + 1)] for x in range(n + 1)]
-        applied = [ratio(sum(m * x for m, x in zip(row, whole, strict=True)), ONE * scale) for row in rows]
-        return tuple(tuple(ratio(m, ONE) for m in row) for row in rows), applied
+        applied = [ratio(sum(m * x for m, x in zip(row, whole, strict=True)), self.unit * scale) for row in rows]
+        return tuple(tuple(ratio(m, self.unit) for m in row) for row in rows), applied
 
     def loss(self, i, g):
         """L_i at g, to 4 `SLACK` s²."""

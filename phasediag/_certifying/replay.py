@@ -1,7 +1,7 @@
 """Reading a proof again: every leaf of its tree confirmed in rational arithmetic, by other code than found it."""
 
 from heapq import heappop, heappush
-from itertools import combinations
+from itertools import chain, combinations
 from math import sqrt
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from .neighbourhoods import confirm_convex, confirm_kink
 from .proof import CONVEX, free_weights
 from .rational import Row, least_on_box, number, root_above
-from .search import GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, ORDER, REGION, ROW, SLOPE, SUM, TABLE
+from .search import BINS, GRADIENT, JOINT, LOW_JOINT, LOW_SUM, OPEN, ORDER, REGION, ROW, SLOPE, SUM, TABLE, WAIT
 
 PIECES = 20_000
 """How many pieces of rows are looked at, at most, for a leaf of the row table."""
@@ -25,8 +25,8 @@ class Replay:
     """The statements of a proof about a model (n_hidden, importance (n,), density (n,)) that is being confirmed."""
 
     def __init__(self, n_hidden, importance, density, proof):
-        self.rows = Row(n_hidden, importance, density)
-        self.free = free_weights(n_hidden, len(importance)).tolist()
+        self.rows = Row(n_hidden, importance, density, proof.upper)
+        self.free = free_weights(n_hidden, proof.gauge).tolist()
         self.proof = proof
         self.upper, self.lower = number(proof.upper), number(proof.lower)
         self.n, self.nw = len(importance), len(self.free)
@@ -59,7 +59,7 @@ class Replay:
     def _upper(self, weights, bias):
         """The weights and biases reach the upper loss."""
         columns = [[number(x) for x in column] for column in weights.T]
-        total = self.rows.slack
+        total = number(0)
         for i in range(self.n):
             g = (*(sum(a * b for a, b in zip(columns[i], other, strict=True)) for other in columns), number(bias[i]))
             total += self.rows.importance[i] * (self.rows.loss(i, g) + self.rows.given_away(g, g))
@@ -73,7 +73,7 @@ class Replay:
         low, high = ([number(x) for x in end] for end in self.proof.root)
         longest = [high[self.free.index([0, c])] for c in range(self.n)]
         for k, (h, c) in enumerate(self.free):
-            if high[k] < longest[c] or low[k] > (0 if h == c else -longest[c]):
+            if high[k] < longest[c] or low[k] > (0 if h == self.proof.gauge.index(c) else -longest[c]):
                 raise NotConfirmed("the root is not as wide in every weight of a feature")
         total = sum(longest)
         for i in range(self.n):
@@ -86,12 +86,17 @@ class Replay:
 
     def _leaves(self):
         """Yield (reason, low, high) of each leaf, and (OPEN, …) of each box that waits; low, high: (nd,) floats."""
-        waiting, values = [(self.proof.root[0], self.proof.root[1])], iter(self.proof.values.tolist())
-        nd = self.nw + self.n
+        bins, values = [[] for _ in range(BINS)], iter(self.proof.values.tolist())
+        bins[0].append((self.proof.root[0], self.proof.root[1]))
+        nd, lowest, place = self.nw + self.n, 0, None
         for op in self.proof.ops.tolist():
-            if not waiting:
+            if WAIT <= op < WAIT + BINS:
+                place = op - WAIT
+                continue
+            lowest = next((k for k in range(lowest, BINS) if bins[k]), BINS)
+            if lowest == BINS:
                 raise NotConfirmed("the tree has more nodes than boxes")
-            low, high = waiting.pop()
+            low, high = bins[lowest].pop()
             if op >= 2 * nd:
                 yield op, low, high
                 continue
@@ -101,10 +106,11 @@ class Replay:
             below, above = high.copy(), low.copy()
             below[op // 2] = above[op // 2] = value
             pair = [(above, high), (low, below)]
-            waiting += pair[::-1] if op % 2 else pair
-        if waiting and self.proof.complete:
+            bins[lowest if place is None else max(place, lowest)] += pair[::-1] if op % 2 else pair
+            place = None
+        if any(bins) and self.proof.complete:
             raise NotConfirmed("the tree has boxes without a leaf")
-        for low, high in waiting:
+        for low, high in chain(*bins):
             yield OPEN, low, high
 
     def _ranges(self, low, high):
@@ -139,7 +145,7 @@ class Replay:
         if op == SUM:
             return self._sum(least, most) > self.upper
         if op == TABLE:
-            return self._no_biases(least, most)
+            return self._no_biases(least, most, self.upper)
         if op == ORDER:
             rows = self.rows
             equal = [(i, j) for i, j in combinations(range(self.n), 2) if rows.importance[i] == rows.importance[j]]
@@ -152,8 +158,9 @@ class Replay:
         if op in (LOW_SUM, LOW_JOINT, OPEN):
             if op != OPEN or self.proof.complete:
                 self._within_hull(low, high, least, most)
-            bound = self._sum(least, most)
-            return bound >= self.lower or self._joint(a, b)[0] >= self.lower
+            if self._sum(least, most) >= self.lower or self._joint(a, b)[0] >= self.lower:
+                return True
+            return op == OPEN and self.n == 3 and self._no_biases(least, most, self.lower)
         return False
 
     def _in_parts(self, op, low, high, times):
@@ -184,8 +191,8 @@ class Replay:
         zero = self.lower * 0
         return sum((w * max(self.rows.lower(i, least[i], most[i]), zero) for i, w in enumerate(self.rows.importance)), start=zero)
 
-    def _no_biases(self, least, most):
-        """Whether all biases of a row are excluded, or the rows cost more than the loss known, each with its best.
+    def _no_biases(self, least, most, loss):
+        """Whether all biases of a row are excluded, or the rows cost more than a loss, each with its best.
 
         A row's products and biases are halved where its bound is lowest, of the row whose bound there is the farthest below its
         loss in the middle of that piece.
@@ -205,7 +212,7 @@ class Replay:
         root_mean_square = [sqrt(float(p) / 3) for p in self.rows.density] + [1.0]
         try:
             while all(pieces):
-                if sum(w * one[0][0] for w, one in zip(self.rows.importance, pieces, strict=True)) > self.upper:
+                if sum(w * one[0][0] for w, one in zip(self.rows.importance, pieces, strict=True)) > loss:
                     return True
                 i = max(range(self.n), key=lambda i: self.rows.importance[i] * pieces[i][0][2])
                 *_, low, high = heappop(pieces[i])

@@ -1,7 +1,13 @@
 """Branch and bound: a tree of boxes of weights and biases, each leaf with the reason why it holds no lower loss (a numba kernel).
 
-Parameters of a box: the free weights (gauge: W upper triangular with a diagonal ≥ 0), then the biases. The tree is written as it
-grows, in preorder: a byte for each node and a float for each split, so that whoever reads it knows every box exactly.
+Parameters of a box: the free weights (gauge: W upper triangular with a diagonal ≥ 0, features in some order), then the biases.
+
+Boxes wait in bins, by how far the loss known is above their own bound: bin k holds gaps from 2^(−k/4) down, relative to that
+loss. The next box is of the lowest bin that has any, the last that came into it. So the lowest bounds rise first, and whenever
+the search stops, the least bound of the boxes that wait is within a bin of the best that could have been proved by then.
+
+The tree is written as it grows: a byte for each node, one more for the bin in which the parts of a halved box wait, and a float
+for each split, so that whoever reads it with the same bins knows every box exactly.
 """
 
 import numpy as np
@@ -11,15 +17,18 @@ from .bounds import joint_bound, row_bound
 from .moments import UNIT
 from .rows import look_up
 
-# A split is 2 × parameter, + 1 where the part above it comes first. Leaves, + an index:
+# A split is 2 × parameter, + 1 where the part above it comes first. A box that is halved has two bytes: WAIT + the bin of both
+# parts, and a split; a split alone cuts an end off, its first part being a leaf. Leaves, + an index:
+WAIT, BINS = 16, 48
 SLOPE, ROW, GRADIENT, REGION = 64, 72, 80, 128
 """The slope of the loss in a bias; a row above its own limit; an entry of the gradient; a region proved by itself."""
 SUM, JOINT, LOW_SUM, LOW_JOINT, OPEN, TABLE, ORDER = 100, 101, 102, 103, 104, 105, 106
 """The bounds of the rows, or of all rows together, are above the loss known, or (low) at least the target; nothing is proved;
 no biases of a global minimum, or too high a loss, by the row table; a feature is longer than an equal one before it, where
 exchanging the two leads to other boxes (three features alone)."""
-TOP, OPS, VALUES, BOXES, SPENT, UNPROVED = range(6)
-"""Places of the state: boxes waiting, lengths of ops and values, boxes seen, boxes split for their phase alone, leaves open."""
+TOP, OPS, VALUES, BOXES, SPENT, UNPROVED, UNUSED, BIN = range(8)
+"""Places of the state: slots of boxes in use so far, lengths of ops and values, boxes seen, boxes split for their phase alone,
+leaves open, the first slot that is free again (−1: none), the bin that boxes come from."""
 DONE, PAUSED, FULL = range(3)
 _BEND = 0.01
 """What a row gives away beyond its gap is taken for this share of importance × density × width²."""
@@ -78,34 +87,47 @@ def _cut_off(op, leaf, where, ops, values, state):
     state[VALUES] += 1
 
 
+@jit(inner=True)
+def _bin_of(bound, upper):
+    """Return the bin of boxes of that bound where a loss ``upper`` is known."""
+    gap = 1.0 - bound / upper
+    return min(int(-4.0 * np.log2(gap)), BINS - 1) if gap > 2.0 ** (-0.25 * BINS) else BINS - 1
+
+
 @jit
 def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, own, other,
-           cells, pairs, boxes, bounds, ops, values, hulls, least, state):  # fmt: skip
+           cells, pairs, boxes, bounds, after, heads, ops, values, hulls, least, state):  # fmt: skip
     """Grow the tree until no box waits (DONE), max_boxes have been seen (PAUSED) or an array is full (FULL).
 
     free (nw, 2): row and column of each free weight; importance, density, limits (n,): a row above its limit is in no global
     minimum; upper: a loss that is reached; target: the bound to prove. A low box whose phase is not the wanted one (signs of
     W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience. regions (k, 2, nd): boxes proved by themselves.
     own, other, cells, pairs: the row table, of no cells where there is none.
-    boxes (2, …, nd) and bounds (…,): the stack, with the best bound of each box. ops, values: the tree. hulls (2^pairs + 1, 2,
-    nd): of low leaves by signs, the last of those without. least (1,): the lowest bound of low and open leaves. state: see TOP.
+    boxes (…, 2, nd) and bounds (…,): slots of boxes, with the best bound of each, infinite where a slot is free; after (…,): the
+    next slot of the same bin, or the next free one, heads (BINS,): the first slot of each bin, −1 for none. ops, values: the
+    tree. hulls (2^pairs + 1, 2, nd): of low leaves by signs, the last of those without. least (1,): the lowest bound of low and
+    open leaves. state: see TOP.
     """
     n, nw, nd, n_regions = density.shape[0], free.shape[0], free.shape[0] + density.shape[0], regions.shape[0]
     store, work = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12))
     big, slopes = np.zeros((7, nd, nd)), np.zeros((2, n, n + 1))
     spans, gaps, row, looked = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros(n), np.zeros((n, 3))
     low, high, ends, score = np.zeros(nd), np.zeros(nd), np.zeros((2, n + 1)), np.zeros(nd)
-    while state[TOP] > 0:
+    while True:
+        while state[BIN] < BINS and heads[state[BIN]] < 0:
+            state[BIN] += 1
+        if state[BIN] == BINS:
+            return DONE
         if state[BOXES] >= max_boxes:
             return PAUSED
-        if state[OPS] + _ROOM > ops.shape[0] or state[VALUES] + _ROOM > values.shape[0] or state[TOP] + 2 > boxes.shape[1]:
+        if state[OPS] + _ROOM > ops.shape[0] or state[VALUES] + _ROOM > values.shape[0] or state[TOP] + 2 > boxes.shape[0]:
             return FULL
-        state[TOP] -= 1
         state[BOXES] += 1
-        top = state[TOP]
-        inherited = bounds[top]
+        slot = heads[state[BIN]]
+        inherited, bounds[slot] = bounds[slot], np.inf
         for k in range(nd):
-            low[k], high[k] = boxes[0, top, k], boxes[1, top, k]
+            low[k], high[k] = boxes[slot, 0, k], boxes[slot, 1, k]
+        heads[state[BIN]], after[slot], state[UNUSED] = after[slot], state[UNUSED], slot
         leaf, best, cut = -1, -1, 0.0
         # regions: a leaf within one, a split along a face of one that is cut
         for q in range(n_regions):
@@ -271,15 +293,19 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
             ops[state[OPS]] = leaf
             state[OPS] += 1
             continue
-        ops[state[OPS]] = 2 * best
-        state[OPS] += 1
+        place = max(state[BIN], _bin_of(bound, upper))
+        ops[state[OPS]], ops[state[OPS] + 1] = WAIT + place, 2 * best
+        state[OPS] += 2
         values[state[VALUES]] = cut
         state[VALUES] += 1
-        for half in range(2):
+        for half in range(2):  # the part above waits behind the part below
+            slot = state[UNUSED]
+            if slot < 0:
+                slot = state[TOP]
+                state[TOP] += 1
+            else:
+                state[UNUSED] = after[slot]
             for k in range(nd):
-                boxes[0, top, k], boxes[1, top, k] = low[k], high[k]
-            boxes[half, top, best] = cut  # the part above waits below the part that comes next
-            bounds[top] = bound
-            top += 1
-        state[TOP] = top
-    return DONE
+                boxes[slot, 0, k], boxes[slot, 1, k] = low[k], high[k]
+            boxes[slot, half, best], bounds[slot] = cut, bound
+            after[slot], heads[place] = heads[place], slot
