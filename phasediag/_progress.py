@@ -46,7 +46,8 @@ class _Bar:
             parts = [f"[{'#' * int(BLOCKS * part):.<{BLOCKS}}] {int(100 * part)} %"]
         if self.unit and self.done and (self.total or 0) < MOST_COUNTED:
             of = f" of {self.total}" if self.total else ""
-            parts.append(f"{self.done}{of} {self.unit}" + "s" * ((self.total or self.done) != 1))
+            several = "" if (self.total or self.done) == 1 else "es" if self.unit.endswith("x") else "s"
+            parts.append(f"{self.done}{of} {self.unit}{several}")
         parts.append(_clock(now - self.began))
         if self.total and self.done >= self.total:
             parts.append("finishing")
