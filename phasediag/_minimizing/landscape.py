@@ -32,7 +32,7 @@ FEWER = 24
 """Other cells have fewer random starts by this factor."""
 
 _FEW_AT_ONCE = 512  # starts in cells that are not coarse and share a stream of random numbers
-_PARTS_AT_ONCE = 32  # parts of starts between two looks at the clock, if a stream or a coarse cell has no more
+_PARTS_AT_ONCE = 16  # parts of starts between two looks at the clock, if a stream or a coarse cell has no more
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
@@ -40,7 +40,7 @@ _LOSSES_AT_ONCE = 2**20  # of minima in cells that differ in importances alone
 
 VALLEY = 1e6
 """What the marks of valleys are counted from: invariants are smaller."""
-_PART = 8192  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
+_PART = 16384  # starts × 4^n_features in one call of the kernel, or the starts of one cell; the result does not depend on it
 
 
 @dataclass(eq=False)
@@ -167,7 +167,7 @@ class Landscape:
         valley, x, norms, feature_loss = tied_points(self.form, self.rows[state.where[flat]], state.numbers[flat, 0])
         tied, numbers = flat[valley], state.numbers[flat[valley]]
         numbers[:, 1] = norms
-        kept = np.setdiff1d(np.arange(len(state.where)), tied)
+        kept = np.flatnonzero(np.bincount(tied, minlength=len(state.where)) == 0)
         order = np.argsort(np.concatenate([kept, tied]), kind="stable")
         where, x, feature_loss, numbers = (
             np.concatenate([getattr(state, name)[kept], more])[order]
@@ -242,16 +242,18 @@ class Landscape:
 
     def _missed(self):
         """Starts in cells that lie above the envelope of those that differ in importances alone: the lowest minimum of these."""
-        state, importance, cells, sources = self._state, self.form.importance(self.rows), [], []
+        state, cells, sources = self._state, [], []
         _, group = distinct_rows(self.rows[:, self.form.n_features :])
-        penalty = np.broadcast_to(self.form.penalty(self.rows[state.where], parts(state.x, self.form.n_hidden)[0]), len(state.x))
-        own, group_of_found = np.full(len(group), np.inf), group[state.where]
-        np.minimum.at(own, state.where, np.sum(importance[state.where] * state.feature_loss, axis=1) + penalty)
-        for one in range(group.max() + 1):
-            here, found = np.flatnonzero(group == one), np.flatnonzero(group_of_found == one)
+        weights, count = parts(state.x, self.form.n_hidden)[0], group.max() + 1
+        penalty = np.broadcast_to(self.form.penalty(self.rows[state.where], weights), len(state.x))
+        terms = np.column_stack([state.feature_loss, penalty])
+        factors = np.column_stack([self.form.importance(self.rows), np.ones(len(self.rows))])
+        own = np.full(len(group), np.inf)
+        np.minimum.at(own, state.where, np.sum(factors[state.where] * terms, axis=1))
+        for here, found in zip(_places(group, count), _places(group[state.where], count), strict=True):
             at_once = max(_LOSSES_AT_ONCE // max(len(found), 1), 1)
             for some in (here[k : k + at_once] for k in range(0, len(here), at_once)):
-                losses = importance[some] @ state.feature_loss[found].T + penalty[found]
+                losses = factors[some] @ terms[found].T
                 above = np.flatnonzero(losses.min(axis=1, initial=np.inf) < own[some] * (1 - SAME_LOSS))
                 cells += some[above].tolist()
                 sources += found[losses[above].argmin(axis=1)].tolist() if above.size else []
@@ -303,9 +305,10 @@ class Landscape:
         if not parts_:
             return replace(state, **changes)
         numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
-        new[new] = ~dead_outputs(starts[new], self.form, self.rows[np.repeat(cells, np.diff(first))[new]])
-        where = np.repeat(cells, np.diff(first))[new]
-        found = where, starts[new], numbers[new], feature_loss[new], keys[new]
+        where = np.repeat(cells, np.diff(first))
+        new = np.flatnonzero(new)
+        new = new[~dead_outputs(starts[new], self.form, self.rows[where[new]])]
+        found = (one[new] for one in (where, starts, numbers, feature_loss, keys))
         return state.after(self._rooms, *found, numbers[:, 3].sum(), **changes)
 
     def _lowest(self, cell):
@@ -317,3 +320,8 @@ class Landscape:
         found = {"x": lowest.x, "numbers": np.array(lowest.numbers), "feature_loss": lowest.feature_loss}
         found["keys"] = invariants(lowest.x, self.form.n_hidden, self.classes)
         return {name: row[None] for name, row in found.items()} | {"where": [cell], "evaluations": lowest.n_evaluations}
+
+
+def _places(group, count):
+    """Where each of ``count`` groups' numbers stand in ``group`` (n,), in their order: a list of arrays."""
+    return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group, minlength=count))[:-1])

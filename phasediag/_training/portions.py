@@ -6,6 +6,7 @@ neither on how the diagram was divided nor on the rest of the grid.
 
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -124,12 +125,18 @@ def divide(plane, n_seeds, options, n_threads):
     size = together(portion(0, 0, 0, 1).chunk(), min(max(1, int(MOST_WORK / work)), -(-columns // wanted)))
     common = np.concatenate([np.arange(form.n_controls)[form.places[name]] for name in ("density", "activity", "values")])
     changes = np.any(np.diff(grid[..., common], axis=1), axis=-1)
+
+    def stretches(row):
+        """Where portions of a row begin and end: of one law each."""
+        edges = [0, *(np.flatnonzero(changes[row]) + 1).tolist(), columns]
+        return [(start, min(start + size, end)) for begin, end in pairwise(edges) for start in range(begin, end, size)]
+
     return [
-        portion(row, replicate, start, min(start + size, stretch[-1] + 1))
+        portion(row, replicate, *ends)
         for row in sorted(range(rows), key=lambda row: row * GOLDEN % 1)
+        for own in [stretches(row)]
         for replicate in range(n_seeds)
-        for stretch in np.split(np.arange(columns), np.flatnonzero(changes[row]) + 1)
-        for start in range(stretch[0], stretch[-1] + 1, size)
+        for ends in own
     ]
 
 

@@ -70,13 +70,16 @@ class Trainer:
 
     def penalties(self):
         """Return what penalties add to the sums over a minibatch, B γ and 2 B λ of each model, in lanes; zeros for none."""
-        penalty = np.zeros((self.n_models, 2)) if self.chunk.penalty is None else self.chunk.penalty
-        return self.in_lanes(penalty * self.chunk.batch_size * [1, 2])
+        penalty = self.chunk.penalty
+        return self._rest(2) if penalty is None else self.in_lanes(penalty * self.chunk.batch_size * [1, 2])
 
     def slopes(self):
         """Return the slopes of leaky outputs, in lanes; zeros where there are none."""
-        slope = np.zeros(self.n_models) if self.chunk.slope is None else self.chunk.slope
-        return self.in_lanes(slope[:, None])
+        return self._rest(1) if self.chunk.slope is None else self.in_lanes(self.chunk.slope[:, None])
+
+    def _rest(self, count):
+        """Return ``count`` zeros of each model, in lanes."""
+        return aligned(-(-self.n_models // self.lanes) * self.lanes * count)
 
     def common(self):
         """Return the entries that the structures of all engines share, by name."""
