@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 import phasediag
 from phasediag._compiling.jit import address, call, jit, offset, pointer, zeros
-from phasediag._compiling.policy import DOUBLES, EXCHANGED, KINDS, OPERATORS, exchanged
+from phasediag._compiling.policy import DOUBLES, EXCHANGED, KINDS, OPERATORS, THEIRS, exchanged
 
 # A kernel, a routine, and what becomes part of both: a function of another file, a number of a third.
 SOURCES = {
@@ -113,6 +113,27 @@ def test_others_are_compiled_without_the_policy():
     assert [getattr(owner, name) for owner, name, _ in EXCHANGED] == theirs
 
 
+def test_what_others_have_exchanged_stays(monkeypatch):
+    """Kernels within a user's function within a kernel, and numba's rules as another program has changed them, are left so."""
+    owner, name, ours = EXCHANGED[0]
+    monkeypatch.setattr(owner, name, lambda *arguments: theirs(*arguments))
+    theirs, changed, seen = THEIRS[0], getattr(owner, name), []
+
+    def looking(call):
+        """A function that asks numba for types before and after it calls another."""
+
+        def asked(typing_context, x):
+            seen.append(getattr(owner, name))
+            return x(x), lambda context, builder, signature, values: values[0]
+
+        first, last = intrinsic(asked), intrinsic(asked)
+        return lambda x: last(call(first(x)))
+
+    users = njit(looking(jit(looking(jit(lambda x: x)))))
+    assert jit(looking(users))(1.0) == 1
+    assert getattr(owner, name) is changed and seen == [ours, theirs, ours, ours, theirs, ours]
+
+
 def _answer(ask, *arguments):
     """What numba answers; None where it has no rule."""
     try:
@@ -162,7 +183,7 @@ def test_variables_may_change_their_types():
 
 
 def _counted(start, stop, found):
-    """Write down what loops count: plain, nested, left early, whose number is changed inside, and the last number."""
+    """Write down what loops count: plain, nested, left early, changed inside, over one range twice; and the last number."""
     at = i = 0
     for i in range(stop):
         for j in range(i, stop):
@@ -178,7 +199,11 @@ def _counted(start, stop, found):
     for k in range(stop, start, -2):
         found[at] = k
         at += 1
-    return i, at
+    named = range(start, min(stop, start + 3))
+    for i in named:
+        for j in named:
+            found[at] += i + 10 * j
+    return i, at, len(named)
 
 
 @pytest.mark.parametrize("start, stop", [(0, 0), (0, 1), (-3, 5), (2, 6), (4, -4)])

@@ -125,7 +125,10 @@ SHORTER = {
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class Rewriting(FunctionPass):
-    """Calls of a few of Python's functions are exchanged for calls of `SHORTER` ones, and constant indices made known."""
+    """Calls of a few of Python's functions are exchanged for calls of `SHORTER` ones, and constant indices made known.
+
+    A range is exchanged where a loop runs over it and nothing else can: under a name it may be counted again.
+    """
 
     _name = "rewriting"
 
@@ -141,7 +144,7 @@ class Rewriting(FunctionPass):
                 if rewrite.match(state.func_ir, block, None, None):
                     blocks[key] = rewrite.apply()
         for block in blocks.values():
-            known = {}
+            known, looped = {}, {expr.value.name for expr in block.find_exprs("getiter") if expr.value.is_temp}
             for assign in block.find_insts(ir.Assign):
                 value = assign.value
                 if isinstance(value, ir.Global) and isinstance(value.value, type | type(min)) and value.value in SHORTER:
@@ -149,7 +152,7 @@ class Rewriting(FunctionPass):
                 elif isinstance(value, ir.Expr) and value.op == "call" and value.func.name in known:
                     called = known[value.func.name]
                     shorter = SHORTER.get(called.value, {}).get(len(value.args))
-                    if shorter:
+                    if shorter and (called.value is not range or assign.target.name in looped):
                         called.name, called.value = shorter.__name__, shorter
         return True
 
@@ -273,8 +276,8 @@ class Lowering(typed_passes.NativeLowering):
         return Writer
 
 
-# Numba's passes over the text of a kernel. Those left out serve closures, array expressions, arguments None, lists and loops over
-# unlike things: kernels have none, and with the next two a quarter of the time to compile went to them.
+# Numba's passes over the text of a kernel. Those left out serve closures, generators, array expressions, arguments None, lists
+# and loops over unlike things: kernels have none, and with the next two a quarter of the time to compile went to them.
 PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
@@ -319,7 +322,7 @@ class Policy(CompilerBase):
         try:
             for listener in told:
                 listener(True)
-            with exchanged(ended=OURS if outer else THEIRS):
+            with exchanged():
                 return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
         finally:
             for listener in told:
@@ -360,7 +363,7 @@ def _tidied(processor, emit_dels=False, extend_lifetimes=False):
 
 def _unchanged(compiler, function):
     """Compile one of numba's own functions that a kernel calls, with what is numba's."""
-    with exchanged(THEIRS, OURS):
+    with exchanged(THEIRS):
         return CompilerBase.compile_extra(compiler, function)
 
 
@@ -379,12 +382,13 @@ OURS = [ours for _, _, ours in EXCHANGED]
 
 
 @contextmanager
-def exchanged(begun=OURS, ended=THEIRS):
-    """Exchange what is `EXCHANGED` for ours, and put numba's back; or the other way round."""
+def exchanged(made=OURS):
+    """Exchange what is `EXCHANGED` for ours, or for what was numba's at first; then put back what was there."""
+    found = [getattr(owner, name) for owner, name, _ in EXCHANGED]
     try:
-        for (owner, name, _), one in zip(EXCHANGED, begun, strict=True):
+        for (owner, name, _), one in zip(EXCHANGED, made, strict=True):
             setattr(owner, name, one)
         yield
     finally:
-        for (owner, name, _), one in zip(EXCHANGED, ended, strict=True):
+        for (owner, name, _), one in zip(EXCHANGED, found, strict=True):
             setattr(owner, name, one)
