@@ -247,7 +247,7 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, low
         loss=float(model.importance @ feature_loss + model.penalty_of(weights)),
         expected_loss_without_penalty=float(model.importance @ feature_loss),
         phase=phase,
-        configuration=_by_name(model.n_features, model.n_hidden).get(phase.name),
+        configuration=_by_name(model.n_features, model.n_hidden, model.activation == "linear").get(phase.name),
         gradient_norm=float(gradient_norm),
         curvature=float(curvature),
         feature_loss=feature_loss,
@@ -263,11 +263,11 @@ def minimum_at(model, weights, bias, feature_loss, gradient_norm, curvature, low
 
 
 @lru_cache(maxsize=64)
-def _by_name(n_features, n_hidden):
-    """The frozen configurations by the names of their phases."""
+def _by_name(n_features, n_hidden, linear):
+    """The frozen configurations, of linear models or of the others, by the names of their phases."""
     if n_features > MOST_FEATURES:
         return {}
-    return {c.name: c for c in configurations(n_features, n_hidden)}
+    return {c.name: c for c in configurations(n_features, n_hidden, activation="linear" if linear else "relu")}
 
 
 def common_model(what, *minima):

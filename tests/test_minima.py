@@ -11,6 +11,7 @@ from phasediag import (
     Minimum,
     ToyModel,
     classify,
+    configurations,
     expected_loss,
     expected_loss_and_gradient,
     feature_dimensionality,
@@ -177,6 +178,7 @@ def test_the_linear_model_drops_the_least_important_features(shape):
     found = minimize(ToyModel(m, importance, density, "linear"))
     variance = density / 3 - density**2 / 4
     assert found[0].loss == pytest.approx(variance * np.sum(np.sort(importance)[: n - m]), rel=1e-12)
+    assert found[0].configuration in configurations(n, m, activation="linear")
     equal = minimize(ToyModel(m, np.ones(n), density, "linear"))
     assert len(equal) == 1 and equal[0].loss == pytest.approx(variance * (n - m), rel=1e-12)
 
