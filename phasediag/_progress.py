@@ -11,8 +11,8 @@ from ._compiling import listeners
 
 SILENCE, EVERY = 1.0, 0.25
 """Work is not told of that ends within so many seconds; the line is written again after so many."""
-BLOCKS, MOST_COUNTED = 20, 1_000_000
-"""The length of a bar; of more units the share alone is told."""
+BLOCKS, MOST_COUNTED, WIDTH = 20, 1_000_000, 100
+"""The length of a bar; of more units the share alone is told; the columns of a terminal that does not say how many it has."""
 COMPILING = "compiling (first run only)"
 
 
@@ -106,16 +106,19 @@ class _Line:
                     self.write("")
 
     def compiles(self, begins):
-        """Be told that a kernel begins to be compiled, or is done: that time is not the stages'."""
+        """Be told that a kernel begins to be compiled, or is done: that time is not the stages', and is told of all kernels."""
         with self.lock:
             if begins and self.bars:
-                self.bars.append(_Bar(COMPILING, None, "", 0))
+                kernel = _Bar(COMPILING, None, "", 0)
+                kernel.lost = self.bars[0].lost
+                kernel.began -= kernel.lost
+                self.bars.append(kernel)
             elif not begins:
                 kernel = next((bar for bar in reversed(self.bars) if bar.what == COMPILING), None)
                 if kernel:
                     self.bars.remove(kernel)
                     for bar in self.bars:
-                        bar.lost += monotonic() - kernel.began
+                        bar.lost += monotonic() - kernel.began - kernel.lost
 
     def text(self):
         """What the line says: the stages that have begun, and of the innermost how far it has come."""
@@ -140,9 +143,9 @@ class _Line:
             self.written, self.cell = text, self.cell if text else None
             return
         try:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
         except (OSError, ValueError, AttributeError):  # no terminal: a notebook, or a file
-            columns = 100
+            columns = WIDTH
         text = text[: columns - 1]
         if text != self.written:
             sys.stderr.write(f"\r{text:<{len(self.written)}}" + ("" if text else "\r"))

@@ -160,14 +160,16 @@ def test_stages_say_how_far_they_have_come(clock):
 
 @pytest.mark.quick
 def test_time_of_compiling_is_told_and_not_counted(clock):
-    """While a kernel is compiled the line says so; the time left is that of the work."""
+    """While kernels are compiled the line says so, and how long in all; the time left is that of the work."""
     with progress_bar(4, True, "cell", "minima") as advance:
         advance(1)
         clock.now += 10
-        for begins in (True, False):
-            [listener(begins) for listener in listeners]
-            assert (COMPILING in words()) is begins
-            clock.now += 90 * begins
+        for spent in (70, 20):
+            [listener(True) for listener in listeners]
+            clock.now += spent
+            assert words().endswith(f"{COMPILING} {'1:10' if spent == 70 else '1:30'}")
+            [listener(False) for listener in listeners]
+            assert COMPILING not in words()
         advance(1)
         assert words() == "minima [##########..........] 50 %, 2 of 4 cells, 1:40, about 0:20 left"
     [listener(True) for listener in listeners]
@@ -199,10 +201,10 @@ def test_nobody_is_told_without_a_terminal(run):
     assert run("minimize")[2] == "" and not _line.bars
 
 
-def _on_a_terminal(arguments, environment, *program):
-    """What a command of its own process writes to a pseudo-terminal of 100 columns."""
+def _on_a_terminal(arguments, environment, *program, columns=100):
+    """What a command of its own process writes to a pseudo-terminal; one of 0 columns does not know how many it has."""
     own, other = pty.openpty()
-    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, *(program or ("-m", "phasediag")), *arguments], env=environment, stdout=other, stderr=other
     )
@@ -225,8 +227,8 @@ def test_the_first_run_says_that_it_compiles(tmp_path, environment):
     """On a terminal; no estimate is made of the time that it took; the next run has nothing to say of it."""
     environment = {**environment, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = ["train", "--n-steps", "20000", "--n-models", "3"]
-    first, second = (_on_a_terminal(command, environment) for _ in range(2))
-    assert COMPILING in first and not re.search(r"\d:\d\d:\d\d", first) and COMPILING not in second
+    first, second = (_on_a_terminal(command, environment, columns=0) for _ in range(2))
+    assert f"{COMPILING} 0:01" in first and not re.search(r"\d:\d\d:\d\d", first) and COMPILING not in second
     assert first.splitlines()[-3:] == second.splitlines()[-3:]
 
 
