@@ -12,7 +12,8 @@ def test_imports_point_down():
     """No module imports from a room above its own, nor itself by way of others; every room has its place."""
     text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     listed = text[text.index("## The staircase") : text.index("## Rules")]
-    floor = {room: k for k, room in enumerate(re.findall(r"`(\w+)(?:/|\.py)`", listed))}
+    rooms = [room for floor in re.findall(r"^ ?\d+ (\w[\w ]*)$", listed, re.MULTILINE) for room in floor.split()]
+    floor = {room: k for k, room in enumerate(rooms)}
     root, imported = Path(phasediag.__file__).parent, {}
     for path in root.rglob("*.py"):
         module = path.relative_to(root).with_suffix("").parts
