@@ -38,15 +38,16 @@ for density in densities:
 counts = [phase.n_polysemantic for phase, _ in best]
 assert counts[0] == 0 and counts[-1] == 5
 
-figure = Figure(figsize=(11, 4.5), layout="constrained")
+figure = Figure(figsize=(12, 4.5), layout="constrained")
 axes = figure.subplots(1, len(best) + 1)
 for ax, density, (_phase, weights) in zip(axes, densities, best, strict=False):
     draw_neurons(weights, ax)
     ax.set(title=f"density {density:.2g}", ylabel="")
 axes[0].set_ylabel("weights, stacked")
 axes[-1].plot(densities, counts, ".-")
-axes[-1].set(xscale="log", xlabel="density", title="polysemantic neurons", ylim=(-0.2, 5.2))
+axes[-1].set(xscale="log", xlabel="density", title="polysemantic", ylabel="neurons", ylim=(-0.2, 5.2))
 axes[-1].invert_xaxis()  # sparse on the right
+axes[-1].set_xticks(densities, [f"{density:.2g}" for density in densities], minor=False)
 axes[-1].minorticks_off()
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 figure.savefig("privileged_basis.png")
