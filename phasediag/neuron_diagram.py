@@ -1,7 +1,7 @@
 """Phases of neurons over a plane, and where they change along the lines of its grid."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,8 @@ from .neuron_phases import phase_of
 from .neuron_training import stacked
 from .theories import TIE_MARK, fields_of_minima
 
+UNBOUNDED = "no minimum: weights grow without end"
+"""The name of cells where descents whose weights grow have a lower loss than every minimum."""
 WIDTH = 1e-7
 """Crossings are bisected to this part of an edge of the grid."""
 WIDEST = 0.02
@@ -35,6 +37,8 @@ def neuron_grid(plane, seed, n_starts, n_threads, progress):
     x = np.array([point.x for point in points])
     weights, bias = stacked(form, x)
     phases = [phase_of(*form.parts(point)[:2], form.is_tied) for point in x]
+    grows = [np.isinf(point.gradient_norm) for point in points]
+    phases = [replace(phase, name=UNBOUNDED) if one else phase for phase, one in zip(phases, grows, strict=True)]
     losses = np.array([point.scaled_loss * grid.landscapes[cell].scale for cell, point in zip(cells, points, strict=True)])
     converged = np.array([point.is_minimum for point in points])
     return fields_of_minima(grid.shape, where, x, weights, bias, losses, phases, np.arange(len(phases)), converged)
@@ -90,6 +94,7 @@ def neuron_boundaries(diagram, n_threads):
     edges = [((i, j), (i, j + 1)) for i in range(rows) for j in range(columns - 1)]
     edges += [((i, j), (i + 1, j)) for i in range(rows - 1) for j in range(columns)]
     edges = [(a, b) for a, b in edges if not set(diagram.phase[a].split(TIE_MARK)) & set(diagram.phase[b].split(TIE_MARK))]
+    edges = [edge for edge in edges if UNBOUNDED not in [diagram.phase[cell] for cell in edge]]
 
     def place(cell):
         """Coordinates u (2,) of a cell."""

@@ -23,7 +23,7 @@ class NeuronMinimum(Result):
     ----------
     encoder, decoder : ndarray, shapes (n_hidden, n_features) and (n_features, n_hidden)
         Of task "identity" the decoder is the encoder transposed. Of "absolute" the largest reading weight of a neuron is 1 in
-        size. A weight of −1e6 stands for one that falls without end: a veto.
+        size. A weight of −1e28 stands for one that falls without end, a veto, and one of 1e-14 for one that falls to 0 beside it.
     bias : ndarray, shape (n_features,)
     loss : float
     phase : NeuronPhase
@@ -38,6 +38,8 @@ class NeuronMinimum(Result):
     unbounded_loss : float
         The lowest loss met by descents of the search whose weights were growing without end; infinite where there were none.
         Below ``loss`` it says that minima are not the infimum.
+    is_attained : bool
+        Whether weights of finite size have this loss. With a veto they only come near it: it is their infimum nearby.
 
     Examples
     --------
@@ -60,6 +62,11 @@ class NeuronMinimum(Result):
     model: NeuronModel | None = field(default=None, repr=False)
 
     @property
+    def is_attained(self) -> bool:
+        """Whether no weight is a veto, which stands for a limit."""
+        return "veto" not in self.phase.motifs
+
+    @property
     def weights(self) -> Any:
         """The weights as the model takes them: the encoder, or (decoder, encoder)."""
         return self.encoder if self.model is None or self.model.task == "identity" else (self.decoder, self.encoder)
@@ -79,6 +86,8 @@ def neuron_minima(model: NeuronModel, n_starts: int | None, seed: Seed) -> list[
     landscape = Landscape(model.form, model.control)
     points = landscape.settle(landscape.starts(stream(as_seed(seed)), n_starts))
     points.sort(key=lambda point: point.scaled_loss)
+    if points:
+        landscape.infimum(points[0].scaled_loss)
     return [_minimum(model, landscape, point, point is points[0]) for point in points]
 
 

@@ -45,7 +45,7 @@ def minima_text(model, minima):
 
 
 def _row(numbers):
-    """Numbers in columns; −1e6 stands for one that falls without end."""
+    """Numbers in columns; −1e28 stands for one that falls without end."""
     return "".join(f"{x + 0.0:13.5f}" if abs(x) < 1e5 else f"{'without end':>13}" for x in np.round(numbers, 5))
 
 

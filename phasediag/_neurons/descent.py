@@ -43,10 +43,11 @@ def evaluate_flat(x, form, law, scale, entry, work, gradient):
 
 
 @jit
-def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, least, numbers):
+def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, least, farthest, numbers):
     """Minimize from points (n_points, size) in place; numbers (n_points, 3): scaled loss, largest gradient entry, evaluations.
 
-    Parameters that are not free (n_points, size) stay. A descent that falls by less than ``least`` of the loss in 15 steps ends.
+    Parameters that are not free (n_points, size) stay. A descent that falls by less than ``least`` of the loss in 15 steps ends,
+    and so does one with a free parameter larger than ``farthest``.
     """
     size = points.shape[1]
     inverse, direction, trial = np.empty((size, size)), np.empty(size), np.empty(size)
@@ -61,7 +62,10 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
                 if not free[one, i]:
                     gradient[i] = 0.0
             if step % 15 == 14:
-                if before - loss < least * loss:
+                reach = 0.0
+                for i in range(size):
+                    reach = max(reach, abs(x[i])) if free[one, i] else reach
+                if before - loss < least * loss or reach > farthest:
                     break
                 before = loss
             for i in range(size):

@@ -12,6 +12,7 @@ from .._compiling.jit import address
 from ..neuron_phases import BEYOND, named_first
 from .descent import descend, evaluate_flat, lowest_curvature
 from .losses import evaluate, orders_of, probabilities, sets_of
+from .samples import add_samples
 from .simplices import add_sets
 
 GRADIENT_TOLERANCE = 1e-8
@@ -24,13 +25,18 @@ SAME_LOSS, SMALL = 1e-8, 1e-3
 largest are tried on their kinks, and that far aside of a kink differences are those of one side."""
 ACCURACY = 1e-10
 """To which descents lower the gradient."""
-VETO = 1e6
-"""Weights below −BEYOND of tied neurons are falling without end: a feature that shuts a neuron off whenever it is active. They
-are held at −VETO, where the loss is within about 1/VETO of its limit."""
-STEP = 1e-5
-"""Of differences of gradients."""
+VETO, ON = 1e28, 1e-14
+"""Weights that fall below −BEYOND of tied neurons are held at −VETO, where the loss is its limit to rounding: a feature that
+shuts a neuron off whenever it is active. Where the loss rises towards it the weight is free again: infinity is not low. Weights
+of such a neuron that fall to 0 from above are held at ON: as little is enough to forbid the other feature."""
+STEP, SOFTEST = 1e-5, 6
+"""Of differences of gradients; so many of the softest directions are followed by second derivatives beside them."""
+FARTHER = 6
+"""So many times 500 steps are followed of weights that grow without end."""
 SHAKES, ASIDE = 8, 0.01
 """So many descents from random points so far aside of a stationary point tell ways down that begin in a narrow cone."""
+GUESSES = 8
+"""For each start so many descents on a lattice of inputs, of which each takes a thirtieth of the time of an exact one."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
 
@@ -38,12 +44,12 @@ GROWS, DEAD_OUTPUT, DEAD_NEURON, NO_MINIMUM = "growing weights", "dead output", 
 
 
 @cache
-def entry():
-    """The address of `add_sets`, compiled once."""
+def entry(kernel=add_sets):
+    """The address of `add_sets`, or of `add_samples`, compiled once."""
     floats, whole = np.empty((1, 1)), np.empty((1, 1), np.int64)
     row, numbers = np.empty(1), np.empty(1, np.int64)
     orders = np.empty((1, 1, 1), np.int64)
-    return address(add_sets, floats, floats, row, whole, numbers, row, True, orders, numbers, row, 1, row, floats)
+    return address(kernel, floats, floats, row, whole, numbers, row, True, orders, numbers, row, 1, row, floats)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +106,7 @@ class Landscape:
     def held(self, x):
         """Which parameters (…, size) do not move: reading weights on their kinks, 0, and vetoes."""
         encoder, _, bias = self.form.parts(x)
-        zero = encoder == 0
+        zero = np.abs(encoder) <= ON
         return self.vetoes(x) | self.form.flat(
             zero, zero if self.form.is_tied else np.zeros_like(zero), np.zeros(bias.shape, dtype=bool)
         )
@@ -113,21 +119,50 @@ class Landscape:
         """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
 
         Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
-        weights that fall without end at −VETO.
+        weights that fall without end at −VETO, unless the loss is lower on the way there.
         """
+        points, numbers = self._descend(points)
+        back = np.array([self.rising(x) for x in points])
+        again = np.any(back, axis=1)
+        if again.any():
+            points[again], numbers[again] = self._descend(np.where(back[again], -BEYOND / 2, points[again]))
+        return points, numbers
+
+    def infimum(self, lowest):
+        """The lowest scaled loss met by descents whose weights grow without end; followed on where it is below ``lowest``."""
+        if self.unbounded.scaled_loss < lowest:
+            points, numbers = self.unbounded.x[None].copy(), np.empty((1, 3))
+            problem = self.setting, self.law, self.scale, entry(), self.work
+            for _ in range(FARTHER):  # steps of a new metric, neurons balanced
+                descend(points, ~self.vetoes(points), *problem, 500, ACCURACY, 1e-6, 1 / ACCURACY, numbers)
+                points = self.balanced(points)
+            self.unbounded = Point(points[0], numbers[0, 0], np.inf, -np.inf)
+        return self.unbounded.scaled_loss
+
+    def rising(self, x):
+        """Which weights of x (size,) are vetoes towards which the loss rises at last, (size,)."""
+        found = self.vetoes(x)
+        for k in np.flatnonzero(found):
+            found[k] = self._slope(x)[k] * VETO**2 < -(SMALL**2)
+        return found
+
+    def _descend(self, points):
+        """The ends (n_points, size) and numbers of `descend`, weights held as they come to be small or large."""
         points, numbers = self.balanced(points), np.empty((len(points), 3))
         problem = self.setting, self.law, self.scale, entry(), self.work
-        free, again = np.ones(points.shape, dtype=bool), np.arange(len(points))
+        free, again = ~self.vetoes(points), np.arange(len(points))
+        points[~free] = -VETO
         steps, least = 150, 1e-7  # at first as far as is quick
         while again.size:  # each time more weights are held
             rest, later = points[again], np.empty((len(again), 3))
-            descend(rest, free, *problem, steps, ACCURACY, least, later)
+            descend(rest, free, *problem, steps, ACCURACY, least, BEYOND, later)
             rest = self.balanced(rest)
             points[again], numbers[again] = rest, later
             vetoes = self.vetoes(rest)
             held = self.kinks(rest) | vetoes
-            placed = np.where(vetoes, -VETO, np.where(held, 0.0, rest))
-            more = (later[:, 1] > ACCURACY) & (np.any(placed != rest, axis=1) | (steps < 500))
+            placed = np.where(vetoes, -VETO, np.where(held, np.where(self.forbidding(rest), ON, 0.0), rest))
+            grows = np.abs(placed * ~vetoes).max(axis=1) > BEYOND
+            more = (later[:, 1] > ACCURACY) & (np.any(placed != rest, axis=1) | (steps < 500)) & ~grows
             again, free, steps, least = again[more], ~held[more], 500, 1e-13
             points[again] = placed[more]
         return points, numbers
@@ -137,10 +172,17 @@ class Landscape:
         encoder, _, bias = self.form.parts(points)
         return self.form.flat(*[self.form.is_tied & (encoder < -BEYOND)] * 2, np.zeros(bias.shape, dtype=bool))
 
+    def forbidding(self, points):
+        """Which parameters of points (…, size) are positive tied weights of neurons with a veto, same shape."""
+        encoder, _, bias = self.form.parts(points)
+        found = (encoder > 0) & np.any(self.form.parts(self.vetoes(points))[0], axis=-1, keepdims=True)
+        return self.form.flat(found, found, np.zeros(bias.shape, dtype=bool))
+
     def kinks(self, points):
         """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
         encoder, _, bias = self.form.parts(points)
-        small = np.abs(encoder) < SMALL * np.maximum(np.abs(encoder).max(axis=-1, keepdims=True), 1e-9)
+        sizes = np.abs(encoder * ~self.form.parts(self.vetoes(points))[0])
+        small = sizes < SMALL * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
 
     def balanced(self, points):
@@ -153,9 +195,9 @@ class Landscape:
         return self.form.flat(encoder * ratio, decoder / np.where(ratio > 0, ratio, 1), bias)
 
     def gauge(self, x):
-        """Unit directions (n_hidden, size) in which neurons are scaled; none for tied weights."""
+        """Unit directions (n, size) in which neurons are scaled; of tied weights those that only a limit moves."""
         if self.form.is_tied:
-            return np.empty((0, self.form.size))
+            return np.eye(self.form.size)[self.vetoes(x) | (self.forbidding(x) & (x <= ON))]
         encoder, decoder, bias = self.form.parts(x)
         keep = np.eye(self.form.n_hidden)[:, :, None]
         rows = self.form.flat(keep * encoder, -keep * decoder, np.zeros((len(keep), len(bias))))
@@ -188,7 +230,7 @@ class Landscape:
                 break
             values, vectors = np.linalg.eigh(self.hessian(x))
             use = values > 1e-6
-            trial = x - vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use])
+            trial = np.where(self.held(x), x, x - vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use]))
             after = self.gradient(trial)[1]
             if not np.abs(after).max() < np.abs(slope).max():
                 break
@@ -198,42 +240,47 @@ class Landscape:
     def curvature(self, x):
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,).
 
-        From eigenvectors of the smooth part and single weights a few steps lower it. Beside the best direction,
-        and beside every side of a kink to which the loss does not rise steeply, with biases of 0 to either side, the loss has
-        second derivatives of its own, whose softest eigenvector is tried in turn. At last the ways to lower ends nearby.
+        From eigenvectors of the smooth part, single weights and every side of a kink to which the loss does not rise steeply,
+        with biases of 0 to either side, a few steps lower it. Beside the best directions the loss has second derivatives of its
+        own, whose softest eigenvector is tried in turn. At last the ways to lower ends nearby.
         """
         size, gauge, unit = self.form.size, self.gauge(x), np.eye(self.form.size)
         values, vectors = np.linalg.eigh(self.hessian(x))
         vectors, steep = vectors.T, 2 * STEP * values[-1]
         slope, problem = self.gradient(x)[1], (self.setting, self.law, self.scale, entry(), self.work)
 
-        def lowest_of(directions, rounds):
-            """The lowest that steps from directions (n, size) lead to, and where."""
-            lowest = np.empty(len(directions))
-            lowest_curvature(np.ascontiguousarray(x), slope, directions, gauge, STEP, rounds, *problem, lowest)
-            at = int(np.argmin(lowest))
-            return float(lowest[at]), directions[at]
+        def lowered(directions, rounds):
+            """Curvatures (n,) that steps from directions (n, size) lead to, and where, lowest first."""
+            lowest, x_flat = np.empty(len(directions)), np.ascontiguousarray(x)
+            lowest_curvature(x_flat, slope, directions, gauge, STEP, rounds, *problem, lowest)
+            order = np.argsort(lowest, kind="stable")
+            return lowest[order], directions[order]
 
-        best = lowest_of(np.concatenate([vectors[:4], -vectors[:4], unit, -unit]), 6)
         sides = [side * unit[k] for k in np.flatnonzero(self.kinks(x)) for side in (1, -1)]
         sides = [one for one in sides if one @ self._slope(x + STEP * one) <= steep]
         level = [unit[k] for k in range(size - self.form.n_features, size) if abs(x[k]) < SMALL]
         corners = [sum(s * one for s, one in zip(signs, level, strict=True)) for signs in product((1, -1), repeat=len(level))]
-        for direction in (best[1], *((one + corner) / np.sqrt(1 + len(level)) for one in sides for corner in corners)):
+        oblique = [(one + corner) / np.sqrt(1 + len(level)) for one in sides for corner in corners]
+        lowest, ways = lowered(np.array([*vectors[:4], *-vectors[:4], *unit, *-unit, *oblique]), 6)
+        best = float(lowest[0]), ways[0]
+        for direction in ways[:SOFTEST]:
             found = np.inf
             for _ in range(size):
                 near = x + SMALL * direction
                 rows = np.array([self._difference(near, STEP * row) for row in unit])
                 softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
-                other, turned = lowest_of(np.array([softest, -softest]), 1)
-                if not other < found - 1e-3 * abs(other):
+                lowest, turned = lowered(np.array([softest, -softest]), 1)
+                if not lowest[0] < found - 1e-3 * abs(lowest[0]):
                     break
-                found, direction = other, turned
+                found, direction = float(lowest[0]), turned[0]
             best = min(best, (found, direction), key=lambda one: one[0])
             if best[0] < -CURVATURE_TOLERANCE:
-                break
-        ways = self._ways_down(x) if best[0] >= -CURVATURE_TOLERANCE else ()
-        return min(best, lowest_of(ways, 6), key=lambda one: one[0]) if len(ways) else best
+                return best
+        ways = self._ways_down(x)
+        if len(ways):
+            lowest, ways = lowered(ways, 6)
+            best = min(best, (float(lowest[0]), ways[0]), key=lambda one: one[0])
+        return best
 
     def _ways_down(self, x):
         """Unit directions (n, size) from x (size,) to lower ends of descents from points beside it."""
@@ -280,10 +327,26 @@ class Landscape:
         return np.array(copies)
 
     def starts(self, generator, n_starts):
-        """Starting points (n_starts, size): random weights, many of them 0, small biases; and up to two thirds of codes."""
-        coded = self.codes(generator, 2 * n_starts // 3)
-        n, n_random = self.form.n_features, n_starts - len(coded)
-        shape = n_random, self.form.n_hidden, n
+        """Starting points (≤ n_starts, size): the lowest ends, of different losses, of many descents on a lattice of inputs.
+
+        A third are guesses: of what a lattice does not know.
+        """
+        points = self.guesses(generator, GUESSES * n_starts)
+        ends, free, numbers = points.copy(), np.ones(points.shape, dtype=bool), np.empty((len(points), 3))
+        problem = self.setting, self.law, self.scale, entry(add_samples), self.work
+        descend(ends, free, *problem, 150, ACCURACY, 1e-5, BEYOND, numbers)
+        order, rough = np.argsort(numbers[:, 0]), n_starts - n_starts // 3
+        losses = numbers[order, 0]
+        ends = ends[order[np.diff(losses, prepend=-np.inf) > 1e-4 * losses]][:rough]
+        return np.concatenate([ends, points[:: 3 * GUESSES][: n_starts // 3]])
+
+    def guesses(self, generator, n_starts):
+        """Points (n_starts, size): random weights, many of them 0, small biases; up to two thirds of codes, some with vetoes."""
+        m, n = self.form.n_hidden, self.form.n_features
+        vetoing = self.vetoing(generator, n_starts // 3 if self.form.is_tied else 0)
+        coded = self.codes(generator, 2 * n_starts // 3 - len(vetoing))
+        n_random = n_starts - len(coded) - len(vetoing)
+        shape = n_random, m, n
         mask = generator.random(shape) < generator.choice([0.35, 0.7, 1.0], size=(n_random, 1, 1))
         encoder = generator.normal(size=shape) * np.where(mask, 1.0, 0.05)
         positive = generator.random((n_random, 1, 1)) < 0.5
@@ -291,7 +354,14 @@ class Landscape:
         if self.form.is_tied:
             encoder = np.where(positive, np.abs(encoder), encoder)
         bias = np.abs(generator.normal(size=(n_random, n))) * generator.choice([-0.15, 0.05, 0.3], size=(n_random, 1))
-        return np.concatenate([coded, self.form.flat(encoder, decoder, bias)])
+        return np.concatenate([coded, vetoing, self.form.flat(encoder, decoder, bias)])
+
+    def vetoing(self, generator, number):
+        """Points (number, size) at which one tied weight is on its way to a veto, and three of five others serve, unequally."""
+        shape = number, self.form.n_hidden, self.form.n_features
+        encoder = np.exp(0.3 * generator.normal(size=shape)) * generator.choice([1.0, 1.0, 1.0, 0.05, -1.5], size=shape)
+        encoder[np.arange(number), generator.integers(shape[1], size=number), generator.integers(shape[2], size=number)] = -15.0
+        return self.form.flat(encoder, encoder, np.full((number, shape[2]), 0.05))
 
     def codes(self, generator, most):
         """Points (≤ most, size) at which every neuron serves some features alike and inhibits all others or none.
@@ -367,7 +437,7 @@ class Landscape:
         """
         for _attempt in range(4):
             left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
-            if self.known(known, x, loss) or any(self.same(one.x, x) for one in left):
+            if self.known(known, x, loss) or any(self.same(one.x, x) for one in left) or self.rising(x).any():
                 return None
             x = self.polished(x) if polish else x
             curvature, direction = self.curvature(x)

@@ -26,12 +26,10 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
     m, n = encoder.shape
     most = orders.shape[2]
     depth = (m + 1) * (most + 2)
-    corners, volumes = np.empty((depth, most, most)), np.empty(depth)
-    values, states = np.empty((depth, most)), np.empty((depth, m + 2), np.int64)
+    corners, volumes, nexts = np.empty((depth, most, most)), np.empty(depth), np.empty(depth, np.int64)
+    values, on = np.empty((depth, m, most)), np.empty((depth, m), np.bool_)
     small, small_values, small_volumes = np.empty((most + 3, most + 1, most)), np.empty((most + 3, most + 1)), np.empty(most + 3)
-    read, flip, hidden, moments = np.empty((m, most)), np.empty(most), np.empty((m, most)), np.empty(most + 1)
-    place = np.empty(n, np.int64)
-    NEXT, KNOWN = m, m + 1  # columns of states behind those that say whether a neuron is on
+    read, flip, moments, place = np.empty((m, most)), np.empty(most), np.empty(most + 1), np.empty(n, np.int64)
     for s in range(len(sizes)):
         k = sizes[s]
         if weights[s] == 0.0:
@@ -52,82 +50,75 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
                     read[r, a] = encoder[r, sets[s, a]] * flip[a]
             for turn in range(counts[k]):
                 for j in range(k):
+                    at = orders[k, turn, j]
                     for a in range(k):
-                        corners[0, j, a] = 0.0
-                    for l in range(j + 1):
-                        corners[0, j, orders[k, turn, l]] = 1.0
-                volumes[0], states[0, NEXT], states[0, KNOWN] = share, 0, 0
+                        corners[0, j, a] = corners[0, j - 1, a] if j > 0 else 0.0
+                    corners[0, j, at] = 1.0
+                    for r in range(m):
+                        values[0, r, j] = (values[0, r, j - 1] if j > 0 else 0.0) + read[r, at]
+                volumes[0], nexts[0] = share, 0
                 top = 1
                 while top > 0:
                     c = top - 1
-                    r = states[c, NEXT]
-                    if r < m and k > 0:
-                        if not states[c, KNOWN]:
-                            states[c, KNOWN] = 1
-                            for j in range(k):
-                                total = 0.0
-                                for a in range(k):
-                                    total += read[r, a] * corners[c, j, a]
-                                values[c, j] = total
+                    r = nexts[c]
+                    if r < m:
+                        up = down = 0.0
                         high = low = 0
-                        for j in range(1, k):
-                            if values[c, j] > values[c, high]:
-                                high = j
-                            if values[c, j] < values[c, low]:
-                                low = j
-                        up, down = values[c, high], -values[c, low]
+                        for j in range(k):
+                            if values[c, r, j] > up:
+                                up, high = values[c, r, j], j
+                            if -values[c, r, j] > down:
+                                down, low = -values[c, r, j], j
                         if not (up > 0.0 and down > 0.0):
-                            states[c, r] = 1 if up > 0.0 else 0
-                            states[c, NEXT], states[c, KNOWN] = r + 1, 0
+                            on[c, r], nexts[c] = up > 0.0, r + 1
                             continue
                         part, rest = up / (up + down), down / (up + down)
+                        for q in range(m):
+                            on[top, q] = on[c, q]
+                            for j in range(k):
+                                values[top, q, j] = values[c, q, j]
+                            value = rest * values[c, q, high] + part * values[c, q, low]
+                            values[c, q, low] = values[top, q, high] = value if q != r else 0.0
                         for j in range(k):
-                            values[top, j] = values[c, j]
                             for a in range(k):
                                 corners[top, j, a] = corners[c, j, a]
-                        for q in range(m + 2):
-                            states[top, q] = states[c, q]
                         for a in range(k):
-                            at = rest * corners[c, high, a] + part * corners[c, low, a]
-                            corners[c, low, a] = corners[top, high, a] = at
-                        values[c, low] = values[top, high] = 0.0
-                        volumes[top] = volumes[c] * rest
+                            at_cut = rest * corners[c, high, a] + part * corners[c, low, a]
+                            corners[c, low, a] = corners[top, high, a] = at_cut
+                        volumes[top], nexts[top] = volumes[c] * rest, r
                         volumes[c] *= part
                         top += 1
                         continue
                     top -= 1
-                    for q in range(m):
-                        if k > 0 and states[c, q]:
-                            for j in range(k):
-                                total = 0.0
-                                for a in range(k):
-                                    total += read[q, a] * corners[c, j, a]
-                                hidden[q, j] = total
                     for i in range(n):
-                        small_volumes[0] = volumes[c]
+                        target = place[i]
+                        up, down = max(bias[i], 0.0), max(-bias[i], 0.0)
                         small_values[0, 0] = bias[i]
-                        for a in range(k):
-                            small[0, 0, a] = 0.0
                         for j in range(k):
                             total = bias[i]
                             for q in range(m):
-                                if states[c, q]:
-                                    total += decoder[q, i] * hidden[q, j]
+                                if on[c, q]:
+                                    total += decoder[q, i] * values[c, q, j]
                             small_values[0, j + 1] = total
-                            for a in range(k):
+                            up, down = max(up, total), max(down, -total)
+                        if target < 0 and not up > 0.0:
+                            continue
+                        small_volumes[0] = volumes[c]
+                        for a in range(k):
+                            small[0, 0, a] = moments[a] = 0.0
+                            for j in range(k):
                                 small[0, j + 1, a] = corners[c, j, a]
-                        for a in range(k + 1):
-                            moments[a] = 0.0
+                        moments[k] = 0.0
                         small_top = 1
                         while small_top > 0:
                             d = small_top - 1
+                            up = down = 0.0
                             high = low = 0
-                            for j in range(1, k + 1):
-                                if small_values[d, j] > small_values[d, high]:
-                                    high = j
-                                if small_values[d, j] < small_values[d, low]:
-                                    low = j
-                            up, down = small_values[d, high], -small_values[d, low]
+                            for j in range(k + 1):
+                                if small_values[d, j] > up:
+                                    up, high = small_values[d, j], j
+                                if -small_values[d, j] > down:
+                                    down, low = -small_values[d, j], j
                             if up > 0.0 and down > 0.0:
                                 part, rest = up / (up + down), down / (up + down)
                                 for j in range(k + 1):
@@ -135,27 +126,26 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
                                     for a in range(k):
                                         small[small_top, j, a] = small[d, j, a]
                                 for a in range(k):
-                                    at = rest * small[d, high, a] + part * small[d, low, a]
-                                    small[d, low, a] = small[small_top, high, a] = at
+                                    at_cut = rest * small[d, high, a] + part * small[d, low, a]
+                                    small[d, low, a] = small[small_top, high, a] = at_cut
                                 small_values[d, low] = small_values[small_top, high] = 0.0
                                 small_volumes[small_top] = small_volumes[d] * rest
                                 small_volumes[d] *= part
                                 small_top += 1
                                 continue
                             small_top -= 1
-                            on, target = up > 0.0, place[i]
-                            if not on and target < 0:
+                            if up == 0.0 and target < 0:
                                 continue
                             total = squares = 0.0
                             for j in range(k + 1):
                                 error = small[d, j, target] if target >= 0 else 0.0
-                                if on:
+                                if up > 0.0:
                                     error -= small_values[d, j]
                                 small_values[d, j] = error
                                 total += error
                                 squares += error * error
                             losses[i] += small_volumes[d] * norm * (total * total + squares)
-                            if on and order > 0:
+                            if up > 0.0 and order > 0:
                                 moments[k] += small_volumes[d] * total / (k + 1.0)
                                 for a in range(k):
                                     sides = cross = 0.0
@@ -167,7 +157,7 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
                             slope = -2.0 * importance[i]
                             gradients[2 * m, i] += slope * moments[k]
                             for q in range(m):
-                                if k > 0 and states[c, q]:
+                                if on[c, q]:
                                     total = 0.0
                                     for a in range(k):
                                         total += read[q, a] * moments[a]
