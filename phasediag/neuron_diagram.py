@@ -1,7 +1,7 @@
 """Phases of neurons over a plane, and where they change along the lines of its grid."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -11,12 +11,10 @@ from ._arguments import Floats
 from ._display import Result
 from ._neurons.grid import Grid
 from ._neurons.search import SMALL, Landscape
-from .neuron_phases import phase_of
+from .neuron_phases import UNBOUNDED, phase_of
 from .neuron_training import stacked
 from .theories import TIE_MARK, fields_of_minima
 
-UNBOUNDED = "no minimum: weights grow without end"
-"""The name of cells where descents whose weights grow have a lower loss than every minimum."""
 WIDTH = 1e-7
 """Crossings are bisected to this part of an edge of the grid."""
 WIDEST = 0.02
@@ -37,8 +35,6 @@ def neuron_grid(plane, seed, n_starts, n_threads, progress):
     x = np.array([point.x for point in points])
     weights, bias = stacked(form, x)
     phases = [phase_of(*form.parts(point)[:2], form.is_tied) for point in x]
-    grows = [np.isinf(point.gradient_norm) for point in points]
-    phases = [replace(phase, name=UNBOUNDED) if one else phase for phase, one in zip(phases, grows, strict=True)]
     losses = np.array([point.scaled_loss * grid.landscapes[cell].scale for cell, point in zip(cells, points, strict=True)])
     converged = np.array([point.is_minimum for point in points])
     return fields_of_minima(grid.shape, where, x, weights, bias, losses, phases, np.arange(len(phases)), converged)

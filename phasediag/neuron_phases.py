@@ -20,7 +20,9 @@ SHARP = 1 - 1e-6
 _WRITES, _INHIBITS = 0.9, 0.02
 """Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
 BEYOND = 20.0
-"""Weights of tied neurons below minus this fall without end: vetoes."""
+"""Weights of tied neurons below minus this fall without end: vetoes. Of other neurons what reads and what writes grows without
+end where both are longer, scaled to one length."""
+UNBOUNDED = "no minimum: weights grow without end"
 _UNEVEN = 1.1
 """Two weights of an asymmetric neuron differ by this factor at least."""
 
@@ -34,7 +36,8 @@ class NeuronPhase(Result):
     name : str
         Stable and the same for weights that differ by the scale or order of neurons: where the extra (last) feature is, and
         whether it is partly computed; then how many neurons of each kind there are, then how many of all features are partly
-        computed or not represented.
+        computed or not represented. "no minimum: weights grow without end" where neurons of separate matrices read and write by
+        more than 20, scaled alike.
     extra : {"not_represented", "dedicated", "superposition"}
         The extra feature's neurons serve it alone, or others too.
     neurons : tuple of str
@@ -144,7 +147,8 @@ def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHA
 
 def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP) -> NeuronPhase:
     """Return the phase of an encoder and a transposed decoder, both (n_hidden, n_features)."""
-    dead = np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1)) < NEGLIGIBLE**2
+    size = np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1))  # of what both scaled alike would have, squared
+    dead, grows = size < NEGLIGIBLE**2, bool(np.any(size > BEYOND**2)) and not tied
     if tied:
         dead |= np.all(encoder <= NEGLIGIBLE, axis=1)  # never on
     vetoes = np.logical_and(tied, encoder < -BEYOND)
@@ -189,7 +193,7 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
         + ("veto",) * bool(vetoes.any())
     )
     return NeuronPhase(
-        name=" + ".join([f"extra {places[extra]}{half}", *parts]),
+        name=UNBOUNDED if grows else " + ".join([f"extra {places[extra]}{half}", *parts]),
         extra=extra,
         neurons=kinds,
         n_served=tuple(count.tolist()),

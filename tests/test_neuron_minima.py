@@ -267,3 +267,11 @@ def test_one_neuron_turns_polysemantic_continuously():
     low, high = sorted(one.x[0] for one in few)
     assert high == pytest.approx(2.860709, abs=1e-5) and low == pytest.approx(1 / high, rel=1e-5)
     assert orders[1.0][0] == {"first"} and 0.1 < orders[1.0][1] < 0.3
+
+
+def test_a_diagram_says_where_there_is_no_lowest_minimum():
+    """3→4 absolute: pairs of neurons that grow against each other undercut every minimum where sparse, and none where dense."""
+    diagram = phase_diagram(plane=_plane(3, 4, "absolute", [0.9], [0.1, 0.95]), n_starts=8)
+    assert diagram.phase[0, 0] == "no minimum: weights grow without end" and not diagram.converged[0, 0]
+    assert diagram.phase[1, 0] == "extra not represented + 4 monosemantic + 1 not represented" and diagram.converged[1, 0]
+    assert np.sum(diagram.minima_cell == 0) > 1 and diagram.boundaries() == []
