@@ -202,6 +202,8 @@ class Certificate(Result):
     def save(self, path: str | Path) -> None:
         """Write the certificate to a file of plain arrays that `load` reads; any program that reads .npz does.
 
+        The documentation has a page on the format: every field, and what another checker must confirm.
+
         Parameters
         ----------
         path : str or Path

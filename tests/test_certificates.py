@@ -17,13 +17,25 @@ from phasediag._certifying import proof as proof_room
 from phasediag._certifying.bounds import MARGIN, joint_bound, row_bound, support
 from phasediag._certifying.moments import ROUNDING, moments
 from phasediag._certifying.patterns import clusters_of
-from phasediag._certifying.proof import Proof, Region, free_weights, gauge_of, levels, prove, regions_around, root_box
+from phasediag._certifying.proof import (
+    Proof,
+    Region,
+    bulge,
+    corners,
+    free_weights,
+    gauge_of,
+    levels,
+    prove,
+    regions_around,
+    root_box,
+)
 from phasediag._certifying.rational import BITS, Row, least_on_box, number
 from phasediag._certifying.regions import _SAFETY, _curvature, _wall, kink_bracket
 from phasediag._certifying.replay import NotConfirmed, Replay
 from phasediag._certifying.rows import look_up, row_table
 from phasediag._certifying.search import OPEN, ORDER, REGION, TABLE
 from phasediag._compiling.jit import jit
+from phasediag.forms import variance
 
 PAIR, DROPPED, DEDICATED = "extra in antipodal pair", "extra not represented + dedicated", "extra dedicated + not represented"
 
@@ -157,6 +169,51 @@ def test_bounds_of_rows_hold(n_features):
     assert evaluated > 100_000 and closed > 5_000
 
 
+def test_bounds_at_corners_hold_at_all_densities_between():
+    """Means of the bounds of a row over corners, weighted by Bernstein's polynomials, are below its loss, 100 000 of them.
+
+    The slope has the sign that it has at all corners; bounds at the two ends alone, on a chord, are not below.
+    """
+    evaluated = caught = signed = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        low, high = np.sort(rng.uniform(0.01, 1, 2)) if seed else (0.2, 1.0)
+        centres = rng.normal(size=(800, 3)) * rng.choice([0.1, 1.0, 3.0], (800, 1))
+        lows, highs, points = boxes_and_points(rng, centres, 10 ** rng.uniform(-8, 0.3, (800, 1)) * rng.random((800, 3)), 4)
+        bounds, signs = np.zeros((4, 800)), np.zeros((4, 800))
+        for k, density in enumerate(corners([low] * 2, [high] * 2)):
+            _rows_at(lows, highs, seed % 2, density, bounds[k], signs[k])
+        for t in (0.0, 0.1, 0.5, 0.8, 1.0):
+            p = (1 - t) * low + t * high
+            loss, slope = row_losses(seed % 2, points, np.full(2, p))
+            mean = (1 - t) ** 2 * bounds[0] + t * (1 - t) * (bounds[1] + bounds[2]) + t * t * bounds[3]
+            size = 1 + np.abs(points).sum(axis=2)
+            assert np.all(loss >= mean[:, None] - ROUNDING[2] * size**2)
+            same = np.abs(signs.sum(axis=0)) == 4
+            assert np.all((slope * signs[0][:, None])[same] >= 0)
+            caught += np.count_nonzero(loss < ((1 - t) * bounds[0] + t * bounds[3])[:, None] - 1e-9)
+            evaluated, signed = evaluated + loss.size, signed + np.count_nonzero(same)
+    assert evaluated > 100_000 and caught > 100 and signed > 5_000
+
+
+def test_a_kink_over_an_interval_of_densities():
+    """What has a positive bracket at all corners, with the variance's bulge, has one within; without the bulge it may not."""
+    rng, held = np.random.default_rng(4), 0
+    for _ in range(400):
+        low, high, extra = *np.sort(rng.uniform(0.05, 1, 2)), 10 ** rng.uniform(-1, 0)
+        at = corners([low] * 2, [high] * 2)
+        arguments = rng.uniform(0.8, 1), rng.uniform(0.01, 0.3)
+        if all(kink_bracket(*arguments, *p, bulge(at), 1.0, extra) > 0 for p in at):
+            held += 1
+            p = rng.uniform(low, high)
+            assert kink_bracket(*arguments, p, p, 0.0, 1.0, extra) > 0
+    assert held > 50
+    assert bulge(at) >= -1e-16 + max(
+        variance(p) - variance(low) - (p - low) / (high - low) * (variance(high) - variance(low))
+        for p in np.linspace(low, high, 9)
+    )
+
+
 def joints(seed, n_features, count=400, n_points=10):
     """Bounds of all rows together and losses in their boxes: bounds (count,), given away (count,), entries, losses, gradients."""
     rng, density, centres, widths = draws(seed, n_features, count)
@@ -177,13 +234,14 @@ def joints(seed, n_features, count=400, n_points=10):
 def test_bounds_of_all_rows_hold(n_features, seeds):
     """The quadratic minorant and the signs of the gradient against the exact loss, 100 000 evaluations: no violation."""
     evaluated = signs = 0
+    nd = len(free_weights(n_features - 1, range(n_features))) + n_features
     for seed in seeds:
         bounds, _, entries, loss, gradient = joints(seed, n_features, *([900, 24] if n_features == 2 else [200, 40]))
         whole = entries < 0
         assert np.all(loss[whole] >= bounds[whole, None] - 1e-12 * np.abs(loss[whole]))
         for k in np.flatnonzero(entries >= 0):
-            one = gradient[k, :, entries[k]]
-            assert np.all(one > 0) or np.all(one < 0)
+            one = gradient[k, :, entries[k] % nd]
+            assert np.all(one > 0 if entries[k] < nd else one < 0)
             signs += one.size
         evaluated += loss[whole].size
     assert evaluated >= (4_000 if len(seeds) == 4 else 100_000) and signs >= (4_000 if len(seeds) == 4 else 100_000)
@@ -564,7 +622,7 @@ def test_a_feature_that_is_left_out_fixes_no_rotation():
         assert gauge[-1] == importance.index(0.1)
         first = regions_around(2, gauge, model.importance.copy(), density, known[:1])
         assert first and all(clusters_of(free_weights(2, gauge), 3, one) for one in first)
-        root = root_box(2, gauge, model.importance, density, known_loss(model, known[0]))
+        root = root_box(2, gauge, model.importance, density[None], np.array([known_loss(model, known[0])]))
         turned = np.zeros((2, 3))
         free = free_weights(2, gauge)
         turned[free[:, 0], free[:, 1]] = first[0].point[: len(free)]
@@ -814,7 +872,7 @@ def test_the_bracket_of_a_kink_holds():
         extra, density, eta = 10 ** rng.uniform(-1, 0.5), rng.uniform(0.05, 1, 2), 10 ** rng.uniform(-3, -0.3)
         third = eta / 3
         least, unit = 1 - third, extra * (density[1] / 3 - density[1] ** 2 / 4)
-        bracket = kink_bracket(least, 0.0, eta, *density, 1.0, extra)
+        bracket = kink_bracket(least, eta, *density, 0.0, 1.0, extra)
         own = np.sqrt(rng.uniform(least, 1 + third, 400)) * rng.choice([-1, 1], 400)
         reach = min(third, density[1] / 4) / np.sqrt(1 + third)
         weights = np.column_stack([own, rng.uniform(-reach, reach, 400)])
@@ -896,7 +954,8 @@ def test_the_root_holds_what_rows_allow():
     """Beyond the norm of the root one feature alone costs a row its limit, whatever its bias."""
     importance, density = np.array([1.0, 0.4]), np.full(2, 0.3)
     upper = minimize(cell(0.4, 0.3))[0].loss
-    root, limits = root_box(1, (0, 1), importance, density, upper), levels(importance, density, upper)[1]
+    at = density[None], np.array([upper])
+    root, limits = root_box(1, (0, 1), importance, *at), levels(importance, *at) * density / 3
     for i in range(2):
         g = np.zeros((4000, 3))
         g[:, i], g[:, 2] = root[1, i] ** 2, np.linspace(-2 * root[1, i] ** 2, 1, 4000)

@@ -16,12 +16,14 @@ from phasediag import (
     certify_frozen,
     expected_loss,
     frozen_certificates,
+    minimize,
     phase_diagram,
     tricritical_points,
 )
+from phasediag._certifying.proof import prove_between
 from phasediag._certifying.regions import kink_bracket
 from phasediag.certificates import certificate
-from phasediag.certified_diagram import _enclosed
+from phasediag.certified_diagram import _enclosed, _way
 from phasediag.symbolic import IMPORTANCE
 from phasediag.tricritical import _bias, _least, _limit
 
@@ -57,12 +59,57 @@ def test_other_theories_and_models_are_refused():
 def test_a_boundary_is_enclosed():
     """About points of the boundary of the unrepresented extra feature, of first order and continuous; elsewhere none."""
     density = np.array([0.37573, 0.63134, 0.1, 0.534297])  # the last between two antipodal pairs: the next name is far away
-    enclosed = certify_boundary([0.3, 0.7, 0.5, 0.6223], density)
+    enclosed = certify_boundary([0.3, 0.7, 0.5, 0.6223], density, within=(0.37, 0.64))
     assert enclosed.phase_low == (PAIR, PAIR, "", "") and enclosed.phase_high == (DROPPED, DROPPED, "", "")
     low, high = enclosed.density_low, enclosed.density_high
     assert np.all(np.isnan(low) == [False, False, True, True]) and np.all(np.isnan(high) == np.isnan(low))
     assert np.all((low <= density) & (density <= high) | np.isnan(low))
-    assert np.all((high / low - 1)[:2] < 1e-3)
+    assert np.all((high / low - 1)[:2] < [1e-3, 0.02])
+    assert np.array_equal(enclosed.density_from[:1], [0.37]) and enclosed.density_to[0] == 0.64
+
+
+def test_phases_are_proved_on_the_way_to_the_next_boundary():
+    """From 0.01 to 1 but for an interval about the boundary; at densities between, drawn at random, each proof says the same."""
+    found = certify_boundary([1 / 0.3], [0.37573], width=0.01)
+    assert (found.density_from[0], found.density_to[0]) == (0.01, 1.0)
+    low, high, rng = found.density_low[0], found.density_high[0], np.random.default_rng(2)
+    for p in (0.01, 1.0, *rng.uniform(0.01, low, 8), *rng.uniform(high, 1.0, 8)):
+        proved = certify(ToyModel(1, [1.0, 1 / 0.3], p))
+        assert proved.phase_certified and proved.phases == (PAIR if p < 0.37 else "extra dedicated + not represented",)
+
+
+def test_no_wrong_phase_is_proved_over_densities():
+    """Over a boundary, on its other side, and up to where the two are equally low: not proved, of either."""
+    importance = np.array([1.0, 0.5])
+
+    def boxes(low, high, left_out):
+        lowest = [one for one in minimize(ToyModel(1, importance, 0.5 * (low + high))) if one.phase.name == PAIR]
+        known = (lowest[0].weights, lowest[0].bias) if lowest else ([[1.0, -0.7]], [0.0, 0.1])
+        return prove_between(importance, low, high, known, left_out, 5_000)
+
+    assert boxes(0.4, 0.45, -1) < 5_000 and boxes(0.9, 1.0, 1) < 5_000
+    wrong = [
+        (0.3, 0.49, -1),
+        (0.5, 0.6, -1),
+        (0.3, 0.4, 1),
+        (0.48, 0.5, 1),
+        (0.3, 0.48, 0),
+        (0.9, 1.0, 0),
+        (0.48, 0.484588001, -1),
+    ]
+    assert all(boxes(*one) == np.inf for one in wrong)
+
+
+def test_where_a_phase_ends_the_way_ends():
+    """From either side before the boundary; a phase that is not known has no way, some is left out beside a continuous one."""
+    first, last = _way(0.5, 0.46, 0.55, PAIR, 0.02)
+    assert first == 0.46 and 0.47 < last < 0.484589
+    first, last = _way(0.5, 0.53, 0.4, DROPPED, 0.04)
+    assert first == 0.53 and 0.484588 < last < 0.52
+    assert _way(0.5, 0.3, 0.4, "another", 0.1) == (0.3, 0.3) == _way(0.5, 0.3, 0.3, PAIR, 0.1)
+    limit = 0.53209  # the extra feature of importance 0.5878 is left out above, continuously
+    first, last = _way(0.5878, limit + 1e-5, 0.6, DROPPED, 0.008)
+    assert limit < first < 1.07 * limit and last == 0.6
 
 
 def test_an_interval_holds_the_density_asked_for():
@@ -117,8 +164,8 @@ def test_tricritical_points_are_enclosed():
         extra = float(_limit(Fraction(p))[0]) * (1 - share)
         proved = certify(ToyModel(1, [1.0, extra], p))
         assert proved.phase_certified and proved.phases == (phase,)
-        assert kink_bracket(1.0, 0.0, 1e-13, p, p, 1.0, extra) > 0  # it still is a minimum
-        assert kink_bracket(1.0, 0.0, 1e-13, p, p, 1.0, extra / (1 - share) * (1 + 1e-8)) < 0
+        assert kink_bracket(1.0, 1e-13, p, p, 0.0, 1.0, extra) > 0  # it still is a minimum
+        assert kink_bracket(1.0, 1e-13, p, p, 0.0, 1.0, extra / (1 - share) * (1 + 1e-8)) < 0
 
 
 def test_the_cubic_term_is_the_losses():

@@ -15,6 +15,10 @@ biases: T is the derivative of g~, |q| ≤ Σ_h r_hi r_hj what is of second orde
 in q (the slopes); in the quadratic term (a + q)ᵀ M (a + q) ≥ (1 − τ) aᵀ M a − (1/τ − 1) qᵀ M q. The quadratic in d is bounded
 on the box by a tangent plane after a shift of its diagonal that makes it convex (Cholesky).
 
+Between densities. Given which features are active, all of these are averages that do not depend on the densities: L, its rows and
+its slopes are linear in the density of each feature. At densities within intervals they are weighted means of their values at the
+corners, the same weights for all: what is positive, or more than a given loss, at every corner is so throughout.
+
 Rounding. With κ = `ROUNDING` the entry M_jk is off by at most κ √(p_j p_k), where p = 1 for the bias. Let s be more than
 √p_i + Σ_j √p_j |g~_j|. Then errors of M change each bound of a row by at most 6 κ s²: s² from the loss, 2 s² from the slopes,
 2 s² from the gap (8 κ |g~| ≤ 2 κ s²), s² from the quadratic term. As |M_jk| ≤ √(p_j p_k), sums of at most 20 terms of size s²
@@ -172,7 +176,8 @@ def _least_on_box(n, matrix, linear, radius, factor, u):
 def joint_bound(low, high, n_hidden, free, importance, density, store, big, slopes, gaps, work):
     """Return (lower bound of the loss, −1) over a box low ≤ (weights, biases) ≤ high, each (nd,).
 
-    Where an entry of the gradient cannot vanish in it, return (lower bound of the loss at the box's centre alone, that entry).
+    Where an entry of the gradient cannot vanish in it, return (lower bound of the loss at the box's centre alone, that entry), +
+    nd where it is negative.
     free (nw, 2): row and column of each weight. store (12, n + 1, n + 1), big (7, nd, nd): overwritten. slopes (2, n, n + 1):
     least and most importance × ∂L_i/∂g~_j; gaps (n,): what each row gives away.
     """
@@ -269,8 +274,10 @@ def joint_bound(low, high, n_hidden, free, importance, density, store, big, slop
             rounding = 16.0 * UNIT * (abs(a) + abs(b)) * max(abs(x), abs(y))
             least -= rounding
             most += rounding
-        if least > 0.0 or most < 0.0:
+        if least > 0.0:
             return bound, k
+        if most < 0.0:
+            return bound, k + nd
         for l in range(k + 1):
             if free[l, 0] == h:
                 matrix[k, l] += 0.5 * (s_mid[c, free[l, 1]] + s_mid[free[l, 1], c])

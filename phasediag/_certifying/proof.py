@@ -6,6 +6,8 @@ from itertools import combinations, permutations, product
 import numpy as np
 
 from ..forms import variance
+from ..loss import expected_loss_with_error
+from ..model import ToyModel
 from .bounds import support
 from .moments import UNIT
 from .regions import convex_region, kink_bracket, widest_axis
@@ -90,25 +92,45 @@ def exchanges(importance, density):
     ]
 
 
+def corners(low, high):
+    """All densities of features that are at either end of their interval, (2ⁿ, n); low, high (n,)."""
+    return np.array(list(product(*zip(low, high, strict=True))))
+
+
+def bulge(density):
+    """By how much variances of features are above a chord between densities (k, n), at most: they are concave."""
+    return float(np.max(density[-1] - density[0])) ** 2 / 16 * (1 + 1e-14)
+
+
 def levels(importance, density, upper):
-    """Limits of the loss of each row in a global minimum, (n,): the variance of its feature, and what is left of the whole."""
-    most = variance(density)
-    return most, np.minimum(most, upper / importance) * (1 + 16 * UNIT)
+    """Limits of the loss of each row in a global minimum, in units of E x², (n,): its feature's variance, and the whole.
+
+    density (k, n) and upper (k,): at one density, or at the corners of intervals, for all within.
+    """
+    shares = variance(density) + bulge(density), upper[:, None] / importance
+    return np.min([np.max(3 * (one * (1 + 16 * UNIT)) / density, axis=0) for one in shares], axis=0)
+
+
+def _loss_above(importance, density, weights, bias):
+    """The loss at weights (1, 2) and bias (2,), rounded up; importance, density (2,)."""
+    loss, error = expected_loss_with_error(ToyModel(1, importance, density), weights, bias)
+    return float(np.nextafter(loss + error, np.inf)) * (1 + 16 * UNIT)
 
 
 def root_box(n_hidden, gauge, importance, density, upper):
     """A box (2, nd) that holds, up to rotations, every global minimum; infinite where the density is too small to tell.
 
-    A row has at least the loss p ((g − 1)/(g + 1))²/3 of its feature alone with g = ‖W_i‖² ≥ 1 and the best bias.
+    density (k, n), upper (k,): as in `levels`. A row has at least the loss p ((g − 1)/(g + 1))²/3 of its feature alone with g =
+    ‖W_i‖² ≥ 1 and the best bias.
     """
     free = free_weights(n_hidden, gauge)
-    share = np.sqrt(3 * levels(importance, density, upper)[1] / density) * (1 + 1e-14)
+    share = np.sqrt(levels(importance, density, upper)) * (1 + 1e-14)
     with np.errstate(divide="ignore"):
         longest = np.sqrt(np.where(share < 1, (1 + share) / np.maximum(1 - share, 0), np.inf)) * (1 + 1e-12)
     columns = free[:, 1]
     low = np.where(free[:, 0] == np.argsort(gauge)[columns], 0.0, -longest[columns])
     total = longest * longest.sum() * (1 + 1e-12)
-    return np.array([np.concatenate([low, -total]), np.concatenate([longest[columns], total + density])])
+    return np.array([np.concatenate([low, -total]), np.concatenate([longest[columns], total + density[-1]])])
 
 
 def regions_around(n_hidden, gauge, importance, density, minima):
@@ -158,7 +180,7 @@ def _region(free, importance, density, point):
     nw, n = len(free), len(importance)
     other = int(np.argmin(np.abs(point[:nw])))
     if n == 2 and point[other] == 0:
-        return _kink(importance, density, np.sign(point[1 - other]), other)
+        return kink_region(importance, density[None], np.sign(point[1 - other]), other)
     gradient, curvature = np.zeros(nw + n), np.zeros((nw + n, nw + n))
     loss = support(point, int(free[:, 0].max()) + 1, free, importance, density, gradient)
     widest_axis(point, np.zeros(nw + n), free, importance, density, curvature)
@@ -177,15 +199,19 @@ def _region(free, importance, density, point):
     return Region(CONVEX, box, point, bound, bool(slope < 0.9 * least * radius.min()))
 
 
-def _kink(importance, density, sign, other):
-    """The Region around W_own = sign, W_other = 0, as large as its proof allows; None where there is none."""
+def kink_region(importance, density, sign, other):
+    """The Region around W_own = sign, W_other = 0, as large as its proof allows; None where there is none.
+
+    density (k, 2): of both features, or the corners of an interval, for all within.
+    """
     own = 1 - other
-    p = density[[own, other]]
+    given = bulge(density)
 
     def holds(eta):
         """Whether the proof holds in the region of this size."""
-        third = eta / 3
-        return kink_bracket(1 - third, 0.0, eta, p[0], p[1], importance[own], importance[other]) > 0
+        return all(
+            kink_bracket(1 - eta / 3, eta, p[own], p[other], given, importance[own], importance[other]) > 0 for p in density
+        )
 
     if not holds(1e-6):
         return None
@@ -193,23 +219,23 @@ def _kink(importance, density, sign, other):
     for _ in range(_TRIES):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)
-    third = low / 3
+    third, p = low / 3, density[0, other]
     step = third / 2.2
-    reach = min(third, p[1] / 4) / (1 + step) * (1 - 1e-9)
+    reach = min(third, p / 4) / (1 + step) * (1 - 1e-9)
     point, radius = np.zeros(4), np.zeros(4)
-    point[own], point[2 + other] = sign, p[1] / 2
+    point[own], point[2 + other] = sign, density[:, other].mean() / 2
     radius[own], radius[other], radius[2 + own] = step, reach, third * (1 - 1e-9)
-    radius[2 + other] = p[1] / 2 - reach * (1 + step) * (1 + 1e-9)
-    variance = p[1] / 3 - p[1] ** 2 / 4
-    return Region(KINK, np.array([point - radius, point + radius]), point, importance[other] * variance * (1 - 16 * UNIT), True)
+    radius[2 + other] = point[2 + other] - reach * (1 + step) * (1 + 1e-9)
+    bound = importance[other] * variance(density[:, other]).min() * (1 - 16 * UNIT)
+    return Region(KINK, np.array([point - radius, point + radius]), point, bound, True)
 
 
 def _table(importance, density, upper, root):
-    """The row table of three features of one density, empty where there is none."""
-    if len(density) != 3 or np.ptp(density) > 0 or not np.all(np.isfinite(root)):
+    """The row table of three features of one density, density (1, 3); empty where there is none."""
+    if density.shape != (1, 3) or np.ptp(density) > 0 or not np.all(np.isfinite(root)):
         return np.zeros(0), np.zeros(0), np.zeros((1, 3, 0, 0, 0)), np.zeros((1, 3, 0, 0))
-    level = float(levels(importance, density, upper)[1].max())
-    return row_table(float(density[0]), level * (1 + 16 * UNIT), float((root[1, : len(root[0]) - 3] ** 2).max()))
+    level = float((np.minimum(variance(density), upper / importance) * (1 + 16 * UNIT)).max())
+    return row_table(float(density[0, 0]), level * (1 + 16 * UNIT), float((root[1, : len(root[0]) - 3] ** 2).max()))
 
 
 def _doubled(array):
@@ -226,48 +252,83 @@ def prove(n_hidden, gauge, importance, density, upper, tolerance, wanted, region
     is, as bits, −1 for none; regions: a tuple of Region; advance: told how many more boxes have been seen. Interrupted from the
     keyboard, the proof is what there is.
     """
-    n, free = len(importance), free_weights(n_hidden, gauge)
-    nd = len(free) + n
-    root = root_box(n_hidden, gauge, importance, density, upper)
-    boxes, bounds, after, heads = np.zeros((1024, 2, nd)), np.zeros(1024), np.full(1024, -1), np.full(BINS, -1)
-    boxes[0] = root
-    ops, values = np.zeros(32768, np.uint8), np.zeros(16384)
-    hulls = np.empty((2 ** (n * (n - 1) // 2) + 1, 2, nd))
-    hulls[:, 0], hulls[:, 1] = np.inf, -np.inf
-    least, state = np.array([np.inf]), np.zeros(8, np.int64)
-    bounded = bool(np.all(np.isfinite(root)))
-    state[TOP], state[UNUSED], heads[0] = 1, -1, 0
-    limits = levels(importance, density, upper)[0] * (1 + 16 * UNIT)
-    places = np.array([region.box for region in regions]).reshape(-1, 2, nd)
-    target, complete, patience = upper * (1 - tolerance), False, PATIENCE if len(regions) or n == 2 else 0
+    patience = PATIENCE if len(regions) or len(importance) == 2 else 0
+    tree = _Tree(n_hidden, gauge, importance, density[None], np.array([upper]), regions)
     try:
-        table = _table(importance, density, upper, root)
-        while bounded and state[BOXES] < max_boxes:
+        tree.grow(upper * (1 - tolerance), wanted, patience, max_boxes, advance)
+    except KeyboardInterrupt:
+        pass
+    return tree.proof()
+
+
+def prove_between(importance, low, high, known, left_out, max_boxes):
+    """Prove that at all densities from low to high every global minimum of two features in one dimension is in a phase.
+
+    Return how many boxes it took, inf where max_boxes do not do. importance (2,). The phase: that in which the feature
+    ``left_out`` is not represented, or, where it is −1, antipodal pairs; then known are the weights (1, 2) and bias (2,) of one.
+    """
+    density = corners([low] * 2, [high] * 2)
+    if left_out >= 0:
+        regions = [region for region in [kink_region(importance, density, 1.0, left_out)] if region]
+        upper = importance[left_out] * (variance(density[:, left_out]) + bulge(density)) * (1 + 16 * UNIT)
+    else:
+        regions, upper = [], np.array([_loss_above(importance, one, *known) for one in density])
+    tree = _Tree(1, (1, 0) if left_out == 0 else (0, 1), importance, density, upper, regions, left_out)
+    tree.grow(-np.inf, 0 if left_out < 0 else -1, max_boxes, max_boxes if left_out < 0 or regions else 0, lambda count: None)
+    proof = tree.proof()
+    return proof.n_boxes if proof.complete and set(proof.hulls) <= {0} else np.inf
+
+
+class _Tree:
+    """A tree of boxes as it grows: the arrays of `search`; density (k, n) and a loss reached at each, upper (k,).
+
+    Several densities are the corners of an interval of one density of all features. As averages over each feature are linear in
+    its density, those at p = (1 − t) low + t high are Σ_k B_k(t) c_k, with B_k ≥ 0 Bernstein's polynomials and c_k the mean over
+    the corners with k features at the high end: what holds for each c_k holds throughout.
+    """
+
+    def __init__(self, n_hidden, gauge, importance, density, upper, regions, left_out=-1):
+        n, self.gauge, self.regions = len(importance), gauge, tuple(regions)
+        self.root, self.complete = root_box(n_hidden, gauge, importance, density, upper), False
+        free, nd = free_weights(n_hidden, gauge), self.root.shape[1]
+        group = (density > density[0]).sum(axis=1)
+        limits = (variance(density) + bulge(density)) * (1 + 16 * UNIT)
+        limits, self.upper = (np.array([one[group == g].mean(axis=0) for g in np.unique(group)]) for one in (limits, upper))
+        self.model = n_hidden, free, importance, density, group, limits, self.upper, left_out
+        self.boxes, self.bounds, self.after = np.zeros((1024, 2, nd)), np.zeros(1024), np.full(1024, -1)
+        self.boxes[0], self.heads, self.state = self.root, np.full(BINS, -1), np.zeros(8, np.int64)
+        self.ops, self.values, self.least = np.zeros(32768, np.uint8), np.zeros(16384), np.array([np.inf])
+        self.state[TOP], self.state[UNUSED], self.heads[0] = 1, -1, 0
+        self.hulls = np.empty((2 ** (n * (n - 1) // 2) + 1, 2, nd))
+        self.hulls[:, 0], self.hulls[:, 1] = np.inf, -np.inf
+
+    def grow(self, target, wanted, patience, max_boxes, advance):
+        """Grow the tree until no box waits or max_boxes have been seen; the arguments are those of `search` and `prove`."""
+        _, _, importance, density, *_ = self.model
+        if not np.all(np.isfinite(self.root)):
+            return
+        table = _table(importance, density, self.upper[0], self.root)
+        places, state = np.array([region.box for region in self.regions]).reshape(-1, *self.root.shape), self.state
+        while state[BOXES] < max_boxes and not self.complete:
             seen = state[BOXES]
             end = search(
-                n_hidden, free, importance, density, limits, upper, target, wanted, patience, min(max_boxes, seen + AT_ONCE),
-                places, *table, boxes, bounds, after, heads, ops, values, hulls, least, state,
+                *self.model, target, wanted, patience, min(max_boxes, seen + AT_ONCE), places, *table, self.boxes, self.bounds,
+                self.after, self.heads, self.ops, self.values, self.hulls, self.least, state,
             )  # fmt: skip
             advance(int(state[BOXES] - seen))
             if end == FULL:
-                boxes, bounds, after, ops, values = map(_doubled, (boxes, bounds, after, ops, values))
+                grown = map(_doubled, (self.boxes, self.bounds, self.after, self.ops, self.values))
+                self.boxes, self.bounds, self.after, self.ops, self.values = grown
             elif end == DONE:
-                complete = bool(state[UNPROVED] == 0)
-                break
-    except KeyboardInterrupt:
-        pass
-    reached = min([upper, least[0], *bounds[: state[TOP]], *(region.bound for region in regions)])
-    signs = {int(k) if k < len(hulls) - 1 else -1: hulls[k] for k in np.flatnonzero(hulls[:, 0, 0] < np.inf)}
-    if not bounded:
-        root = np.zeros_like(root)
-    return Proof(
-        gauge,
-        root,
-        ops[: state[OPS]].copy(),
-        values[: state[VALUES]].copy(),
-        tuple(regions),
-        upper,
-        float(reached),
-        signs,
-        complete,
-    )
+                if state[UNPROVED]:
+                    return
+                self.complete = True
+
+    def proof(self):
+        """What is proved by now."""
+        state, hulls = self.state, self.hulls
+        reached = min(self.upper[0], self.least[0], *self.bounds[: state[TOP]], *(region.bound for region in self.regions))
+        signs = {int(k) if k < len(hulls) - 1 else -1: hulls[k] for k in np.flatnonzero(hulls[:, 0, 0] < np.inf)}
+        root = self.root if np.all(np.isfinite(self.root)) else np.zeros_like(self.root)
+        ops, values = self.ops[: state[OPS]].copy(), self.values[: state[VALUES]].copy()
+        return Proof(self.gauge, root, ops, values, self.regions, float(self.upper[0]), float(reached), signs, self.complete)

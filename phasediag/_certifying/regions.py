@@ -374,8 +374,12 @@ def _widest(centre, radius, free, importance, density, middle, width, big, store
 
 
 @jit
-def kink_bracket(own, other, eta, p_own, p_other, i_own, i_other):
-    """Return a lower bound of W_i² (I_i κ + I_k σ_i²)/(I_k σ_k²) − 2, i = own, k = other, over W_i² ≥ ``own``."""
+def kink_bracket(own, eta, p_own, p_other, bulge, i_own, i_other):
+    """Return a lower bound of W_i² (I_i κ + I_k σ_i²)/(I_k σ_k²) − 2, i = own, k = other, over W_i² ≥ ``own``.
+
+    σ_k² is taken ``bulge`` higher: where its chord over an interval of densities is then above it, what is positive at all
+    corners of the interval is so within, as ψ is linear in either density and σ_i² concave.
+    """
     m0, m1, m2 = 1.0 - eta, 0.5 * (1.0 - eta * eta), (1.0 - eta * eta * eta) / 3.0
     mean, second = 0.5 * p_other, p_other / 3.0
     reduced = m0 - m1 * m1 / m2
@@ -405,7 +409,7 @@ def kink_bracket(own, other, eta, p_own, p_other, i_own, i_other):
         )
         kappa = min(kappa, value - loss)
     variance_own, variance_other = p_own / 3.0 - p_own * p_own / 4.0, p_other / 3.0 - p_other * p_other / 4.0
-    unit = i_other * variance_other
+    unit = i_other * (variance_other + bulge)
     return (own * (i_own * kappa + i_other * variance_own) - 2.0 * unit) / unit - 1e-11
 
 

@@ -94,25 +94,80 @@ def _bin_of(bound, upper):
     return min(int(-4.0 * np.log2(gap)), BINS - 1) if gap > 2.0 ** (-0.25 * BINS) else BINS - 1
 
 
+@jit(inner=True)
+def _least(totals, upper):
+    """Return the least of bounds (g,), relative to losses (g,) times the first of these, and whether all are above them."""
+    least, above = totals[0], totals[0] > upper[0]
+    for e in range(1, totals.shape[0]):
+        least = min(least, totals[e] * (upper[0] / upper[e]))
+        above = above and totals[e] > upper[e]
+    return least, above
+
+
+@jit(inner=True)
+def _mean_row(i, low, high, density, group, share, limits, mean, store, work):
+    """Write bounds of row i over a box of g~ (n + 1,) to ``mean`` (g,); return its slope's sign, whether all are above limits.
+
+    share (g,): 1 over the number of densities of each group. The sign is 0 where it is not the same at all densities.
+    """
+    sign, dear = 0.0, True
+    for g in range(mean.shape[0]):
+        mean[g] = 0.0
+    for e in range(density.shape[0]):
+        value, one = row_bound(i, low, high, density[e], store, work)
+        sign = one if e == 0 or one == sign else 0.0
+        mean[group[e]] += share[group[e]] * value
+    for g in range(mean.shape[0]):
+        dear = dear and mean[g] > limits[g, i]
+    return sign, dear
+
+
+@jit(inner=True)
+def _leave_out(l, low, high, importance, density, group, share, upper):
+    """Write to ``upper`` (g,) what is reached with W_l = 0 and, as bias, the mean of z_l over a box of g~ (n + 1,).
+
+    Within those that are best at some density: then what the bias of z_l costs is reached too, and only what W_l does differs.
+    """
+    n, last = density.shape[1], density.shape[0] - 1
+    bias = 0.5 * (low[n] + high[n])
+    for j in range(n):
+        bias += 0.125 * (low[j] + high[j]) * (density[0, j] + density[last, j])
+    bias = min(max(bias, 0.5 * density[0, l]), 0.5 * density[last, l])
+    for g in range(upper.shape[0]):
+        upper[g] = importance[l] * bias * bias
+    for e in range(density.shape[0]):
+        upper[group[e]] += share[group[e]] * importance[l] * density[e, l] * (1.0 / 3.0 - bias)
+    for g in range(upper.shape[0]):
+        upper[g] *= 1.0 + 128.0 * UNIT
+
+
 @jit
-def search(n_hidden, free, importance, density, limits, upper, target, wanted, patience, max_boxes, regions, own, other,
-           cells, pairs, boxes, bounds, after, heads, ops, values, hulls, least, state):  # fmt: skip
+def search(n_hidden, free, importance, density, group, limits, upper, left_out, target, wanted, patience, max_boxes, regions,
+           own, other, cells, pairs, boxes, bounds, after, heads, ops, values, hulls, least, state):  # fmt: skip
     """Grow the tree until no box waits (DONE), max_boxes have been seen (PAUSED) or an array is full (FULL).
 
-    free (nw, 2): row and column of each free weight; importance, density, limits (n,): a row above its limit is in no global
-    minimum; upper: a loss that is reached; target: the bound to prove. A low box whose phase is not the wanted one (signs of
-    W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience. regions (k, 2, nd): boxes proved by themselves.
+    free (nw, 2): row and column of each free weight; importance (n,); density (k, n): one, or the corners of an interval of
+    densities, of which those of one group (k,) of g are averaged; limits (g, n): a row above its limit is in no global minimum;
+    upper (g,): a loss that is reached, that of W_l = 0 with the best bias where l = left_out ≥ 0; target: the bound to prove. A
+    low box whose phase is not the wanted one (signs of W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience.
+    regions (k, 2, nd): boxes proved by themselves.
     own, other, cells, pairs: the row table, of no cells where there is none.
     boxes (…, 2, nd) and bounds (…,): slots of boxes, with the best bound of each, infinite where a slot is free; after (…,): the
     next slot of the same bin, or the next free one, heads (BINS,): the first slot of each bin, −1 for none. ops, values: the
     tree. hulls (2^pairs + 1, 2, nd): of low leaves by signs, the last of those without. least (1,): the lowest bound of low and
     open leaves. state: see TOP.
     """
-    n, nw, nd, n_regions = density.shape[0], free.shape[0], free.shape[0] + density.shape[0], regions.shape[0]
+    n_ends, n, nw, n_regions, n_groups = density.shape[0], density.shape[1], free.shape[0], regions.shape[0], upper.shape[0]
+    nd = nw + n
     store, work = np.zeros((12, n + 1, n + 1)), np.zeros((10, 12))
     big, slopes = np.zeros((7, nd, nd)), np.zeros((2, n, n + 1))
-    spans, gaps, row, looked = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros(n), np.zeros((n, 3))
-    low, high, ends, score = np.zeros(nd), np.zeros(nd), np.zeros((2, n + 1)), np.zeros(nd)
+    spans, gaps, row, looked = np.zeros((3, n, n + 1)), np.zeros(n), np.zeros((n_groups, n)), np.zeros((n, 3))
+    low, high, ends, score, totals = np.zeros(nd), np.zeros(nd), np.zeros((2, n + 1)), np.zeros(nd), np.zeros(n_groups)
+    parts, mean, reached = np.zeros(n_groups), np.zeros(n_groups), upper.copy()
+    for e in range(n_ends):
+        parts[group[e]] += 1.0
+    for g in range(n_groups):
+        parts[g] = 1.0 / parts[g]
     while True:
         while state[BIN] < BINS and heads[state[BIN]] < 0:
             state[BIN] += 1
@@ -158,10 +213,10 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                     for j in range(n):
                         widest = max(widest, spans[1, i, j] - spans[0, i, j])
                     for j in range(i):
-                        equal = importance[i] == importance[j] and density[i] == density[j]
+                        equal = importance[i] == importance[j] and density[0, i] == density[0, j]
                         if equal and spans[0, i, i] > spans[1, j, j]:
                             leaf = ORDER
-                if leaf < 0 and total * (1.0 - 16.0 * UNIT) > upper:
+                if leaf < 0 and total * (1.0 - 16.0 * UNIT) > upper[0]:
                     leaf = TABLE
                 if leaf < 0:
                     bound = max(bound, total * (1.0 - 16.0 * UNIT))
@@ -186,32 +241,35 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                                 leaf = TABLE
                         spans[0, i, n], spans[1, i, n] = low[nw + i], high[nw + i]
         if leaf < 0 and best < 0:
-            total = 0.0
+            if left_out >= 0:
+                _leave_out(left_out, spans[0, left_out], spans[1, left_out], importance, density, group, parts, reached)
+            for g in range(n_groups):
+                totals[g] = 0.0
             for i in range(n):
-                row[i], sign = row_bound(i, spans[0, i], spans[1, i], density, store, work)
-                if sign != 0.0:
-                    leaf = SLOPE + i
+                sign, dear = _mean_row(i, spans[0, i], spans[1, i], density, group, parts, limits, mean, store, work)
+                for g in range(n_groups):
+                    row[g, i] = mean[g]
+                    totals[g] += importance[i] * mean[g]
+                if sign != 0.0 or dear:
+                    leaf = SLOPE + i if sign != 0.0 else ROW + i
                     break
-                if row[i] > limits[i]:
-                    leaf = ROW + i
-                    break
-                total += importance[i] * row[i]
-            total -= 16.0 * UNIT * total
+            for g in range(n_groups):
+                totals[g] -= 16.0 * UNIT * totals[g]
+            total, dear = _least(totals, reached)
             if leaf < 0:
                 bound = max(bound, total)
-                if total > upper:
+                if dear:
                     leaf = SUM
         if leaf < 0 and best < 0:
             # biases: ends of their ranges fall away
             for i in range(n):
-                others = total - importance[i] * row[i]
                 least_sum = most_sum = 0.0
                 for j in range(n):
                     most_sum += max(spans[1, i, j], 0.0)
                     least_sum += min(spans[0, i, j], 0.0)
-                linear = 0.5 * density[i] + 0.05 * density[i]
+                linear = 0.5 * density[0, i] + 0.05 * density[0, i]
                 for j in range(n):
-                    linear -= 0.5 * density[j] * spans[0, i, j]
+                    linear -= 0.5 * density[0, j] * spans[0, i, j]
                 for j in range(n):
                     ends[0, j], ends[1, j] = spans[0, i, j], spans[1, i, j]
                 for side in range(2):
@@ -224,13 +282,17 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                             first if tries == 1 and x < first < y else (x + share * (y - x) if side == 0 else y - share * (y - x))
                         )
                         ends[0, n], ends[1, n] = (x, middle) if side == 0 else (middle, y)
-                        value, sign = row_bound(i, ends[0], ends[1], density, store, work)
+                        sign, dear = _mean_row(i, ends[0], ends[1], density, group, parts, limits, mean, store, work)
+                        beyond = True
+                        for g in range(n_groups):
+                            others = totals[g] - importance[i] * row[g, i]
+                            beyond = beyond and (others + importance[i] * mean[g]) * (1.0 - 16.0 * UNIT) > reached[g]
                         reason = -1
                         if sign != 0.0:
                             reason = SLOPE + i
-                        elif value > limits[i]:
+                        elif dear:
                             reason = ROW + i
-                        elif (others + importance[i] * value) * (1.0 - 16.0 * UNIT) > upper:
+                        elif beyond:
                             reason = SUM
                         if reason >= 0:
                             _cut_off(2 * (nw + i) + side, reason, middle, ops, values, state)
@@ -241,11 +303,22 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                         else:
                             share *= 0.4
                     low[nw + i], high[nw + i] = x, y
-            value, entry = joint_bound(low, high, n_hidden, free, importance, density, store, big, slopes, gaps, work)
+            if left_out >= 0:
+                spans[0, left_out, n], spans[1, left_out, n] = low[nw + left_out], high[nw + left_out]
+                _leave_out(left_out, spans[0, left_out], spans[1, left_out], importance, density, group, parts, reached)
+            entry, whole = -1, True
+            for g in range(n_groups):
+                totals[g] = 0.0
+            for e in range(n_ends):
+                value, one = joint_bound(low, high, n_hidden, free, importance, density[e], store, big, slopes, gaps, work)
+                entry = one if e == 0 or one == entry else -1
+                whole = whole and one < 0
+                totals[group[e]] += parts[group[e]] * value
+            value, dear = _least(totals, reached) if whole else (0.0, False)
             signs = _signs(spans, n)
             if entry >= 0:
-                leaf = GRADIENT + entry
-            elif value > upper:
+                leaf = GRADIENT + entry % nd
+            elif dear:
                 leaf = JOINT
             elif value >= target or total >= target:
                 bound = max(bound, value)
@@ -266,8 +339,8 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                 for i in range(n):
                     reach = high[nw + i] - low[nw + i]
                     for j in range(n):
-                        reach += (1.0 if i == j else density[j]) * 0.5 * (spans[1, i, j] - spans[0, i, j])
-                    factor = gaps[i] / (reach + 1e-300) + _BEND * importance[i] * density[i] * reach
+                        reach += (1.0 if i == j else density[0, j]) * 0.5 * (spans[1, i, j] - spans[0, i, j])
+                    factor = gaps[i] / (reach + 1e-300) + _BEND * importance[i] * density[0, i] * reach
                     score[nw + i] += factor * (high[nw + i] - low[nw + i])
                     for k in range(nw):
                         h, c = free[k, 0], free[k, 1]
@@ -277,7 +350,7 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
                                 j = free[l, 1] if c == i else c
                                 if c == i or l != k:
                                     size = max(abs(low[l]), abs(high[l]))
-                                    score[k] += factor * (1.0 if i == j else density[j]) * 0.5 * size * width
+                                    score[k] += factor * (1.0 if i == j else density[0, j]) * 0.5 * size * width
                 best = 0
                 for k in range(nd):
                     if score[k] > score[best]:
@@ -293,7 +366,7 @@ def search(n_hidden, free, importance, density, limits, upper, target, wanted, p
             ops[state[OPS]] = leaf
             state[OPS] += 1
             continue
-        place = max(state[BIN], _bin_of(bound, upper))
+        place = max(state[BIN], _bin_of(bound, upper[0]))
         ops[state[OPS]], ops[state[OPS] + 1] = WAIT + place, 2 * best
         state[OPS] += 2
         values[state[VALUES]] = cut
