@@ -198,6 +198,22 @@ def counting(x, order, table):
     evaluate_scaled(x, order, table)
 
 
+@pytest.mark.parametrize("values", ["uniform", "binary"])
+def test_derivatives_of_many_are_those_of_each(values):
+    """Losses, gradients and second derivatives at many points of many models, to the last bit; pinned ones too."""
+    models = [ToyModel(2, [1.0, 1.0, importance], 0.3, values=values) for importance in (0.4, 0.7, 2.0)]
+    points, form = np.random.default_rng(1).normal(0.0, 0.7, (3, 9)), models[0].form
+    controls = np.array([model.control for model in models])
+    pinned = newton.derivatives(points, form, controls, 2, pinned=True)[2]
+    for k, found in enumerate(zip(*newton.derivatives(points, form, controls, 2), strict=True)):
+        loss = newton.evaluate(points[k], form, controls[k], 2)
+        store = newton.store(form)
+        assert found[0] == loss
+        assert np.array_equal(found[1], newton.gradient_of(store)) and np.array_equal(found[2], newton.hessian_of(store))
+        assert np.array_equal(pinned[k], newton.pinned_hessian(points[k], form, controls[k]))
+    assert np.array_equal(newton.derivatives(points, form, controls, 0)[0], newton.derivatives(points, form, controls, 2)[0])
+
+
 def test_every_evaluation_is_counted(monkeypatch):
     """Descents report each call of the kernel: the first and the last, those of steps and those of curvatures at a kink."""
     n, m, size = 3, 2, 12

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
+from phasediag._boundaries.equilibria import Solver
+from phasediag._boundaries.normal_forms import softest_breaking
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -89,3 +91,41 @@ def test_a_triangle_ceases_where_its_two_ordinary_features_tell_each_other_apart
         assert np.max(np.abs(curvatures[:2])) < 1e-7 < 1e-4 < curvatures[2]  # along the rotation, too
         norms = [np.linalg.norm((x + 1e-3 * directions @ way)[:6].reshape(2, 3)[:, :2], axis=0) for way in np.eye(9)[:2]]
         assert np.ptp(np.linalg.norm(x[:6].reshape(2, 3)[:, :2], axis=0)) < 1e-6 < 1e-5 < max(np.ptp(norm) for norm in norms)
+
+
+@pytest.fixture(scope="module")
+def where_limits_meet():
+    """The global 3→2 diagram where limits of the antipodal pair and of the triangle meet, by two and two."""
+    return phase_diagram(3, 2, importance=np.geomspace(1.25, 1.45, 4), density=np.geomspace(0.69, 0.73, 4))
+
+
+def test_limits_of_one_minimum_end_in_one_point(where_limits_meet):
+    """To 1e-8, on whatever curve it is reached: one more curvature vanishes there; and no limit of the window is left open."""
+    found = where_limits_meet.spinodals()
+    assert all(one.status == "whole" and not any(one.reasons) for one in found)
+    ends = [(one.kind, np.log([one.x[k], one.y[k]])) for one in found for k in (0, -1) if one.ends[k] == "another limit"]
+    pairs = [
+        {kind, other}
+        for i, (kind, place) in enumerate(ends)
+        for other, there in ends[i + 1 :]
+        if np.max(np.abs(place - there)) < 1e-8
+    ]
+    assert len(ends) == 6 and sorted(map(sorted, pairs)) == [
+        ["exchange breaking", "fold"],
+        ["exchange breaking", "symmetry breaking"],
+        ["fold", "symmetry breaking"],
+    ]
+
+
+def test_the_softest_breaking_is_found_where_something_else_is_softer(where_limits_meet):
+    """At the end of the pair's exchange limit two curvatures are 0; no start leads lower across its symmetry."""
+    limit = next(one for one in where_limits_meet.spinodals() if one.kind == "exchange breaking" and "pair" in one.phase)
+    solver, end = Solver(where_limits_meet.curves), -limit.ends.index("another limit")
+    u = solver.points(limit.x[end], limit.y[end])
+    state = solver.recognized(limit.minima[end], solver.all_free, u)
+    assert state.held and np.linalg.norm(state.softest[0][state.moving]) < 1e-3  # softer along what moves
+    curvature, direction = softest_breaking(state)
+    assert abs(curvature) < 1e-7
+    assert np.linalg.norm(direction[state.moving]) == pytest.approx(1.0, abs=1e-12)
+    starts = np.random.default_rng(0).normal(size=(20, direction.size))
+    assert curvature < min(softest_breaking(state, start)[0] for start in starts) + 1e-7

@@ -84,6 +84,7 @@ def follow(curve, start, sense, locate=None):
             if step > FEWEST * box.step and (turned @ tangent < TURN or curve.bends(there)):
                 step /= 2
                 continue
+            turned = turned if turned @ tangent > TURN else chord  # beyond a corner
             event = curve.breaks(there)
             if event is None and not on_edge and curve.kinks(curve.solve(there)) != curve.kinks(curve.states):
                 there = _kink_met(curve, here, there)

@@ -1,36 +1,32 @@
 """Curves on which equilibria are solved for: two minima coexist, or the Hessian of one has a block that is singular."""
 
 from copy import copy
-from itertools import product
 
 import numpy as np
 from scipy.optimize import brentq
 
 from .equilibria import Equilibrium, far
-from .normal_forms import COARSE, FINE, Mode, excess, lower_minimum, order_coefficient, siblings, softest_breaking
+from .family import across_flat
+from .normal_forms import COARSE, FINE, excess, lower_minimum, siblings
 from .tolerances import (
     CONTROL_STEP,
     CONVERGED,
-    KINK,
-    LOWER,
     MOVED,
-    NEGATIVE,
     SAME,
     SOFT,
     STALLED,
-    THIRD_STEP,
     TINY,
     ZERO,
 )
 
-_HARDLY = 1e-5
+HARDLY = 1e-5
 """Norms and cosines below this are zero where an equilibrium is flat, so that its zeros are not determined well."""
 _HARDLY_MOVED = 5e-3
 """Minima that differ by less, in parameters, have not gone elsewhere."""
-_FLAT = 1e-9
-"""Curvatures below this are those of valleys of equal loss: minima that are about to merge have larger ones."""
 _PIECES = 3
 """Pieces of a loss in which a point is sought, from where descents lead."""
+_SPREAD = 0.1
+"""Part of the way between the last two points that a third one is to lie behind them, for a parabola through the three."""
 _BENT = 0.5
 """Part of the way to where a minimum lies ahead by which it may lie elsewhere: that is 1/4 on the whole way to a merger."""
 _BY_BASE, _BY_LOSS = 0.05, 0.1
@@ -48,23 +44,51 @@ class Curve:
     def __init__(self, states):
         self.family, self.states, self.precision = states[0].family, list(states), 0.0
         self._kept, self._kept_of = {}, self.states
+        self._passed = []  # the equilibria at the last points to which it has been followed, up to three
 
     def solve(self, u):
         """See above."""
-        if self._kept_of is not self.states:
-            self._kept, self._kept_of = {}, self.states
         key = float(u[0]), float(u[1])
-        if key not in self._kept:
-            self._kept[key] = self._solve(u)
+        if self._kept_of is not self.states or key not in self._kept:
+            self.keep(u, self._solve(u))
         return self._kept[key]
 
     def anew(self):
-        """The same curve, to be followed in another direction."""
-        return copy(self)
+        """The same curve, to be followed in another direction: where it leads is not known before it has been followed."""
+        other = copy(self)
+        other._passed = []
+        return other
+
+    @property
+    def has_passed(self):
+        """Whether it has been followed to a point, so that it is known where its equilibria are heading."""
+        return len(self._passed) > 1 and self._passed[-1] is self.states
+
+    def ahead(self, u, degree=2):
+        """The equilibria about u, on the parabola through those of the last three points, the line through two, or as they are.
+
+        Newton's method finds a minimum that is about to merge from a part of its distance to the other alone, not from where it
+        was.
+        """
+        if not self.has_passed:
+            return list(self.states)
+        (before, last), at = self._passed[-2:], [states[0].u for states in self._passed]
+        way = last[0].u - before[0].u
+        nodes = [(u - at[-1]) @ way / (way @ way) for u in (*at, u)]
+        part, nodes = nodes[-1], nodes[:-1] if degree == 2 and nodes[0] < -1 - _SPREAD else nodes[-3:-1]
+        weights = [np.prod([(part - b) / (a - b) for b in nodes if b != a]) for a in nodes]
+        points = [weights @ np.array([states[k].x for states in self._passed[-len(nodes) :]]) for k in range(len(self.states))]
+        return [Equilibrium(one.family, x, one.frames, one.free, u) for x, one in zip(points, last, strict=True)]
+
+    def pass_to(self, states):
+        """Take equilibria at a point for those that are near."""
+        before = self._passed if self.has_passed else [self.states]
+        self._passed = [] if np.array_equal(before[-1][0].u, states[0].u) else [*before, states][-3:]
+        self.states = states
 
     def slope(self, u):
         """Gradient of the value in u, shape (2,)."""
-        return self.family.by_control(self.value, u)
+        return self.family.by_control(lambda points: [self.value(v) for v in points], u)
 
     def steepness(self, u, along):
         """Derivative of the value along a unit vector at u."""
@@ -107,6 +131,12 @@ class Curve:
         slope = self.slope(guess) * self.family.box.wide
         return self.at(guess, tangent_of(slope)) if np.all(np.isfinite(slope)) and np.any(slope) else None
 
+    def keep(self, u, states):
+        """Remember the equilibria at u, for `solve`."""
+        if self._kept_of is not self.states:
+            self._kept, self._kept_of = {}, self.states
+        self._kept[float(u[0]), float(u[1])] = states
+
     def exists(self, u):
         """Whether its equilibria are at u what they are to be."""
         return self.solve(u) is not None
@@ -135,16 +165,9 @@ class Curve:
 
     def move_to(self, u):
         """Take the equilibria at u for those that are near; whether the value is another function now."""
-        self.states = self.solve(u) or self.states
+        self.pass_to(self.solve(u) or self.states)
         self._kept, self._kept_of = {(float(u[0]), float(u[1])): self.states}, self.states
         return False
-
-
-def _across_flat(hessian, right):
-    """The solution of a symmetric system for several right sides, (n, k), nothing of it along what is flat, as in a valley."""
-    values, vectors = np.linalg.eigh(hessian)
-    steep = np.abs(values) > _FLAT
-    return vectors[:, steep] @ ((vectors[:, steep].T @ right) / values[steep, None])
 
 
 def tangent_of(slope):
@@ -166,13 +189,6 @@ class Coexistence(Curve):
         *states, self.base = siblings(one, other)
         super().__init__(states)
         self._at, self._solved = None, None
-        self._passed = None, None  # the minima at the last two points to which it has been followed
-
-    def anew(self):
-        """The same curve: where it leads is not known before it has been followed to a point."""
-        other = super().anew()
-        other._passed = None, None
-        return other
 
     @property
     def members(self):
@@ -205,7 +221,7 @@ class Coexistence(Curve):
             return np.full(2, np.nan)
         if self.base is None:
             return (solved[0].slope - solved[1].slope) / self._scale(solved)
-        return self.family.by_control(lambda v: self._difference(solved, v, COARSE), u) / self._scale(solved)
+        return self.family.by_control(lambda points: self._difference(solved, points, COARSE), u) / self._scale(solved)
 
     def at(self, guess, normal):
         """The point of the curve on the line through a guess across ``normal``, by Newton's method in both minima and u.
@@ -213,7 +229,7 @@ class Coexistence(Curve):
         Where minima merge they exist in a wedge of vanishing width about the curve: they are not solved for at given u. Where
         the loss is pieced together a minimum may lie in another piece there, or on a kink: then from where descents lead.
         """
-        states = self._ahead(guess)
+        states = self.ahead(guess)
         for _ in range(_PIECES):
             u = self._solved_from(states, guess, normal)
             if not len(self.family.inputs):
@@ -228,23 +244,23 @@ class Coexistence(Curve):
     def _solved_from(self, states, guess, normal):
         """As `at`, from two minima."""
         along, u, size, family = np.array([-normal[1], normal[0]]), np.array(guess, dtype=float), np.inf, self.family
-        states, base, frees, by_u = list(states), self.base, [np.flatnonzero(state.free) for state in self.states], [None, None]
+        states, base, frees = list(states), self.base, [np.flatnonzero(state.free) for state in self.states]
         for _ in range(25):
-            moves = []
-            for k, (state, free) in enumerate(zip(states, frees, strict=True)):
-                gradient, hessian = family.pinned(state.x, u)
-                if size > _HARDLY:  # afterwards it hardly changes
-                    by_u[k] = family.along(lambda v, x=state.x: family.gradient(x, v), u, along)[free]
-                right = -np.column_stack([gradient[free], by_u[k]])
-                if not np.all(np.isfinite(hessian)) or not np.all(np.isfinite(right)):
-                    return None
-                moves.append(np.column_stack([_across_flat(hessian[np.ix_(free, free)], right), gradient[free]]))
+            points = np.array([state.x for state in states])
+            _, gradients, hessians = family.derivatives(points, u, pinned=True)
             base = base and family.stationary(base, u)
             members = [*states, base] if base else states
+            if size > HARDLY:  # afterwards they hardly change
+                sides, length = family.sides(u, along)
+                by_u = np.diff(family.derivatives(points[:, None], sides, 1)[1], axis=1)[:, 0] / -length
+                steepness = np.diff(self._difference(members, sides, COARSE))[0] / -length / family.unscaled(1.0, u)
+            if not np.all(np.isfinite(hessians)) or not np.all(np.isfinite(by_u)):
+                return None
+            moves = []
+            for gradient, hessian, slope, free in zip(gradients, hessians, by_u, frees, strict=True):
+                move = -across_flat(hessian[free[:, None], free], np.column_stack([gradient[free], slope[free]]))
+                moves.append(np.column_stack([move, gradient[free]]))
             difference = self._difference(members, u) / family.unscaled(1.0, u)
-            if size > _HARDLY:
-                steepness = family.along(lambda v, some=members: self._difference(some, v, COARSE), u, along)
-                steepness /= family.unscaled(1.0, u)
             (first, by_first, one), (second, by_second, other) = (move.T for move in moves)
             steepness_here = steepness + one @ by_first - other @ by_second
             if steepness_here == 0:
@@ -267,26 +283,12 @@ class Coexistence(Curve):
         self.precision = float(abs(step))
         return u
 
-    def _ahead(self, u):
-        """Both minima about u, on the straight line through those of the last two points.
-
-        Newton's method finds a minimum that is about to merge from a part of its distance to the other alone, not from where it
-        was. Where the curve has not been followed to a point they are left where they are.
-        """
-        before, last = self._passed
-        if last is not self.states:
-            return list(self.states)
-        way = last[0].u - before[0].u
-        part = (u - last[0].u) @ way / (way @ way)
-        pairs = zip(last, before, strict=True)
-        return [Equilibrium(one.family, one.x + part * (one.x - old.x), one.frames, one.free, u) for one, old in pairs]
-
     def bends(self, u):
         """See Curve: by more than a part of the way, where the minima have been followed to a point."""
         pair = self.solve(u)
-        if pair is None or self._passed[1] is not self.states:
+        if pair is None or not self.has_passed:
             return False
-        both = zip(pair, self._ahead(u), self.states, strict=True)
+        both = zip(pair, self.ahead(u, 1), self.states, strict=True)
         return any(
             np.linalg.norm(new.x - ahead.x) > _BENT * np.linalg.norm(ahead.x - old.x) + _HARDLY_MOVED for new, ahead, old in both
         )
@@ -305,7 +307,7 @@ class Coexistence(Curve):
         """Loss of the first minus that of the second at u, with the parameters solved for; ``rule``: see `excess`."""
         if self.base is not None:
             return excess(solved[2], solved[0], u, rule) - excess(solved[2], solved[1], u, rule)
-        one, other = (self.family.loss(state.x, u) for state in solved)
+        one, other = (self.family.losses(state.x, u) for state in solved[:2])
         return one - other
 
     def _scale(self, solved):
@@ -324,8 +326,8 @@ class Coexistence(Curve):
             if turned:
                 solved, self._at = pair if base is None else [*pair, base], None
         self.base = solved[2] if len(solved) == 3 else None
-        before, self.states = self.states, solved[:2]
-        self._passed = (None, None) if turned or np.array_equal(before[0].u, u) else (before, self.states)
+        self.pass_to(solved[:2])
+        self._passed = [] if turned else self._passed
         return turned
 
     def exists(self, u):
@@ -349,301 +351,3 @@ class Coexistence(Curve):
     def breaks(self, u):
         """See Curve."""
         return super().breaks(u) or (None if self.tells_apart(u) else "merges")
-
-
-class BranchPoints(Curve):
-    """The curve on which an equilibrium loses its stability across its symmetry: the curvature of its soft mode is 0.
-
-    That the phase it turns into is the same point there is said by the equilibrium twice.
-    """
-
-    order, kind = "continuous", "symmetry breaking"
-
-    def __init__(self, symmetric):
-        family = symmetric.family
-        exact = family.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=_HARDLY)
-        if not np.array_equal(exact.free, symmetric.free):
-            symmetric = family.stationary(exact, symmetric.u)
-        symmetric = symmetric.within(symmetric.softest[1])
-        super().__init__([symmetric, symmetric])
-        self.mode = Mode(symmetric)
-
-    def _solve(self, u):
-        """The equilibrium at u, twice, or None."""
-        state = self.family.stationary(self.states[0], u)
-        return [state, state] if state.converged and far(state, self.states[0]) < MOVED else None
-
-    def value(self, u):
-        """The curvature of the mode."""
-        pair = self.solve(u)
-        return np.nan if pair is None else self.mode.curvature(pair[0])
-
-    def move_to(self, u):
-        """See Curve: the equilibrium and its mode."""
-        super().move_to(u)
-        self.mode = self.mode.at(self.states[0])
-        return False
-
-    def exists(self, u):
-        """Whether nothing else is softer."""
-        pair = self.solve(u)
-        return pair is not None and pair[0].curvature > NEGATIVE
-
-    def coefficient(self, u):
-        """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
-        return order_coefficient(self.solve(u)[0])[0]
-
-    def lower(self, u):
-        """The lowest minimum at u when it is lower than the equilibrium, or None."""
-        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - LOWER), self.solve(u))
-
-    def breaks(self, u):
-        """See Curve."""
-        return super().breaks(u) or ("order changes" if self.coefficient(u) < -SAME else None)
-
-
-class Coefficient(Curve):
-    """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes, as in tricritical points.
-
-    Of a curve of BranchPoints, which solves for the equilibrium and moves with it.
-    """
-
-    def __init__(self, limit):
-        super().__init__(limit.states)
-        self.limit = limit
-
-    def value(self, u):
-        """That coefficient."""
-        solved = self.limit.solve(u)
-        return np.nan if solved is None else self.limit.mode.coefficient(solved[0])
-
-    def move_to(self, u):
-        """See Curve."""
-        return False
-
-
-class StabilityLimit(BranchPoints):
-    """Branch points whatever lies lower, as long as the mode turns the same way: where a minimum ceases across its symmetry."""
-
-    def __init__(self, symmetric):
-        super().__init__(symmetric)
-        self._sense = np.sign(self.coefficient(symmetric.u))
-
-    def coefficient(self, u):
-        """The coefficient of its own mode alone."""
-        return self.mode.coefficient(self.solve(u)[0])
-
-    def ends(self, own):
-        """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
-        return own.held or self._sense > 0
-
-    def breaks(self, u):
-        """See Curve."""
-        if not self.exists(u):
-            return "ceases"
-        return "order changes" if np.sign(self.coefficient(u)) == -self._sense else None
-
-    def lower(self, u):
-        """Nothing counts."""
-        return None
-
-
-class ExchangeLimit(Curve):
-    """The curve on which a minimum that exchanging features leaves as it is loses its stability against telling them apart.
-
-    direction: that in which it does, along parameters that move, shape (size,).
-    """
-
-    kind = "exchange breaking"
-
-    def __init__(self, state, direction=None):
-        super().__init__([state])
-        self.direction = state.softest[0] if direction is None else direction
-
-    def ends(self, own):
-        """Whether its minimum is softest along parameters that move, both ways alike."""
-        return np.linalg.norm(own.softest[0][own.free]) > 0.99
-
-    def _solve(self, u):
-        """The minimum at u, or None; it is stationary on both sides of the curve."""
-        state = self.family.stationary(self.states[0], u)
-        same = state.converged and far(state, self.states[0]) < MOVED and state.clusters == self.states[0].clusters
-        return [state] if same else None
-
-    def mode(self, x, u):
-        """Curvature along the direction's like at flat parameters x, and that direction."""
-        moving, direction = np.flatnonzero(self.states[0].free), np.zeros_like(x)
-        values, vectors = np.linalg.eigh(self.family.pinned(x, u)[1][np.ix_(moving, moving)])
-        k = int(np.argmax(np.abs(self.direction[moving] @ vectors)))
-        direction[moving] = vectors[:, k]
-        return float(values[k]), direction
-
-    def value(self, u):
-        """The curvature in its direction."""
-        solved = self.solve(u)
-        return np.nan if solved is None else self.mode(solved[0].x, u)[0]
-
-    def move_to(self, u):
-        """See Curve: the minimum and its direction."""
-        super().move_to(u)
-        self.direction = self.mode(self.states[0].x, u)[1]
-        return False
-
-    def exists(self, u):
-        """Whether it is a minimum otherwise."""
-        solved = self.solve(u)
-        return solved is not None and solved[0].curvature > NEGATIVE
-
-
-class Folds(Curve):
-    """The curve on which a minimum meets a saddle: its lowest curvature vanishes along a direction in which it may move.
-
-    Minimally augmented (Griewank & Reddien 1984; Govaerts 2000): the gradient, and s of
-
-    [ h   d ] [ v ]   [ 0 ]
-    [ dᵀ  0 ] [ s ] = [ 1 ],
-
-    h the second derivatives of the parameters that move, vanish together in (x, u), where the system is regular.
-    """
-
-    kind = "fold"
-
-    def __init__(self, state, direction=None):
-        super().__init__([state])
-        self.moving = np.flatnonzero(state.free)
-        self.direction = (state.softest[0] if direction is None else direction)[self.moving]
-        self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
-
-    def ends(self, own):
-        """Whether its minimum is softest along parameters that move, and not both ways alike."""
-        return np.linalg.norm(self.direction) > 0.99 and abs(self.cubic) > ZERO
-
-    def _derivatives(self, x, u):
-        """Gradient and second derivatives in the parameters that move, one array (size, 1 + size)."""
-        gradient, hessian = self.family.pinned(x, u)
-        return np.column_stack([gradient[self.moving], hessian[np.ix_(self.moving, self.moving)]])
-
-    def _cubic(self, x, u, null):
-        """Derivative of the second derivatives along a direction, times it, shape (n_moving,)."""
-        aside = np.zeros_like(x)
-        aside[self.moving] = THIRD_STEP * null
-        along = (self._derivatives(x + aside, u) - self._derivatives(x - aside, u))[:, 1:]
-        return along @ null / (2 * THIRD_STEP)
-
-    def at(self, guess, normal):
-        """The point of the curve on the line through a guess across ``normal``; its equilibrium is kept for `solve`."""
-        return self._where(guess, lambda x, u: (normal @ (u - guess), np.zeros(self.moving.size), normal))
-
-    def kink(self, guess):
-        """The point of the curve near a guess at which third derivatives jump so that two folds meet, and what it is; or None.
-
-        The cubic has two signs there: as in a cusp two minima become one, or, downhill both ways, two saddles close in on one
-        minimum, for which one limit goes over into another. They jump where the support of an output i changes, b_i + W_i ·
-        Σ_{j in V} W_j = 0 for some features V, each 1; of these functions that nearest to 0 is made 0.
-        """
-        family, state = self.family, self.states[0]
-        chosen = np.array([*product((0.0, 1.0), repeat=family.n)])[1:]
-
-        def support(x, i, some):
-            """The function of output i and the features ``some``, and its gradient, (size,)."""
-            weights, slope = x[: -family.n].reshape(family.m, family.n), np.zeros((family.m + 1, family.n))
-            slope[:-1] = np.outer(weights[:, i], some)
-            slope[:-1, i] += weights @ some
-            slope[-1, i] = 1.0
-            return x[i - family.n] + weights[:, i] @ weights @ some, slope.ravel()
-
-        values = {(i, k): abs(support(state.x, i, some)[0]) for i in range(family.n) for k, some in enumerate(chosen)}
-        i, k = min((one for one, value in values.items() if value > KINK**2), key=values.get)
-
-        def border(x, _):
-            """That function, and its gradients in moving x, (n_moving,), and in u."""
-            value, slope = support(x, i, chosen[k])
-            return value, slope[self.moving], np.zeros(2)
-
-        u = self._where(guess, border)
-        if u is None:
-            return None
-        x, null = self._found[0].x, self._found[1]
-        aside = np.zeros_like(x)
-        aside[self.moving] = KINK**0.5 * null
-        one, other = (self._cubic(x + sense * aside, u, null) @ null for sense in (1.0, -1.0))
-        return (u, "critical point" if one > 0 else "another limit") if one * other < 0 else None
-
-    def meets(self, guess, curvature):
-        """The point of the curve near a guess at which another curvature(x, u) of its equilibrium vanishes too, or None."""
-        steps = CONTROL_STEP * np.eye(self.moving.size)
-
-        def border(x, u):
-            """That curvature, and its gradients in moving x, (n_moving,), and in u."""
-            by_x = [curvature(self._moved(x, step), u) - curvature(self._moved(x, -step), u) for step in steps]
-            by_u = self.family.by_control(lambda v: curvature(x, v), u)
-            return curvature(x, u), np.array(by_x) / (2 * CONTROL_STEP), by_u
-
-        return self._where(guess, border)
-
-    def _moved(self, x, step):
-        """Parameters x with a step (n_moving,) of those that move."""
-        moved = x.copy()
-        moved[self.moving] += step
-        return moved
-
-    def _where(self, guess, border):
-        """The point of the curve next to a guess at which border(x, u), (value, gradients in moving x and in u), vanishes."""
-        old, size = self.states[0], self.moving.size
-        x, u, matrix = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 2, size + 2))
-        bordered, right, left = np.zeros((size + 1, size + 1)), np.zeros(size + 2), np.inf
-        bordered[:size, size] = bordered[size, :size] = self.direction
-        for _ in range(20):
-            here = self._derivatives(x, u)
-            bordered[:size, :size] = here[:, 1:]
-            if not np.all(np.isfinite(here)):
-                return None
-            try:
-                null = np.linalg.solve(bordered, np.append(np.zeros(size), 1.0))
-                v = null[:size]
-                if left > _HARDLY:  # afterwards they hardly change
-                    by_u = self.family.by_control(lambda v, x=x: self._derivatives(x, v), u)  # (2, size, 1 + size)
-                    cubic = self._cubic(x, u, v)
-                matrix[:size, :size], matrix[:size, size:] = here[:, 1:], by_u[:, :, 0].T
-                matrix[size, :size], matrix[size, size:] = -cubic, [-(v @ part[:, 1:] @ v) for part in by_u]
-                right[size + 1], matrix[size + 1, :size], matrix[size + 1, size:] = border(x, u)
-                right[:size], right[size] = here[:, 0], null[size]
-                move = -np.linalg.solve(matrix, right)
-            except np.linalg.LinAlgError:
-                return None
-            before, left = left, np.max(np.abs(move))
-            if not left < 0.5:
-                return None
-            x[self.moving] += move[:size]
-            u = u + move[size:]
-            if left < CONVERGED or (left < STALLED and left > 0.3 * before):
-                break
-        else:
-            return None
-        found = Equilibrium(self.family, x, old.frames, old.free, u)
-        if far(found, old) > MOVED:
-            return None
-        self._found, self.precision = (found, v / np.linalg.norm(v), cubic @ v, here[:, 1:]), float(np.max(np.abs(move[size:])))
-        return u
-
-    def solve(self, u):
-        """The equilibrium at the point found last."""
-        return [self._found[0]]
-
-    def slope(self, u):
-        """Gradient of the slope of the loss along the null vector, which vanishes along the curve, shape (2,)."""
-        state, null = (self.states[0], self.direction) if np.array_equal(u, self.states[0].u) else self._found[:2]
-        return self.family.by_control(lambda v: float(null @ self._derivatives(state.x, v)[:, 0]), u)
-
-    def move_to(self, u):
-        """Take the equilibrium at the point found last for the one that is near."""
-        found, self.direction, self.cubic, _ = self._found
-        self.states = [found]
-        return False
-
-    def exists(self, u):
-        """Whether a minimum ends at the point found last: the cubic keeps its sign, no other curvature is negative."""
-        state, _, cubic, hessian = self._found
-        if cubic * self.cubic < 0 or np.linalg.eigvalsh(hessian)[0] < NEGATIVE:
-            return False
-        return not (state.held and softest_breaking(state)[0] < NEGATIVE)

@@ -107,7 +107,7 @@ class Equilibrium:
     @cached_property
     def slope(self):
         """Gradient of its loss in u, shape (2,): by the envelope theorem the parameters stay as they are."""
-        return self.family.by_control(lambda v: self.family.loss(self.x, v), self.u)
+        return self.family.by_control(lambda points: self.family.losses(self.x, points), self.u)
 
     @cached_property
     def constant_share(self):

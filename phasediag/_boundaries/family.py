@@ -4,12 +4,13 @@ from functools import cached_property
 from itertools import combinations, pairwise, product
 
 import numpy as np
+from scipy.linalg.lapack import dgesv
 
 from .._minimizing import newton
 from .._minimizing.flat import parts
 from .._minimizing.stationary_points import invariants, swapped
 from ..planes import Varied, Window
-from .tolerances import CONTROL_STEP, KINK, RATE_STEP, SHORT_WINDOW, TYING
+from .tolerances import CONTROL_STEP, FLAT, KINK, LEAST_PIVOT, RATE_STEP, SHORT_WINDOW, TYING
 
 _KEPT = 256
 """Points whose control vectors are kept: differences in u and Newton's steps ask for the same few again and again."""
@@ -137,7 +138,7 @@ class Family:
 
         A plane whose model is a function has no more than its window.
         """
-        key = float(u[0]), float(u[1])
+        key = np.asarray(u, dtype=float).tobytes()
         found = self._kept.get(key)
         if found is None:
             inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
@@ -151,9 +152,27 @@ class Family:
         """The control vector at u, shape (n_controls,)."""
         return self._at(u)[0]
 
+    def scales(self, u):
+        """What losses at points u (…, 2) are divided by: shape (…)."""
+        return np.reshape([self._at(v)[1] for v in np.reshape(u, (-1, 2))], np.shape(u)[:-1])
+
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""
         return loss * self._at(u)[1]
+
+    def derivatives(self, x, u, order=2, *, pinned=False):
+        """Scaled losses (…) at flat parameters x (…, size) and points u (…, 2) that broadcast, gradients (…, size) and second
+        derivatives (…, size, size), up to an order; ``pinned``: second derivatives with unit curvature along rotations."""
+        x, u = np.asarray(x, dtype=float), np.asarray(u, dtype=float)
+        lead = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
+        controls = np.array([self.control(v) for v in u.reshape(-1, 2)]).reshape((*u.shape[:-1], -1))
+        points, controls = (np.broadcast_to(one, (*lead, one.shape[-1])).reshape(-1, one.shape[-1]) for one in (x, controls))
+        found = newton.derivatives(points, self.form, controls, order, pinned=pinned)
+        return tuple(one.reshape((*lead, *one.shape[1:])) for one in found)
+
+    def losses(self, x, u):
+        """The losses, not scaled, at flat parameters x (…, size) and points u (…, 2) that broadcast: shape (…)."""
+        return self.derivatives(x, u, 0)[0] * self.scales(u)
 
     def constant_share(self, u):
         """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
@@ -175,31 +194,21 @@ class Family:
         if step == 0:  # a column of models that are known along the other axis alone
             return np.nan
         steps = np.arange(-2.5, 3.0) + np.clip(0.0, (low - value) / step + 2.5, (high - value) / step - 2.5)
-        losses = [self.loss(x, self.points(value + k * step, y)) for k in steps]
+        losses = self.losses(x, self.points(value + steps * step, y))
         return float(np.linalg.solve(np.vander(steps), losses)[-2] / step)
 
-    def scaled_loss(self, x, u, order=0):
-        """The scaled loss at x; derivatives up to ``order`` are left in the store."""
-        return newton.evaluate(x, self.form, self.control(u), order)
+    def scaled_loss(self, x, u):
+        """The scaled loss at x (size,) and u."""
+        return newton.evaluate(x, self.form, self.control(u), 0)
 
     def loss(self, x, u):
         """The loss, not scaled."""
         return self.unscaled(self.scaled_loss(x, u), u)
 
-    def gradient(self, x, u):
-        """Gradient in the parameters, shape (size,)."""
-        self.scaled_loss(x, u, 1)
-        return newton.gradient_of(self.store).copy()
-
-    def hessian(self, x, u):
-        """Second derivatives, shape (size, size)."""
-        self.scaled_loss(x, u, 2)
-        return newton.hessian_of(self.store).copy()
-
     def pinned(self, x, u):
-        """Gradient, and second derivatives with unit curvature along rotations."""
-        hessian = newton.pinned_hessian(x, self.form, self.control(u))
-        return newton.gradient_of(self.store).copy(), hessian
+        """Gradient (size,) and second derivatives (size, size) at x and u, with unit curvature along rotations."""
+        _, gradients, hessians = newton.derivatives(x[None], self.form, self.control(u)[None], 2, pinned=True)
+        return gradients[0], hessians[0]
 
     def beside(self, x, direction, step, u):
         """Second derivatives at x on the side of ``direction``, and their derivative along it, both (size, size)."""
@@ -213,20 +222,36 @@ class Family:
             return newton.lowest_curvature(*arguments, direction), direction
         return newton.smooth_curvature(*arguments)
 
-    def along(self, value, u, direction, step=CONTROL_STEP):
-        """Derivative of value(u), an array, along a unit vector in u, by a difference within the window."""
+    def sides(self, u, direction, step=CONTROL_STEP):
+        """The two points (2, 2) within the window between which a difference along a unit vector is taken, and their distance."""
         ahead, behind = (sense * min(step, max(self.box.room(u, sense * direction)[0], 0.0)) for sense in (1.0, -1.0))
         if ahead - behind < step / 2:
             ahead, behind = step, -step
-        return (value(u + ahead * direction) - value(u + behind * direction)) / (ahead - behind)
+        return u + np.outer((ahead, behind), direction), ahead - behind
 
     def by_control(self, value, u, step=CONTROL_STEP):
-        """Gradient in u of value(u), an array of any shape (...), by differences within the window: shape (2, ...)."""
-        slopes = []
-        for axis in (0, 1):
-            forward, backward = np.array(u, dtype=float), np.array(u, dtype=float)
-            forward[axis] = u[axis] + step if u[axis] + step <= self.box.high[axis] or u[axis] > self.box.high[axis] else u[axis]
-            backward[axis] = u[axis] - step if u[axis] - step >= self.box.low[axis] or u[axis] < self.box.low[axis] else u[axis]
-            length = forward[axis] - backward[axis]
-            slopes.append((value(forward) - value(backward)) / length if length > 0 else 0.0 * value(u))
-        return np.array(slopes)
+        """Gradient in u of a function by differences within the window: shape (2, ...), 0 along an axis without extent.
+
+        value(points): those at points (4, 2), an array (4, ...).
+        """
+        low, high = self.box.low, self.box.high
+        ahead = np.where((u + step <= high) | (u > high), u + step, u)
+        behind = np.where((u - step >= low) | (u < low), u - step, u)
+        points = np.array([[ahead[0], u[1]], [u[0], ahead[1]], [behind[0], u[1]], [u[0], behind[1]]])
+        values, lengths = np.asarray(value(points)), ahead - behind
+        slopes = (values[:2] - values[2:]) / np.where(lengths > 0, lengths, 1.0).reshape(2, *(1,) * (values.ndim - 1))
+        slopes[lengths <= 0] = 0.0
+        return slopes
+
+
+def across_flat(matrix, right):
+    """The solution of a symmetric system for right sides (n, …), nothing of it along what is flat: rotations and valleys."""
+    if not matrix.size:
+        return np.zeros_like(right)
+    factors, _, solution, singular = dgesv(matrix, right)
+    pivots = np.abs(np.diagonal(factors))
+    if not singular and pivots.min() > LEAST_PIVOT * pivots.max():
+        return solution.reshape(right.shape)
+    values, vectors = np.linalg.eigh(matrix)
+    steep = np.abs(values) > FLAT
+    return vectors[:, steep] @ (vectors[:, steep].T @ right / values[steep].reshape(-1, *(1,) * (right.ndim - 1)))

@@ -24,6 +24,10 @@ class _FrozenPair(Curve):
         """The two configurations, by their positions in the table."""
         return self.states
 
+    def move_to(self, u):
+        """See Curve: nothing changes."""
+        return False
+
     def losses(self, u):
         """The losses of all configurations, shape (n_configurations,)."""
         importance, density = map(float, self.family.values(u))

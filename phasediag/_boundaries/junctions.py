@@ -5,10 +5,11 @@ from itertools import combinations
 import numpy as np
 
 from .continuation import Point, distance
-from .curves import BranchPoints, Coefficient, Coexistence, tangent_of
+from .curves import Coexistence, tangent_of
 from .equilibria import Equilibrium, far
 from .normal_forms import branches, lower_minimum, symmetric_neighbours
-from .tolerances import BESIDE_CHORD, CLOSE, NEAR, SAME, SHORTEST, SOFT, STALLED, TINY
+from .singular import BranchPoints, Coefficient, FreeLimit
+from .tolerances import BESIDE_CHORD, CLOSE, NEAR, SHORTEST, SOFT, STALLED, TINY
 
 _REACH = 4.0
 """A point at which a curve ends is farther from where its event was noticed than this many full steps only if it is another's."""
@@ -129,7 +130,7 @@ def ceasing(curve, u):
         bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
         bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
         nodes = [lambda one=one: tricritical(BranchPoints(one), u) for one in bases]
-        nodes.append(lambda: cusp(*pair, u))
+        nodes.append(lambda: cusp(FreeLimit(pair[0]), u, 3 * far(*pair)))
     if far(*pair) > TINY * 10:
         for state, other in (pair, pair[::-1]):
             for one in symmetric_neighbours((state,)):
@@ -152,6 +153,7 @@ def intersection(one, other, u):
             return None, np.inf
         move = -np.linalg.solve(slopes, values)
         move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
+        before, size = size, np.linalg.norm(move)
         for _ in range(20):  # shorter where one of them does not exist
             reached = np.array([curve.value(u + move) for curve in curves])
             if np.all(np.isfinite(reached)):
@@ -159,7 +161,6 @@ def intersection(one, other, u):
             move = move / 2
         else:
             return None, np.inf
-        before, size = size, np.linalg.norm(move)
         u, missed = u + move, reached - values - slopes @ move
         if np.linalg.norm(u - start) > _REACH * one.family.box.step:
             return None, np.inf
@@ -167,7 +168,7 @@ def intersection(one, other, u):
         if size < 1e-15 or (size < STALLED and size > 0.3 * before):
             break
         values = np.array([curve.value(u) for curve in curves]) if others else reached
-        slopes = slopes + np.outer(missed, move) / size**2 if size < _FALLS * before and not others else None
+        slopes = slopes + np.outer(missed, move) / (move @ move) if size < _FALLS * before and not others else None
     return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
 
 
@@ -206,43 +207,16 @@ def tricritical(limit, u):
     return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
 
 
-def cusp(state, other, u):
-    """Where two minima and the saddle between them become one: curvature and cubic vanish along one direction, or None."""
-    family, size = state.family, state.x.size
-    moving = np.flatnonzero(state.free)
+def cusp(fold, u, reach=NEAR):
+    """Where two minima and the saddle between them become one: where a curve of folds turns back near u, or None.
 
-    def equations(z):
-        """What vanishes at it, for z = (parameters that move, direction, u)."""
-        x, direction, v = state.x.copy(), np.zeros(size), z[-2:]
-        x[moving], direction[moving] = z[: moving.size], z[moving.size : -2]
-        h = 1e-3
-        here, *along = (family.hessian(x + k * h * direction, v) for k in (0, -2, -1, 1, 2))
-        cubic = direction @ (along[0] - 8 * along[1] + 8 * along[2] - along[3]) @ direction / (12 * h)
-        slopes = family.gradient(x, v)[moving], (here @ direction)[moving]
-        return np.concatenate([*slopes, [direction @ direction - 1, cubic]])
-
-    z = np.concatenate([state.x[moving], state.softest[0][moving], u])
-    for _ in range(20):
-        value = equations(z)
-        jacobian = np.empty((value.size, z.size))
-        for k in range(z.size):
-            step = np.zeros(z.size)
-            step[k] = 1e-5
-            jacobian[:, k] = (equations(z + step) - equations(z - step)) / 2e-5
-        move = -np.linalg.lstsq(jacobian, value, rcond=1e-11)[0]
-        if not np.all(np.isfinite(move)) or np.max(np.abs(move)) > 0.5:
-            return None
-        z = z + move
-        precision = float(np.max(np.abs(move[-2:])))
-        if precision < 1e-13:
-            break
-    if not np.max(np.abs(equations(z))) < SAME:
+    ``reach``: how far the minimum may lie from the curve's equilibrium.
+    """
+    before = fold.states[0]
+    u = fold.cusp(u)
+    if u is None or not far(fold.solve(u)[0], before) < reach:
         return None
-    x = state.x.copy()
-    x[moving] = z[: moving.size]
-    point = Equilibrium(family, x, state.frames, state.free, z[-2:])
-    reach = NEAR if other is None else 3 * far(state, other)
-    return Junction("critical point", point.u, [point], precision) if far(point, state) < reach else None
+    return Junction("critical point", u, fold.solve(u), fold.precision)
 
 
 def first_point(curve, u, part):

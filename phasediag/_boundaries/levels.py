@@ -13,11 +13,12 @@ from ..minima import minimum_at
 from ..order_parameters import upright
 from .competitors import Competitors
 from .continuation import distance
-from .curves import BranchPoints, Coexistence, Curve
+from .curves import Coexistence, Curve
 from .equilibria import Equilibrium, Solver, far
 from .junctions import Junction, first_point, intersection
 from .network import Followed, lowest_in, nodes, trail_of
 from .normal_forms import branches, lower_minimum
+from .singular import BranchPoints
 from .tolerances import BESIDE_CHORD, MOVED, SAME
 
 _ASIDE = 1.0, 0.1, 0.01, 1e-3
@@ -58,7 +59,7 @@ def minimum_of(state):
     """The Minimum at an equilibrium."""
     family = state.family
     weights, bias = parts(state.x, family.m)
-    model, gradient = family.plane.model(*map(float, family.values(state.u))), family.gradient(state.x, state.u)
+    model, gradient = family.plane.model(*map(float, family.values(state.u))), family.derivatives(state.x, state.u, 1)[1]
     own = newton.feature_losses_of(family.store).copy(), np.max(np.abs(gradient)), state.curvature
     return minimum_at(model, upright(weights), bias.copy(), *own, lowest_found=True)
 

@@ -15,10 +15,11 @@ from ..boundaries import PhaseBoundary, TriplePoint
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .competitors import Competitors
 from .continuation import Point, Way, distance, follow, passes
-from .curves import BranchPoints, Coexistence, tangent_of
+from .curves import Coexistence, tangent_of
 from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .normal_forms import branches
+from .singular import BranchPoints
 from .tolerances import BESIDE, JUMP, LOWER, NEAR, ONE_POINT, SAME, TYING
 
 _SAME_BRANCH = 1e-6

@@ -11,15 +11,14 @@ import numpy as np
 
 from .._minimizing.newton import PROBE
 from .equilibria import Equilibrium, far
-from .tolerances import CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SIDE_STEP, SOFT, TINY, ZERO
+from .family import across_flat
+from .tolerances import ALIKE, CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SIDE_STEP, SOFT, TINY, ZERO
 
 FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
 """Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
 
 _KICK = 0.2
 """Length of a kick along a soft direction, beyond which another minimum may lie."""
-_SOLVE = 1e-9
-"""Singular values below this part of the largest belong to rotations."""
 _WITHIN = 1e-6
 """Parts of unit directions shorter than this are zero."""
 _ALIKE, _ALONG = 1e-6, 1e-2
@@ -56,33 +55,50 @@ def softest_breaking(state, direction=None):
     The zeros that move have unit length, the rest of the direction is their response: so that equally soft directions have
     one curvature. ``direction``: where to begin; default the softest of all. NaN where the symmetry does not break.
     """
-    family = state.family
-    moving, resting = state.moving, np.flatnonzero(state.free)
+    moving = state.moving
     if not moving.size:
         return np.nan, np.zeros_like(state.x)
     if direction is None or np.linalg.norm(direction[moving]) < _WITHIN:
-        direction = family.softest(state.x, state.u, state.frame)[1]
-        if np.linalg.norm(direction[moving]) < _WITHIN:  # it lies along what moves: from any of the others
-            direction = np.where(state.frame & ~state.free, 1.0, 0.0)
-    length = np.linalg.norm(direction[moving])
-    direction, best = direction / length, (np.inf, direction)
+        direction = state.family.softest(state.x, state.u, state.frame)[1]
+    if np.linalg.norm(direction[moving]) > _WITHIN:
+        return _settled(state, direction)
+    direction = np.zeros_like(state.x)  # it lies along what moves: from the softest of the others, either way
+    direction[moving] = _reduced(state, state.family.pinned(state.x, state.u)[1])[2][:, 0]
+    return min((_settled(state, sense * direction) for sense in (1.0, -1.0)), key=lambda found: found[0])
+
+
+def _settled(state, direction):
+    """Lowest curvature and direction (size,) of those that break the symmetry, found in turn from a direction: each the softest
+    by the second derivatives on the side of the one before."""
+    moving, best = state.moving, (np.inf, direction)
+    direction, known = direction / np.linalg.norm(direction[moving]), False  # whether what rests has responded
     for _ in range(12):
-        hessian = family.pinned(state.x + PROBE * direction, state.u)[1]
-        best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
-        response = -np.linalg.lstsq(hessian[np.ix_(resting, resting)], hessian[np.ix_(resting, moving)], rcond=_SOLVE)[0]
-        reduced = hessian[np.ix_(moving, moving)] + hessian[np.ix_(moving, resting)] @ response
-        values, vectors = np.linalg.eigh((reduced + reduced.T) / 2)
-        lowest = vectors[:, values < values[0] + 1e-6]
+        hessian = state.family.pinned(state.x + PROBE * direction, state.u)[1]
+        response, values, vectors = _reduced(state, hessian)
+        lowest = vectors[:, values < values[0] + ALIKE]
         unit = lowest @ (lowest.T @ direction[moving])
         if np.linalg.norm(unit) < 0.1:
             unit = lowest[:, 0]
         new = np.zeros_like(state.x)
         new[moving] = unit / np.linalg.norm(unit)
-        new[resting] = response @ new[moving]
-        if np.max(np.abs(new - direction)) < 1e-9:
+        new[state.free] = response @ new[moving]
+        rests = np.max(np.abs(new - direction)) < 1e-9
+        if known or rests:
+            best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
+        if rests:
             break
-        direction = new
+        direction, known = new, True
     return best
+
+
+def _reduced(state, hessian):
+    """Of second derivatives (size, size) beside an equilibrium: how what moves responds to zeros that break its symmetry,
+    (n_free, n_moving), and the spectrum that these have with that response."""
+    moving, resting = state.moving, np.flatnonzero(state.free)
+    rest = hessian[resting]
+    response = -across_flat(rest[:, resting], rest[:, moving])
+    reduced = hessian[moving[:, None], moving] + rest[:, moving].T @ response
+    return response, *np.linalg.eigh((reduced + reduced.T) / 2)
 
 
 def mode_along(state, enter, near=None):
@@ -103,9 +119,9 @@ def mode_along(state, enter, near=None):
         if exact:
             second, third = family.beside(state.x, direction, SIDE_STEP, state.u)
         else:
-            second = family.hessian(state.x + PROBE * direction, state.u)
+            second = family.derivatives(state.x + PROBE * direction, state.u)[2]
         rest, before = second[resting], change
-        response = -np.linalg.lstsq(rest[:, resting], rest[:, moving] @ enter[moving], rcond=_SOLVE)[0]
+        response = -across_flat(rest[:, resting], rest[:, moving] @ enter[moving])
         change = np.max(np.abs(response - direction[resting]), initial=0.0)
         direction[resting] = response
         if exact and (change < 1e-12 or 0.3 * before < change < ZERO):  # rounding is all that is left
@@ -256,6 +272,18 @@ class Mode:
         moved._known, moved.direction = {}, self._along(state)[2]
         return moved
 
+    def turned(self, state, direction, hessian):
+        """Its direction (size,) at an equilibrium like ``state`` with these second derivatives beside it, about ``direction``."""
+        response, values, vectors = _reduced(state, hessian)
+        enter = direction[state.moving]
+        if not self.enters:
+            alike = vectors[:, np.abs(values - values[np.argmax(np.abs(enter @ vectors))]) < ALIKE]
+            enter = alike @ (alike.T @ enter)
+            enter /= np.linalg.norm(enter)
+        turned = np.zeros_like(direction)
+        turned[state.moving], turned[state.free] = enter, response @ enter
+        return turned
+
     def _along(self, state):
         """Curvature, cubic and direction at an equilibrium; NaN where there is none."""
         if self.direction is None:
@@ -303,9 +331,9 @@ def _reduced_slope(state, direction, amplitude, most=20):
     across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
     for _ in range(most):
         gradient, hessian = state.family.pinned(x, state.u)
-        gradient, hessian = gradient[frame], hessian[np.ix_(frame, frame)]
+        gradient, hessian = gradient[frame], hessian[frame[:, None], frame]
         inner = across.T @ hessian @ across
-        response = across @ np.linalg.lstsq(inner, -across.T @ gradient, rcond=_SOLVE)[0]
+        response = -across @ across_flat(inner, across.T @ gradient)
         x[frame] += response
         if np.max(np.abs(response)) < 1e-13:
             break
@@ -364,17 +392,17 @@ def _known(near, found, state):
 
 
 def excess(base, state, u, rule=FINE):
-    """Loss of ``state`` above that of ``base``, parameters nearby, at u: accurate relative to their distance squared.
+    """Loss of ``state`` above that of ``base``, parameters nearby, at u (…, 2): accurate relative to their distance squared.
 
     The gradient at the base and the second derivatives on the way from it, integrated by a ``rule``: nodes and weights.
     """
-    family, step = base.family, state.x - base.x
+    family, step, (nodes, weights) = base.family, state.x - base.x, rule
+    u = np.asarray(u)
     if np.max(np.abs(step)) < 1e-13:
-        return 0.0
-    total = 0.0
-    for node, weight in zip(*rule, strict=True):
-        total += weight * (1 - node) * (step @ family.hessian(base.x + node * step, u) @ step)
-    return family.unscaled(total + family.gradient(base.x, u) @ step, u)
+        return np.zeros(u.shape[:-1])
+    hessians = family.derivatives(base.x + nodes[:, None] * step, u[..., None, :])[2]
+    slopes = family.derivatives(base.x, u, 1)[1] @ step
+    return ((step @ hessians @ step) @ (weights * (1 - nodes)) + slopes) * family.scales(u)
 
 
 def siblings(one, other):

@@ -8,11 +8,12 @@ import numpy as np
 from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import passes
-from .curves import Coexistence, ExchangeLimit, Folds, StabilityLimit
-from .equilibria import Equilibrium, Solver, far
+from .curves import Coexistence
+from .equilibria import Solver, far
 from .junctions import Junction, cusp, tricritical
 from .network import Followed, trail_of
-from .tolerances import CLOSE, PLACES, SHORTEST, SOFT
+from .singular import FreeLimit, StabilityLimit
+from .tolerances import CLOSE, PLACES, SHORTEST
 
 _NEARLY_ONE = 1e-3
 """Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
@@ -20,8 +21,14 @@ _RESOLUTION = 1e-9
 """Length to which the end of a minimum is bracketed where no equation for it is solved."""
 _REACHED = 0.2
 """A spinodal ends in the point where minima become one that lies ahead within this part of a full step of where it is lost."""
+_LATE = 0.05
+"""Part of a full step by which a limit may be followed beyond that point."""
+_SETTLED = 1e-3
+"""Part of a full step by which a point where a curvature changes its sign moves when it is solved for."""
 _MOST = 4
 """Limits of one side of a boundary."""
+_ENDS = {"ceases": "another limit", "order changes": "order changes"}
+"""How a limit ends where a test changes its sign, by the word for it."""
 MERGING = "order changes", "critical point"
 """Ends of a boundary at which its two minima become one, so that both spinodals end there."""
 
@@ -59,11 +66,6 @@ class Limit(Followed):
         """Let it run the other way."""
         self.trail.reverse()
         self.ways.reverse()
-
-    @property
-    def ends(self):
-        """Why it ends at its first and last point; where the minimum ceases in another way another limit begins."""
-        return tuple({"ceases": "another limit", "lost": "unresolved"}.get(way.end, way.end) for way in self.ways)
 
     def spinodal(self, phase, boundaries):
         """The limit as a Spinodal of a phase."""
@@ -116,57 +118,60 @@ class _Limits:
         return None
 
     def _locate(self, curve, event, points, there, step, tangent):
-        """The point in which minima become one, just ahead, if a limit is lost there; see `continuation.follow`."""
+        """The point in which the minimum ceases in another way too, or becomes one with another; see `continuation.follow`.
+
+        The latter lies just ahead where a limit is lost.
+        """
         box, here = curve.family.box, points[-1]
+        if event != "lost":
+            u = curve.changes(here, there, event)
+            if u is None:
+                return None
+            node, state = Junction(_ENDS[event], u, [], curve.precision), curve.solve(u)[0]
+            if event == "ceases" and state.held:
+                free, across = (curve, StabilityLimit(state)) if isinstance(curve, FreeLimit) else (FreeLimit(state), curve)
+                both = _both(free.anew(), across, u)
+                node = both if both is not None and np.linalg.norm(both.u - u) < _SETTLED * box.step else node
+            return node, []
         if step > _REACHED / 2 * box.step:
             return None
-        ahead, limits, nodes = list(self.merging), [], []
-        if event == "order changes":
-            limits.append(curve)
-        elif isinstance(curve, Folds) and step < _REACHED / 16 * box.step:
-            symmetric = curve.family.symmetrized(curve.states[0], here)
-            limits += [StabilityLimit(symmetric)] if symmetric is not None and symmetric.held else []
-            nodes.append(cusp(*curve.states, None, here))
-            kink = curve.kink(here)
-            ahead += [] if kink is None else [(*kink[::-1], curve.precision)]
-        if event != "order changes" and step < _REACHED / 256 * box.step:
-            nodes.append(_folding(curve, here))
-        nodes += [tricritical(limit, here) for limit in limits]
-        ahead += [(node.kind, node.u, node.precision) for node in nodes if node is not None]
-        for kind, place, precision in sorted(ahead, key=lambda one: np.linalg.norm(one[1] - here)):
+
+        def ahead(kind, place, precision):
+            """The Junction of a point, None where it does not lie next to where the limit is lost."""
             away = np.linalg.norm(place - here)
-            if away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away and not box.outside(place):
-                return Junction(kind, place, [], precision), []
-        return None
+            late = away < min(_LATE * box.step, np.linalg.norm(points[0] - here))
+            near = away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away
+            return Junction(kind, place, [], precision) if (near or late) and not box.outside(place) else None
+
+        known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
+        found = next(filter(None, (ahead(*one) for one in known)), None)
+        if found is None and isinstance(curve, FreeLimit) and _is_level(step / box.step):
+            nodes = (node and ahead(node.kind, node.u, node.precision) for node in _ends_of(curve, here))
+            found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
+        return None if found is None else (found, [])
 
 
-def _folding(curve, u):
-    """The point near u in which an equilibrium at a limit ceases to be a minimum in two ways, one of them a fold, or None."""
-    state = curve.states[0]
-    family, moving = state.family, np.flatnonzero(state.free)
-    values, vectors = np.linalg.eigh(family.pinned(state.x, u)[1][np.ix_(moving, moving)])
-    one, other = np.zeros((2, state.x.size))
-    if isinstance(curve, Folds):
-        k = int(np.argmax(np.abs(curve.direction @ vectors)))
-        one[moving], other[moving] = vectors[:, k], np.delete(vectors, k, axis=1)[:, 0]
-        limit = ExchangeLimit(state, other)
-    else:
-        limit, k = curve, 0
-        if isinstance(curve, ExchangeLimit):
-            k = int(np.argmin(np.abs(curve.direction[moving] @ vectors[:, :2])))
-        one[moving] = vectors[:, k]
-    if not isinstance(curve, Folds) and abs(values[k]) > SOFT:
-        return None
+def _is_level(part):
+    """Whether a step, in parts of a full one, is one of those at which the end of a limit is solved for."""
+    return any(0.5 < part / level <= 1 for level in _REACHED / 16 * 0.25 ** np.arange(6))
 
-    def curvature(x, v):
-        """That of the limit which is no fold, at parameters x."""
-        if isinstance(limit, ExchangeLimit):
-            return limit.mode(x, v)[0]
-        return limit.mode.curvature(Equilibrium(family, x, state.frames, state.free, v))
 
-    fold = Folds(state, one)
-    point = fold.meets(u, curvature)
-    return None if point is None else Junction("another limit", point, [], fold.precision)
+def _ends_of(curve, u):
+    """Yield the codimension-two points near u in which a limit may end, Junctions, and None where there is none."""
+    symmetric = curve.family.symmetrized(curve.states[0], u)
+    if symmetric is not None and symmetric.held:
+        limit = StabilityLimit(symmetric)
+        yield tricritical(limit, u)
+        yield _both(FreeLimit(symmetric), limit, u)
+    kink = curve.kink(u)
+    yield None if kink is None else Junction(kink[1], kink[0], [], curve.precision)
+    yield cusp(curve.anew(), u)
+
+
+def _both(free, across, u):
+    """The point near u in which two limits of one equilibrium meet, of parameters that move and of others; or None."""
+    u = free.meets(across, u)
+    return None if u is None else Junction("another limit", u, [], free.precision)
 
 
 def _across(u, pair, side):
@@ -208,8 +213,7 @@ def _limit_of(own, here, normal, reach):
     """The point within reach on the line across ``normal`` where a minimum at ``here`` ceases, with its curve; or None."""
     family, candidates = own.family, []
     if np.linalg.norm(own.softest[0][own.free]) > 0.99:
-        fold = Folds(own)
-        candidates.append(fold if fold.ends(own) else ExchangeLimit(own))
+        candidates.append(FreeLimit(own))
     elif own.held:
         candidates.append(StabilityLimit(own))
     symmetric = family.symmetrized(own, here)

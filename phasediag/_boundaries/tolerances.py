@@ -11,6 +11,8 @@ RATE_STEP = 1e-3
 """Of the value along an axis, between the six points of a derivative that is exact for polynomials of degree five."""
 THIRD_STEP = 1e-6
 """Of parameters, for third derivatives where they jump: short, for the other side begins at the next kink."""
+CUBIC_STEP = 1e-3
+"""Of parameters, for third derivatives that are smooth: four points, exact to fourth degree."""
 SIDE_STEP = 2e-4
 """Of parameters, from which one-sided second and third derivatives are extrapolated: four points, exact to third degree."""
 QUARTIC_STEP = 3e-3
@@ -19,8 +21,14 @@ QUARTIC_STEP = 3e-3
 # What counts as zero.
 ZERO = 1e-7
 """Norms and cosines of exact zeros that rounding has touched; third derivatives that symmetry makes 0; equal curvatures."""
+ALIKE = 1e-6
+"""Curvatures of modes that symmetry makes equal differ by less."""
 KINK = 1e-9
 """Biases at which second derivatives jump."""
+FLAT = 1e-9
+"""Curvatures below this are those of rotations and of valleys of equal loss: minima that are about to merge have larger ones."""
+LEAST_PIVOT = 1e-6
+"""Of a system that elimination solves, in parts of the largest; others may be flat somewhere."""
 NEGATIVE = -1e-8
 """Curvatures below this are negative on a curve on which one is 0 to rounding."""
 STABLE = -1e-10

@@ -27,6 +27,7 @@ from .trust_region import (
     FEATURES,
     FLAT,
     FREE,
+    GRADIENT,
     HESSIAN,
     HIDDEN,
     LEAVE,
@@ -189,17 +190,28 @@ def approach(points, form, control, free):
     return result
 
 
+def derivatives(points, form, controls, order, *, pinned=False):
+    """The scaled losses at ``points`` (B, size) of models with ``controls`` (B, n_controls), and derivatives up to ``order``.
+
+    Returns losses (B,), gradients (B, size) and second derivatives (B, size, size), those of higher order not filled;
+    ``pinned``: second derivatives have unit curvature along rotations.
+    """
+    points, count = np.ascontiguousarray(points, dtype=np.float64), len(points)
+    losses, gradients, hessians = np.empty(count), np.empty((count, form.size)), np.empty((count, form.size, form.size))
+    rows = np.ascontiguousarray(form.rows(controls))
+    _derivatives(points, rows, order, int(pinned), losses, gradients, hessians, store(form).at(rows[0]))
+    return losses, gradients, hessians
+
+
 def derivatives_beside(x, direction, step, form, control):
     """Second derivatives at x on the side of ``direction``, and their derivative along it: from four points on that side.
 
     Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
     """
-    second, third = np.zeros((2, x.size, x.size))
-    for k, (value, slope) in enumerate(EXTRAPOLATION, start=1):
-        evaluate(x + k * step * direction, form, control, 2)
-        second += value * store(form).hessian
-        third += slope / step * store(form).hessian
-    return second, third
+    values, slopes = np.array(EXTRAPOLATION).T
+    points = x + step * np.arange(1, len(values) + 1)[:, None] * direction
+    hessians = derivatives(points, form, np.repeat(control[None], len(points), axis=0), 2)[2]
+    return np.tensordot(values, hessians, 1), np.tensordot(slopes / step, hessians, 1)
 
 
 def smooth_curvature(x, form, control, free):
@@ -261,6 +273,29 @@ def _run(x, order, least, kernel, table):
         call(table[EVALUATE], (pointer(x), order, pointer(table)))
     else:
         call(table[SPECTRUM], (pointer(x), least, pointer(table)))
+
+
+@jit(allocates=False)
+def _derivatives(points, controls, order, pinned, losses, gradients, hessians, table):
+    """`derivatives`: points (B, size), controls (B, n_row), losses (B,), gradients (B, size), hessians (B, size, size)."""
+    at, numbers, size, n_controls = pointer(table), doubles(table[NUMBERS]), points.shape[1], controls.shape[1]
+    gradient, hessian, control = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[CONTROL])
+    for row in range(points.shape[0]):
+        x = offset(pointer(points), row * size)
+        for i in range(n_controls):
+            control[i] = pointer(controls)[row * n_controls + i]
+        if order > 0 and table[ROUNDED] != 0:
+            hold(x, offset(doubles(table[LINES]), TRIAL * size), at)
+        call(table[EVALUATE], (x, order, at))
+        pointer(losses)[row] = numbers[LOSS]
+        if pinned:
+            call(table[SPECTRUM], (x, np.inf, at))
+        if order > 0:
+            for i in range(size):
+                pointer(gradients)[row * size + i] = gradient[i]
+        if order > 1:
+            for i in range(size * size):
+                pointer(hessians)[row * size * size + i] = hessian[i]
 
 
 @jit(allocates=False)
