@@ -11,10 +11,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import caching, cgutils
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .policy import DOUBLES, INTEGERS, Policy
+from .policy import DOUBLES, INTEGERS, PartPolicy, Policy
 
 if numba.config.DISABLE_JIT:
     raise ImportError("kernels call each other by addresses of machine code: unset NUMBA_DISABLE_JIT")
@@ -24,19 +25,20 @@ def jit(function=None, *, inner=False, allocates=None, once=False):
     """Compile a kernel: cached on disk where a cache can be kept, GIL released, IEEE division.
 
     Kernels take arrays and scalars that the public doors have checked; they validate nothing.
-    An ``inner`` kernel is called by other kernels alone (a call from Python would crash): it gets no entry from there. One
-    that ``allocates`` nothing (by default the inner ones) counts no references. Both halve the time to compile. What is
-    called in one place, ``once``, becomes part of its caller, with its options, and is not compiled apart (its loops may then
-    no longer become vector instructions: measure).
+    An ``inner`` kernel is called by other kernels alone (a call from Python would crash): it gets no entry from there, and
+    machine code only as part of what calls it, or for its `address`. One that ``allocates`` nothing (by default the inner ones)
+    counts no references. Both halve the time to compile. What is called in one place, ``once``, becomes part of its caller, with
+    its options, and is not compiled apart (its loops may then no longer become vector instructions: measure).
     """
     allocates = not inner if allocates is None else allocates
     if function is None:
         return lambda decorated: jit(decorated, inner=inner, allocates=allocates, once=once)
-    options = dict(nogil=True, error_model="numpy", pipeline_class=Policy)
+    options = dict(nogil=True, error_model="numpy", pipeline_class=PartPolicy if inner else Policy)
     options |= dict(no_cfunc_wrapper=True, no_cpython_wrapper=inner, _nrt=allocates)
     options |= dict(inline="always") if once else {}
     kernel = numba.njit(**options)(function)
-    keep(kernel, function)
+    if not inner:
+        keep(kernel, function)
     return kernel
 
 
@@ -125,7 +127,12 @@ def address(function, *arguments):
     address a large kernel is compiled once.
     """
     types_ = tuple(x if isinstance(x, types.Type) else numba.typeof(x) for x in arguments)
-    function.compile(types_)
+    with global_compiler_lock:
+        if function._compiler.pipeline_class is PartPolicy:
+            function._compiler.pipeline_class = Policy
+            function.overloads.clear()
+            keep(function, function.py_func)
+        function.compile(types_)
     compiled = function.overloads[types_]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 

@@ -204,6 +204,26 @@ class Library(codegen.JITCodeLibrary):
         manager.run(self._final_module, *builder)
 
 
+class Part(Library):
+    """What LLVM reads of a kernel that others call by name: it is simplified, and becomes machine code, within those alone."""
+
+    codegen = property(lambda self: self, doc="Whom numba tells where a kernel's environment lies.")
+
+    def set_env(self, name, environment):
+        """Have no place for it."""
+
+    def _optimize_final_module(self):
+        """Leave it as it is written."""
+
+    def _finalize_final_module(self):
+        """Make no machine code."""
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        """Where machine code begins: nowhere."""
+        return 0
+
+
 class Writer(lowering.Lower):
     """Numba's writer of what LLVM reads, in fewer words: for kernels that are not debugged."""
 
@@ -266,7 +286,7 @@ class Lowering(typed_passes.NativeLowering):
 
     def run_pass(self, state):
         """Write the kernel for LLVM."""
-        state.library = Library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = state.pipeline.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return super().run_pass(state)
 
@@ -299,9 +319,10 @@ COUNTING_REFERENCES = {typed_passes.IRLegalization}
 
 
 class Policy(CompilerBase):
-    """Numba's compiler, for the kernels of this package."""
+    """Numba's compiler, for the kernels of this package that have machine code of their own."""
 
     working = False  # numba compiles under one lock, so that what is asked meanwhile is asked for our kernels
+    library = Library
 
     def define_pipelines(self):
         """The passes over a kernel; numba goes on to the next list where one fails."""
@@ -330,6 +351,12 @@ class Policy(CompilerBase):
             Policy.working = outer
             if collecting:
                 gc.enable()
+
+
+class PartPolicy(Policy):
+    """Numba's compiler, for those that are parts of others."""
+
+    library = Part
 
 
 _ask, _tidy, _known = types.Function.get_call_type, postproc.PostProcessor.run, {}
