@@ -159,9 +159,9 @@ def _measured(plane, weights, bias):
 def diagram_fields(models):
     """Return the fields of a PhaseDiagram that shows trained models."""
     best = np.argmin(models.loss, axis=-1)[..., None]
-    names = tuple(dict.fromkeys(models.phase.ravel().tolist()))
+    names = tuple(dict.fromkeys(models.phase.flat))
     row = {name: k for k, name in enumerate(names)}
-    named = np.array([row[name] for name in models.phase.ravel().tolist()]).reshape(models.phase.shape)
+    named = np.fromiter(map(row.__getitem__, models.phase.flat), int, models.phase.size).reshape(models.phase.shape)
     ended = named == np.arange(len(names)).reshape(-1, 1, 1, 1)
     lowest = np.where(ended, models.loss, np.inf).min(axis=-1)
     rank = np.argsort(np.argsort(models.loss, axis=-1, kind="stable"), axis=-1)

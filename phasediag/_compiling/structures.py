@@ -26,15 +26,26 @@ class Structure:
 
     def __init__(self, dtype, **entries):
         """Fill in entries by name; the others are 0. Arrays are contiguous."""
-        numbers = dict.fromkeys(dtype.names, 0)
-        for name, entry in entries.items():
-            address = entry.__array_interface__["data"][0] if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)
-            numbers[name] = address
+        numbers = dict.fromkeys(dtype.names, 0) | {name: _number(entry) for name, entry in entries.items()}
         self._entries, self._record = entries, np.array([tuple(numbers.values())], dtype)
         self.address = self._record.ctypes.data
+
+    def like(self, **entries):
+        """Return a structure that has some entries of its own, and the others in common with this one."""
+        other = object.__new__(Structure)
+        other._entries, other._record = self._entries | entries, self._record.copy()
+        other.address, own = other._record.ctypes.data, other._record[0]
+        for name, entry in entries.items():
+            own[name] = _number(entry)
+        return other
 
     def __getattr__(self, name):
         """Return the array or structure as it was given, or the number that stands there."""
         if name in self._entries and not isinstance(self._entries[name], int | np.integer):
             return self._entries[name]
         return self._record[name][0]
+
+
+def _number(entry):
+    """What stands in a structure for an entry: the number itself, or where an array or another structure begins."""
+    return entry.__array_interface__["data"][0] if isinstance(entry, np.ndarray) else getattr(entry, "address", entry)

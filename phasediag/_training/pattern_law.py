@@ -35,10 +35,13 @@ def alias_table(probability):
     cut, alias = [1.0] * len(scaled), list(range(len(scaled)))
     small, large = [i for i, one in enumerate(scaled) if one < 1], [i for i, one in enumerate(scaled) if one >= 1]
     while small and large:
-        low, high = small.pop(), large[-1]
-        cut[low], alias[low] = scaled[low], high
-        scaled[high] -= 1 - scaled[low]
-        if scaled[high] < 1:
+        high, left = large[-1], scaled[large[-1]]
+        while small and left >= 1:
+            low = small.pop()
+            cut[low], alias[low] = scaled[low], high
+            left -= 1 - scaled[low]
+        scaled[high] = left
+        if left < 1:
             small.append(large.pop())
     return np.array(cut), np.array(alias)
 

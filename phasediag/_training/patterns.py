@@ -25,12 +25,14 @@ class Patterns(Trainer):
         """Lay models out in vectors of sixteen; unused lanes hold models at rest."""
         chunk, n = self.chunk, self.n
         self.lay_out(n)
-        self.importance = self.in_lanes(chunk.importance)
+        known = isinstance(self.before, Patterns) and self.before.chunk.importance is chunk.importance
+        self.importance = self.before.importance if known else self.in_lanes(chunk.importance)
         self.n_vectors = self.importance.size // (n * LANES)
         self.keys = np.resize(chunk.keys, (self.n_vectors * LANES, 2)) if self.independent else chunk.keys
         laws = (None if part is None else part.tobytes() for part in (chunk.density, chunk.patterns, chunk.values))
         self.drawn = chunk.batch_size, chunk.activation, self.independent, *laws  # on what the block depends
-        if isinstance(self.before, Patterns) and self.before.drawn == self.drawn:
+        self.follows = isinstance(self.before, Patterns) and self.before.drawn == self.drawn
+        if self.follows:
             self.sizes, self.block = self.before.sizes, self.before.block
             return
         self.sizes = blocks(chunk.batch_size, PATTERN_BLOCK)
@@ -69,11 +71,15 @@ class Patterns(Trainer):
     def structure(self):
         """Return the `MODELS`."""
         n, m, activation, sums = self.n, self.m, self.chunk.activation, self.n * (self.n + 1) * LANES
+        own = dict(penalties=self.penalties(), slopes=self.slopes(), **self.common())
         self.kernel = train_independent if self.independent else train_shared
         self.drawer = draw_block if self.independent else draw_cells
+        self.alike = m, self.n_vectors, self.adam, self.chunk.penalty is not None  # on what the other entries depend besides
+        if self.follows and self.before.alike == self.alike:
+            return self.before.models.like(**own)
         return Structure(
             MODELS,
-            **self.common(),
+            **own,
             n_vectors=self.n_vectors,
             block=self.block,
             draw=self.drawer,
@@ -81,8 +87,6 @@ class Patterns(Trainer):
             accumulate=accumulator(n, activation, self.independent),
             add=cell_adder(n, activation != LINEAR),
             finish=finisher(n, m, self.adam, self.chunk.penalty is not None),
-            penalties=self.penalties(),
-            slopes=self.slopes(),
             corners=geometry()[1],
             forms=aligned(sums + LANES),
             sums=aligned(sums if self.independent else self.n_vectors * sums),

@@ -58,8 +58,8 @@ class Portion:
         """Where the portion's models lie in arrays of shape (n_y, n_seeds, n_x, …)."""
         return self.row, self.replicate, slice(self.start, self.start + self.x.size)
 
-    def chunk(self):
-        """Return the portion's models with their starting points and streams.
+    def chunk(self, law=None):
+        """Return the portion's models with their starting points and streams; ``law``: what `law_of` says of them, if known.
 
         A starting point is drawn for each (seed, y, x, replicate), a stream of minibatches for each (seed, y, replicate) or, if
         independent, for each model.
@@ -70,7 +70,7 @@ class Portion:
         weights = drawn.reshape(-1, m, n) * spread_of_starts(m, n)
         streams = [(cell,) for cell in cells.tolist()] if self.options["independent"] else [()]
         return Chunk(
-            **law_of(self.form, self.controls),
+            **(law_of(self.form, self.controls) if law is None else law),
             weights=weights.astype(np.float32),
             bias=np.zeros((len(cells), n), np.float32),
             independent=self.options["independent"],
@@ -85,8 +85,13 @@ def train_portions(portions, stopped=lambda: False):
 
     All are laid out before the first is trained: right after one another that takes a third of the time.
     """
-    chunks = [portion.chunk() for portion in portions]
-    trainers, results = [], []
+    chunks, trainers, results, laws = [], [], [], {}
+    for portion in portions:  # replicates have one law
+        own = portion.row, portion.start, portion.x.size
+        law = laws.get(own)
+        if law is None:
+            law = laws[own] = law_of(portion.form, portion.controls)
+        chunks.append(portion.chunk(law))
     for chunk in chunks:
         trainers.append(chunk.trainer(trainers[-1] if trainers else None))
     for chunk, trainer in zip(chunks, trainers, strict=True):

@@ -42,7 +42,8 @@ class Trainer:
         self.independent = chunk.independent
         self.average = np.float32(2 / (chunk.batch_size * self.n))
         self.set_up()
-        self.first, self.second = aligned(self.parameters.size), aligned(self.parameters.size)
+        moments = aligned(2 * self.parameters.size)
+        self.first, self.second = moments[: self.parameters.size], moments[self.parameters.size :]
         self.models, self.before = self.structure(), None
         # a call of the kernel should last some tenths of a second, so that it can be stopped between two
         work = self.n_models * chunk.batch_size * (1 + self.m * self.n / 8)
