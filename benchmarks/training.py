@@ -4,6 +4,7 @@
     python benchmarks/training.py --equality   distribution of final losses from the same starting points
     python benchmarks/training.py --start      seconds until a new process has trained models and knows their losses
     python benchmarks/training.py --against FOLDER   our speeds beside those of another checkout, without PyTorch
+    python benchmarks/training.py --bounds     what the processor allows models of many features, and how near to it they are
 
 A sample is one input seen by one model, all-zero inputs included. PyTorch runs eagerly, all instances in one batched
 einsum, AdamW with learning rate 1e-3 and batches of 1024, with the number of instances at which it is fastest.
@@ -31,7 +32,9 @@ from scipy.stats import ks_2samp
 
 from phasediag import ToyModel, expected_loss, train
 from phasediag._compiling.jit import pointer
-from phasediag._compiling.vectors import fma, load, store
+from phasediag._compiling.vectors import aligned, fma, load, store
+from phasediag._training.sgd_batched import block_width
+from phasediag._training.streams import STATE, fill_words
 
 SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
 DENSITIES = [1.0, 0.1, 0.01]
@@ -118,6 +121,123 @@ def peak():
             list(pool.map(once, range(THREADS)))
             best = max(best, THREADS * n * 10 * 32 / (time.perf_counter() - begin))
     return best
+
+
+ROWS = 80  # of five vectors each: 26 kB, a block of a matrix that stays in the first cache
+
+
+@njit(nogil=True)
+def _fed(array, n):
+    """Five sums of products of vectors in the cache with a number that stands there as well."""
+    a = pointer(array)
+    s0 = s1 = s2 = s3 = s4 = load(a, 0)
+    for _ in range(n):
+        for row in range(ROWS):
+            x, i = load(a, row), row * 80
+            s0, s1, s2 = fma(load(a, i), x, s0), fma(load(a, i + 16), x, s1), fma(load(a, i + 32), x, s2)
+            s3, s4 = fma(load(a, i + 48), x, s3), fma(load(a, i + 64), x, s4)
+    store(a, 0, s0 + s1 + s2 + s3 + s4)
+
+
+@njit(nogil=True)
+def _added(array, n):
+    """Products added to vectors in the cache."""
+    a = pointer(array)
+    e0, e1, e2, e3, e4 = load(a, 0), load(a, 16), load(a, 32), load(a, 48), load(a, 64)
+    for _ in range(n):
+        for row in range(ROWS):
+            x, i = load(a, row), row * 80
+            store(a, i, fma(e0, x, load(a, i)))
+            store(a, i + 16, fma(e1, x, load(a, i + 16)))
+            store(a, i + 32, fma(e2, x, load(a, i + 32)))
+            store(a, i + 48, fma(e3, x, load(a, i + 48)))
+            store(a, i + 64, fma(e4, x, load(a, i + 64)))
+
+
+@njit(nogil=True)
+def _streamed(array, n):
+    """Sums of all vectors of an array."""
+    a = pointer(array)
+    s0 = s1 = s2 = s3 = load(a, 0)
+    for _ in range(n):
+        for i in range(0, array.size, 64):
+            s0, s1, s2, s3 = s0 + load(a, i), s1 + load(a, i + 16), s2 + load(a, i + 32), s3 + load(a, i + 48)
+    store(a, 0, s0 + s1 + s2 + s3)
+
+
+@njit(nogil=True)
+def _drawn(state, array, n):
+    """Words of the generator."""
+    for _ in range(n):
+        fill_words(pointer(state), pointer(array), array.size // 16)
+
+
+def machine():
+    """Return vectors of sixteen per nanosecond of one processor: by what is done with them, a dict."""
+    small, large, words = aligned(ROWS * 80 + 16), aligned(2**18), aligned(2**12, np.uint32)
+    state = aligned(STATE, np.uint32)
+    state[:] = np.arange(1, STATE + 1)
+    works = {
+        "fused": (lambda n: _fused(small, 40 * n), 400),
+        "fed": (lambda n: _fed(small, n), 5 * ROWS),
+        "added": (lambda n: _added(small, n), 5 * ROWS),
+        "second cache": (lambda n: _streamed(large, max(n // 40, 1)), large.size / 16 / 40),
+        "generator": (lambda n: _drawn(state, words, n), words.size / 16),
+    }
+    rates = {}
+    for name, (work, vectors) in works.items():
+        work(40)
+        seconds = []
+        for _ in range(5):
+            small[:] = 1e-3
+            begin = time.process_time()
+            work(4000)
+            seconds.append(time.process_time() - begin)
+        rates[name] = 4000 * vectors / min(seconds) / 1e9
+    return rates
+
+
+def bounds(sizes, n_steps):
+    """Print what a sample costs at least, by what the engines count, and what it costs: nanoseconds of one processor."""
+    rates = machine()
+    print("vectors of 16 numbers per nanosecond: " + ", ".join(f"{name} {rate:.2f}" for name, rate in rates.items()))
+    heads = ("products", 9), ("at peak", 8), ("as fed", 8), ("drawing", 8), ("bound", 7), ("seen", 7), ("share", 6)
+    print("   n, m  density" + "".join(f" {head:>{width}}" for head, width in heads))
+    for n, m in sizes:
+        for density in DENSITIES if n > 8 else ():
+            n_models, active = 32 if n < 50 else 16, n * density
+            if density == 1:  # by second moments: two products a sample, three of matrices a step
+                width, samples = -(-n // 16) * 16, 2 * m * n / 16
+                rest = 3 * width * n * m / 16 / BATCH
+                fed, words = (samples + rest) / rates["fused"], n + active / 2
+            else:  # by lists, sixteen models at once: forms and sums of a sample's active features
+                block = block_width(n, 16)
+                width = -(-n // block) * block
+                samples, rest = 2 * width * active / 16, 2 * width * n * m / 16 / BATCH
+                fed = samples / 2 / rates["fed"] + samples / 2 / rates["added"] + rest / rates["fused"]
+                words = (n if density > 0.02 else 2 * active) + active
+            drawing = words / 16 / rates["generator"] / n_models
+            seen = own_time(n, m, density, n_models, n_steps)
+            peak = (samples + rest) / rates["fused"]
+            least = fed + drawing
+            print(
+                f"{f'{n}, {m}':>7} {density:>8} {samples + rest:>9.1f} {peak:>8.2f} {fed:>8.2f} {drawing:>8.2f} {least:>7.2f}"
+                f" {seen:>7.2f} {least / seen:>6.0%}",
+                flush=True,
+            )
+
+
+def own_time(n, m, density, n_models, n_steps, independent=False):
+    """Return the nanoseconds of processor time per sample of a run, less those of one step."""
+    model = ToyModel(m, np.ones(n), density)
+
+    def seconds(n_steps):
+        begin = time.process_time()
+        train(model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=0, independent=independent, n_threads=1)
+        return time.process_time() - begin
+
+    seconds(1)
+    return (seconds(n_steps) - seconds(1)) / (n_models * (n_steps - 1) * BATCH) * 1e9
 
 
 def operations(n, m, density):
@@ -208,15 +328,7 @@ def against(folder, rounds, sizes):
 
 def whole_run(n, m, density, independent):
     """Print the nanoseconds of processor time per sample of whole runs of some seconds, less those of one step."""
-    model, n_models = ToyModel(m, np.ones(n), density), 256 if n < 10 else 32 if n < 50 else 16
-
-    def seconds(n_steps):
-        begin = time.process_time()
-        train(model, n_models=n_models, n_steps=n_steps, batch_size=BATCH, seed=0, independent=independent, n_threads=1)
-        return time.process_time() - begin
-
-    seconds(1)
-    print((seconds(WHOLE) - seconds(1)) / (n_models * (WHOLE - 1) * BATCH) * 1e9)
+    print(own_time(n, m, density, 256 if n < 10 else 32 if n < 50 else 16, WHOLE, independent))
 
 
 def equality(n_models, n_steps):
@@ -261,6 +373,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--equality", action="store_true", help="compare distributions of losses instead of speeds")
     parser.add_argument("--start", action="store_true", help="measure cold and warm starts instead of speeds")
+    parser.add_argument("--bounds", action="store_true", help="what the processor allows models of many features")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="least length of one measurement")
     parser.add_argument("--cpu", action="store_true", help="processor time on one thread each instead of wall-clock time")
@@ -275,6 +388,8 @@ if __name__ == "__main__":
         whole_run(*json.loads(chosen.worker))
     elif chosen.against:
         against(chosen.against, chosen.rounds, sizes)
+    elif chosen.bounds:
+        bounds(sizes, chosen.steps)
     elif chosen.equality:
         equality(chosen.models, chosen.steps)
     elif chosen.start:

@@ -16,7 +16,15 @@ from .sgd_dense import STRIDE, TILE
 from .streams import STATE, value_law, word_limits
 from .trainer import Trainer, blocks
 
+FITTING, PIECE, FEWEST = 4096, 64, 128
+"""Values of samples that stay in the cache beside their errors; samples are taken in so many pieces, not fewer than the last."""
 ROOM = 2**18  # float32 numbers of samples that the dense engine keeps to share among models
+
+
+def at_once(n):
+    """Return how many samples of a tile n features are taken together: those whose values and errors stay in the cache."""
+    few = FITTING // n // PIECE * PIECE
+    return min(few, TILE) if few >= FEWEST else TILE
 
 
 class Dense(Trainer):
@@ -41,6 +49,7 @@ class Dense(Trainer):
             n_models=self.n_models,
             batch_size=self.chunk.batch_size,
             room=room,
+            at_once=at_once(n),
             key_step=self.keys.strides[0] if self.independent else 0,
             draw=self.drawer,
             product=multiply,

@@ -2,7 +2,7 @@
 
 from .._compiling.vectors import constant
 
-LINEAR, RELU, LEAKY = range(3)
+ACTIVATIONS = LINEAR, RELU, LEAKY = range(3)
 
 
 def emit_leaky(b, slope, error, y=None):

@@ -11,27 +11,28 @@ in blocks that stay in registers.
 
 from numba import float32
 
-from .._compiling.jit import integers
+from .._compiling.jit import integers, offset
 from .._compiling.structures import layout
 from .._compiling.vectors import (
     LANES,
+    LONG,
     NUMBER,
     VECTOR,
+    constant,
+    emitted,
     floats,
     invoke,
     load,
     routine,
-    splat,
-    store,
     total,
-    where_positive,
     words,
 )
 from .optimizers import STEP
-from .outputs import LEAKY, LINEAR, RELU
+from .outputs import ACTIVATIONS, LEAKY, LINEAR, RELU
 from .streams import VALUES, fill_features, fill_gated, fill_words, seed_state
 
 TILE = 512  # samples of a tile
+OUTPUTS = 4  # whose errors are summed together
 STRIDE = TILE + LANES  # of its rows: not a power of two, so that a column's entries do not compete for one cache set
 MOMENTS = (
     "gather mirror face add_exceptions sum_up find add_rows transpose symmetrise rows moments means part linear excess passing"
@@ -42,11 +43,12 @@ MOMENTS = (
 # (n_models, n); keys (1, 2) with key_step 0, or (n_models, 2) with the bytes of one; scalars (n_steps, 7); most and scale (n,):
 # up to which random word a feature is active, and its value for one. For other laws gates (n,): whose words decide of a feature,
 # which is active from ``least`` to ``most``, and what `VALUES` names; words (n, STRIDE). penalties (n_models, 2), square (m, m);
-# slopes (n_models,). x holds ``room`` tiles (n, STRIDE); h and d (m, STRIDE) hidden values and projected errors, e (n, STRIDE)
-# errors; sums ((m + 1) n, 16); gradient (m + 1, width). What `sgd_moments` adds is said there.
+# slopes (n_models,). x holds ``room`` tiles (n, STRIDE), of which ``at_once`` samples are taken together; h and d (m, STRIDE)
+# hidden values and projected errors, e (n, STRIDE) errors; sums ((m + 1) n, 16); gradient (m + 1, width). What `sgd_moments` adds
+# is said there.
 MODELS, models_at = layout(
-    "n m activation width n_models batch_size room key_step draw product errors outer penalise move parameters first second"
-    f" importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square"
+    "n m activation width n_models batch_size room at_once key_step draw product errors outer penalise move parameters first"
+    f" second importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square"
     f" {MOMENTS}",
     "average",
 )
@@ -74,27 +76,47 @@ def draw_tile(models, key, step, tile, x):
         )  # fmt: skip
 
 
+@emitted()
+def _subtract(b, n_rows, activation, slope, bias, importance, n_vectors, x, e, sums):
+    """Emit what `subtract` does to whole vectors of samples of a few outputs, whose sums do not wait for each other."""
+
+    def block(case):
+        """Emit the loop over samples for a number of outputs and an activation."""
+        size, kind = divmod(case, len(ACTIVATIONS))
+        levels, weights = ([b.spread(array, r) for r in range(size)] for array in (bias, importance))
+        leaks = [b.fmul(weight, b.splat(slope)) for weight in weights] if kind == LEAKY else []
+        with b.held([b.at(sums, r * LANES) for r in range(size)]) as (totals,), b.range(n_vectors) as v:
+            for r, total_ in enumerate(totals):
+                place = b.add(b.mul(v, LONG(LANES)), LONG(r * STRIDE))
+                value, output = b.row(x, place), b.fadd(b.row(e, place), levels[r])
+                error = b.fmul(weights[r], b.fsub(output, value))
+                if kind != LINEAR:
+                    error = b.where(output, ">", constant(0.0), error, constant(0.0))
+                if kind == LEAKY:
+                    leak = b.fmul(leaks[r], b.fsub(b.fmul(b.splat(slope), output), value))
+                    error = b.fadd(error, b.fsub(leak, b.where(output, ">", constant(0.0), leak, constant(0.0))))
+                b.put(error, e, place)
+                b.store(b.fadd(b.load(total_), error), total_)
+
+    cases = [size * len(ACTIVATIONS) + kind for size in range(1, OUTPUTS + 1) for kind in ACTIVATIONS]
+    b.choose(b.add(b.mul(n_rows, LONG(len(ACTIVATIONS))), activation), cases, block)
+
+
 @routine("nnsffnnfff")
 def subtract(n, activation, slope, bias, importance, n_samples, n_padded, x, e, sums):
     """Turn the outputs in ``e`` (n, STRIDE), bias not yet added, into weighted errors, and add them to ``sums`` (n, 16).
 
     Errors are what the activation passes back; ``slope`` is that of leaky outputs.
     """
-    whole = n_samples // LANES * LANES
-    for i in range(n):
+    whole, blocks = n_samples // LANES * LANES, (n + OUTPUTS - 1) // OUTPUTS
+    for block in range(blocks):
+        i, stop = block * n // blocks, (block + 1) * n // blocks
+        _subtract(
+            stop - i, activation, slope, offset(bias, i), offset(importance, i), whole // LANES, offset(x, i * STRIDE),
+            offset(e, i * STRIDE), offset(sums, i * LANES),
+        )  # fmt: skip
+    for i in range(n if whole < n_padded else 0):
         b, weight, own = bias[i], importance[i], i * LANES
-        added = load(sums, own)
-        for at in range(i * STRIDE, i * STRIDE + whole, LANES):
-            output = load(e, at) + splat(b)
-            error = splat(weight) * (output - load(x, at))
-            if activation != LINEAR:
-                error = where_positive(output, error)
-            if activation == LEAKY:
-                leak = splat(weight * slope) * (splat(slope) * output - load(x, at))
-                error = error + (leak - where_positive(output, leak))
-            store(e, at, error)
-            added = added + error
-        store(sums, own, added)
         for at in range(i * STRIDE + whole, i * STRIDE + n_padded):
             single = e[at] + b
             passes = at < i * STRIDE + n_samples and (single > 0 or activation != RELU)
@@ -143,18 +165,20 @@ def train_dense(place, start, stop):
                 sums[entry] = 0
             for tile in range(n_tiles):
                 n_samples = min(TILE, batch_size - tile * TILE)
-                vectors = (n_samples + LANES - 1) // LANES
                 x = models.x + tile % models.room * n * STRIDE * NUMBER
                 if model == 0 or models.key_step or n_tiles > models.room:
                     invoke(models.draw, place, models.keys + model * models.key_step, step, tile, x)
-                invoke(models.product, h, STRIDE, weights, width, 1, x, STRIDE, n, m, vectors)
-                invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
-                invoke(
-                    models.errors, n, models.activation, slopes[model], weights + m * width * NUMBER,
-                    models.importance + model * n * NUMBER, n_samples, vectors * LANES, x, e, models.sums + m * n * VECTOR,
-                )  # fmt: skip
-                invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
-                invoke(models.outer, models.sums, h, d, e, x, m, n, STRIDE, vectors)
+                for first in range(0, n_samples, models.at_once):
+                    some, own_x = min(models.at_once, n_samples - first), x + first * NUMBER
+                    vectors = (some + LANES - 1) // LANES
+                    invoke(models.product, h, STRIDE, weights, width, 1, own_x, STRIDE, n, m, vectors)
+                    invoke(models.product, e, STRIDE, weights, 1, width, h, STRIDE, m, n, vectors)
+                    invoke(
+                        models.errors, n, models.activation, slopes[model], weights + m * width * NUMBER,
+                        models.importance + model * n * NUMBER, some, vectors * LANES, own_x, e, models.sums + m * n * VECTOR,
+                    )  # fmt: skip
+                    invoke(models.product, d, STRIDE, weights, width, 1, e, STRIDE, n, m, vectors)
+                    invoke(models.outer, models.sums, h, d, e, own_x, m, n, STRIDE, vectors)
             for k in range(m + 1):
                 for i in range(n):
                     gradient[k * width + i] = total(load(sums, (k * n + i) * LANES))
