@@ -1,4 +1,7 @@
-"""The kernels of `_cuda` on numba's simulator; `test_cuda.py` runs this file where NUMBA_ENABLE_CUDASIM is set."""
+"""The kernels of `_cuda` on numba's simulator; `test_cuda.py` runs this file where NUMBA_ENABLE_CUDASIM is set.
+
+Quick are a step of few features and one of many.
+"""
 
 from functools import partial
 
@@ -51,13 +54,13 @@ def followed(run):
 @pytest.mark.parametrize(
     ("n", "m", "density", "options"),
     [
-        (2, 1, 0.3, {}),
+        pytest.param(2, 1, 0.3, {}, marks=pytest.mark.quick),
         (3, 2, 1.0, {"activation": "linear", "optimizer": "adam", "weight_decay": 0.1}),
         (3, 1, 0.5, {"independent": True, "schedule": "linear"}),
         (5, 2, [0.1, 0.9, 0.5, 0.2, 1.0], {"optimizer": "sgd", "schedule": "cosine"}),
         (5, 4, 0.4, {"independent": True}),
         (4, 2, 0.3, {"activity": CorrelatedSets([[0, 1], [2, 3]])}),
-        (9, 2, 0.05, {}),
+        pytest.param(9, 2, 0.05, {}, marks=pytest.mark.quick),
         (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd"}),
         (13, 3, 1.0, {"schedule": "cosine"}),
         (3, 2, 0.4, {"values": "signed", "activation": "leaky", "slope": 0.2, "penalty": Penalty(weights=0.1, interference=0.5)}),

@@ -18,12 +18,13 @@ from phasediag._training.pattern_law import independent_patterns
 MODEL = ToyModel(1, np.ones(2), 0.3)
 
 
-@pytest.mark.quick("_cuda")
-def test_kernels_on_the_simulator():
-    """All tests of `simulated_cuda.py` pass in a process whose numba simulates a GPU."""
+@pytest.mark.parametrize("chosen", [pytest.param("quick", marks=pytest.mark.quick("_cuda")), "not quick"])
+def test_kernels_on_the_simulator(chosen):
+    """The tests of `simulated_cuda.py` pass in a process whose numba simulates a GPU."""
     folder = Path(__file__).parent
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(folder / "simulated_cuda.py")]
+    options = ["-q", "-x", "-m", chosen, "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, str(folder / "simulated_cuda.py")]
     done = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
