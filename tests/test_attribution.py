@@ -63,6 +63,7 @@ def test_models_on_their_way_are_not_converged():
     assert np.all(np.abs(found.barred) < 1e-9) and np.all(found.left > 0.1) and np.all(found.excess == found.left)
 
 
+@pytest.mark.quick
 def test_a_dead_output_is_recognized():
     """An output that no input can raise above 0 has no gradient: its own cause."""
     found, _ = attributed(2, 1, lambda toy: [([[1.0, 0.0]], [0.0, -0.4])], density=np.array([0.02]))

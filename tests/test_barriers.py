@@ -168,6 +168,7 @@ def test_chain_goes_over_intermediate_minima():
     assert np.allclose(losses, found.path_loss, rtol=1e-13)
 
 
+@pytest.mark.quick
 def test_copies_of_a_minimum_have_one_barrier():
     """Rotations and exchanged equal features change nothing; results pickle and show themselves."""
     lowest, other = minima_of(2, 1.0, 0.6)

@@ -30,6 +30,7 @@ from phasediag.tricritical import _bias, _least, _limit
 PAIR, DROPPED = "extra in antipodal pair", "extra not represented + dedicated"
 
 
+@pytest.mark.quick
 def test_every_cell_of_a_diagram():
     """The proved phases are those of the search; losses agree to the tolerance."""
     diagram = phase_diagram(2, 1, importance=np.geomspace(0.1, 10, 7), density=np.geomspace(0.01, 0.9, 6))
@@ -155,6 +156,7 @@ def test_the_triple_point_is_enclosed():
     assert len(uneven) == 2 and all(box.max(axis=0)[0] > box.min(axis=0)[1] for box in uneven)
 
 
+@pytest.mark.quick
 def test_tricritical_points_are_enclosed():
     """In closed form; beside them the extra feature is left out up to where that ceases to be a minimum, or gives way before."""
     first, second = tricritical_points()
@@ -192,7 +194,7 @@ def least_near(function, start):
     return optimize.minimize(function, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9}).fun
 
 
-@pytest.mark.parametrize(("n_features", "n_hidden"), [(2, 1), (3, 2), (4, 2)])
+@pytest.mark.parametrize(("n_features", "n_hidden"), [pytest.param(2, 1, marks=pytest.mark.quick), (3, 2), (4, 2)])
 def test_frozen_boundaries_are_proved(n_features, n_hidden):
     """All of them and no other, by rational arithmetic."""
     assert certify_frozen(n_features, n_hidden)

@@ -113,6 +113,7 @@ def test_conditions_are_those_that_holds_checks():
     assert linear.conditions == () and linear.holds({"scale_1": 9, "scale_2": 1, "bias_1": 5, "bias_2": [-3, 4]}).all()
 
 
+@pytest.mark.quick
 def test_outside_its_chamber_it_is_another_function():
     """Beyond a wall the form is no longer the loss: what `holds` says matters."""
     form = configurations(2, 1)[2].relaxed_loss()

@@ -179,6 +179,7 @@ def test_a_decoder_without_a_name_is_told_by_its_fit(run, tmp_path):
     assert "--decoder-name names an untied decoder" in run("inspect", tmp_path / "z.npz", *POINT)[1]
 
 
+@pytest.mark.quick
 def test_the_report_and_the_depth(run, path):
     """What the command prints is the result's own text; the depth is that of Inspection.depth."""
     code, out, _ = run("inspect", path, *POINT)

@@ -220,6 +220,7 @@ def test_phases_of_one_neuron():
     assert diagram.loss[:, ::-1] == pytest.approx(diagram.loss / diagram.x, rel=1e-8)
 
 
+@pytest.mark.quick
 def test_a_diagram_of_neurons_is_kept(tmp_path):
     """Saved, loaded and pickled diagrams are equal; another plane is possible, another theory not."""
     plane = ControlPlane(

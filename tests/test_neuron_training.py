@@ -87,6 +87,7 @@ def test_validate_names_every_difference_over_a_plane(task, tmp_path):
     assert again.text() == report.text()
 
 
+@pytest.mark.quick
 def test_cells_do_not_depend_on_the_grid():
     """A cell's models are the same in another grid, for fewer seeds and on one thread."""
     model, options = NeuronModel(1, [1.0, 1.0], 0.5), dict(n_steps=30, batch_size=16, seed=3)

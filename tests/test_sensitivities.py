@@ -54,6 +54,7 @@ def differences(solve):
     return np.transpose([(np.atleast_1d(solve(move)) - np.atleast_1d(solve(-move))) / (2 * MOVE) for move in moves])
 
 
+@pytest.mark.quick
 def test_boundary_moves_as_it_does_when_solved_again():
     """Dropped and strong pair at importance 0.5: the density of the boundary, for each importance and each density."""
     starts = [flat(one) for one in minimize(ToyModel(1, [1.0, 0.5], 0.48))]

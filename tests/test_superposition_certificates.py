@@ -70,6 +70,7 @@ def test_between_two_densities():
     assert _violations(lambda a, b: (1.0, 1.0)) > 1000
 
 
+@pytest.mark.quick
 def test_what_is_not_proved():
     """Below the transition, at other importances, and with too few densities: said in words."""
     for importance, density, words in [

@@ -20,6 +20,7 @@ MODEL = ToyModel(1, [1.0, 0.9], 0.1)
 AXES = {"importance": [0.5, 2.0], "density": [0.3, 0.9, 1.0]}
 
 
+@pytest.mark.quick
 def test_minima():
     """A row for each, with every number of its arrays in a column of its own."""
     minima = minimize(MODEL)

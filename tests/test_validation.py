@@ -73,6 +73,7 @@ def test_the_same_seed_gives_the_same_report(small):
     assert validate_trained(trained, n_samples=3000, n_threads=1, curves=False).facts() == small.facts()
 
 
+@pytest.mark.quick
 def test_the_report_is_one_page(small):
     """Text: every theory, test and cause named, no line too long."""
     lines = small.text().splitlines()
@@ -81,6 +82,7 @@ def test_the_report_is_one_page(small):
         assert any(words in line for line in lines)
 
 
+@pytest.mark.quick
 def test_the_facts_are_json(small):
     """Facts survive JSON, and say what the arrays say."""
     facts = json.loads(as_json(small.facts()))
