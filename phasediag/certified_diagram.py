@@ -205,9 +205,9 @@ def certify_boundary(
     features are active the loss does not depend on the density, so that at all densities of an interval it is a mean of its
     values at the corners, where one feature has either end and the other one has either, with weights that are the same for
     all weights and biases. Branch and bound on these values shows that what is not in the phase has more than some weights that
-    are, at every density. Steps are halved where this takes too many boxes, until they are a quarter of ``width``: the next
-    boundary is there, or another minimum is nearly as low (beside tricritical points, and where density and importance are near
-    1, of aligned pairs).
+    are, at every density. Steps are halved where this takes too many boxes, until they are small beside ``width``. Beside a
+    continuous boundary they would have to be as short as the square of the distance: there the interval is widened, by up to
+    some percent.
 
     More follows at the same densities. L*(I), the least loss, is concave in the importance I of the extra feature and vanishes
     with it, so that L*(I)/I never rises. It is at most σ², and equal to it exactly where leaving the extra feature out is
@@ -281,7 +281,7 @@ def _moved(start, end, share):
 def _reach(extra, start, end, phase, width):
     """How far from a density ``start`` towards ``end`` a phase is proved, of 2→1 with that importance of the extra feature."""
     at, share = start, width / 4
-    while at != end and share >= width / 4:
+    while at != end and share >= width / (4 if at == start else 32):
         to = _moved(at, end, share)
         n_boxes = _throughout(extra, *sorted((at, to)), phase)
         at = to if n_boxes < np.inf else at

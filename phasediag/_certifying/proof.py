@@ -18,8 +18,8 @@ CONVEX, KINK = range(2)
 """Kinds of region: a strictly convex neighbourhood; that of an unrepresented feature beside a dedicated one."""
 AT_ONCE = 20_000
 """Boxes between two looks at whether to stop."""
-PATIENCE = 100_000
-"""Boxes split on for their phase alone, at most."""
+PATIENCE = 60_000
+"""Boxes split on for their phase alone, at most: files of two features then have less than 1 MB."""
 _LARGEST, _TRIES = 0.6, 40
 _SHARE = 0.01
 """What every place of a convex region has of the curvature at its minimum, at least."""
@@ -252,7 +252,9 @@ def prove(n_hidden, gauge, importance, density, upper, tolerance, wanted, region
     is, as bits, −1 for none; regions: a tuple of Region; advance: told how many more boxes have been seen. Interrupted from the
     keyboard, the proof is what there is.
     """
-    patience = PATIENCE if len(regions) or len(importance) == 2 else 0
+    most = PATIENCE if len(regions) or len(importance) == 2 else 0
+    enclosed = any(region.bound <= upper for region in regions)  # then what is beside the region can be excluded
+    patience = np.array([most // 2 if enclosed else 0, most])
     tree = _Tree(n_hidden, gauge, importance, density[None], np.array([upper]), regions)
     try:
         tree.grow(upper * (1 - tolerance), wanted, patience, max_boxes, advance)
@@ -274,7 +276,8 @@ def prove_between(importance, low, high, known, left_out, max_boxes):
     else:
         regions, upper = [], np.array([_loss_above(importance, one, *known) for one in density])
     tree = _Tree(1, (1, 0) if left_out == 0 else (0, 1), importance, density, upper, regions, left_out)
-    tree.grow(-np.inf, 0 if left_out < 0 else -1, max_boxes, max_boxes if left_out < 0 or regions else 0, lambda count: None)
+    patience, enough = np.array([0, max_boxes]), max_boxes if left_out < 0 or regions else 0
+    tree.grow(-np.inf, 0 if left_out < 0 else -1, patience, enough, lambda count: None)
     proof = tree.proof()
     return proof.n_boxes if proof.complete and set(proof.hulls) <= {0} else np.inf
 

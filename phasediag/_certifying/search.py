@@ -149,8 +149,8 @@ def search(n_hidden, free, importance, density, group, limits, upper, left_out, 
     free (nw, 2): row and column of each free weight; importance (n,); density (k, n): one, or the corners of an interval of
     densities, of which those of one group (k,) of g are averaged; limits (g, n): a row above its limit is in no global minimum;
     upper (g,): a loss that is reached, that of W_l = 0 with the best bias where l = left_out ≥ 0; target: the bound to prove. A
-    low box whose phase is not the wanted one (signs of W_i·W_j as bits, −1 for none) is split on while state[SPENT] < patience.
-    regions (k, 2, nd): boxes proved by themselves.
+    low box is split on while state[SPENT] is less than its patience (2,): of boxes of the wanted phase (signs of W_i·W_j as bits,
+    −1 for none), which need not be resolved, and of others. regions (k, 2, nd): boxes proved by themselves.
     own, other, cells, pairs: the row table, of no cells where there is none.
     boxes (…, 2, nd) and bounds (…,): slots of boxes, with the best bound of each, infinite where a slot is free; after (…,): the
     next slot of the same bin, or the next free one, heads (BINS,): the first slot of each bin, −1 for none. ops, values: the
@@ -322,8 +322,7 @@ def search(n_hidden, free, importance, density, group, limits, upper, left_out, 
                 leaf = JOINT
             elif value >= target or total >= target:
                 bound = max(bound, value)
-                fits = signs >= 0 and signs == wanted
-                if fits or state[SPENT] >= patience:
+                if state[SPENT] >= patience[0 if signs >= 0 and signs == wanted else 1]:
                     leaf = LOW_JOINT if value >= target else LOW_SUM
                     signs = signs if signs >= 0 else hulls.shape[0] - 1
                     for k in range(nd):
