@@ -223,6 +223,22 @@ def store(b, array, offset, value):
     b.put(value, array, offset)
 
 
+@emitted()
+def clear(b, array, n_numbers):
+    """Write zeros to entries of 32 bits from a C pointer on, a multiple of sixteen."""
+    with b.range(b.lshr(n_numbers, LONG(4))) as v:
+        b.put(constant(0.0), array, b.mul(v, LONG(LANES)))
+
+
+@emitted()
+def scale(b, array, n_numbers, factor):
+    """Multiply numbers from a C pointer on, a multiple of sixteen, by a float32."""
+    factor = b.splat(factor)
+    with b.range(b.lshr(n_numbers, LONG(4))) as v:
+        place = b.mul(v, LONG(LANES))
+        b.put(b.fmul(b.row(array, place), factor), array, place)
+
+
 @emitted(vector)
 def splat(b, value):
     """Return a vector whose lanes all equal a float32."""

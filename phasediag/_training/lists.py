@@ -5,7 +5,7 @@ from numba import int64, types, uint32
 
 from .._compiling.jit import doubles, integers, jit
 from .._compiling.structures import layout
-from .._compiling.vectors import LANES, LONG, WORDS, constant, emitted, floats, routine, words
+from .._compiling.vectors import LANES, LONG, WORDS, clear, constant, emitted, floats, routine, words
 from .pattern_law import draw_outcome
 from .streams import advance, fill_negated, fill_words, generators, seed_state
 
@@ -61,10 +61,9 @@ def _choose_activity(n_samples, space, masks, found):
     n, state, drawn, counts = space.n, words(space.state), words(space.words), integers(space.tally)
     table, start, cut, alias = integers(space.table), integers(space.table_start), doubles(space.cut), integers(space.alias)
     n_words = (n + BITS - 1) // BITS
-    for word in range((n_samples + LANES - 1) // LANES * LANES * n_words):
-        masks[word] = 0
-    for sample in range(n_samples):
-        found[sample] = 0
+    padded = (n_samples + LANES - 1) // LANES * LANES
+    clear(masks, padded * n_words)
+    clear(found, padded)
     fill_words(state, drawn, (2 * n + LANES - 1) // LANES)
     which = 0 if n_samples == integers(space.sizes)[0] else space.n_tables + 1
     left = 0

@@ -18,7 +18,21 @@ from numba import float32
 
 from .._compiling.jit import integers
 from .._compiling.structures import layout
-from .._compiling.vectors import FLOAT, LANES, LONG, NUMBER, VECTOR, constant, emitted, floats, invoke, load, routine, total
+from .._compiling.vectors import (
+    FLOAT,
+    LANES,
+    LONG,
+    NUMBER,
+    VECTOR,
+    clear,
+    constant,
+    emitted,
+    floats,
+    invoke,
+    load,
+    routine,
+    total,
+)
 from .optimizers import STEP, emit_move, emit_scalars
 from .outputs import LEAKY, LINEAR, RELU, emit_leaky
 from .pattern_law import block_at, law_at
@@ -174,8 +188,7 @@ def train_independent(models, start, stop):
             parameters = models.parameters + v * rows
             invoke(models.begin, 0, 0, parameters, models.slopes + v * VECTOR, models.forms, models.sums)
             for lane in range(LANES):
-                for entry in range(entries):
-                    partial[entry] = 0
+                clear(partial, entries)
                 n_empty = 0
                 for part in range(block.n_blocks):
                     invoke(models.draw, models.block, models.keys + (v * LANES + lane) * 16, step, part)

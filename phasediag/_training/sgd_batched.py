@@ -11,7 +11,7 @@ import numpy as np
 
 from .._compiling.jit import integers
 from .._compiling.structures import layout
-from .._compiling.vectors import LANES, NUMBER, VECTOR, floats, invoke, routine
+from .._compiling.vectors import LANES, NUMBER, VECTOR, clear, floats, invoke, routine
 from .lists import lists_at
 from .optimizers import STEP
 
@@ -47,8 +47,7 @@ def train_batched(models, start, stop):
     for step in range(start, stop):
         for group in range(models.n_groups):
             weights = models.parameters + group * rows
-            for entry in range(row * (n + 1)):
-                sums[entry] = 0
+            clear(sums, row * (n + 1))
             for part in range(n_parts):
                 if group == 0 or n_parts > 1 or models.key_step:
                     invoke(models.draw, models.lists, models.keys + group * models.key_step, step, part)

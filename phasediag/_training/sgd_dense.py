@@ -18,12 +18,14 @@ from .._compiling.vectors import (
     LONG,
     NUMBER,
     VECTOR,
+    clear,
     constant,
     emitted,
     floats,
     invoke,
     load,
     routine,
+    scale,
     total,
     words,
 )
@@ -161,8 +163,7 @@ def train_dense(place, start, stop):
     for step in range(start, stop):
         for model in range(models.n_models):
             weights = models.parameters + model * rows
-            for entry in range((m + 1) * n * LANES):
-                sums[entry] = 0
+            clear(sums, (m + 1) * n * LANES)
             for tile in range(n_tiles):
                 n_samples = min(TILE, batch_size - tile * TILE)
                 x = models.x + tile % models.room * n * STRIDE * NUMBER
@@ -185,8 +186,7 @@ def train_dense(place, start, stop):
             if models.penalise:
                 own = models.penalties + model * 2 * NUMBER
                 invoke(models.penalise, n, m, width, own, weights, models.square, models.gradient)
-            for entry in range((m + 1) * width):
-                gradient[entry] *= models.average
+            scale(gradient, (m + 1) * width, models.average)
             invoke(
                 models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
                 models.second + model * rows, rows // VECTOR,

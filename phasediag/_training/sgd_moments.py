@@ -17,7 +17,7 @@ M belongs to the minibatch: models that share one share M.
 from numba import float32
 
 from .._compiling.jit import integers
-from .._compiling.vectors import LANES, NUMBER, VECTOR, floats, fma, invoke, load, routine, splat, store, total
+from .._compiling.vectors import LANES, NUMBER, VECTOR, clear, floats, fma, invoke, load, routine, scale, splat, store, total
 from .optimizers import STEP
 from .outputs import LEAKY, LINEAR
 from .sgd_dense import STRIDE, TILE, models_at
@@ -41,10 +41,8 @@ def gather(place, key, step, tile):
     invoke(models.transpose, x, STRIDE, rows, width, width, TILE)
     moments, means, part = floats(models.moments), floats(models.means), floats(models.part)
     if tile == 0:
-        for entry in range(width):
-            means[entry] = 0
-        for entry in range(width * width):
-            moments[entry] = 0
+        clear(means, width)
+        clear(moments, width * width)
     invoke(models.add_rows, models.means, rows, width, models.every, models.ones, n_samples)
     for i in range(0, n, LANES):  # M is symmetric: whole vectors from the diagonal on
         invoke(
@@ -154,10 +152,8 @@ def train_by_moments(place, start, stop):
                     invoke(models.gather, place, key, step, tile)
                 invoke(models.mirror, place)
             invoke(models.face, place, weights, importance, slopes[model])
-            for entry in range(n * LANES):
-                sums[entry] = 0
-            for entry in range(n * width):
-                excess[entry] = 0
+            clear(sums, n * LANES)
+            clear(excess, n * width)
             for tile in range(n_tiles if models.activation != LINEAR else 0):
                 n_samples = min(TILE, batch_size - tile * TILE)
                 x = models.x + tile % models.room * width * STRIDE * NUMBER
@@ -170,8 +166,7 @@ def train_by_moments(place, start, stop):
             if models.penalise:
                 own = models.penalties + model * 2 * NUMBER
                 invoke(models.penalise, n, m, width, own, weights, models.square, models.gradient)
-            for entry in range((m + 1) * width):
-                gradient[entry] *= models.average
+            scale(gradient, (m + 1) * width, models.average)
             invoke(
                 models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * parameters,
                 models.second + model * parameters, parameters // VECTOR,
