@@ -8,7 +8,7 @@ A sample is one input seen by one model, all-zero inputs included; batches of 10
 train all instances in one batched einsum, as the paper's notebook does, in single precision (JAX's product "highest": its default
 there is TF32), with the number of instances at which they are fastest. "graph" is PyTorch compiled, forward, backward and
 optimizer captured in one CUDA graph. What is not installed is left out. Kernels are compiled before the clock starts; seconds of
-that are printed.
+that are printed. Without a GPU one line says what is missing; NUMBA_ENABLE_CUDASIM=1 takes numba's simulator, for tiny sizes.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from scipy.stats import ks_2samp
 
 from phasediag import ToyModel, train
 from phasediag._cuda import trainer
+from phasediag._cuda.device import as_device
 from phasediag._training.chunks import CHUNK_OPTIONS, Chunk, law_of
 from phasediag._training.portions import divide
 from phasediag.diagram import plane_of
@@ -272,6 +273,10 @@ if __name__ == "__main__":
     parser.add_argument("--equal-steps", type=int, default=3000)
     chosen = parser.parse_args()
     parts = chosen.only or ("rates", "equality", "protocol")
+    try:
+        as_device("cuda", ToyModel(1, [1, 1], 0.5).form)
+    except ValueError as error:
+        parser.exit(1, f"{error}\n")
     name = "numba's simulator" if numba.config.ENABLE_CUDASIM else trainer.cuda.get_current_device().name
     say(f"{name}; {THREADS} threads; numba {numba.__version__}, NumPy {np.__version__}")
     if "protocol" in parts:
