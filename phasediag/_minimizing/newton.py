@@ -21,6 +21,7 @@ from .trust_region import (
     CURVATURE,
     DESCEND,
     DIRECTION,
+    END,
     EVALUATE,
     EVALUATIONS,
     FEATURE_LOSSES,
@@ -519,6 +520,7 @@ def _leave(x, max_steps, radius, tolerance, table):
     values, vectors = doubles(table[VALUES]), doubles(table[VECTORS])
     n, size, loss, norm, steps = table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], numbers[LOSS], numbers[NORM], 0
     bias, direction, trial = offset(x, size - n), offset(lines, DIRECTION * size), offset(lines, ASIDE * size)
+    end = offset(lines, END * size)
     # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
     has_kink = lower = False
     zero = _zero(table)
@@ -548,7 +550,7 @@ def _leave(x, max_steps, radius, tolerance, table):
                 x[i] += 1e-3 * direction[i]
         for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
             for i in range(size):
-                trial[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]
+                trial[i] = end[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]  # on kinks multipliers are nearly known
             call(table[DESCEND], (trial, max_steps - steps, radius, max(tolerance, AT_REST), table))
             steps += int(numbers[STEPS])
             if numbers[LOSS] < loss * (1.0 - 1e-12) - NOTHING:
