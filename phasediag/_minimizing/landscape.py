@@ -36,6 +36,7 @@ _PARTS_AT_ONCE = 16  # parts of starts between two looks at the clock, if a stre
 SAVED_EVERY = 30.0
 """Seconds between two saves of a search that has a checkpoint."""
 
+_APART = 64  # importances between two at which the lowest minima rule others out
 _LOSSES_AT_ONCE = 2**20  # of minima in cells that differ in importances alone
 
 VALLEY = 1e6
@@ -251,6 +252,7 @@ class Landscape:
         own = np.full(len(group), np.inf)
         np.minimum.at(own, state.where, np.sum(factors[state.where] * terms, axis=1))
         for here, found in zip(_places(group, count), _places(group[state.where], count), strict=True):
+            found = found[_rivals(terms[found], factors[here])]
             at_once = max(_LOSSES_AT_ONCE // max(len(found), 1), 1)
             for some in (here[k : k + at_once] for k in range(0, len(here), at_once)):
                 losses = factors[some] @ terms[found].T
@@ -325,3 +327,16 @@ class Landscape:
 def _places(group, count):
     """Where each of ``count`` groups' numbers stand in ``group`` (n,), in their order: a list of arrays."""
     return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group, minlength=count))[:-1])
+
+
+def _rivals(terms, factors):
+    """Positions of those points, in order, that may be the lowest for some factors.
+
+    Left out is what one of the points that are lowest for every so many of the factors (n, n_terms) is below in all terms
+    (n_points, n_terms).
+    """
+    kept = np.ones(len(terms), dtype=bool)
+    for one in np.unique(np.argmin(factors[::_APART] @ terms.T, axis=1)) if len(terms) else ():
+        kept &= np.any(terms < terms[one] * (1 - SAME_LOSS), axis=1)
+        kept[one] = True
+    return np.flatnonzero(kept)

@@ -73,6 +73,9 @@ AT_REST = 1e-11
 MINIMAL = 1e-6
 """Lowest curvature above which a stationary point is a minimum without further question."""
 
+LEVEL = 1e-7
+"""Curvatures of this size count as 0."""
+
 MOST_ATTEMPTS = 6
 """Descents of which each but the first begins where the one before ended and was no minimum."""
 
@@ -352,7 +355,7 @@ def _lowest_curvature(x, direction, table):
         moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
     call(table[EVALUATE], (moved, 2, table))
     call(table[SPECTRUM], (moved, -1.0, table))
-    is_minimum = doubles(table[VALUES])[0] > 0.0
+    bound = doubles(table[VALUES])[0]
     for i in range(size * size):
         least[i] = hessian[i]
     for i in range(n_lines * size):
@@ -389,7 +392,9 @@ def _lowest_curvature(x, direction, table):
     lowest, n_seen = np.inf, 0
     for start in range(count):
         d = offset(lines, start * size)
-        if is_minimum and _along(least, d, size) >= lowest * (1.0 - 1e-9):
+        if bound > 0.0 and _along(least, d, size) >= lowest * (1.0 - 1e-9):
+            continue
+        if bound > -LEVEL and abs(lowest) <= LEVEL < _along(least, d, size):  # a valley: nothing curves down, this curves up
             continue
         for _iteration in range(MOST_TURNS):
             known = False
@@ -536,7 +541,7 @@ def _leave(x, max_steps, radius, tolerance, table):
         for i in range(size):
             direction[i] = vectors[i]
     flat, first = 0.0, 0
-    if has_kink and -1e-7 <= curvature <= MINIMAL:  # on the other side the loss may be curved
+    if has_kink and -LEVEL <= curvature <= MINIMAL:  # on the other side the loss may be curved
         distance = _aside(bias, n, zero)
         for i in range(size):
             trial[i] = x[i] - distance * direction[i]
@@ -544,7 +549,7 @@ def _leave(x, max_steps, radius, tolerance, table):
         if _along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
     if not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
-        lower = curvature < -1e-7
+        lower = curvature < -LEVEL
         if lower:
             for i in range(size):
                 x[i] += 1e-3 * direction[i]
