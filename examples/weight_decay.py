@@ -53,7 +53,7 @@ print(f"the extra feature enters below density {before:.4f}; with that γ below 
 assert np.allclose(moved, expected, rtol=0.1) and 2e-5 < min(gammas) < max(gammas) < 1e-4 and 0.002 < before - after < 0.008
 
 axes = (figure := Figure(figsize=(5, 4), layout="constrained")).subplots()
-axes.plot(DENSITIES, expected, "k-", DENSITIES, moved, "o")
+axes.plot(DENSITIES, expected, "ks", DENSITIES, moved, "o", markerfacecolor="none")
 axes.legend(["foretold by the noise of minibatches", "64 trained models"], frameon=False)
 axes.set(xlabel="density", ylabel="shift of |W_extra| by the decay")
 figure.savefig("weight_decay.png")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Floats, Seed, random_generator, real_array, whole_number
+from ._arguments import Floats, Seed, random_generator, whole_number
 from ._loss.evaluation import TOLERANCE, evaluate, evaluate_rows
 from .model import ToyModel, check_model
 from .neuron_losses import MOST_SAMPLES, SAMPLES_AT_ONCE, neuron_loss, sampled_neuron_loss
@@ -187,15 +187,7 @@ def expected_loss_and_gradient(
 def is_untied(model: ToyModel, weights: Any) -> bool:
     """Whether weights are a tuple (decoder, encoder)."""
     check_model(model)
-    if not isinstance(weights, tuple) or len(weights) != 2 or np.ndim(weights[0]) < 2:
-        return False
-    decoder, encoder = (np.shape(part)[-2:] for part in weights)
-    if decoder == (model.n_features, model.n_hidden):
-        return True
-    if decoder != encoder:
-        n, m = model.n_features, model.n_hidden
-        raise ValueError(f"weights must be decoder and encoder of shapes {(n, m)} and {(m, n)}, got {decoder} and {encoder}")
-    return False
+    return model.is_untied(weights)
 
 
 def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) -> tuple[Any, ...]:
@@ -205,12 +197,8 @@ def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) ->
     """
     if model.penalty is not None:
         raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
-    decoder, encoder = real_array("decoder", weights[0]), model.check_weights(weights[1])
-    decoder = model.check_weights(np.swapaxes(decoder, -1, -2))
-    lead = np.broadcast_shapes(decoder.shape[:-2], encoder.shape[:-2])
-    pair = np.concatenate([np.broadcast_to(part, lead + part.shape[-2:]) for part in (decoder, encoder)], axis=-2)
-    (*_, m, n), (_, bias) = encoder.shape, model.check_parameters(np.broadcast_to(encoder, lead + encoder.shape[-2:]), bias)
-    pair = np.broadcast_to(pair, (*bias.shape[:-1], 2 * m, n))
+    decoder, encoder, bias = model.check_layers(weights, bias)
+    m, pair = model.n_hidden, np.concatenate([decoder, encoder], axis=-2)
     form = replace(model.form, expanded=True)
     losses, gradient, by_bias, _, error = evaluate_rows(pair, bias, form, model.control, "enumeration", order)
     if order == 0:
@@ -323,15 +311,18 @@ def monte_carlo_loss(
     """
     if isinstance(model, NeuronModel):
         return sampled_neuron_loss(model, weights, bias, n_samples, seed)
-    check_model(model)
-    weights, bias = model.check_parameters(weights, bias)
+    untied = is_untied(model, weights)
+    if untied and model.penalty is not None:
+        raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
+    decoder, weights, bias = model.check_layers(weights, bias)
     n_samples, generator = whole_number("n_samples", n_samples, 2, MOST_SAMPLES), random_generator(seed)
     mean, scatter = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])
     for start in range(0, n_samples, SAMPLES_AT_ONCE):
         x = model.sample(min(SAMPLES_AT_ONCE, n_samples - start), seed=generator)
         end = start + len(x)
         for at in np.ndindex(mean.shape):  # one by one: memory for the samples of many would not be bounded
-            loss = (x - model.reconstruct(x, weights[at], bias[at])) ** 2 @ model.importance
+            one = (decoder[at].T, weights[at]) if untied else weights[at]
+            loss = (x - model.reconstruct(x, one, bias[at])) ** 2 @ model.importance
             # Chan's update of mean and sum of squared deviations
             shift = loss.mean() - mean[at]
             scatter[at] += loss.var() * len(x) + shift**2 * (start * len(x) / end)

@@ -404,25 +404,49 @@ class ToyModel(FeatureModel):
 
     def check_weights(self, weights: ArrayLike) -> Floats:
         """Return weights as a float64 array; as `check_parameters`."""
+        if self.is_untied(weights):
+            takers = "expected_loss, expected_loss_and_gradient, monte_carlo_loss, reconstruct and inspect"
+            raise ValueError(f"weights must be tied here, got a tuple (decoder, encoder): {takers} take untied ones")
         return self._matrix("weights", weights)
 
-    def reconstruct(self, x: ArrayLike, weights: ArrayLike, bias: ArrayLike) -> Floats:
+    def is_untied(self, weights: Any) -> bool:
+        """Whether weights are a tuple (decoder, encoder)."""
+        if not isinstance(weights, tuple) or len(weights) != 2 or np.ndim(weights[0]) < 2:
+            return False
+        decoder, encoder = (np.shape(part)[-2:] for part in weights)
+        n, m = self.n_features, self.n_hidden
+        if decoder != (n, m) and decoder != encoder:
+            raise ValueError(f"weights must be decoder and encoder of shapes {(n, m)} and {(m, n)}, got {decoder} and {encoder}")
+        return decoder == (n, m)
+
+    def check_layers(self, weights: Any, bias: ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """Return the decoder's transpose, the encoder and the bias of tied or untied weights with common leading axes."""
+        if not self.is_untied(weights):
+            weights, bias = self.check_parameters(weights, bias)
+            return weights, weights, bias
+        decoder, encoder = np.swapaxes(real_array("decoder", weights[0]), -1, -2), self.check_weights(weights[1])
+        decoder, lead = self.check_weights(decoder), np.broadcast_shapes(decoder.shape[:-2], encoder.shape[:-2])
+        encoder, bias = self.check_parameters(np.broadcast_to(encoder, lead + encoder.shape[-2:]), bias)
+        return np.broadcast_to(decoder, encoder.shape), encoder, bias
+
+    def reconstruct(self, x: ArrayLike, weights: Any, bias: ArrayLike) -> Floats:
         """Return the model's output x' for inputs x.
 
         Parameters
         ----------
         x : array_like, shape (n_samples, n_features) or (n_features,)
         weights : array_like, shape (…, n_hidden, n_features)
+            Or a tuple (decoder, encoder) of untied weights, the decoder of shape (…, n_features, n_hidden).
         bias : array_like, shape (…, n_features)
 
         Returns
         -------
         ndarray, shape (…, n_samples, n_features), or (…, n_features) for a single input.
         """
-        weights, bias = self.check_parameters(weights, bias)
+        decoder, weights, bias = self.check_layers(weights, bias)
         x = self._inputs(x)
         hidden = np.atleast_2d(x) @ np.swapaxes(weights, -1, -2)
-        output = hidden @ weights + bias[..., None, :]
+        output = hidden @ decoder + bias[..., None, :]
         if self.activation != "linear":
             output = np.maximum(output, 0.0) if self.slope is None else np.where(output > 0, output, self.slope * output)
         return output[..., 0, :] if x.ndim == 1 else output

@@ -20,7 +20,10 @@ from phasediag import (
     expected_loss_and_gradient,
     expected_loss_hessian,
     inspect,
+    loss_terms,
     minimize,
+    monte_carlo_loss,
+    optimal_bias,
     phase_diagram,
     train,
 )
@@ -171,8 +174,11 @@ def test_untied_weights(values, slope):
     decoder[1] = -encoder[:, 1]  # a feature that is read with the opposite sign
     loss, (by_decoder, by_encoder), by_bias = expected_loss_and_gradient(model, (decoder, encoder), bias)
     assert loss == expected_loss(model, (decoder, encoder), bias)
+    mean, error = monte_carlo_loss(model, (decoder, encoder), bias, 100_000, seed=3)
+    assert abs(mean - loss) < 4 * error
     x = model.sample(200_000, seed=2)
     z = x @ (decoder @ encoder).T + bias
+    assert np.allclose(model.reconstruct(x[:9], (decoder, encoder), bias), np.where(z > 0, z, (slope or 0.0) * z)[:9], atol=1e-14)
     losses = (x - np.where(z > 0, z, (slope or 0.0) * z)) ** 2 @ model.importance
     assert abs(losses.mean() - loss) < 4 * losses.std() / len(x) ** 0.5
     moves, step = (generator.normal(size=(3, 2)), generator.normal(size=(2, 3)), generator.normal(size=3)), 1e-6
@@ -182,6 +188,37 @@ def test_untied_weights(values, slope):
     ]
     along = np.sum(by_decoder * moves[0]) + np.sum(by_encoder * moves[1]) + by_bias @ moves[2]
     assert along == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-7, abs=1e-9)
+
+
+TREATS = "treats features uniform on .*, monte_carlo_loss samples any"
+
+
+@pytest.mark.parametrize("options", [{"values": "binary"}, {"values": "signed"}, {"activation": "leaky", "slope": 0.3}])
+def test_up_to_fourteen_features_are_enumerated_where_there_is_no_other_engine(options):
+    """Eleven features of any law have a loss; of fifteen one sentence says which engine there is, and that one answers."""
+    for n in (11, 15):
+        model, generator = ToyModel(2, np.ones(n), 0.1, **options), np.random.default_rng(n)
+        parameters = 0.5 * generator.normal(size=(2, n)), 0.1 * generator.normal(size=n)
+        mean, error = monte_carlo_loss(model, *parameters, 20_000, seed=0)
+        if n == 11:
+            assert abs(expected_loss(model, *parameters) - mean) < 4 * error
+        else:
+            for function in (expected_loss, expected_loss_and_gradient):
+                with pytest.raises(ValueError, match=TREATS):
+                    function(model, *parameters)
+            with pytest.raises(ValueError, match="got 15 features; the contour integral, without second derivatives, treats"):
+                expected_loss_hessian(model, *parameters)
+
+
+def test_what_takes_no_untied_weights_says_what_does():
+    """One sentence for each function of tied weights; of fifteen features samples have the loss of untied ones."""
+    model, pair = ToyModel(2, [1.0, 1.0, 0.5], 0.2), (np.ones((3, 2)), np.ones((2, 3)))
+    for function in (expected_loss_hessian, loss_terms, lambda model, weights, _: optimal_bias(model, weights)):
+        with pytest.raises(ValueError, match="weights must be tied here, got a tuple"):
+            function(model, pair, np.zeros(3))
+    wide, generator = ToyModel(2, np.ones(15), 0.1), np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"got 15 features.*monte_carlo_loss samples any law"):
+        expected_loss(wide, (generator.normal(size=(15, 2)), generator.normal(size=(2, 15))), np.zeros(15))
 
 
 def test_minima_without_biases():

@@ -29,6 +29,7 @@ CONTOUR_TREATS = (
     "treats features uniform on [0, 1], with the ReLU and tied weights: independent ones, and sets of which two have at most "
     f"{sets.MOST_ACTIVE} features active"
 )
+OTHERS_TREAT = f"enumeration treats any law of up to {MOST_ENUMERATED} features, monte_carlo_loss samples any"
 # Asked once: reading the limits of the process takes as long as many a loss.
 processors = cache(usable_processors)
 
@@ -59,11 +60,12 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     lowest = ENUMERATION_ERROR
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
     m, n, lead = *weights.shape[-2:], bias.shape[:-1]
-    by_contour = not form.is_linear and (method == "contour" or (method == "auto" and n > MOST_ENUMERATED_BY_DEFAULT))
+    treated, most = form.is_standard or sets.treats(form), MOST_ENUMERATED_BY_DEFAULT
+    by_contour = not form.is_linear and (method == "contour" or (method == "auto" and n > (most if treated else MOST_ENUMERATED)))
     if not by_contour:
         check_enumeration(form)
-    elif not (form.is_standard or sets.treats(form)):
-        raise ValueError(f"method must be one that treats the model's law: the contour integral {CONTOUR_TREATS}")
+    elif not treated:
+        raise ValueError(f"method must be one that treats the model's law: the contour integral {CONTOUR_TREATS}; {OTHERS_TREAT}")
     batch, size = int(np.prod(lead)), form.size
     # copies: one layout, writable, so that the kernel is compiled once
     inputs = (
@@ -127,11 +129,14 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
 def check_enumeration(form):
     """Raise ValueError where a form has too many features, or components, for enumeration."""
     if not form.is_linear and form.n_features > MOST_ENUMERATED:
-        raise ValueError(f"enumeration treats up to {MOST_ENUMERATED} features, got {form.n_features} features")
+        raise ValueError(
+            f"enumeration treats up to {MOST_ENUMERATED} features, got {form.n_features} features; the contour integral, without "
+            f"second derivatives, {CONTOUR_TREATS}; monte_carlo_loss samples any law"
+        )
     if form.n_components > MOST_COMPONENTS:
         raise ValueError(
             f"enumeration treats laws with up to {MOST_COMPONENTS} components, got {form.n_components:.0f}; the contour integral "
-            f"{CONTOUR_TREATS}"
+            f"{CONTOUR_TREATS}; monte_carlo_loss samples any law"
         )
 
 
