@@ -157,6 +157,24 @@ def test_a_boundary_goes_on_where_its_minima_meet_a_kink():
     assert_equal_losses(diagram, boundary, most=3)
 
 
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [("signed", 1), pytest.param(Pieces(atoms=[(-1, 0.5), (1, 0.5)]), 4, marks=pytest.mark.campaign)],
+    ids=["signed", "signs"],
+)
+def test_boundaries_of_three_signed_features(values, count):
+    """Where second derivatives grow without end beside an equilibrium its modes are told all the same: curves are whole."""
+    axes = Axis("importance", [0.5, 1.0]), Axis("density", [0.1, 0.2])
+    model = ToyModel(2, [1.0, 0.9, 0.81], 0.1, values=values)
+    boundaries = phase_diagram(plane=ControlPlane(model, *axes), n_starts=2).boundaries()
+    assert len(boundaries) == count and all(one.status == "whole" for one in boundaries)
+    found = next(one for one in boundaries if one.phases == ("extra in triangle", "extra in antipodal pair + dedicated"))
+    middle = len(found.x) // 2
+    lowest, other = minimize(ControlPlane(model, *axes).model(found.x[middle], found.y[middle]), n_starts=16, seed=1)[:2]
+    assert other.loss == pytest.approx(lowest.loss, rel=1e-11)
+    assert {lowest.phase.name, other.phase.name} == set(found.phases)
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("values", ["binary", Pieces(atoms=((-1.0, 0.5), (1.0, 0.5)))], ids=["binary", "signed"])
 def test_curves_of_certain_values_end_and_say_how(values):

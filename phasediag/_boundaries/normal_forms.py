@@ -75,7 +75,7 @@ def _settled(state, direction):
     for _ in range(12):
         hessian = state.family.pinned(state.x + PROBE * direction, state.u)[1]
         response, values, vectors = _reduced(state, hessian)
-        lowest = vectors[:, values < values[0] + ALIKE]
+        lowest = vectors[:, values <= values[0] + ALIKE]
         unit = lowest @ (lowest.T @ direction[moving])
         if np.linalg.norm(unit) < 0.1:
             unit = lowest[:, 0]
@@ -300,7 +300,7 @@ def order_coefficient(state):
     The order changes where it becomes negative. Of a mode that is as soft as its opposite, cubics are opposite; where they are
     0 by symmetry, the quartic counts.
     """
-    modes = soft_modes(state)
+    modes = [mode for mode in soft_modes(state) if np.isfinite(mode[0])]
     if not modes:
         return np.nan, None  # its symmetry does not break
     lowest = min(curvature for curvature, _, _ in modes)
