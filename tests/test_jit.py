@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, types
 from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
@@ -144,11 +144,15 @@ def _answer(ask, *arguments):
 
 @pytest.mark.parametrize("function", [*OPERATORS, bool, math.sqrt, abs], ids=lambda function: function.__name__)
 def test_remembered_signatures_are_those_of_numba(function):
-    """For all types of numbers and pointers, asked for once or twice, the answers are those of numba's own rules."""
+    """For all types of numbers, pointers, arrays and indices, asked for once or twice, the answers are numba's own rules'."""
     context = cpu_target.typing_context
     context.refresh()
+    kinds = sorted(KINDS, key=str)
+    if function in (operator.getitem, operator.setitem):
+        kinds += [types.Array(types.float64, 1, "C"), types.Array(types.int64, 2, "A", readonly=True)]
+        kinds += [types.UniTuple(types.int64, n) for n in (1, 2)]
     unary = {operator.neg, bool, math.sqrt, abs}
-    for args in product(sorted(KINDS, key=str), repeat=1 if function in unary else 3 if function is operator.setitem else 2):
+    for args in product(kinds, repeat=1 if function in unary else 3 if function is operator.setitem else 2):
         expected = _answer(context.resolve_function_type, function, args, {})
         with exchanged():
             assert [_answer(context.resolve_function_type, function, args, {}) for _ in range(2)] == [expected] * 2

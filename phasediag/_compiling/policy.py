@@ -365,11 +365,16 @@ _ask, _tidy, _known = types.Function.get_call_type, postproc.PostProcessor.run, 
 def _resolved(function, context, args, kws):
     """Return the signature of a function for types of arguments.
 
-    Numba asks up to a dozen rules for arrays, strings and dates what a product of two numbers is, three times for each one in a
-    kernel. Its answers for numbers and pointers are remembered here.
+    Numba asks up to two dozen rules for arrays, strings and dates what a product of two numbers is, or an entry of an array,
+    three times for each one in a kernel. Its answers for numbers and pointers, and for entries, are remembered here.
     """
-    plain = tuple(map(types.unliteral, args)) if function.typing_key in OPERATORS else args
-    if kws or not KINDS.issuperset(plain):
+    plain, rest = args, args
+    if function.typing_key in OPERATORS:
+        plain = rest = tuple(map(types.unliteral, args))
+    if function.typing_key in (operator.getitem, operator.setitem) and isinstance(plain[0], types.Array):
+        place = plain[1]
+        rest = (*(place if isinstance(place, types.BaseTuple) else [place]), *plain[2:])
+    if kws or not KINDS.issuperset(rest):
         return _ask(function, context, args, kws)
     key = function.typing_key, plain
     if key not in _known:
