@@ -165,11 +165,6 @@ def gradient_of(store):
     return store.gradient
 
 
-def hessian_of(store):
-    """The scaled second derivatives that `evaluate` of order 2 left in the store, shape (size, size)."""
-    return store.hessian
-
-
 def feature_losses_of(store):
     """Each feature's own loss, of the last `evaluate`, shape (n_features,)."""
     return store.feature_losses
