@@ -214,6 +214,13 @@ class Varied:
         """Return the model with these values of the two parameters."""
         return _model(self.base.form, self.controls(x, y))
 
+    @cached_property
+    def _entries(self):
+        """Positions in control vectors of what each name but "activity_share" varies, arrays by name."""
+        form, positions = self.base.form, np.arange(self.base.form.n_controls)
+        names = [name for name in self.names if name != "activity_share"]
+        return {name: positions[_place(name, form)][_features(name, form.n_features)] for name in names}
+
     def controls(self, x, y):
         """Control vectors at points, which broadcast: shape (…, n_controls)."""
         form = self.base.form
@@ -222,8 +229,7 @@ class Varied:
         values = [np.asarray(value, dtype=np.float64)[..., None] for value in (x, y)]
         for name, value in zip(self.names, values, strict=True):
             if name != "activity_share":
-                at = np.arange(form.n_controls)[_place(name, form)][_features(name, form.n_features)]
-                controls[..., at] = value ** np.arange(form.n_features) if name == "profile" else value
+                controls[..., self._entries[name]] = value ** np.arange(form.n_features) if name == "profile" else value
         for name, share in zip((*self.names, "activity_share"), (*values, self.share), strict=True):
             if name == "activity_share" and share is not None:
                 density = form.density(controls)

@@ -112,11 +112,10 @@ class Competitors:
                 if not (new.converged and far(new, track.origin) < 2 * MOVED)
             ]
             found += [self.solver.descend(state, u) for state in starts]
-            found += self.solver.search(u, STARTS)
             tracks = []
-            for state in found:
+            for state in [*map(self.solver.exact, found), *self.solver.search(u, STARTS)]:
                 if state.stable and not any(far(state, track.origin) < SAME * 100 for track in tracks):
-                    tracks.append(_Track(self.solver.exact(state)))
+                    tracks.append(_Track(state))
             self._places[place] = tracks
         return self._places[place]
 

@@ -10,8 +10,10 @@ from .tolerances import FEWEST, KINK, TURN
 
 _FIRST = 0.1
 """Part of a full step with which a curve begins: short ones have points enough to be drawn."""
-_RARELY = 8
-"""What is lower is asked of the first point, after two more, four, and of every so many from then on."""
+_GROWS = 1.5
+"""By which a step is longer than the one before, up to a full one."""
+_OFTEN, _RARELY = 4, 8
+"""What is lower is asked of the last of so many points at first, then, and where it has been met, of every so many."""
 
 
 class Point(NamedTuple):
@@ -73,7 +75,7 @@ def follow(curve, start, sense, locate=None):
     box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
-    tries, rarely = [], 1  # since it was last asked what is lower, which is asked again after so many
+    tries, rarely = [], _OFTEN  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
         here = points[-1]
         there, on_edge = _advance(curve, here, tangent, step, box)
@@ -107,7 +109,7 @@ def follow(curve, start, sense, locate=None):
             trail.append(Point(there, curve.states, curve.precision))
             if on_edge:
                 return Way(trail, "edge", (there, there))
-            tangent, step = turned, min(1.5 * step, box.step)
+            tangent, step = turned, min(_GROWS * step, box.step)
             continue
         found = locate(curve, event, points, there, step, tangent) if locate is not None else None
         if found is not None:

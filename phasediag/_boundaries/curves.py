@@ -247,20 +247,22 @@ class Coexistence(Curve):
         states, base, frees = list(states), self.base, [np.flatnonzero(state.free) for state in self.states]
         for _ in range(25):
             points = np.array([state.x for state in states])
-            _, gradients, hessians = family.derivatives(points, u, pinned=True)
-            base = base and family.stationary(base, u)
-            members = [*states, base] if base else states
+            losses, gradients, hessians = family.derivatives(points, u, pinned=True)
+            if base is not None:
+                base = family.stationary(base, u)
+                members = [*states, base]
             if size > HARDLY:  # afterwards they hardly change
                 sides, length = family.sides(u, along)
-                by_u = np.diff(family.derivatives(points[:, None], sides, 1)[1], axis=1)[:, 0] / -length
-                steepness = np.diff(self._difference(members, sides, COARSE))[0] / -length / family.unscaled(1.0, u)
+                beside, slopes, _ = family.derivatives(points[:, None], sides, 1)
+                gaps = beside[0] - beside[1] if base is None else self._difference(members, sides, COARSE) / family.scales(u)
+                by_u, steepness = (slopes[:, 0] - slopes[:, 1]) / length, (gaps[0] - gaps[1]) / length
             if not np.all(np.isfinite(hessians)) or not np.all(np.isfinite(by_u)):
                 return None
             moves = []
             for gradient, hessian, slope, free in zip(gradients, hessians, by_u, frees, strict=True):
                 move = -across_flat(hessian[free[:, None], free], np.column_stack([gradient[free], slope[free]]))
                 moves.append(np.column_stack([move, gradient[free]]))
-            difference = self._difference(members, u) / family.unscaled(1.0, u)
+            difference = losses[0] - losses[1] if base is None else self._difference(members, u) / family.scales(u)
             (first, by_first, one), (second, by_second, other) = (move.T for move in moves)
             steepness_here = steepness + one @ by_first - other @ by_second
             if steepness_here == 0:
@@ -275,7 +277,9 @@ class Coexistence(Curve):
                 x = states[k].x.copy()
                 x[frees[k]] += moved[k]
                 states[k] = Equilibrium(family, x, states[k].frames, states[k].free, u)
-            if size < CONVERGED or (size < ZERO and size > 0.3 * before):
+            if size < CONVERGED or (
+                size < ZERO and abs(step) < STALLED and not CONVERGED * before < size**2 < 0.1 * before**2
+            ):  # or rounding is left
                 break
         if not size < ZERO or not self._followed(states, self.states):
             return None

@@ -10,7 +10,7 @@ from .._minimizing import newton
 from .._minimizing.flat import parts
 from .._minimizing.stationary_points import invariants, swapped
 from ..planes import Varied, Window
-from .tolerances import CONTROL_STEP, FLAT, KINK, LEAST_PIVOT, RATE_STEP, SHORT_WINDOW, TYING
+from .tolerances import CONTROL_STEP, FLAT, KINK, LEAST_PIVOT, RATE_STEP, SHORT_ROOM, SHORT_WINDOW, SIDE_STEP, TYING
 
 _KEPT = 256
 """Points whose control vectors are kept: differences in u and Newton's steps ask for the same few again and again."""
@@ -134,27 +134,38 @@ class Family:
         return np.concatenate([np.sort(answers[..., some], axis=-1) for some in self._alike], axis=-1)
 
     def _at(self, u):
-        """(the control vector, the scale of losses) at u; those of the last points asked for are kept.
-
-        A plane whose model is a function has no more than its window.
-        """
+        """(the control vector, the scale of losses) at u; those of the last points asked for are kept."""
         key = np.asarray(u, dtype=float).tobytes()
         found = self._kept.get(key)
         if found is None:
-            inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
-            control = self.plane.controls(*self.values(inside))
             if len(self._kept) >= _KEPT:
                 self._kept = {}
-            self._kept[key] = found = control, float(self.form.loss_scale(control))
+            self._kept[key] = found = self._found_at(u)
         return found
 
     def control(self, u):
         """The control vector at u, shape (n_controls,)."""
         return self._at(u)[0]
 
+    def _all_at(self, u):
+        """Control vectors (…, n_controls) and scales of losses (…) at points u (…, 2)."""
+        flat = u.reshape(-1, 2)
+        if len(flat) > _KEPT // 8:
+            found = self._found_at(flat)
+        else:
+            found = map(np.array, zip(*map(self._at, flat), strict=True))
+        controls, scales = found
+        return controls.reshape((*u.shape[:-1], -1)), scales.reshape(u.shape[:-1])
+
+    def _found_at(self, u):
+        """The same, computed; a plane whose model is a function has no more than its window."""
+        inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
+        controls = self.plane.controls(*self.values(inside))
+        return controls, self.form.loss_scale(controls)
+
     def scales(self, u):
         """What losses at points u (…, 2) are divided by: shape (…)."""
-        return np.reshape([self._at(v)[1] for v in np.reshape(u, (-1, 2))], np.shape(u)[:-1])
+        return self._all_at(np.asarray(u, dtype=float))[1]
 
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""
@@ -164,10 +175,13 @@ class Family:
         """Scaled losses (…) at flat parameters x (…, size) and points u (…, 2) that broadcast, gradients (…, size) and second
         derivatives (…, size, size), up to an order; ``pinned``: second derivatives with unit curvature along rotations."""
         x, u = np.asarray(x, dtype=float), np.asarray(u, dtype=float)
-        lead = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
-        controls = np.array([self.control(v) for v in u.reshape(-1, 2)]).reshape((*u.shape[:-1], -1))
-        points, controls = (np.broadcast_to(one, (*lead, one.shape[-1])).reshape(-1, one.shape[-1]) for one in (x, controls))
-        found = newton.derivatives(points, self.form, controls, order, pinned=pinned)
+        lead = np.broadcast(x[..., 0], u[..., 0]).shape
+        points, controls = np.empty((*lead, x.shape[-1])), np.empty((*lead, self.form.n_controls))
+        points[...] = x
+        controls[...] = self._all_at(u)[0]
+        found = newton.derivatives(
+            points.reshape(-1, x.shape[-1]), self.form, controls.reshape(-1, controls.shape[-1]), order, pinned=pinned
+        )
         return tuple(one.reshape((*lead, *one.shape[1:])) for one in found)
 
     def losses(self, x, u):
@@ -184,18 +198,19 @@ class Family:
         return last[1]
 
     def rate(self, x, u):
-        """Derivative of the loss of parameters x with respect to the value along the first axis, at u.
+        """Derivatives (…) of the loss of parameters x (…, size) with respect to the value along the first axis, at u (…, 2).
 
         That of the polynomial through six points: losses are polynomials of low degree in all parameters.
         """
-        (value, y), axis = map(float, self.values(u)), self.plane.x
+        (value, y), axis = self.values(u), self.plane.x
         low, high = (-np.inf, axis.most) if isinstance(self.plane.model, Varied) else axis.values[[0, -1]]
-        step = min(RATE_STEP * max(abs(value), float(np.max(np.abs(axis.values))) / 10), (high - low) / 5)
-        if step == 0:  # a column of models that are known along the other axis alone
-            return np.nan
+        step = np.minimum(RATE_STEP * np.maximum(np.abs(value), np.max(np.abs(axis.values)) / 10), (high - low) / 5)[..., None]
+        if high == low:  # a column of models that are known along the other axis alone
+            return np.full(value.shape, np.nan)
+        value = value[..., None]
         steps = np.arange(-2.5, 3.0) + np.clip(0.0, (low - value) / step + 2.5, (high - value) / step - 2.5)
-        losses = self.losses(x, self.points(value + steps * step, y))
-        return float(np.linalg.solve(np.vander(steps), losses)[-2] / step)
+        losses = self.losses(x[..., None, :], self.points(value + steps * step, y[..., None]))
+        return np.linalg.solve(steps[..., None] ** np.arange(6), losses[..., None])[..., 1, 0] / step[..., 0]
 
     def scaled_loss(self, x, u):
         """The scaled loss at x (size,) and u."""
@@ -210,8 +225,37 @@ class Family:
         _, gradients, hessians = newton.derivatives(x[None], self.form, self.control(u)[None], 2, pinned=True)
         return gradients[0], hessians[0]
 
-    def beside(self, x, direction, step, u):
-        """Second derivatives at x on the side of ``direction``, and their derivative along it, both (size, size)."""
+    @cached_property
+    def _corners(self):
+        """Corners of the components' inputs, each once, shape (n_corners, n_features)."""
+        (lows, widths), states = self.form.ranges, self.form.components
+        chosen = np.array([*product((0.0, 1.0), repeat=self.n)])[:, None]
+        return np.unique((lows[states] + chosen * widths[states]).reshape(-1, self.n), axis=0)
+
+    def supports(self, x):
+        """The functions whose signs tell where outputs are not 0, W_i · Σ_j W_j v_j + b_i of all outputs i and corners v: values
+        (n_functions,) at parameters x (size,), and gradients (n_functions, size). Third derivatives jump where one is 0."""
+        weights, corners = x[: -self.n].reshape(self.m, self.n), self._corners
+        sums, own = corners @ weights.T, np.arange(self.n)  # (n_corners, m)
+        slopes = np.zeros((len(corners), self.n, self.m + 1, self.n))
+        slopes[:, :, :-1] = np.einsum("ki,sj->sikj", weights, corners)
+        slopes[:, own, :-1, own] += sums
+        slopes[:, own, -1, own] = 1.0
+        return (sums @ weights + x[-self.n :]).ravel(), slopes.reshape(-1, x.size)
+
+    def room_beside(self, x, direction):
+        """How far it is from x along a direction (size,) to the next kink of the second derivatives."""
+        values, slopes = self.supports(x)
+        slopes = slopes @ direction
+        ahead = (np.abs(values) > KINK) & (values * slopes < 0)
+        return float(np.min(-values[ahead] / slopes[ahead], initial=np.inf))
+
+    def beside(self, x, direction, u):
+        """Second derivatives at x on the side of ``direction``, and their derivative along it, both (size, size).
+
+        From points as far aside as SIDE_STEP allows, and the next kink.
+        """
+        step = min(SIDE_STEP, max(self.room_beside(x, direction), SHORT_ROOM) / (len(newton.EXTRAPOLATION) + 1))
         return newton.derivatives_beside(x, direction, step, self.form, self.control(u))
 
     def softest(self, x, u, frame):

@@ -17,9 +17,9 @@ _NOTICED = 5
 """What becomes lower along a curve is noticed within so many of its points."""
 _LOCATED = 0.1
 """An end that cannot be stepped over is solved for when steps are down to this part of a full one, and each quarter of it."""
-_LEFT = 0.6
-_WAY = 1 - _LEFT ** np.arange(1, 15)
-_SELDOM = 4
+_LEFT = 0.45
+_WAY = 1 - _LEFT ** np.arange(1, 11)
+_SELDOM = 2
 """Parts of the way to such an end at which the curve must exist, at every so many with nothing lower,"""
 _BLIND = 3e-3
 """unless its minima are nearer to each other: no other point lies so near to a merger that the losses tell."""
@@ -80,7 +80,7 @@ def locate(curve, event, points, there, step, tangent):
             if node.kind == "critical point":
                 trial.states = _towards(node.states[0], trial.states)
             on = trial.at(here + part * away, away / length)
-            if on is None and part > 0.5 and apart < CLOSE:
+            if on is None and way and apart < CLOSE:
                 break
             seldom = k % _SELDOM and part < _WAY[-1]
             if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
@@ -113,7 +113,11 @@ def junction(curve, u, against):
     """The junction at which a curve, followed to u, meets what stops it there: a lower minimum, or a change of order."""
     if curve.order == "continuous":
         symmetric = curve.family.stationary(curve.states[0], u)
-        node = tricritical(BranchPoints(symmetric), u) if isinstance(against, str) else _meeting(symmetric, against, u)
+        node = (
+            tricritical(BranchPoints(symmetric), u)
+            if isinstance(against, str)
+            else _meeting(symmetric, against, u, _REACH * curve.family.box.step)
+        )
     else:
         node = _triple(*(curve.solve(u) or curve.states), against, u)
     return node if node and np.linalg.norm(node.u - u) < _REACH * curve.family.box.step else None
@@ -135,7 +139,7 @@ def ceasing(curve, u):
         for state, other in (pair, pair[::-1]):
             for one in symmetric_neighbours((state,)):
                 if far(one, state) < NEAR and abs(one.curvature) < NEAR:
-                    nodes.append(lambda one=one, other=other: _meeting(one, other, u))
+                    nodes.append(lambda one=one, other=other: _meeting(one, other, u, step))
     yield from (node for node in (solve() for solve in nodes) if node and np.linalg.norm(node.u - u) < step)
 
 
@@ -187,11 +191,11 @@ def _triple(one, other, third, u):
     return None
 
 
-def _meeting(symmetric, other, u):
-    """An equilibrium loses its stability where another minimum has its loss; a triple point if not continuously."""
+def _meeting(symmetric, other, start, reach):
+    """An equilibrium loses its stability where another minimum has its loss, within reach; a triple point if not continuously."""
     curves = BranchPoints(symmetric), Coexistence(symmetric, other)
-    u, precision = intersection(*curves, u)
-    if u is None:
+    u, precision = intersection(*curves, start)
+    if u is None or np.linalg.norm(u - start) > reach:
         return None
     symmetric, other = curves[1].states
     lower = lower_minimum(u, [symmetric, other])

@@ -448,8 +448,8 @@ class Line(Followed):
         else:
             widest = max(both, key=lambda pair: far(*pair))
             phases = tuple(state.phase for state in widest)
-            rates = np.array([[curve.family.rate(state.x, u) for state in pair] for u, pair, _ in self.trail])
-            latent = np.abs(rates[:, 0] - rates[:, 1])
+            one, other = curve.family.rate(minima, points)
+            latent = np.abs(one - other)
         return PhaseBoundary(phases, x, y, curve.order, latent, norms, self.ends, minima, free, **self.account)
 
     def _turning_into(self):

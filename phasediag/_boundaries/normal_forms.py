@@ -12,7 +12,7 @@ import numpy as np
 from .._minimizing.newton import PROBE
 from .equilibria import Equilibrium, far
 from .family import across_flat
-from .tolerances import ALIKE, CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SIDE_STEP, SOFT, TINY, ZERO
+from .tolerances import ALIKE, CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SOFT, TINY, ZERO
 
 FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
 """Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
@@ -117,7 +117,7 @@ def mode_along(state, enter, near=None):
         direction[resting] = near[resting]
     for _ in range(30):
         if exact:
-            second, third = family.beside(state.x, direction, SIDE_STEP, state.u)
+            second, third = family.beside(state.x, direction, state.u)
         else:
             second = family.derivatives(state.x + PROBE * direction, state.u)[2]
         rest, before = second[resting], change
@@ -320,24 +320,24 @@ def quartic(state, direction):
     From its slopes at three amplitudes, odd functions of them: a κ + a³ q/6 + a⁵ s/120.
     """
     amplitudes = QUARTIC_STEP * np.arange(1, 4)
-    slopes = [_reduced_slope(state, direction, amplitude) for amplitude in amplitudes]
+    slopes = _reduced_slopes(state, direction, amplitudes)
     return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
 
 
-def _reduced_slope(state, direction, amplitude, most=20):
-    """Derivative of the loss in the amplitude of a mode to which the other parameters respond, by Newton's steps, ``most``."""
-    x, frame = state.x + amplitude * direction, np.flatnonzero(state.frame)
+def _reduced_slopes(state, direction, amplitudes, most=20):
+    """Derivatives of the loss in amplitudes (k,) of a mode to which the other parameters respond, by Newton's steps, ``most``."""
+    points, frame = state.x + np.outer(amplitudes, direction), np.flatnonzero(state.frame)
     mode = _breaking(state, direction)[frame]
     across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
     for _ in range(most):
-        gradient, hessian = state.family.pinned(x, state.u)
-        gradient, hessian = gradient[frame], hessian[frame[:, None], frame]
-        inner = across.T @ hessian @ across
-        response = -across @ across_flat(inner, across.T @ gradient)
-        x[frame] += response
-        if np.max(np.abs(response)) < 1e-13:
+        _, gradients, hessians = state.family.derivatives(points, state.u, pinned=True)
+        gradients, hessians = gradients[:, frame], hessians[:, frame[:, None], frame]
+        inner = zip(across.T @ hessians @ across, gradients @ across, strict=True)
+        responses = -np.array([across_flat(*one) for one in inner]) @ across.T
+        points[:, frame] += responses
+        if np.max(np.abs(responses)) < 1e-13:
             break
-    return float(mode @ (gradient + hessian @ response) / (mode @ mode))
+    return (gradients @ mode + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
 
 
 def _turnings(state, direction):
@@ -345,7 +345,7 @@ def _turnings(state, direction):
 
     Its slope in parts of the amplitude changes sign there, or is least, where it may do so twice between two amplitudes.
     """
-    slopes = [_reduced_slope(state, direction, amplitude, 1) for amplitude in _AMPLITUDES] / _AMPLITUDES
+    slopes = _reduced_slopes(state, direction, _AMPLITUDES, 1) / _AMPLITUDES
     for k in range(len(slopes) - 1):
         (one, left), (other, right) = zip(_AMPLITUDES[k : k + 2], slopes[k : k + 2], strict=True)
         if left < 0 <= right:

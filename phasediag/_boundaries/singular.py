@@ -5,7 +5,6 @@ together in (x, u), where the system is regular although the equilibrium may fol
 """
 
 from copy import copy
-from itertools import product
 
 import numpy as np
 from scipy.optimize import brentq
@@ -24,7 +23,7 @@ from .tolerances import (
     MOVED,
     NEGATIVE,
     SAME,
-    SIDE_STEP,
+    SHORT_ROOM,
     STABLE,
     STALLED,
     THIRD_STEP,
@@ -64,7 +63,7 @@ class Singular(Curve):
             left = max(by, moved**2)  # along what is nearly flat rounding moves the parameters
             x[self.free] += move[:size]
             u = u + move[size:]
-            if left < CONVERGED or (left < STALLED and left > 0.3 * before):
+            if left < CONVERGED or (left < STALLED and not CONVERGED * before < left**2 < 0.1 * before**2):  # or rounding is left
                 break
         else:
             return None
@@ -74,6 +73,22 @@ class Singular(Curve):
         self.precision = float(by)
         self.keep(u, [found] * len(self.states))
         return u
+
+    def at_support(self, guess):
+        """The point of the curve near a guess at which the support of an output changes, so that third derivatives jump; or None.
+
+        It is the support that is nearest to a change at the equilibrium that the curve has come to.
+        """
+        values, _ = self.family.supports(self.states[0].x)
+        away = np.where(np.abs(values) > KINK**2, np.abs(values), np.inf)  # what symmetry makes 0 does not change
+        k = int(np.argmin(away))
+
+        def border(x, _):
+            """The support function, and its gradients in free x, (n_free,), and in u."""
+            values, slopes = self.family.supports(x)
+            return values[k], slopes[k, self.free], np.zeros(2)
+
+        return self.where(guess, border)
 
     def slope(self, u):
         """Gradient in u of the curvature of the equilibrium, which changes with u, shape (2,)."""
@@ -130,7 +145,7 @@ class BranchPoints(Singular):
         if not np.all(np.isfinite(hessians)):
             raise np.linalg.LinAlgError
         self._direction = direction = self.mode.turned(self.states[0], direction, hessians[1])
-        second, third = family.beside(x, direction, SIDE_STEP, u)
+        second, third = family.beside(x, direction, u)
         if slopes:
             self._slopes = family.by_control(lambda points: self._forms(aside, points, direction), u)
         rows = np.empty((free.size + 1, free.size + 2))
@@ -205,20 +220,30 @@ class LimitCurve(Singular):
 
     def changes(self, here, there, word):
         """The point of the curve between two of its points at which a test changes its sign, followed to there; or None."""
-        way, trial = there - here, copy(self)
+        way, trial, lost = there - here, copy(self), []
 
         def value(part):
-            """The test at a part of the way; beyond where the curve can be followed it has changed."""
+            """The test at a part of the way; where no point of the curve is found it is noted, as beyond the end."""
             u = trial.at(here + part * way, way / np.linalg.norm(way))
+            if u is None:
+                lost.append(part)
             return -1.0 if u is None else trial.tests(u)[word]
 
         if not value(0.0) > 0 > value(1.0):
             return None
-        u = trial.at(here + brentq(value, 0.0, 1.0, xtol=STALLED) * way, way / np.linalg.norm(way))
+        part = brentq(value, 0.0, 1.0, xtol=STALLED)
+        u = None if lost else trial.at(here + part * way, way / np.linalg.norm(way))
+        if u is not None and trial.jumps(u):
+            trial.states = trial.solve(u)
+            u = trial.at_support(u)
         if u is not None:
             self.keep(u, trial.solve(u))
             self.precision = trial.precision
         return u
+
+    def jumps(self, u):
+        """Whether third derivatives jump so near to its equilibrium at u that they are not what they are taken for."""
+        return False
 
     def breaks(self, u):
         """See Curve."""
@@ -245,6 +270,11 @@ class StabilityLimit(LimitCurve, BranchPoints):
         if others > NEGATIVE:
             others = np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0)
         return {"ceases": others - NEGATIVE, "order changes": self._sense * self.mode.coefficient(state)}
+
+    def jumps(self, u):
+        """See LimitCurve: within the points from which the coefficient is taken."""
+        state = self.solve(u)[0]
+        return self.family.room_beside(state.x, self.mode.at(state).direction) < SHORT_ROOM
 
     def lower(self, u):
         """Nothing counts."""
@@ -310,29 +340,9 @@ class FreeLimit(LimitCurve):
         """The point of the curve near a guess at which third derivatives jump so that two folds meet, and what it is; or None.
 
         The cubic has two signs there: as in a cusp two minima become one, or, downhill both ways, two saddles close in on one
-        minimum, for which one limit goes over into another. They jump where the support of an output i changes, b_i + W_i ·
-        Σ_{j in V} W_j = 0 for some features V, each 1; of these functions that nearest to 0 is made 0.
+        minimum, for which one limit goes over into another.
         """
-        family, state = self.family, self.states[0]
-        chosen = np.array([*product((0.0, 1.0), repeat=family.n)])[1:]
-
-        def support(x, i, some):
-            """The function of output i and the features ``some``, and its gradient, (size,)."""
-            weights, slope = x[: -family.n].reshape(family.m, family.n), np.zeros((family.m + 1, family.n))
-            slope[:-1] = np.outer(weights[:, i], some)
-            slope[:-1, i] += weights @ some
-            slope[-1, i] = 1.0
-            return x[i - family.n] + weights[:, i] @ weights @ some, slope.ravel()
-
-        values = {(i, k): abs(support(state.x, i, some)[0]) for i in range(family.n) for k, some in enumerate(chosen)}
-        i, k = min((one for one, value in values.items() if value > KINK**2), key=values.get)
-
-        def border(x, _):
-            """That function, and its gradients in free x, (n_free,), and in u."""
-            value, slope = support(x, i, chosen[k])
-            return value, slope[self.free], np.zeros(2)
-
-        u = self.where(guess, border)
+        u = self.at_support(guess)
         if u is None:
             return None
         x, null = self.solve(u)[0].x, self._last[0]

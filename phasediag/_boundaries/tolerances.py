@@ -15,6 +15,8 @@ CUBIC_STEP = 1e-3
 """Of parameters, for third derivatives that are smooth: four points, exact to fourth degree."""
 SIDE_STEP = 2e-4
 """Of parameters, from which one-sided second and third derivatives are extrapolated: four points, exact to third degree."""
+SHORT_ROOM = 1e-5
+"""Of parameters, the same where the next kink is nearer than those points: no nearer, or rounding would tell."""
 QUARTIC_STEP = 3e-3
 """Amplitudes of a mode from whose slopes, κa + qa³/6 + sa⁵/120, the quartic is taken are this and its multiples."""
 
