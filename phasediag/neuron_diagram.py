@@ -2,23 +2,22 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ._arguments import Floats
 from ._display import Result
 from ._neurons.grid import Grid
-from ._neurons.search import SMALL, Landscape
+from ._neurons.transitions import WIDTH, Segment
 from .neuron_phases import UNBOUNDED, phase_of
 from .neuron_training import stacked
+from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
 
-WIDTH = 1e-7
-"""Crossings are bisected to this part of an edge of the grid."""
-WIDEST = 0.02
-"""So near, in edges, two minima cross whose names change there by a first-order transition."""
+NAMED = 1e-7
+"""Where no weight vanishes, to this part of an edge of the grid."""
 BETWEEN = 20
 """Starts of the search for phases that lie between the ends of an edge."""
 MOST_CROSSINGS = 4
@@ -53,13 +52,18 @@ class NeuronBoundary(Result):
         where one turns into the other.
     x, y : ndarray, shape (n_points,)
         Values of the plane's two parameters where it crosses a line of the grid, in order along the curve: one of first order
-        where both losses are equal, a continuous one to 1e-7 of a step of the grid from where the phases' names change (weights
-        below 1e-3 of a neuron's largest are not told from 0).
+        where both losses are equal; a continuous one where the one-sided derivative of the loss by the weight that vanishes
+        does (or the second derivative, where the first is 0), to about 1e-8 of a step of the grid. Where names change with no
+        weight that vanishes, a share of squared weights passes the bound of `classify_neurons`, to 1e-7 of a step.
     loss : ndarray, shape (n_points, 2)
         Of both phases' minima there, in the order of ``phases``: equal to rounding.
     jump : ndarray, shape (n_points,)
-        The largest change of a weight or bias across it, in the best order of neurons; at a continuous one of the size that the
-        bisection leaves, below 0.001.
+        The largest change of a weight or bias across it, in the best order of neurons; 0 at a continuous one.
+    minima : ndarray, shape (n_points, 2, size)
+        Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``.
+    line : ndarray, shape (n_points, 2, 2)
+        Coordinates of the two neighbouring points of the grid between which each lies.
+    plane : ControlPlane
 
     Examples
     --------
@@ -79,11 +83,40 @@ class NeuronBoundary(Result):
     y: Floats
     loss: Floats
     jump: Floats
+    minima: Floats
+    line: Floats
+    plane: ControlPlane
+
+    @cached_property
+    def spinodals(self) -> Floats:
+        """Where the minimum of each phase ends that is metastable beyond the boundary, shape (n_points, 2, 2): values of x and y.
+
+        Along the line of the grid, to 1e-6 of its step; NaN where it lasts to the end of the plane. A continuous boundary is
+        itself where both end.
+        """
+        here = np.stack([self.x, self.y], axis=-1)[:, None] * np.ones((1, 2, 1))
+        if self.order == "continuous":
+            return np.array(here)
+        corners = self.plane.coordinates(self.plane.x.values[[0, -1]], self.plane.y.values[[0, -1]])
+        found = np.full(here.shape, np.nan)
+        for k, ((start, end), pair, place) in enumerate(zip(self.line, self.minima, here[:, 0], strict=True)):
+            segment = Segment(self.plane, start, end)
+            along = int(np.argmax(np.abs(end - start)))
+            share = [
+                (u - start[along]) / (end - start)[along] for u in (*corners[:, along], self.plane.coordinates(*place)[along])
+            ]
+            first, last, t = min(share[:2]), max(share[:2]), share[2]
+            for phase, x in enumerate(pair):
+                below = segment.follow(pair, t - 1e-3)[1]
+                step = 0.25 if below[phase] <= below[1 - phase] else -0.25  # the lower phase goes on where it is the higher one
+                ends = segment.end_of(x, t, step, last if step > 0 else first)
+                found[k, phase] = self.plane.values(segment.place(ends))
+        return found
 
 
 def neuron_boundaries(diagram, n_threads):
     """Return a list of NeuronBoundary of a diagram of neurons, by pairs of phases, order and place."""
-    plane, form, (rows, columns) = diagram.plane, diagram.plane.form, diagram.phase.shape
+    plane, (rows, columns) = diagram.plane, diagram.phase.shape
     minima = [[] for _ in range(diagram.phase.size)]
     for cell, x in zip(diagram.minima_cell.tolist(), diagram.minima, strict=True):
         minima[cell].append(x)
@@ -98,64 +131,32 @@ def neuron_boundaries(diagram, n_threads):
 
     def crossings(edge):
         """The crossings on an edge, as ``crossing`` returns them."""
-        ends = [place(cell) for cell in edge]
+        segment = Segment(plane, *(place(cell) for cell in edge))
         starts = [x for cell in edge for x in minima[np.ravel_multi_index(cell, diagram.phase.shape)]]
 
         def lowest(t):
-            """The name of the lowest phase at a share t of the edge, its point, and the landscape."""
-            landscape = Landscape(form, plane.at((1 - t) * ends[0] + t * ends[1]).control)
+            """The name of the lowest phase at a share t of the edge, its parameters (size,), and the landscape."""
+            landscape = segment.landscape(t)
             points = landscape.settle(np.array(starts), polish=False)
-            point = min(points, key=lambda one: one.scaled_loss) if points else landscape.unbounded
-            encoder, decoder, _ = form.parts(point.x)
-            return phase_of(encoder, decoder, form.is_tied).name, point, landscape
+            x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
+            return segment.name(x), x, landscape
 
         found = walk(lowest)
         if len(found) > 1:  # phases between, of which the ends of the edge know nothing
-            for _, _, point, landscape in (side for one in found for side in one):
+            for _, _, x, landscape in (side for one in found for side in one):
                 more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
-                starts.extend(one.x for one in (point, *more))
+                starts.extend([x, *(one.x for one in more)])
             found = walk(lowest)
-        return [crossing(*ends, *one) for one in found]
+        return [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
 
     def walk(lowest):
-        """The crossings from 0 to 1: pairs (t, name, Point, landscape) of what is lowest just before and behind."""
+        """The crossings from 0 to 1: pairs (t, name, parameters, landscape) of what is lowest just before and behind."""
         found, low, end = [], (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
         while low[1] != end[1] and len(found) < MOST_CROSSINGS:
-            high = end
-            while high[0] - low[0] > WIDTH:
-                t = (low[0] + high[0]) / 2
-                middle = (t, *lowest(t))
-                low, high = (middle, high) if middle[1] == low[1] else (low, middle)
+            low, high = narrowed(lowest, low, end, WIDTH)
             found.append((low, high))
             low = high
         return found
-
-    def crossing(start, end, low, high):
-        """One (key, u, losses, jump) on the edge from start to end, u (2,), between two neighbouring points of it."""
-
-        pair = np.array([low[2].x, high[2].x])
-
-        def follow(t):
-            """The losses of the minima that both points lead to at a share t of the edge, (2,), and how far apart these are."""
-            landscape = Landscape(form, plane.at((1 - t) * start + t * end).control)
-            points, numbers = landscape.descend(pair)
-            return numbers[:, 0] * landscape.scale, landscape.distance(*points, exchange=False)
-
-        ends, order = np.array([low[0], high[0]]), "continuous"
-        middle, span = ends.mean(), high[0] - low[0]
-        while span < WIDEST:
-            sides = [follow(t) for t in ends]
-            if min(far for _, far in sides) <= SMALL:  # one has become the other
-                break
-            if np.subtract(*sides[0][0]) <= 0 <= np.subtract(*sides[1][0]):
-                order, middle = "first", brentq(lambda t: np.subtract(*follow(t)[0]), *ends, xtol=1e-15)
-                break
-            span *= 4  # the name changed a little aside, where one of both was not found
-            ends = np.clip([middle - span, middle + span], 0, 1)
-        losses, jump = follow(middle)
-        names = low[1], high[1]
-        key = tuple(sorted(names)), order
-        return key, (1 - middle) * start + middle * end, losses if names == key[0] else losses[::-1], jump
 
     with ThreadPoolExecutor(n_threads) as pool:
         found = [(edge, *one) for edge, some in zip(edges, pool.map(crossings, edges), strict=True) for one in some]
@@ -163,9 +164,38 @@ def neuron_boundaries(diagram, n_threads):
     for key in sorted({one[1] for one in found}):
         own = [one for one in found if one[1] == key]
         for chain in chains([one[0] for one in own], np.array([one[2] for one in own])):
-            u, losses, jump = (np.array([own[k][part] for k in chain]) for part in (2, 3, 4))
-            curves.append(NeuronBoundary(*key, *np.array([plane.values(one) for one in u]).T, losses, jump))
+            u, losses, jump, pairs, lines = (np.array([own[k][part] for k in chain]) for part in range(2, 7))
+            x, y = plane.values(u)
+            curves.append(NeuronBoundary(*key, x, y, losses, jump, pairs, lines, plane))
     return curves
+
+
+def narrowed(lowest, low, high, width):
+    """The two ends (t, name, parameters, landscape) of what is left of a step from low to high where the lowest name changes."""
+    while high[0] - low[0] > width:
+        t = (low[0] + high[0]) / 2
+        middle = (t, *lowest(t))
+        low, high = (middle, high) if middle[1] == low[1] else (low, middle)
+    return low, high
+
+
+def crossing(segment, lowest, low, high):
+    """One (key, u, losses, jump, pair, line) on a Segment between two neighbouring points of it, as `narrowed` returns them."""
+    names, pair = (low[1], high[1]), np.array([low[2], high[2]])
+    t, order = segment.equal(pair, low[0], high[0]), "first"
+    if t is None:
+        order = "continuous"
+        zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
+        t = next((t for t in (segment.onset(pair[k], low[0]) for k in np.argsort(zeros, kind="stable")) if t is not None), None)
+        if t is None:
+            low, high = narrowed(lowest, low, high, NAMED)
+            t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
+    pair, losses, jump = segment.follow(pair, t)
+    if order == "continuous":
+        jump, losses = 0.0, np.full(2, losses.min())
+    turn = 1 if names == tuple(sorted(names)) else -1
+    line = np.array([segment.start, segment.end])
+    return (tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line
 
 
 def chains(edges, places):

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from neuron_multistart import CASES, kept_entry, lower
+from scipy.optimize import root
 
 from phasediag import (
     Axis,
@@ -113,7 +114,7 @@ def test_held_weights_stay_on_their_kinks():
 
 @pytest.mark.parametrize("importance", [2.7, 2.8, 2.85])
 def test_minima_are_unstable_close_to_where_they_turn(importance):
-    """2→1 identity, density .05: up to importance 2.8607 the monosemantic point on its kink has a way down, however shallow."""
+    """2→1 identity, density .05: up to importance 2.8638 the monosemantic point on its kink has a way down, however shallow."""
     model = NeuronModel(1, [1.0, importance], 0.05)
     landscape = Landscape(model.form, model.control)
     curvature, direction = landscape.curvature(np.array([0.0, 1.0, 0.025, 0.0]))
@@ -127,7 +128,7 @@ def test_minima_are_unstable_close_to_where_they_turn(importance):
 
 
 def test_a_way_down_in_a_narrow_cone_is_found():
-    """2→3 absolute: up to density .1427 a weight and a bias together lower the loss of what is stable otherwise."""
+    """2→3 absolute: up to density .14246 a weight and a bias together lower the loss of what is stable otherwise."""
     for density, stable in ((0.12, False), (0.14, False), (0.145, True)):
         found = minimize(NeuronModel(3, [1.0, 1.6], density, task="absolute"), n_starts=20)
         names = [one.phase.name for one in found if one.loss < 1.01 * found[0].loss]
@@ -260,13 +261,13 @@ def test_one_neuron_turns_polysemantic_continuously():
         assert len(boundaries) == 2 and all(len(one.x) == 1 for one in boundaries)
         assert all(one.loss[:, 0] == pytest.approx(one.loss[:, 1], rel=1e-13) for one in boundaries)
         low, high = sorted(boundaries, key=lambda one: one.x[0])
-        assert low.x[0] == pytest.approx(1 / high.x[0], rel=1e-5)  # the features change places
+        assert low.x[0] == pytest.approx(1 / high.x[0], rel=1e-7)  # the features change places
         orders[density] = {one.order for one in boundaries}, max(one.jump[0] for one in boundaries)
-    assert orders[0.1][0] == {"continuous"} and orders[0.1][1] < 1e-3
+    assert orders[0.1][0] == {"continuous"} and orders[0.1][1] == 0
     few = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 5), [0.05])).boundaries()  # far from the boundary
     assert {one.order for one in few} == {"continuous"}
     low, high = sorted(one.x[0] for one in few)
-    assert high == pytest.approx(2.860709, abs=1e-5) and low == pytest.approx(1 / high, rel=1e-5)
+    assert high == pytest.approx(2.86378429, abs=1e-7) and low == pytest.approx(1 / high, rel=1e-7)
     assert orders[1.0][0] == {"first"} and 0.1 < orders[1.0][1] < 0.3
 
 
@@ -276,3 +277,49 @@ def test_a_diagram_says_where_there_is_no_lowest_minimum():
     assert diagram.phase[0, 0] == "no minimum: weights grow without end" and not diagram.converged[0, 0]
     assert diagram.phase[1, 0] == "extra not represented + 4 monosemantic + 1 not represented" and diagram.converged[1, 0]
     assert np.sum(diagram.minima_cell == 0) > 1 and diagram.boundaries() == []
+
+
+def _at_rest(model, x):
+    """Parameters at which the gradient of the loss vanishes, by SciPy's root finder from x (size,)."""
+
+    def gradient(x):
+        encoder, decoder, bias = model.form.parts(x)
+        _, slope, by_bias = expected_loss_and_gradient(model, model.as_weights(encoder, decoder), bias)
+        return np.concatenate([slope.ravel(), by_bias])
+
+    return root(gradient, x, tol=1e-13).x
+
+
+def test_continuous_boundaries_are_where_a_weight_vanishes():
+    """2→1 identity: the small weight that SciPy finds beside the boundary falls to 0 there, within 1e-7."""
+    plane = _plane(2, 1, "identity", np.geomspace(1.5, 6, 4), [0.05])
+    (boundary,) = phase_diagram(plane=plane).boundaries()
+    assert boundary.order == "continuous" and boundary.jump == 0 and np.ptp(boundary.loss) == 0
+    x = np.array([0.0746, 1.0263, 0.0229, -0.0387])
+    importances = boundary.x[0] * (1 - np.array([4e-4, 2e-4, 1e-4]))
+    weights = []
+    for importance in (2.7, 2.8, 2.85, 2.86, *importances):
+        x = _at_rest(NeuronModel(1, [1.0, importance], 0.05), x)
+        weights.append(x[0])
+    place = np.polyval(np.polyfit(weights[-3:], importances, 2), 0.0)
+    assert 5e-5 < weights[-1] < weights[-2] and place == pytest.approx(boundary.x[0], rel=1e-7)
+    assert np.array_equal(boundary.spinodals, [[[boundary.x[0], boundary.y[0]]] * 2])
+
+
+def test_metastable_minima_end_at_spinodals():
+    """2→1 identity of dense features: the polysemantic minimum lasts to a fold beyond the boundary, the other to importance 1."""
+    plane = _plane(2, 1, "identity", [1.005, 1.02], [1.0])
+    (boundary,) = phase_diagram(plane=plane).boundaries()
+    assert boundary.order == "first" and np.ptp(boundary.loss) < 1e-15
+    ends = dict(zip(boundary.phases, boundary.spinodals[0, :, 0], strict=True))
+    fold = ends["extra in polysemantic (2) + 1 polysemantic (2)"]
+    assert 1.005 < boundary.x[0] < fold < 1.02
+    assert np.isnan(ends["extra dedicated + 1 monosemantic + 1 not represented"])  # it lasts to the end of the plane
+    x = boundary.minima[0, boundary.phases.index("extra in polysemantic (2) + 1 polysemantic (2)")]
+    squares = []
+    for share in (2e-2, 1e-2, 5e-3):  # the lowest eigenvalue of the curvature falls as the root of what is left
+        model = NeuronModel(1, [1.0, fold - share * (fold - boundary.x[0])], 1.0)
+        landscape = Landscape(model.form, model.control)
+        x = _at_rest(model, x)
+        squares.append(np.linalg.eigvalsh(landscape.hessian(x))[0] ** 2)
+    assert squares[0] / squares[1] == pytest.approx(2, rel=0.05) and squares[1] / squares[2] == pytest.approx(2, rel=0.05)
