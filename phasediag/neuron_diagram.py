@@ -60,9 +60,10 @@ class NeuronBoundary(Result):
     jump : ndarray, shape (n_points,)
         The largest change of a weight or bias across it, in the best order of neurons; 0 at a continuous one.
     minima : ndarray, shape (n_points, 2, size)
-        Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``.
+        Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``; of those on
+        both sides of a continuous one, up to 0.001 of a step from it.
     line : ndarray, shape (n_points, 2, 2)
-        Coordinates of the two neighbouring points of the grid between which each lies.
+        Coordinates of the two places between which each lies: neighbouring points of the grid, or what `refined` took.
     plane : ControlPlane
 
     Examples
@@ -100,18 +101,65 @@ class NeuronBoundary(Result):
         corners = self.plane.coordinates(self.plane.x.values[[0, -1]], self.plane.y.values[[0, -1]])
         found = np.full(here.shape, np.nan)
         for k, ((start, end), pair, place) in enumerate(zip(self.line, self.minima, here[:, 0], strict=True)):
-            segment = Segment(self.plane, start, end)
+            segment, moves = Segment(self.plane, start, end), np.abs(end - start) > 1e-12
+            shares = np.sort(((corners - start) / np.where(moves, end - start, 1.0))[:, moves], axis=0)
+            first, last = shares[0].max(), shares[1].min()  # where it enters and leaves the plane
             along = int(np.argmax(np.abs(end - start)))
-            share = [
-                (u - start[along]) / (end - start)[along] for u in (*corners[:, along], self.plane.coordinates(*place)[along])
-            ]
-            first, last, t = min(share[:2]), max(share[:2]), share[2]
+            t = (self.plane.coordinates(*place) - start)[along] / (end - start)[along]
             for phase, x in enumerate(pair):
                 below = segment.follow(pair, t - 1e-3)[1]
                 step = 0.25 if below[phase] <= below[1 - phase] else -0.25  # the lower phase goes on where it is the higher one
                 ends = segment.end_of(x, t, step, last if step > 0 else first)
                 found[k, phase] = self.plane.values(segment.place(ends))
         return found
+
+    def refined(self) -> "NeuronBoundary":
+        """Return the curve with a point more between any two neighbours, as exact as these, on the line that halves their chord.
+
+        A point is left out where the curve does not cross that line within half a chord of its middle.
+        """
+        u, line = self.plane.coordinates(self.x, self.y), self.line
+        rows = [(u[0], self.loss[0], self.jump[0], self.minima[0], line[0])]
+        for k in range(1, len(u)):
+            chord, middle = u[k] - u[k - 1], (u[k - 1] + u[k]) / 2
+            across = np.array([-chord[1], chord[0]]) / 2
+            segment = Segment(self.plane, middle - across, middle + across)
+            lowest = lowest_along(segment, [*self.minima[k - 1], *self.minima[k]])
+            low, high = narrowed(lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
+            if {low[1], high[1]} == set(self.phases):
+                key, *point = crossing(segment, lowest, low, high)
+                rows += [point] if key[1] == self.order else []
+            rows.append((u[k], self.loss[k], self.jump[k], self.minima[k], line[k]))
+        return _curve(self.plane, self.phases, self.order, rows)
+
+
+def _curve(plane, phases, order, rows):
+    """The NeuronBoundary of points (u, losses, jump, pair, line)."""
+    u, loss, jump, minima, line = (np.array(column) for column in zip(*rows, strict=True))
+    x, y = plane.values(u)
+    return NeuronBoundary(phases, order, x, y, loss, jump, minima, line, plane)
+
+
+def lowest_along(segment, starts):
+    """Return a function of a share t of a Segment: the name of what is lowest there, its parameters (size,), and the landscape.
+
+    starts: a list of parameters (size,) from which minima are sought; it may grow.
+    """
+
+    def lowest(t):
+        landscape = segment.landscape(t)
+        points = landscape.settle(np.array(starts), polish=False)
+        x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
+        return segment.name(x), x, landscape
+
+    return lowest
+
+
+def vanishing(segment, pair, near):
+    """Where on a Segment, near a share of it, a weight of one of two minima (2, size) vanishes; None where none does."""
+    zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
+    found = (segment.onset(pair[k], near) for k in np.argsort(zeros, kind="stable"))
+    return next((t for t in found if t is not None), None)
 
 
 def neuron_boundaries(diagram, n_threads):
@@ -134,13 +182,7 @@ def neuron_boundaries(diagram, n_threads):
         segment = Segment(plane, *(place(cell) for cell in edge))
         starts = [x for cell in edge for x in minima[np.ravel_multi_index(cell, diagram.phase.shape)]]
 
-        def lowest(t):
-            """The name of the lowest phase at a share t of the edge, its parameters (size,), and the landscape."""
-            landscape = segment.landscape(t)
-            points = landscape.settle(np.array(starts), polish=False)
-            x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
-            return segment.name(x), x, landscape
-
+        lowest = lowest_along(segment, starts)
         found = walk(lowest)
         if len(found) > 1:  # phases between, of which the ends of the edge know nothing
             for _, _, x, landscape in (side for one in found for side in one):
@@ -164,9 +206,7 @@ def neuron_boundaries(diagram, n_threads):
     for key in sorted({one[1] for one in found}):
         own = [one for one in found if one[1] == key]
         for chain in chains([one[0] for one in own], np.array([one[2] for one in own])):
-            u, losses, jump, pairs, lines = (np.array([own[k][part] for k in chain]) for part in range(2, 7))
-            x, y = plane.values(u)
-            curves.append(NeuronBoundary(*key, x, y, losses, jump, pairs, lines, plane))
+            curves.append(_curve(plane, *key, [own[k][2:] for k in chain]))
     return curves
 
 
@@ -185,14 +225,15 @@ def crossing(segment, lowest, low, high):
     t, order = segment.equal(pair, low[0], high[0]), "first"
     if t is None:
         order = "continuous"
-        zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
-        t = next((t for t in (segment.onset(pair[k], low[0]) for k in np.argsort(zeros, kind="stable")) if t is not None), None)
+        t = vanishing(segment, pair, low[0])
         if t is None:
             low, high = narrowed(lowest, low, high, NAMED)
             t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
-    pair, losses, jump = segment.follow(pair, t)
+    followed, losses, jump = segment.follow(pair, t)
     if order == "continuous":
         jump, losses = 0.0, np.full(2, losses.min())
+    else:
+        pair = followed
     turn = 1 if names == tuple(sorted(names)) else -1
     line = np.array([segment.start, segment.end])
     return (tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line

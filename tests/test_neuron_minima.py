@@ -323,3 +323,28 @@ def test_metastable_minima_end_at_spinodals():
         x = _at_rest(model, x)
         squares.append(np.linalg.eigvalsh(landscape.hessian(x))[0] ** 2)
     assert squares[0] / squares[1] == pytest.approx(2, rel=0.05) and squares[1] / squares[2] == pytest.approx(2, rel=0.05)
+
+
+def test_curves_are_refined_between_grid_lines():
+    """2→1 identity: points between those of the grid's lines lie where finer grids have them, of both orders."""
+    for importance, densities, order in (
+        (np.geomspace(1.2, 2.6, 3), [0.1, 0.4], "continuous"),
+        ([1.002, 1.1], [0.9, 0.99], "first"),
+    ):
+        plane = _plane(2, 1, "identity", importance, densities)
+        (curve,) = (one for one in phase_diagram(plane=plane).boundaries() if one.order == order)
+        fine = curve.refined()
+        assert len(fine.x) == 2 * len(curve.x) - 1 and np.array_equal(fine.x[::2], curve.x)
+        x, y = float(fine.x[1]), float(fine.y[1])
+        other = _plane(2, 1, "identity", importance, [y])
+        (again,) = (one for one in phase_diagram(plane=other).boundaries() if one.order == order)
+        assert again.x[0] == pytest.approx(x, rel=1e-8)
+
+
+def test_the_order_changes_where_the_jump_vanishes():
+    """2→1 identity: first order down to density 0.8787, by jumps that fall to 0 in proportion; continuous below."""
+    jumps = []
+    for density in (0.87, 0.88, 0.885, 0.89):
+        (curve,) = phase_diagram(plane=_plane(2, 1, "identity", [1.05, 1.09], [density])).boundaries()
+        jumps.append(curve.jump[0] if curve.order == "first" else 0.0)
+    assert jumps[0] == 0 and np.polyval(np.polyfit(jumps[1:], [0.88, 0.885, 0.89], 1), 0.0) == pytest.approx(0.8787, abs=1e-4)

@@ -45,18 +45,32 @@ class Segment:
         return points, numbers[:, 0] * landscape.scale, landscape.distance(*points, exchange=False)
 
     def equal(self, pair, low, high):
-        """Where the losses of two minima that both exist cross between low and high or a little aside; None where they do not."""
+        """Where the losses of two minima cross that both exist there, the first of which is lower before; None where none do.
+
+        Between low and high or a little aside: where one of both was not found, the name changed too early or too late.
+        """
+
+        def state(t):
+            """−1 where the first is lower, 1 where the second is, 0 where both lead to one."""
+            _, losses, apart = self.follow(pair, t)
+            return 0 if apart <= SMALL else -1 if losses[0] <= losses[1] else 1
+
         span = high - low
-        while span < WIDEST:
-            (_, below, near), (_, above, far) = self.follow(pair, low), self.follow(pair, high)
-            if min(near, far) <= SMALL:  # one has become the other
-                return None
-            if np.subtract(*below) <= 0 <= np.subtract(*above):
-                return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
-            span *= 4  # the name changed a little aside, where one of both was not found
+        before, after = state(low), state(high)
+        while (before > 0 or after < 0) and span < WIDEST:
+            span *= 4
+            low, high = (max(low - span, 0.0) if before > 0 else low), (min(high + span, 1.0) if after < 0 else high)
+            before, after = state(low), state(high)
+        while not before < 0 < after:  # as long as one side knows one minimum only
             middle = (low + high) / 2
-            low, high = max(middle - span / 2, 0.0), min(middle + span / 2, 1.0)
-        return None
+            if before == after or before > 0 or after < 0 or high - low < NARROW:
+                return None
+            now = state(middle)
+            if now < 0 or (now == 0 and before == 0):
+                low, before = middle, now
+            else:
+                high, after = middle, now
+        return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
 
     def onset(self, x, t):
         """Where the least reading weight of the minimum x (size,) vanishes near t; None where none does.
