@@ -1,6 +1,7 @@
 """Is the change from mono- to polysemantic of first order or continuous? 2→1 in a privileged basis: continuous but where dense.
 
-The second weight of the neuron grows from 0 as features become rarer or more equal; above density 0.89 it jumps.
+The second weight of the neuron grows from 0 as features become rarer or more equal; above density 0.8787 it jumps, by a step
+that vanishes there.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from phasediag import Axis, ControlPlane, NeuronModel, minimize, phase_diagram
 from phasediag.figures import draw_phase_diagram
 
-densities = [0.05, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.9, 0.93, 0.96, 1.0]
+densities = [0.05, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.88, 0.885, 0.9, 0.93, 0.96, 1.0]
 plane = ControlPlane(
     NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("importance", np.geomspace(0.1, 10, 24)), y=Axis("density", densities, log=False)
 )
@@ -23,8 +24,12 @@ for curve in diagram.boundaries():
         orders[curve.order] += zip(curve.y, curve.jump, strict=True)
 for order, points in orders.items():
     print(f"{order}: densities {min(points)[0]:.3f} to {max(points)[0]:.3f}, jumps up to {max(jump for _, jump in points):.2g}")
-assert min(orders["continuous"])[0] == 0.05 and 0.86 < max(orders["continuous"])[0] < 0.91
-assert 0.86 < min(orders["first"])[0] < 0.91 and max(orders["first"])[0] == 1.0
+assert min(orders["continuous"])[0] == 0.05 and 0.86 < max(orders["continuous"])[0] < 0.8788
+assert 0.8787 < min(orders["first"])[0] < 0.91 and max(orders["first"])[0] == 1.0
+(lowest, small), (second, larger) = sorted({round(y, 6): jump for y, jump in orders["first"]}.items())[:2]
+turn = lowest - small * (second - lowest) / (larger - small)  # jumps fall to 0 in proportion
+print(f"the order changes at density {turn:.4f}")
+assert abs(turn - 0.8787) < 1e-4
 
 importances, density = np.linspace(0.36, 0.44, 9), 0.1
 weights = [np.abs(minimize(NeuronModel(1, [1.0, i], density), n_starts=10)[0].weights).min() for i in importances]
