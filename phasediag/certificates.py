@@ -382,7 +382,8 @@ def certify(model: ToyModel, *, tolerance: float = 1e-6, max_boxes: int = MOST_B
 
     For three features of one density the least losses of single rows, whatever their bias, are tabulated first, and columns of
     equal features are taken in order of their norms. At densities up to 0.3 a search takes 10⁵ to 2 · 10⁶ boxes, seconds; at
-    higher ones it may not end, and ``loss_lower`` then says how far it came; see `certify_superposition` for proofs there.
+    higher ones it may not end, and ``loss_lower`` then says how far it came, at 250 MB of memory for a million boxes; see
+    `certify_superposition` for proofs there.
 
     References
     ----------

@@ -86,6 +86,29 @@ def test_phases_are_proved_on_the_way_to_the_next_boundary():
         assert proved.phase_certified and proved.phases == (PAIR if p < 0.37 else "extra dedicated + not represented",)
 
 
+@pytest.mark.campaign
+def test_phases_at_all_densities():
+    """At 40 importances: every density from 0.01 to 1 outside of one narrow interval; searches between say the same."""
+    rng, extras = np.random.default_rng(0), np.geomspace(0.1, 10, 40)
+
+    def name(extra, p):
+        return minimize(ToyModel(1, [1.0, extra], p), n_starts=1, effort="quick")[0].phase.name
+
+    ends = np.tile([[0.05], [0.999]], 40)
+    for _ in range(40):
+        middle = ends.mean(axis=0)
+        pairs = [name(extra, p) == PAIR for extra, p in zip(extras, middle, strict=True)]
+        ends = np.where([pairs, np.logical_not(pairs)], middle, ends)
+    found = certify_boundary(extras, ends.mean(axis=0))
+    assert np.all(found.density_from == 0.01) and np.all(found.density_to == 1.0)
+    assert np.all(found.density_high / found.density_low - 1 < 0.04)
+    for extra, low, high, *names in zip(
+        extras, found.density_low, found.density_high, found.phase_low, found.phase_high, strict=True
+    ):
+        for p, phase in [*((p, names[0]) for p in rng.uniform(0.01, low, 5)), *((p, names[1]) for p in rng.uniform(high, 1, 5))]:
+            assert name(extra, p) == phase
+
+
 def test_no_wrong_phase_is_proved_over_densities():
     """Over a boundary, on its other side, and up to where the two are equally low: not proved, of either."""
     importance = np.array([1.0, 0.5])
@@ -172,6 +195,15 @@ def test_tricritical_points_are_enclosed():
         assert proved.phase_certified and proved.phases == (phase,)
         assert kink_bracket(1.0, 1e-13, p, p, 0.0, 1.0, extra) > 0  # it still is a minimum
         assert kink_bracket(1.0, 1e-13, p, p, 0.0, 1.0, extra / (1 - share) * (1 + 1e-8)) < 0
+
+
+def test_the_loss_is_certified_at_tricritical_points():
+    """To 1e-6 at them, where no minimum is shown to be the only one; the phase at 1e-5 above in importance and 5e-4 below."""
+    for point in tricritical_points():
+        extra, p = np.mean(point.importance), np.mean(point.density)
+        proved = [certify(ToyModel(1, [1.0, extra * (1 + share)], p)) for share in (0.0, 1e-5, -5e-4)]
+        assert all(one.status == "certified" for one in proved) and not proved[0].phase_certified
+        assert [one.phases for one in proved if one.phase_certified] == [(PAIR,), (DROPPED,)]
 
 
 def test_the_cubic_term_is_the_losses():

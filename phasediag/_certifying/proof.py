@@ -279,7 +279,7 @@ def prove_between(importance, low, high, known, left_out, max_boxes):
     patience, enough = np.array([0, max_boxes]), max_boxes if left_out < 0 or regions else 0
     tree.grow(-np.inf, 0 if left_out < 0 else -1, patience, enough, lambda count: None)
     proof = tree.proof()
-    return proof.n_boxes if proof.complete and set(proof.hulls) <= {0} else np.inf
+    return proof.n_boxes if proof.complete and set(proof.hulls) <= ({0} if left_out < 0 else set()) else np.inf
 
 
 class _Tree:

@@ -320,16 +320,6 @@ def search(n_hidden, free, importance, density, group, limits, upper, left_out, 
                 leaf = GRADIENT + entry % nd
             elif dear:
                 leaf = JOINT
-            elif value >= target or total >= target:
-                bound = max(bound, value)
-                if state[SPENT] >= patience[0 if signs >= 0 and signs == wanted else 1]:
-                    leaf = LOW_JOINT if value >= target else LOW_SUM
-                    signs = signs if signs >= 0 else hulls.shape[0] - 1
-                    for k in range(nd):
-                        hulls[signs, 0, k], hulls[signs, 1, k] = min(hulls[signs, 0, k], low[k]), max(hulls[signs, 1, k], high[k])
-                    least[0] = min(least[0], bound)
-                else:
-                    state[SPENT] += 1
             if leaf < 0:
                 bound = max(bound, value)
                 # the parameter that contributes most to what the rows give away
@@ -355,12 +345,15 @@ def search(n_hidden, free, importance, density, group, limits, upper, left_out, 
                     if score[k] > score[best]:
                         best = k
                 cut = 0.5 * (low[best] + high[best])
-                if high[best] - low[best] < SMALLEST:
-                    leaf = OPEN
-                    state[UNPROVED] += 1
-                    least[0] = min(least[0], bound)
+                is_low, smallest = value >= target or total >= target, high[best] - low[best] < SMALLEST
+                if smallest or (is_low and state[SPENT] >= patience[0 if signs >= 0 and signs == wanted else 1]):
+                    leaf = OPEN if not is_low else LOW_JOINT if value >= target else LOW_SUM
+                    state[UNPROVED] += not is_low
+                    signs = signs if is_low and signs >= 0 else hulls.shape[0] - 1
                     for k in range(nd):
-                        hulls[-1, 0, k], hulls[-1, 1, k] = min(hulls[-1, 0, k], low[k]), max(hulls[-1, 1, k], high[k])
+                        hulls[signs, 0, k], hulls[signs, 1, k] = min(hulls[signs, 0, k], low[k]), max(hulls[signs, 1, k], high[k])
+                    least[0] = min(least[0], bound)
+                state[SPENT] += is_low
         if leaf >= 0:
             ops[state[OPS]] = leaf
             state[OPS] += 1
