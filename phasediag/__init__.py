@@ -3,6 +3,15 @@
 A tour, stage by stage. Every name below is an attribute of this package, loaded when it is first used; ``help`` of a name says
 all about it. Drawings are in ``phasediag.figures``, the command line is ``phasediag`` or ``python -m phasediag``.
 
+Two features in one dimension, the second less important: what the best model does with it, and at which density that changes.
+
+>>> from phasediag import ToyModel, minimize, phase_diagram
+>>> minimize(ToyModel(n_hidden=1, importance=[1.0, 0.3], density=0.3))[0].phase.name
+'extra in antipodal pair'
+>>> diagram = phase_diagram(2, 1, importance=[0.3], density=[0.2, 0.3, 0.4, 0.5])
+>>> [(boundary.phases, boundary.density.round(4).tolist()) for boundary in diagram.boundaries()]
+[(('extra in antipodal pair', 'extra not represented + dedicated'), [0.3757])]
+
 The model, and the order parameters of its weights:
     ToyModel                    x' = activation(WᵀW x + b): importances, densities, activation
     NeuronModel                 a hidden layer of ReLU neurons: the privileged basis, and computing |x|
