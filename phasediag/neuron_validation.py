@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,18 +69,33 @@ class NeuronValidation(Result):
         return "unexplained" not in self.cause
 
 
-def validate_neurons(model: NeuronModel, *, n_starts: int | None = None, seed: Seed = 0, **training: Any) -> NeuronValidation:
+def validate_neurons(
+    model: NeuronModel,
+    *,
+    n_models: int = 10,
+    n_steps: int = 10_000,
+    batch_size: int = 1024,
+    learning_rate: float = 1e-3,
+    schedule: str = "constant",
+    weight_decay: float | None = None,
+    gradient: str = "minibatch",
+    n_starts: int | None = None,
+    seed: Seed = 0,
+    n_threads: int | None = None,
+) -> NeuronValidation:
     """Train models of neurons and say of each where an exact descent from it leads, beside the exact minima.
 
     Parameters
     ----------
     model : NeuronModel
         Of up to 4 features.
+    n_models, n_steps, batch_size, learning_rate, schedule, weight_decay, gradient
+        As in `train`.
     n_starts : int, optional
         Of the search for minima.
     seed : None, int or numpy.random.Generator
-    training
-        Other arguments of `train` of a NeuronModel.
+    n_threads : int, optional
+        By default one for each processor that the process may use.
 
     Returns
     -------
@@ -101,9 +115,20 @@ def validate_neurons(model: NeuronModel, *, n_starts: int | None = None, seed: S
     """
     number = as_seed(seed)
     minima = tuple(neuron_minima(model, n_starts, number))
-    run = train_neurons(model, seed=number, **training)
+    run = train_neurons(
+        model,
+        n_models=n_models,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        gradient=gradient,
+        seed=number,
+        n_threads=n_threads,
+    )
     scale, points = model.loss_scale, run.parameters
-    ends = ends_of(model.form, np.broadcast_to(model.control, (len(points), model.control.size)), points, thread_count(None))
+    ends = ends_of(model.form, np.broadcast_to(model.control, (len(points), model.control.size)), points, thread_count(n_threads))
     losses, loss = run.loss / scale, np.array([end.scaled_loss for end in ends])
     lowest = minima[0].loss / scale if minima else np.inf
     failure = np.array([end.failure for end in ends], dtype=object)
