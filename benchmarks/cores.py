@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +87,7 @@ def measure(name, function, options, size):
     cpu, clock = time.process_time(), time.perf_counter()
     call(function, options, size)
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
-    cells = sum(one.shape[0] * one.shape[1] for one in searched)
+    cells = sum(len(one.cells) for one in searched)
     return {
         "cpu": cpu,
         "clock": clock,
@@ -103,28 +104,32 @@ def watch():
 
     seconds, lock, clock = [0.0], threading.Lock(), time.thread_time
 
-    def timed(kernel):
-        """The kernel, timed."""
+    class Timed:
+        """A kernel, timed; all else that it has is its own."""
 
-        def run(*arguments):
+        def __init__(self, kernel):
+            self.kernel = kernel
+
+        def __getattr__(self, name):
+            return getattr(self.kernel, name)
+
+        def __call__(self, *arguments):
             if threading.current_thread() is threading.main_thread():
-                return kernel(*arguments)
+                return self.kernel(*arguments)
             start = clock()
             try:
-                return kernel(*arguments)
+                return self.kernel(*arguments)
             finally:
                 with lock:
                     seconds[0] += clock() - start
 
-        return run
-
     for module in [module for name, module in sys.modules.items() if name.startswith("phasediag.")]:
         for name, kernel in list(vars(module).items()):
             if isinstance(kernel, Dispatcher) and kernel.signatures and not kernel.targetoptions.get("no_cpython_wrapper"):
-                setattr(module, name, timed(kernel))
+                setattr(module, name, Timed(kernel))
     if hasattr(vectors, "Routine"):  # checkouts of before have kernels alone
         run = vectors.Routine.__call__
-        vectors.Routine.__call__ = lambda routine, *numbers: timed(lambda *given: run(routine, *given))(*numbers)
+        vectors.Routine.__call__ = lambda routine, *numbers: Timed(partial(run, routine))(*numbers)
     return seconds
 
 
