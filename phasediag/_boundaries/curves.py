@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from .equilibria import Equilibrium, far
 from .family import across_flat
-from .normal_forms import COARSE, FINE, excess, lower_minimum, siblings
+from .neighbours import COARSE, FINE, excess, lower_minimum, siblings
 from .tolerances import (
     CONTROL_STEP,
     CONVERGED,

@@ -8,7 +8,8 @@ from .continuation import distance, passes
 from .curves import Curve
 from .family import Family
 from .junctions import Junction, intersection
-from .network import Followed, beside, nodes, triple_points
+from .lines import Followed
+from .network import beside, nodes, triple_points
 from .tolerances import BESIDE_CHORD
 
 _TIE = 1e-12

@@ -7,8 +7,10 @@ import numpy as np
 from .continuation import Point, distance
 from .curves import Coexistence, tangent_of
 from .equilibria import Equilibrium, far
-from .normal_forms import branches, lower_minimum, symmetric_neighbours
-from .singular import BranchPoints, Coefficient, FreeLimit
+from .limits import FreeLimit
+from .neighbours import lower_minimum, symmetric_neighbours
+from .normal_forms import branches
+from .singular import BranchPoints, Coefficient
 from .tolerances import BESIDE_CHORD, CLOSE, NEAR, SHORTEST, SOFT, STALLED, TINY
 
 _REACH = 4.0

@@ -16,8 +16,10 @@ from .continuation import distance
 from .curves import Coexistence, Curve
 from .equilibria import Equilibrium, Solver, far
 from .junctions import Junction, first_point, intersection
-from .network import Followed, lowest_in, nodes, trail_of
-from .normal_forms import branches, lower_minimum
+from .lines import Followed, trail_of
+from .neighbours import lower_minimum
+from .network import lowest_in, nodes
+from .normal_forms import branches
 from .singular import BranchPoints
 from .tolerances import BESIDE_CHORD, MOVED, SAME
 

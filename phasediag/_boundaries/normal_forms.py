@@ -12,13 +12,8 @@ import numpy as np
 from .._minimizing.newton import PROBE
 from .equilibria import Equilibrium, far
 from .family import across_flat
-from .tolerances import ALIKE, CLOSE, LOWER, MOVED, NEAR, QUARTIC_STEP, SOFT, TINY, ZERO
+from .tolerances import ALIKE, MOVED, QUARTIC_STEP, SOFT, ZERO
 
-FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
-"""Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
-
-_KICK = 0.2
-"""Length of a kick along a soft direction, beyond which another minimum may lie."""
 _WITHIN = 1e-6
 """Parts of unit directions shorter than this are zero."""
 _ALIKE, _ALONG = 1e-6, 1e-2
@@ -31,7 +26,7 @@ _LOST = 1e-2
 """Descents that end higher than they began, by this part of the amplitude squared, have left kinks too near each other."""
 
 
-def _once(function):
+def once(function):
     """A function of an equilibrium whose answer is kept with it."""
 
     def kept(state):
@@ -166,7 +161,7 @@ def _responses(state, enter):
         yield found[-1]
 
 
-@_once
+@once
 def soft_modes(state):
     """Modes in which an equilibrium may break its symmetry: a list of (curvature, cubic, direction).
 
@@ -367,7 +362,7 @@ def _starts(state, direction):
             yield points[k] - state.x
 
 
-@_once
+@once
 def branches(state):
     """The minima next to an equilibrium in which its symmetry is broken."""
     family, found = state.family, []
@@ -389,109 +384,3 @@ def branches(state):
 def _known(near, found, state):
     """Whether an equilibrium near a state is one of those found."""
     return any(far(near, other) < 1e-3 * far(other, state) for other in found)
-
-
-def excess(base, state, u, rule=FINE):
-    """Loss of ``state`` above that of ``base``, parameters nearby, at u (…, 2): accurate relative to their distance squared.
-
-    The gradient at the base and the second derivatives on the way from it, integrated by a ``rule``: nodes and weights.
-    """
-    family, step, (nodes, weights) = base.family, state.x - base.x, rule
-    u = np.asarray(u)
-    if np.max(np.abs(step)) < 1e-13:
-        return np.zeros(u.shape[:-1])
-    hessians = family.derivatives(base.x + nodes[:, None] * step, u[..., None, :])[2]
-    slopes = family.derivatives(base.x, u, 1)[1] @ step
-    return ((step @ hessians @ step) @ (weights * (1 - nodes)) + slopes) * family.scales(u)
-
-
-def siblings(one, other):
-    """Two minima near each other as branches of one equilibrium: (one, other, base), the last None when they are not.
-
-    The base is the more symmetric equilibrium from which either has departed (it may be one of them), else the first of them;
-    parameters of both are near its own.
-    """
-    apart = far(one, other)
-    if apart > CLOSE / 2:
-        return one, other, None
-    for base in symmetric_neighbours((one, other)):
-        members = [base, *branches(base)]
-        nearest = [min(members, key=lambda member: far(member, state)) for state in (one, other)]
-        if nearest[0] is not nearest[1] and all(
-            far(member, state) < 1e-2 * apart + 1e-9 for member, state in zip(nearest, (one, other), strict=True)
-        ):
-            return *nearest, base
-    turned = aligned(other, one)
-    if turned is None or abs(excess(one, turned, one.u) - (other.loss - one.loss)) > LOWER * one.loss:
-        return one, other, None
-    return one, turned, one
-
-
-def aligned(state, target):
-    """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
-    family, best = state.family, (-np.inf, None)
-    size = family.m * family.n
-    goal = target.x[size:]
-    for one in family.copies(state.x):
-        weights, bias = one[:size].reshape(family.m, family.n), one[size:]
-        for order in family.orders:
-            left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
-            match = np.sum(values) + bias[order] @ goal
-            if match > best[0] + 1e-12:
-                best = match, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
-    x = best[1]
-    if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
-        return None
-    x[~target.free] = 0.0
-    return family.stationary(Equilibrium(family, x, target.frames, target.free, state.u), state.u)
-
-
-def symmetric_neighbours(states):
-    """The more symmetric equilibria next to some: themselves where they keep zeros, and those from which they have departed."""
-    return [state for state in states if state.held] + [near for near in map(_more_symmetric, states) if near is not None]
-
-
-@_once
-def _more_symmetric(state):
-    """The more symmetric equilibrium from which one has departed, or None."""
-    return state.family.symmetrized(state, state.u)
-
-
-def lower_minimum(u, states, base=None):
-    """The lowest minimum at u when it is lower than all ``states``, or None.
-
-    ``base``: the equilibrium of which the others are branches, solved at u; branches of one are compared accurately.
-    """
-    family = states[0].family
-    lowest = min(state.loss for state in states)
-    best = family.competitors.lowest(u, lowest * (1 - LOWER), states)
-    if best is not None:
-        return best
-    for parent in [base] if base is not None else symmetric_neighbours(states):
-        if parent.curvature > SOFT / 10 or min(far(parent, state) for state in states) > CLOSE:
-            continue
-        reach = max(far(state, parent) for state in states)
-        if 0 < reach < TINY:
-            continue
-        close = reach < CLOSE
-        own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
-        for member in [parent, *branches(parent)]:
-            apart = far(member, parent)
-            if any(far(member, state) <= 1e-3 * apart for state in states) or not member.stable:
-                continue
-            lower = excess(parent, member, u) if close else member.loss - parent.loss
-            if lower < own - (1e-14 * parent.loss * max(apart, reach) if close else LOWER * lowest):
-                best, own = member, lower
-    return best or _kicked(u, states, lowest * (1 - LOWER))
-
-
-def _kicked(u, states, bound):
-    """The lowest minimum below a bound to which descents lead from soft states, kicked along their softest mode."""
-    found = []
-    for state in states:
-        if state.curvature < NEAR:
-            for kick in (_KICK, -_KICK):
-                new = state.family.descend(state.aside(kick * state.softest[0], state.softest[1]), u)
-                if new.converged and new.loss < bound and new.stable:
-                    found.append(state.family.exact(new))
-    return min(found, key=lambda state: state.loss, default=None)

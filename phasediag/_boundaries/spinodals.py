@@ -11,8 +11,8 @@ from .continuation import passes
 from .curves import Coexistence
 from .equilibria import Solver, far
 from .junctions import Junction, cusp, tricritical
-from .network import Followed, trail_of
-from .singular import FreeLimit, StabilityLimit
+from .limits import FreeLimit, StabilityLimit
+from .lines import Followed, trail_of
 from .tolerances import CLOSE, PLACES, SHORTEST
 
 _NEARLY_ONE = 1e-3
