@@ -5,6 +5,7 @@ import math
 import operator
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from itertools import product
@@ -111,6 +112,22 @@ def test_others_are_compiled_without_the_policy():
     with pytest.raises(TypingError, match="No match"):
         jit(lambda x: min(x, 1j))(1.0)
     assert [getattr(owner, name) for owner, name, _ in EXCHANGED] == theirs
+
+
+def test_ctrl_c_waits_until_a_kernel_is_compiled():
+    """An interruption while a kernel is compiled is raised afterwards, and the kernel can be used."""
+
+    @intrinsic
+    def press(typing_context, x):
+        signal.raise_signal(signal.SIGINT)
+        compiled.append(len(compiled))
+        return x(x), lambda context, builder, signature, values: values[0]
+
+    compiled, kernel = [], jit(lambda x: press(x))
+    with pytest.raises(KeyboardInterrupt):
+        kernel(1.0)
+    assert compiled and signal.getsignal(signal.SIGINT) is signal.default_int_handler and gc.isenabled()
+    jit(lambda x: x + 1.0)(1.0)  # numba goes on
 
 
 def test_what_others_have_exchanged_stays(monkeypatch):

@@ -1,12 +1,14 @@
 """The one policy under which every kernel is compiled: what of numba and LLVM is left out, and what is said more briefly.
 
 What the policy changes about numba holds while a kernel of this package is compiled, and then alone: other code in the process
-is compiled as ever. Meanwhile the process looks for no cyclic garbage; nothing else of it is touched.
+is compiled as ever. Meanwhile the process looks for no cyclic garbage, and Ctrl-C waits; nothing else of it is touched.
 """
 
 import gc
 import operator
-from contextlib import contextmanager
+import signal
+import threading
+from contextlib import contextmanager, nullcontext
 
 from numba import types
 from numba.core import cgutils, codegen, cpu, ir, lowering, postproc, typed_passes, typeinfer, typing, untyped_passes
@@ -343,7 +345,7 @@ class Policy(CompilerBase):
         try:
             for listener in told:
                 listener(True)
-            with exchanged():
+            with nullcontext() if outer else uninterrupted(), exchanged():
                 return super().compile_extra(func)._replace(typing_error=None)  # of the list that failed, if one did
         finally:
             for listener in told:
@@ -424,3 +426,19 @@ def exchanged(made=OURS):
     finally:
         for (owner, name, _), one in zip(EXCHANGED, found, strict=True):
             setattr(owner, name, one)
+
+
+@contextmanager
+def uninterrupted():
+    """Put off Ctrl-C, for less than a second or two: numba, left half-way, does not go on, and LLVM loses what it is told."""
+    found, pressed = signal.getsignal(signal.SIGINT), []
+    if threading.current_thread() is not threading.main_thread() or found is None:  # none comes here, or not to Python
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *given: pressed.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, found)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
