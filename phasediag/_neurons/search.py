@@ -122,7 +122,9 @@ class Landscape:
         weights that fall without end at −VETO, unless the loss is lower on the way there.
         """
         points, numbers = self._descend(points)
-        back = np.array([self.rising(x) for x in points])
+        back = self.vetoes(points)
+        for at in np.flatnonzero(np.any(back, axis=1)):
+            back[at] = self.rising(points[at])
         again = np.any(back, axis=1)
         if again.any():
             points[again], numbers[again] = self._descend(np.where(back[again], -BEYOND / 2, points[again]))
