@@ -13,7 +13,7 @@ from ._arguments import Floats, Seed, random_generator, real_number, whole_numbe
 from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
 from ._certifying.patterns import clusters_of
-from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, gauge_of, prove, regions_around
+from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, gauge_of, is_told_of, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
 from ._files import replacing
@@ -432,6 +432,8 @@ def certificate(model, known, tolerance, max_boxes, advance):
     gauge = gauge_of(importance, density, known)
     regions = regions_around(model.n_hidden, gauge, importance, density, known)
     proof = prove(model.n_hidden, gauge, importance, density, upper, tolerance, _signs_of(weights), regions, max_boxes, advance)
+    if proof.complete and not is_told_of(gauge, importance, density, proof, weights, bias):
+        raise RuntimeError(f"the proof excludes the minimum that is known, a fault of phasediag: please report {model!r:.300}")
     return as_certificate(model, weights, bias, tolerance, proof)
 
 

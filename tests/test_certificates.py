@@ -30,7 +30,7 @@ from phasediag._certifying.proof import (
     root_box,
 )
 from phasediag._certifying.rational import BITS, Row, least_on_box, number
-from phasediag._certifying.regions import _SAFETY, _curvature, _wall, kink_bracket
+from phasediag._certifying.regions import _SAFETY, _curvature, _wall, convex_region, kink_bracket
 from phasediag._certifying.replay import NotConfirmed, Replay
 from phasediag._certifying.rows import look_up, row_table
 from phasediag._certifying.search import OPEN, ORDER, REGION, TABLE
@@ -870,6 +870,33 @@ def test_regions_are_what_they_say():
             if region.kind == 0:
                 hessian = expected_loss_hessian(model, weights, bias)[:, place][:, :, place]
                 assert np.linalg.eigvalsh(hessian).min() > 0
+
+
+def test_a_region_is_a_finite_box_about_its_minimum(monkeypatch):
+    """A minimum whose curvature is not told from 0 has no region; NaN is never convex, never in a region, and refused."""
+    model = ToyModel(2, [1.0, 0.1, 1.0], 0.1)
+    importance, density = model.importance.copy(), model.feature_density.copy()
+    known = [(one.weights, one.bias) for one in minimize(model, n_starts=1, effort="quick")]
+    gauge = gauge_of(importance, density, known)
+    regions = regions_around(2, gauge, importance, density, known)
+    assert regions and all(one.is_around_its_point for one in regions)
+    free = free_weights(2, gauge)
+    for value in (np.inf, np.nan):
+        assert not convex_region(regions[0].point, 1e-9, free, importance, density, np.full(8, value))
+        false = replace(regions[0], box=np.full((2, 8), value) * [[-1.0], [1.0]])
+        upper = known_loss(model, known[0])
+        with pytest.raises(ValueError, match="regions must be finite boxes about their minima"):
+            prove(2, gauge, importance, density, upper, 1e-6, -1, (*regions, false), 1_000, lambda n: None)
+    monkeypatch.setattr(Region, "is_around_its_point", True)
+    few = prove(2, gauge, importance, density, upper, 1e-6, -1, (*regions, false), 1_000, lambda n: None)
+    assert not few.complete and not np.any(few.ops == REGION + len(regions))
+
+
+def test_a_proof_that_excludes_a_known_minimum_is_refused(monkeypatch):
+    """A bound too high for the region of the minimum, as a fault would make it, is an error and no certificate."""
+    monkeypatch.setattr(room, "regions_around", lambda *given: tuple(replace(x, bound=1.0) for x in regions_around(*given)))
+    with pytest.raises(RuntimeError, match="the proof excludes the minimum that is known"):
+        certify(cell(0.5, 0.05))
 
 
 def test_the_bracket_of_a_kink_holds():

@@ -23,6 +23,10 @@ PATIENCE = 60_000
 _LARGEST, _TRIES = 0.6, 40
 _SHARE = 0.01
 """What every place of a convex region has of the curvature at its minimum, at least."""
+_FLAT = 1e-12
+"""A curvature this small beside the largest one is not told from 0."""
+_NEAR = 1e-3
+"""By how much a minimum that was found may miss the exact one, where it is the least sharp."""
 _NONE = 1e-6
 """A weight this small is taken for 0: a region is then proved to hold its minimum at 0."""
 
@@ -36,6 +40,12 @@ class Region:
     point: np.ndarray
     bound: float
     unique: bool
+
+    @property
+    def is_around_its_point(self):
+        """Whether the box is finite and the minimum inside."""
+        low, high = self.box
+        return bool(np.all(np.isfinite(self.box) & (low < self.point) & (self.point < high)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,16 +150,31 @@ def regions_around(n_hidden, gauge, importance, density, minima):
     """
     free, found = free_weights(n_hidden, gauge), []
     for weights, bias in minima:
-        for order in exchanges(importance, density):
-            for columns in _gauged(np.asarray(weights)[:, order], list(gauge)):
-                point = np.concatenate([columns[free[:, 0], free[:, 1]], bias[order]])
-                if any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
-                    continue
-                region = _region(free, importance, density, point)
-                if region and not _in_other_order(free, importance, density, region):
-                    overlaps = any(np.all((region.box[0] < o.box[1]) & (o.box[0] < region.box[1])) for o in found)
-                    found += [] if overlaps else [region]
+        for point in _images(gauge, free, importance, density, weights, bias):
+            if any(np.allclose(point, other.point, rtol=0, atol=1e-7) for other in found):
+                continue
+            region = _region(free, importance, density, point)
+            if region and not _in_other_order(free, importance, density, region):
+                overlaps = any(np.all((region.box[0] < o.box[1]) & (o.box[0] < region.box[1])) for o in found)
+                found += [] if overlaps else [region]
     return tuple(found)
+
+
+def is_told_of(gauge, importance, density, proof, weights, bias):
+    """Whether a proof has an image of a minimum, weights (n_hidden, n) and bias (n,), where global minima may be, or next to it.
+
+    What is stationary and has no more than the loss reached is excluded by no statement that holds.
+    """
+    boxes = [*(one.box for one in proof.regions if one.bound <= proof.upper), *proof.hulls.values()]
+    points = _images(gauge, free_weights(len(weights), gauge), importance, density, weights, bias)
+    return any(np.all((low - _NEAR <= point) & (point <= high + _NEAR)) for point in points for low, high in boxes)
+
+
+def _images(gauge, free, importance, density, weights, bias):
+    """Yield what exchanges of equal features and rotations make of weights (n_hidden, n), bias (n,): points (nd,)."""
+    for order in exchanges(importance, density):
+        for columns in _gauged(np.asarray(weights)[:, order], list(gauge)):
+            yield np.concatenate([columns[free[:, 0], free[:, 1]], np.asarray(bias)[order]])
 
 
 def _gauged(weights, gauge):
@@ -184,11 +209,11 @@ def _region(free, importance, density, point):
     gradient, curvature = np.zeros(nw + n), np.zeros((nw + n, nw + n))
     loss = support(point, int(free[:, 0].max()) + 1, free, importance, density, gradient)
     widest_axis(point, np.zeros(nw + n), free, importance, density, curvature)
-    lowest = np.linalg.eigvalsh(curvature)[0]
-    if lowest <= 0:
+    values, vectors = np.linalg.eigh(curvature)
+    if not values[0] > _FLAT * values[-1]:
         return None
-    least = _SHARE * lowest
-    extent = np.sqrt(np.diagonal(np.linalg.inv(curvature)))  # of the set of losses below some level
+    least = _SHARE * values[0]
+    extent = np.sqrt((vectors**2 / values).sum(axis=1))  # of the set of losses below some level
     weights = np.abs(point[:nw])
     radius = extent / extent.max() * _LARGEST * np.minimum(1.0, weights[weights > 0].min())
     if not convex_region(point, least, free, importance, density, radius):
@@ -196,7 +221,8 @@ def _region(free, importance, density, point):
     box = np.array([point - radius, point + radius])
     slope = np.linalg.norm(gradient) * (1 + 1e-12)
     bound = max(loss - slope**2 / (4 * least) * (1 + 1e-12), 0.0)
-    return Region(CONVEX, box, point, bound, bool(slope < 0.9 * least * radius.min()))
+    region = Region(CONVEX, box, point, bound, bool(slope < 0.9 * least * radius.min()))
+    return region if region.is_around_its_point else None
 
 
 def kink_region(importance, density, sign, other):
@@ -292,6 +318,8 @@ class _Tree:
 
     def __init__(self, n_hidden, gauge, importance, density, upper, regions, left_out=-1):
         n, self.gauge, self.regions = len(importance), gauge, tuple(regions)
+        if not all(region.is_around_its_point for region in regions):
+            raise ValueError(f"regions must be finite boxes about their minima, got {regions!r:.300}")
         self.root, self.complete = root_box(n_hidden, gauge, importance, density, upper), False
         free, nd = free_weights(n_hidden, gauge), self.root.shape[1]
         group = (density > density[0]).sum(axis=1)

@@ -200,7 +200,7 @@ def _curvature(centre, radius, free, importance, density, middle, width, big, st
                 never_off += min(low[j], 0.0)
         size = size_of(low, high)
         margin = MARGIN[n] * size * size
-        if never_off <= margin and low[i] <= 0.0:
+        if not (never_off > margin or low[i] > 0.0):
             return False
         moments(low, density, below, work[7:])
         moments(high, density, above, work[7:])
@@ -276,7 +276,7 @@ def _definite(middle, width, least, factor):
             for h in range(k):
                 total -= factor[j, h] * factor[k, h]
             if j == k:
-                if total <= 0.0:
+                if not total > 0.0:  # NaN neither
                     return False
                 factor[j, j] = np.sqrt(total)
             else:

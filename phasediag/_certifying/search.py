@@ -189,9 +189,9 @@ def search(n_hidden, free, importance, density, group, limits, upper, left_out, 
             inside, meets, face, where = True, True, -1, 0.0
             for k in range(nd):
                 x, y = regions[q, 0, k], regions[q, 1, k]
-                if high[k] <= x or low[k] >= y:
+                if not (high[k] > x and low[k] < y):
                     meets = False
-                if low[k] < x or high[k] > y:
+                if not (low[k] >= x and high[k] <= y):
                     inside = False
                     if face < 0:
                         face, where = k, x if low[k] < x else y
