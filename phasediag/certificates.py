@@ -12,7 +12,7 @@ from . import __version__
 from ._arguments import Floats, Seed, random_generator, real_number, whole_number
 from ._array_files import npz_path, read_arrays
 from ._certifying.moments import MOST_FEATURES
-from ._certifying.patterns import clusters_of
+from ._certifying.patterns import patterns_of, zeros_of
 from ._certifying.proof import CONVEX, KINK, Proof, Region, exchanges, free_weights, gauge_of, is_told_of, prove, regions_around
 from ._certifying.search import SLOPE
 from ._display import Result
@@ -98,7 +98,7 @@ class Certificate(Result):
     Attributes
     ----------
     status : {"certified", "not proved"}
-        Whether ``relative_gap`` is within the tolerance.
+        Whether ``relative_gap`` is within the tolerance, also of a search that was stopped.
     loss_lower : float
         Proved: no weights and biases have a lower loss. Of a search that was stopped, by ``max_boxes`` or from the keyboard, the
         least bound of the boxes that are left; the lowest are halved first.
@@ -111,10 +111,11 @@ class Certificate(Result):
         of three features those alone with the longer of equal features first.
         Empty where a search did not end.
     phases : tuple of str
-        The phases of the minimizers, and of those with equal features exchanged. Several where they tie, to what could be told
-        apart.
+        Proved: every global minimum is in one of these phases, where there are minimizers: those of the minimizers and of what
+        equal features exchanged make of them, and of one whose phase is None all that its box may hold. Several where they tie,
+        to what could be told apart.
     phase_certified : bool
-        Proved: every global minimum is in the phase, the only one of ``phases``.
+        Proved, with the status "certified": every global minimum is in the phase, the only one of ``phases``.
     n_boxes : int
     arithmetic : str
     tolerance : float
@@ -443,7 +444,7 @@ def as_certificate(model, weights, bias, tolerance, proof):
     found = list(_minimizers(model, proof)) if proof.complete else []
     minimizers = tuple(one for one, _ in found)
     phases = tuple(dict.fromkeys(name for _, names in found for name in names))
-    certified = proof.complete and gap <= tolerance
+    certified = gap <= tolerance
     return Certificate(
         status="certified" if certified else "not proved",
         loss_lower=proof.lower,
@@ -451,7 +452,7 @@ def as_certificate(model, weights, bias, tolerance, proof):
         relative_gap=gap,
         minimizers=minimizers,
         phases=phases,
-        phase_certified=certified and len(phases) == 1 and all(one.phase is not None for one in minimizers),
+        phase_certified=certified and len(phases) == 1,
         n_boxes=proof.n_boxes,
         arithmetic="float64, all rounding bounded",
         tolerance=tolerance,
@@ -474,21 +475,27 @@ def _minimizers(model, proof):
     free = free_weights(model.n_hidden, proof.gauge)
     for region in proof.regions:
         if region.bound <= proof.upper:
-            yield _box(model, free, region.box, clusters_of(free, model.n_features, region), region.unique)
-    for signs, hull in proof.hulls.items():  # the signs of W_i·W_j do not tell the phases of three features
-        pair = [("aligned pair" if signs else "antipodal pair", 2, 1, (0, 1))]
-        yield _box(model, free, hull, pair if signs >= 0 and model.n_features == 2 else None, False)
+            patterns = patterns_of(free, model.n_features, region.box, zeros_of(free, model.n_features, region))
+            yield _box(model, free, region.box, patterns, region.unique)
+    for signs, hull in proof.hulls.items():
+        yield _box(model, free, hull, patterns_of(free, model.n_features, hull, signs=signs), False)
 
 
-def _box(model, free, box, clusters, unique):
-    """The Minimizers in a box (2, nd) of parameters, of the phase of clusters (see `clusters_of`), and those of its exchanges."""
+def _box(model, free, box, patterns, unique):
+    """The Minimizers in a box (2, nd) of parameters, of one of the patterns, and the phases of these and of their exchanges."""
     weights = np.zeros((2, model.n_hidden, model.n_features))
     weights[:, free[:, 0], free[:, 1]] = box[:, : len(free)]
-    names = []
-    for order in exchanges(model.importance, model.feature_density) if clusters is not None else ():
-        exchanged = [Cluster(*one, tuple(sorted(map(order.index, members)))) for *one, members in clusters]
-        names.append(phase_in_order(exchanged, model.n_features).name)
-    return Minimizers(weights, box[:, len(free) :].copy(), names[0] if names else None, unique), names
+    own, *others = [
+        list(dict.fromkeys(phase_in_order(_exchanged(one, order), model.n_features).name for one in patterns))
+        for order in exchanges(model.importance, model.feature_density)
+    ]
+    phase = own[0] if len(own) == 1 else None
+    return Minimizers(weights, box[:, len(free) :].copy(), phase, unique), [*own, *(name for names in others for name in names)]
+
+
+def _exchanged(clusters, order):
+    """Clusters (name, size, dimension, features) with features in another order, as a list of Cluster."""
+    return [Cluster(*one, tuple(sorted(map(order.index, members)))) for *one, members in clusters]
 
 
 def _signs_of(weights):

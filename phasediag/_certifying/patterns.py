@@ -7,63 +7,102 @@ larger than that of the whole loss. There ∂L/∂b = 0, and a weight W_hc that 
 ∂L/∂b_c = 0 and S_jc = E x_c ∂L/∂b_j = 0: the stationary point on B is one of the whole loss, hence the one in the region, and it
 has the zeros. Norms, products and, of three features in a plane, the sides on which they are of each other, are then those of
 all of B.
+
+Of any box all is enumerated that it may hold: features whose weights can all be 0, the signs that products can have, and those
+of the sides. A phase is proved where one is left.
 """
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 
 NOTHING = Fraction(0), Fraction(0)
 
 
-def clusters_of(free, n_features, region):
-    """The clusters that the one minimum in a Region has, or each that it may hold; None where that is not proved.
+def patterns_of(free, n_features, box, zeros=(), signs=-1):
+    """The clusters of every pattern that minima in a box (2, nd) may have, a list of lists of (name, size, dimension, features).
 
-    free (nw, 2): row and column of each weight. A list of (name, number of features, dimension, features), as `Cluster` has them.
+    free (nw, 2): row and column of each weight; zeros: indices of weights that are 0; signs: those of all products W_i·W_j, i <
+    j, as bits (1: positive), −1 where they are not known but from the box.
     """
-    free = [(int(h), int(c)) for h, c in free]
-    point = region.point[: len(free)].tolist()
-    ends = {
-        place: (Fraction(low), Fraction(high)) if at else NOTHING
-        for place, at, low, high in zip(free, point, *region.box[:, : len(free)].tolist(), strict=True)
-    }
-    columns = [[ends.get((h, i), NOTHING) for h in range(1 + max(h for h, _ in free))] for i in range(n_features)]
-    joined, products = {i: {i} for i in range(n_features)}, {}
-    for i, j in combinations(range(n_features), 2):
-        products[i, j] = _sum(_times(a, b) for a, b in zip(columns[i], columns[j], strict=True))
-        if products[i, j] != NOTHING:
-            if not _sign(products[i, j]):
-                return None
-            joined[i] = joined[j] = joined[i] | joined[j]
-            for k in joined[i]:
-                joined[k] = joined[i]
-    dropped = {i for i, column in enumerate(columns) if all(x == NOTHING for x in column)}
-    if any(i not in dropped and not any(map(_sign, column)) for i, column in enumerate(columns)):
-        return None
-    for (h, c), at in zip(free, point, strict=True):
-        if not at and (not region.unique or any(ends.get((h, j), NOTHING) != NOTHING for j in joined[c])):
-            return None
-    members = sorted({tuple(sorted(one)) for i, one in joined.items() if i not in dropped})
-    clusters = [_cluster(one, columns, products) for one in members]
-    return None if None in clusters else clusters
+    columns, pairs = _columns(free, n_features, box, zeros), list(combinations(range(n_features), 2))
+    kept = [_represented(column, signs >= 0) for column in columns]
+    products = [
+        _signs(_product(columns[i], columns[j])) if signs < 0 else {1 if signs >> k & 1 else -1} for k, (i, j) in enumerate(pairs)
+    ]
+    found = {}
+    for choice in product(*kept):
+        members = [i for i in range(n_features) if choice[i]]
+        told = [one if choice[i] and choice[j] else {0} for (i, j), one in zip(pairs, products, strict=True)]
+        for chosen in product(*told):
+            sign = dict(zip(pairs, chosen, strict=True))
+            for clusters in product(*(_clusters(one, columns, sign) for one in _joined(members, sign))):
+                if sum(dimension for _, _, dimension, _ in clusters) <= len(columns[0]):  # they are orthogonal
+                    found[clusters] = list(clusters)
+    return list(found.values())
 
 
-def _cluster(members, columns, products):
-    """(name, size, dimension, members) of features joined; None where it is not told on which sides of each other they are.
+def zeros_of(free, n_features, region):
+    """Indices of the weights that are proved to be 0 in the one minimum in a Region: those of its point, or none."""
+    zeros = [k for k in range(len(free)) if not region.point[k]]
+    columns = _columns(free, n_features, region.box, zeros)
+    met = {(i, j): _product(columns[i], columns[j]) != NOTHING for i, j in combinations(range(n_features), 2)}
+    for members in _joined(range(n_features), met):
+        for k in zeros:
+            h, c = free[k]
+            if c in members and (not region.unique or any(columns[j][h] != NOTHING for j in members)):
+                return []
+    return zeros
 
-    columns: the ranges of each feature's weights; products: those of W_i·W_j by (i, j).
-    """
+
+def _columns(free, n_features, box, zeros):
+    """The ranges of each feature's weights, (least, most) by row, over a box (2, nd); 0 where they are among the zeros."""
+    columns = [[NOTHING] * (1 + max(int(h) for h, _ in free)) for _ in range(n_features)]
+    for k, (h, c) in enumerate(free):
+        if k not in zeros:
+            columns[c][h] = Fraction(float(box[0, k])), Fraction(float(box[1, k]))
+    return columns
+
+
+def _represented(column, always):
+    """Whether a feature with weights in ranges may be represented, and may not be: a list of one or both; ``always``: it is."""
+    some, none = any(x != NOTHING for x in column), all(0 in _signs(x) for x in column) and not always
+    return [True] * some + [False] * none
+
+
+def _joined(members, linked):
+    """The connected components of features, tuples in order; linked: by pair, whether they are joined."""
+    left, found = list(members), []
+    while left:
+        one = [left.pop(0)]
+        for i in one:  # grows
+            one += [j for j in left if linked[min(i, j), max(i, j)]]
+            left = [j for j in left if j not in one]
+        found.append(tuple(sorted(one)))
+    return found
+
+
+def _clusters(members, columns, sign):
+    """What features that are joined may be, a list of (name, size, dimension, features); sign: that of each product."""
     size, lines = len(members), list(combinations(members, 2))
     if size == 1:
-        return "dedicated", 1, 1, members
-    areas = [NOTHING if len(columns[i]) == 1 else _area(columns[i], columns[j]) for i, j in lines]
-    if all(area == NOTHING for area in areas):
-        pair = "aligned pair" if _sign(products[lines[0]]) > 0 else "antipodal pair"
-        return (pair if size == 2 else f"{size} features in 1 dimension"), size, 1, members
-    sides = [_sign(area) for area in areas]
-    if not all(sides):
-        return None
-    inside = size == 3 and sides[0] == sides[2] == -sides[1]  # areas (i, j), (i, k), (j, k): the origin is in the triangle
-    return ("triangle" if inside else f"{size} features in 2 dimensions"), size, 2, members
+        return [("dedicated", 1, 1, members)]
+    areas = [{0} if len(columns[i]) == 1 else _signs(_area(columns[i], columns[j])) for i, j in lines]
+    found = {}
+    for sides in product(*areas):
+        if not any(sides):
+            pair = "aligned pair" if sign[lines[0]] > 0 else "antipodal pair"
+            found[pair if size == 2 else f"{size} features in 1 dimension", 1] = None
+        else:
+            inside = (
+                size == 3 and sides[0] == sides[2] == -sides[1]
+            )  # areas (i, j), (i, k), (j, k): the origin is in the triangle
+            found["triangle" if inside else f"{size} features in 2 dimensions", 2] = None
+    return [(name, size, dimension, members) for name, dimension in found]
+
+
+def _product(first, second):
+    """The range of the product of two columns of ranges."""
+    return _sum(_times(a, b) for a, b in zip(first, second, strict=True))
 
 
 def _area(first, second):
@@ -72,9 +111,10 @@ def _area(first, second):
     return _sum([_times(a, d), _times((-b[1], -b[0]), c)])
 
 
-def _sign(ends):
-    """1 or −1 where a range (least, most) has that sign, 0 where it has none."""
-    return (ends[0] > 0) - (ends[1] < 0)
+def _signs(ends):
+    """The signs that numbers in a range (least, most) can have, a set of −1, 0 and 1."""
+    low, high = ends
+    return {sign for sign, has in ((-1, low < 0), (0, low <= 0 <= high), (1, high > 0)) if has}
 
 
 def _times(a, b):

@@ -271,9 +271,7 @@ def certificate_text(proved, checked=None):
     if proved.phase_certified:
         yield f"   every global minimum: {proved.phases[0]}"
     elif proved.phases:
-        yield f"   every global minimum is one of: {', '.join(proved.phases)}" + (
-            "" if all(x.phase for x in proved.minimizers) else ", or another phase"
-        )
+        yield f"   every global minimum is one of: {', '.join(proved.phases)}"
     for box in proved.minimizers:
         rows = "; ".join(
             " ".join(f"[{x:.6f}, {y:.6f}]" for x, y in zip(low, high, strict=True))
