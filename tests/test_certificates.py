@@ -482,6 +482,7 @@ def _tampered(certificate):
         "none": replace(proof, ops=np.array([104], np.uint8), values=np.zeros(0)),
         "one region": replace(proof, ops=np.array([128], np.uint8), values=np.zeros(0)),
         "no region": replace(proof, regions=()),
+        "more places": replace(proof, values=np.append(values, 0.1)),
     }
 
 
@@ -510,6 +511,31 @@ def test_a_kink_is_known_for_two_features_alone(three):
         Replay(2, three.model.importance, three.model.feature_density, three.proof)._region(false)
 
 
+@pytest.mark.parametrize("signs", [-1, 1])
+@pytest.mark.parametrize("radius", [0.0, 0.01])
+def test_a_hull_that_no_box_is_in_is_not_confirmed(small, signs, radius):
+    """Minimizers of another phase that no search has found, a point or a box, are not confirmed, nor a region without a box."""
+    point = small.proof.regions[0].point
+    hull = np.array([point - radius, point + radius])
+    region = replace(small.proof.regions[0], box=np.array([point - 1e-3, point + 1e-3]), bound=0.0, unique=False)
+    for more in ({"hulls": {signs: hull}}, {"regions": (*small.proof.regions, region)}):
+        forged = replace(small.proof, **more)
+        made = room.as_certificate(small.model, small.weights, small.bias, small.tolerance, forged)
+        assert not made.check(sample=1)
+
+
+def test_a_second_hull_of_the_same_boxes_is_not_confirmed():
+    """Low boxes of one sign said once more to have none: the aligned pair that this adds was never a minimizer."""
+    model = cell(0.5, 0.02)
+    lowest = minimize(model)[0]
+    upper = lowest.loss * (1 + 1e-12)
+    proof = prove(1, (0, 1), model.importance.copy(), model.feature_density.copy(), upper, 0.1, 0, (), 100_000, lambda n: None)
+    assert room.as_certificate(model, lowest.weights, lowest.bias, 0.1, proof).check(sample=1)
+    for signs in (-1, 1):
+        twice = replace(proof, hulls={**proof.hulls, signs: proof.hulls[0]})
+        assert not room.as_certificate(model, lowest.weights, lowest.bias, 0.1, twice).check(sample=1)
+
+
 @pytest.mark.parametrize("end, value", [((1, 1), 5.0), ((0, 1), -3.0), ((0, 0), -1e-9), ((1, 3), 1e-6)])
 def test_hulls_are_those_of_their_boxes(end, value):
     """Minimizers that are wider than the boxes in them are not confirmed, and keep the phase of their signs."""
@@ -521,8 +547,6 @@ def test_hulls_are_those_of_their_boxes(end, value):
     hull[end] += value
     forged = room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, replace(proof, hulls={0: hull}))
     assert forged.phases == (PAIR,) and not forged.check()
-    none = replace(proof, hulls={**proof.hulls, 1: hull})
-    assert not room.as_certificate(model, lowest.weights, lowest.bias, 1e-2, none).check()
 
 
 def test_a_tampered_certificate_is_not_confirmed(small):
@@ -532,6 +556,8 @@ def test_a_tampered_certificate_is_not_confirmed(small):
         assert not made.check(), name
     assert not replace(small, phases=(DROPPED,)).check()
     assert not replace(small, loss_lower=small.loss_upper).check()
+    assert not replace(small, arithmetic="exact").check()
+    assert not any(replace(small, tolerance=value).check() for value in (2.0, np.nan, 1e-11))
     assert not replace(small, minimizers=(replace(small.minimizers[0], unique=False),)).check()
     other = room.as_certificate(cell(0.12, 0.02), small.weights, small.bias, small.tolerance, small.proof)
     assert not other.check()
@@ -567,10 +593,23 @@ def test_files_that_are_no_certificates(tmp_path):
         "gauge": [1, 1],
         "version": "later",
     }
-    for name, value in {**other, "n_boxes": arrays["n_boxes"] + 1, "theorem": f"{arrays['theorem']} In each."}.items():
+    changed = {
+        "n_boxes": arrays["n_boxes"] + 1,
+        "theorem": f"{arrays['theorem']} In each.",
+        "complete": "False",
+        "n_hidden": 1.7,
+        "density": np.full(3, 0.02),
+        "region_unique": np.full(len(arrays["region_unique"]), 0.5),
+        "hull_signs": np.array([0, 0]),
+        "hulls": np.zeros((1, 2, 4)),
+        "root": arrays["root"][::-1].T,
+    }
+    other |= changed | {name: arrays[name].astype(kind) for name, kind in (("gauge", float), ("ops", int), ("complete", int))}
+    for name, value in other.items():
         np.savez(tmp_path / "broken.npz", **{**arrays, name: value})
         with pytest.raises(ValueError, match="path must name a file"):
             Certificate.load(tmp_path / "broken.npz")
+            pytest.fail(name)
 
 
 BROKEN = [

@@ -42,19 +42,25 @@ class Replay:
         self._root()
         for region in self.proof.regions:
             self._region(region)
-        reached = {signs: np.array([hull[1], hull[0]]) for signs, hull in self.proof.hulls.items()}
+        ends = np.full(self.proof.root.shape, [[np.inf], [-np.inf]])
+        reached, regions = {signs: ends.copy() for signs in self.proof.hulls}, set()
         for place, (op, low, high) in enumerate(self._leaves()):
-            for signs, hull in self.proof.hulls.items() if op in (LOW_SUM, LOW_JOINT) else ():
-                if np.all(low >= hull[0]) and np.all(high <= hull[1]):
-                    np.minimum(reached[signs][0], low, out=reached[signs][0])
-                    np.maximum(reached[signs][1], high, out=reached[signs][1])
+            if op >= REGION:
+                regions.add(op - REGION)
+            if op in (LOW_SUM, LOW_JOINT):
+                hull = reached[self._hull_of(low, high)]
+                np.minimum(hull[0], low, out=hull[0])
+                np.maximum(hull[1], high, out=hull[1])
             if chosen is not None and place not in chosen:
                 continue
             if not self._holds(op, low, high) and not self._in_parts(op, low, high, PARTS):
                 raise NotConfirmed(f"a leaf is not confirmed: reason {op} in the box from {low} to {high}")
             advance(1)
-        if self.proof.complete and any(np.any(reached[signs] != hull) for signs, hull in self.proof.hulls.items()):
+        if any(np.any(reached[signs] != hull) for signs, hull in self.proof.hulls.items() if self.proof.complete):
             raise NotConfirmed("the minimizers of a phase are not the hull of boxes that may hold a global minimum")
+        needed = {k for k, region in enumerate(self.proof.regions) if region.bound <= self.proof.upper}
+        if self.proof.complete and not needed <= regions:
+            raise NotConfirmed("a region that may hold a global minimum has no box of the tree")
 
     def _upper(self, weights, bias):
         """The weights and biases reach the upper loss."""
@@ -110,6 +116,8 @@ class Replay:
             place = None
         if any(bins) and self.proof.complete:
             raise NotConfirmed("the tree has boxes without a leaf")
+        if next(values, None) is not None:
+            raise NotConfirmed("the tree has more places than splits")
         for low, high in chain(*bins):
             yield OPEN, low, high
 
@@ -155,9 +163,7 @@ class Replay:
             return self._joint(a, b)[0] > self.upper
         if GRADIENT <= op < GRADIENT + self.nw:
             return op - GRADIENT in self._joint(a, b)[1]
-        if op in (LOW_SUM, LOW_JOINT, OPEN):
-            if op != OPEN or self.proof.complete:
-                self._within_hull(low, high, least, most)
+        if op in (LOW_SUM, LOW_JOINT) or (op == OPEN and not self.proof.complete):
             if self._sum(least, most) >= self.lower or self._joint(a, b)[0] >= self.lower:
                 return True
             return op == OPEN and self.n == 3 and self._no_biases(least, most, self.lower)
@@ -172,8 +178,12 @@ class Replay:
         above[place] = below[place] = 0.5 * (low[place] + high[place])
         return all(self._holds(op, x, y) or self._in_parts(op, x, y, times - 1) for x, y in ((low, below), (above, high)))
 
-    def _within_hull(self, low, high, least, most):
-        """A box that may hold a global minimum lies in the hull of its signs, which are those of the products W_i·W_j."""
+    def _hull_of(self, low, high):
+        """The key of the hull in which a box lies that may hold a global minimum: the signs of its products W_i·W_j, −1 for none.
+
+        Where rounding may hide these, the hull of boxes without signs will do: its phases are all that it may hold.
+        """
+        least, most, _, _ = self._ranges(low, high)
         bits, told = 0, True
         for place, (i, j) in enumerate(combinations(range(self.n), 2)):
             if least[i][j] > 0:
@@ -183,7 +193,7 @@ class Replay:
         for signs in (bits if told else -1, -1):
             hull = self.proof.hulls.get(signs)
             if hull is not None and np.all(low >= hull[0]) and np.all(high <= hull[1]):
-                return
+                return signs
         raise NotConfirmed("a box that may hold a global minimum is in none of the minimizers of its phase")
 
     def _sum(self, least, most):
