@@ -334,6 +334,14 @@ def test_no_phase_is_left_out_at_a_tricritical_point(importance, density):
     assert {DROPPED, PAIR, minimize(proved.model)[0].phase.name} <= set(proved.phases)
 
 
+@pytest.mark.parametrize("importance, density", [(0.5740419, 0.5202477), (0.8964406083529727, 0.837319580134499)])
+def test_phases_beside_a_tricritical_point(importance, density):
+    """How near to it they are proved, as the documentation says: on the side of the pair nearer than on the other."""
+    for distance, phase in ((-1e-5, PAIR), (7e-4, DROPPED)):
+        proved = certify(cell(importance, density * (1 + distance)))
+        assert proved.phase_certified and proved.phases == (phase,)
+
+
 def test_the_status_is_that_of_the_gap():
     """A search that is stopped while it looks for phases has proved the loss to the tolerance, and says so; no phase is."""
     stopped = certify(cell(1.0, 0.5), tolerance=0.03, max_boxes=6_000)
