@@ -182,8 +182,8 @@ class Certificate(Result):
         Notes
         -----
         A leaf of two features takes half a millisecond, one of three up to seconds: trees of three have millions, for samples.
-        What is always done in full takes 3 µs for each leaf, and a second for each region. With the extra ``phasediag[certify]``
-        (python-flint) all takes a fraction of the time; the result is the same.
+        What is always done in full takes 3 µs for each leaf, and up to a second for each region of two features, ten of three.
+        With the extra ``phasediag[certify]`` (python-flint) all takes a fraction of the time; the result is the same.
         """
         from ._certifying import rational, replay
 
