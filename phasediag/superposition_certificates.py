@@ -53,7 +53,7 @@ class SuperpositionCertificate(Result):
     >>> from phasediag import certify_superposition
     >>> proof = certify_superposition([1.0, 1.0, 1.0], 0.6)
     >>> proof.proved, round(proof.margin, 3)
-    (True, 0.038)
+    (True, 0.05)
     """
 
     proved: bool
