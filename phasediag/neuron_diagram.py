@@ -20,6 +20,8 @@ NAMED = 1e-7
 """Where no weight vanishes, to this part of an edge of the grid."""
 BETWEEN = 20
 """Starts of the search for phases that lie between the ends of an edge."""
+BESIDE = 1e-4
+"""Of a segment: over so much, on both sides of a boundary, losses of fixed weights say which of two minima is the lower one."""
 MOST_CROSSINGS = 4
 """On one edge of the grid."""
 
@@ -53,8 +55,9 @@ class NeuronBoundary(Result):
     x, y : ndarray, shape (n_points,)
         Values of the plane's two parameters where it crosses a line of the grid, in order along the curve: one of first order
         where both losses are equal; a continuous one where the one-sided derivative of the loss by the weight that vanishes
-        does (or the second derivative, where the first is 0), to about 1e-8 of a step of the grid. Where names change with no
-        weight that vanishes, a share of squared weights passes the bound of `classify_neurons`, to 1e-7 of a step.
+        does (or the second derivative, where the first is 0), mostly to 1e-8 of a step of the grid, at worst 3e-6. Where
+        names change with no weight that vanishes, a share of squared weights passes the bound of `classify_neurons`, to 1e-7 of
+        a step.
     loss : ndarray, shape (n_points, 2)
         Of both phases' minima there, in the order of ``phases``: equal to rounding.
     jump : ndarray, shape (n_points,)
@@ -92,7 +95,8 @@ class NeuronBoundary(Result):
     def spinodals(self) -> Floats:
         """Where the minimum of each phase ends that is metastable beyond the boundary, shape (n_points, 2, 2): values of x and y.
 
-        Along the line of the grid, to 1e-6 of its step; NaN where it lasts to the end of the plane. A continuous boundary is
+        Along the line of the grid, to 1e-6 of its step where the minimum ends in a fold, to 4e-5 where a curvature vanishes; NaN
+        where it lasts to the end of the plane. A continuous boundary is
         itself where both end.
         """
         here = np.stack([self.x, self.y], axis=-1)[:, None] * np.ones((1, 2, 1))
@@ -107,11 +111,17 @@ class NeuronBoundary(Result):
             along = int(np.argmax(np.abs(end - start)))
             t = (self.plane.coordinates(*place) - start)[along] / (end - start)[along]
             for phase, x in enumerate(pair):
-                below = segment.follow(pair, t - 1e-3)[1]
-                step = 0.25 if below[phase] <= below[1 - phase] else -0.25  # the lower phase goes on where it is the higher one
+                rises = segment.gains((x, pair[1 - phase]), max(t - BESIDE, first), min(t + BESIDE, last))
+                step = 0.25 if rises else -0.25  # it is metastable where its loss is the higher one
                 ends = segment.end_of(x, t, step, last if step > 0 else first)
                 found[k, phase] = self.plane.values(segment.place(ends))
         return found
+
+    def _records(self):
+        """A row for each point."""
+        own = {"phases": " | ".join(self.phases), "order": self.order}
+        rows = zip(self.x, self.y, self.loss, self.jump, strict=True)
+        return [own | dict(zip(("point", "x", "y", "loss", "jump"), (k, *row), strict=True)) for k, row in enumerate(rows)]
 
     def refined(self) -> "NeuronBoundary":
         """Return the curve with a point more between any two neighbours, as exact as these, on the line that halves their chord.

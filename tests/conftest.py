@@ -63,6 +63,7 @@ import itertools, os, signal, threading
 from phasediag._training.store import Store
 
 numbers, write, one_by_one = itertools.count(1), Store.write, threading.Lock()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells start what runs in the background without
 
 def stopped(*arguments):
     with one_by_one:

@@ -124,9 +124,13 @@ def test_ctrl_c_waits_until_a_kernel_is_compiled():
         return x(x), lambda context, builder, signature, values: values[0]
 
     compiled, kernel = [], jit(lambda x: press(x))
-    with pytest.raises(KeyboardInterrupt):
-        kernel(1.0)
-    assert compiled and signal.getsignal(signal.SIGINT) is signal.default_int_handler and gc.isenabled()
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            kernel(1.0)
+        assert compiled and signal.getsignal(signal.SIGINT) is signal.default_int_handler and gc.isenabled()
+    finally:
+        signal.signal(signal.SIGINT, found)
     jit(lambda x: x + 1.0)(1.0)  # numba goes on
 
 

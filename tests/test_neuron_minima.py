@@ -325,6 +325,16 @@ def test_metastable_minima_end_at_spinodals():
     assert squares[0] / squares[1] == pytest.approx(2, rel=0.05) and squares[1] / squares[2] == pytest.approx(2, rel=0.05)
 
 
+def test_ends_of_minima_in_a_narrow_strip():
+    """2→1 identity at density 0.9: a fold and a vanishing curvature, as another search solved them, beside the boundary."""
+    pair, mono = "extra in polysemantic (2) + 1 polysemantic (2)", "extra not represented + 1 monosemantic + 1 not represented"
+    curves = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 24)[11:13], [0.9])).boundaries()
+    (curve,) = (one for one in curves if mono in one.phases)
+    ends = dict(zip(curve.phases, curve.spinodals[0, :, 0], strict=True))
+    assert curve.x[0] == pytest.approx(0.943929, abs=1e-6) and ends == pytest.approx({pair: 0.943892, mono: 0.944231}, abs=2e-5)
+    assert [set(row) for row in curve._records()] == [{"phases", "order", "point", "x", "y", "loss", "jump"}]
+
+
 def test_curves_are_refined_between_grid_lines():
     """2→1 identity: points between those of the grid's lines lie where finer grids have them, of both orders."""
     for importance, densities, order in (

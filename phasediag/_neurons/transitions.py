@@ -44,6 +44,12 @@ class Segment:
         points, numbers = landscape.descend(pair)
         return points, numbers[:, 0] * landscape.scale, landscape.distance(*points, exchange=False)
 
+    def gains(self, pair, before, after):
+        """Whether from t = before to after the loss of the first of two points at rest (2, size) grows more than the other's."""
+        sides = [self.landscape(t) for t in (before, after)]
+        first, second = ([side.gradient(x)[0] * side.scale for side in sides] for x in pair)
+        return first[1] - first[0] > second[1] - second[0]
+
     def equal(self, pair, low, high):
         """Where the losses of two minima cross that both exist there, the first of which is lower before; None where none do.
 
