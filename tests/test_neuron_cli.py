@@ -38,7 +38,12 @@ def test_diagram_and_boundary(run, tmp_path):
     places = sorted(
         float(row["importance"]) for row in csv.DictReader(table.read_text().splitlines()) if row["order"] == "continuous"
     )
-    assert code == 0 and "largest change" in out and places == pytest.approx([1 / 2.8637843, 2.8637843], rel=1e-5)
+    assert (
+        code == 0
+        and "largest change" in out
+        and "  spinodal of extra in polysemantic" in out
+        and places == pytest.approx([1 / 2.8637843, 2.8637843], rel=1e-5)
+    )
 
 
 def test_train_and_validate(run, tmp_path):

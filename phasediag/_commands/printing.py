@@ -163,6 +163,11 @@ def _crossing_lines(result):
         yield f"  {'  '.join(f'{name:>14}' for name in names)}  {'largest change':>14}"
         for k in range(b.x.size):
             yield f"  {'  '.join(f'{values[k]:14.10f}' for _, values in _coordinates(result, b.x, b.y))}  {b.jump[k]:14.4g}"
+        for phase, ends in zip(b.phases, b.spinodals.swapaxes(0, 1), strict=True) if b.order == "first" else ():
+            places = _coordinates(result, *ends[~np.isnan(ends[:, 0])].T)
+            if places[0][1].size:
+                extent = ", ".join(f"{axis.name} {values.min():.6g} to {values.max():.6g}" for axis, values in places)
+                yield f"  spinodal of {phase}: {extent}"
 
 
 def crossing_rows(result):
