@@ -93,9 +93,8 @@ def _clusters(members, columns, sign):
             pair = "aligned pair" if sign[lines[0]] > 0 else "antipodal pair"
             found[pair if size == 2 else f"{size} features in 1 dimension", 1] = None
         else:
-            inside = (
-                size == 3 and sides[0] == sides[2] == -sides[1]
-            )  # areas (i, j), (i, k), (j, k): the origin is in the triangle
+            # areas (i, j), (i, k), (j, k): whether the origin is in the triangle
+            inside = size == 3 and sides[0] == sides[2] == -sides[1]
             found["triangle" if inside else f"{size} features in 2 dimensions", 2] = None
     return [(name, size, dimension, members) for name, dimension in found]
 

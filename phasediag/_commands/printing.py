@@ -142,15 +142,19 @@ def curves_text(result):
         if b.order == "first":
             yield f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}"
         for s in b.spinodals:
-            places = _coordinates(result, s.x, s.y)
-            extent = ", ".join(f"{axis.name} {values.min():.6g} to {values.max():.6g}" for axis, values in places)
-            yield f"  spinodal of {s.phase}: {extent}"
+            yield _spinodal_line(result, s.phase, s.x, s.y)
     for t in result.triple_points():
         yield f"\n{_meeting(t)} at {_place(result, t.x, t.y, '.10f', ' = ')}"
         for phase in t.phases:
             yield f"    {phase}"
     if not result.boundaries():
         yield NO_BOUNDARY
+
+
+def _spinodal_line(result, phase, x, y):
+    """Which phase ends on a spinodal, and from where to where it runs; x, y (n_points,)."""
+    places = _coordinates(result, x, y)
+    return f"  spinodal of {phase}: " + ", ".join(f"{axis.name} {u.min():.6g} to {u.max():.6g}" for axis, u in places)
 
 
 def _crossing_lines(result):
@@ -164,10 +168,9 @@ def _crossing_lines(result):
         for k in range(b.x.size):
             yield f"  {'  '.join(f'{values[k]:14.10f}' for _, values in _coordinates(result, b.x, b.y))}  {b.jump[k]:14.4g}"
         for phase, ends in zip(b.phases, b.spinodals.swapaxes(0, 1), strict=True) if b.order == "first" else ():
-            places = _coordinates(result, *ends[~np.isnan(ends[:, 0])].T)
-            if places[0][1].size:
-                extent = ", ".join(f"{axis.name} {values.min():.6g} to {values.max():.6g}" for axis, values in places)
-                yield f"  spinodal of {phase}: {extent}"
+            known = ends[~np.isnan(ends[:, 0])]
+            if len(known):
+                yield _spinodal_line(result, phase, *known.T)
 
 
 def crossing_rows(result):

@@ -59,9 +59,8 @@ class Grid:
                 landscape = self.landscapes[cell]
                 found += landscape.settle(landscape.starts(stream(seed, *cell, 1), MORE * n_starts), polish=False)
             found.sort(key=lambda point: point.scaled_loss)
-            grown = self.landscapes[
-                cell
-            ].unbounded  # where weights grow without end stands the lowest such end, which is no minimum
+            # where weights grow without end stands the lowest such end, which is no minimum
+            grown = self.landscapes[cell].unbounded
             if not found or grown.scaled_loss < found[0].scaled_loss:
                 found.insert(0, grown)
         return self

@@ -85,9 +85,8 @@ class Landscape:
         self.setting = m, n, form.is_tied, members, sizes, *orders_of(n)
         self.law = probabilities(form, self.control, n), np.array(form.importance(self.control))
         self.scale = float(form.loss_scale(self.control))
-        self.unbounded = Point(
-            np.zeros(form.size), np.inf, np.inf, -np.inf
-        )  # the lowest of descents whose weights grow without end
+        # the lowest of descents whose weights grow without end
+        self.unbounded = Point(np.zeros(form.size), np.inf, np.inf, -np.inf)
         self.saddles = []  # Points from which descents have gone on
         self.work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
 
