@@ -55,7 +55,7 @@ class NeuronBoundary(Result):
     x, y : ndarray, shape (n_points,)
         Values of the plane's two parameters where it crosses a line of the grid, in order along the curve: one of first order
         where both losses are equal; a continuous one where the one-sided derivative of the loss by the weight that vanishes
-        does (or the second derivative, where the first is 0), mostly to 1e-8 of a step of the grid, at worst 3e-6. Where
+        does (or the second derivative, where the first is 0), to 1e-10 of a step of the grid. Where
         names change with no weight that vanishes, a share of squared weights passes the bound of `classify_neurons`, to 1e-7 of
         a step.
     loss : ndarray, shape (n_points, 2)
@@ -95,9 +95,9 @@ class NeuronBoundary(Result):
     def spinodals(self) -> Floats:
         """Where the minimum of each phase ends that is metastable beyond the boundary, shape (n_points, 2, 2): values of x and y.
 
-        Along the line of the grid, to 1e-6 of its step where the minimum ends in a fold, to 4e-5 where a curvature vanishes; NaN
-        where it lasts to the end of the plane. A continuous boundary is
-        itself where both end.
+        Along the line of the grid, to 1e-10 of its step where the minimum meets a saddle, or a reading weight vanishes or
+        leaves 0; to 1e-6 where it ends otherwise, or its name changes. NaN where it lasts to the end of the plane. A continuous
+        boundary is itself where both end.
         """
         here = np.stack([self.x, self.y], axis=-1)[:, None] * np.ones((1, 2, 1))
         if self.order == "continuous":

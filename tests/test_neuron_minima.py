@@ -325,14 +325,45 @@ def test_metastable_minima_end_at_spinodals():
     assert squares[0] / squares[1] == pytest.approx(2, rel=0.05) and squares[1] / squares[2] == pytest.approx(2, rel=0.05)
 
 
-def test_ends_of_minima_in_a_narrow_strip():
-    """2→1 identity at density 0.9: a fold and a vanishing curvature, as another search solved them, beside the boundary."""
+def _held(density, share, z):
+    """2→1 identity at rest with weights (w, share w): w, biases and the second importance (4,), near z, by SciPy."""
+
+    def gradient(z):
+        model = NeuronModel(1, [1.0, z[3]], density)
+        _, slope, by_bias = expected_loss_and_gradient(model, np.array([[z[0], share * z[0]]]), z[1:3])
+        return np.concatenate([slope.ravel(), by_bias])
+
+    return root(gradient, z, tol=1e-15).x
+
+
+@pytest.mark.parametrize("grid", [np.geomspace(0.1, 10, 24)[11:13], [0.9, 0.96]])
+def test_ends_of_minima_in_a_narrow_strip(grid):
+    """2→1 identity at density 0.9: a fold and a vanishing curvature beside the boundary, as SciPy has them, on any grid."""
     pair, mono = "extra in polysemantic (2) + 1 polysemantic (2)", "extra not represented + 1 monosemantic + 1 not represented"
-    curves = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 24)[11:13], [0.9])).boundaries()
+    curves = phase_diagram(plane=_plane(2, 1, "identity", grid, [0.9])).boundaries()
     (curve,) = (one for one in curves if mono in one.phases)
+    shares = np.linspace(0.002, 0.024, 12)
+    z, importance = np.array([1.0, -0.0137, 0.437, 0.944]), []
+    for share in shares:
+        z = _held(0.9, share, z)
+        importance.append(z[3])
+    end = np.polyval(np.polyfit(shares, importance, 6), 0.0)
+    middle = np.polyfit(shares[8:] - 0.02, importance[8:], 3)  # the lowest importance with such weights
+    turn = np.roots(np.polyder(middle))
+    fold = np.polyval(middle, turn[np.argmin(np.abs(turn))])
     ends = dict(zip(curve.phases, curve.spinodals[0, :, 0], strict=True))
-    assert curve.x[0] == pytest.approx(0.943929, abs=1e-6) and ends == pytest.approx({pair: 0.943892, mono: 0.944231}, abs=2e-5)
+    assert curve.x[0] == pytest.approx(0.94392933, abs=1e-8) and ends == pytest.approx({pair: fold, mono: end}, abs=1e-10)
     assert [set(row) for row in curve._records()] == [{"phases", "order", "point", "x", "y", "loss", "jump"}]
+
+
+def test_continuous_boundaries_do_not_depend_on_the_grid():
+    """2→3 absolute: where a weight and a bias vanish together, from starts near and far."""
+    places = [
+        float(curve.y[np.argmax(curve.x)])
+        for importance in ([1.6], [1.3, 1.6])
+        for curve in phase_diagram(plane=_plane(2, 3, "absolute", importance, [0.08, 0.3]), n_starts=30).boundaries()
+    ]
+    assert places == pytest.approx([0.142463823336] * 2, rel=1e-10)
 
 
 def test_curves_are_refined_between_grid_lines():

@@ -144,7 +144,7 @@ class Landscape:
         """Which weights of x (size,) are vetoes towards which the loss rises at last, (size,)."""
         found = self.vetoes(x)
         for k in np.flatnonzero(found):
-            found[k] = self._slope(x)[k] * VETO**2 < -(SMALL**2)
+            found[k] = self.slope(x)[k] * VETO**2 < -(SMALL**2)
         return found
 
     def _descend(self, points):
@@ -210,14 +210,14 @@ class Landscape:
         gauge, free = self.gauge(x), ~self.held(x)
         rows = np.eye(self.form.size)
         for i in np.flatnonzero(free):
-            rows[i] = free * self._difference(x, STEP * np.eye(self.form.size)[i])
+            rows[i] = free * self.difference(x, STEP * np.eye(self.form.size)[i])
         return (rows + rows.T) / 2 + gauge.T @ gauge
 
-    def _difference(self, x, step):
+    def difference(self, x, step):
         """The derivative (size,) of the gradient at x (size,) along a step (size,), per length."""
-        return (self._slope(x + step) - self._slope(x - step)) / (2 * np.linalg.norm(step))
+        return (self.slope(x + step) - self.slope(x - step)) / (2 * np.linalg.norm(step))
 
-    def _slope(self, x):
+    def slope(self, x):
         """The gradient at x (size,) of all parameters, those that are held included."""
         slope = np.empty(self.form.size)
         evaluate_flat(np.ascontiguousarray(x), self.setting, self.law, self.scale, entry(), self.work, slope)
@@ -258,7 +258,7 @@ class Landscape:
             return lowest[order], directions[order]
 
         sides = [side * unit[k] for k in np.flatnonzero(self.kinks(x)) for side in (1, -1)]
-        sides = [one for one in sides if one @ self._slope(x + STEP * one) <= steep]
+        sides = [one for one in sides if one @ self.slope(x + STEP * one) <= steep]
         level = [unit[k] for k in range(size - self.form.n_features, size) if abs(x[k]) < SMALL]
         corners = [sum(s * one for s, one in zip(signs, level, strict=True)) for signs in product((1, -1), repeat=len(level))]
         oblique = [(one + corner) / np.sqrt(1 + len(level)) for one in sides for corner in corners]
@@ -268,7 +268,7 @@ class Landscape:
             found = np.inf
             for _ in range(size):
                 near = x + SMALL * direction
-                rows = np.array([self._difference(near, STEP * row) for row in unit])
+                rows = np.array([self.difference(near, STEP * row) for row in unit])
                 softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
                 lowest, turned = lowered(np.array([softest, -softest]), 1)
                 if not lowest[0] < found - 1e-3 * abs(lowest[0]):

@@ -4,17 +4,15 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..neuron_phases import phase_of
-from .descent import descend
-from .search import ACCURACY, BEYOND, SMALL, Landscape, entry
+from .branches import ONSETS, Branch
+from .search import SMALL, Landscape
 
 WIDTH = 1e-3
 """Crossings are bisected to this part of a segment before they are located exactly."""
 WIDEST = 0.25
 """So near, in segments, two minima cross whose names change there."""
-ONSETS = 0.001, 0.0005, 0.00025, 0.000125
-"""A weight that vanishes is followed to these parts of its neuron's largest, and from there to 0."""
-ACCURATE = 1e-6
-"""Of a segment: two orders of that limit may differ by so much."""
+TOGETHER = 0.1
+"""Reading weights leave 0 together that are no smaller than this part of the one that grows most."""
 NARROW = 1e-6
 """Ends of minima are bisected to this part of a segment."""
 
@@ -31,7 +29,7 @@ class Segment:
 
     def landscape(self, t):
         """The Landscape at t."""
-        return Landscape(self.form, self.plane.at(self.place(t)).control)
+        return Landscape(self.form, self.plane.controls(*self.plane.values(self.place(t))))
 
     def name(self, x):
         """The name of the phase of parameters x (size,)."""
@@ -79,45 +77,23 @@ class Segment:
         return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
 
     def onset(self, x, t):
-        """Where the least reading weight of the minimum x (size,) vanishes near t; None where none does.
-
-        Where it is held at a share of its neuron's largest, there is one t at which the loss does not change with it, all others
-        being at rest; that t has a limit as the share goes to 0: where the one-sided derivative (or the second, where the first
-        is 0) of the loss vanishes.
-        """
-        form = self.form
-        encoder = np.where(form.parts(self.landscape(t).vetoes(x))[0], 0.0, form.parts(x)[0])
+        """Where the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
+        form, landscape = self.form, self.landscape(t)
+        encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
         largest = np.abs(encoder).max(axis=1, keepdims=True)
         shares = np.where(encoder != 0, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
         if not shares[row, column] < 0.2:
             return None
-        k, top = row * form.n_features + column, row * form.n_features + int(np.argmax(np.abs(encoder[row])))
-        free = ~self.landscape(t).held(x)
-        free[[k] if form.is_tied else [k, top]] = False  # of other neurons the scale is free
-        point = x.copy()
+        branch = self.branch(row * form.n_features + column, x, ~landscape.held(x))
+        return branch.vanishing(branch.at(x[branch.k], t, x), largest[row, 0])
 
-        def slope(at, share):
-            """The derivative of the loss by the weight that is held at a share of the largest, outwards."""
-            landscape, numbers = self.landscape(at), np.empty((1, 3))
-            point[k] = np.sign(x[k]) * share * abs(x[top])
-            problem = landscape.setting, landscape.law, landscape.scale, entry(), landscape.work
-            rest = point[None].copy()
-            descend(rest, free[None], *problem, 400, 1e-3 * ACCURACY, 0.0, BEYOND, numbers)
-            point[:] = rest[0]
-            return np.sign(x[k]) * landscape._slope(point)[k]
-
-        roots, near = [], t
-        for share in ONSETS:
-            root = _root(lambda at, share=share: slope(at, share), near)
-            if root is None:
-                return None
-            roots.append(root)
-            near = root
-        table = [np.array(roots)]
-        for power in range(1, len(roots)):  # Neville's scheme in powers of the share
-            table.append((2.0**power * table[-1][1:] - table[-1][:-1]) / (2.0**power - 1))
-        return float(table[-1][0]) if abs(table[-1][0] - table[-2][-1]) < ACCURATE else None
+    def branch(self, k, x, free):
+        """The Branch of parameters x (size,) with the k-th held, and of separate matrices the largest that each neuron reads."""
+        free, encoder = free.copy(), self.form.parts(x)[0]
+        if not self.form.is_tied:  # neurons have no scale
+            free[np.arange(len(encoder)) * self.form.n_features + np.abs(encoder).argmax(axis=1)] = False
+        return Branch(self, k, free)
 
     def end_of(self, x, t, step, farthest):
         """Where the minimum x (size,) of t ceases to be one of its name, along steps from t up to ``farthest``; NaN beyond.
@@ -145,38 +121,45 @@ class Segment:
                     middle = (t + after) / 2
                     moved = carried(x, t, middle)
                     t, x, after = (t, x, middle) if moved is None else (middle, moved, after)
-                return self._unstable(x, t, after, step)
+                return self._ending(x, t, after)
             t, x = after, moved
         return np.nan
 
-    def _unstable(self, x, t, after, step):
-        """Where the lowest curvature of the minimum x (size,) of t is 0, if it still rests at ``after``; else between both."""
+    def _ending(self, x, t, after):
+        """Where the minimum x (size,) of t, which has ceased at ``after`` just beside it, ceases: the place of an exact equation.
 
-        def curvature(at):
-            """The lowest of the point at rest that x leads to."""
-            landscape = self.landscape(at)
-            return landscape.curvature(landscape.descend(x[None])[0][0])[0]
-
+        A reading weight of it vanishes; or one leaves 0, so that it is a saddle at ``after``; or its branch turns back. Where it
+        is none of these it is the middle of both.
+        """
         landscape = self.landscape(after)
-        rests = landscape.distance(landscape.descend(x[None])[0][0], x, exchange=False) <= SMALL
-        if rests and curvature(t - step / 4) > 0 > curvature(after):
-            return brentq(curvature, t - step / 4, after, xtol=NARROW / 10)
-        return (t + after) / 2
+        rest = landscape.descend(x[None])[0][0]
+        if landscape.distance(rest, x, exchange=False) <= SMALL:
+            found = self._leaving(rest, after)
+        else:
+            found = self._turning(x, t, after)
+        found = self.onset(x, t) if found is None else found
+        return (t + after) / 2 if found is None else found
 
+    def _leaving(self, x, t):
+        """Where near t the point at rest x (size,), a saddle at t, became one as a reading weight left 0; None where none did."""
+        landscape = self.landscape(t)
+        x = np.where(landscape.kinks(x), 0.0, x)
+        curvature, direction = landscape.curvature(x)
+        leaving = np.where(landscape.held(x), np.abs(direction), 0.0)
+        k = int(np.argmax(leaving))
+        if curvature >= 0 or leaving[k] < TOGETHER:
+            return None
+        branch = self.branch(k, x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k]))
+        row = k // self.form.n_features
+        size = np.abs(self.form.parts(x)[0][row]).max()
+        value = np.sign(direction[k]) * ONSETS[0] * size
+        return branch.vanishing(branch.at(value, t, x + value / direction[k] * direction), size)
 
-def _root(function, near):
-    """A zero of a function next to ``near``, within half a segment, or None."""
-    step, low, high = 1e-4, near, near
-    at_low = at_high = function(near)
-    while step < 0.5:
-        if at_low == 0.0:
-            return low
-        before, after = near - step, near + step
-        at_before, at_after = function(before), function(after)
-        if at_before * at_low < 0:
-            return brentq(function, before, low, xtol=1e-14, rtol=1e-14)
-        if at_after * at_high < 0:
-            return brentq(function, high, after, xtol=1e-14, rtol=1e-14)
-        low, high, at_low, at_high = before, after, at_before, at_after
-        step *= 4
-    return None
+    def _turning(self, x, t, after):
+        """Where between t and ``after`` the branch of the minimum x (size,) of t turns back; None where it does not."""
+        landscape = self.landscape(t)
+        free = self.branch(0, x, ~landscape.held(x)).others
+        k = free[np.argmax(np.abs(np.linalg.eigh(landscape.hessian(x)[np.ix_(free, free)])[1][:, 0]))]
+        branch = self.branch(k, x, ~landscape.held(x))
+        found = branch.fold(branch.at(x[k], t, x), after - t)
+        return found if found is not None and abs(found - t) < 2 * abs(after - t) else None

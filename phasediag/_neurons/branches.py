@@ -1,0 +1,140 @@
+"""Branches of points at rest along a segment of a plane: one parameter is held, the place is free; they turn back or end at 0."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._arguments import Floats
+
+DIFFERENCE = 1e-7
+"""Of second derivatives; weights that vanish together are mostly larger."""
+SOFT = 1e-6
+"""Curvatures of the scaled loss up to this are the gauge, or a valley of equal loss: nothing moves along them."""
+AT_REST = 1e-12
+"""Newton's steps are taken for as long as they lower the largest entry of the gradient, at last below this."""
+MOST_STEPS, SHORTEST, LONGEST = 60, 1 / 512, 0.25
+"""Of Newton, the part of one that is still tried, and the largest, of a segment and of weights."""
+ONSETS = 0.001, 0.0005, 0.00025, 0.000125
+"""A weight that vanishes is followed to these parts of its neuron's largest, and from there to 0."""
+ACCURATE = 1e-6
+"""Of a segment: two orders of that limit may differ by so much."""
+EXACT = 1e-14
+"""Of a segment: to which the place is found where a branch turns back."""
+FIRST, FARTHEST = 1e-4, 1.0
+"""Steps of the parameter that is held grow from the first by factors of 2 until the branch turns back, up to the farthest."""
+
+
+class Held(NamedTuple):
+    """A point of a branch: the value that is held, the place t, parameters (size,), and how t and these change with the value."""
+
+    value: float
+    t: float
+    x: Floats
+    turn: float
+    tangent: Floats
+
+
+class Branch:
+    """Points at rest of a Segment at which parameter k has a value; ``free`` (size,) tells which of the others move.
+
+    For each value there is a place on the segment at which the loss does not change with the parameter, all others being at rest.
+    """
+
+    def __init__(self, segment, k, free):
+        self.segment, self.k = segment, int(k)
+        self.others = np.flatnonzero(free & (np.arange(len(free)) != k))
+        self.rows = np.append(self.others, self.k)
+
+    def slope(self, t, x):
+        """The gradient (size,) at t of parameters x (size,)."""
+        return self.segment.landscape(t).slope(x)
+
+    def error(self, slope):
+        """The largest entry of a gradient (size,) that is to vanish."""
+        return np.abs(slope[self.rows]).max()
+
+    def at(self, value, t, x):
+        """The Held at a value near a place t and parameters x (size,), by Newton in all others and t at once; or None."""
+        x = x.copy()
+        x[self.k] = value
+        slope = self.slope(t, x)
+        for _ in range(MOST_STEPS):
+            step, by_t, turn, tangent = self._steps(t, x, slope)
+            if not np.isfinite(by_t):  # nothing changes along the segment
+                return None
+            share = min(1.0, LONGEST / max(abs(by_t), np.abs(step).max()))
+            while share >= SHORTEST:
+                after = self.slope(t + share * by_t, x + share * step)
+                if self.error(after) < self.error(slope):
+                    break
+                share /= 2
+            else:
+                return Held(value, t, x, turn, tangent) if self.error(slope) < AT_REST else None
+            t, x, slope = t + share * by_t, x + share * step, after
+        return None
+
+    def _steps(self, t, x, slope):
+        """Newton's step of x (size,) and of t at a gradient (size,), and the derivatives of t and x (size,) by the value.
+
+        The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.
+        """
+        landscape, unit = self.segment.landscape(t), np.eye(len(x))
+        by_x = np.array([landscape.difference(x, DIFFERENCE * unit[i]) for i in self.rows])
+        aside = DIFFERENCE if t < 0.5 else -DIFFERENCE  # within the segment
+        by_place = (self.slope(t + aside, x) - self.slope(t, x)) / aside
+        own = by_x[:, self.others]
+        values, vectors = np.linalg.eigh((own[:-1] + own[:-1].T) / 2)
+        use = np.abs(values) > SOFT
+        inverse = (vectors[:, use] / values[use]) @ vectors[:, use].T
+        along = [-inverse @ row[self.others] for row in (slope, by_place, by_x[-1])]
+        rest, place, value = (row[self.k] + own[-1] @ way for row, way in zip((slope, by_place, by_x[-1]), along, strict=True))
+        by_t, turn = -rest / place, -value / place
+        step, tangent = np.zeros_like(x), unit[self.k].copy()
+        step[self.others], tangent[self.others] = along[0] + by_t * along[1], along[2] + turn * along[1]
+        return step, by_t, turn, tangent
+
+    def next(self, point, value):
+        """The Held at a value next to that of another, or None."""
+        step = value - point.value
+        return self.at(value, point.t + step * point.turn, point.x + step * point.tangent)
+
+    def turning(self, point, other):
+        """The place t at which the branch turns back between two Held, or None: by secants of its slope, which is 0 there."""
+        for _ in range(MOST_STEPS):
+            bend = (other.turn - point.turn) / (other.value - point.value)
+            if point.turn**2 < EXACT * abs(bend):  # t is that far from the top of its parabola
+                return point.t
+            found = self.next(point, point.value - point.turn / bend)
+            if found is None:
+                return None
+            point, other = found, point if found.turn * point.turn < 0 else other
+        return None
+
+    def fold(self, point, step):
+        """The place t at which the branch turns back that leads from a Held to larger t, smaller for step < 0; or None."""
+        before, way = point, FIRST
+        while before is not None and way < FARTHEST:
+            after = self.next(before, before.value + way * np.sign(step * point.turn))
+            if after is not None and after.turn * point.turn <= 0:
+                return self.turning(before, after)
+            before, way = after, 2 * way
+        return None
+
+    def vanishing(self, point, size):
+        """The place t to which the branch leads as the value falls from that of a Held to 0; None where it ends before.
+
+        By values at parts of ``size``, extrapolated in powers of them: the loss is smooth to one side of the kink.
+        """
+        values = [np.sign(point.value) * share * size for share in ONSETS]
+        places = []
+        for value in values:
+            while point is not None and abs(point.value) > 2 * abs(value):
+                point = self.next(point, point.value / 2)
+            point = None if point is None else self.next(point, value)
+            if point is None:
+                return None
+            places.append(point.t)
+        table = [np.array(places)]
+        for power in range(1, len(places)):  # Neville's scheme
+            table.append((2.0**power * table[-1][1:] - table[-1][:-1]) / (2.0**power - 1))
+        return float(table[-1][0]) if abs(table[-1][0] - table[-2][-1]) < ACCURATE else None
