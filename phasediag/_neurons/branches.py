@@ -120,13 +120,13 @@ class Branch:
             before, way = after, 2 * way
         return None
 
-    def vanishing(self, point, size):
-        """The place t to which the branch leads as the value falls from that of a Held to 0; None where it ends before.
+    def vanishing(self, x, t, size):
+        """The place to which the branch near t and parameters x (size,) leads as what is held falls to 0; None if it ends before.
 
         By values at parts of ``size``, extrapolated in powers of them: the loss is smooth to one side of the kink.
         """
-        values = [np.sign(point.value) * share * size for share in ONSETS]
-        places = []
+        values, places = [np.sign(x[self.k]) * share * size for share in ONSETS], []
+        point = self.at(x[self.k] if abs(x[self.k]) > abs(values[0]) else values[0], t, x)
         for value in values:
             while point is not None and abs(point.value) > 2 * abs(value):
                 point = self.next(point, point.value / 2)

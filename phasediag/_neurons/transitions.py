@@ -86,7 +86,7 @@ class Segment:
         if not shares[row, column] < 0.2:
             return None
         branch = self.branch(row * form.n_features + column, x, ~landscape.held(x))
-        return branch.vanishing(branch.at(x[branch.k], t, x), largest[row, 0])
+        return branch.vanishing(x, t, largest[row, 0])
 
     def branch(self, k, x, free):
         """The Branch of parameters x (size,) with the k-th held, and of separate matrices the largest that each neuron reads."""
@@ -152,8 +152,7 @@ class Segment:
         branch = self.branch(k, x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k]))
         row = k // self.form.n_features
         size = np.abs(self.form.parts(x)[0][row]).max()
-        value = np.sign(direction[k]) * ONSETS[0] * size
-        return branch.vanishing(branch.at(value, t, x + value / direction[k] * direction), size)
+        return branch.vanishing(x + ONSETS[0] * size / abs(direction[k]) * direction, t, size)
 
     def _turning(self, x, t, after):
         """Where between t and ``after`` the branch of the minimum x (size,) of t turns back; None where it does not."""
