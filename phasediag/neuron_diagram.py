@@ -166,10 +166,10 @@ def lowest_along(segment, starts):
 
 
 def vanishing(segment, pair, near):
-    """Where on a Segment, near a share of it, a weight of one of two minima (2, size) vanishes; None where none does."""
+    """The Held on a Segment, near a share of it, at which a weight of one of two minima (2, size) vanishes; None where none does."""
     zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
     found = (segment.onset(pair[k], near) for k in np.argsort(zeros, kind="stable"))
-    return next((t for t in found if t is not None), None)
+    return next((end for end in found if end is not None), None)
 
 
 def neuron_boundaries(diagram, n_threads):
@@ -235,8 +235,10 @@ def crossing(segment, lowest, low, high):
     t, order = segment.equal(pair, low[0], high[0]), "first"
     if t is None:
         order = "continuous"
-        t = vanishing(segment, pair, low[0])
-        if t is None:
+        end = vanishing(segment, pair, low[0])
+        if end is not None:
+            t = end.t
+        else:
             low, high = narrowed(lowest, low, high, NAMED)
             t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
     followed, losses, jump = segment.follow(pair, t)

@@ -121,11 +121,11 @@ class Branch:
         return None
 
     def vanishing(self, x, t, size):
-        """The place to which the branch near t and parameters x (size,) leads as what is held falls to 0; None if it ends before.
+        """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0; None if it ends before.
 
         By values at parts of ``size``, extrapolated in powers of them: the loss is smooth to one side of the kink.
         """
-        values, places = [np.sign(x[self.k]) * share * size for share in ONSETS], []
+        values, rows = [np.sign(x[self.k]) * share * size for share in ONSETS], []
         point = self.at(x[self.k] if abs(x[self.k]) > abs(values[0]) else values[0], t, x)
         for value in values:
             while point is not None and abs(point.value) > 2 * abs(value):
@@ -133,8 +133,9 @@ class Branch:
             point = None if point is None else self.next(point, value)
             if point is None:
                 return None
-            places.append(point.t)
-        table = [np.array(places)]
-        for power in range(1, len(places)):  # Neville's scheme
+            rows.append([point.t, point.turn, *point.x])
+        table = [np.array(rows)]
+        for power in range(1, len(rows)):  # Neville's scheme
             table.append((2.0**power * table[-1][1:] - table[-1][:-1]) / (2.0**power - 1))
-        return float(table[-1][0]) if abs(table[-1][0] - table[-2][-1]) < ACCURATE else None
+        t, turn, *x = table[-1][0].tolist()
+        return Held(0.0, t, np.array(x), turn, point.tangent) if abs(t - table[-2][-1, 0]) < ACCURATE else None

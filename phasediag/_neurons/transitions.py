@@ -77,7 +77,7 @@ class Segment:
         return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
 
     def onset(self, x, t):
-        """Where the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
+        """The Held at which the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
         form, landscape = self.form, self.landscape(t)
         encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
         largest = np.abs(encoder).max(axis=1, keepdims=True)
@@ -85,8 +85,7 @@ class Segment:
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
         if not shares[row, column] < 0.2:
             return None
-        branch = self.branch(row * form.n_features + column, x, ~landscape.held(x))
-        return branch.vanishing(x, t, largest[row, 0])
+        return self.branch(row * form.n_features + column, x, ~landscape.held(x)).vanishing(x, t, largest[row, 0])
 
     def branch(self, k, x, free):
         """The Branch of parameters x (size,) with the k-th held, and of separate matrices the largest that each neuron reads."""
@@ -137,7 +136,8 @@ class Segment:
             found = self._leaving(rest, after)
         else:
             found = self._turning(x, t, after)
-        found = self.onset(x, t) if found is None else found
+        if found is None and (end := self.onset(x, t)):
+            found = end.t
         return (t + after) / 2 if found is None else found
 
     def _leaving(self, x, t):
@@ -152,7 +152,8 @@ class Segment:
         branch = self.branch(k, x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k]))
         row = k // self.form.n_features
         size = np.abs(self.form.parts(x)[0][row]).max()
-        return branch.vanishing(x + ONSETS[0] * size / abs(direction[k]) * direction, t, size)
+        end = branch.vanishing(x + ONSETS[0] * size / abs(direction[k]) * direction, t, size)
+        return None if end is None else end.t
 
     def _turning(self, x, t, after):
         """Where between t and ``after`` the branch of the minimum x (size,) of t turns back; None where it does not."""
