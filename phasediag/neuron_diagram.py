@@ -166,7 +166,7 @@ def lowest_along(segment, starts):
 
 
 def vanishing(segment, pair, near):
-    """The Held on a Segment, near a share of it, at which a weight of one of two minima (2, size) vanishes; None where none does."""
+    """The Held on a Segment near a share of it at which a weight of one of two minima (2, size) vanishes; None without."""
     zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
     found = (segment.onset(pair[k], near) for k in np.argsort(zeros, kind="stable"))
     return next((end for end in found if end is not None), None)
