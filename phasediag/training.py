@@ -224,7 +224,7 @@ def train(
         If None, one for each processor that the process may use.
     device : {"cpu", "cuda"}
         Whether a GPU of NVIDIA trains (needs ``phasediag[cuda]``): all that the CPU does, but sets of more than 8 features and
-        models that do not fit a processor of it. Its minibatches are others than the CPU's, of the same law; the starting points
+        more than 64 hidden dimensions. Its minibatches are others than the CPU's, of the same law; the starting points
         are the same.
     progress : bool
         Show a progress bar with the time left on standard error.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phasediag import CorrelatedSets, Penalty, Pieces, ToyModel, expected_loss, train, trained_phase_diagram
-from phasediag._cuda import streams, trainer
+from phasediag._cuda import many_features, streams, trainer
 from phasediag._training.descent import take_step
 from phasediag._training.optimizers import step_scalars
 from phasediag._training.portions import divide
@@ -82,6 +82,38 @@ def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
     assert np.abs(run.weights - run.recorded_weights[0]).max() > 1e-3
 
 
+def test_a_step_of_a_large_model(monkeypatch):
+    """Several warps train a model whose arrays do not fit shared memory."""
+    monkeypatch.setattr(many_features, "FEATURES", 3)
+    monkeypatch.setattr(many_features, "SHARED", 5000)
+    places, _ = many_features.layout(11, 3, many_features.n_warps_of(11, 3))
+    assert {name for name, (_, begin) in places.items() if begin is not None} == {"x_place", "e_place"}
+    run = ON_GPU(ToyModel(3, 0.8 ** np.arange(11), 0.3), n_models=1, n_steps=2, batch_size=12)
+    weights, bias = followed(run)
+    assert np.abs(run.weights - weights).max() < 1e-6 and np.abs(run.bias - bias).max() < 1e-6
+
+
+def test_400_features_are_trained():
+    """A step of 400 features in 30 dimensions, whose weights, samples and errors do not fit shared memory."""
+    places, _ = many_features.layout(400, 30, many_features.n_warps_of(400, 30))
+    assert {name for name, (_, begin) in places.items() if begin is not None} == {"w_place", "x_place", "e_place"}
+    run = ON_GPU(ToyModel(30, 0.99 ** np.arange(400), 0.01), n_models=1, n_steps=1, batch_size=3)
+    weights, bias = followed(run)
+    assert np.abs(run.weights - weights).max() < 1e-6 and np.abs(run.bias - bias).max() < 1e-6
+
+
+def test_models_that_do_not_fit_the_memory_are_trained_one_after_another(monkeypatch):
+    """A run in parts of two models is what it is at once."""
+    model, options = ToyModel(1, np.ones(2), 0.5), {"n_models": 5, "n_steps": 3, "batch_size": 8}
+    whole = ON_GPU(model, **options)
+    monkeypatch.setattr(trainer, "_free", lambda: 2.5 * 32 * 2 * 2 / trainer.MOST_MEMORY)
+    launches, advance = [], trainer.Few.advance
+    monkeypatch.setattr(trainer.Few, "advance", lambda self, *ends: (launches.append(self.n_models), advance(self, *ends)))
+    parts = ON_GPU(model, **options)
+    assert launches == [[2]] * 6 + [[1]] * 3
+    assert np.array_equal(parts.recorded_weights, whole.recorded_weights) and np.array_equal(parts.bias, whole.bias)
+
+
 @pytest.mark.parametrize("n", [3, 9])
 @pytest.mark.parametrize("independent", [False, True])
 def test_bits_do_not_depend_on_how_models_are_divided(n, independent, monkeypatch):
@@ -90,7 +122,6 @@ def test_bits_do_not_depend_on_how_models_are_divided(n, independent, monkeypatc
     options = {"n_models": n_models, "n_steps": n_steps, "batch_size": batch_size, "independent": independent}
     run, again = (ON_GPU(ToyModel(2, np.ones(n), 0.3), **options) for _ in range(2))
     monkeypatch.setattr(trainer.Few, "most_threads", 4)
-    monkeypatch.setattr(trainer, "FEWEST_BLOCKS", 0)
     monkeypatch.setattr(trainer, "SHORTEST", 0.0)
     monkeypatch.setattr(trainer, "STRIDE", 1)
     divided = ON_GPU(run.model, **options)
@@ -150,8 +181,8 @@ def test_progress_counts_every_model_once(monkeypatch):
 
 def test_sizes_and_laws_that_do_not_fit_are_refused():
     """One sentence names what the GPU does not train."""
-    with pytest.raises(ValueError, match="n_features and n_hidden must fit"):
-        ON_GPU(ToyModel(30, np.ones(400), 0.1))
+    with pytest.raises(ValueError, match="at most 64 hidden dimensions"):
+        ON_GPU(ToyModel(65, np.ones(66), 0.1))
     with pytest.raises(ValueError, match="independent features, or at most 8"):
         ON_GPU(ToyModel(1, np.ones(9), 0.1, activity=CorrelatedSets([[0, 1]])))
     with pytest.raises(ValueError, match="executor must be None"):

@@ -32,7 +32,7 @@ from .streams import (
     philox,
     piecewise,
 )  # fmt: skip
-from .unrolling import known, registers, specialised, unrolled
+from .unrolling import known, registers, room, specialised, unrolled
 
 ROUND = 4  # samples of a group are padded to a multiple of it
 ZERO = np.float32(0)
@@ -86,7 +86,7 @@ def _train(
     second ((m + 1) n, n_slots), where models of a block lie side by side, those that are missing at rest with factors 0.
     """
     weight = mean = square = form = total = y = slope = end = registers()
-    values = cuda.shared.array(size, np.float32)
+    values = room((size, None))
     counts = cuda.shared.array(n + 1, np.int32)
     thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
     slot = cuda.blockIdx.x * n_threads + thread

@@ -1,79 +1,91 @@
-"""The kernel for many features: one warp trains one model, its lanes are samples and then entries of the gradient.
+"""The kernel for many features: one block trains one model, its threads are samples and then entries of the gradient.
 
-Thirty-two samples at a time, which the warps of a block share, a lane computes h = W x of its own sample, then for every output
-o_i = W_·i h + b_i, the weighted error e_i = I_i (o_i − x_i)[o_i > 0] and its way back u = W e. The gradient Σ (h eᵀ + u xᵀ) over
-samples is a product of matrices in shared memory; every lane keeps a tile of it in registers over the whole minibatch.
+Thirty-two samples at a time, a lane is a sample and a warp has a part of the features: it adds up its share of h = W x, then for
+its outputs o_i = W_·i h + b_i, the weighted error e_i = I_i (o_i − x_i)[o_i > 0] and its share of the way back u = W e. The
+gradient Σ (h eᵀ + u xᵀ) over samples is a product of matrices in shared memory; every thread keeps a tile of it in registers over
+the whole minibatch. What does not fit shared memory is kept in the GPU's memory, in rows of ``scratch``.
 """
 
 from functools import cache
 
 import numpy as np
-from numba import config, cuda
+from numba import cuda
 
 from .._training.outputs import LEAKY, LINEAR
 from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
 from .many_streams import FIRST
 from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT
-from .unrolling import known, registers, specialised, unrolled
+from .unrolling import compiled, known, registers, room, specialised, unrolled
 
 LANES = 32
 ROW = LANES + 4  # of arrays of one number a sample: rows side by side are in different banks of shared memory
 SHARED = 48 * 1024  # bytes of a block
-MOST_SUMS, MOST_HIDDEN = 64, 36
+MOST_SUMS, MOST_HIDDEN, MOST_WARPS = 56, 64, 16
+FEATURES = 20  # of a warp, at least
+WARPS = 12  # that a multiprocessor has registers for, at least
 
 
 def check_size(n, m):
-    """Raise ValueError when models of n features and m dimensions do not fit a warp's registers and shared memory."""
-    if m > MOST_HIDDEN or n * m > LANES * MOST_SUMS or _bytes(n, m, 1) > SHARED:
-        raise ValueError(
-            f'n_features and n_hidden must fit a warp\'s registers and memory for device "cuda": n_hidden up to {MOST_HIDDEN}, '
-            f"{LANES * MOST_SUMS} weights, {SHARED // 1024} KiB, got {n} and {m}"
-        )
-
-
-@cache
-def tiling(n, m):
-    """Return (rows, columns, groups): lanes along dimensions, along features, and that share the samples."""
-    powers = [2**k for k in range(6)]
-    fitting = [(a, i, LANES // (a * i)) for a in powers for i in powers if a * i <= LANES and LANES // (a * i) <= 8]
-
-    def cost(tile):
-        """Operations of a lane for thirty-two samples."""
-        rows, columns = -(-m // tile[0]), -(-n // tile[1])
-        if rows * columns > MOST_SUMS:
-            return np.inf
-        return -(-8 // tile[2]) * (2 * rows * columns + rows + columns)
-
-    return min(fitting, key=cost)
-
-
-def _bytes(n, m, n_warps):
-    """Shared memory of a block."""
-    rows, columns, _ = tiling(n, m)
-    e_rows, a_rows = max(-(-n // columns) * columns, -(-n // 4) * 4), -(-m // rows) * rows
-    of_warp = (e_rows + 2 * a_rows) * ROW + -(-n // 4) * 4 * (-(-m // 4) * 4 + 2) + n
-    return 4 * (e_rows * ROW + n_warps * of_warp) + 2 * PART
+    """Raise ValueError when models of n features and m dimensions do not fit a block's registers."""
+    if m > MOST_HIDDEN or not _tilings(n, m, MOST_WARPS):
+        most = LANES * MOST_WARPS * MOST_SUMS
+        domain = f'at most {MOST_HIDDEN} hidden dimensions and about {most} weights, to be trained with device "cuda"'
+        raise ValueError(f"model must have {domain}, got {n} features and {m} dimensions")
 
 
 def n_warps_of(n, m):
-    """Return how many models a block trains at most."""
-    return max(k for k in (1, 2, 4) if k == 1 or _bytes(n, m, k) <= SHARED)
+    """Return how many warps train a model: a power of two, so that each has its features and threads can hold the gradient."""
+    most_by_features = max(1, min(n // FEATURES, 8))
+    return next(k for k in (1, 2, 4, 8, 16) if k >= most_by_features and _tilings(n, m, k))
+
+
+def _tilings(n, m, n_warps):
+    """Return by (rows, columns, groups), as of `tiling`, about how many operations threads take for thirty-two samples."""
+    n_threads, found = LANES * n_warps, {}
+    powers = [2**k for k in range(n_threads.bit_length())]
+    for a in powers:
+        for i in powers:
+            rows, columns, groups = -(-m // a), -(-n // i), n_threads // (a * i)
+            if 1 <= groups <= 8 and rows * columns <= MOST_SUMS:
+                found[a, i, groups] = 8 // groups * (2 * rows * columns + rows + columns) + groups * rows * columns / 8
+    return found
 
 
 @cache
-def many_features(n, m, activation, penalised, adam, independent, n_warps):
-    """Return the kernel for n features, m dimensions and ``n_warps`` models a block; see `_train`."""
-    rows, columns, groups = tiling(n, m)
+def tiling(n, m, n_warps):
+    """Return (rows, columns, groups): threads along dimensions, along features, and that share the samples."""
+    tilings = _tilings(n, m, n_warps)
+    return min(tilings, key=tilings.get)
+
+
+@cache
+def layout(n, m, n_warps):
+    """Return by name where a block's arrays are, (size, None) in shared memory or (size, begin) in its row of scratch.
+
+    The second number returned is the length of a row of scratch.
+    """
+    rows, columns, _ = tiling(n, m, n_warps)
     n_4, m_4 = -(-n // 4) * 4, -(-m // 4) * 4
-    tile_a, tile_i = -(-m // rows), -(-n // columns)
-    return cuda.jit(
-        specialised(
-            _train, n=n, m=m, activation=activation,
-            penalised=penalised, adam=adam, independent=independent, n_warps=n_warps, rows=rows, columns=columns,
-            groups=groups, n_4=n_4, m_4=m_4, tile_a=tile_a, tile_i=tile_i, quads=-(-n // 4),
-            e_size=max(tile_i * columns, n_4) * ROW, a_size=tile_a * rows * ROW, simulated=config.ENABLE_CUDASIM,
-        )
+    e_size, a_size = max(-(-n // columns) * columns, n_4) * ROW, -(-m // rows) * rows * ROW
+    sizes = {"h": a_size, "u": a_size, "b": n_4, "importance": n_4, "g": n, "shares": n_warps * m * LANES}
+    sizes |= {"w": n_4 * m_4, "x": e_size, "e": max(e_size, n * m)}
+    places, left, length = {}, SHARED // 4 - PART // 2, 0
+    for name, size in sizes.items():
+        places[f"{name}_place"] = size, None if size <= left else length
+        left, length = (left - size, length) if size <= left else (left, length + size)
+    return places, length
+
+
+@cache
+def many_features(n, m, activation, penalised, adam, n_warps):
+    """Return the kernel for n features and m dimensions, blocks of ``n_warps`` warps; see `_train`."""
+    rows, columns, groups = tiling(n, m, n_warps)
+    function = specialised(
+        _train, n=n, m=m, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps, rows=rows,
+        columns=columns, groups=groups, tile_a=-(-m // rows), tile_i=-(-n // columns), quads=-(-n // 4),
+        m_4=-(-m // 4) * 4, together=4 if m <= 12 else 2 if m <= 24 else 1, **layout(n, m, n_warps)[0],
     )  # fmt: skip
+    return compiled(function, n_warps * max(1, WARPS // n_warps))
 
 
 @cuda.jit(device=True)
@@ -95,45 +107,44 @@ def _error(output, x, activation, leak):
 
 def _train(
     start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, factors, parameters,
-    first, second, *, n, m, activation, penalised, adam, independent, n_warps, rows, columns, groups, n_4, m_4, tile_a, tile_i,
-    quads, e_size, a_size, simulated,
+    first, second, scratch, *, n, m, activation, penalised, adam, n_warps, rows, columns, groups, tile_a, tile_i, quads, m_4,
+    together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
-    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_blocks,) a row of places, limits, scales and pieces,
+    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_slots,) a row of places, limits, scales and pieces,
     which are with sizes, cut, own and other the `ManyLaws`; factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope;
-    parameters, first and second (n_slots, (m + 1) n).
+    parameters, first and second (n_slots, (m + 1) n); scratch (n_slots, see `layout`).
     """
     total = bias_sum = hidden = back = weight = left = right = output = error = registers()
-    x = cuda.shared.array(e_size, np.float32)
-    e_all = cuda.shared.array(n_warps * e_size, np.float32)
-    h_all = cuda.shared.array(n_warps * a_size, np.float32)
-    u_all = cuda.shared.array(n_warps * a_size, np.float32)
-    w_all = cuda.shared.array(n_warps * n_4 * m_4, np.float32)
-    b_all = cuda.shared.array(n_warps * n_4, np.float32)
-    c_all = cuda.shared.array(n_warps * n_4, np.float32)
-    g_all = cuda.shared.array(n_warps * n, np.float32)
+    thread, slot, n_threads = cuda.threadIdx.x, cuda.blockIdx.x, n_warps * LANES
+    h = room(h_place, scratch[slot])
+    u = room(u_place, scratch[slot])
+    b = room(b_place, scratch[slot])
+    importance = room(importance_place, scratch[slot])
+    g = room(g_place, scratch[slot])
+    shares = room(shares_place, scratch[slot])
+    w = room(w_place, scratch[slot])
+    x = room(x_place, scratch[slot])
+    e = room(e_place, scratch[slot])
     leading = cuda.shared.array(PART, np.uint16)
-    thread, n_threads = cuda.threadIdx.x, n_warps * LANES
     lane, warp = thread % LANES, thread // LANES
-    slot = cuda.blockIdx.x * n_warps + warp
-    stream = slot if independent else slot - warp
-    key, other_key = keys[stream, 0], keys[stream, 1]
-    law, leak = law_of[cuda.blockIdx.x], factors[slot, n + 2]
-    e_0, a_0, w_0, b_0, g_0 = warp * e_size, warp * a_size, warp * n_4 * m_4, warp * n_4, warp * n
-    group, row, column = lane // (rows * columns), lane // columns % rows, lane % columns
-    for i in range(thread, e_size, n_threads):
+    key, other_key = keys[slot, 0], keys[slot, 1]
+    law, leak = law_of[slot], factors[slot, n + 2]
+    group, row, column = thread // (rows * columns), thread // columns % rows, thread % columns
+    low_i, high_i = warp * quads // n_warps * 4, (warp + 1) * quads // n_warps * 4
+    for i in range(thread, x.size, n_threads):
         x[i] = ZERO
-    for i in range(lane, e_size, LANES):
-        e_all[e_0 + i] = ZERO
-    for i in range(lane, a_size, LANES):
-        h_all[a_0 + i] = ZERO
-        u_all[a_0 + i] = ZERO
-    for i in range(lane, n_4, LANES):
-        b_all[b_0 + i] = parameters[slot, m * n + i] if i < n else ZERO
-        c_all[b_0 + i] = factors[slot, i] if i < n else ZERO
+    for i in range(thread, e.size, n_threads):
+        e[i] = ZERO
+    for i in range(thread, h.size, n_threads):
+        h[i] = ZERO
+        u[i] = ZERO
+    for i in range(thread, b.size, n_threads):
+        b[i] = parameters[slot, m * n + i] if i < n else ZERO
+        importance[i] = factors[slot, i] if i < n else ZERO
         for a in range(m_4):
-            w_all[w_0 + i * m_4 + a] = parameters[slot, a * n + i] if i < n and a < m else ZERO
+            w[i * m_4 + a] = parameters[slot, a * n + i] if i < n and a < m else ZERO
     cuda.syncthreads()
     for step in range(start, stop):
         low, high = step & 0xFFFFFFFF, step >> 32 << 8
@@ -167,39 +178,52 @@ def _train(
                 for a in unrolled(range(m)):
                     hidden[a] = ZERO
                     back[a] = ZERO
-                for i in range(0, n_4, 4):
+                for i in range(low_i, high_i, 4):
                     for r in unrolled(range(4)):
                         x_i = x[np.uint64((i + r) * ROW + lane)]
                         for a in unrolled(range(m)):
-                            hidden[a] += w_all[np.uint64(w_0 + (i + r) * m_4 + a)] * x_i
-                for i in range(0, n_4, 4):
-                    for r in unrolled(range(4)):
-                        output[r] = b_all[np.uint64(b_0 + i + r)]
+                            hidden[a] += w[np.uint64((i + r) * m_4 + a)] * x_i
+                for a in unrolled(range(m)):
+                    shares[np.uint64((warp * m + a) * LANES + lane)] = hidden[a]
+                cuda.syncthreads()
+                for a in range(warp, m, n_warps):
+                    sum_up = ZERO
+                    for k in unrolled(range(n_warps)):
+                        sum_up += shares[np.uint64((k * m + a) * LANES + lane)]
+                    h[np.uint64(a * ROW + lane)] = sum_up
+                cuda.syncthreads()
+                for a in unrolled(range(m)):
+                    hidden[a] = h[np.uint64(a * ROW + lane)]
+                for i in range(low_i, high_i, together):
+                    for r in unrolled(range(together)):
+                        output[r] = b[np.uint64(i + r)]
                         for a in unrolled(range(m)):
-                            weight[r, a] = w_all[np.uint64(w_0 + (i + r) * m_4 + a)]
+                            weight[r, a] = w[np.uint64((i + r) * m_4 + a)]
                             output[r] += weight[r, a] * hidden[a]
-                    for r in unrolled(range(4)):
-                        error[r] = c_all[np.uint64(b_0 + i + r)] * _error(
+                    for r in unrolled(range(together)):
+                        error[r] = importance[np.uint64(i + r)] * _error(
                             output[r], x[np.uint64((i + r) * ROW + lane)], activation, leak
                         )
-                        e_all[np.uint64(e_0 + (i + r) * ROW + lane)] = error[r]
+                        e[np.uint64((i + r) * ROW + lane)] = error[r]
                         for a in unrolled(range(m)):
                             back[a] += weight[r, a] * error[r]
                 for a in unrolled(range(m)):
-                    h_all[np.uint64(a_0 + a * ROW + lane)] = hidden[a]
-                    u_all[np.uint64(a_0 + a * ROW + lane)] = back[a]
-                if known(simulated):
-                    cuda.syncthreads()
-                else:
-                    cuda.syncwarp()
+                    shares[np.uint64((warp * m + a) * LANES + lane)] = back[a]
+                cuda.syncthreads()
+                for a in range(warp, m, n_warps):
+                    sum_up = ZERO
+                    for k in unrolled(range(n_warps)):
+                        sum_up += shares[np.uint64((k * m + a) * LANES + lane)]
+                    u[np.uint64(a * ROW + lane)] = sum_up
+                cuda.syncthreads()
                 for q in range(group, LANES // 4, groups):
                     for r in unrolled(range(tile_i)):
                         for c in unrolled(range(4)):
-                            right[r, c] = e_all[np.uint64(e_0 + (column + r * columns) * ROW + 4 * q + c)]
+                            right[r, c] = e[np.uint64((column + r * columns) * ROW + 4 * q + c)]
                             bias_sum[r] += right[r, c]
                     for a in unrolled(range(tile_a)):
                         for c in unrolled(range(4)):
-                            left[a, c] = h_all[np.uint64(a_0 + (row + a * rows) * ROW + 4 * q + c)]
+                            left[a, c] = h[np.uint64((row + a * rows) * ROW + 4 * q + c)]
                         for r in unrolled(range(tile_i)):
                             for c in unrolled(range(4)):
                                 total[a, r] += left[a, c] * right[r, c]
@@ -208,7 +232,7 @@ def _train(
                             right[r, c] = x[np.uint64((column + r * columns) * ROW + 4 * q + c)]
                     for a in unrolled(range(tile_a)):
                         for c in unrolled(range(4)):
-                            left[a, c] = u_all[np.uint64(a_0 + (row + a * rows) * ROW + 4 * q + c)]
+                            left[a, c] = u[np.uint64((row + a * rows) * ROW + 4 * q + c)]
                         for r in unrolled(range(tile_i)):
                             for c in unrolled(range(4)):
                                 total[a, r] += left[a, c] * right[r, c]
@@ -219,51 +243,42 @@ def _train(
                     i = column + r * columns
                     if i < n:
                         if row == 0:
-                            g_all[g_0 + i] = bias_sum[r] + (g_all[g_0 + i] if k > 0 else ZERO)
+                            g[i] = bias_sum[r] + (g[i] if k > 0 else ZERO)
                         for a in unrolled(range(tile_a)):
                             if row + a * rows < m:
-                                at = e_0 + (row + a * rows) * n + i
-                                e_all[at] = total[a, r] + (e_all[at] if k > 0 else ZERO)
-            if known(simulated):
-                cuda.syncthreads()
-            else:
-                cuda.syncwarp()
+                                at = (row + a * rows) * n + i
+                                e[at] = total[a, r] + (e[at] if k > 0 else ZERO)
+            cuda.syncthreads()
         if known(penalised):
-            for j in range(lane, n, LANES):
+            for j in range(thread, n, n_threads):
                 for a in unrolled(range(m)):
-                    back[a] = factors[slot, n] * w_all[w_0 + j * m_4 + a]
+                    back[a] = factors[slot, n] * w[j * m_4 + a]
                 for i in range(n):
                     product = ZERO
                     for a in unrolled(range(m)):
-                        product += w_all[w_0 + i * m_4 + a] * w_all[w_0 + j * m_4 + a]
+                        product += w[i * m_4 + a] * w[j * m_4 + a]
                     product *= factors[slot, n + 1] if i != j else ZERO
                     for a in unrolled(range(m)):
-                        back[a] += product * w_all[w_0 + i * m_4 + a]
+                        back[a] += product * w[i * m_4 + a]
                 for a in unrolled(range(m)):
-                    e_all[e_0 + a * n + j] += back[a]
-            if known(simulated):
-                cuda.syncthreads()
-            else:
-                cuda.syncwarp()
-        for i in range(lane, n * (m + 1), LANES):
+                    e[a * n + j] += back[a]
+            cuda.syncthreads()
+        for i in range(thread, n * (m + 1), n_threads):
             a, j = i // n, i % n
             if a < m:
-                old, slope = w_all[w_0 + j * m_4 + a], e_all[e_0 + i]
+                old, slope = w[j * m_4 + a], e[i]
             else:
-                old = b_all[b_0 + j]
-                slope = g_all[g_0 + j] + np.float32(n_empty) * c_all[b_0 + j] * _error(old, ZERO, activation, leak)
+                old = b[j]
+                slope = g[j] + np.float32(n_empty) * importance[j] * _error(old, ZERO, activation, leak)
             new, mean, square = _moved(adam, scalars, step, old, first[slot, i], second[slot, i], average * slope)
             if known(adam):
                 first[slot, i], second[slot, i] = mean, square
             if a < m:
-                w_all[w_0 + j * m_4 + a] = new
+                w[j * m_4 + a] = new
             else:
-                b_all[b_0 + j] = new
-        if known(simulated):
-            cuda.syncthreads()
-        else:
-            cuda.syncwarp()
-    for i in range(lane, n * m, LANES):
-        parameters[slot, i] = w_all[w_0 + i % n * m_4 + i // n]
-    for i in range(lane, n, LANES):
-        parameters[slot, m * n + i] = b_all[b_0 + i]
+                b[j] = new
+        cuda.syncthreads()
+    for i in range(thread, n * m, n_threads):
+        parameters[slot, i] = w[i % n * m_4 + i // n]
+    for i in range(thread, n, n_threads):
+        parameters[slot, m * n + i] = b[i]

@@ -10,14 +10,13 @@ from .._training.optimizers import step_scalars
 from . import streams
 from .device import MOST_FEW
 from .few_features import few_features
-from .many_features import LANES, many_features, n_warps_of
+from .many_features import LANES, layout, many_features, n_warps_of
 from .many_streams import many_laws
 from .minibatches import patterns
 
 MOST_WORK = 1e13
 """Work of chunks that are trained together, in samples times operations per sample: some seconds up to half a minute."""
 MOST_MEMORY = 0.7  # of what is free on the GPU
-FEWEST_BLOCKS = 256
 STRIDE = 16  # steps of the first launch
 SHORTEST = 0.1  # seconds of a launch, so that the work can be watched and stopped
 
@@ -28,23 +27,32 @@ def train_chunks(chunks, advanced=lambda count: None):
     The chunks, of which only those that train together are asked for at once, are of one size, activation and optimizer.
     ``advanced`` is told how many steps of how many models, multiplied, were taken since it was told last.
     """
-    for numbers, own in _waves(chunks):
-        models = engine(own[0])(own)
-        weights, bias = ([np.empty((len(c.recorded), *x(c).shape), np.float32) for c in own] for x in (_weights, _bias))
-        n_models, stride, done = sum(len(c.weights) for c in own), STRIDE, 0
-        for record, stop in enumerate(own[0].recorded):
-            while done < stop:
-                ahead = min(stop, done + stride)
-                begin = monotonic()
-                models.advance(done, ahead)
-                cuda.synchronize()
-                if monotonic() - begin < SHORTEST:
-                    stride *= 2
-                advanced(n_models * (ahead - done))
-                done = ahead
-            for k, (w, b) in enumerate(models.current()):
-                weights[k][record], bias[k][record] = w, b
-        yield from zip(numbers, zip(weights, bias, strict=True), strict=True)
+    begun = {}
+    for places, parts in _waves(chunks):
+        for (i, left), trained in zip(places, _train_together(parts, advanced), strict=True):
+            begun.setdefault(i, []).append(trained)
+            if not left:
+                yield i, tuple(np.concatenate(x, axis=1) for x in zip(*begun.pop(i), strict=True))
+
+
+def _train_together(chunks, advanced):
+    """Return (weights, bias) of chunks that the GPU's memory holds together."""
+    models = engine(chunks[0])(chunks)
+    weights, bias = ([np.empty((len(c.recorded), *x(c).shape), np.float32) for c in chunks] for x in (_weights, _bias))
+    n_models, stride, done = sum(len(c.weights) for c in chunks), STRIDE, 0
+    for record, stop in enumerate(chunks[0].recorded):
+        while done < stop:
+            ahead = min(stop, done + stride)
+            begin = monotonic()
+            models.advance(done, ahead)
+            cuda.synchronize()
+            if monotonic() - begin < SHORTEST:
+                stride *= 2
+            advanced(n_models * (ahead - done))
+            done = ahead
+        for k, (w, b) in enumerate(models.current()):
+            weights[k][record], bias[k][record] = w, b
+    return zip(weights, bias, strict=True)
 
 
 def _weights(chunk):
@@ -66,20 +74,36 @@ def _factors(chunk):
 
 
 def _waves(chunks):
-    """Yield the numbers, and a list, of chunks that are trained together."""
-    free = MOST_MEMORY * cuda.current_context().get_memory_info()[0]
-    wave, memory, work = [], 0.0, 0.0
+    """Yield lists of (i, models left) and of chunks i that one engine trains together, or parts of those too large for that."""
+    free = MOST_MEMORY * _free()
+    waves = {}  # by engine the places, chunks, bytes and work that wait
     for i, chunk in enumerate(chunks):
-        n_models, m, n = chunk.weights.shape
-        bytes_more = 32 * (m + 1) * n * n_models  # parameters, two moments, importances, keys, idle slots
-        work_more = chunk.n_steps * chunk.batch_size * (1 + m * n / 8) * n_models
-        if wave and (memory + bytes_more > free or work + work_more > MOST_WORK):
-            yield range(i - len(wave), i), wave
-            wave, memory, work = [], 0.0, 0.0
-        wave.append(chunk)
-        memory, work = memory + bytes_more, work + work_more
-    if wave:
-        yield range(i + 1 - len(wave), i + 1), wave
+        kind, n_models = engine(chunk), len(chunk.weights)
+        bytes_each = kind.bytes_each(chunk)
+        size = max(1, int(min(n_models, free / bytes_each)))
+        for start in range(0, n_models, size):
+            part = chunk if size == n_models else chunk.part(start, min(start + size, n_models))
+            count = len(part.weights)
+            memory, work = bytes_each * count, chunk.n_steps * chunk.batch_size * _operations(chunk) * count
+            wave = waves.get(kind)
+            if wave and (wave[2] + memory > free or wave[3] + work > MOST_WORK):
+                yield wave[:2]
+                wave = None
+            places, own, *used = wave or ([], [], 0, 0)
+            waves[kind] = [*places, (i, n_models - start - count)], [*own, part], used[0] + memory, used[1] + work
+    for wave in waves.values():
+        yield wave[:2]
+
+
+def _free():
+    """Return how many bytes of the GPU's memory are free."""
+    return cuda.current_context().get_memory_info()[0]
+
+
+def _operations(chunk):
+    """Return about how many operations a sample takes, in units of a few."""
+    _, m, n = chunk.weights.shape
+    return 1 + m * n / 8
 
 
 def train_portions(portions, advanced):
@@ -101,8 +125,10 @@ class Models:
     """Models of several chunks on the GPU, each in a slot; a block trains ``width`` slots of one chunk, the last ones idle.
 
     An engine's ``set_up`` chooses the kernel and the ``tables`` of its laws, ``columns`` says whether slots are the columns or
-    the rows of arrays.
+    the rows of arrays, ``scratch`` is what kernels work in.
     """
+
+    scratch = ()
 
     def __init__(self, chunks):
         """Lay the models out, at rest before their first step."""
@@ -147,7 +173,7 @@ class Models:
             warnings.filterwarnings("ignore", message="Grid size")  # few models leave most of a GPU idle
             self.kernel[self.n_blocks, self.width * self.threads_per_model](
                 start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.factors, self.parameters,
-                self.first, self.second,
+                self.first, self.second, *self.scratch,
             )  # fmt: skip
 
     def current(self):
@@ -165,6 +191,12 @@ class Few(Models):
     columns, threads_per_model = True, 1
     most_threads = 128
 
+    @staticmethod
+    def bytes_each(chunk):
+        """Return how much of the GPU's memory a model takes: parameters, two moments, importances, keys, idle slots."""
+        _, m, n = chunk.weights.shape
+        return 32 * (m + 1) * n
+
     def together(self):
         """Return how many models a block trains: whole warps."""
         return min(self.most_threads, -(-max(self.n_models) // LANES) * LANES)
@@ -179,26 +211,29 @@ class Few(Models):
 
 
 class Many(Models):
-    """Many features: one warp trains a model."""
+    """Many features: a block trains a model."""
 
-    columns, threads_per_model = False, LANES
+    columns = False
+
+    @staticmethod
+    def bytes_each(chunk):
+        """Return how much of the GPU's memory a model takes: parameters, two moments, importances, keys, scratch."""
+        _, m, n = chunk.weights.shape
+        return 24 * (m + 1) * n + 4 * layout(n, m, n_warps_of(n, m))[1]
 
     def together(self):
-        """Return how many models a block trains: as many as fit, or fewer where blocks would not fill the GPU."""
-        width = 1 if self.independent else n_warps_of(self.n, self.m)
-        while width > 1 and sum(self.n_models) < FEWEST_BLOCKS * width:
-            width //= 2
-        return width
+        """Return how many models a block trains."""
+        return 1
 
     def set_up(self, chunks):
         """Make the tables of the laws, and the kernel."""
-        chunk = self.first_chunk
+        chunk, n_warps = self.first_chunk, n_warps_of(self.n, self.m)
+        self.threads_per_model = LANES * n_warps
         laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size)
         arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
         self.tables = [cuda.to_device(x) for x in arrays]
-        self.kernel = many_features(
-            self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.independent, self.width
-        )
+        self.scratch = [cuda.device_array((self.n_blocks, max(1, layout(self.n, self.m, n_warps)[1])), np.float32)]
+        self.kernel = many_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
 
 
 def engine(chunk):

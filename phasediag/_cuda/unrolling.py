@@ -6,6 +6,8 @@ Compilers keep variables in registers, but an array only if they unroll every lo
 - ``for i in unrolled(values)`` is repeated for each value,
 - ``if known(condition)`` is decided beforehand,
 - ``a = registers()`` declares an array, all of whose indices must be known: ``a[1, 0]`` becomes the variable ``a_1_0``,
+- ``a = room((size, begin), row)`` declares an array of float32 in memory that a block shares, or the entries of ``row`` from
+  ``begin`` on, unless that is None,
 
 where values, conditions and indices are expressions of the constants, which are the function's keyword-only arguments, of
 unrolled loops' variables and of builtins.
@@ -17,6 +19,10 @@ import itertools
 import linecache
 import textwrap
 
+from numba import config, cuda
+
+ALIGNMENT = "" if config.ENABLE_CUDASIM else ", 16"  # of shared memory, in bytes: only then are four numbers of it read at once
+REGISTERS = 65536  # of a multiprocessor
 _numbers = itertools.count()
 
 
@@ -35,6 +41,11 @@ def registers():
     return {}
 
 
+def room(place, row=None):
+    """Declare an array in shared memory, or in ``row``, in functions for `specialised`."""
+    return row[place[1] :][: place[0]]
+
+
 def specialised(function, **constants):
     """Return ``function`` with its unrolled loops, known conditions and register arrays written out for these constants."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -45,6 +56,13 @@ def specialised(function, **constants):
     namespace = dict(function.__globals__)
     exec(compile(source, name, "exec"), namespace)
     return namespace[function.__name__]
+
+
+def compiled(function, n_warps):
+    """Return the kernel, with as many registers that a multiprocessor has them for ``n_warps`` warps."""
+    if config.ENABLE_CUDASIM:
+        return cuda.jit(function)
+    return cuda.jit(max_registers=min(255, REGISTERS // (32 * n_warps) // 8 * 8))(function)
 
 
 class _Unroller(ast.NodeTransformer):
@@ -111,6 +129,15 @@ class _Unroller(ast.NodeTransformer):
             index = index if isinstance(index, tuple) else (index,)
             return ast.Name("_".join([node.value.id, *map(str, index)]), node.ctx)
         return self.generic_visit(node)
+
+    def visit_Call(self, node):
+        """Place an array; rewrite other calls."""
+        if not _calls(node, "room"):
+            return self.generic_visit(node)
+        size, begin = self.value(node.args[0])
+        if begin is None:
+            return ast.parse(f"cuda.shared.array({size}, np.float32{ALIGNMENT})", mode="eval").body
+        return ast.parse(f"{ast.unparse(self.visit(node.args[1]))}[{begin}:{begin + size}]", mode="eval").body
 
     def visit_Name(self, node):
         """Put constants in."""
