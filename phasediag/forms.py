@@ -49,7 +49,7 @@ class Form:
     expanded : bool
         Whether every feature is to be active or inactive in a component, as untied weights need it.
     biased : bool
-        Whether biases may move when minima are searched; they are held at 0 otherwise.
+        Whether biases may move; they are held at 0 otherwise.
     """
 
     n_hidden: int
@@ -135,6 +135,11 @@ class Form:
     def is_plain(self) -> bool:
         """Whether features are independent and uniform on [0, 1], without penalty, and the activation is not leaky."""
         return self.is_standard and not self.penalised
+
+    @cached_property
+    def is_default(self) -> bool:
+        """Whether it is plain and biases may move."""
+        return self.is_plain and self.biased
 
     @cached_property
     def is_standard(self) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ._arguments import (
     Floats,
     Seed,
+    as_flag,
     density_array,
     one_of,
     positive_array,
@@ -122,7 +123,7 @@ class FeatureModel(Result):
         return _frozen(control)
 
     def law(self, *varied: str) -> dict[str, str]:
-        """Return in words what law inputs have, and penalty and slope where there are such.
+        """Return in words what law inputs have, and penalty, slope and missing biases where there are such.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class FeatureModel(Result):
         Returns
         -------
         dict of str
-            Of "activity" and "values", perhaps of "penalty" and "slope".
+            Of "activity" and "values", perhaps of "penalty", "slope" and "biases".
         """
         return {"activity": (self.activity or INDEPENDENT).text(), "values": self.pieces.text()}
 
@@ -232,6 +233,8 @@ class ToyModel(FeatureModel):
     penalty : Penalty, optional
     slope : float, optional
         Of activation "leaky", and of that alone: the slope for negative arguments, in [0, 1].
+    biased : bool
+        Whether biases may move where minima are searched and models are trained; False holds them at 0.
 
     Attributes
     ----------
@@ -274,6 +277,7 @@ class ToyModel(FeatureModel):
     values: str | Pieces = "uniform"
     penalty: Penalty | None = None
     slope: float | None = None
+    biased: bool = True
 
     if TYPE_CHECKING:  # arguments become arrays
 
@@ -288,6 +292,7 @@ class ToyModel(FeatureModel):
             values: str | Pieces = "uniform",
             penalty: Penalty | None = None,
             slope: float | None = None,
+            biased: bool = True,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -303,6 +308,7 @@ class ToyModel(FeatureModel):
         if self.slope is not None:
             slope = real_number("slope", self.slope, "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
             object.__setattr__(self, "slope", slope)
+        as_flag("biased", self.biased)
 
     def law(self, *varied: str) -> dict[str, str]:
         words, penalty = super().law(*varied), self.penalty or Penalty()
@@ -312,6 +318,8 @@ class ToyModel(FeatureModel):
             words["penalty"] = f"penalty {', '.join(fixed)}"
         if self.slope is not None and "slope" not in varied:
             words["slope"] = f"slope {self.slope:g}"
+        if not self.biased:
+            words["biases"] = "no biases"
         return words
 
     @property
@@ -322,7 +330,8 @@ class ToyModel(FeatureModel):
     @cached_property
     def form(self) -> Form:
         """The structure of the model, hashable: all that its control parameters do not change."""
-        return Form(self.n_hidden, self.n_features, self.activation, **self._law(), penalised=self.penalty is not None)
+        added = {"penalised": self.penalty is not None, "biased": self.biased}
+        return Form(self.n_hidden, self.n_features, self.activation, **self._law(), **added)
 
     @property
     def is_relu(self) -> bool:
@@ -361,10 +370,8 @@ class ToyModel(FeatureModel):
         return self.form.variance(self.control)
 
     def without_biases(self) -> "ToyModel":
-        """Return the model with its biases held at 0 wherever minima are searched, as by ``minimize(model, bias=False)``."""
-        held = replace(self)
-        held.__dict__["form"] = replace(self.form, biased=False)
-        return held
+        """Return the model with its biases held at 0, as by ``minimize(model, bias=False)``."""
+        return replace(self, biased=False)
 
     def check_biased(self, what: str) -> None:
         """Raise ValueError where biases are held at 0."""
@@ -372,9 +379,9 @@ class ToyModel(FeatureModel):
             raise ValueError(f"model must have biases for {what}, got one without: minimize and phase_diagram hold them at 0")
 
     def check_default_law(self, what: str) -> None:
-        """Raise ValueError unless features are independent and uniform on [0, 1], with no penalty and no leaky output."""
-        if not self.form.is_plain:
-            domain = 'independent features, uniform on [0, 1], no penalty and activation "relu" or "linear"'
+        """Raise ValueError unless features are independent and uniform on [0, 1], with biases, no penalty, no leaky output."""
+        if not self.form.is_default:
+            domain = 'independent features, uniform on [0, 1], biases, no penalty and activation "relu" or "linear"'
             raise ValueError(f"model must have {domain} for {what}, got {self!r:.200}")
 
     def target(self, x: Floats) -> Floats:
@@ -475,7 +482,7 @@ def model_of(form: Form, control: Floats) -> ToyModel:
     alike = bool(np.all(density == density[0]))
     probabilities = part["values"].tolist() if len(form.values) > 1 else [1.0]
     values = list(zip(form.values, probabilities, strict=True))
-    model = ToyModel(
+    return ToyModel(
         form.n_hidden,
         form.importance(control),
         density[0] if alike else density,
@@ -489,8 +496,8 @@ def model_of(form: Form, control: Floats) -> ToyModel:
         ),
         penalty=Penalty(*part["penalty"]) if form.penalised else None,
         slope=part["slope"][0] if form.activation == "leaky" else None,
+        biased=form.biased,
     )
-    return model if form.biased else model.without_biases()
 
 
 def cell_model(n_features: int, n_hidden: int, importance: float, density: float, activation: str) -> ToyModel:

@@ -29,7 +29,7 @@ class NeuronForm(Form):
         return self.task == "identity"
 
     @property
-    def is_plain(self) -> bool:
+    def is_default(self) -> bool:
         """Never: it is no `ToyModel`."""
         return False
 

@@ -189,7 +189,7 @@ class Varied:
                 raise ValueError(f"an axis of a NeuronModel must not be a penalty or a slope, got {name!r}")
         if "slope" in names and model.activation == "linear":
             raise ValueError('activation must be "relu" or "leaky" for an axis slope, got \'linear\'')
-        law, biased = None, isinstance(model, NeuronModel) or model.form.biased
+        law = None
         if any(name.endswith("_penalty") for name in names) and model.penalty is None:
             model = replace(model, penalty=Penalty())
         if "slope" in names and model.activation != "leaky":
@@ -199,7 +199,7 @@ class Varied:
                 raise ValueError("activity must be a law of joint activity for an axis activity_share, got None")
             law, table = model.activity, tabulated(INDEPENDENT, model.feature_density)
             model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features), law.together))
-        return cls(model if biased else model.without_biases(), names, law)
+        return cls(model, names, law)
 
     def at(self, name, value):
         """The same two parameters of the model in which a third one has a value."""
@@ -421,13 +421,13 @@ class ControlPlane(Result):
 
     @property
     def is_biased(self) -> bool:
-        """Whether biases may move; those of models `ToyModel.without_biases` are held at 0."""
+        """Whether biases may move; those of models without biases are held at 0."""
         return isinstance(self.form, NeuronForm) or self.form.biased
 
     @property
     def is_plain(self) -> bool:
-        """Whether features are independent and uniform on [0, 1] where active, and nothing is added to the loss."""
-        return self.form.is_plain
+        """Whether features are independent, uniform on [0, 1] where active, outputs biased, and nothing is added to the loss."""
+        return self.form.is_default
 
     def dimensions(self, *taken: str) -> dict[str, Floats]:
         """Return the values of y and x by their names, which end in "_axis" where something else has the name."""

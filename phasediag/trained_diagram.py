@@ -142,7 +142,6 @@ def trained_phase_diagram(
             raise ValueError(f"plane must be of neurons of at most {MOST_NEURON_FEATURES} features, got {plane.form.n_features}")
     else:
         check_trainable(plane.form)
-        plane.model(plane.x.values[0], plane.y.values[0]).check_biased("training")
     device = as_device(device, plane.form)
     n_features, n_hidden, (rows, columns) = plane.form.n_features, plane.form.n_hidden, plane.shape
     one_of("reduction", reduction, REDUCTIONS)

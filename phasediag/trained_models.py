@@ -50,7 +50,7 @@ class TrainedModels(Result):
     loss : ndarray, shape (n_y, n_x, n_seeds)
         Exact expected loss.
     gradient_norm : ndarray, shape (n_y, n_x, n_seeds)
-        Euclidean norm of the exact gradient of the expected loss.
+        Euclidean norm of the exact gradient of the expected loss by all that moves.
     feature_norm, interference : ndarray, shape (n_y, n_x, n_seeds)
         Of the extra feature.
     phase, extra : ndarray of str, shape (n_y, n_x, n_seeds)
@@ -146,6 +146,7 @@ def _measured(plane, weights, bias):
     names, extras = (np.array([getattr(phase, name) for phase in phases], dtype=object) for name in ("name", "extra"))
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
+    gradient = gradient[: 1 + form.biased]
     return {
         "loss": (losses @ form.importance(controls)[..., None])[..., 0] + form.penalty(controls[:, :, None], rows[0]),
         "gradient_norm": np.sqrt(sum((part**2).reshape(*grid, -1).sum(axis=-1) for part in gradient)),

@@ -52,7 +52,7 @@ class TrainingRun(Drawn):
     loss_curve : ndarray, shape (n_recorded, n_models)
         Exact expected loss at the recorded steps.
     gradient_norm : ndarray, shape (n_models,)
-        Euclidean norm of the exact gradient of the expected loss: 0 at a stationary point.
+        Euclidean norm of the exact gradient of the expected loss by all that moves: 0 at a stationary point.
     gap : ndarray, shape (n_models,)
         By how much each loss exceeds the lowest one of the run.
 
@@ -87,7 +87,7 @@ class TrainingRun(Drawn):
     def gradient_norm(self) -> Floats:
         """Euclidean norm of the exact gradient of the expected loss."""
         _, weights_gradient, bias_gradient, _, _ = evaluate_loosely(self.model, self.weights, self.bias, 1)
-        return np.sqrt((weights_gradient**2).sum(axis=(-2, -1)) + (bias_gradient**2).sum(axis=-1))
+        return np.sqrt((weights_gradient**2).sum(axis=(-2, -1)) + self.model.biased * (bias_gradient**2).sum(axis=-1))
 
     @property
     def gap(self) -> Floats:
@@ -196,7 +196,8 @@ def train(
     Parameters
     ----------
     model : ToyModel
-        Of any law of activity of up to 8 features; of independent features or sets of more.
+        Of any law of activity of up to 8 features; of independent features or sets of more. Where it has no biases, these stay
+        at 0.
     n_models, n_steps : int
     batch_size : int
         Samples of a minibatch, those without an active feature included. The population's gradient needs none.
@@ -219,7 +220,7 @@ def train(
     initial_weights : array_like, shape (n_hidden, n_features) or (n_models, n_hidden, n_features), optional
         At most 1e6 in size, as ``initial_bias``. Xavier's normal law if None: variance 2/(n_hidden + n_features).
     initial_bias : array_like, shape (n_features,) or (n_models, n_features), optional
-        0 if None.
+        0 if None, and in models without biases.
     n_threads : int, optional
         If None, one for each processor that the process may use.
     device : {"cpu", "cuda"}
@@ -269,7 +270,6 @@ def train(
             model, **common, schedule=schedule, weight_decay=weight_decay, gradient=gradient, n_threads=n_threads
         )
     check_model(model)
-    model.check_biased("training")
     if gradient != "population":
         check_trainable(model.form)
     options: dict[str, Any] = dict(
@@ -344,7 +344,10 @@ def starting_points(model, options):
         weights = generator.normal(size=shape) * spread_of_starts(*shape[1:])
     bias = np.zeros(shape[2]) if bias is None else bias
     dtype = np.float64 if options["gradient"] == "population" else np.float32
-    return _models("initial_weights", weights, shape).astype(dtype), _models("initial_bias", bias, shape[::2]).astype(dtype)
+    bias = _models("initial_bias", bias, shape[::2]).astype(dtype)
+    if not model.biased and np.any(bias):
+        raise ValueError(f"initial_bias must be 0 in a model without biases, got {bias[bias != 0][0]:g}")
+    return _models("initial_weights", weights, shape).astype(dtype), bias
 
 
 def check_importance(importance):

@@ -42,7 +42,7 @@ def followed(run):
             error = (output * derivative - x if model.activation == "leaky" else output - x) * derivative
             error *= model.importance * 2 / x.size
             gradient[k, :-1] = hidden.T @ error + weights @ error.T @ x
-            gradient[k, -1] = error.sum(axis=0)
+            gradient[k, -1] = error.sum(axis=0) * model.biased
             if model.penalty is not None:
                 products = weights.T @ weights * (1 - np.eye(len(bias)))
                 by_products = 4 * model.penalty.interference * weights @ products
@@ -66,13 +66,15 @@ def followed(run):
         (3, 2, 0.4, {"values": "signed", "activation": "leaky", "slope": 0.2, "penalty": Penalty(weights=0.1, interference=0.5)}),
         (9, 2, 0.2, {"values": PIECES, "activation": "leaky", "slope": 0.3, "penalty": Penalty(weights=0.2, interference=0.7)}),
         (4, 1, 0.3, {"values": PIECES, "independent": True}),
+        (3, 1, 0.4, {"biased": False}),
+        (9, 2, 0.1, {"biased": False}),
     ],
 )
 def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
     """Kernels move models as numpy does in double precision on the same samples, parts of a minibatch included."""
     monkeypatch.setattr(streams, "PART", 1024 if n < 5 else 16)
     model_options = {
-        name: options.pop(name) for name in ("activation", "activity", "values", "slope", "penalty") if name in options
+        name: options.pop(name) for name in ("activation", "activity", "values", "slope", "penalty", "biased") if name in options
     }
     model = ToyModel(m, 0.8 ** np.arange(n), density, **model_options)
     short = {"n_steps": 2, "batch_size": 24} if n > 8 else {}

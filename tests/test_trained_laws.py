@@ -1,5 +1,7 @@
 """Training under every law, with penalties and leaky outputs: against a plain numpy twin and exact losses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,8 +18,10 @@ from phasediag import (
     ToyModel,
     expected_loss,
     expected_loss_and_gradient,
+    minimize,
     train,
     trained_phase_diagram,
+    validate,
 )
 
 TABLE = np.random.default_rng(0).dirichlet(np.ones(8)).reshape(2, 2, 2)
@@ -37,14 +41,17 @@ LAWS = {
 }
 
 
-def model_of(law, values, activation, penalty=None):
+def model_of(law, values, activation, penalty=None, biased=True):
     n, m, activity = LAWS[law]
-    importance = np.linspace(1, 0.5, n)
-    return ToyModel(m, importance, 0.4, activity=activity, values=VALUES[values], penalty=penalty, **ACTIVATIONS[activation])
+    law = dict(activity=activity, values=VALUES[values], penalty=penalty, biased=biased)
+    return ToyModel(m, np.linspace(1, 0.5, n), 0.4, **law, **ACTIVATIONS[activation])
 
 
 def twin(model, x, weights, bias):
-    """The gradient of the loss averaged over batch and features, and of the penalty over features, from their definitions."""
+    """The gradient of the loss averaged over batch and features, and of the penalty over features, from their definitions.
+
+    In models without biases that by the bias is 0.
+    """
     hidden = x @ weights.T
     output = hidden @ weights + bias
     slope = {"relu": 0.0, "linear": 1.0, "leaky": model.slope}[model.activation]
@@ -55,13 +62,13 @@ def twin(model, x, weights, bias):
         apart = weights.T @ weights * (1 - np.eye(x.shape[1]))
         penalty = 2 * model.penalty.weights * weights + 4 * model.penalty.interference * weights @ apart
         by_weights = by_weights + penalty / x.shape[1]
-    return by_weights, error.sum(axis=0)
+    return by_weights, error.sum(axis=0) * model.biased
 
 
 def starts(model, n_models):
     rng, n, m = np.random.default_rng(1), model.n_features, model.n_hidden
     weights = rng.normal(size=(n_models, m, n)) / np.sqrt(m)
-    return weights.astype(np.float32), (rng.normal(size=(n_models, n)) / 10).astype(np.float32)
+    return weights.astype(np.float32), (model.biased * rng.normal(size=(n_models, n)) / 10).astype(np.float32)
 
 
 @pytest.mark.parametrize("independent", [False, True])
@@ -82,10 +89,41 @@ def test_one_step_follows_the_twin(law, activation, independent):
                     assert np.abs(gradient - moved).max() < 3e-7 + 2e-5 * np.abs(gradient).max(), (values, penalty)
 
 
-@pytest.mark.parametrize("law", ["sets", "many sets"])
-def test_many_steps_follow_the_twin(law):
+@pytest.mark.quick("_training")
+@pytest.mark.parametrize("independent", [False, True])
+@pytest.mark.parametrize(("law", "density"), [("independent", 0.4), ("many", 0.4), ("many", 0.02), ("many", 0.9)])
+def test_every_engine_trains_without_biases(law, density, independent):
+    """Weights follow the twin, and biases stay at 0 to the bit: patterns, lists, dense minibatches and their moments."""
+    model = replace(model_of(law, "uniform", "relu", biased=False), density=density)
+    weights, bias = starts(model, 8)
+    options = dict(n_models=8, n_steps=3, batch_size=64, learning_rate=0.1, optimizer="sgd", weight_decay=0.1, seed=0)
+    run = train(model, **options, independent=independent, initial_weights=weights)
+    assert not np.any(run.recorded_bias) and not np.any(np.signbit(run.recorded_bias))
+    for k in (0, 7):
+        w = weights[k].astype(float)
+        for step in range(3):
+            w = w - 0.1 * (twin(model, run.minibatch(step, k).astype(float), w, bias[k].astype(float))[0] + 0.1 * w)
+        assert np.allclose(run.weights[k], w, rtol=0, atol=1e-6)
+    biased = train(replace(model, biased=True), **options, independent=independent, initial_weights=weights)
+    assert np.any(biased.bias)
+
+
+def test_the_exact_gradient_without_biases():
+    """Descents along the population's gradient end in minima that `minimize` finds without biases; with AdamW, and the norm."""
+    model = ToyModel(1, [1.0, 0.9], 0.3, biased=False)
+    options = dict(n_models=6, n_steps=3000, learning_rate=0.01, schedule="cosine", weight_decay=0, gradient="population")
+    run = train(model, **options, seed=0)
+    found = np.array([minimum.loss for minimum in minimize(model)])
+    assert not np.any(run.recorded_bias) and run.gradient_norm.max() < 1e-5
+    assert np.abs(run.loss[:, None] / found - 1).min(axis=1).max() < 1e-6
+    with pytest.raises(ValueError, match=r"initial_bias must be 0 in a model without biases, got 0\.5"):
+        train(model, n_models=1, n_steps=1, initial_bias=[0.0, 0.5])
+
+
+@pytest.mark.parametrize(("law", "biased"), [("sets", True), ("many sets", True), ("sets", False), ("many sets", False)])
+def test_many_steps_follow_the_twin(law, biased):
     """Twenty steps of AdamW under a penalty, with leaky outputs, equal its formulas in double precision."""
-    model = model_of(law, "mixed", "leaky", Penalty(0.05, 0.1))
+    model = model_of(law, "mixed", "leaky", Penalty(0.05, 0.1), biased)
     weights, bias = starts(model, 4)
     run = train(model, n_models=4, n_steps=20, batch_size=60, learning_rate=0.01, weight_decay=0.1, seed=0,
                 initial_weights=weights, initial_bias=bias)  # fmt: skip
@@ -177,6 +215,20 @@ def test_the_share_of_a_law_is_an_axis_of_training(store, tmp_path):
         binary = ToyModel(1, [1.0, 1.0], 0.3, activity=AnticorrelatedSets([[0, 1]]), values="binary")
         with pytest.raises(ValueError, match="store must belong to a run with form"):
             trained_phase_diagram(plane=ControlPlane(binary, *axes), **options)
+
+
+def test_trained_diagrams_without_biases():
+    """Their models have none, end in the minima without them, and are attributed beside these; files keep it."""
+    base = ToyModel(1, [1.0, 1.0], 0.2, biased=False)
+    plane = ControlPlane(base, x=Axis("importance", [0.4, 1.0]), y=Axis("density", [0.1, 0.6]))
+    report = validate(plane=plane, n_seeds=3, n_steps=2000, learning_rate=0.01, batch_size=256, n_samples=4000, curves=False)
+    trained = report.trained
+    assert not np.any(trained.trained.bias) and trained.trained.bias.shape == (2, 2, 3, 2)
+    for row, column in np.ndindex(2, 2):
+        lowest = minimize(plane.model(plane.x.values[column], plane.y.values[row]))[0]
+        assert not np.any(lowest.bias)
+        assert lowest.loss <= trained.loss[row, column] < lowest.loss * 1.02
+    assert np.all(trained.converged) and set(report.attribution.cause.flat) <= {"agrees", "metastable"}
 
 
 def test_training_finds_the_least_loss_of_an_anticorrelated_pair():

@@ -248,7 +248,6 @@ def test_planes_without_biases(names, tmp_path):
         assert diagram.loss[i, j] == pytest.approx(alone[0].loss, rel=1e-11) and not np.any(alone[0].bias)
     for what, does in {
         "boundaries": diagram.boundaries,
-        "training": lambda: train(base, n_models=1, n_steps=1, batch_size=1),
         "barriers": lambda: barrier(*minimize(base)[:2]),
     }.items():
         with pytest.raises(ValueError, match=f"model must have biases for {what}, got one without"):

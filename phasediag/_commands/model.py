@@ -179,7 +179,7 @@ def train(n_features, n_hidden, importance, density, task, activation, activity,
     arrays = {"weights": run.weights, "bias": run.bias, "loss": run.loss}
     controls = {"importance": model.importance, "density": model.feature_density}
     arrays |= {name: np.tile(values, (len(run.loss), 1)) for name, values in controls.items()}
-    arrays |= {"activation": model.activation} | ({} if model.form.is_plain else {"law": "; ".join(model.law().values())})
+    arrays |= {"activation": model.activation} | ({} if model.form.is_default else {"law": "; ".join(model.law().values())})
     yield Answer(save=lambda path: replace_arrays(path, **arrays))  # before anything else can fail
     phases = classify_many(run.weights, tolerance=TRAINED_TOLERANCE)
     facts = printing.run_facts(run, phases)

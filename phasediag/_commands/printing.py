@@ -100,7 +100,7 @@ def _model_words(model):
     from .._inspection_report import shortly
 
     importance, density = (shortly(np.atleast_1d(x)) for x in (model.importance, model.density))
-    law = "" if model.form.is_plain else "; " + "; ".join(model.law().values())
+    law = "" if model.form.is_default else "; " + "; ".join(model.law().values())
     return f"{model.n_features} → {model.n_hidden} ({model.form.kind}): importance {importance}; density {density}{law}"
 
 

@@ -66,24 +66,25 @@ def _moved(adam, scalars, step, parameter, mean, square, slope):
 
 
 @cache
-def few_features(n, m, activation, penalised, adam, independent):
+def few_features(n, m, moving, activation, penalised, adam, independent):
     """Return the kernel for n features and m dimensions; see `_train`."""
     function = specialised(
-        _train, n=n, m=m, activation=activation, penalised=penalised, adam=adam, independent=independent, size=n * (PART + 6),
-        width=-(-(n + 1) // 4), together=1 if independent else ROUND,
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, independent=independent,
+        size=n * (PART + 6), width=-(-(n + 1) // 4), together=1 if independent else ROUND,
     )  # fmt: skip
     return cuda.jit(function)
 
 
 def _train(
     start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, pieces, factors, parameters, first,
-    second, *, n, m, activation, penalised, adam, independent, size, width, together,
+    second, *, n, m, moving, activation, penalised, adam, independent, size, width, together,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
     average is 2/(B n); scalars (n_steps, 7); keys (2, n_slots); law_of (n_blocks,) a row of ``places``, which are with sizes,
     cut, own, other and pieces the `Laws`; factors (n + 3, n_slots) importances, B γ, 2 B λ and the slope; parameters, first and
-    second ((m + 1) n, n_slots), where models of a block lie side by side, those that are missing at rest with factors 0.
+    second ((m + 1) n, n_slots), where models of a block lie side by side, those that are missing at rest with factors 0; of the
+    m rows of weights and that of biases the first ``moving`` ones move.
     """
     weight = mean = square = form = total = y = slope = end = registers()
     values = room((size, None))
@@ -208,7 +209,7 @@ def _train(
                 total[i, j] += total[j, i]
                 if known(penalised):  # C_ij = −W_i·W_j beside the diagonal
                     total[i, j] += average * (factors[n + 1, slot] * form[i, j] if known(i != j) else -factors[n, slot])
-        for k in unrolled(range(m + 1)):
+        for k in unrolled(range(moving)):
             for i in unrolled(range(n)):
                 slope[i] = total[i, n] if known(k == m) else ZERO
                 if known(k < m):

@@ -77,11 +77,11 @@ def layout(n, m, n_warps):
 
 
 @cache
-def many_features(n, m, activation, penalised, adam, n_warps):
+def many_features(n, m, moving, activation, penalised, adam, n_warps):
     """Return the kernel for n features and m dimensions, blocks of ``n_warps`` warps; see `_train`."""
     rows, columns, groups = tiling(n, m, n_warps)
     function = specialised(
-        _train, n=n, m=m, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps, rows=rows,
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps, rows=rows,
         columns=columns, groups=groups, tile_a=-(-m // rows), tile_i=-(-n // columns), quads=-(-n // 4),
         m_4=-(-m // 4) * 4, together=4 if m <= 12 else 2 if m <= 24 else 1, **layout(n, m, n_warps)[0],
     )  # fmt: skip
@@ -107,14 +107,15 @@ def _error(output, x, activation, leak):
 
 def _train(
     start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, factors, parameters,
-    first, second, scratch, *, n, m, activation, penalised, adam, n_warps, rows, columns, groups, tile_a, tile_i, quads, m_4,
-    together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
+    first, second, scratch, *, n, m, moving, activation, penalised, adam, n_warps, rows, columns, groups, tile_a, tile_i, quads,
+    m_4, together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
     average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_slots,) a row of places, limits, scales and pieces,
     which are with sizes, cut, own and other the `ManyLaws`; factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope;
-    parameters, first and second (n_slots, (m + 1) n); scratch (n_slots, see `layout`).
+    parameters, first and second (n_slots, (m + 1) n), of whose rows of n the first ``moving`` move; scratch (n_slots, see
+    `layout`).
     """
     total = bias_sum = hidden = back = weight = left = right = output = error = registers()
     thread, slot, n_threads = cuda.threadIdx.x, cuda.blockIdx.x, n_warps * LANES
@@ -263,7 +264,7 @@ def _train(
                 for a in unrolled(range(m)):
                     e[a * n + j] += back[a]
             cuda.syncthreads()
-        for i in range(thread, n * (m + 1), n_threads):
+        for i in range(thread, n * moving, n_threads):
             a, j = i // n, i % n
             if a < m:
                 old, slope = w[j * m_4 + a], e[i]

@@ -136,6 +136,7 @@ class Models:
         self.n_models = [len(one.weights) for one in chunks]
         _, self.m, self.n = chunk.weights.shape
         self.independent, self.adam = chunk.independent, chunk.optimizer != "sgd"
+        self.moving = self.m + chunk.biased
         self.width = self.together()
         n_blocks = [-(-count // self.width) for count in self.n_models]
         self.starts = (np.cumsum(n_blocks) - n_blocks) * self.width
@@ -207,7 +208,9 @@ class Few(Models):
         rows, values = self.different(chunks, patterns)
         laws = streams.laws_of(rows, values, chunk.batch_size)
         self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
-        self.kernel = few_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.independent)
+        self.kernel = few_features(
+            self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, self.independent
+        )
 
 
 class Many(Models):
@@ -233,7 +236,7 @@ class Many(Models):
         arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
         self.tables = [cuda.to_device(x) for x in arrays]
         self.scratch = [cuda.device_array((self.n_blocks, max(1, layout(self.n, self.m, n_warps)[1])), np.float32)]
-        self.kernel = many_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
+        self.kernel = many_features(self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
 
 
 def engine(chunk):

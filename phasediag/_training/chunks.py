@@ -55,6 +55,8 @@ class Chunk:
         γ and λ of each model.
     slope : ndarray of shape (n_models,), or None
         Of leaky outputs.
+    biased : bool
+        Whether biases move; they stay at 0 otherwise.
     """
 
     importance: np.ndarray
@@ -77,6 +79,7 @@ class Chunk:
     values: np.ndarray | None = None
     penalty: np.ndarray | None = None
     slope: np.ndarray | None = None
+    biased: bool = True
 
     def part(self, start, stop):
         """Return the chunk of models start … stop − 1."""
@@ -138,6 +141,7 @@ def law_of(form, controls):
         "values": pieces,
         "penalty": controls[:, places["penalty"]] if form.penalised else None,
         "slope": controls[:, places["slope"]][:, 0] if form.activation == "leaky" else None,
+        "biased": form.biased,
     }
 
 

@@ -26,6 +26,7 @@ def descend(model, chunk, stopped=lambda: False, advanced=lambda count: None):
     (n_models, m, n), adam = chunk.weights.shape, chunk.optimizer != "sgd"
     parameters = np.concatenate([chunk.weights, chunk.bias[:, None]], axis=1).astype(np.float64)
     first, second = np.zeros_like(parameters), np.zeros_like(parameters)
+    moves = np.arange(m + 1)[:, None] < m + chunk.biased
     rates = (chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
     records = {}
     for step, scalars in enumerate(step_scalars(*rates), start=1):
@@ -35,7 +36,7 @@ def descend(model, chunk, stopped=lambda: False, advanced=lambda count: None):
             break  # the caller says so
         weights, bias = parameters[:, :m], parameters[:, m]
         _, weights_gradient, bias_gradient, _, _ = evaluate_loosely(model, weights, bias, 1, ACCURACY)
-        gradient = np.concatenate([weights_gradient, bias_gradient[:, None]], axis=1) / n
+        gradient = np.concatenate([weights_gradient, bias_gradient[:, None]], axis=1) * moves / n
         advanced(n_models)
         parameters, first, second = take_step(adam, scalars, gradient, parameters, first, second)
         if step in chunk.recorded:

@@ -45,6 +45,7 @@ class Dense(Trainer):
         return Structure(
             sgd_dense.MODELS,
             **self.common(),
+            moving=self.moving,
             width=self.columns,
             n_models=self.n_models,
             batch_size=self.chunk.batch_size,
@@ -189,6 +190,7 @@ class Batched(Trainer):
         return Structure(
             sgd_batched.MODELS,
             **self.common(),
+            moving=self.moving,
             lanes=self.lanes,
             width=self.width,
             padded=self.columns,

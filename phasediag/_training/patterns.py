@@ -74,7 +74,13 @@ class Patterns(Trainer):
         own = dict(penalties=self.penalties(), slopes=self.slopes(), **self.common())
         self.kernel = train_independent if self.independent else train_shared
         self.drawer = draw_block if self.independent else draw_cells
-        self.alike = m, self.n_vectors, self.adam, self.chunk.penalty is not None  # on what the other entries depend besides
+        self.alike = (
+            self.moving,
+            self.n_vectors,
+            self.adam,
+            self.chunk.penalty is not None,
+            m,
+        )  # on what the others depend besides
         if self.follows and self.before.alike == self.alike:
             return self.before.models.like(**own)
         return Structure(
@@ -86,7 +92,7 @@ class Patterns(Trainer):
             begin=beginner(n, m, activation),
             accumulate=accumulator(n, activation, self.independent),
             add=cell_adder(n, activation != LINEAR),
-            finish=finisher(n, m, self.adam, self.chunk.penalty is not None),
+            finish=finisher(n, m, self.moving, self.adam, self.chunk.penalty is not None),
             corners=geometry()[1],
             forms=aligned(sums + LANES),
             sums=aligned(sums if self.independent else self.n_vectors * sums),

@@ -97,8 +97,8 @@ def beginner(n, m, activation):
     return routine("nnffff")(begin)
 
 
-@emitted(known=4)
-def _finish(b, n, m, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second):
+@emitted(known=5)
+def _finish(b, n, m, moving, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second):
     """Emit what `finisher` returns, unrolled."""
     arrays = parameters, first, second
     sums, importance, parameters = (_rows(b, *x) for x in ((sums, n * (n + 1)), (importance, n), (parameters, (m + 1) * n)))
@@ -111,7 +111,7 @@ def _finish(b, n, m, adam, penalised, average, sums, importance, penalties, form
             both[i][i] = b.fsub(both[i][i], by_weights)
             for j in set(range(n)) - {i}:
                 both[i][j] = b.fma(by_interference, b.row(forms, (i * (n + 1) + j) * LANES), both[i][j])
-    for k in range(m + 1):
+    for k in range(moving):
         for i in range(n):
             slope = weighted[i][n]
             if k < m:  # the sums are those of e y, so that their sign is that of a descent
@@ -123,15 +123,16 @@ def _finish(b, n, m, adam, penalised, average, sums, importance, penalties, form
 
 
 @cache
-def finisher(n, m, adam, penalised):
+def finisher(n, m, moving, adam, penalised):
     """Return the routine that turns the sums of sixteen models into gradients and moves their parameters along them.
 
-    Of a penalty γ Σ‖W_i‖² + λ Σ_{i≠j}(W_i·W_j)² it takes B γ and 2 B λ, and the ``forms``.
+    Of the m rows of weights and that of biases the first ``moving`` ones move. Of a penalty γ Σ‖W_i‖² + λ Σ_{i≠j}(W_i·W_j)² it
+    takes B γ and 2 B λ, and the ``forms``.
     """
 
     def finish(average, sums, importance, penalties, forms, scalars, parameters, first, second):
         """As `_finish`, of one shape, optimizer and penalty."""
-        _finish(n, m, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second)
+        _finish(n, m, moving, adam, penalised, average, sums, importance, penalties, forms, scalars, parameters, first, second)
 
     return routine("sffffffff")(finish)
 

@@ -20,8 +20,8 @@ from .optimizers import STEP
 # ``width`` outputs; importance (n_groups, padded, lanes); keys (1, 2) with key_step 0, or (n_groups, 2) with the bytes of one;
 # scalars (n_steps, 7); forms (n + 1, width, lanes); sums (padded / width, n + 1, width, lanes); gradient (m + 1, padded, lanes).
 MODELS, models_at = layout(
-    "n m activation lanes width padded n_groups n_parts key_step lists draw product prepare add weigh move parameters first"
-    " second importance keys scalars forms sums gradient",
+    "n m moving activation lanes width padded n_groups n_parts key_step lists draw product prepare add weigh move parameters"
+    " first second importance keys scalars forms sums gradient",
     "average",
 )
 
@@ -70,5 +70,5 @@ def train_batched(models, start, stop):
                 invoke(models.product, slopes + first * lanes * NUMBER, row, weights, row, lanes, own_sums, line, n, m)
             invoke(
                 models.move, models.scalars + step * STEP, slopes, weights, models.first + group * rows,
-                models.second + group * rows, rows // VECTOR,
+                models.second + group * rows, models.moving * row // LANES,
             )  # fmt: skip

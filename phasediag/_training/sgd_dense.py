@@ -41,7 +41,8 @@ MOMENTS = (
     " passes sides by_output by_value level facing counts index every ones"
 )
 # A chunk of models, its routines and its arrays, as the kernels below read them. average is 2/(B n); parameters, first and
-# second have shape (n_models, m + 1, width), rows of weights and one of biases, padded by zeros to whole vectors; importance
+# second have shape (n_models, m + 1, width), rows of weights and one of biases, padded by zeros to whole vectors, of which the
+# first ``moving`` rows move; importance
 # (n_models, n); keys (1, 2) with key_step 0, or (n_models, 2) with the bytes of one; scalars (n_steps, 7); most and scale (n,):
 # up to which random word a feature is active, and its value for one. For other laws gates (n,): whose words decide of a feature,
 # which is active from ``least`` to ``most``, and what `VALUES` names; words (n, STRIDE). penalties (n_models, 2), square (m, m);
@@ -49,9 +50,9 @@ MOMENTS = (
 # hidden values and projected errors, e (n, STRIDE) errors; sums ((m + 1) n, 16); gradient (m + 1, width). What `sgd_moments` adds
 # is said there.
 MODELS, models_at = layout(
-    "n m activation width n_models batch_size room at_once key_step draw product errors outer penalise move parameters first"
-    f" second importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient square"
-    f" {MOMENTS}",
+    "n m moving activation width n_models batch_size room at_once key_step draw product errors outer penalise move parameters"
+    f" first second importance penalties slopes keys scalars gates least most scale state words {VALUES} x h e d sums gradient"
+    f" square {MOMENTS}",
     "average",
 )
 
@@ -189,5 +190,5 @@ def train_dense(place, start, stop):
             scale(gradient, (m + 1) * width, models.average)
             invoke(
                 models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * rows,
-                models.second + model * rows, rows // VECTOR,
+                models.second + model * rows, models.moving * width // LANES,
             )  # fmt: skip

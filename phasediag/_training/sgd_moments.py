@@ -17,7 +17,7 @@ M belongs to the minibatch: models that share one share M.
 from numba import float32
 
 from .._compiling.jit import integers
-from .._compiling.vectors import LANES, NUMBER, VECTOR, clear, floats, fma, invoke, load, routine, scale, splat, store, total
+from .._compiling.vectors import LANES, NUMBER, clear, floats, fma, invoke, load, routine, scale, splat, store, total
 from .optimizers import STEP
 from .outputs import LEAKY, LINEAR
 from .sgd_dense import STRIDE, TILE, models_at
@@ -169,5 +169,5 @@ def train_by_moments(place, start, stop):
             scale(gradient, (m + 1) * width, models.average)
             invoke(
                 models.move, models.scalars + step * STEP, models.gradient, weights, models.first + model * parameters,
-                models.second + model * parameters, parameters // VECTOR,
+                models.second + model * parameters, models.moving * width // LANES,
             )  # fmt: skip

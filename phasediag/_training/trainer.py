@@ -37,7 +37,7 @@ class Trainer:
         """
         self.chunk, self.before = chunk, before
         self.n_models, self.m, self.n = chunk.weights.shape
-        self.adam = chunk.optimizer != "sgd"
+        self.adam, self.moving = chunk.optimizer != "sgd", self.m + chunk.biased  # rows of parameters that move
         self.scalars = _scalars(chunk.optimizer, chunk.schedule, chunk.learning_rate, chunk.weight_decay, chunk.n_steps)
         self.independent = chunk.independent
         self.average = np.float32(2 / (chunk.batch_size * self.n))
