@@ -129,7 +129,7 @@ def barrier(a: Minimum, b: Minimum) -> Barrier:
     >>> round(passed.height, 9)
     0.000912121
     """
-    model = common_model("barriers", a, b)
+    model = common_model(a, b)
     passes, (start, end) = _passes(model, [a, b])
     if start == end:
         raise ValueError("a and b must be different minima, got one minimum (or one valley) twice")
@@ -167,7 +167,7 @@ def depths(minima: Sequence[Minimum]) -> list[Barrier | None]:
     """
     if not minima:
         return []
-    passes, positions = _passes(common_model("barriers", *minima), minima)
+    passes, positions = _passes(common_model(*minima), minima)
     passes.search(list(dict.fromkeys(positions)))
     losses = [one.scaled_loss for one in passes.minima]
     return [_barrier(passes, k, [j for j, loss in enumerate(losses) if loss < losses[k]]) for k in positions]

@@ -169,7 +169,7 @@ class PhaseDiagram(Drawn):
     @property
     def has_boundaries(self) -> bool:
         """Whether ``boundaries`` can be found: of theories whose models are known at all points, and have biases."""
-        return self.theory != TRAINED and not isinstance(self.plane.model, Tabulated) and self.plane.is_biased
+        return self.theory != TRAINED and not isinstance(self.plane.model, Tabulated)
 
     @property
     def follows_boundaries(self) -> bool:
@@ -314,8 +314,6 @@ class PhaseDiagram(Drawn):
     def _check_followed(self):
         """Raise ValueError where curves cannot be followed."""
         if not self.follows_boundaries:
-            if not self.plane.is_biased:
-                self.plane.model(self.x[0], self.y[0]).check_biased("boundaries")
             if isinstance(self.plane.form, NeuronForm):
                 raise ValueError("boundaries are followed for toy models, not for models of neurons, got a plane of these")
             raise ValueError("boundaries need the models between the points of the grid, which are those of a function: give it")

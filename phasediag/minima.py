@@ -270,10 +270,9 @@ def _by_name(n_features, n_hidden, linear):
     return {c.name: c for c in configurations(n_features, n_hidden, activation="linear" if linear else "relu")}
 
 
-def common_model(what, *minima):
-    """Return the ToyModel of some Minimum, which must be the same for all, and have biases for what it is wanted for."""
+def common_model(*minima):
+    """Return the ToyModel of some Minimum, which must be the same for all."""
     for one in minima:
         if not isinstance(one, Minimum) or one.model is None or one.model != minima[0].model:
             raise ValueError(f"minima must be of one model, as minimize returns them, got {one!r:.60}")
-    minima[0].model.check_biased(what)
     return minima[0].model

@@ -330,8 +330,8 @@ class ToyModel(FeatureModel):
     @cached_property
     def form(self) -> Form:
         """The structure of the model, hashable: all that its control parameters do not change."""
-        added = {"penalised": self.penalty is not None, "biased": self.biased}
-        return Form(self.n_hidden, self.n_features, self.activation, **self._law(), **added)
+        sizes, law, penalised = (self.n_hidden, self.n_features), self._law(), self.penalty is not None
+        return Form(*sizes, self.activation, **law, penalised=penalised, biased=self.biased)
 
     @property
     def is_relu(self) -> bool:
@@ -372,11 +372,6 @@ class ToyModel(FeatureModel):
     def without_biases(self) -> "ToyModel":
         """Return the model with its biases held at 0, as by ``minimize(model, bias=False)``."""
         return replace(self, biased=False)
-
-    def check_biased(self, what: str) -> None:
-        """Raise ValueError where biases are held at 0."""
-        if not self.form.biased:
-            raise ValueError(f"model must have biases for {what}, got one without: minimize and phase_diagram hold them at 0")
 
     def check_default_law(self, what: str) -> None:
         """Raise ValueError unless features are independent and uniform on [0, 1], with biases, no penalty, no leaky output."""

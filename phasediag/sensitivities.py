@@ -76,7 +76,7 @@ def boundary_sensitivity(a: Minimum, b: Minimum, *, coordinate: str = "density")
     >>> boundary_sensitivity(one, other).derivatives[0, :2].round(5)  # only the ratio of the importances counts
     array([-0.22139,  0.44277])
     """
-    model = common_model("sensitivities", a, b)
+    model = common_model(a, b)
     gap = _by_control(model, _loss(b)) - _by_control(model, _loss(a))
     return _solved(model, "coordinate", (coordinate,), gap[None])
 
@@ -106,7 +106,7 @@ def triple_point_sensitivity(
     >>> found.coordinates, found.derivatives.shape
     (('importance', 'density'), (2, 4))
     """
-    model = common_model("sensitivities", a, b, c)
+    model = common_model(a, b, c)
     first, *others = (_by_control(model, _loss(one)) for one in (a, b, c))
     return _solved(model, "coordinates", coordinates, np.array(others) - first)
 
@@ -141,7 +141,6 @@ def fold_sensitivity(model: ToyModel, weights: ArrayLike, bias: ArrayLike, *, co
     >>> fold_sensitivity(model, minimum[None, :2], minimum[2:]).derivatives[0, :2].round(4)
     array([-0.199,  0.398])
     """
-    model.check_biased("sensitivities")
     weights, bias = model.check_parameters(weights, bias)
     x = flatten(weights, bias)
     values, vectors = np.linalg.eigh(newton.pinned_hessian(x, model.form, model.control))

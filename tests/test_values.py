@@ -15,7 +15,6 @@ from phasediag import (
     PhaseDiagram,
     Pieces,
     ToyModel,
-    barrier,
     expected_loss,
     expected_loss_and_gradient,
     expected_loss_hessian,
@@ -25,7 +24,6 @@ from phasediag import (
     monte_carlo_loss,
     optimal_bias,
     phase_diagram,
-    train,
 )
 from phasediag._minimizing.landscape import Landscape
 
@@ -237,7 +235,7 @@ def test_minima_without_biases():
 
 @pytest.mark.parametrize("names", [("importance", "density"), ("interference_penalty", "density"), ("slope", "density")])
 def test_planes_without_biases(names, tmp_path):
-    """Over any axes, read from a file too, biases stay 0 and the losses are those of single models; what moves them refuses."""
+    """Over any axes, read from a file too, biases stay 0 and the losses are those of single models."""
     base = ToyModel(1, [1.0, 0.7], 0.5, values="binary").without_biases()
     plane = ControlPlane(base, *(Axis(name, [0.2, 0.6], log=False) for name in names))
     phase_diagram(plane=plane, n_starts=8).save(tmp_path / "plane.npz")
@@ -246,12 +244,6 @@ def test_planes_without_biases(names, tmp_path):
     for i, j in np.ndindex(diagram.loss.shape):
         alone = minimize(plane.model(diagram.x[j], diagram.y[i]), n_starts=8)
         assert diagram.loss[i, j] == pytest.approx(alone[0].loss, rel=1e-11) and not np.any(alone[0].bias)
-    for what, does in {
-        "boundaries": diagram.boundaries,
-        "barriers": lambda: barrier(*minimize(base)[:2]),
-    }.items():
-        with pytest.raises(ValueError, match=f"model must have biases for {what}, got one without"):
-            does()
 
 
 def test_no_minimum_of_binary_values_sits_on_a_kink():

@@ -159,7 +159,7 @@ class Solver(Family):
     def __init__(self, diagram, settings=DEFAULT_SETTINGS):
         super().__init__(diagram.plane, settings)
         self.competitors = None
-        self.all_free = np.ones(self.size, dtype=bool)
+        self.all_free = self.form.free
         self.patterns = None  # the relaxed theory stores one minimum for each configuration in every cell
         if diagram.theory == "relaxed":
             self.table = configurations(self.n, self.m, activation=self.form.activation)

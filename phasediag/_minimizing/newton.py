@@ -193,12 +193,12 @@ def derivatives(points, form, controls, order, *, pinned=False):
     """The scaled losses at ``points`` (B, size) of models with ``controls`` (B, n_controls), and derivatives up to ``order``.
 
     Returns losses (B,), gradients (B, size) and second derivatives (B, size, size), those of higher order not filled;
-    ``pinned``: second derivatives have unit curvature along rotations.
+    ``pinned``: second derivatives have unit curvature along rotations and biases held at 0, along which gradients are 0.
     """
     points, count = np.ascontiguousarray(points, dtype=np.float64), len(points)
     losses, gradients, hessians = np.empty(count), np.empty((count, form.size)), np.empty((count, form.size, form.size))
     rows = np.ascontiguousarray(form.rows(controls))
-    _derivatives(points, rows, order, int(pinned), losses, gradients, hessians, store(form).at(rows[0]))
+    _derivatives(points, rows, order, int(pinned), losses, gradients, hessians, store(form).at(rows[0], form.free))
     return losses, gradients, hessians
 
 
@@ -235,10 +235,13 @@ def lowest_curvature(x, form, control, free, direction):
 
 
 def pinned_hessian(x, form, control):
-    """Return the second derivatives (size, size) of the scaled loss at x, with unit curvature along rotations."""
+    """Return the second derivatives (size, size) of the scaled loss at x, with unit curvature along rotations and held biases.
+
+    The gradient in the `store` is 0 along these.
+    """
     evaluate(x, form, control, 2)
     here = store(form)
-    _run(_flat(x), 0, np.inf, SPECTRUM, here.table)
+    _run(_flat(x), 0, np.inf, SPECTRUM, here.at(here.row(form, control), form.free))
     return here.hessian.copy()
 
 

@@ -75,24 +75,39 @@ def climb(model, x, direction):
     return kept, best
 
 
+def _axes(form, hessian):
+    """The spectrum of second derivatives (size, size) in the parameters that may move: values (n_free,), rows (n_free, size)."""
+    values, vectors = np.linalg.eigh(hessian[np.ix_(form.free, form.free)])
+    axes = np.zeros((values.size, form.size))
+    axes[:, form.free] = vectors.T
+    return values, axes
+
+
 def sides(model, x):
     """The index of a stationary point, the curvatures along its separate ways down, and their directions (n_ways, size).
 
     Without kinks the index is the number of negative curvatures, the ways are both along the lowest. Where second derivatives
     jump, d·H(x + εd)d is negative on a cone of directions d: where that has separate parts, each is a way down and the index is
-    1, as it is of a smooth point whose cone has two parts; where it is connected, 2 stands for what is more than 1.
+    1, as it is of a smooth point whose cone has two parts; where it is connected, 2 stands for what is more than 1. Without
+    biases first derivatives jump as well where a feature has no weights: the slope at x + εd, divided by ε, is the curvature.
     """
+    bent = not model.form.biased and bool(dead_outputs(x, model.form, model.control))
 
     def hessian(direction):
         """The second derivative (size, size) a small step from x along a direction (size,)."""
-        return newton.pinned_hessian(x + newton.PROBE * direction, model.form, model.control)
+        found = newton.pinned_hessian(x + newton.PROBE * direction, model.form, model.control)
+        if bent and np.any(direction):
+            slope = newton.gradient_of(newton.store(model.form)) @ direction / newton.PROBE
+            found += (slope - direction @ found @ direction) * np.outer(direction, direction)
+        return found
 
-    values, vectors = np.linalg.eigh(hessian(0.0))
+    values, axes = _axes(model.form, hessian(0.0))
     if np.all(np.abs(x[-model.n_features :]) > newton.PROBE):
-        down = np.array([vectors[:, 0], -vectors[:, 0]])
+        down = np.array([axes[0], -axes[0]])
         return int(np.sum(values < 0)), np.repeat(values[0], 2), down
     ways = []
-    for way in np.concatenate([vectors.T, -vectors.T, np.eye(x.size), -np.eye(x.size)]):
+    units = np.eye(x.size)[model.form.free]
+    for way in np.concatenate([axes, -axes, units, -units]):
         for _ in range(SWEEPS):
             lowest = np.linalg.eigh(hessian(way))[1][:, 0]
             before, way = way, lowest * np.copysign(1.0, lowest @ way)
@@ -103,15 +118,19 @@ def sides(model, x):
             ways.append((float(curvature), way))
     parts_of_cone = []
     for curvature, way in sorted(ways, key=lambda one: one[0]):
-        if not any(_joined(hessian, way, other) for _, other in parts_of_cone):
+        if not any(_joined(hessian, way, other, model.form.free) for _, other in parts_of_cone):
             parts_of_cone.append((curvature, way))
     index = min(len(ways), 2) if len(parts_of_cone) < 2 else 1
     return index, np.array([c for c, _ in parts_of_cone]), np.array([way for _, way in parts_of_cone]).reshape(-1, x.size)
 
 
-def _joined(hessian, one, other):
-    """Whether a path of directions of negative curvature is found from one to another; ``hessian`` is that on a side."""
-    across = np.linalg.svd(np.array([one, other]))[2][2:]
+def _joined(hessian, one, other, free):
+    """Whether a path of directions of negative curvature is found from one to another; ``hessian`` is that on a side.
+
+    free (size,): along which parameters paths may lead.
+    """
+    across = np.zeros((max(np.sum(free) - 2, 0), free.size))
+    across[:, free] = np.linalg.svd(np.array([one, other])[:, free])[2][2:]
     for bend in [0 * one, *across, *-across]:
         path = one + np.linspace(0, 1, IMAGES)[:, None] * (other - one)
         path += np.sin(np.linspace(0, np.pi, IMAGES))[:, None] * bend
@@ -224,8 +243,27 @@ class Passes:
     def climb(self, x, direction):
         """Climb from x along a direction; keep the saddle that is reached if it is a new one of index one."""
         self.n_climbs += 1
-        x, largest = climb(self.model, x, direction)
-        if largest > GRADIENT_TOLERANCE or dead_outputs(x, self.model.form, self.model.control):
+        self._keep(*climb(self.model, x, direction))
+
+    def _cross(self, x):
+        """Where first derivatives jump, as without biases where a feature has no weights, climbs come to no end.
+
+        Keep the saddles next to x (size,) in which one feature has none: stationary in all others.
+        """
+        form, n = self.model.form, self.model.n_features
+        if form.biased or not form.is_relu:
+            return
+        other = np.tile(~np.eye(n, dtype=bool), self.model.n_hidden + 1)  # than the weights and bias of each
+        points = x * other
+        for point, (largest, _, _) in zip(
+            points, newton.approach(points, form, self.model.control, other & form.free), strict=True
+        ):
+            self.n_climbs += 1
+            self._keep(point, largest)
+
+    def _keep(self, x, largest):
+        """Keep a point x (size,) with that largest gradient entry, if it is a new saddle of index one."""
+        if largest > GRADIENT_TOLERANCE or (self.model.biased and dead_outputs(x, self.model.form, self.model.control)):
             return
         key = invariants(x, self.model.n_hidden, self.classes)
         if any(np.max(np.abs(key - other)) < SAME_POINT for other in self._tops):
@@ -233,7 +271,8 @@ class Passes:
         self._tops.append(key)
         index, curvatures, down = sides(self.model, x)
         if index > 1:  # a pass lies beside it
-            ways = np.linalg.eigh(newton.pinned_hessian(x, self.model.form, self.model.control))[1].T[: index + 1]
+            values, axes = _axes(self.model.form, newton.pinned_hessian(x, self.model.form, self.model.control))
+            ways = axes[: index + 1 if np.min(np.abs(values)) > newton.LEVEL else 0]  # of a valley of such there are endless ones
             for k, way in enumerate(ways):
                 for sign in (1, -1):
                     self.climb(x + sign * AWAY * way, ways[int(k == 0)])
@@ -256,13 +295,15 @@ class Passes:
             for k in range(1, IMAGES - 1):
                 if losses[k] >= max(losses[k - 1], losses[k + 1]):
                     self.climb(points[k], points[k + 1] - points[k - 1])
+                    self._cross(points[k])
 
     def explore(self):
         """Climb from the minima from which no climb has begun, both ways along every direction of curvature; new ones too."""
         while self._explored < min(len(self.minima), MOST_MINIMA):
             x = self.minima[self._explored].x
             self._explored += 1
-            for direction in np.linalg.eigh(newton.pinned_hessian(x, self.model.form, self.model.control))[1].T:
+            self._cross(x)
+            for direction in _axes(self.model.form, newton.pinned_hessian(x, self.model.form, self.model.control))[1]:
                 for sign in (1, -1):
                     self.climb(x + sign * AWAY * direction, sign * direction)
 

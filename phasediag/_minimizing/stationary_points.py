@@ -26,6 +26,12 @@ MAX_STEPS = 400
 NEGLIGIBLE = 1e-6
 """Losses below this part of Σ_i I_i E x_i² count as so much where their ratio is asked for: a loss can be 0."""
 
+OFF_PRODUCT = 1e-12
+"""Products W_i·W_j that are no larger are those of weights that are 0 but for rounding."""
+
+LIT = 1e-3
+"""Length of the weights with which a dead output is left."""
+
 AT_ONCE = 256
 """Descents that a thread takes at a time."""
 
@@ -85,6 +91,11 @@ def settle(points, form, controls, *, free=None, max_steps=MAX_STEPS, radius=0.5
         newton.settle(x, form, controls, free, max_steps, radius, 1e-15, result)
 
     x = _ends(descend, points, form, controls, n_threads, result)
+    for _ in range(0 if form.biased else form.n_features):  # where weights are 0 the loss has a kink that no curvature tells of
+        rows, lit = _lit(x, form, controls, free)
+        if rows.size:
+            left = np.empty((rows.size, result.shape[1]))
+            x[rows], result[rows] = _ends(descend, lit, form, controls[rows], n_threads, left), left
     weights, _ = parts(x, form.n_hidden)
     weights[...] = form.upright(controls, weights)
     dead = dead_outputs(x, form, controls)
@@ -227,19 +238,49 @@ def same_minimum(point, key, other, other_key):
 def dead_outputs(x, form, controls):
     """Whether some output that had better not be is 0 for every input, of flat parameters (…, size): shape (…).
 
-    One of a feature with E x_i > 0, which a positive bias serves better; controls (…, n_controls).
+    One of a feature with E x_i > 0, which a positive bias serves better. Where biases are held at 0 the output is 0 because
+    W_i is, or is coming to be from the side where its products are negative; with weights along those of a feature that is
+    active beside it the loss falls from the first. controls (…, n_controls).
     """
-    if not form.is_relu:
-        return np.zeros(x.shape[:-1], dtype=bool)
-    if form.is_plain:
-        return has_dead_output(x, form.n_hidden)
+    if form.is_default:
+        return form.is_relu & has_dead_output(x, form.n_hidden)
+    return np.any(_dead(x, form, controls), axis=-1)
+
+
+def _dead(x, form, controls):
+    """Which outputs they are, shape (…, n_features)."""
     weights, bias = parts(x, form.n_hidden)
+    if not form.is_relu:
+        return np.zeros(bias.shape, dtype=bool)
     gram, highest = np.swapaxes(weights, -1, -2) @ weights, np.full(bias.shape, -np.inf)
     lows, widths = form.ranges
     for states in form.components:
         low, high = lows[states], lows[states] + widths[states]
         highest = np.maximum(highest, np.maximum(gram * low, gram * high).sum(axis=-1) + bias)
-    return np.any((highest <= 0.0) & (form.mean(controls) > 0.0), axis=-1)
+    dead = (highest <= (0.0 if form.biased else OFF_PRODUCT)) & (form.mean(controls) > 0.0)
+    return dead if form.biased else dead & np.any(_beside(weights, form, controls) > 0.0, axis=-1)
+
+
+def _beside(weights, form, controls):
+    """Norms of those features j that are stored and may be active beside feature i, else 0: shape (…, i, j)."""
+    norms = np.sqrt(np.sum(weights**2, axis=-2))
+    return np.where(form.pairs(controls) > 0.0, np.where(norms**2 > OFF_PRODUCT, norms, 0.0)[..., None, :], 0.0)
+
+
+def _lit(x, form, controls, free):
+    """Rows of flat parameters (n_points, size) with dead outputs whose weights may move, and these points with them lit.
+
+    Those weights lie along the longest of a feature that is active beside theirs, where the loss falls from the first.
+    """
+    dead = _dead(x, form, controls) & np.any(free[: -form.n_features].reshape(form.n_hidden, -1), axis=0)
+    rows = np.flatnonzero(np.any(dead, axis=-1))
+    lit = x[rows]
+    weights, _ = parts(lit, form.n_hidden)
+    for point, own, norms in zip(weights, dead[rows], _beside(weights, form, controls[rows]), strict=True):
+        for i in np.flatnonzero(own):
+            j = np.argmax(norms[i])
+            point[:, i] = LIT * point[:, j] / norms[i, j]
+    return rows, lit
 
 
 def has_dead_output(x, n_hidden):

@@ -1,0 +1,167 @@
+"""Models whose biases are held at 0: what is a minimum, and where two are equally low, by routes of its own for each claim."""
+
+from heapq import heappop, heappush
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.optimize import minimize as descend
+
+from phasediag import (
+    AnticorrelatedSets,
+    Axis,
+    ControlPlane,
+    Penalty,
+    ToyModel,
+    barrier,
+    boundary_sensitivity,
+    depths,
+    expected_loss,
+    expected_loss_hessian,
+    fold_sensitivity,
+    minimize,
+    phase_diagram,
+)
+
+PAIR = "extra in antipodal pair", "extra in aligned pair"
+
+
+def model(importance=0.6, density=0.4, **law):
+    return ToyModel(1, [1.0, importance], density, biased=False, **law)
+
+
+def loss(toy, weights):
+    """Of weights (…, n_hidden, n_features) without biases."""
+    return expected_loss(toy, weights, np.zeros((*np.shape(weights)[:-2], toy.n_features)))
+
+
+def lowest(toy, sign):
+    """The least loss of two features whose product has a sign, by a simplex search of the weights alone."""
+    start = [1.0, 1.0] if sign < 0 else [1.0, toy.importance[1] / 3] if toy.importance[1] < 1 else [0.3, 1.0]
+    options = {"xatol": 1e-8, "fatol": 1e-13, "maxiter": 4000}
+    return descend(lambda w: loss(toy, [[abs(w[0]), sign * abs(w[1])]]), start, method="Nelder-Mead", options=options).fun
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("importance", "density"), [(0.1, 0.3), (0.3, 0.6), (1.0, 1.0), (6.0, 0.6), (0.3, 0.05)])
+def test_no_point_beside_a_minimum_is_lower(importance, density):
+    """Where a feature has no weights the loss falls from the first along another's: such points are no minima."""
+    toy = model(importance, density)
+    minima = minimize(toy)
+    aside = np.random.default_rng(0).normal(size=(2000, 1, 2))
+    for minimum in minima:
+        assert not np.any(minimum.bias)
+        for step in (1e-2, 1e-3, 1e-4):
+            assert loss(toy, minimum.weights + step * aside).min() >= minimum.loss * (1 - 1e-13)
+    found = {minimum.phase.name: minimum.loss for minimum in minima}
+    assert set(found) <= set(PAIR)
+    assert minima[0].loss == pytest.approx(min(lowest(toy, sign) for sign in (1, -1)), rel=1e-9)
+
+
+def test_features_that_exclude_each_other_may_be_left_out():
+    """Three in one dimension that are never active together: no product with what is stored lowers the loss of the third."""
+    toy = ToyModel(1, [1.0, 1.0, 0.1], 1.0, activity=AnticorrelatedSets([[0, 1, 2]]), biased=False)
+    least = min(
+        descend(lambda w: loss(toy, [w]), start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14}).fun
+        for start in np.random.default_rng(0).normal(size=(4, 3))
+    )
+    assert minimize(toy)[0].loss == pytest.approx(least, rel=1e-7) == pytest.approx(0.1 / 9, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "law", [{}, {"values": "binary"}, {"activation": "leaky", "slope": 0.2}], ids=["relu", "binary", "leaky"]
+)
+def test_boundaries_are_where_bisection_finds_them(law):
+    """Where the curve is, the least losses of both signs of the product cross along the density."""
+    plane = ControlPlane(
+        model(**law), x=Axis("importance", np.geomspace(0.3, 2, 5)), y=Axis("density", np.geomspace(0.1, 0.9, 5))
+    )
+    diagram = phase_diagram(plane=plane, n_starts=8)
+    (boundary,) = (one for one in diagram.boundaries() if set(one.phases) == set(PAIR) and one.x.min() < 0.5 < one.x.max())
+    assert boundary.order == "first" and not np.any(boundary.minima[..., 2:])
+    assert boundary.ends in (("edge", "edge"), ("edge", "triple point"), ("triple point", "edge"))
+    at = np.argmin(np.abs(boundary.x - 0.5))
+
+    def difference(p):
+        toy = model(boundary.x[at], p, **law)
+        return lowest(toy, 1) - lowest(toy, -1)
+
+    ends = boundary.y[at] - 0.01, boundary.y[at] + 0.01
+    assert brentq(difference, *ends, xtol=1e-6) == pytest.approx(boundary.y[at], abs=1e-5)
+
+
+def test_curves_of_three_features_end():
+    """Junctions, folds and changes of order of 3→2 are solved for; at triple points three minima are equally low."""
+    base = ToyModel(2, [1.0, 1.0, 1.0], 0.5, biased=False)
+    plane = ControlPlane(base, x=Axis("importance", np.geomspace(0.5, 2, 4)), y=Axis("density", np.geomspace(0.3, 0.8, 4)))
+    diagram = phase_diagram(plane=plane, n_starts=8)
+    assert {end for boundary in diagram.boundaries() for end in boundary.ends} <= {"edge", "triple point", "order changes"}
+    for point in diagram.triple_points():
+        three = minimize(plane.model(point.x, point.y))[:3]
+        assert np.ptp([one.loss for one in three[:2]]) < 1e-9 * three[0].loss
+    for limit in diagram.spinodals():
+        for u, minimum in zip(np.stack([limit.x, limit.y], 1)[1:-1:9], limit.minima[1:-1:9], strict=True):
+            hessian = expected_loss_hessian(plane.model(*u), minimum[:6].reshape(2, 3), minimum[6:])[:6, :6]
+            assert np.sort(np.abs(np.linalg.eigvalsh(hessian)))[1] < 1e-5 or limit.kind != "fold"  # beside the rotation
+
+
+@pytest.mark.parametrize(("importance", "density"), [(0.6, 0.4), (0.3, 0.05), (0.2, 0.25)])
+def test_the_pass_is_the_lowest_of_a_grid(importance, density):
+    """A flood from one minimum of 2→1 reaches the other over the loss of the pass; the path has no biases."""
+    toy = model(importance, density)
+    one, other = minimize(toy)[:2]
+    found = barrier(other, one)
+    assert not np.any(found.path[:, 2:]) and found.index == 1 and found.heights[0] > 0
+    axis = np.linspace(-1.6, 1.6, 161)  # 0 among them
+    losses = loss(toy, np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)[:, :, None])
+    place = lambda w: tuple(np.abs(axis[:, None] - w).argmin(axis=0).tolist())  # noqa: E731
+    ends, start = {place(sign * one.weights[0]) for sign in (1, -1)}, place(other.weights[0])
+    level, waiting = {start: losses[start]}, [(losses[start], start)]
+    while waiting[0][1] not in ends:
+        height, (i, j) = heappop(waiting)
+        for near in ((i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)):
+            if max(near) < len(axis) and min(near) >= 0 and near not in level:
+                level[near] = max(height, losses[near])
+                heappush(waiting, (level[near], near))
+    assert found.loss == pytest.approx(waiting[0][0], rel=2e-3) and found.loss <= waiting[0][0] * (1 + 1e-12)
+
+
+def test_depths_of_valleys_end():
+    """Signed values, two features stored and the third turned by what costs nothing: climbs about a valley are not endless."""
+    toy = ToyModel(2, [1.0, 1.0, 1.0], 0.2, biased=False, values="signed")
+    assert depths(minimize(toy, effort="quick")) == [None]
+    way = depths(minimize(ToyModel(2, [1.0, 1.0, 0.4], 0.1, biased=False), effort="quick"))
+    assert way[0] is None and all(one.height > 0 and not np.any(one.bias) for one in way[1:])
+
+
+def test_sensitivities_are_slopes_of_solved_points():
+    """Of a boundary: differences of the points that simplex searches of the weights alone find beside."""
+    law = {"penalty": Penalty(weights=0.01)}
+
+    def crossing(importance, gamma):
+        def difference(p):
+            toy = model(importance, p, penalty=Penalty(weights=gamma))
+            return lowest(toy, 1) - lowest(toy, -1)
+
+        return brentq(difference, 0.4, 0.6, xtol=1e-8)
+
+    density = crossing(0.6, 0.01)
+    found = boundary_sensitivity(*minimize(model(0.6, density, **law))[:2])
+    own = dict(zip(found.parameters, found.derivatives[0], strict=True))
+    by_importance = (crossing(0.61, 0.01) - crossing(0.59, 0.01)) / 0.02
+    by_gamma = (crossing(0.6, 0.012) - crossing(0.6, 0.008)) / 0.004
+    assert own["importance[1]"] == pytest.approx(by_importance, rel=1e-3)
+    assert own["penalty[0]"] == pytest.approx(by_gamma, rel=1e-3)
+
+
+def test_folds_move_as_their_sensitivity_says():
+    """The density at which the antipodal pair ceases to be a minimum, solved for at two importances beside."""
+    axes = Axis("importance", [0.4, 0.5, 0.6], log=False), Axis("density", np.geomspace(0.5, 1, 4))
+    diagram = phase_diagram(plane=ControlPlane(model(), *axes), n_starts=8)
+    (limit,) = (one for one in diagram.spinodals() if one.kind == "fold" and one.phase == PAIR[0])
+    order = np.argsort(limit.x)
+    x, y, minima = limit.x[order], limit.y[order], limit.minima[order]
+    at = int(np.argmin(np.abs(x - 0.5)))
+    found = fold_sensitivity(model(x[at], y[at]), minima[at, None, :2], minima[at, 2:])
+    slope = np.polyfit(x[at - 2 : at + 3] - x[at], y[at - 2 : at + 3], 3)[-2]
+    assert found.derivatives[0, 1] == pytest.approx(slope, rel=1e-3)
