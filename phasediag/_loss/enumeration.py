@@ -408,7 +408,7 @@ def workspaces(form, order, untied=False):
     )
     starts, breadths = form.ranges
     is_point = np.all(breadths[components] == 0.0, axis=1) & general
-    held = [np.zeros(components.shape) for _ in range(4)] if form.is_kinked else [np.zeros(1)] * 4
+    held = [np.zeros(components.shape) for _ in range(5)] if form.is_kinked else [np.zeros(1)] * 5
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()

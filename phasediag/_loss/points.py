@@ -16,10 +16,10 @@ from .._compiling.jit import doubles, integers, jit, offset
 # What `workspaces` adds to its table for a form with points: which components are points, and the mean values of features in all;
 # for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is
 # held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none.
-IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, LEADERS, N_POINT_ARRAYS = range(9)
-RATE, STIFFEST, SPAN, N_STATE = range(4)
+IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, N_POINT_ARRAYS = range(10)
+RATE, STIFFEST, SPAN, STAYS, N_STATE = range(5)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
-far apart values can be."""
+far apart values can be; whether kinks of 0 < λ₀ < s stay held however far z is from 0, and no others are."""
 
 
 @jit(inner=True)
@@ -45,16 +45,23 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
             if j != i:
                 rest += row[j] * x[j]
         z = rest + row[i] * x[i]
-        gain, error = (1.0, x[i] * residual - rest) if z >= 0.0 else (alpha, x[i] * keep - alpha * rest)
-        loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
         at = component * n + i
         jump = doubles(arrays[JUMPS])[at] if order > 0 and state[RATE] > 0.0 else 0.0
+        first, is_right = doubles(arrays[MULTIPLIERS])[at] if jump > 0.0 else 0.0, z >= 0.0
+        if jump > 0.0 and state[STAYS] != 0.0 and (first == 0.0 or first == 1.0):
+            is_right = first == 1.0
+        gain, error = (1.0, x[i] * residual - rest) if is_right else (alpha, x[i] * keep - alpha * rest)
+        loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
         if jump > 0.0:
             rate = min(state[RATE], state[STIFFEST] * scale / (share * jump))
-            first = doubles(arrays[MULTIPLIERS])[at]
             part = first + rate * z
             doubles(arrays[LATEST])[at], doubles(arrays[RATES])[at] = part, rate
-            if part <= 0.0:
+            if state[STAYS] != 0.0:
+                if 0.0 < first < 1.0:
+                    loss += jump * (first * z - max(z, 0.0))
+                    slope += jump * (first if z < 0.0 else first - 1.0)
+                    curvature += jump * rate
+            elif part <= 0.0:
                 loss -= jump * first * first / (2.0 * rate)
             elif part >= 1.0:
                 loss -= jump * (1.0 - first) ** 2 / (2.0 * rate)

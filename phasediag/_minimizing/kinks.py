@@ -1,16 +1,17 @@
 """Minima of values that are atoms, some below 0: they may sit on kinks of the loss (numba kernels).
 
 At z = 0 the slope of (x_i − f(z))² in z jumps by −2 (1 − slope) x_i. Where x_i < 0 it jumps up, so that a minimum may hold an
-output there. A descent goes over the loss with its kinks rounded, then again and again over one whose kinks are held by
-multipliers between the two slopes: these come to rest with the outputs on kinks at 0 (see `_loss.points`). No one-sided
-derivative is negative there, and where outputs are not on kinks the loss is the exact one.
+output there, by a multiplier between the two slopes. Beside such a minimum Newton's method finds parameters and multipliers at
+once, the outputs that are held being revised at every step. From afar a descent first goes over the loss with its kinks rounded,
+then over one whose kinks are held by the multipliers that come out (see `_loss.points`), until Newton's method leads on. No
+one-sided derivative is negative at the end, and where outputs are not on kinks the loss is the exact one.
 """
 
 import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
 from .._loss.enumeration import ALPHA, N_COMPONENTS, POINTS, SCALE, WEIGHTS
-from .._loss.points import JUMPS, LATEST, LEADERS, MULTIPLIERS, RATE, RATES, SPAN, STATE, STIFFEST, VALUES
+from .._loss.points import JUMPS, KEPT, LATEST, LEADERS, MULTIPLIERS, RATE, RATES, SPAN, STATE, STAYS, STIFFEST, VALUES
 from .flat import parts
 from .trust_region import (
     CONTROL,
@@ -19,13 +20,22 @@ from .trust_region import (
     EVALUATE,
     EVALUATIONS,
     FEATURES,
+    FLAT,
+    FREE,
+    GRADIENT,
+    HESSIAN,
     HIDDEN,
+    LEAST_PIVOT,
     LINES,
     NORM,
     NUMBERS,
     ROUNDED,
     SPECTRUM,
+    STEP,
     STEPS,
+    TRIAL,
+    VECTORS,
+    is_newton,
     newton_step,
 )
 
@@ -46,6 +56,10 @@ STILL = 1e-14
 INSIDE = 0.1
 """Of a stationary point the part of a jump that multipliers are kept from its ends at first; each round it is a tenth."""
 MOST_ROUNDS = 20
+NOISE = 1e-11
+"""Gradients this small may be all rounding."""
+EDGE = 1e-16
+"""The part of a jump, from the end on its side, that holds an output which has just met a kink."""
 
 
 @jit(inner=True)
@@ -67,8 +81,11 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
         stiffest[0] = SOFT
     for _round in range(MOST_ROUNDS):
         near = max(tolerance, min(1e-3, 1e-2 * violation))
-        choose(x, table)
         reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
+        if _contract(x, max_steps - steps, reach, tolerance, rest, table):
+            steps += int(numbers[STEPS])
+            break
+        choose(x, table)
         call(table[ROUNDED], (x, max_steps - steps, reach, near, table))
         steps += int(numbers[STEPS])
         before, violation = violation, update(0.0, rest, table)
@@ -82,6 +99,145 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
         stiffest[0] = STIFF
     for i in range(size):
         end[i] = x[i]
+
+
+@jit(inner=True)
+def _contract(x, max_steps, radius, tolerance, rest, table):
+    """Newton's method from x in place, for parameters and multipliers at once; whether it came to rest, else all is as before.
+
+    Outputs on kinks are held there, however far a step goes, those that leave are let go, those that meet one are held. As long
+    as none does each step has to be shorter than the one before.
+    """
+    numbers, lines, size = doubles(table[NUMBERS]), doubles(table[LINES]), (table[HIDDEN] + 1) * table[FEATURES]
+    state, trial, step = _points(table, STATE), offset(lines, TRIAL * size), offset(lines, STEP * size)
+    hessian, gradient, factor = doubles(table[HESSIAN]), doubles(table[GRADIENT]), doubles(table[VECTORS])
+    multipliers, kept = _points(table, MULTIPLIERS), _points(table, KEPT)
+    n_kinks = integers(table[ENUMERATION])[N_COMPONENTS] * table[FEATURES]
+    for k in range(n_kinks):
+        kept[k] = multipliers[k]
+    for i in range(size):
+        trial[i] = x[i]
+    stiffest, state[STIFFEST] = state[STIFFEST], STIFF
+    choose(x, table)
+    steps, longest, rests = 0, radius, False
+    while True:
+        state[STAYS] = 1.0
+        call(table[EVALUATE], (trial, 2, table))
+        state[STAYS] = 0.0
+        call(table[SPECTRUM], (trial, np.inf, table))
+        norm, violation = numbers[NORM], _pull(trial, table)
+        if not norm < np.inf:
+            break
+        if not is_newton(hessian, gradient, size, longest, -LEAST_PIVOT, factor, step):
+            for i in range(size):
+                hessian[i * size + i] += norm
+            if not is_newton(hessian, gradient, size, np.inf, -LEAST_PIVOT, factor, step):
+                break
+        length = flat = 0.0
+        for i in range(size):
+            length += step[i] ** 2
+            flat = max(flat, factor[i * size + i])
+        length = length**0.5
+        is_last = length >= longest
+        rests = violation <= rest and (norm <= tolerance or (is_last and norm <= NOISE))
+        if rests or is_last or steps >= min(max_steps, MOST_ROUNDS):
+            break
+        for i in range(size):
+            trial[i] += step[i]
+        longest, steps = radius if _advance(trial, step, table) else length, steps + 1
+    if not (rests and (rest > STILL or _is_decided(trial, table))):
+        state[STIFFEST] = stiffest
+        for k in range(n_kinks):
+            multipliers[k] = kept[k]
+        return False
+    for i in range(size):
+        x[i] = trial[i]
+    numbers[STEPS], numbers[FLAT] = steps, 1.0 if flat == np.inf else 0.0
+    return True
+
+
+@jit(inner=True)
+def _is_decided(x, table):
+    """Whether all outputs that are on kinks at x (size,) are held there, by multipliers that are at neither end."""
+    n, values, jumps, multipliers = table[FEATURES], _points(table, VALUES), _points(table, JUMPS), _points(table, MULTIPLIERS)
+    decided = True
+    for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
+        for i in range(n):
+            at = component * n + i
+            if jumps[at] > 0.0 and abs(_output(x, i, offset(values, component * n), table)) < NEAR_KINK:
+                decided = decided and NEAR_KINK < multipliers[at] < 1.0 - NEAR_KINK
+    return decided
+
+
+@jit(inner=True)
+def _pull(x, table):
+    """Add to the gradient what pulls outputs that are held towards their kinks; returns how far they are from these, in outputs.
+
+    So that Newton's step, with the stiffness that is in the Hessian, leads there.
+    """
+    m, n, values, importance = table[HIDDEN], table[FEATURES], _points(table, VALUES), doubles(table[CONTROL])
+    multipliers, jumps, rates = _points(table, MULTIPLIERS), _points(table, JUMPS), _points(table, RATES)
+    gradient, numbers, free, farthest = doubles(table[GRADIENT]), offset(importance, 2 * n), integers(table[FREE]), 0.0
+    for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
+        inputs = offset(values, component * n)
+        for i in range(n):
+            at = component * n + i
+            if not (jumps[at] > 0.0 and 0.0 < multipliers[at] < 1.0):
+                continue
+            z = _output(x, i, inputs, table)
+            force = z * rates[at] * jumps[at] * numbers[WEIGHTS + component] * importance[i] / numbers[SCALE]
+            farthest = max(farthest, abs(z))
+            for k in range(m):
+                hidden = 0.0
+                for j in range(n):
+                    hidden += x[k * n + j] * inputs[j]
+                    gradient[k * n + j] += force * x[k * n + i] * inputs[j]
+                gradient[k * n + i] += force * hidden
+            if free[m * n + i]:
+                gradient[m * n + i] += force
+    return farthest
+
+
+@jit(inner=True)
+def _output(x, i, inputs, table):
+    """The argument of output i at parameters x (size,) for inputs (n,)."""
+    m, n = table[HIDDEN], table[FEATURES]
+    z = x[m * n + i]
+    for k in range(m):
+        hidden = 0.0
+        for j in range(n):
+            hidden += x[k * n + j] * inputs[j]
+        z += x[k * n + i] * hidden
+    return z
+
+
+@jit(inner=True)
+def _advance(x, step, table):
+    """Multipliers after a step (size,) that has led to x (size,): those that leave its linear problem without a gradient.
+
+    Outputs that have left their kinks are let go, those that have met one are held from now on; returns whether there are such.
+    """
+    m, n, values, changes = table[HIDDEN], table[FEATURES], _points(table, VALUES), False
+    multipliers, jumps, rates = _points(table, MULTIPLIERS), _points(table, JUMPS), _points(table, RATES)
+    for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
+        inputs = offset(values, component * n)
+        for i in range(n):
+            at = component * n + i
+            if not jumps[at] > 0.0:
+                continue
+            z = _output(x, i, inputs, table)
+            if 0.0 < multipliers[at] < 1.0:
+                bend = 0.0
+                for k in range(m):
+                    for j in range(n):
+                        bend += step[k * n + i] * step[k * n + j] * inputs[j]
+                part = multipliers[at] + rates[at] * (z - bend)
+                changes = changes or not 0.0 < part < 1.0
+                multipliers[at] = min(max(part, 0.0), 1.0)
+            elif (z >= 0.0) != (multipliers[at] > 0.0):
+                multipliers[at] = EDGE if multipliers[at] == 0.0 else 1.0 - EDGE
+                changes = True
+    return changes
 
 
 @jit(inner=True)
@@ -169,19 +325,14 @@ def choose(x, table):
 @jit(inner=True)
 def begin(x, table):
     """Multipliers of outputs near kinks at x (size,) get the middle of their jumps, others the end on their side."""
-    m, n, values = table[HIDDEN], table[FEATURES], _points(table, VALUES)
+    n, values = table[FEATURES], _points(table, VALUES)
     state, multipliers = _points(table, STATE), _points(table, MULTIPLIERS)
     state[RATE], state[STIFFEST] = np.inf, STIFF
     choose(x, table)
     for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
         inputs, parts_ = offset(values, component * n), offset(multipliers, component * n)
         for i in range(n):
-            z = x[m * n + i]
-            for k in range(m):
-                hidden = 0.0
-                for j in range(n):
-                    hidden += x[k * n + j] * inputs[j]
-                z += x[k * n + i] * hidden
+            z = _output(x, i, inputs, table)
             parts_[i] = 0.5 if abs(z) < NEAR_KINK else 0.0 if z < 0.0 else 1.0
 
 

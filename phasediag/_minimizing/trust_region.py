@@ -166,11 +166,11 @@ def descend(x, max_steps, radius, tolerance, table):
         norm = numbers[NORM]
         if not tolerance < norm < np.inf or steps >= max_steps or radius < 1e-13:
             numbers[LOSS], numbers[STEPS], numbers[FLAT] = loss, steps, 0.0
-            if not _is_newton(doubles(table[HESSIAN]), gradient, size, np.inf, vectors, step):
+            if not is_newton(doubles(table[HESSIAN]), gradient, size, np.inf, LEAST_PIVOT, vectors, step):
                 numbers[FLAT] = 1.0
             return
-        is_newton = _is_newton(doubles(table[HESSIAN]), gradient, size, radius, vectors, step)
-        if not is_newton:
+        within = is_newton(doubles(table[HESSIAN]), gradient, size, radius, LEAST_PIVOT, vectors, step)
+        if not within:
             _decompose(table)
             for i in range(size):
                 slope[i] = 0.0
@@ -179,7 +179,7 @@ def descend(x, max_steps, radius, tolerance, table):
         accepted = rejected = False
         while not accepted and not rejected and steps < max_steps and radius >= 1e-13:
             decrease = length = 0.0
-            if is_newton:
+            if within:
                 for i in range(size):
                     decrease -= 0.5 * step[i] * gradient[i]
                     length += step[i] * step[i]
@@ -210,7 +210,7 @@ def descend(x, max_steps, radius, tolerance, table):
                 elif loss - after < 0.25 * decrease and decrease > 1e-11 * loss:
                     radius = 0.5 * length
             else:
-                radius, rejected = 0.25 * length, is_newton
+                radius, rejected = 0.25 * length, within
         if accepted:
             loss = after
             for i in range(size):
@@ -221,10 +221,10 @@ def descend(x, max_steps, radius, tolerance, table):
 
 
 @jit(inner=True)
-def _is_newton(hessian, gradient, size, radius, factor, step):
+def is_newton(hessian, gradient, size, radius, least, factor, step):
     """Whether the Hessian (size, size) is positive and Newton's step, which goes to ``step``, is no longer than the radius.
 
-    factor (size, size) gets its Cholesky factor.
+    factor (size, size) gets its Cholesky factor. Pivots from ``least`` to LEAST_PIVOT count as 0, with no step there.
     """
     for i in range(size):
         for j in range(i + 1):
@@ -232,9 +232,9 @@ def _is_newton(hessian, gradient, size, radius, factor, step):
             for k in range(j):
                 value -= factor[i * size + k] * factor[j * size + k]
             if i == j:
-                if not value > LEAST_PIVOT:
+                if not value > least:
                     return False
-                factor[i * size + i] = value**0.5
+                factor[i * size + i] = value**0.5 if value > LEAST_PIVOT else np.inf
             else:
                 factor[i * size + j] = value / factor[j * size + j]
     for i in range(size):
