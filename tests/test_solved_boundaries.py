@@ -354,23 +354,25 @@ def test_no_competitor_is_left_out_that_could_be_lowest(shape, monkeypatch):
     points = start + np.cumsum(generator.normal(0, 0.05, (60, 2)), axis=0)
     points = np.clip(points, solver.box.low, solver.box.high)
     carried = [solver.competitors.lowest(u) for u in points]
-    monkeypatch.setattr(competitors, "bend", lambda one, other: np.inf)
+    monkeypatch.setattr(competitors, "expected", lambda state, u: (0.0, np.inf))
     for u, state in zip(points, carried, strict=True):
         afresh = Competitors(solver, solver.competitors.diagram).lowest(u)
         assert state.loss == pytest.approx(afresh.loss, rel=1e-13) and state.phase == afresh.phase
 
 
 def test_a_minimum_loss_bends_no_more_than_competitors_allow():
-    """Half of the allowance holds the loss of a dropped feature, exactly σ², and of the other minima of 3→2 as solved afresh."""
+    """The loss of a dropped feature, exactly σ², and those of the other minima of 3→2, solved afresh, are as expected."""
     solver = _solver(diagram())
+    half = solver.known(np.array([1.0, 0.0, 0.0, 0.2]), solver.all_free, np.log([0.5, 0.4]))
+    assert half.response[3] == pytest.approx([0.0, 0.2], rel=1e-5, abs=1e-10)  # of b = p/2
     for p in np.linspace(0.05, 1.0, 40):
-        for back in (0.01, 0.1, 0.3):
+        state = solver.known(np.array([1.0, 0.0, 0.0, p / 2]), solver.all_free, np.log([1.0, p]))
+        for back in (0.01, 0.03, 0.1):
             other = np.log([1.0, p * np.exp(-back)])
-            state = solver.known(np.array([1.0, 0.0, 0.0, p / 2]), solver.all_free, np.log([1.0, p]))
-            loss, lower = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
+            loss, there = (d / 3 - d * d / 4 for d in (p, p * np.exp(-back)))
             assert state.loss == pytest.approx(loss, rel=1e-12)
-            tangent = np.log(loss) - back * (1 / 3 - p / 2) / (1 / 3 - p / 4)
-            assert np.log(lower) > tangent - competitors.bend(state, other) / 2 - 1e-12
+            value, margin = competitors.expected(state, other)
+            assert abs(np.log(there) - value) < margin
     solver, generator = _solver(diagram(shape=(3, 2))), np.random.default_rng(1)
     for k in generator.choice(len(solver.competitors.diagram.minima), 60, replace=False):
         found = solver.competitors.diagram
@@ -386,8 +388,8 @@ def test_a_minimum_loss_bends_no_more_than_competitors_allow():
             if not new.converged or far(new, here) > 0.05 or not new.stable:
                 break
             here = new
-            value, slope = np.log(state.loss), state.slope / state.loss
-            assert np.log(here.loss) > value + slope @ (u - state.u) - competitors.bend(state, u) / 2 - 1e-12
+            value, margin = competitors.expected(state, u)
+            assert np.log(here.loss) > value - margin
 
 
 def test_triple_points_of_2_to_1():

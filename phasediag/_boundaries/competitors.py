@@ -1,122 +1,103 @@
-"""The minima that may be lowest at a point: those of the places of a lattice around it, carried to it.
+"""The minima that may be lowest at a point, a pure function of it: those of the lattice's places around it, carried to it.
 
-At each place of the lattice that is asked for there are the minima of the diagram's cells near it and of places known before,
-carried to it, and those of a search of its own, so that what is found does not depend on the diagram's grid; minima met between
-them are noted. By the envelope theorem the slope of a minimum's loss is known where it has been solved: one whose loss, continued
-along it, stays above that of the lowest minimum by more than it can bend is not solved again.
+At each place of the lattice that is asked for there are the minima of the diagram's cells around it, carried to it, and those of
+a search of its own, so that what is found does not depend on the diagram's grid. Between the corners of a mesh they are continued
+from each to the others. By implicit differentiation a minimum and, by the envelope theorem, its loss are known to second order
+where it is solved: one that cannot be lowest is not solved again.
 """
 
 from itertools import product
 
 import numpy as np
 
-from .equilibria import far
-from .tolerances import APART, BEND, FAR_ABOVE, LATTICE, MOVED, NEAR, SAME, STARTS
-
-_CELLS = 2
-"""Minima of so many rows and columns of cells on each side of a place are carried to it."""
+from .equilibria import Equilibrium, far
+from .tolerances import BENT, FARTHEST, LATTICE, LEAST_BENT, MOVED, NEAR, SAME, STARTS
 
 
 class Competitors:
     """The minima of the lattice's places, and those noted between them."""
 
     def __init__(self, solver, diagram):
-        self.solver, self.diagram, self._places, self._around, self._noted = solver, diagram, {}, {}, []
+        self.solver, self.diagram, self._places, self._meshes, self._noted, self._stored = solver, diagram, {}, {}, [], {}
         box = solver.box
         self._steps = np.maximum(np.ceil((box.high - box.low) / LATTICE - 1e-9), box.wide).astype(int)
         self._spacing = (box.high - box.low) / np.maximum(self._steps, 1)
-        u = solver.points(diagram.x[0], diagram.y)[:, 1], solver.points(diagram.x, diagram.y[0])[:, 0]
-        self._rows, self._columns = u
-        self._stored = {}
+        self._rows = solver.points(diagram.x[0], diagram.y)[:, 1]
+        self._columns = solver.points(diagram.x, diagram.y[0])[:, 0]
 
     def note(self, state):
         """Let a minimum met between the places compete near by."""
-        near = (track.origin for track in self._noted if _distance(track.origin.u, state.u) < LATTICE / 8)
-        if not any(one.shape == state.shape and far(one, state) < NEAR / 4 for one in near):
-            self._noted.append(_Track(state))
-            self._around.clear()
+        near = (one for one in self._noted if _distance(one.u, state.u) < LATTICE / 8)
+        if any(one.shape == state.shape and far(one, state) < NEAR / 4 for one in near):
+            return
+        starts = [ahead(nearest(track, state.u), state.u) for track in self._tracks(self._mesh(state.u))]
+        if _unlike([state], self.solver.stationary_points(starts, state.u)):
+            self._noted.append(state)
 
     def lowest(self, u, bound=np.inf, known=()):
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: equilibria at u, not to be met again."""
-        waiting, best, met = list(self._near(u)), None, list(known)
+        u, met, best, is_bounded = np.asarray(u), list(known), None, np.isfinite(bound)
+        noted = [state for state in self._noted if _distance(state.u, u) < LATTICE]
+        waiting = [(*expected(state, u), state) for state in [*noted, *(nearest(t, u) for t in self._tracks(self._mesh(u)))]]
+        waiting.sort(key=lambda one: one[0])
         while True:
             below = np.log(max(bound, np.finfo(float).tiny))  # losses may be 0
-            batch = sorted((track for track in waiting if track.least(u) < below), key=lambda track: track.continued(u))
-            if not batch:
+            waiting = [one for one in waiting if one[0] - one[1] < below]
+            if not waiting:
                 return best and self.solver.exact(best)
-            batch = batch if np.isfinite(bound) else batch[:1]  # the loss of the first may spare the others
-            for track, new in zip(batch, self.solver.stationary_points([track.start(u) for track in batch], u), strict=True):
-                waiting.remove(track)
-                found = self._arrived(track, new, bound, met)
+            batch = waiting if np.isfinite(bound) else waiting[:1]  # the loss of the first may spare the others
+            starts, waiting = [ahead(state, u) for _, _, state in batch], waiting[len(batch) :]
+            for start, new in zip(starts, self.solver.stationary_points(starts, u), strict=True):
+                found = self._arrived(start, new, bound, met) if new.converged or is_bounded else self.solver.descend(start, u)
                 if found is not None and found.loss < bound and found.stable:
                     best, bound = found, found.loss
 
-    def _arrived(self, track, new, bound, met):
+    def _arrived(self, start, new, bound, met):
         """The minimum that a competitor has become, ``new`` by Newton's method; None where it is known or too high."""
-        before, u = track.origin, new.u
-        moved = far(new, track.start(u)) if new.converged else np.inf
-        if moved > NEAR + _distance(track.start(u).u, u) or new.shape != before.shape:
-            new = self._fallen_from(track, u)
-            if not new.converged:
-                return None
-        else:
-            track.last = new
-            if track.stable and new.loss > bound:
-                return None
-        if new.loss > FAR_ABOVE * bound or any(far(new, other) < SAME for other in met):
+        if not new.converged or new.loss >= bound or any(far(new, other) < SAME for other in met):
             return None
         met.append(new)
-        track.stable = new.stable
         if new.stable:
             return new
-        return self.solver.fallen(new) if new.held else self.solver.descend(before, u)
+        return self.solver.fallen(new) if new.held else self.solver.descend(start, new.u)
 
-    def _fallen_from(self, track, u):
-        """Where a descent from a minimum leads that does not exist at u: what one near by has led to, carried on."""
-        if track.fell is not None and _distance(track.fell.u, u) < _distance(track.origin.u, u) / 2:
-            new = self.solver.stationary(track.fell, u)
-            if new.converged and new.shape == track.fell.shape and far(new, track.fell) < APART:
-                return new
-        track.fell = self.solver.descend(track.origin, u)
-        return track.fell
+    def _mesh(self, u):
+        """The places (column, row) at the corners of the lattice's mesh around u, a tuple."""
+        at = (u - self.solver.box.low) / np.where(self._spacing > 0, self._spacing, 1.0)
+        low = np.clip(np.floor(at), 0, np.maximum(self._steps - 1, 0)).astype(int).tolist()
+        return (*product(*((k, k + 1) if top else (k,) for k, top in zip(low, self._steps, strict=True))),)
 
-    def _near(self, u):
-        """The tracks of all minima that may be lowest near u: of the corners of the lattice's mesh around it, and noted ones."""
-        at = (np.asarray(u) - self.solver.box.low) / np.where(self._spacing > 0, self._spacing, 1.0)
-        corners = [
-            sorted({int(np.clip(f(x), 0, top)) for f in (np.floor, np.ceil)}) for x, top in zip(at, self._steps, strict=True)
-        ]
-        mesh = tuple(map(tuple, corners))
-        if mesh not in self._around:
-            places = sorted(product(*corners), key=lambda place: float(np.sum((np.array(place) - at) ** 2)))
-            tracks = [track for place in places for track in self._at(place)]
-            middle = self.solver.box.low + self._spacing * np.mean([np.array(place) for place in places], axis=0)
-            noted = [track for track in self._noted if _distance(track.origin.u, middle) < LATTICE]
-            self._around[mesh] = [*noted, *_unlike(tracks)]
-        return self._around[mesh]
+    def _tracks(self, corners):
+        """All minima of the places at some corners, each a list of what it is at those to which it is continued."""
+        if corners not in self._meshes:
+            tracks = []
+            for corner in corners:
+                met = [one[corner] for one in tracks if corner in one]
+                new = [{corner: state} for state in _unlike(self._at(corner), met)]
+                for other in (other for other in corners if other != corner):
+                    u = self._place(other)
+                    starts = [ahead(nearest([*one.values()], u), u) for one in new]
+                    for one, start, found in zip(new, starts, self.solver.stationary_points(starts, u), strict=True):
+                        if found.converged and far(found, start) < NEAR and found.shape == start.shape:
+                            one[other] = found
+                tracks += new
+            self._meshes[corners] = [[*one.values()] for one in tracks]
+        return self._meshes[corners]
+
+    def _place(self, place):
+        """Where a place (column, row) of the lattice is."""
+        return self.solver.box.low + self._spacing * np.array(place)
 
     def _at(self, place):
-        """Tracks of the minima at a place (column, row) of the lattice."""
+        """The minima at a place (column, row) of the lattice."""
         if place not in self._places:
-            u = self.solver.box.low + self._spacing * np.array(place)
-            known = [
-                track
-                for step in product((-1, 0, 1), repeat=2)
-                for track in self._places.get((place[0] + step[0], place[1] + step[1]), ())
-            ]
-            carried = _unlike([*self._in_cells(u), *known])
-            found = [self.solver.fallen(new) for new in self.solver.stationary_points([track.origin for track in carried], u)]
-            starts = [
-                track.origin
-                for track, new in zip(carried, found, strict=True)
-                if not (new.converged and far(new, track.origin) < 2 * MOVED)
-            ]
-            found += [self.solver.descend(state, u) for state in starts]
-            tracks = []
-            for state in [*map(self.solver.exact, found), *self.solver.search(u, STARTS)]:
-                if state.stable and not any(far(state, track.origin) < SAME * 100 for track in tracks):
-                    tracks.append(_Track(state))
-            self._places[place] = tracks
+            u = self._place(place)
+            carried = list(self._in_cells(u))
+            found = [self.solver.fallen(new) for new in self.solver.stationary_points(carried, u)]
+            lost = [old for old, new in zip(carried, found, strict=True) if not (new.converged and far(new, old) < 2 * MOVED)]
+            found += [self.solver.descend(state, u) for state in lost]
+            found = [self.solver.exact(state) for state in _unlike([*found, *self.solver.search(u, STARTS)])]
+            self._places[place] = [state for state in _unlike(found) if state.stable]
         return self._places[place]
 
     def neighbours(self):
@@ -131,23 +112,22 @@ class Competitors:
 
     def _lowest_at(self, place):
         """The lowest minimum at a place, None where several tie."""
-        states = sorted((track.origin for track in self._places[place]), key=lambda state: state.loss)
+        states = sorted(self._places[place], key=lambda state: state.loss)
         tie = len(states) > 1 and states[1].loss < states[0].loss * (1 + SAME)
         return None if tie or not states else states[0]
 
     def _in_cells(self, u):
-        """Tracks of the minima stored in the diagram's cells around u."""
+        """The minima stored in the diagram's cells around u."""
         windows = []
         for values, x in zip((self._rows, self._columns), u[::-1], strict=True):
             above = int(np.searchsorted(values, x - 1e-12))
-            windows.append(range(max(above - _CELLS, 0), min(above + _CELLS, values.size)))
-        cells = sorted(product(*windows), key=lambda cell: abs(self._rows[cell[0]] - u[1]) + abs(self._columns[cell[1]] - u[0]))
-        for i, j in cells:
+            windows.append(range(max(above - 1, 0), min(above + 1, values.size)))
+        for i, j in product(*windows):
             flat = i * self._columns.size + j
             if flat not in self._stored:
                 first, last = np.searchsorted(self.diagram.minima_cell, [flat, flat + 1])
                 at = np.array([self._columns[j], self._rows[i]])
-                self._stored[flat] = [_Track(self.stored(k, at)) for k in range(first, last)]
+                self._stored[flat] = [self.stored(k, at) for k in range(first, last)]
             yield from self._stored[flat]
 
     def stored(self, k, u):
@@ -157,74 +137,34 @@ class Competitors:
         return solver.recognized(self.diagram.minima[k], frame, u)
 
 
-def _unlike(tracks):
-    """Of minima alike at different places those of the first; those of one place differ, so that each is like one at most."""
-    places = {}
-    for track in tracks:
-        places.setdefault(track.origin.u.tobytes(), []).append(track)
-    kept = []
-    for members in places.values():
-        taken, left = set(), set(range(len(members)))
-        for k, l in _alike(members, kept):
-            if k in left and l not in taken:
-                taken.add(l)
-                left.discard(k)
-        kept += [members[k] for k in sorted(left)]
+def _unlike(states, known=()):
+    """Of equilibria at one point those that are none of the ``known`` ones there, each once."""
+    keys, kept = [state.keys for state in known], []
+    for state in states:
+        if state.converged and not (keys and np.abs(state.key - np.array(keys)).max(axis=-1).min() < SAME * 100):
+            keys.append(state.keys)
+            kept.append(state)
     return kept
 
 
-def _alike(members, kept):
-    """Pairs (k, l) of the k-th and the l-th of two lists of tracks whose minima may be one that moved, the nearest first."""
-    shapes, found = {}, []
-    for l, track in enumerate(kept):
-        shapes.setdefault(str(track.origin.shape), []).append(l)
-    keys = {shape: np.array([kept[l].origin.keys for l in some]) for shape, some in shapes.items()}
-    for k, track in enumerate(members):
-        shape = str(track.origin.shape)
-        if shape in shapes:
-            apart = np.abs(track.origin.key - keys[shape]).max(axis=-1).min(axis=-1)
-            found += [(float(apart[at]), k, shapes[shape][at]) for at in np.flatnonzero(apart < APART)]
-    return [pair[1:] for pair in sorted(found)]
+def nearest(states, u):
+    """That of some equilibria which is nearest to u."""
+    return min(states, key=lambda state: _distance(state.u, u))
 
 
-class _Track:
-    """A minimum where it is stored, and where it was solved last: the nearer one is where it is solved from.
-
-    stable: whether it was a minimum there. fell: what a descent from it led to where it does not exist.
-    """
-
-    def __init__(self, origin):
-        self.origin = self.last = origin
-        self.fell, self.stable = None, True
-
-    def start(self, u):
-        """The nearer one of where it is stored and where it was solved last."""
-        return self.last if _distance(self.last.u, u) < _distance(self.origin.u, u) else self.origin
-
-    def continued(self, u):
-        """Logarithm of its loss, continued to u along its slope."""
-        start = self.start(u)
-        value, slope = start.tangent
-        return value + slope @ (u - start.u)
-
-    def least(self, u):
-        """The logarithm of its loss is not lower than this at u; nor is, for what may be a saddle, what it is sought for."""
-        value = self.continued(u) - bend(self.start(u), u)
-        return value if self.stable else value - np.log(FAR_ABOVE)
+def ahead(state, u):
+    """From where an equilibrium is sought at u: along its response to u, as far as that can be relied on."""
+    move = state.response @ (u - state.u)
+    move *= min(1.0, FARTHEST / max(np.max(np.abs(move)), FARTHEST))
+    return Equilibrium(state.family, state.x + move, state.frames, state.free, u)
 
 
-def bend(state, u):
-    """How far the logarithm of a minimum's loss may fall below its tangent between where it is and u.
-
-    Its second derivative in the logarithms of importances and densities is bounded from below by about that of the variance
-    p E v² (1 − r), which a feature that is not represented costs, r = p (E v)² / E v²: by −r/(1 − r)², −12 for uniform values at
-    p = 1, and by −1 elsewhere; along other axes by its slope squared or so. The whole is taken instead of the half, and a
-    little for its divergence where a minimum ceases.
-    """
-    share = min(max(state.constant_share, state.family.constant_share(u)), 1 - 1e-9)
-    length = float(np.linalg.norm(u - state.u))
-    change = float(state.tangent[1] @ np.where(state.family.log, 0.0, u - state.u))
-    return (1 + share / (1 - share) ** 2) * length**2 + change**2 + BEND * length
+def expected(state, u):
+    """The logarithm of an equilibrium's loss at u, to second order in the distance, and how far it may be from that."""
+    way = u - state.u
+    bent = way @ state.bending @ way / 2
+    value, slope = state.tangent
+    return value + slope @ way + bent, LEAST_BENT + BENT * abs(bent)
 
 
 def _distance(one, other):

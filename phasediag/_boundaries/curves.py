@@ -45,6 +45,7 @@ class Curve:
         self.family, self.states, self.precision = states[0].family, list(states), 0.0
         self._kept, self._kept_of = {}, self.states
         self._passed = []  # the equilibria at the last points to which it has been followed, up to three
+        self._asked = {}  # what has been found about the point that it has come to, by who asks
 
     def solve(self, u):
         """See above."""
@@ -52,6 +53,14 @@ class Curve:
         if self._kept_of is not self.states or key not in self._kept:
             self.keep(u, self._solve(u))
         return self._kept[key]
+
+    def once_here(self, find, *arguments):
+        """The list find(self, *arguments), found once at the point to which it has been followed."""
+        states, found = self._asked.get(find, (None, None))
+        if states is not self.states:
+            found = list(find(self, *arguments))
+            self._asked = {**self._asked, find: (self.states, found)}
+        return found
 
     def anew(self):
         """The same curve, to be followed in another direction: where it leads is not known before it has been followed."""

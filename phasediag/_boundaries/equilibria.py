@@ -13,7 +13,7 @@ from ..candidates import configurations
 from ..model import model_of
 from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
-from .family import Family
+from .family import Family, across_flat
 from .frames import frames_around
 from .tolerances import CLOSE, MOVED, STABLE, ZERO
 
@@ -110,15 +110,29 @@ class Equilibrium:
         return self.family.by_control(lambda points: self.family.losses(self.x, points), self.u)
 
     @cached_property
-    def constant_share(self):
-        """That of the family where it is."""
-        return self.family.constant_share(self.u)
+    def _expansion(self):
+        """See below: logarithm of its loss, gradient of that and its second derivatives, and derivatives of the parameters."""
+        free = np.flatnonzero(self.free)
+        value, slope, bending, mixed = self.family.around(self.x, self.u)
+        (loss,), _, (hessian,) = self.family.derivatives(self.x[None], self.u, pinned=True)
+        response = np.zeros((self.x.size, 2))
+        response[free] = -across_flat(hessian[free[:, None], free], mixed[:, free].T)
+        return value, slope, bending + mixed @ response / max(loss, NEGLIGIBLE), response
 
-    @cached_property
+    @property
     def tangent(self):
         """Logarithm of its loss, and the gradient of that in u, shape (2,)."""
-        loss = max(self.loss, self.family.unscaled(NEGLIGIBLE, self.u))
-        return np.log(loss), self.slope / loss
+        return self._expansion[:2]
+
+    @property
+    def bending(self):
+        """Second derivatives in u of the logarithm of its loss, shape (2, 2)."""
+        return self._expansion[2]
+
+    @property
+    def response(self):
+        """Derivatives of its parameters in u, shape (size, 2)."""
+        return self._expansion[3]
 
     @cached_property
     def _softest(self):

@@ -8,9 +8,20 @@ from scipy.linalg.lapack import dgesv
 
 from .._minimizing import newton
 from .._minimizing.flat import parts
-from .._minimizing.stationary_points import invariants, swapped
+from .._minimizing.stationary_points import NEGLIGIBLE, invariants, swapped
 from ..planes import Varied, Window
-from .tolerances import CONTROL_STEP, FLAT, KINK, LEAST_PIVOT, RATE_STEP, SHORT_ROOM, SHORT_WINDOW, SIDE_STEP, TYING
+from .tolerances import (
+    CONTROL_STEP,
+    EXPANSION_STEP,
+    FLAT,
+    KINK,
+    LEAST_PIVOT,
+    RATE_STEP,
+    SHORT_ROOM,
+    SHORT_WINDOW,
+    SIDE_STEP,
+    TYING,
+)
 
 _KEPT = 256
 """Points whose control vectors are kept: differences in u and Newton's steps ask for the same few again and again."""
@@ -49,11 +60,11 @@ class Family:
         self.settings, self.plane, self.form, self.classes = settings, plane, plane.form, plane.classes
         self.n, self.m, self.size = self.form.n_features, self.form.n_hidden, self.form.size
         axes = plane.x, plane.y
-        self.axes, self.log = (plane.x.name, plane.y.name), np.array([plane.x.log, plane.y.log])
+        self.axes, self.log, self._most = (plane.x.name, plane.y.name), [axis.log for axis in axes], [axis.most for axis in axes]
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
-        most = [axis.coordinate(axis.most) for axis in axes] / self._units
+        most = [axis.coordinate(most) for axis, most in zip(axes, self._most, strict=True)] / self._units
         self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most, settings.steps_across)
-        self._kept, self._last_share = {}, (None,)
+        self._kept = {}
 
     @property
     def store(self):
@@ -62,7 +73,11 @@ class Family:
 
     def values(self, u):
         """The values along both axes at points u (..., 2), shape (...) each, at most the greatest that they can have."""
-        return self.plane.values(np.asarray(u) * self._units)
+        u = np.asarray(u) * self._units
+        return tuple(
+            np.minimum(np.exp(u[..., k]) if log else u[..., k], most)
+            for k, (log, most) in enumerate(zip(self.log, self._most, strict=True))
+        )
 
     def points(self, x, y):
         """The points u of values along both axes, which broadcast: shape (..., 2)."""
@@ -150,11 +165,7 @@ class Family:
     def _all_at(self, u):
         """Control vectors (…, n_controls) and scales of losses (…) at points u (…, 2)."""
         flat = u.reshape(-1, 2)
-        if len(flat) > _KEPT // 8:
-            found = self._found_at(flat)
-        else:
-            found = map(np.array, zip(*map(self._at, flat), strict=True))
-        controls, scales = found
+        controls, scales = self._found_at(flat) if len(flat) > 1 else (np.array([one]) for one in self._at(flat[0]))
         return controls.reshape((*u.shape[:-1], -1)), scales.reshape(u.shape[:-1])
 
     def _found_at(self, u):
@@ -188,14 +199,20 @@ class Family:
         """The losses, not scaled, at flat parameters x (…, size) and points u (…, 2) that broadcast: shape (…)."""
         return self.derivatives(x, u, 0)[0] * self.scales(u)
 
-    def constant_share(self, u):
-        """The largest share (E x_i)² / E x_i² of a feature's square that a constant stands for at u."""
-        key, last = (float(u[0]), float(u[1])), self._last_share  # of another thread, perhaps
-        if key != last[0]:
-            control = self.control(u)
-            first, second = self.form.value_moments(control)
-            last = self._last_share = key, float(np.max(self.form.marginal_density(control))) * float(first**2 / second)
-        return last[1]
+    def around(self, x, u):
+        """The logarithm of the loss of parameters x (size,) at u, its gradient (2,) and second derivatives (2, 2) in u, and the
+        derivatives in u of the scaled loss's gradient, (2, size); 0 along an axis without extent."""
+        step, signs = EXPANSION_STEP * self.box.wide, np.arange(-1.0, 2.0)
+        middle, per = np.clip(u, self.box.low + step, self.box.high - step), self.box.wide / EXPANSION_STEP
+        points = middle + step * np.stack(np.meshgrid(signs, signs, indexing="ij"), axis=-1)
+        losses, gradients, _ = self.derivatives(x, points, 1)
+        logs = np.log(np.maximum(losses, NEGLIGIBLE) * self.scales(points))
+        (low, here, high), (left, _, right) = logs[:, 1], logs[1]
+        slope, mixed = per / 2 * (high - low, right - left), gradients[[2, 1], [1, 2]] - gradients[[0, 1], [1, 0]]
+        cross = per[0] * per[1] / 4 * (logs[2, 2] - logs[2, 0] - logs[0, 2] + logs[0, 0])
+        bending = np.array([[per[0] ** 2 * (high - 2 * here + low), cross], [cross, per[1] ** 2 * (right - 2 * here + left)]])
+        way = u - middle
+        return here + (slope + bending @ way / 2) @ way, slope + bending @ way, bending, per[:, None] / 2 * mixed
 
     def rate(self, x, u):
         """Derivatives (…) of the loss of parameters x (…, size) with respect to the value along the first axis, at u (…, 2).
@@ -245,8 +262,10 @@ class Family:
 
     def room_beside(self, x, direction):
         """How far it is from x along a direction (size,) to the next kink of the second derivatives."""
-        values, slopes = self.supports(x)
-        slopes = slopes @ direction
+        (weights, bias), (by_weights, by_bias), corners = parts(x, self.m), parts(direction, self.m), self._corners
+        sums = corners @ weights.T
+        values = sums @ weights + bias
+        slopes = sums @ by_weights + corners @ by_weights.T @ weights + by_bias
         ahead = (np.abs(values) > KINK) & (values * slopes < 0)
         return float(np.min(-values[ahead] / slopes[ahead], initial=np.inf))
 

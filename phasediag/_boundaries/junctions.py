@@ -29,6 +29,8 @@ _OVERSHOT = 1e-2
 """Part of a full step by which minima that merge may be followed beyond that point: rounding tells them apart there."""
 _FALLS = 0.3
 """Steps towards the point at which two curves meet that are shorter by this factor than those before need no new slopes."""
+_SHORTER = 6
+"""Times that a step towards it is halved where one of them does not exist: more, and it ceases on the way."""
 _EXIT = 0.3
 """Part of a full step at which a curve that leaves a point is met."""
 
@@ -67,7 +69,7 @@ def locate(curve, event, points, there, step, tangent):
         levels = (0.3 if apart < NEAR else _LOCATED) * 0.25 ** np.arange(6)
         if event != "merges" and not any(0.5 < part / level <= 1 for level in levels):
             return None
-        for node in ceasing(curve, here):
+        for node in curve.once_here(ceasing, here):
             away = node.u - here
             length = np.linalg.norm(away)
             if length < _OVERSHOT * box.step and apart < _BLIND and not box.outside(node.u):
@@ -160,7 +162,7 @@ def intersection(one, other, u):
         move = -np.linalg.solve(slopes, values)
         move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
         before, size = size, np.linalg.norm(move)
-        for _ in range(20):  # shorter where one of them does not exist
+        for _ in range(_SHORTER):
             reached = np.array([curve.value(u + move) for curve in curves])
             if np.all(np.isfinite(reached)):
                 break

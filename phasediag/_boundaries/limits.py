@@ -18,14 +18,16 @@ class LimitCurve(Singular):
 
     def changes(self, here, there, word):
         """The point of the curve between two of its points at which a test changes its sign, followed to there; or None."""
-        way, trial, lost = there - here, copy(self), []
+        way, trial, lost, values = there - here, copy(self), [], {}
 
         def value(part):
             """The test at a part of the way; where no point of the curve is found it is noted, as beyond the end."""
-            u = trial.at(here + part * way, way / np.linalg.norm(way))
-            if u is None:
-                lost.append(part)
-            return -1.0 if u is None else trial.tests(u)[word]
+            if part not in values:
+                u = trial.at(here + part * way, way / np.linalg.norm(way))
+                if u is None:
+                    lost.append(part)
+                values[part] = -1.0 if u is None else trial.tests(u)[word]
+            return values[part]
 
         if not value(0.0) > 0 > value(1.0):
             return None

@@ -247,8 +247,7 @@ class Mode:
     """
 
     def __init__(self, state):
-        self._known, self.direction = {}, order_coefficient(state)[1]
-        self.two_sided = self.direction is not None and is_two_sided(state, self.direction)
+        self._known, (_, self.direction, self.two_sided) = {}, _deciding_mode(state)
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
         )
@@ -290,23 +289,27 @@ class Mode:
 
 
 def order_coefficient(state):
-    """The lowest cubic among the modes that are equally soft, and its direction; NaN and None where there is none.
+    """What decides the order, which changes where it becomes negative: NaN where no symmetry breaks.
 
-    The order changes where it becomes negative. Of a mode that is as soft as its opposite, cubics are opposite; where they are
-    0 by symmetry, the quartic counts.
+    It is the lowest cubic among the modes that are equally soft. Of a mode that is as soft as its opposite, cubics are opposite;
+    where they are 0 by symmetry, the quartic counts.
     """
+    cubic, direction, two_sided = _deciding_mode(state)
+    return quartic(state, direction) if two_sided else cubic
+
+
+@once
+def _deciding_mode(state):
+    """The lowest cubic among the modes that are equally soft, its direction, and whether it is as soft as its opposite, both
+    without a cubic; NaN, None and False where there is none."""
     modes = [mode for mode in soft_modes(state) if np.isfinite(mode[0])]
     if not modes:
-        return np.nan, None  # its symmetry does not break
+        return np.nan, None, False
     lowest = min(curvature for curvature, _, _ in modes)
-    cubic, direction = min((found[1:] for found in modes if found[0] < lowest + ZERO), key=lambda found: found[0])
-    return (quartic(state, direction) if is_two_sided(state, direction) else cubic), direction
-
-
-def is_two_sided(state, direction):
-    """Whether a direction and its opposite are alike: equally soft, both without a cubic."""
-    (curvature, cubic, _), (opposite, _, _) = (mode_along(state, _breaking(state, way)) for way in (direction, -direction))
-    return abs(cubic) < ZERO and abs(curvature - opposite) < ZERO
+    own = (found for found in modes if found[0] < lowest + ZERO)
+    curvature, cubic, direction = min(own, key=lambda found: found[1])
+    two_sided = abs(cubic) < ZERO and abs(curvature - mode_along(state, _breaking(state, -direction))[0]) < ZERO
+    return cubic, direction, two_sided
 
 
 def quartic(state, direction):

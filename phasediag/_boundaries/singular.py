@@ -172,7 +172,7 @@ class BranchPoints(Singular):
 
     def coefficient(self, u):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
-        return order_coefficient(self.solve(u)[0])[0]
+        return order_coefficient(self.solve(u)[0])
 
     def lower(self, u):
         """The lowest minimum at u when it is lower than the equilibrium, or None."""

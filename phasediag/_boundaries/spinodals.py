@@ -8,7 +8,6 @@ import numpy as np
 from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import passes
-from .curves import Coexistence
 from .equilibria import Solver, far
 from .junctions import Junction, cusp, tricritical
 from .limits import FreeLimit, StabilityLimit
@@ -146,7 +145,7 @@ class _Limits:
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
         found = next(filter(None, (ahead(*one) for one in known)), None)
         if found is None and isinstance(curve, FreeLimit) and _is_level(step / box.step):
-            nodes = (node and ahead(node.kind, node.u, node.precision) for node in _ends_of(curve, here))
+            nodes = (node and ahead(node.kind, node.u, node.precision) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
         return None if found is None else (found, [])
 
@@ -178,12 +177,10 @@ def _across(u, pair, side):
     """The minimum on one side at a point of the boundary, and the direction in which the other one is lower; or None."""
     if far(*pair) < _NEARLY_ONE:
         return None
-    family = pair[0].family
-    curve = Coexistence(*family.stationary_points(pair, u))
-    slope = curve.slope(u) * family.box.wide  # a diagram of one row or column is not left
-    if not np.all(np.isfinite(slope)) or not np.any(slope):
-        return None
-    return curve.states[side], slope / np.linalg.norm(slope) * (1.0 if side == 0 else -1.0)  # one is lower where it is < 0
+    family, (one, other) = pair[0].family, pair
+    slope = (one.slope - other.slope) * family.box.wide  # a diagram of one row or column is not left
+    length = np.linalg.norm(slope)
+    return (pair[side], slope / length * (1.0 if side == 0 else -1.0)) if length > 0 else None  # one is lower where it is < 0
 
 
 def _ceases(u, direction, own, apart):

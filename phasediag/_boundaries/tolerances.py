@@ -7,6 +7,8 @@ difference of their invariants (norms², products, biases), which are of order 1
 # Derivatives by differences: truncation against rounding of values known to 1e-16.
 CONTROL_STEP = 1e-5
 """Of u; slopes of losses, from both sides where the window allows it."""
+EXPANSION_STEP = 1e-3
+"""Of u, for second derivatives of losses between nine points."""
 RATE_STEP = 1e-3
 """Of the value along an axis, between the six points of a derivative that is exact for polynomials of degree five."""
 THIRD_STEP = 1e-6
@@ -45,8 +47,6 @@ CONVERGED, STALLED = 3e-15, 1e-10
 # What counts as near.
 MOVED = 0.3
 """An equilibrium that has gone farther between neighbouring points is taken for another."""
-APART = 0.05
-"""Minima from different places that differ by less may be one that moved: only the nearest of them is tried."""
 NEAR = 0.05
 """Equilibria of one shape on curves through one point are the same when they differ by less; so are symmetric neighbours."""
 CLOSE = 0.2
@@ -82,10 +82,11 @@ LATTICE = 0.2
 """Spacing of the points at which competing minima are sought: minima of 2→1 to 6→2 exist over longer ways, or branch off."""
 STARTS = 10
 """Random starts at each of them, besides the minima of places around."""
-FAR_ABOVE = 1.1
-"""A saddle whose loss is higher by this factor is not followed down: the minimum below it belongs to another."""
-BEND = 0.05
-"""How steeply the slope of a minimum's loss can diverge at its end, in parts of the loss."""
+BENT, LEAST_BENT = 0.5, 1e-3
+"""By what the logarithm of a loss may differ from its expansion to second order: a part of that order, and at least so much."""
+
+FARTHEST = 0.1
+"""Of parameters, to which the response of a minimum to u is followed: it diverges where a curvature vanishes."""
 
 # Spinodals.
 PLACES = 16
