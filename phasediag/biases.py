@@ -1,10 +1,11 @@
 """The biases that minimize the expected loss for given weights: one-dimensional problems, solved globally."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ._arguments import Floats
-from ._loss.evaluation import NEGLIGIBLE, TOLERANCES, evaluate_loosely
+from ._loss.evaluation import NEGLIGIBLE, TOLERANCES, rows_loosely
 from .model import ToyModel, check_model
 
 # No bias has a loss lower than what the search finds by more than this share of it and a thousandth of E x_i² …
@@ -20,13 +21,14 @@ TIE = 1e-14
 ROUNDING = 2.0**-51
 
 
-def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
+def optimal_bias(model: ToyModel, weights: Any) -> Floats:
     """Return the biases that minimize the expected loss for given weights.
 
     Parameters
     ----------
     model : ToyModel
     weights : array_like, shape (…, n_hidden, n_features)
+        Or a tuple (decoder, encoder) of untied weights, as `expected_loss` takes them: WᵀW is decoder encoder below.
 
     Returns
     -------
@@ -62,14 +64,14 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     array([0.  , 0.05])
     """
     check_model(model)
-    weights = model.check_weights(weights)
+    weights, _, form = model.stacked(weights, np.zeros(model.n_features))
     weights = np.where(np.abs(weights) < NEGLIGIBLE, 0.0, weights)
-    gram = np.swapaxes(weights, -1, -2) @ weights
+    gram = model.product(weights)
     mean = model.feature_mean
     linear = mean - gram @ mean
     if model.is_linear:
         return linear
-    grid, losses, slope, bound = _search(model, weights, gram, linear)
+    grid, losses, slope, bound = _search(model, form, weights, gram, linear)
     # slope 0 counts as falling: an output that is off gains by being switched on where its own feature is large
     lowest = losses.min(axis=0)
     rising = (slope[:-1] <= 0) & (slope[1:] > 0) & (bound <= lowest)
@@ -78,7 +80,7 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
         nth = rising & (np.cumsum(rising, axis=0) == rank)
         at = np.argmax(nth, axis=0)[None]
         ends = [np.take_along_axis(x, at + k, 0)[0] for k in (0, 1) for x in (grid, slope)]
-        bias, loss = _refine(model, weights, *ends)
+        bias, loss = _refine(model, form, weights, *ends)
         candidates.append((bias, np.where(nth.any(axis=0), loss, np.inf)))
     # a point of the search that is lower than every refined minimum, should the slopes have shown none there
     at = np.argmin(losses, axis=0)[None]
@@ -90,22 +92,22 @@ def optimal_bias(model: ToyModel, weights: ArrayLike) -> Floats:
     return np.take_along_axis(bias, best, 0)[0]
 
 
-def _loss_and_slope(model, weights, bias, tolerances):
+def _loss_and_slope(model, form, weights, bias, tolerances):
     """Losses of the outputs and their slopes for biases (…, *leading axes of weights, n_features)."""
     shape = (*bias.shape[:-1], *weights.shape[-2:])
     all_weights = np.broadcast_to(weights, shape)
-    losses, _, slope, _, _ = evaluate_loosely(model, all_weights, bias, 1, tolerances)
+    losses, _, slope, _, _ = rows_loosely(all_weights, bias, form, model.control, 1, tolerances)
     return losses, slope / model.importance
 
 
-def _refine(model, weights, low, slope_low, high, slope_high):
+def _refine(model, form, weights, low, slope_low, high, slope_high):
     """Zeros of the slopes between ``low`` (slope ≤ 0) and ``high`` (> 0): regula falsi after Illinois, and bisection."""
     slope_low = np.minimum(slope_low, -np.finfo(float).tiny)
     for step in range(MOST_STEPS):
         rise = slope_high - slope_low
         share = np.divide(-slope_low, rise, out=np.full(rise.shape, 0.5), where=rise > 0)
         middle = np.clip(low + (0.5 if step % 3 == 2 else share) * (high - low), low, high)
-        losses, slope = _loss_and_slope(model, weights, middle, TOLERANCES)
+        losses, slope = _loss_and_slope(model, form, weights, middle, TOLERANCES)
         falls = slope <= 0
         # the end that stays is halved, so that it is the next to move
         slope_low, slope_high = (
@@ -118,7 +120,7 @@ def _refine(model, weights, low, slope_low, high, slope_high):
     return middle, losses
 
 
-def _search(model, weights, gram, linear):
+def _search(model, form, weights, gram, linear):
     """Biases, rising along the first axis, with losses and slopes: so many that no lower loss can hide between them.
 
     The last result bounds the losses between every two of them from below. The biases go from the end of the half-line where
@@ -135,7 +137,7 @@ def _search(model, weights, gram, linear):
             mean = model.feature_mean
             off = np.minimum(off, mean / slope - gram @ mean) - 1.0
         exceeds, bias = np.ones_like, np.linspace(off, last, POINTS)
-    losses, slope = _loss_and_slope(model, weights, bias, GRID_TOLERANCES)
+    losses, slope = _loss_and_slope(model, form, weights, bias, GRID_TOLERANCES)
     mean_square = model.form.mean_square(model.control)
     while True:
         low, rise, width = losses[:-1], np.diff(losses, axis=0), np.diff(bias, axis=0)
@@ -149,7 +151,7 @@ def _search(model, weights, gram, linear):
             return bias, losses, slope, bound
         worst = np.argsort(np.where(below, bound, np.inf), axis=0)[:count]
         middle = np.take_along_axis(bias[:-1] + width / 2, worst, axis=0)
-        found = middle, *_loss_and_slope(model, weights, middle, GRID_TOLERANCES)
+        found = middle, *_loss_and_slope(model, form, weights, middle, GRID_TOLERANCES)
         bias, losses, slope = (np.concatenate(pair) for pair in zip((bias, losses, slope), found, strict=True))
         order = np.argsort(bias, axis=0, kind="stable")
         bias, losses, slope = (np.take_along_axis(x, order, axis=0) for x in (bias, losses, slope))

@@ -195,15 +195,17 @@ def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) ->
 
     For order 1 that is a tuple of those by the two, and that by the bias; for order 0 both are None.
     """
-    if model.penalty is not None:
-        raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
-    decoder, encoder, bias = model.check_layers(weights, bias)
-    m, pair = model.n_hidden, np.concatenate([decoder, encoder], axis=-2)
-    form = replace(model.form, expanded=True)
-    losses, gradient, by_bias, _, error = evaluate_rows(pair, bias, form, model.control, "enumeration", order)
+    losses, gradient, by_bias, _, error = _stacked_rows(model, weights, bias, order)
     if order == 0:
         return losses, error, None, None
+    m = model.n_hidden
     return losses, error, (np.swapaxes(gradient[..., :m, :], -1, -2), gradient[..., m:, :]), by_bias
+
+
+def _stacked_rows(model, weights, bias, order):
+    """What `evaluate_rows` returns of `ToyModel.stacked` weights by enumeration."""
+    rows, bias, form = model.stacked(weights, bias)
+    return evaluate_rows(rows, bias, form, model.control, "enumeration", order)
 
 
 def expected_loss_without_penalty(
@@ -236,7 +238,7 @@ def expected_loss_without_penalty(
     return expected_loss(replace(model, penalty=None), weights, bias, method, tolerance=tolerance)
 
 
-def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> Floats:
+def expected_loss_hessian(model: ToyModel, weights: Any, bias: ArrayLike) -> Floats:
     """Return the second derivatives of the expected loss in (weights row by row, then biases).
 
     Parameters
@@ -247,6 +249,7 @@ def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) 
     Returns
     -------
     ndarray, shape (…, n_parameters, n_parameters), n_parameters = n_hidden n_features + n_features.
+        Of untied weights n_parameters = 2 n_hidden n_features + n_features: the decoder row by row, the encoder, the biases.
 
     Raises
     ------
@@ -268,9 +271,13 @@ def expected_loss_hessian(model: ToyModel, weights: ArrayLike, bias: ArrayLike) 
            [2.      , 1.      , 2.      , 0.      ],
            [0.      , 1.      , 0.      , 2.      ]])
     """
-    check_model(model)
-    weights, bias = model.check_parameters(weights, bias)
-    return evaluate(model, weights, bias, "enumeration", 2)[3]
+    untied, hessian = is_untied(model, weights), _stacked_rows(model, weights, bias, 2)[3]
+    if not untied:
+        return hessian
+    order = np.arange(hessian.shape[-1])
+    decoder = order[: model.n_hidden * model.n_features]
+    decoder[:] = decoder.reshape(model.n_hidden, -1).T.ravel()
+    return hessian[..., order[:, None], order]
 
 
 def monte_carlo_loss(

@@ -407,7 +407,7 @@ class ToyModel(FeatureModel):
     def check_weights(self, weights: ArrayLike) -> Floats:
         """Return weights as a float64 array; as `check_parameters`."""
         if self.is_untied(weights):
-            takers = "expected_loss, expected_loss_and_gradient, monte_carlo_loss, reconstruct and inspect"
+            takers = "exact losses with their derivatives and terms, optimal_bias, monte_carlo_loss, reconstruct and inspect"
             raise ValueError(f"weights must be tied here, got a tuple (decoder, encoder): {takers} take untied ones")
         return self._matrix("weights", weights)
 
@@ -430,6 +430,22 @@ class ToyModel(FeatureModel):
         decoder, lead = self.check_weights(decoder), np.broadcast_shapes(decoder.shape[:-2], encoder.shape[:-2])
         encoder, bias = self.check_parameters(np.broadcast_to(encoder, lead + encoder.shape[-2:]), bias)
         return np.broadcast_to(decoder, encoder.shape), encoder, bias
+
+    def stacked(self, weights: Any, bias: ArrayLike) -> tuple[Floats, Floats, Form]:
+        """Return tied or untied weights as kernels take them, the bias, with common leading axes, and the form of such models.
+
+        Shape (…, n_hidden, n_features), or (…, 2 n_hidden, n_features) of untied ones, where the decoder's transpose comes first.
+        """
+        if not self.is_untied(weights):
+            return *self.check_parameters(weights, bias), self.form
+        if self.penalty is not None:
+            raise ValueError(f"penalty must be None for untied weights, got {self.penalty!r}")
+        *layers, bias = self.check_layers(weights, bias)
+        return np.concatenate(layers, axis=-2), bias, replace(self.form, expanded=True)
+
+    def product(self, rows: Floats) -> Floats:
+        """Return WᵀW, or decoder encoder, of `stacked` weights, shape (…, n_features, n_features)."""
+        return np.swapaxes(rows[..., : self.n_hidden, :], -1, -2) @ rows[..., -self.n_hidden :, :]
 
     def reconstruct(self, x: ArrayLike, weights: Any, bias: ArrayLike) -> Floats:
         """Return the model's output x' for inputs x.

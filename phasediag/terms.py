@@ -1,6 +1,7 @@
 """The expected loss taken apart: by number of active features, and by feature into benefit, interference and bias."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,8 +10,8 @@ from ._arguments import Floats
 from ._display import Result
 from ._loss.evaluation import check_enumeration, evaluate_rows
 from .activity import INDEPENDENT
-from .loss import expected_loss
-from .model import ToyModel, check_model
+from .loss import expected_loss, is_untied
+from .model import ToyModel
 
 # The split by number of active features visits every set of them.
 MOST_FEATURES = 12
@@ -24,6 +25,7 @@ class LossTerms(Result):
     ----------
     model : ToyModel
     weights, bias : ndarray
+        Of untied weights a tuple (decoder, encoder).
     by_active : ndarray of shape (…, n_features + 1), or None
         Part k comes from inputs with exactly k active features; the parts sum to the loss. None for more than 12 features.
     benefit, interference, bias_part : ndarray, shape (…, n_features)
@@ -38,7 +40,7 @@ class LossTerms(Result):
     """
 
     model: ToyModel
-    weights: Floats
+    weights: Any
     bias: Floats
     by_active: Floats | None
     benefit: Floats
@@ -54,13 +56,14 @@ class LossTerms(Result):
         return total if total.ndim else float(total)
 
 
-def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerms:
+def loss_terms(model: ToyModel, weights: Any, bias: ArrayLike) -> LossTerms:
     """Take the expected loss apart.
 
     Parameters
     ----------
     model : ToyModel
     weights : array_like, shape (…, n_hidden, n_features)
+        Or a tuple (decoder, encoder) of untied weights, as `expected_loss` takes them: WᵀW is decoder encoder below.
     bias : array_like, shape (…, n_features)
 
     Returns
@@ -110,20 +113,21 @@ def loss_terms(model: ToyModel, weights: ArrayLike, bias: ArrayLike) -> LossTerm
     >>> terms.by_active.round(6)  # an antipodal pair errs only where both features are active
     array([0.      , 0.      , 0.003333])
     """
-    check_model(model)
-    weights, bias = model.check_parameters(weights, bias)
-    by_active = _by_active(model, weights, bias) if model.n_features <= MOST_FEATURES else None
+    untied, (rows, bias, form) = is_untied(model, weights), model.stacked(weights, bias)
+    if untied:
+        weights = tuple(np.array(part, dtype=np.float64) for part in weights)
+    by_active = _by_active(model, rows, bias, form) if model.n_features <= MOST_FEATURES else None
     parts = _linear_parts if model.is_linear else _relu_parts if model.form.is_standard else _parts
-    return LossTerms(model, weights, bias, by_active, *parts(model, weights, bias))
+    return LossTerms(model, weights if untied else rows, bias, by_active, *parts(model, rows, bias, form))
 
 
-def _by_active(model, weights, bias):
+def _by_active(model, weights, bias, form):
     """Each number of active features' part of the loss, shape (…, n_features + 1): a set's loss is that of densities 0 and 1."""
     n = model.n_features
     active = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], 2**n, *weights.shape[-2:]))
     bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], 2**n, n))
-    by_set = _probabilities(model, active) * (_losses_of_sets(model, weights, bias, active) @ model.importance)
+    by_set = _probabilities(model, active) * (_losses_of_sets(model, weights, bias, form, active) @ model.importance)
     count = active.sum(axis=-1)
     return np.stack([by_set[..., count == k].sum(axis=-1) for k in range(n + 1)], axis=-1)
 
@@ -136,9 +140,12 @@ def _probabilities(model, active):
     return model.form.patterns(model.control)
 
 
-def _losses_of_sets(model, weights, bias, active):
-    """Losses of the outputs (…, n_sets, n_features), without importance, where exactly the features of sets are active."""
-    form = replace(model.form, activity=INDEPENDENT, penalised=False)
+def _losses_of_sets(model, weights, bias, form, active):
+    """Losses of the outputs (…, n_sets, n_features), without importance, where exactly the features of sets are active.
+
+    Of `ToyModel.stacked` weights (…, n_sets, rows, n_features).
+    """
+    form = replace(form, activity=INDEPENDENT, penalised=False)
     control = np.empty((len(active), form.n_controls))
     for name, place in form.places.items():
         control[:, place] = model.control[model.form.places[name]] if place.stop > place.start else 0.0
@@ -146,7 +153,7 @@ def _losses_of_sets(model, weights, bias, active):
     return evaluate_rows(weights, bias, form, control, "enumeration", 0)[0]
 
 
-def _parts(model, weights, bias):
+def _parts(model, weights, bias, form):
     """As `_relu_parts`, whatever the law, values and activation: from the losses with at most one active feature."""
     check_enumeration(model.form)  # before the probabilities of all sets
     n = model.n_features
@@ -154,16 +161,16 @@ def _parts(model, weights, bias):
     weights = np.broadcast_to(weights[..., None, :, :], (*weights.shape[:-2], n + 1, *weights.shape[-2:]))
     bias = np.broadcast_to(bias[..., None, :], (*bias.shape[:-1], n + 1, n))
     probability = model.form.patterns(model.control)[np.concatenate([[0], 1 << np.arange(n)])]
-    loss = probability[:, None] * _losses_of_sets(model, weights, bias, active) * model.importance
+    loss = probability[:, None] * _losses_of_sets(model, weights, bias, form, active) * model.importance
     benefit = np.diagonal(loss[..., 1:, :], axis1=-2, axis2=-1)
     return benefit, np.where(np.eye(n, dtype=bool), 0.0, loss[..., 1:, :]).sum(axis=-2), loss[..., 0, :]
 
 
-def _relu_parts(model, weights, bias):
+def _relu_parts(model, weights, bias, form):
     """Benefit, interference and bias of every feature, each (…, n_features): where at most one feature is active."""
     inactive, own = 1 - model.feature_density, np.eye(model.n_features)
     alone = model.feature_density * np.prod(np.where(own, 1.0, inactive), axis=-1)
-    gram, bias = np.swapaxes(weights, -1, -2) @ weights, bias[..., None]
+    gram, bias = model.product(weights), bias[..., None]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         kink = np.nan_to_num(np.clip(-bias / gram, 0.0, 1.0))  # where z = gram u + bias changes its sign
     start, end = np.where(gram > 0, kink, 0.0), np.where(gram < 0, kink, (gram > 0) | (bias > 0))  # z > 0 in between
@@ -176,10 +183,10 @@ def _relu_parts(model, weights, bias):
     return benefit, interference, np.prod(inactive) * model.importance * np.maximum(bias[..., 0], 0.0) ** 2
 
 
-def _linear_parts(model, weights, bias):
+def _linear_parts(model, weights, bias, form):
     """As `_relu_parts`, of the linear model's whole loss."""
     importance, mean = model.importance, model.feature_mean
-    gram = np.swapaxes(weights, -1, -2) @ weights
+    gram = model.product(weights)
     residual = np.eye(model.n_features) - gram
     spread = importance[:, None] * residual**2 * model.feature_variance
     benefit = np.diagonal(spread, axis1=-2, axis2=-1)

@@ -96,11 +96,11 @@ def averaged(pieces, weight, low, width):
     return found
 
 
-def loss_of_pattern(weights, bias, importance, pieces, slope):
-    """The loss where every feature has its value in a piece (low, width), or is inactive, None; Fractions."""
+def loss_of_pattern(gram, bias, importance, pieces, slope):
+    """The loss where every feature has its value in a piece (low, width), or is inactive, None; Fractions. gram: WᵀW."""
     n, total = len(bias), Fraction(0)
     for i in range(n):
-        row = [sum(w[i] * w[j] for w in weights) for j in range(n)]
+        row = gram[i]
         low, width = pieces[i] or (Fraction(0), Fraction(0))
         function = own_pieces(row[i], low, width, slope)
         shift = bias[i]
@@ -140,10 +140,15 @@ def patterns(model):
 
 
 def rational_loss(model, weights, bias):
-    """The expected loss of a model, weights (n_hidden, n_features) and biases being rational: a Fraction."""
+    """The expected loss of a model, weights (n_hidden, n_features) and biases being rational: a Fraction.
+
+    Of untied weights a tuple (decoder, encoder).
+    """
     from phasediag.values import pieces_of
 
-    weights = [[Fraction(x) for x in row] for row in weights]
+    decoder, encoder = weights if isinstance(weights, tuple) else (list(zip(*weights, strict=True)), weights)
+    decoder, encoder = ([[Fraction(x) for x in row] for row in part] for part in (decoder, encoder))
+    gram = [[sum(d * e[j] for d, e in zip(row, encoder, strict=True)) for j in range(len(bias))] for row in decoder]
     bias, importance = [Fraction(x) for x in bias], [Fraction(x) for x in model.importance.tolist()]
     law = pieces_of(model.values)
     options = [(Fraction(low), Fraction(width)) for low, width in zip(law.lows.tolist(), law.widths.tolist(), strict=True)]
@@ -158,10 +163,9 @@ def rational_loss(model, weights, bias):
             for k in chosen:
                 share *= 1 if k is None else chances[k]
             pieces = [None if k is None else options[k] for k in chosen]
-            total += share * loss_of_pattern(weights, bias, importance, pieces, slope)
+            total += share * loss_of_pattern(gram, bias, importance, pieces, slope)
     if model.penalty is not None:
         n = len(bias)
-        gram = [[sum(w[i] * w[j] for w in weights) for j in range(n)] for i in range(n)]
         total += Fraction(model.penalty.weights) * sum(gram[i][i] for i in range(n))
         total += Fraction(model.penalty.interference) * sum(gram[i][j] ** 2 for i in range(n) for j in range(n) if i != j)
     return total

@@ -53,7 +53,7 @@ def test_losses_stay_above_their_bounds(n, density):
     for scale in (0.5, 1.0, 2.0):
         weights = scale * rng.normal(size=(m, n)) / np.sqrt(m)
         gram = weights.T @ weights
-        bias, losses, _, bound = _search(model, weights, gram, density / 2 - gram @ np.full(n, density / 2))
+        bias, losses, _, bound = _search(model, model.form, weights, gram, density / 2 - gram @ np.full(n, density / 2))
         assert np.all(np.diff(bias, axis=0) >= 0)
         inside = bias[:-1] + rng.uniform(size=bound.shape) * np.diff(bias, axis=0)
         found = evaluate(model, *model.check_parameters(np.broadcast_to(weights, (len(inside), m, n)), inside), "auto", 0)[0]
@@ -139,7 +139,7 @@ def test_rare_features_with_large_weights_need_few_points(density, scale):
     model, weights = ToyModel(1, [1, 1, 1], density), scale * np.array([[1, -1.2, -1.5]])
     gram = weights.T @ weights
     p = model.feature_density
-    assert len(_search(model, weights, gram, p / 2 - gram @ (p / 2))[0]) < 500
+    assert len(_search(model, model.form, weights, gram, p / 2 - gram @ (p / 2))[0]) < 500
     reach = np.abs(gram).sum(axis=1)
     trial = np.concatenate([np.linspace(-reach, reach, 2001), np.linspace(-1, 1, 2001)[:, None] * np.ones(3)])
     losses = evaluate(model, *model.check_parameters(weights, trial), "auto", 0)[0]

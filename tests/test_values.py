@@ -19,10 +19,8 @@ from phasediag import (
     expected_loss_and_gradient,
     expected_loss_hessian,
     inspect,
-    loss_terms,
     minimize,
     monte_carlo_loss,
-    optimal_bias,
     phase_diagram,
 )
 from phasediag._minimizing.landscape import Landscape
@@ -158,36 +156,6 @@ def test_bad_values(make, message):
         make()
 
 
-@pytest.mark.parametrize("values", ["uniform", "binary", "signed"])
-@pytest.mark.parametrize("slope", [None, 0.4])
-def test_untied_weights(values, slope):
-    """Equal to tied ones where decoder = encoderᵀ; by samples within four standard errors; slopes are differences of the loss."""
-    model, weights, bias = a_model(3, values, slope, seed=5)
-    generator = np.random.default_rng(1)
-    loss, (by_decoder, by_encoder), by_bias = expected_loss_and_gradient(model, (weights.T, weights), bias)
-    tied, by_weights, by_tied_bias = expected_loss_and_gradient(model, weights, bias)
-    assert loss == pytest.approx(tied, rel=1e-13) and np.allclose(by_decoder.T + by_encoder, by_weights, atol=1e-13)
-    assert np.allclose(by_bias, by_tied_bias, atol=1e-13)
-    decoder, encoder = generator.normal(size=(3, 2)), generator.normal(size=(2, 3))
-    decoder[1] = -encoder[:, 1]  # a feature that is read with the opposite sign
-    loss, (by_decoder, by_encoder), by_bias = expected_loss_and_gradient(model, (decoder, encoder), bias)
-    assert loss == expected_loss(model, (decoder, encoder), bias)
-    mean, error = monte_carlo_loss(model, (decoder, encoder), bias, 100_000, seed=3)
-    assert abs(mean - loss) < 4 * error
-    x = model.sample(200_000, seed=2)
-    z = x @ (decoder @ encoder).T + bias
-    assert np.allclose(model.reconstruct(x[:9], (decoder, encoder), bias), np.where(z > 0, z, (slope or 0.0) * z)[:9], atol=1e-14)
-    losses = (x - np.where(z > 0, z, (slope or 0.0) * z)) ** 2 @ model.importance
-    assert abs(losses.mean() - loss) < 4 * losses.std() / len(x) ** 0.5
-    moves, step = (generator.normal(size=(3, 2)), generator.normal(size=(2, 3)), generator.normal(size=3)), 1e-6
-    ends = [
-        expected_loss(model, (decoder + side * step * moves[0], encoder + side * step * moves[1]), bias + side * step * moves[2])
-        for side in (-1, 1)
-    ]
-    along = np.sum(by_decoder * moves[0]) + np.sum(by_encoder * moves[1]) + by_bias @ moves[2]
-    assert along == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-7, abs=1e-9)
-
-
 TREATS = "treats features uniform on .*, monte_carlo_loss samples any"
 
 
@@ -206,17 +174,6 @@ def test_up_to_fourteen_features_are_enumerated_where_there_is_no_other_engine(o
                     function(model, *parameters)
             with pytest.raises(ValueError, match="got 15 features; the contour integral, without second derivatives, treats"):
                 expected_loss_hessian(model, *parameters)
-
-
-def test_what_takes_no_untied_weights_says_what_does():
-    """One sentence for each function of tied weights; of fifteen features samples have the loss of untied ones."""
-    model, pair = ToyModel(2, [1.0, 1.0, 0.5], 0.2), (np.ones((3, 2)), np.ones((2, 3)))
-    for function in (expected_loss_hessian, loss_terms, lambda model, weights, _: optimal_bias(model, weights)):
-        with pytest.raises(ValueError, match="weights must be tied here, got a tuple"):
-            function(model, pair, np.zeros(3))
-    wide, generator = ToyModel(2, np.ones(15), 0.1), np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"got 15 features.*monte_carlo_loss samples any law"):
-        expected_loss(wide, (generator.normal(size=(15, 2)), generator.normal(size=(2, 15))), np.zeros(15))
 
 
 def test_minima_without_biases():

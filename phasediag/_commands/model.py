@@ -284,8 +284,6 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
         )
         return
     many, untied = found.weights.ndim > 2, found.decoder is not None
-    if untied and reading["bias"] == "optimal":
-        raise ValueError("bias must not be 'optimal' for untied weights: its search is for tied ones (--tied)")
     for one in [path for path in click.get_current_context().params["output"] if path.endswith(PICTURES)] + ["depth"] * depth:
         what = "depth" if one == "depth" else "output"
         if many:
@@ -295,14 +293,15 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
                 f"{what} must be of tied weights: of untied ones there is neither a picture nor a depth, got {one!r}"
             )
     weights = found.weights.reshape(-1, *found.weights.shape[-2:])
+    decoders = found.decoder.reshape(-1, *found.decoder.shape[-2:]) if untied else None
     models = _models(found, len(weights), importance, density, activation)
-    bias, said["source"] = _biases(models, weights, found, reading["bias"])
+    each = list(zip(decoders, weights, strict=True)) if untied else weights
+    bias, said["source"] = _biases(models, each, found, reading["bias"])
     options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed}
     if many:
-        pair = (found.decoder.reshape(-1, *found.decoder.shape[-2:]), weights) if untied else weights
-        result = inspect_many(models, pair, bias, **options)
+        result = inspect_many(models, (decoders, weights) if untied else weights, bias, **options)
     else:
-        result = inspection_of(models[0], (found.decoder, weights[0]) if untied else weights[0], bias[0], **options)
+        result = inspection_of(models[0], each[0], bias[0], **options)
     still = isinstance(result, UntiedInspection | UntiedEnsemble)
     if untied and not still:
         said["source"] += (

@@ -179,7 +179,7 @@ def enumeration(weights, bias, controls, order, losses, weights_gradient, bias_g
     importance. For order ≥ 1 the gradient of the importance-weighted sum, with the penalty, goes to weights_gradient and
     bias_gradient, for order 2 its Hessian in (weights row by row, biases) to hessian (B, m n + n, m n + n). ``table`` comes from
     `workspaces`; arrays of a higher order than asked for may be of any size. Of untied weights, shape (B, 2 m, n), the decoders'
-    transposes come first; there is no Hessian.
+    transposes come first, as they do in the Hessian.
     """
     n_models, rows, n = weights.shape
     inputs = pointer(weights), pointer(bias), pointer(controls)
@@ -192,7 +192,7 @@ def enumeration(weights, bias, controls, order, losses, weights_gradient, bias_g
 def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_gradient, bias_gradient, hessian, table):
     """As `enumeration`, of pointers."""
     gram, slope, a, found = doubles(table[GRAM]), doubles(table[SLOPE]), doubles(table[OTHERS]), doubles(table[OUT])
-    place, work, size = integers(table[PLACE]), working_space(offset(table, SPACE), order), m * n + n
+    place, work = integers(table[PLACE]), working_space(offset(table, SPACE), order)
     p, first, states = offset(a, n + 1), doubles(table[LEADING]), integers(table[COMPONENTS])
     mean, biases = doubles(table[MEANS]), offset(doubles(table[MEANS]), 5 * n)
     start, width, densities = offset(mean, 2 * n), offset(mean, 3 * n), offset(mean, 4 * n)
@@ -201,6 +201,8 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
     n_components, n_points, mixture = table[N_COMPONENTS], table[N_POINTS], table[IS_MIXTURE] != 0
     is_point = integers(table[POINTS])
     general, untied = table[IS_GENERAL_FORM] != 0, table[IS_UNTIED] != 0
+    shift = m * n if untied else 0
+    size = shift + m * n + n
     relu = table[IS_LINEAR] == 0
     for _model in range(n_models):
         importance, density, numbers = controls, offset(controls, n), offset(controls, 2 * n)
@@ -316,7 +318,12 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
             for row in range(m):
                 for i in range(n):
                     for j in range(n):
-                        hessian[(row * n + i) * size + row * n + j] += slope[i * n + j] + slope[j * n + i]
+                        read = shift + row * n + j
+                        if untied:
+                            hessian[(row * n + i) * size + read] += slope[i * n + j]
+                            hessian[read * size + row * n + i] += slope[i * n + j]
+                        else:
+                            hessian[(row * n + i) * size + read] += slope[i * n + j] + slope[j * n + i]
             hessian = offset(hessian, size * size)
         if order > 0:
             bias_gradient, weights_gradient = offset(bias_gradient, n), offset(weights_gradient, (2 if untied else 1) * m * n)
@@ -363,23 +370,25 @@ def _output_curvature(n, density, k, table):
 @jit(inner=True)
 def _add_curvature(hessian, weights, m, n, i, importance, table):
     """hessian (size, size) += importance × Jᵀ C J: C = TOTAL, second derivatives of L_i in (a_i1 … a_in, b_i), J = ∂(…)/∂x."""
-    curvature, chain, size, side = doubles(table[TOTAL]), doubles(table[CHAIN]), m * n + n, n + 1
+    curvature, chain, side = doubles(table[TOTAL]), doubles(table[CHAIN]), n + 1
+    shift = m * n if table[IS_UNTIED] != 0 else 0  # from what an output is written by to what features are read by
+    size, others = shift + m * n + n, offset(weights, shift)
     for row in range(side):  # chain = C J
         line, own = offset(chain, row * size), offset(curvature, row * side)
         for column in range(size):
             line[column] = 0.0
         for h in range(m):
             for j in range(n):
-                line[h * n + i] += own[j] * weights[h * n + j]
-                line[h * n + j] += own[j] * weights[h * n + i]
-        line[m * n + i] = own[n]
+                line[h * n + i] += own[j] * others[h * n + j]
+                line[shift + h * n + j] += own[j] * weights[h * n + i]
+        line[shift + m * n + i] = own[n]
     for column in range(size):
         for h in range(m):
             for j in range(n):
                 value = chain[j * size + column]
-                hessian[(h * n + i) * size + column] += importance * weights[h * n + j] * value
-                hessian[(h * n + j) * size + column] += importance * weights[h * n + i] * value
-        hessian[(m * n + i) * size + column] += importance * chain[n * size + column]
+                hessian[(h * n + i) * size + column] += importance * others[h * n + j] * value
+                hessian[(shift + h * n + j) * size + column] += importance * weights[h * n + i] * value
+        hessian[(shift + m * n + i) * size + column] += importance * chain[n * size + column]
 
 
 def workspaces(form, order, untied=False):
@@ -401,7 +410,7 @@ def workspaces(form, order, untied=False):
         np.empty(max(first_component.py_func(n, order), 15)),  # loss and derivatives by component
         np.empty((n + 1, n + 1)),  # second derivatives of one output, in one component of the law
         np.empty((n + 1, n + 1)),  # and in all
-        np.empty((n + 1, m * n + n)),
+        np.empty((n + 1, (2 if untied else 1) * m * n + n)),
         leading,
         np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
         np.zeros(1),  # the penalty

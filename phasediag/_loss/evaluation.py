@@ -66,7 +66,7 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
         check_enumeration(form)
     elif not treated:
         raise ValueError(f"method must be one that treats the model's law: the contour integral {CONTOUR_TREATS}; {OTHERS_TREAT}")
-    batch, size = int(np.prod(lead)), form.size
+    batch, size = int(np.prod(lead)), (m + 1) * n
     # copies: one layout, writable, so that the kernel is compiled once
     inputs = (
         np.where(np.abs(weights) < NEGLIGIBLE, 0.0, np.ascontiguousarray(weights)).reshape(batch, m, n),
