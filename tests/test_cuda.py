@@ -90,10 +90,11 @@ def test_the_law_of_few_features(independent):
         assert kstest(values[values > 0], "uniform").pvalue > 1e-3
 
 
-def test_the_law_of_many_features():
-    """Features are active independently with their densities, and uniform where active."""
+@pytest.mark.parametrize("independent", [False, True])
+def test_the_law_of_many_features(independent):
+    """Features are active independently with their densities, and uniform where active: lists of them, or all of them."""
     density = np.linspace(0.02, 0.6, 9)
-    run = seen(ToyModel(1, np.ones(9), density), n_steps=40, batch_size=100)
+    run = seen(ToyModel(1, np.ones(9), density), n_steps=40, batch_size=100, independent=independent, seed=6)
     x = np.concatenate([run.minibatch(step) for step in range(40)])
     active, errors = (x > 0).mean(axis=0), np.sqrt(density * (1 - density) / len(x))
     assert np.all(np.abs(active - density) < 4 * errors)
@@ -134,11 +135,11 @@ def test_alias_tables_hold_their_laws():
     assert found[1:] == pytest.approx(probability[1:] / probability[1:].sum(), abs=1e-8)
 
 
-@pytest.mark.parametrize("n", [3, 9])
-def test_values_of_any_law(n):
+@pytest.mark.parametrize(("n", "independent"), [(3, False), (9, False), (9, True)])
+def test_values_of_any_law(n, independent):
     """Atoms have their probabilities, intervals are uniform, whether a feature is active alone, first or later."""
     values = Pieces(atoms=((-0.5, 0.3), (1.0, 0.2)), intervals=((0.2, 0.8, 0.5),))
-    run = seen(ToyModel(1, np.ones(n), 0.4, values=values), n_steps=40, batch_size=100)
+    run = seen(ToyModel(1, np.ones(n), 0.4, values=values), n_steps=40, batch_size=100, independent=independent)
     x = np.concatenate([run.minibatch(step) for step in range(40)])
     for several in (False, True):
         active = x[((x != 0).sum(axis=1) > 1) == several]

@@ -13,7 +13,7 @@ from numba import cuda
 
 from .._training.outputs import LEAKY, LINEAR
 from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
-from .many_streams import FIRST
+from .many_streams import NEXT
 from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT
 from .unrolling import compiled, known, registers, room, specialised, unrolled
 
@@ -100,8 +100,9 @@ def _feature(word, limit, scale, j, leading, law, pieces):
 @cuda.jit(device=True)
 def _error(output, x, activation, leak):
     """Return the error that an output passes back, see ``_training/outputs.py``."""
+    error = output - x  # before the choice, so that nothing branches
     if activation == LINEAR or output > ZERO:
-        return output - x
+        return error
     return leak * (leak * output - x) if activation == LEAKY else ZERO
 
 
@@ -163,7 +164,7 @@ def _train(
             for i in range(thread * 4, padded, n_threads * 4):
                 word, word_1, word_2, word_3 = _philox(key, other_key, i // 4, part, low, CATEGORY + high)
                 for c in unrolled(range(4)):
-                    leading[i + c] = _outcome(word, places[law, FIRST], n, cut, own, other) if i + c < rest else n
+                    leading[i + c] = _outcome(word, places[law, NEXT], n + 1, cut, own, other) if i + c < rest else n
                     word, word_1, word_2 = word_1, word_2, word_3
             cuda.syncthreads()
             for base in range(0, padded, LANES):

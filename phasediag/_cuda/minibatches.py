@@ -1,8 +1,8 @@
 """The minibatches of a chunk of models that a GPU trains, drawn again without one."""
 
 from .._training.pattern_law import independent_patterns
-from .device import MOST_FEW
-from .many_streams import minibatch_of_many
+from .device import MOST_FEW, one_thread_each
+from .many_streams import minibatch_of_lists, minibatch_of_many
 from .streams import laws_of, minibatch_of_few, stream_words
 
 
@@ -15,5 +15,6 @@ def minibatch(chunk, step):
     """Return the samples of the chunk's first model in a step, shape (batch_size, n_features); in no particular order."""
     key, n = stream_words(chunk.keys[0]), chunk.weights.shape[2]
     if n > MOST_FEW:
-        return minibatch_of_many(chunk.density, chunk.values, chunk.batch_size, key, step)
+        drawn = minibatch_of_lists if one_thread_each(chunk) else minibatch_of_many
+        return drawn(chunk.density, chunk.values, chunk.batch_size, key, step)
     return minibatch_of_few(laws_of([patterns(chunk)], [chunk.values], chunk.batch_size), key, step, n, chunk.independent)

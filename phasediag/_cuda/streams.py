@@ -18,7 +18,7 @@ import numpy as np
 from .._training.pattern_law import alias_table, binomial_law
 from .._training.trainer import blocks
 
-VERSION = 2  # of the bits that runs on a GPU end with: older stores cannot be gone on with
+VERSION = 3  # of the bits that runs on a GPU end with: older stores cannot be gone on with
 PART = 1024  # samples that are drawn together at most
 MASK, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 COUNT, CATEGORY, SINGLE, SEVERAL = range(4)  # what words are for
@@ -167,7 +167,7 @@ def words_of(key, count, part, step, purpose):
     return np.stack(words, axis=1)
 
 
-def _rest(laws, key, step, part):
+def rest_of(laws, key, step, part):
     """Return how many samples of a part have active features."""
     place = laws.places[0, REST if laws.sizes[part] == laws.sizes[0] else OTHER_REST]
     word = words_of(key, 1, part, step, COUNT)[0, 0]
@@ -185,13 +185,13 @@ def _samples(laws, key, step, part, n, count, start, n_patterns):
 
 def _part_of_one(laws, key, step, part, n):
     """Return the samples with active features of one part of the minibatch of one model."""
-    count = _rest(laws, key, step, part)
+    count = rest_of(laws, key, step, part)
     return _samples(laws, key, step, part, n, count, laws.places[0, PRESENT], laws.places[0, N_PRESENT])
 
 
 def _part_of_all(laws, key, step, part, n):
     """Return the samples with active features of one part of a minibatch that models share."""
-    rest, place = _rest(laws, key, step, part), laws.places[0]
+    rest, place = rest_of(laws, key, step, part), laws.places[0]
     words = words_of(key, -(-rest // 4), part, step, CATEGORY).ravel()[:rest]
     counts = np.bincount(outcome(words, place[KINDS], n + 1, laws.cut, laws.own, laws.other), minlength=n + 1)
     padded = -(-counts[:n] // 4) * 4

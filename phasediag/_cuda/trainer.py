@@ -8,11 +8,12 @@ from numba import cuda
 
 from .._training.optimizers import step_scalars
 from . import streams
-from .device import MOST_FEW
+from .device import MOST_FEW, one_thread_each
 from .few_features import few_features
 from .many_features import LANES, layout, many_features, n_warps_of
 from .many_streams import many_laws
 from .minibatches import patterns
+from .some_features import SPARSE, some_features
 
 MOST_WORK = 1e13
 """Work of chunks that are trained together, in samples times operations per sample: some seconds up to half a minute."""
@@ -187,7 +188,7 @@ class Models:
 
 
 class Few(Models):
-    """Few features: one thread trains a model."""
+    """Few features: a thread trains a model."""
 
     columns, threads_per_model = True, 1
     most_threads = 128
@@ -213,6 +214,33 @@ class Few(Models):
         )
 
 
+class Some(Few):
+    """Some features: a thread trains a model too, of those of a block, which share their minibatch."""
+
+    most_threads, sparse = LANES, False
+
+    @staticmethod
+    def bytes_each(chunk):
+        """Return how much of the GPU's memory a model takes: parameters, two moments, importances, keys, scratch, idle slots."""
+        _, m, n = chunk.weights.shape
+        return 56 * (m + 1) * n
+
+    def set_up(self, chunks):
+        """Make the tables of the laws, and the kernel."""
+        chunk = self.first_chunk
+        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, True)
+        self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
+        length = 1 if self.sparse else 2 * self.n * self.m * LANES
+        self.scratch = [cuda.device_array((self.n_blocks, length), np.float32)]
+        self.kernel = some_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.sparse)
+
+
+class SomeSparse(Some):
+    """The same for sparse features."""
+
+    sparse = True
+
+
 class Many(Models):
     """Many features: a block trains a model."""
 
@@ -232,7 +260,7 @@ class Many(Models):
         """Make the tables of the laws, and the kernel."""
         chunk, n_warps = self.first_chunk, n_warps_of(self.n, self.m)
         self.threads_per_model = LANES * n_warps
-        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size)
+        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, False)
         arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
         self.tables = [cuda.to_device(x) for x in arrays]
         self.scratch = [cuda.device_array((self.n_blocks, max(1, layout(self.n, self.m, n_warps)[1])), np.float32)]
@@ -240,7 +268,9 @@ class Many(Models):
 
 
 def engine(chunk):
-    """Return the engine that suits a chunk."""
+    """Return the engine that suits a chunk: by size and law alone, so that a model does not depend on those beside it."""
     if chunk.weights.shape[2] <= MOST_FEW:
         return Few
+    if one_thread_each(chunk):
+        return SomeSparse if chunk.density.mean() <= SPARSE else Some
     return Many
