@@ -64,12 +64,26 @@ def followed(run):
         (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd"}),
         (12, 3, 1.0, {"schedule": "cosine"}),
         (12, 3, 0.1, {"optimizer": "sgd", "schedule": "linear", "weight_decay": 0.1}),
-        (30, 4, 0.1, {"optimizer": "adam"}),
+        (24, 4, 0.04, {"optimizer": "adam", "weight_decay": 0.1, "biased": False}),
+        (21, 5, 0.1, {"optimizer": "adam"}),
         (3, 2, 0.4, {"values": "signed", "activation": "leaky", "slope": 0.2, "penalty": Penalty(weights=0.1, interference=0.5)}),
         (9, 2, 0.2, {"values": PIECES, "activation": "leaky", "slope": 0.3, "penalty": Penalty(weights=0.2, interference=0.7)}),
         (4, 1, 0.3, {"values": PIECES, "independent": True}),
         (3, 1, 0.4, {"biased": False}),
         (9, 2, 0.1, {"biased": False}),
+        (
+            12,
+            3,
+            0.03,
+            {
+                "values": PIECES,
+                "activation": "leaky",
+                "slope": 0.3,
+                "penalty": Penalty(weights=0.2, interference=0.7),
+                "independent": True,
+                "optimizer": "sgd",
+            },
+        ),
     ],
 )
 def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
@@ -118,14 +132,27 @@ def test_models_that_do_not_fit_the_memory_are_trained_one_after_another(monkeyp
     assert np.array_equal(parts.recorded_weights, whole.recorded_weights) and np.array_equal(parts.bias, whole.bias)
 
 
-@pytest.mark.parametrize("n", [3, 9])
-@pytest.mark.parametrize("independent", [False, True])
-def test_bits_do_not_depend_on_how_models_are_divided(n, independent, monkeypatch):
+@pytest.mark.parametrize(
+    ("n", "density", "independent", "kind"),
+    [
+        (3, 0.3, False, "few"),
+        (3, 0.3, True, "few"),
+        (9, 0.3, False, "some"),
+        (9, 0.1, False, "some_sparse"),
+        (9, 0.3, True, "many"),
+        (9, 0.02, True, "sparse"),
+    ],
+)
+def test_bits_do_not_depend_on_how_models_are_divided(n, density, independent, kind, monkeypatch):
     """Other numbers of models a block and of steps a launch give the same bits, and so does a second run."""
-    n_models, n_steps, batch_size = (3, 2, 4) if n > 8 else (5, 3, 12)
+    n_models, n_steps, batch_size = (2, 2, 4) if n > 8 else (5, 3, 12)
     options = {"n_models": n_models, "n_steps": n_steps, "batch_size": batch_size, "independent": independent}
-    run, again = (ON_GPU(ToyModel(2, np.ones(n), 0.3), **options) for _ in range(2))
+    kinds, choose = set(), trainer.kind_of
+    monkeypatch.setattr(trainer, "kind_of", lambda chunk: (kinds.add(choose(chunk)), choose(chunk))[1])
+    run, again = (ON_GPU(ToyModel(2, np.ones(n), density), **options) for _ in range(2))
+    assert kinds == {kind}
     monkeypatch.setattr(trainer.Few, "most_threads", 4)
+    monkeypatch.setattr(trainer, "MOST_LISTED", 1)
     monkeypatch.setattr(trainer, "SHORTEST", 0.0)
     monkeypatch.setattr(trainer, "STRIDE", 1)
     divided = ON_GPU(run.model, **options)
@@ -148,6 +175,16 @@ def test_a_cell_does_not_depend_on_the_rest_of_the_grid(monkeypatch):
     assert whole.trained.loss[0, 1] == pytest.approx(
         expected_loss(model, whole.trained.weights[0, 1], whole.trained.bias[0, 1]), rel=1e-12
     )
+
+
+def test_rows_of_a_diagram_have_kernels_of_their_own():
+    """Models of one row, trained by lists of active features, do not depend on those of another, which take all features."""
+    options = common_options(1, 3, 0.01, "adam", "constant", None, False, 0)
+    chunks = [portion.chunk() for portion in divide(plane_of(9, 1, [1.0], [0.1, 0.5], "relu", None), 1, options, 1)]
+    assert [trainer.kind_of(chunk) for chunk in chunks] == ["some_sparse", "some"]
+    together, alone = dict(trainer.train_chunks(chunks)), [dict(trainer.train_chunks([chunk]))[0] for chunk in chunks]
+    for i, (weights, bias) in enumerate(alone):
+        assert np.array_equal(together[i][0], weights) and np.array_equal(together[i][1], bias)
 
 
 def test_a_stopped_run_goes_on(tmp_path, monkeypatch):

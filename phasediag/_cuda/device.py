@@ -5,16 +5,9 @@ from importlib.util import find_spec
 from .._arguments import one_of
 from .._training.chunks import check_trainable
 from ..activity import INDEPENDENT
+from .kinds import MOST_FEW
 
 DEVICES = ("cpu", "cuda")
-MOST_FEW = 8  # features up to which all that a model is stays in a thread's registers
-MOST_REGISTERS = 230  # of a thread, for weights, their gradient, h, u and the gradient of biases
-
-
-def one_thread_each(chunk):
-    """Whether the models of a chunk of many features, which share their minibatch, are trained by a thread each."""
-    _, m, n = chunk.weights.shape
-    return not chunk.independent and 2 * n * m + n + 2 * m <= MOST_REGISTERS
 
 
 def as_device(device, form):

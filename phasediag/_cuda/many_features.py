@@ -13,13 +13,12 @@ from numba import cuda
 
 from .._training.outputs import LEAKY, LINEAR
 from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
+from .kinds import LANES, SHARED
 from .many_streams import NEXT
 from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT
 from .unrolling import compiled, known, registers, room, specialised, unrolled
 
-LANES = 32
 ROW = LANES + 4  # of arrays of one number a sample: rows side by side are in different banks of shared memory
-SHARED = 48 * 1024  # bytes of a block
 MOST_SUMS, MOST_HIDDEN, MOST_WARPS = 56, 64, 16
 FEATURES = 20  # of a warp, at least
 WARPS = 12  # that a multiprocessor has registers for, at least

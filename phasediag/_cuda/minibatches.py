@@ -1,7 +1,7 @@
 """The minibatches of a chunk of models that a GPU trains, drawn again without one."""
 
 from .._training.pattern_law import independent_patterns
-from .device import MOST_FEW, one_thread_each
+from .kinds import FEW, LISTED, kind_of
 from .many_streams import minibatch_of_lists, minibatch_of_many
 from .streams import laws_of, minibatch_of_few, stream_words
 
@@ -13,8 +13,8 @@ def patterns(chunk):
 
 def minibatch(chunk, step):
     """Return the samples of the chunk's first model in a step, shape (batch_size, n_features); in no particular order."""
-    key, n = stream_words(chunk.keys[0]), chunk.weights.shape[2]
-    if n > MOST_FEW:
-        drawn = minibatch_of_lists if one_thread_each(chunk) else minibatch_of_many
+    key, n, kind = stream_words(chunk.keys[0]), chunk.weights.shape[2], kind_of(chunk)
+    if kind != FEW:
+        drawn = minibatch_of_lists if kind in LISTED else minibatch_of_many
         return drawn(chunk.density, chunk.values, chunk.batch_size, key, step)
     return minibatch_of_few(laws_of([patterns(chunk)], [chunk.values], chunk.batch_size), key, step, n, chunk.independent)

@@ -12,61 +12,65 @@ import numpy as np
 from numba import cuda
 
 from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
-from .many_features import LANES, _error
+from .kinds import LANES
+from .many_features import _error
 from .many_streams import NEXT, after
 from .streams import COUNT, OTHER_REST, REST, SEVERAL, TO_UNIT
 from .unrolling import compiled, known, registers, room, specialised, unrolled
 
 WARPS = 8  # on a multiprocessor
-SPARSE = 0.2
-"""Mean density up to which lists take fewer operations: some 10 m an active feature, where all of them take 2 m each."""
 
 _after = cuda.jit(device=True)(after)
 
 
 @cache
-def some_features(n, m, activation, penalised, adam, sparse):
+def some_features(n, m, moving, activation, penalised, adam, sparse):
     """Return the kernel for n features and m dimensions, blocks of 32 models; see `_train`."""
     width, size = -(-n // 4) * 4, n * m * LANES
     function = specialised(
-        _train, n=n, m=m, activation=activation, penalised=penalised, adam=adam, sparse=sparse, width=width,
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, sparse=sparse, width=width,
         x_place=(width * LANES, None), own_place=(n * LANES, None), w_place=(size, None if sparse else 0),
-        g_place=(size, None if sparse else size), listed=n * LANES,
+        g_place=(size, None if sparse else size), words=-(-n // 32), listed=-(-n // 32) * LANES,
     )  # fmt: skip
     return compiled(function, WARPS)
 
 
 @cuda.jit(device=True)
-def _draw(key, other_key, sample, part, low, high, n, m, law, places, cut, own, other, pieces, x, x_at, offsets, values, at):
-    """Put a sample into ``x``, from ``x_at``, its active features j and their values into lists, j 32 m; return how many."""
+def draw_sample(key, other_key, sample, part, low, high, n, law, places, cut, own, other, pieces, x, x_at, active, at):
+    """Put the values of a sample's active features into x[x_at …], a bit each into ``active`` from ``at`` on; others stay."""
     calls = n // 2 + 1
     word = value = word_2 = word_3 = np.uint32(0)
     row = found = 0
-    while True:
+    while row <= n:
         if found & 1:
             word, value = word_2, word_3
         else:
             word, value, word_2, word_3 = _philox(key, other_key, sample * calls + (found >> 1), part, low, SEVERAL + high)
         start, count = _after(n, row)
         j = _outcome(word, places[law, NEXT] + start, count, cut, own, other)
-        if j == n:
-            return found
-        x[x_at + j] = values[at + found] = _piecewise(np.float32(value) * TO_UNIT, law, pieces)
-        offsets[at + found] = j * m * 32
+        if j < n:
+            x[x_at + j] = _piecewise(np.float32(value) * TO_UNIT, law, pieces)
+            active[at + (j >> 5)] |= np.uint32(1) << np.uint32(j & 31)
         row = j + 1
         found += 1
 
 
+@cuda.jit(device=True)
+def lowest(bits):
+    """Return the place of the lowest bit that is set."""
+    return cuda.popc(~bits & (bits - np.uint32(1)))
+
+
 def _train(
     start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, pieces, factors, parameters, first, second,
-    scratch, *, n, m, activation, penalised, adam, sparse, width, x_place, own_place, w_place, g_place, listed,
+    scratch, *, n, m, moving, activation, penalised, adam, sparse, width, x_place, own_place, w_place, g_place, listed, words,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
     average is 2/(B n); scalars (n_steps, 7); keys (2, n_slots); law_of (n_blocks,) a row of places and pieces, which are with
     sizes, cut, own and other the `ManyLaws` of lists; factors (n + 3, n_slots) importances, B γ, 2 B λ and the slope; parameters,
     first and second ((m + 1) n, n_slots), where models of a block lie side by side, those that are missing at rest with factors
-    0; scratch (n_blocks, 64 n m or 1).
+    0, and of the m rows of weights and that of biases the first ``moving`` ones move; scratch (n_blocks, 64 n m or 1).
     """
     weight = slope = bias_slope = hidden = back = value = importance = registers()
     lane, block = cuda.threadIdx.x, cuda.blockIdx.x
@@ -75,9 +79,7 @@ def _train(
     b = room(own_place)
     w = room(w_place, scratch[block])
     g = room(g_place, scratch[block])
-    values = room(own_place)
-    offsets = cuda.shared.array(listed, np.uint16)
-    counts = cuda.shared.array(32, np.int32)
+    active = cuda.shared.array(listed, np.uint32)
     key, other_key = keys[0, slot - lane], keys[1, slot - lane]
     law, leak = law_of[block], factors[n + 2, slot]
     for i in range(n):
@@ -105,23 +107,29 @@ def _train(
                 cuda.syncthreads()
                 for i in range(width):
                     x[lane * width + i] = ZERO
+                for i in range(words):
+                    active[lane * words + i] = 0
                 if base + lane < rest:
-                    counts[lane] = _draw(
-                        key, other_key, base + lane, part, low, high, n, m, law, places, cut, own, other, pieces, x, lane * width,
-                        offsets, values, lane * n,
+                    draw_sample(
+                        key, other_key, base + lane, part, low, high, n, law, places, cut, own, other, pieces, x, lane * width,
+                        active, lane * words,
                     )  # fmt: skip
                 cuda.syncthreads()
                 for sample in range(min(32, rest - base)):
-                    origin, begin = np.uint64(sample) * np.uint64(width), np.uint64(sample) * np.uint64(n)
-                    end = begin + np.uint64(counts[np.uint64(sample)])
+                    origin = np.uint64(sample) * np.uint64(width)
                     for a in unrolled(range(m)):
                         hidden[a] = ZERO
                         back[a] = ZERO
                     if known(sparse):
-                        for q in range(begin, end):
-                            at, x_j = np.uint64(offsets[np.uint64(q)]) + np.uint64(lane), values[np.uint64(q)]
-                            for a in unrolled(range(m)):
-                                hidden[a] += w[at + np.uint64(32 * a)] * x_j
+                        for word in unrolled(range(words)):
+                            bits = active[np.uint64(sample * words + word)]
+                            while bits:
+                                j = np.uint64(lowest(bits) + 32 * word)
+                                bits &= bits - np.uint32(1)
+                                for a in unrolled(range(m)):
+                                    hidden[a] += (
+                                        w[(j * np.uint64(m) + np.uint64(a)) * np.uint64(32) + np.uint64(lane)] * x[origin + j]
+                                    )
                     else:
                         for i in unrolled(range(n)):
                             x_i = x[origin + np.uint64(i)]
@@ -140,10 +148,15 @@ def _train(
                                 back[a] += weight[a, i] * error
                                 slope[a, i] += hidden[a] * error
                     if known(sparse):
-                        for q in range(begin, end):
-                            at, x_j = np.uint64(offsets[np.uint64(q)]) + np.uint64(lane), values[np.uint64(q)]
-                            for a in unrolled(range(m)):
-                                g[at + np.uint64(32 * a)] += back[a] * x_j
+                        for word in unrolled(range(words)):
+                            bits = active[np.uint64(sample * words + word)]
+                            while bits:
+                                j = np.uint64(lowest(bits) + 32 * word)
+                                bits &= bits - np.uint32(1)
+                                for a in unrolled(range(m)):
+                                    g[(j * np.uint64(m) + np.uint64(a)) * np.uint64(32) + np.uint64(lane)] += (
+                                        back[a] * x[origin + j]
+                                    )
                     else:
                         for i in unrolled(range(n)):
                             x_i = x[origin + np.uint64(i)]
@@ -167,13 +180,14 @@ def _train(
                     output *= factors[n + 1, slot] if i != j else ZERO
                     for a in range(m):
                         g[(i * m + a) * 32 + lane] += output * w[(j * m + a) * 32 + lane]
-        for i in range(n):
-            old = b[i * 32 + lane]
-            error = np.float32(n_empty) * factors[i, slot] * _error(old, ZERO, activation, leak)
-            error, place = average * (x[i * 32 + lane] + error), m * n + i
-            b[i * 32 + lane], first[place, slot], second[place, slot] = _moved(
-                adam, scalars, step, old, first[place, slot], second[place, slot], error
-            )
+        if known(moving > m):
+            for i in range(n):
+                old = b[i * 32 + lane]
+                error = np.float32(n_empty) * factors[i, slot] * _error(old, ZERO, activation, leak)
+                error, place = average * (x[i * 32 + lane] + error), m * n + i
+                b[i * 32 + lane], first[place, slot], second[place, slot] = _moved(
+                    adam, scalars, step, old, first[place, slot], second[place, slot], error
+                )
         for a in range(m):
             for i in range(n):
                 at, place = (i * m + a) * 32 + lane, a * n + i

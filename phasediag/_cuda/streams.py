@@ -18,7 +18,7 @@ import numpy as np
 from .._training.pattern_law import alias_table, binomial_law
 from .._training.trainer import blocks
 
-VERSION = 3  # of the bits that runs on a GPU end with: older stores cannot be gone on with
+VERSION = 4  # of the bits that runs on a GPU end with: older stores cannot be gone on with
 PART = 1024  # samples that are drawn together at most
 MASK, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 COUNT, CATEGORY, SINGLE, SEVERAL = range(4)  # what words are for

@@ -7,17 +7,22 @@ import numpy as np
 from numba import cuda
 
 from .._training.optimizers import step_scalars
+from .._training.trainer import blocks
 from . import streams
-from .device import MOST_FEW, one_thread_each
 from .few_features import few_features
-from .many_features import LANES, layout, many_features, n_warps_of
+from .kinds import FEW, LANES, MANY, SOME, SOME_SPARSE, SPARSE, kind_of
+from .many_features import layout, many_features, n_warps_of
 from .many_streams import many_laws
 from .minibatches import patterns
-from .some_features import SPARSE, some_features
+from .some_features import some_features
+from .sparse_features import lists_of, sparse_features
+from .sparse_features import n_warps_of as n_warps_of_sparse
+from .streams import PART
 
 MOST_WORK = 1e13
 """Work of chunks that are trained together, in samples times operations per sample: some seconds up to half a minute."""
 MOST_MEMORY = 0.7  # of what is free on the GPU
+LISTS, MOST_LISTED = 0.2, 16  # of what is free then for lists of samples; steps of them at most
 STRIDE = 16  # steps of the first launch
 SHORTEST = 0.1  # seconds of a launch, so that the work can be watched and stopped
 
@@ -166,7 +171,8 @@ class Models:
         """Return the different laws of chunks, rows of what ``activity`` says and a list of their values; note which is whose."""
         rows = [np.append(activity(one), () if one.values is None else one.values) for one in chunks]
         _, first, which = np.unique(np.array(rows), axis=0, return_index=True, return_inverse=True)
-        self.law_of = cuda.to_device(which.ravel()[self.block_chunk].astype(np.int32))
+        self.law_of_chunk = which.ravel()
+        self.law_of = cuda.to_device(self.law_of_chunk[self.block_chunk].astype(np.int32))
         return np.array([activity(chunks[i]) for i in first]), [chunks[i].values for i in first]
 
     def advance(self, start, stop):
@@ -232,7 +238,9 @@ class Some(Few):
         self.tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
         length = 1 if self.sparse else 2 * self.n * self.m * LANES
         self.scratch = [cuda.device_array((self.n_blocks, length), np.float32)]
-        self.kernel = some_features(self.n, self.m, chunk.activation, chunk.penalty is not None, self.adam, self.sparse)
+        self.kernel = some_features(
+            self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, self.sparse
+        )
 
 
 class SomeSparse(Some):
@@ -267,10 +275,70 @@ class Many(Models):
         self.kernel = many_features(self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
 
 
+class Sparse(Models):
+    """Many sparse features: a block trains a model, on lists of samples that another kernel draws for several steps."""
+
+    columns = False
+
+    @staticmethod
+    def bytes_each(chunk):
+        """Return how much of the GPU's memory a model takes: parameters, two moments, gradient, keys, lists of a step."""
+        n_models, m, n = chunk.weights.shape
+        return 28 * (m + 1) * n + Sparse.bytes_of_lists(chunk) * len(chunk.keys) / n_models
+
+    @staticmethod
+    def bytes_of_lists(chunk):
+        """Return how much memory the lists of a step take."""
+        n = chunk.weights.shape[2]
+        return _n_tiles(chunk.batch_size) * (4 * (LANES + 2 + n) + 14 * LANES * n)
+
+    def together(self):
+        """Return how many models a block trains."""
+        return 1
+
+    def set_up(self, chunks):
+        """Make the tables of the laws, room for lists, and the kernels."""
+        chunk, n = self.first_chunk, self.n
+        self.threads_per_model = LANES * n_warps_of_sparse(n)
+        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, True)
+        tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
+        n_streams = [len(one.keys) for one in chunks]
+        first = np.cumsum(n_streams) - n_streams
+        stream_of = [
+            k + (np.arange(count) if self.independent else np.zeros(count, int))
+            for k, count in zip(first, self.n_models, strict=True)
+        ]
+        keys = np.concatenate([np.stack([streams.stream_words(key) for key in one.keys]) for one in chunks])
+        law_of = np.repeat(self.law_of_chunk, n_streams).astype(np.int32)
+        self.n_streams, self.n_tiles = sum(n_streams), _n_tiles(chunk.batch_size)
+        room = LISTS * _free() / (self.n_streams * self.bytes_of_lists(chunk))
+        self.window = int(max(1, min(MOST_LISTED, chunk.n_steps, room)))
+        count = self.n_streams * self.window * self.n_tiles
+        kinds = np.uint16, np.uint16, np.float32, np.uint16, np.float32
+        lists = [cuda.device_array((count, LANES + 2 + n), np.int32)]
+        lists += [cuda.device_array((count, LANES * n), kind) for kind in kinds]
+        self.drawn = [cuda.to_device(keys), cuda.to_device(law_of), *tables, *lists]
+        self.tables = [*tables[:-1], cuda.to_device(np.concatenate(stream_of).astype(np.int32)), self.n_tiles, *lists]
+        self.scratch = [cuda.device_array(self.parameters.shape, np.float32)]
+        self.draw = lists_of(n)
+        self.kernel = sparse_features(n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam)
+
+    def advance(self, start, stop):
+        """Train from step ``start`` to ``stop``."""
+        for begin in range(start, stop, self.window):
+            end = min(begin + self.window, stop)
+            self.draw[self.n_streams * (end - begin) * self.n_tiles, LANES](begin, end - begin, self.n_tiles, *self.drawn)
+            super().advance(begin, end)
+
+
+def _n_tiles(batch_size):
+    """Return how many lists there are of a minibatch."""
+    return sum(-(-size // LANES) for size in blocks(batch_size, PART).tolist())
+
+
+ENGINES = {FEW: Few, SOME: Some, SOME_SPARSE: SomeSparse, SPARSE: Sparse, MANY: Many}
+
+
 def engine(chunk):
-    """Return the engine that suits a chunk: by size and law alone, so that a model does not depend on those beside it."""
-    if chunk.weights.shape[2] <= MOST_FEW:
-        return Few
-    if one_thread_each(chunk):
-        return SomeSparse if chunk.density.mean() <= SPARSE else Some
-    return Many
+    """Return the engine that suits a chunk."""
+    return ENGINES[kind_of(chunk)]
