@@ -61,7 +61,7 @@ def followed(run):
         (5, 4, 0.4, {"independent": True}),
         (4, 2, 0.3, {"activity": CorrelatedSets([[0, 1], [2, 3]])}),
         pytest.param(9, 2, 0.05, {}, marks=pytest.mark.quick),
-        (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd"}),
+        (9, 3, 0.5, {"independent": True, "activation": "linear", "optimizer": "sgd", "biased": False}),
         (12, 3, 1.0, {"schedule": "cosine"}),
         (12, 3, 0.1, {"optimizer": "sgd", "schedule": "linear", "weight_decay": 0.1}),
         (24, 4, 0.04, {"optimizer": "adam", "weight_decay": 0.1, "biased": False}),
@@ -106,7 +106,7 @@ def test_a_step_of_a_large_model(monkeypatch):
     monkeypatch.setattr(many_features, "SHARED", 5000)
     places, _ = many_features.layout(11, 3, many_features.n_warps_of(11, 3))
     assert {name for name, (_, begin) in places.items() if begin is not None} == {"x_place", "e_place"}
-    run = ON_GPU(ToyModel(3, 0.8 ** np.arange(11), 0.3), n_models=1, n_steps=2, batch_size=12)
+    run = ON_GPU(ToyModel(3, 0.8 ** np.arange(11), 0.3), n_models=1, n_steps=2, batch_size=12, independent=True)
     weights, bias = followed(run)
     assert np.abs(run.weights - weights).max() < 1e-6 and np.abs(run.bias - bias).max() < 1e-6
 

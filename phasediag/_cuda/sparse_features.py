@@ -36,8 +36,8 @@ def sparse_features(n, m, moving, activation, penalised, adam):
     """Return the kernel for n features and m dimensions; see `_train`."""
     n_warps, (c_size, e_size) = n_warps_of(n), sizes_of_products(n, m)
     function = specialised(
-        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps, own_features=-(-n // n_warps),
-        across=-(-n // LANES), c_size=c_size, e_size=max(e_size, n_warps * n), width=width_of(m),
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps,
+        own_features=-(-n // n_warps), across=-(-n // LANES), c_size=c_size, e_size=max(e_size, n_warps * n), width=width_of(m),
     )  # fmt: skip
     return compiled(function, max(1, WARPS // n_warps) * n_warps)
 
