@@ -150,12 +150,19 @@ class Equilibrium:
         """Lowest one-sided curvature within the frames."""
         return self._softest[0]
 
+    def is_steeper(self, level):
+        """Whether no one-sided curvature within the frames is at most a level."""
+        if "_softest" not in self.__dict__ and not self.family.form.is_kinked:
+            if min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames) > level:
+                return True
+        return self.curvature > level
+
     @cached_property
     def stable(self):
         """Whether it is a minimum, perhaps at the limit of its stability."""
         if not self.converged or dead_outputs(self.x, self.family.form, self.family.control(self.u)):
             return False
-        return self.curvature > STABLE
+        return self.is_steeper(STABLE)
 
 
 def far(one, other):

@@ -186,6 +186,8 @@ class Family:
         """Scaled losses (…) at flat parameters x (…, size) and points u (…, 2) that broadcast, gradients (…, size) and second
         derivatives (…, size, size), up to an order; ``pinned``: second derivatives with unit curvature along rotations."""
         x, u = np.asarray(x, dtype=float), np.asarray(u, dtype=float)
+        if u.ndim == 1 and x.ndim == 2:  # as most are
+            return newton.derivatives(x, self.form, np.repeat(self._at(u)[0][None], len(x), axis=0), order, pinned=pinned)
         lead = np.broadcast(x[..., 0], u[..., 0]).shape
         points, controls = np.empty((*lead, x.shape[-1])), np.empty((*lead, self.form.n_controls))
         points[...] = x
@@ -276,6 +278,11 @@ class Family:
         """
         step = min(SIDE_STEP, max(self.room_beside(x, direction), SHORT_ROOM) / (len(newton.EXTRAPOLATION) + 1))
         return newton.derivatives_beside(x, direction, step, self.form, self.control(u))
+
+    def least_curvature(self, x, u, frame):
+        """What no one-sided curvature at x along the parameters of a frame is below: where all outputs at kinks are off."""
+        moved = np.where(np.arange(x.size) < self.m * self.n, x, np.where(np.abs(x) < KINK, x - newton.PROBE, x))
+        return float(np.linalg.eigvalsh(self.derivatives(moved, u, pinned=True)[2][np.ix_(frame, frame)])[0])
 
     def softest(self, x, u, frame):
         """Lowest one-sided curvature at x along the parameters of a frame, a mask, and its direction."""

@@ -90,7 +90,7 @@ def lower_minimum(u, states, base=None):
     if best is not None:
         return best
     for parent in [base] if base is not None else symmetric_neighbours(states):
-        if parent.curvature > SOFT / 10 or min(far(parent, state) for state in states) > CLOSE:
+        if min(far(parent, state) for state in states) > CLOSE or parent.is_steeper(SOFT / 10):
             continue
         reach = max(far(state, parent) for state in states)
         if 0 < reach < TINY:
@@ -111,7 +111,7 @@ def _kicked(u, states, bound):
     """The lowest minimum below a bound to which descents lead from soft states, kicked along their softest mode."""
     found = []
     for state in states:
-        if state.curvature < NEAR:
+        if not state.is_steeper(NEAR):
             for kick in (_KICK, -_KICK):
                 new = state.family.descend(state.aside(kick * state.softest[0], state.softest[1]), u)
                 if new.converged and new.loss < bound and new.stable:

@@ -96,34 +96,44 @@ def _reduced(state, hessian):
     return response, *np.linalg.eigh((reduced + reduced.T) / 2)
 
 
-def mode_along(state, enter, near=None):
-    """Curvature, cubic and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others.
+def mode_along(state, direction):
+    """Curvature, cubic and direction (size,) of a mode: zeros that move, as in a direction, with the response of the others.
 
-    ``near``: a direction with about the same response, as at a point near by; where none is known the response is found from
-    second derivatives just beside the equilibrium first. Of values that are certain the loss is pieced together of polynomials,
-    and equilibria lie on the borders of the pieces: the numbers are those of small amplitudes.
+    That is about the one in the direction. Of values that are certain the loss is pieced together of polynomials, and equilibria
+    lie on the borders of the pieces: the numbers are those of small amplitudes.
     """
     if len(state.family.inputs):
-        return _limit_of_amplitudes(state, enter)
-    family, direction = state.family, enter.copy()
-    moving, resting = state.moving, np.flatnonzero(state.free)
-    exact, change = near is not None, np.inf
-    if exact:
-        direction[resting] = near[resting]
+        return _limit_of_amplitudes(state, _breaking(state, direction))
+    family, direction, change = state.family, direction.copy(), np.inf
+    resting = np.flatnonzero(state.free)
     for _ in range(30):
-        if exact:
-            second, third = family.beside(state.x, direction, state.u)
-        else:
-            second = family.derivatives(state.x + PROBE * direction, state.u)[2]
-        rest, before = second[resting], change
-        response = -across_flat(rest[:, resting], rest[:, moving] @ enter[moving])
-        change = np.max(np.abs(response - direction[resting]), initial=0.0)
-        direction[resting] = response
-        if exact and (change < 1e-12 or 0.3 * before < change < ZERO):  # rounding is all that is left
+        second, third = family.beside(state.x, direction, state.u)
+        before, change = change, _respond(state, direction, second, resting)
+        if change < 1e-12 or 0.3 * before < change < ZERO:  # rounding is all that is left
             break
-        if not exact and (change < ZERO or change > 0.3 * before):
-            exact, change = True, np.inf
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
+
+
+def _respond(state, direction, second, resting):
+    """Let the parameters that rest respond to those that move in a direction, by second derivatives; by how much they change."""
+    rest = second[resting]
+    response = -across_flat(rest[:, resting], rest[:, state.moving] @ direction[state.moving])
+    change = np.max(np.abs(response - direction[resting]), initial=0.0)
+    direction[resting] = response
+    return change
+
+
+def _responding(state, enter):
+    """Curvature and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others."""
+    if len(state.family.inputs):
+        return _limit_of_amplitudes(state, enter)[::2]
+    direction, change, resting = enter.copy(), np.inf, np.flatnonzero(state.free)
+    for _ in range(30):
+        second = state.family.derivatives((state.x + PROBE * direction)[None], state.u)[2][0]
+        before, change = change, _respond(state, direction, second, resting)
+        if change < ZERO or change > 0.3 * before:
+            break
+    return float(direction @ second @ direction), direction
 
 
 def _limit_of_amplitudes(state, enter):
@@ -163,16 +173,16 @@ def _responses(state, enter):
 
 @once
 def soft_modes(state):
-    """Modes in which an equilibrium may break its symmetry: a list of (curvature, cubic, direction).
+    """Modes in which an equilibrium may break its symmetry: a list of (curvature, direction).
 
     A feature that is not represented may enter against any one of the others, or against several together: at the limit of
     stability they are equally soft. So may clusters turn against each other.
     """
-    entering = [mode_along(state, enter) for enter in entering_directions(state)]
+    entering = [_responding(state, enter) for enter in entering_directions(state)]
     curvature, softest = softest_breaking(state)
     if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - 1e-6:
         directions = [softest, *_linking_directions(state, curvature, softest)] if curvature < SOFT else [softest]
-        return [*entering, *(mode_along(state, _breaking(state, direction)) for direction in directions)]
+        return [*entering, *(_responding(state, _breaking(state, direction)) for direction in directions)]
     return entering
 
 
@@ -284,7 +294,7 @@ class Mode:
             return np.nan, np.nan, None
         if state not in self._known:
             direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
-            self._known[state] = mode_along(state, _breaking(state, direction), direction)
+            self._known[state] = mode_along(state, direction)
         return self._known[state]
 
 
@@ -305,10 +315,10 @@ def _deciding_mode(state):
     modes = [mode for mode in soft_modes(state) if np.isfinite(mode[0])]
     if not modes:
         return np.nan, None, False
-    lowest = min(curvature for curvature, _, _ in modes)
-    own = (found for found in modes if found[0] < lowest + ZERO)
+    lowest = min(curvature for curvature, _ in modes)
+    own = (mode_along(state, direction) for curvature, direction in modes if curvature < lowest + ZERO)
     curvature, cubic, direction = min(own, key=lambda found: found[1])
-    two_sided = abs(cubic) < ZERO and abs(curvature - mode_along(state, _breaking(state, -direction))[0]) < ZERO
+    two_sided = abs(cubic) < ZERO and abs(curvature - _responding(state, _breaking(state, -direction))[0]) < ZERO
     return cubic, direction, two_sided
 
 
@@ -370,10 +380,10 @@ def branches(state):
     """The minima next to an equilibrium in which its symmetry is broken."""
     family, found = state.family, []
     for view in state.views:
-        for curvature, _, direction in soft_modes(view):
+        for curvature, direction in soft_modes(view):
             if curvature > SOFT:
                 continue
-            starts = [view.aside(step) for step in _starts(view, direction)]
+            starts = [view.aside(step) for step in _starts(view, mode_along(view, direction)[2])]
             for near in family.stationary_points(starts, state.u):
                 if not near.converged or not 10 * ZERO**1.5 < far(near, state) < MOVED or _known(near, found, state):
                     continue

@@ -21,6 +21,9 @@ from .tolerances import (
     STALLED,
 )
 
+_PATIENCE = 4
+"""Steps of Newton's method after which one must be shorter than before them."""
+
 
 class Singular(Curve):
     """A singular curve of an equilibrium; free: positions of the parameters that move.
@@ -39,18 +42,19 @@ class Singular(Curve):
 
     def where(self, guess, border):
         """The point of the curve next to a guess at which border(x, u), (value, gradients in free x and in u), vanishes."""
-        old, size, left, moved = self.ahead(guess)[0], self.free.size, np.inf, np.inf
+        old, size, left, moves = self.ahead(guess)[0], self.free.size, np.inf, [np.inf] * _PATIENCE
         x, u, matrix, right = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 2, size + 2)), np.zeros(size + 2)
         for _ in range(20):
             try:
-                matrix[:-1], right[:-1] = self.system(x, u, moved > HARDLY)
+                matrix[:-1], right[:-1] = self.system(x, u, moves[-1] > HARDLY)
                 right[-1], matrix[-1, :size], matrix[-1, size:] = border(x, u)
                 move = -np.linalg.solve(matrix, right)
             except np.linalg.LinAlgError:
                 return None
             before, moved, by = left, np.max(np.abs(move)), np.max(np.abs(move[size:]))
-            if not moved < 0.5:
+            if not moved < min(0.5, moves[-_PATIENCE]):  # it does not converge
                 return None
+            moves.append(moved)
             left = max(by, moved**2)  # along what is nearly flat rounding moves the parameters
             x[self.free] += move[:size]
             u = u + move[size:]
@@ -168,7 +172,7 @@ class BranchPoints(Singular):
     def exists(self, u):
         """Whether nothing else is softer."""
         pair = self.solve(u)
-        return pair is not None and pair[0].curvature > NEGATIVE
+        return pair is not None and pair[0].is_steeper(NEGATIVE)
 
     def coefficient(self, u):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""

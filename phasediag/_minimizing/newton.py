@@ -207,10 +207,11 @@ def derivatives_beside(x, direction, step, form, control):
 
     Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
     """
-    values, slopes = np.array(EXTRAPOLATION).T
-    points = x + step * np.arange(1, len(values) + 1)[:, None] * direction
+    weights = np.array(EXTRAPOLATION).T
+    points = x + step * np.arange(1, len(EXTRAPOLATION) + 1)[:, None] * direction
     hessians = derivatives(points, form, np.repeat(control[None], len(points), axis=0), 2)[2]
-    return np.tensordot(values, hessians, 1), np.tensordot(slopes / step, hessians, 1)
+    value, slope = (weights @ hessians.reshape(len(points), -1)).reshape(2, x.size, x.size)
+    return value, slope / step
 
 
 def smooth_curvature(x, form, control, free):
