@@ -4,11 +4,15 @@
     python benchmarks/gpu.py --only rates       or protocol, equality
     python benchmarks/gpu.py --peers none       ours alone; else pytorch, graph, jax
 
-A sample is one input seen by one model, all-zero inputs included; batches of 1024, AdamW with learning rate 1e-3. PyTorch and JAX
-train all instances in one batched einsum, as the paper's notebook does, in single precision (JAX's product "highest": its default
-there is TF32), with the number of instances at which they are fastest. "graph" is PyTorch compiled, forward, backward and
+A sample is one input seen by one model, all-zero inputs included; batches of 1024, AdamW with learning rate 1e-3. Ours on the GPU
+are in rows of 128 models that share minibatches, as a diagram's are, and are measured first, with the kind of kernel. PyTorch and
+JAX train all instances in one batched einsum, as the paper's notebook does, in single precision (JAX's product "highest": its
+default there is TF32), with the number of instances at which they are fastest. "graph" is PyTorch compiled, forward, backward and
 optimizer captured in one CUDA graph. What is not installed is left out. Kernels are compiled before the clock starts; seconds of
-that are printed. Without a GPU one line says what is missing; NUMBA_ENABLE_CUDASIM=1 takes numba's simulator, for tiny sizes.
+that are printed. Without a GPU one line says what is missing; NUMBA_ENABLE_CUDASIM=1 takes numba's simulator, for tiny sizes:
+
+    python benchmarks/gpu.py --peers none --seconds 1e-3 --n-models 2 --batch-size 4 --n-steps 2 --n-cells 2 --equal-models 2 \\
+        --equal-steps 2
 """
 
 import argparse
@@ -20,7 +24,7 @@ import numba
 import numpy as np
 from scipy.stats import ks_2samp
 
-from phasediag import ToyModel, train
+from phasediag import ToyModel, train, trained_phase_diagram
 from phasediag._cuda import trainer
 from phasediag._cuda.device import as_device
 from phasediag._training.chunks import CHUNK_OPTIONS, Chunk, law_of
@@ -29,16 +33,26 @@ from phasediag.diagram import plane_of
 from phasediag.trained_models import evaluate_cells
 from phasediag.training import common_options
 
-SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20)]
+SIZES = [(2, 1), (3, 2), (5, 2), (20, 5), (80, 20), (400, 30)]
 DENSITIES = [1.0, 0.1, 0.01]
+ROW = 128  # models that share minibatches
+MODELS = {"few": 1024, "some": 768, "some_sparse": 768, "sparse": 48, "many": 48}  # a multiprocessor, of which an H200 has 132
 EQUALITY = [(2, 1, 1.0), (2, 1, 0.1), (3, 2, 0.5), (3, 2, 0.05), (5, 2, 0.3), (5, 2, 0.03), (10, 4, 0.5), (10, 4, 0.03)]
+SHARED = [(12, 3, 0.5), (12, 3, 0.03)]  # of which a row's models share minibatches: a replicate each
 BATCH = 1024
 THREADS = len(os.sched_getaffinity(0))
 BEGIN = time.perf_counter()
-INSTANCES = {2: (4096, 32768), 3: (4096, 32768), 5: (4096, 16384), 20: (1024, 4096), 80: (256, 1024)}  # that peers train at once
+INSTANCES = {
+    2: (4096, 32768),
+    3: (4096, 32768),
+    5: (4096, 16384),
+    20: (1024, 4096),
+    80: (256, 1024),
+    400: (64, 256),
+}  # that peers train at once
 SCANNED = 10  # steps of one call of JAX
 LONG = 1_000_000  # more steps than any measurement takes
-PAST = 240.0  # seconds after which no other peer is begun
+PAST, LAST = 270.0, 330.0  # seconds after which no other peer is begun, and no other measurement at all
 
 
 def say(*words):
@@ -154,15 +168,21 @@ def jax(n, m, density, n_models):
 
 
 def ours(n, m, density, n_models):
-    """Return a function that takes steps on the GPU."""
+    """Return the kind of the kernel and a function that takes steps on the GPU; ``n_models`` None: as many as suit it."""
     model = ToyModel(m, np.ones(n), density)
     options = common_options(LONG, BATCH, 1e-3, "adamw", "constant", None, False, 0)
-    chunk = Chunk(
-        **law_of(model.form, np.broadcast_to(model.control, (n_models, model.form.n_controls))),
-        weights=starts(n, m, n_models), bias=np.zeros((n_models, n), np.float32), keys=np.array([[1, 2]], np.uint64),
-        recorded=(1,), **{name: options[name] for name in (*CHUNK_OPTIONS, "independent")},
-    )  # fmt: skip
-    models, done = trainer.engine(chunk)([chunk]), 0
+
+    def row(number, count):
+        """Models that share minibatches."""
+        return Chunk(
+            **law_of(model.form, np.broadcast_to(model.control, (count, model.form.n_controls))),
+            weights=starts(n, m, count), bias=np.zeros((count, n), np.float32), keys=np.array([[1, number]], np.uint64),
+            recorded=(1,), **{name: options[name] for name in (*CHUNK_OPTIONS, "independent")},
+        )  # fmt: skip
+
+    kind = trainer.kind_of(row(0, 1))
+    n_models = n_models or 132 * MODELS[kind]
+    models, done = trainer.engine(row(0, 1))([row(k, min(ROW, n_models - k)) for k in range(0, n_models, ROW)]), 0
 
     def advance(n_steps):
         """Take steps and wait for them."""
@@ -172,7 +192,7 @@ def ours(n, m, density, n_models):
         done += n_steps
 
     advance(1)
-    return advance
+    return kind, n_models, advance
 
 
 def on_cpu(n, m, density, n_models):
@@ -199,19 +219,24 @@ def best_of_peer(peer, n, m, seconds):
 
 
 def rates(sizes, peers, seconds, n_models):
-    """Print billions of samples per second of all, by size and density."""
-    print(f"{'n, m':>7} {'density':>8}" + "".join(f"{name:>11}" for name in (*peers, "CPU", "GPU")), flush=True)
+    """Print billions of samples per second, ours by size and density, and peers' by size."""
+    print(f"{'n, m':>7} {'density':>8} {'16 cores' if THREADS == 16 else 'cores':>11} {'GPU':>11}", flush=True)
+    for n, m in sizes:
+        for density in DENSITIES:
+            if time.perf_counter() - BEGIN > LAST:
+                return
+            begin = time.perf_counter()
+            kind, on_gpu, advance = ours(n, m, density, n_models)
+            compiled = time.perf_counter() - begin
+            gpu = timed(advance, on_gpu * BATCH, seconds)
+            count = n_models or 64 * THREADS * (8 if n < 10 else 1)
+            cpu = timed(on_cpu(n, m, density, count), count * BATCH, seconds)
+            line = f"{f'{n}, {m}':>7} {density:>8} {cpu / 1e9:>11.3f} {gpu / 1e9:>11.3f}"
+            print(f"{line}   {kind}, {on_gpu} models, ready after {compiled:.1f} s", flush=True)
     for n, m in sizes:
         theirs = [best_of_peer(peer, n, m, seconds) for peer in peers]
-        for density in DENSITIES:
-            count, on_gpu = 64 * THREADS * (8 if n < 10 else 1), n_models or 132 * (1024 if n < 10 else 32)
-            cpu = timed(on_cpu(n, m, density, count), count * BATCH, seconds)
-            begin = time.perf_counter()
-            advance = ours(n, m, density, on_gpu)
-            compiled = time.perf_counter() - begin
-            line = [*theirs, cpu, timed(advance, on_gpu * BATCH, seconds)]
-            numbers = "".join(f"{rate / 1e9:>11.3f}" for rate in line)
-            print(f"{f'{n}, {m}':>7} {density:>8}{numbers}   ready after {compiled:.1f} s", flush=True)
+        if peers:
+            print(f"{f'{n}, {m}':>7} " + ", ".join(f"{peer} {rate / 1e9:.3f}" for peer, rate in zip(peers, theirs, strict=True)))
 
 
 def protocol(n_steps, n_cells):
@@ -252,12 +277,26 @@ def equality(n_models, n_steps):
             ).loss
             for seed, device in enumerate(("cuda", "cpu"), start=1)
         ]  # fmt: skip
-        difference = losses[0] - losses[1]
-        say(
-            f"{n}, {m} at {density}: p = {ks_2samp(*losses, method='asymp').pvalue:.3f}, means {losses[0].mean():.6g} (GPU) and "
-            f"{losses[1].mean():.6g}, {difference.mean() / difference.std() * np.sqrt(n_models):+.1f} standard errors, "
-            f"correlation {np.corrcoef(*losses)[0, 1]:.4f}"
+        compare(n, m, density, *losses)
+    for n, m, density in SHARED:
+        axes = {"importance": [0.8], "density": [density]}
+        options = {"n_seeds": n_models, "n_steps": n_steps, "batch_size": BATCH, "seed": 1}
+        compare(
+            n,
+            m,
+            density,
+            *(trained_phase_diagram(n, m, **axes, **options, device=x).trained.loss.ravel() for x in ("cuda", "cpu")),
         )
+
+
+def compare(n, m, density, on_gpu, on_cpu):
+    """Print how final losses of models on the GPU and on processors differ, in the order of their starting points."""
+    difference = on_gpu - on_cpu
+    say(
+        f"{n}, {m} at {density}: p = {ks_2samp(on_gpu, on_cpu, method='asymp').pvalue:.3f}, means {on_gpu.mean():.6g} (GPU) and "
+        f"{on_cpu.mean():.6g}, {difference.mean() / difference.std() * np.sqrt(difference.size):+.1f} standard errors, "
+        f"correlation {np.corrcoef(on_gpu, on_cpu)[0, 1]:.4f}"
+    )
 
 
 if __name__ == "__main__":
@@ -266,12 +305,14 @@ if __name__ == "__main__":
     parser.add_argument("--peers", nargs="*", choices=[*PEERS, "none"], default=list(PEERS))
     parser.add_argument("--seconds", type=float, default=0.3, help="least length of one measurement")
     parser.add_argument("--sizes", type=int, default=len(SIZES), help="how many sizes")
-    parser.add_argument("--n-models", type=int, help="models on the GPU in the rates")
+    parser.add_argument("--n-models", type=int, help="models in the rates")
+    parser.add_argument("--batch-size", type=int, default=BATCH)
     parser.add_argument("--n-steps", type=int, default=10_000, help="of the protocol")
     parser.add_argument("--n-cells", type=int, default=100, help="of the protocol, along each axis")
     parser.add_argument("--equal-models", type=int, default=256)
     parser.add_argument("--equal-steps", type=int, default=3000)
     chosen = parser.parse_args()
+    BATCH = chosen.batch_size
     parts = chosen.only or ("rates", "equality", "protocol")
     try:
         as_device("cuda", ToyModel(1, [1, 1], 0.5).form)

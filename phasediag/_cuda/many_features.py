@@ -3,7 +3,7 @@
 Thirty-two samples at a time, a lane is a sample and a warp has a part of the features: it adds up its share of h = W x, then for
 its outputs o_i = W_·i h + b_i, the weighted error e_i = I_i (o_i − x_i)[o_i > 0] and its share of the way back u = W e. The
 gradient Σ (h eᵀ + u xᵀ) over samples is a product of matrices in shared memory; every thread keeps a tile of it in registers over
-the whole minibatch. What does not fit shared memory is kept in the GPU's memory, in rows of ``scratch``.
+the whole minibatch. What does not fit shared memory is own in the GPU's memory, in rows of ``scratch``.
 """
 
 from functools import cache
@@ -76,24 +76,15 @@ def layout(n, m, n_warps):
 
 
 @cache
-def many_features(n, m, moving, activation, penalised, adam, n_warps):
+def many_features(n, m, moving, activation, penalised, adam, plain, n_warps):
     """Return the kernel for n features and m dimensions, blocks of ``n_warps`` warps; see `_train`."""
     rows, columns, groups = tiling(n, m, n_warps)
     function = specialised(
-        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps, rows=rows,
-        columns=columns, groups=groups, tile_a=-(-m // rows), tile_i=-(-n // columns), quads=-(-n // 4),
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, plain=plain, n_warps=n_warps,
+        rows=rows, columns=columns, groups=groups, tile_a=-(-m // rows), tile_i=-(-n // columns), quads=-(-n // 4),
         m_4=-(-m // 4) * 4, together=4 if m <= 12 else 2 if m <= 24 else 1, **layout(n, m, n_warps)[0],
     )  # fmt: skip
     return compiled(function, n_warps * max(1, WARPS // n_warps))
-
-
-@cuda.jit(device=True)
-def _feature(word, limit, scale, j, leading, law, pieces):
-    """Return a feature of a sample whose first active one is ``leading``, from a random word."""
-    if j < leading or (j > leading and word > limit):
-        return ZERO
-    u = np.float32(word) * (TO_UNIT if j == leading else scale)
-    return _piecewise(min(u, np.float32(1)), law, pieces)
 
 
 @cuda.jit(device=True)
@@ -107,8 +98,8 @@ def _error(output, x, activation, leak):
 
 def _train(
     start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, factors, parameters,
-    first, second, scratch, *, n, m, moving, activation, penalised, adam, n_warps, rows, columns, groups, tile_a, tile_i, quads,
-    m_4, together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
+    first, second, scratch, *, n, m, moving, activation, penalised, adam, plain, n_warps, rows, columns, groups, tile_a, tile_i,
+    quads, m_4, together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
@@ -132,6 +123,7 @@ def _train(
     lane, warp = thread % LANES, thread // LANES
     key, other_key = keys[slot, 0], keys[slot, 1]
     law, leak = law_of[slot], factors[slot, n + 2]
+    limit, scale = limits[law], scales[law]
     group, row, column = thread // (rows * columns), thread // columns % rows, thread % columns
     low_i, high_i = warp * quads // n_warps * 4, (warp + 1) * quads // n_warps * 4
     for i in range(thread, x.size, n_threads):
@@ -170,10 +162,16 @@ def _train(
                 for i in range(thread, LANES * quads, n_threads):
                     t, q = i % LANES, i // LANES
                     word, word_1, word_2, word_3 = _philox(key, other_key, (base + t) * quads + q, part, low, SINGLE + high)
+                    begin = np.int32(leading[np.uint64(base + t)])
                     for c in unrolled(range(4)):
                         j = 4 * q + c
-                        if j < n:
-                            x[j * ROW + t] = _feature(word, limits[law, j], scales[law, j], j, leading[base + t], law, pieces)
+                        at = min(j, n - 1) if known(n % 4) else j
+                        active = np.int32(j) == begin
+                        value = min(np.float32(word) * (TO_UNIT if active else scale[np.uint64(at)]), np.float32(1))
+                        if known(not plain):
+                            value = _piecewise(value, law, pieces)
+                        active |= (np.int32(j) > begin) & (word <= limit[np.uint64(at)])
+                        x[np.uint64(j * ROW + t)] = value if active else ZERO  # past n too, where weights are 0
                         word, word_1, word_2 = word_1, word_2, word_3
                 cuda.syncthreads()
                 for a in unrolled(range(m)):

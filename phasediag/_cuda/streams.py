@@ -30,14 +30,14 @@ TO_UNIT = np.float32(2.0**-32)
 
 def philox(key, other_key, place, part, step, purpose):
     """Return the four 32-bit words of Philox4x32-10 for a counter of four words; on the GPU, or for arrays of counters."""
-    a, b, c, d = np.uint64(place), np.uint64(part), np.uint64(step), np.uint64(purpose)
+    a, b, c, d = np.uint32(place), np.uint32(part), np.uint32(step), np.uint32(purpose)
     k, l = np.uint64(key), np.uint64(other_key)
     for _ in range(10):
-        first, second = a * FIRST_MULTIPLIER, c * SECOND_MULTIPLIER
-        a, c = (second >> HALF) ^ b ^ k, (first >> HALF) ^ d ^ l
-        b, d = second & MASK, first & MASK
+        first, second = np.uint64(a) * FIRST_MULTIPLIER, np.uint64(c) * SECOND_MULTIPLIER
+        a, c = np.uint32((second >> HALF) ^ b ^ k), np.uint32((first >> HALF) ^ d ^ l)
+        b, d = np.uint32(second & MASK), np.uint32(first & MASK)
         k, l = (k + FIRST_WEYL) & MASK, (l + SECOND_WEYL) & MASK
-    return np.uint32(a), np.uint32(b), np.uint32(c), np.uint32(d)
+    return a, b, c, d
 
 
 def outcome(word, start, count, cut, own, other):

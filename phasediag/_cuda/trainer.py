@@ -127,6 +127,13 @@ def train_portions(portions, advanced):
         yield i, (weights[-1], bias[-1])
 
 
+def _launch(kernel, n_blocks, n_threads, *arguments):
+    """Start a kernel on blocks of so many threads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Grid size")  # few models leave most of a GPU idle
+        kernel[n_blocks, n_threads](*arguments)
+
+
 class Models:
     """Models of several chunks on the GPU, each in a slot; a block trains ``width`` slots of one chunk, the last ones idle.
 
@@ -177,12 +184,10 @@ class Models:
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Grid size")  # few models leave most of a GPU idle
-            self.kernel[self.n_blocks, self.width * self.threads_per_model](
-                start, stop, self.average, self.scalars, self.keys, self.law_of, *self.tables, self.factors, self.parameters,
-                self.first, self.second, *self.scratch,
-            )  # fmt: skip
+        _launch(
+            self.kernel, self.n_blocks, self.width * self.threads_per_model, start, stop, self.average, self.scalars, self.keys,
+            self.law_of, *self.tables, self.factors, self.parameters, self.first, self.second, *self.scratch,
+        )  # fmt: skip
 
     def current(self):
         """Yield the weights (n_models, n_hidden, n_features) and biases (n_models, n_features) of each chunk."""
@@ -272,7 +277,10 @@ class Many(Models):
         arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
         self.tables = [cuda.to_device(x) for x in arrays]
         self.scratch = [cuda.device_array((self.n_blocks, max(1, layout(self.n, self.m, n_warps)[1])), np.float32)]
-        self.kernel = many_features(self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
+        plain = all(one.values is None for one in chunks)
+        self.kernel = many_features(
+            self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, plain, n_warps
+        )
 
 
 class Sparse(Models):
@@ -327,7 +335,8 @@ class Sparse(Models):
         """Train from step ``start`` to ``stop``."""
         for begin in range(start, stop, self.window):
             end = min(begin + self.window, stop)
-            self.draw[self.n_streams * (end - begin) * self.n_tiles, LANES](begin, end - begin, self.n_tiles, *self.drawn)
+            n_lists = self.n_streams * (end - begin) * self.n_tiles
+            _launch(self.draw, n_lists, LANES, begin, end - begin, self.n_tiles, *self.drawn)
             super().advance(begin, end)
 
 
