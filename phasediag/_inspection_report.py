@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._minimizing.stationary_points import SAME_LOSS
+from ._minimizing.stationary_points import NEGLIGIBLE, SAME_LOSS
 from .minima import MOST_ENUMERATED
 from .trained_models import MOST_LEFT, SETTLED
 
@@ -54,13 +54,13 @@ def untied_lines(result, source, notes):
     yield from _loss(result)
     yield from _verdict([*untied_verdict(result), f"for {law([model])}", *notes])
     weighted = model.importance * result.feature_loss
-    columns = [result.bias, result.feature_loss, 100 * weighted / result.loss]
+    columns = [result.bias, result.feature_loss, 100 * weighted / (result.loss or 1.0)]
     yield from _rows(model.n_features, ("bias", "own loss", "% of the loss"), columns, ".5f")
 
 
 def ensemble_lines(result, source, notes):
     """An Ensemble: what was read, a row for each model, how many there are of each phase, and what it holds for."""
-    above = [_above(gap, lowest) for gap, lowest in zip(result.gap, result.lowest, strict=True)]
+    above = [_above(*one) for one in zip(result.gap, result.lowest, result.models, strict=True)]
     marks = [["not converged"] * (not well) for well in result.converged]
     for mark, metastable, lower in zip(marks, result.metastable, result.lowest_phase, strict=True):
         mark += [f"metastable: {lower} is lower"] * bool(metastable)
@@ -76,7 +76,7 @@ def ensemble_lines(result, source, notes):
 
 def untied_ensemble_lines(result, source, notes):
     """An UntiedEnsemble: what was read, a row for each model, and what it holds for."""
-    above = [_above(gap, lowest) for gap, lowest in zip(result.gap, result.lowest, strict=True)]
+    above = [_above(*one) for one in zip(result.gap, result.lowest, result.models, strict=True)]
     said = ["" if still else "not stationary" for still in result.gradient_norm <= SETTLED]
     columns = [f"{100 * one:.3g} %" for one in result.asymmetry], above, said
     yield from _table(result, source, ("asymmetry", "above the\nlowest", ""), columns)
@@ -108,16 +108,22 @@ def _held(result, notes):
     yield from notes
 
 
-def _above(gap, lowest):
+def _above(gap, lowest, model):
     """By how much a loss lies above the lowest, in words."""
-    return f"{100 * gap / lowest:.3g} %" if np.isfinite(lowest) else "unknown"
+    return f"{100 * _part(gap, lowest, model):.3g} %" if np.isfinite(lowest) else "unknown"
+
+
+def _part(gap, loss, model):
+    """A gap in parts of a loss of a model, which can be 0."""
+    return gap / max(loss, NEGLIGIBLE * model.loss_scale)
 
 
 def depth_words(result, barrier):
     """Return in a sentence how deep the minimum is in which the descent ends, by `Inspection.depth`."""
     if barrier is not None:
         way = f"the lowest of {barrier.n_passes} passes found, on the way to {barrier.phases[-1]}"
-        return f"depth: {barrier.height:.4g}, {_percent(barrier.height / result.nearest.loss)} of that bottom's loss; {way}"
+        part = _percent(_part(barrier.height, result.nearest.loss, result.model))
+        return f"depth: {barrier.height:.4g}, {part} of that bottom's loss; {way}"
     if result.minima is None:
         return f"depth: not known; lower minima are searched for up to {MOST_ENUMERATED} features"
     if result.minima and not result.metastable:
@@ -136,7 +142,8 @@ def untied_verdict(result):
     else:
         lowest = result.minima[0]
         where = f"the lowest minimum found of tied weights ({lowest.phase.name}, loss {lowest.loss:.6g})"
-        sentences.append(f"{_percent(abs(result.gap) / lowest.loss)} {'above' if result.gap > 0 else 'below'} {where}")
+        gap = _percent(_part(abs(result.gap), lowest.loss, result.model))
+        sentences.append(f"{gap} {'above' if result.gap > 0 else 'below'} {where}")
         if result.gap > SAME_LOSS * lowest.loss:
             sentences.append("NO GLOBAL MINIMUM: tied weights are among the untied ones, and these do better")
     if result.dead_outputs:
@@ -183,9 +190,10 @@ def verdict(result):
     elif result.metastable:
         lowest = result.minima[0]
         what = "METASTABLE: that bottom is" if any(m is result.nearest for m in result.minima) else "no minimum: the descent ends"
-        sentences.append(f"{what} {_percent(result.nearest.loss / lowest.loss - 1)} above the global minimum")
+        higher = _part(result.nearest.loss - lowest.loss, lowest.loss, result.model)
+        sentences.append(f"{what} {_percent(higher)} above the global minimum")
         sentences.append(f"global minimum: {lowest.phase.name}")
-        sentences.append(f"gap to it: {result.gap:.4g}, {_percent(result.gap / lowest.loss)}")
+        sentences.append(f"gap to it: {result.gap:.4g}, {_percent(_part(result.gap, lowest.loss, result.model))}")
     else:
         sentences.append("that bottom is the global minimum")
     for where, dead in (("", result.dead_outputs), (" where the descent ends", result.plateau)):
@@ -239,7 +247,7 @@ def _minima(result):
     plural = "minimum" if len(result.minima) == 1 else "minima"
     yield f"\n{len(result.minima)} local {plural} found, lowest first"
     for k, minimum in enumerate(result.minima, start=1):
-        higher = _percent(minimum.loss / result.minima[0].loss - 1)
+        higher = _percent(_part(minimum.loss - result.minima[0].loss, result.minima[0].loss, result.model))
         mark = "  <- nearest" if minimum is nearest else ""
         yield f"{k:3d}.  {minimum.loss:14.10g}  {'+' + higher:>10}  {minimum.phase.name}{mark}"
 
@@ -269,4 +277,5 @@ def law(models):
     who = f"features active as {model.activity!r:.80} says" if model.activity else "independent features"
     what = VALUES[model.values] if isinstance(model.values, str) else f"of {model.values!r:.80}"
     penalty = f"; {model.penalty!r} is part of the loss" if model.penalty else ""
-    return f"{who}, each active with probability (density) {density} and then {what}{penalty}"
+    held = "" if model.biased else "; biases are held at 0"
+    return f"{who}, each active with probability (density) {density} and then {what}{penalty}{held}"

@@ -7,9 +7,11 @@ import numpy as np
 
 from ._arguments import Floats
 from ._display import Result
+from ._minimizing import newton
 from ._minimizing.flat import flatten, parts
 from ._minimizing.saddles import Passes, chained
 from ._minimizing.search import settle_model
+from ._minimizing.stationary_points import GRADIENT_TOLERANCE
 from .minima import Minimum, common_model
 from .model import ToyModel
 from .phases import phase_name
@@ -131,6 +133,9 @@ def barrier(a: Minimum, b: Minimum) -> Barrier:
     """
     model = common_model(a, b)
     passes, (start, end) = _passes(model, [a, b])
+    for one, position in ((a, start), (b, end)):
+        if position is None:
+            raise ValueError(f"a and b must be minima, got one of a valley out of which the loss falls, {one!r:.60}")
     if start == end:
         raise ValueError("a and b must be different minima, got one minimum (or one valley) twice")
     passes.search([start, end])
@@ -151,7 +156,8 @@ def depths(minima: Sequence[Minimum]) -> list[Barrier | None]:
     Returns
     -------
     list of Barrier or None
-        For each minimum; its ``height`` is how deep that minimum is. None for the lowest, and where no path was found.
+        For each minimum; its ``height`` is how deep that minimum is. None for the lowest, where no path was found, and of valleys
+        of equal loss out of which the loss falls.
 
     Raises
     ------
@@ -168,9 +174,11 @@ def depths(minima: Sequence[Minimum]) -> list[Barrier | None]:
     if not minima:
         return []
     passes, positions = _passes(common_model(*minima), minima)
-    passes.search(list(dict.fromkeys(positions)))
+    if wanted := [k for k in dict.fromkeys(positions) if k is not None]:
+        passes.search(wanted)
     losses = [one.scaled_loss for one in passes.minima]
-    return [_barrier(passes, k, [j for j, loss in enumerate(losses) if loss < losses[k]]) for k in positions]
+    lower = [[] if k is None else [j for j, loss in enumerate(losses) if loss < losses[k]] for k in positions]
+    return [_barrier(passes, *one) for one in zip(positions, lower, strict=True)]
 
 
 def barrier_at(model, points):
@@ -187,13 +195,16 @@ def barrier_at(model, points):
 
 
 def _passes(model, minima):
-    """The `Passes` of a model with some Minimum known, and the positions of these in it."""
+    """The `Passes` of a model with some Minimum known, and the positions of these in it; None where a valley leads down."""
     points = np.array([flatten(one.weights, one.bias) for one in minima])
     settled, passes = settle_model(model, points, radius=NEAR), Passes(model, [])
     positions = [passes.position(one) for one in settled]
-    for minimum, x, one, position in zip(minima, points, settled, positions, strict=True):
-        if position is None or np.max(np.abs(one.x - x)) > NEAR:
-            raise ValueError(f"minima must be those of their model, got {minimum!r:.60}")
+    for k, (minimum, x, one) in enumerate(zip(minima, points, settled, strict=True)):
+        if positions[k] is None or np.max(np.abs(one.x - x)) > NEAR:
+            slopes = newton.derivatives(x[None], model.form, model.control[None], 1)[1][0, model.form.free]
+            if np.max(np.abs(slopes)) > GRADIENT_TOLERANCE:
+                raise ValueError(f"minima must be those of their model, got {minimum!r:.60}")
+            positions[k] = positions[k] if one.is_flat else None
     return passes, positions
 
 

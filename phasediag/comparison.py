@@ -9,7 +9,7 @@ from ._arguments import Floats, density_array, one_of, positive_array, real_numb
 from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten, parts
-from ._minimizing.stationary_points import SAME_LOSS, losses_of, settle
+from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
 from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, UNEXPLAINED
 from .diagram import PhaseDiagram
 from .inspection import RADIUS
@@ -76,7 +76,8 @@ class Comparison(Result):
     @property
     def excess(self) -> Floats:
         """How far each loss lies above the lowest minimum's, relative to it."""
-        return self.loss / self.lowest - 1
+        plane = self.diagram.plane
+        return above(self.loss, self.lowest, plane.form, plane.controls(self.importance, self.density))
 
     def counts(self) -> dict[str, int]:
         """Return how many models have each cause, a dict."""
@@ -151,17 +152,17 @@ def compare(
     own = own.ravel()
     starts = np.concatenate([_minima_around(diagram, *pairs), flatten(matrices, biases)])
     place = np.concatenate([np.tile(np.arange(pairs.shape[1]), NEIGHBOURS), own])
-    form, controls = diagram.plane.form, diagram.plane.controls(*pairs)[place]
+    form, controls, sets = diagram.plane.form, diagram.plane.controls(*pairs)[place], diagram.plane.together
     ends = settle(starts, form, controls, radius=RADIUS)
     losses = losses_of(ends, form, controls)
     minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0])]
+    names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0], sets=sets)]
     lowest = np.full(pairs.shape[1], np.inf)
     np.minimum.at(lowest, place, np.where(minimum, losses, np.inf))
     stable: list[dict[str, None]] = [{} for _ in lowest]  # names of the minima as low as the lowest, in the order of the starts
     for k in np.flatnonzero(minimum & (losses <= lowest[place] * (1 + SAME_LOSS))):
         stable[place[k]][names[k]] = None
-    phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance)], dtype=object)
+    phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance, sets=sets)], dtype=object)
     mine, lowest = slice(len(starts) - len(own), None), lowest[own]
     loss = np.sum(form.importance(controls[mine]) * rows_loosely(matrices, biases, form, controls[mine], 0)[0], axis=1)
     loss += form.penalty(controls[mine], matrices)

@@ -14,7 +14,7 @@ from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten, parts
 from ._minimizing.search import EFFORTS, search, settle_model, tied_minima
-from ._minimizing.stationary_points import SAME_LOSS, distinct, losses_of
+from ._minimizing.stationary_points import NEGLIGIBLE, SAME_LOSS, distinct, losses_of
 from ._progress import progress_bar
 from .inspection import RADIUS, as_tied
 from .loss import is_untied, untied_losses
@@ -77,7 +77,8 @@ class Ensemble(Reported, Result):
     @property
     def excess(self) -> Floats:
         """How far each loss lies above that at the end of the descent, relative to the latter."""
-        return np.maximum(self.loss / self.bottom - 1, 0.0)
+        least = NEGLIGIBLE * np.array([model.loss_scale for model in self.models])
+        return np.maximum(np.maximum(self.loss, least) / np.maximum(self.bottom, least) - 1, 0.0)
 
     @property
     def converged(self) -> NDArray[np.bool_]:
@@ -302,7 +303,7 @@ def _untied(models, decoder, encoder, bias, n_starts, seed, progress):
         for model, members in _groups(models).items():
             losses, _, gradient, by_bias = untied_losses(model, (decoder[members], encoder[members]), bias[members], 1)
             found["feature_loss"][members], found["loss"][members] = losses, losses @ model.importance
-            slopes = [np.abs(part).reshape(len(members), -1).max(axis=1) for part in (*gradient, by_bias)]
+            slopes = [np.abs(part).reshape(len(members), -1).max(axis=1) for part in (*gradient, model.biased * by_bias)]
             found["gradient_norm"][members] = np.max(slopes, axis=0) / model.loss_scale
             minima = minimize(model, n_starts=n_starts, seed=seed)[:1] if model.n_features <= MOST_ENUMERATED else []
             for lowest in minima:
@@ -350,7 +351,7 @@ def _alone(model, weights, bias, n_starts, generator, advance):
     losses, *gradient, _, _ = evaluate_loosely(model, own_weights, own_bias, 1)
     return {
         "bottom": losses @ model.importance + model.penalty_of(own_weights),
-        "bottom_gradient": np.abs(flatten(*gradient)).max(axis=-1) / model.loss_scale,
+        "bottom_gradient": np.abs(flatten(*gradient) * model.form.free).max(axis=-1) / model.loss_scale,
         "bottom_phase": [phase.name for phase in classify_many(own_weights)],
         "lowest": np.nan,
         "lowest_phase": "",

@@ -13,7 +13,7 @@ from ._loss.evaluation import evaluate_loosely
 from ._minimizing.basin import descend
 from ._minimizing.flat import flatten
 from ._minimizing.search import EFFORTS, search, settle_model
-from ._minimizing.stationary_points import SAME_LOSS
+from ._minimizing.stationary_points import SAME_LOSS, above
 from ._progress import progress_bar
 from .barriers import Barrier, depths
 from .loss import is_untied, untied_losses
@@ -50,7 +50,7 @@ class Inspection(Reported, Drawn):
     feature_loss : ndarray, shape (n_features,)
         Each feature's own loss E (x_i − x'_i)², without its importance.
     gradient_norm : float
-        Largest entry of the gradient of loss / Σ_i I_i E x_i².
+        Largest entry of the gradient of loss / Σ_i I_i E x_i² by all that may move.
     terms : LossTerms
         The loss taken apart by feature and by number of active features; see `loss_terms`.
     phase : Phase
@@ -95,7 +95,7 @@ class Inspection(Reported, Drawn):
     @property
     def excess(self) -> float:
         """How far the loss lies above that of the nearest minimum, relative to the latter."""
-        return max(self.loss / self.nearest.loss - 1, 0.0)
+        return max(float(above(self.loss, self.nearest.loss, self.model.form, self.model.control)), 0.0)
 
     @property
     def converged(self) -> bool:
@@ -291,7 +291,7 @@ def inspect(
                 loss=float(model.importance @ losses),
                 loss_error=float(error),
                 feature_loss=losses,
-                gradient_norm=_largest([*gradient, bias_gradient]) / model.loss_scale,
+                gradient_norm=_largest([*gradient, model.biased * bias_gradient]) / model.loss_scale,
                 asymmetry=float(np.max(np.abs(product - product.T)) / np.max(np.abs(product))),
                 dead_outputs=_dead(model, product, bias),
                 minima=tuple(minimize(model, n_starts=n_starts, seed=seed)) if few else None,
@@ -314,7 +314,7 @@ def inspect(
         loss=float(model.importance @ losses + model.penalty_of(weights)),
         loss_error=float(error),
         feature_loss=losses,
-        gradient_norm=_largest(gradient) / model.loss_scale,
+        gradient_norm=_largest(gradient[: 1 + model.biased]) / model.loss_scale,
         terms=loss_terms(model, weights, bias),
         phase=classify(upright, tolerance=tolerance),
         feature_norm=norm,
@@ -385,7 +385,8 @@ def _alone(model, weights, bias, n_starts, seed, watch):
     weights, bias = descend(model, weights, bias, watch)
     weights = upright(weights)
     losses, *gradient, _, _ = evaluate_loosely(model, weights, bias, 1)
-    return minimum_at(model, weights, bias, losses, _largest(gradient) / model.loss_scale, np.nan, False), None
+    steepest = _largest(gradient[: 1 + model.biased]) / model.loss_scale
+    return minimum_at(model, weights, bias, losses, steepest, np.nan, False), None
 
 
 def _largest(gradient):

@@ -15,6 +15,8 @@ from .planes import control_direction
 
 STEP = 1e-3
 """Of the differences in control parameters, of sixth order: losses are polynomials of low degree, most of them linear."""
+LARGEST_CONDITION = 1e12
+"""Coordinates that move the equations of a point less than this tells apart do not move it."""
 WEIGHTS = (0.75, -0.15, 1 / 60)
 """Weights of central differences over one, two and three steps."""
 
@@ -179,4 +181,10 @@ def _solved(model, argument, coordinates, equations):
     """
     names = [f"{name}[{k}]" for name, place in model.form.places.items() for k in range(len(model.control[place]))]
     directions = np.array([control_direction(argument, model, name) for name in coordinates])
-    return Sensitivity(tuple(coordinates), tuple(names), -np.linalg.solve(equations @ directions.T, equations))
+    by_coordinates = equations @ directions.T
+    if not np.linalg.cond(by_coordinates) < LARGEST_CONDITION:  # not where it is NaN
+        words = ", ".join(coordinates)
+        raise ValueError(
+            f"{argument} must move what holds at the point, losses or curvature, got {words}, which leaves it as it is"
+        )
+    return Sensitivity(tuple(coordinates), tuple(names), -np.linalg.solve(by_coordinates, equations))

@@ -23,7 +23,7 @@ def descend(model, weights, bias, watch=lambda: None):
 
     ``watch`` is called after every evaluation.
     """
-    weights, bias = weights.copy(), bias.copy()
+    weights, bias = weights.copy(), model.biased * bias
     for _round in range(MOST_ROUNDS):
         shortened = _shorten(model, weights, bias)
         weights, bias, finished = _run(model, weights, bias, watch)
@@ -62,7 +62,7 @@ def _run(model, weights, bias, watch):
     """Descend by L-BFGS: (weights, bias, whether it came to an end); columns that are 0 stay so."""
     from scipy.optimize import minimize as scipy_minimize
 
-    free = flatten(np.broadcast_to(np.any(weights != 0, axis=0), weights.shape), np.ones(bias.size, bool))
+    free = flatten(np.broadcast_to(np.any(weights != 0, axis=0), weights.shape), np.full(bias.size, model.biased))
     start, scale = flatten(weights, bias), model.loss_scale
     best = [np.inf, start]
 

@@ -142,7 +142,7 @@ def _joined(hessian, one, other, free):
                 return all(d @ hessian(d / np.linalg.norm(d)) @ d < 0 for d in _even(path, 8 * IMAGES))
             for k in range(1, IMAGES - 1):
                 values, vectors = np.linalg.eigh(hessian(path[k]))
-                path[k] = vectors @ (vectors.T @ path[k] / (1 + (values - values[0]) / (values[-1] - values[0])))
+                path[k] = vectors @ (vectors.T @ path[k] / (1 + (values - values[0]) / max(values[-1] - values[0], 1e-300)))
     return False
 
 
