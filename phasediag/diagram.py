@@ -21,7 +21,7 @@ from .boundaries import DEFAULT_SETTINGS, CurveSettings, LevelCurve, PhaseBounda
 from .candidates import MOST_FEATURES
 from .curves import Curves
 from .minima import Minimum
-from .neuron_diagram import NeuronBoundary, neuron_boundaries, neuron_grid
+from .neuron_diagram import NeuronBoundary, boundaries_from, boundary_arrays, neuron_boundaries, neuron_grid, triple_points
 from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
 from .neurons import NeuronForm
 from .planes import ControlPlane, Tabulated
@@ -222,6 +222,9 @@ class PhaseDiagram(Drawn):
 
     def triple_points(self) -> list[TriplePoint]:
         """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
+        if isinstance(self.plane.form, NeuronForm):
+            self.boundaries()
+            return triple_points(self.crossings)
         return list(self._computed_curves().triple_points)
 
     def spinodals(self, *, settings: CurveSettings | None = None, progress: bool = False) -> list[Spinodal]:
@@ -411,6 +414,8 @@ class PhaseDiagram(Drawn):
             arrays |= self.trained.arrays()
         if self.curves is not None:
             arrays |= self.curves.arrays()
+        if "_crossings" in self.__dict__:
+            arrays |= boundary_arrays(self.crossings)
         with replacing(npz_path("path", path)) as partial:
             np.savez_compressed(partial, **arrays)
 
@@ -441,6 +446,9 @@ class PhaseDiagram(Drawn):
         values["coexisting"] = coexisting.reshape(values["loss"].shape)
         diagram = cls(**values)
         diagram.__dict__["_curves"] = Curves.from_arrays(arrays, diagram)
+        crossings = boundaries_from(arrays, diagram.plane)
+        if crossings is not None:
+            diagram.__dict__["_crossings"] = crossings
         return diagram
 
 

@@ -1,29 +1,36 @@
 """Phases of neurons over a plane, and where they change along the lines of its grid."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from ._arguments import Floats
 from ._display import Result
 from ._neurons.grid import Grid
-from ._neurons.transitions import WIDTH, Segment
+from ._neurons.network import Network, chains
+from ._neurons.transitions import NAMED, WIDTH, Segment, lowest_along, narrowed
+from .boundaries import TriplePoint, column_names
 from .neuron_phases import UNBOUNDED, phase_of
 from .neuron_training import stacked
 from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
 
-NAMED = 1e-7
-"""Where no weight vanishes, to this part of an edge of the grid."""
 BETWEEN = 20
 """Starts of the search for phases that lie between the ends of an edge."""
 BESIDE = 1e-4
 """Of a segment: over so much, on both sides of a boundary, losses of fixed weights say which of two minima is the lower one."""
 MOST_CROSSINGS = 4
 """On one edge of the grid."""
+TOGETHER = 1e-6
+"""Ends of curves that are nearer than this, in coordinates, are one triple point."""
+KEPT = "phases", "order", "x", "y", "loss", "jump", "minima", "line", "ends"
+"""What files hold of a curve."""
+ROW = "order", "phases", "phase_1", "phase_2", "point", "loss_1", "loss_2", "end", *KEPT, "spinodals"
+"""Names in tables and JSON of boundaries beside those of the axes."""
 
 
 def neuron_grid(plane, seed, n_starts, n_threads, progress):
@@ -68,6 +75,13 @@ class NeuronBoundary(Result):
     line : ndarray, shape (n_points, 2, 2)
         Coordinates of the two places between which each lies: neighbouring points of the grid, or what `refined` took.
     plane : ControlPlane
+    ends : tuple of two str
+        Why the curve ends at its first and last point: "edge" of the diagram, "triple point" (there it meets curves between
+        other phases), "order changes" (it goes on as a curve of the other order), "no minimum" (beyond, weights grow without
+        end), "closed", or "unresolved" (it was lost on its way within a cell of the grid). From its outermost point on the grid's
+        lines a curve is followed by halves of a cell, which are points of it, to where it ends: triple points are those at
+        which two of the curves cross, to 1e-10 of a cell; the order changes where the place of a continuous curve does not
+        change with the weight that vanishes, to 1e-6.
 
     Examples
     --------
@@ -90,6 +104,7 @@ class NeuronBoundary(Result):
     minima: Floats
     line: Floats
     plane: ControlPlane
+    ends: tuple[str, str]
 
     @cached_property
     def spinodals(self) -> Floats:
@@ -103,8 +118,9 @@ class NeuronBoundary(Result):
         if self.order == "continuous":
             return np.array(here)
         corners = self.plane.coordinates(self.plane.x.values[[0, -1]], self.plane.y.values[[0, -1]])
-        found = np.full(here.shape, np.nan)
-        for k, ((start, end), pair, place) in enumerate(zip(self.line, self.minima, here[:, 0], strict=True)):
+        found = np.where((self.jump > 0)[:, None, None], np.nan, here)  # where the order changes both end
+        for k in np.flatnonzero(self.jump > 0):
+            (start, end), pair, place = self.line[k], self.minima[k], here[k, 0]
             segment, moves = Segment(self.plane, start, end), np.abs(end - start) > 1e-12
             shares = np.sort(((corners - start) / np.where(moves, end - start, 1.0))[:, moves], axis=0)
             first, last = shares[0].max(), shares[1].min()  # where it enters and leaves the plane
@@ -117,11 +133,37 @@ class NeuronBoundary(Result):
                 found[k, phase] = self.plane.values(segment.place(ends))
         return found
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each point, a list of dict: what the curve holds but for its minima, None where it has nothing.
+
+        order, phase_1, phase_2, point, the values along the axes by their names, loss_1, loss_2, jump, spinodal_1 and
+        spinodal_2 by the axes' names, and end (why the curve ends there).
+        """
+        names = column_names((self.plane.x.name, self.plane.y.name), *ROW)
+        ends = [""] * len(self.x)
+        ends[-1], ends[0] = self.ends[1], " | ".join(dict.fromkeys(self.ends)) if len(ends) == 1 else self.ends[0]
+        rows = []
+        for k, end in enumerate(ends):
+            row = {"order": self.order, "phase_1": self.phases[0], "phase_2": self.phases[1], "point": k}
+            row |= dict(zip(names, (float(self.x[k]), float(self.y[k])), strict=True))
+            row |= {"loss_1": float(self.loss[k, 0]), "loss_2": float(self.loss[k, 1]), "jump": float(self.jump[k])}
+            for side, place in enumerate(self.spinodals[k].tolist(), start=1):
+                known = not np.isnan(place[0])  # NaN where the minimum lasts
+                row |= {f"spinodal_{side}_{name}": x if known else None for name, x in zip(names, place, strict=True)}
+            rows.append(row | {"end": end})
+        return rows
+
+    def facts(self) -> dict[str, Any]:
+        """Return the curve as plain lists, numbers and strings, for JSON; values along the axes have their names."""
+        names = column_names((self.plane.x.name, self.plane.y.name), *ROW)
+        facts = {"phases": [*self.phases], "order": self.order, "ends": [*self.ends]}
+        facts |= dict(zip(names, (self.x.tolist(), self.y.tolist()), strict=True))
+        facts |= {name: getattr(self, name).tolist() for name in ("loss", "jump", "spinodals", "minima", "line")}
+        return facts
+
     def _records(self):
         """A row for each point."""
-        own = {"phases": " | ".join(self.phases), "order": self.order}
-        rows = zip(self.x, self.y, self.loss, self.jump, strict=True)
-        return [own | dict(zip(("point", "x", "y", "loss", "jump"), (k, *row), strict=True)) for k, row in enumerate(rows)]
+        return self.rows()
 
     def refined(self) -> "NeuronBoundary":
         """Return the curve with a point more between any two neighbours, as exact as these, on the line that halves their chord.
@@ -140,35 +182,67 @@ class NeuronBoundary(Result):
                 key, *point = crossing(segment, lowest, low, high)
                 rows += [point] if key[1] == self.order else []
             rows.append((u[k], self.loss[k], self.jump[k], self.minima[k], line[k]))
-        return _curve(self.plane, self.phases, self.order, rows)
+        return _curve(self.plane, self.phases, self.order, rows, self.ends)
 
 
-def _curve(plane, phases, order, rows):
-    """The NeuronBoundary of points (u, losses, jump, pair, line)."""
+def triple_points(boundaries: Sequence[NeuronBoundary]) -> list[TriplePoint]:
+    """Return the points in which curves of neurons meet, a list of TriplePoint: the phases are those of all that end there.
+
+    The precision of each is how far apart the ends of these curves are, in coordinates.
+    """
+    ends = [
+        (one.plane.coordinates(one.x[k], one.y[k]), one)
+        for one in boundaries
+        for k, end in zip((0, -1), one.ends, strict=True)
+        if end == "triple point"
+    ]
+    found: list[TriplePoint] = []
+    while ends:
+        plane, place = ends[0][1].plane, ends[0][0]
+        distances = [float(np.abs(u - place).max()) for u, _ in ends]
+        own = [one for (_, one), distance in zip(ends, distances, strict=True) if distance < TOGETHER]
+        precision = max(distance for distance in distances if distance < TOGETHER)
+        ends = [end for end, distance in zip(ends, distances, strict=True) if not distance < TOGETHER]
+        x, y = map(float, plane.values(place))
+        phases = tuple(sorted({name for one in own for name in one.phases}))
+        found.append(TriplePoint(x, y, phases, (plane.x.name, plane.y.name), precision))
+    return found
+
+
+def boundary_arrays(boundaries: Sequence[NeuronBoundary]) -> dict[str, Any]:
+    """Return curves of neurons as plain arrays by name, for a file; what is known of spinodals too."""
+    arrays: dict[str, Any] = {"n_crossings": np.array(len(boundaries))}
+    for k, one in enumerate(boundaries):
+        arrays |= {f"crossings_{k}_{name}": np.asarray(getattr(one, name)) for name in KEPT}
+        if "spinodals" in one.__dict__:
+            arrays[f"crossings_{k}_spinodals"] = one.spinodals
+    return arrays
+
+
+def boundaries_from(arrays: Mapping[str, Any], plane: ControlPlane) -> tuple[NeuronBoundary, ...] | None:
+    """Return the curves that ``boundary_arrays`` told of; None where there are none."""
+    if "n_crossings" not in arrays:
+        return None
+    found = []
+    for k in range(int(arrays["n_crossings"])):
+        values = {name: arrays[f"crossings_{k}_{name}"] for name in KEPT}
+        values |= {name: tuple(values[name].tolist()) for name in ("phases", "ends")} | {"order": values["order"].item()}
+        found.append(NeuronBoundary(plane=plane, **values))
+        if f"crossings_{k}_spinodals" in arrays:
+            found[-1].__dict__["spinodals"] = arrays[f"crossings_{k}_spinodals"]
+    return tuple(found)
+
+
+def _curve(plane, phases, order, rows, ends):
+    """The NeuronBoundary of points (u, losses, jump, pair, line) that ends so at both ends."""
     u, loss, jump, minima, line = (np.array(column) for column in zip(*rows, strict=True))
     x, y = plane.values(u)
-    return NeuronBoundary(phases, order, x, y, loss, jump, minima, line, plane)
-
-
-def lowest_along(segment, starts):
-    """Return a function of a share t of a Segment: the name of what is lowest there, its parameters (size,), and the landscape.
-
-    starts: a list of parameters (size,) from which minima are sought; it may grow.
-    """
-
-    def lowest(t):
-        landscape = segment.landscape(t)
-        points = landscape.settle(np.array(starts), polish=False)
-        x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
-        return segment.name(x), x, landscape
-
-    return lowest
+    return NeuronBoundary(phases, order, x, y, loss, jump, minima, line, plane, ends)
 
 
 def vanishing(segment, pair, near):
     """The Held on a Segment near a share of it at which a weight of one of two minima (2, size) vanishes; None without."""
-    zeros = [np.sum(segment.form.parts(x)[0] == 0) for x in pair]
-    found = (segment.onset(pair[k], near) for k in np.argsort(zeros, kind="stable"))
+    found = (segment.onset(x, near) for x in segment.by_zeros(pair, near))
     return next((end for end in found if end is not None), None)
 
 
@@ -212,21 +286,13 @@ def neuron_boundaries(diagram, n_threads):
 
     with ThreadPoolExecutor(n_threads) as pool:
         found = [(edge, *one) for edge, some in zip(edges, pool.map(crossings, edges), strict=True) for one in some]
-    curves = []
-    for key in sorted({one[1] for one in found}):
-        own = [one for one in found if one[1] == key]
-        for chain in chains([one[0] for one in own], np.array([one[2] for one in own])):
-            curves.append(_curve(plane, *key, [own[k][2:] for k in chain]))
-    return curves
-
-
-def narrowed(lowest, low, high, width):
-    """The two ends (t, name, parameters, landscape) of what is left of a step from low to high where the lowest name changes."""
-    while high[0] - low[0] > width:
-        t = (low[0] + high[0]) / 2
-        middle = (t, *lowest(t))
-        low, high = (middle, high) if middle[1] == low[1] else (low, middle)
-    return low, high
+        curves = []
+        for key in sorted({one[1] for one in found}):
+            own = [one for one in found if one[1] == key]
+            curves += [(key, [own[k][2:] for k in chain]) for chain in chains([one[0] for one in own], [one[2] for one in own])]
+        network = Network(plane, minima, curves)
+        list(pool.map(network.follow, network.open_ends()))
+    return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]
 
 
 def crossing(segment, lowest, low, high):
@@ -249,34 +315,3 @@ def crossing(segment, lowest, low, high):
     turn = 1 if names == tuple(sorted(names)) else -1
     line = np.array([segment.start, segment.end])
     return (tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line
-
-
-def chains(edges, places):
-    """Join crossings of edges ((cell, cell), …) at places (n, 2) to curves: lists of numbers, from end to end.
-
-    Two crossings of the edges of one square of the grid are neighbours, the closest first.
-    """
-    squares = {}
-    for k, (a, b) in enumerate(edges):
-        across = (1, 0) if a[0] == b[0] else (0, 1)
-        for corner in (a, (a[0] - across[0], a[1] - across[1])):
-            squares.setdefault(corner, []).append(k)
-    beside = [[] for _ in edges]
-    for members in squares.values():
-        pairs = sorted((np.linalg.norm(places[k] - places[l]), k, l) for k, l in combinations(members, 2))
-        joined = set()
-        for _, k, l in pairs:
-            if not {k, l} & joined:
-                joined |= {k, l}
-                beside[k].append(l)
-                beside[l].append(k)
-    curves, seen = [], set()
-    for start in sorted(range(len(edges)), key=lambda k: len(beside[k])):  # ends first; what is left is closed
-        chain, at = [], start
-        while at is not None and at not in seen:
-            seen.add(at)
-            chain.append(at)
-            at = next((k for k in beside[at] if k not in seen), None)
-        if chain:
-            curves.append(chain)
-    return sorted(curves, key=min)

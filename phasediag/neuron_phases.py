@@ -122,9 +122,12 @@ def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> Neuro
     """
     share = real_number("share", share, "in (0.5, 1)", lambda x: (x > 0.5) & (x < 1))
     tied = not isinstance(weights, tuple)
-    encoder = real_array("weights" if tied else "encoder", weights if tied else weights[1])
-    if encoder.ndim != 2:
-        raise ValueError(f"weights must have shape (n_hidden, n_features), got {encoder.shape}")
+    if not tied and len(weights) != 2:
+        raise ValueError(f"weights must be an array or a tuple (decoder, encoder), got a tuple of {len(weights)}")
+    name = "weights" if tied else "encoder"
+    encoder = real_array(name, weights if tied else weights[1])
+    if encoder.ndim != 2 or 0 in encoder.shape:
+        raise ValueError(f"{name} must have shape (n_hidden, n_features), at least 1 each, got shape {encoder.shape}")
     decoder = encoder if tied else np.swapaxes(real_array("decoder", weights[0], shape=encoder.shape[::-1]), -1, -2)
     return phase_of(encoder, decoder, tied, share)
 

@@ -32,8 +32,8 @@ def diagram_facts(result):
 def curve_facts(result):
     """The boundaries, triple points and, where it has them, spinodals of a diagram as plain lists and numbers."""
     if result.crossings:
-        own = ({"phases": list(b.phases), "order": b.order} | _listed(b, "x", "y", "loss", "jump") for b in result.crossings)
-        return _head_facts(result) | {"boundaries": list(own)}
+        own = {"boundaries": [b.facts() for b in result.crossings]}
+        return _head_facts(result) | own | {"triple_points": [t.facts() for t in result.triple_points()]}
     return _head_facts(result) | ({} if result.curves is None else result.curves.facts())
 
 
@@ -59,7 +59,7 @@ def ends_text(result):
         first, last = (_place(result, b.x[k], b.y[k], ".6g") for k in (0, -1))
         where = f"from ({first}) to ({last})" if b.x.size > 1 else f"at {_place(result, b.x[0], b.y[0], '.12g')}"
         yield f"  {_kind(b)}: {_pair(b)}, {where}"
-    for t in result.triple_points() if result.follows_boundaries else ():
+    for t in result.triple_points():
         yield f"  {_meeting(t)} at {_place(result, t.x, t.y, '.12g')}"
     if not result.boundaries():
         yield "  no boundary: one minimum is the lowest everywhere"
@@ -129,6 +129,7 @@ def curves_text(result):
     yield _head(result)
     if result.has_boundaries and not result.follows_boundaries:
         yield from _crossing_lines(result)
+        yield from _triple_lines(result)
         return
     for b in result.boundaries():
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
@@ -143,12 +144,17 @@ def curves_text(result):
             yield f"  latent loss {b.latent_loss.min():.6g} to {b.latent_loss.max():.6g}"
         for s in b.spinodals:
             yield _spinodal_line(result, s.phase, s.x, s.y)
+    yield from _triple_lines(result)
+    if not result.boundaries():
+        yield NO_BOUNDARY
+
+
+def _triple_lines(result):
+    """The points of a diagram in which curves meet."""
     for t in result.triple_points():
         yield f"\n{_meeting(t)} at {_place(result, t.x, t.y, '.10f', ' = ')}"
         for phase in t.phases:
             yield f"    {phase}"
-    if not result.boundaries():
-        yield NO_BOUNDARY
 
 
 def _spinodal_line(result, phase, x, y):
@@ -165,8 +171,9 @@ def _crossing_lines(result):
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
         names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
         yield f"  {'  '.join(f'{name:>14}' for name in names)}  {'largest change':>14}"
-        for k in range(b.x.size):
-            yield f"  {'  '.join(f'{values[k]:14.10f}' for _, values in _coordinates(result, b.x, b.y))}  {b.jump[k]:14.4g}"
+        for k, row in enumerate(b.rows()):
+            values = "  ".join(f"{values[k]:14.10f}" for _, values in _coordinates(result, b.x, b.y))
+            yield f"  {values}  {b.jump[k]:14.4g}  {row['end']}".rstrip()
         for phase, ends in zip(b.phases, b.spinodals.swapaxes(0, 1), strict=True) if b.order == "first" else ():
             known = ends[~np.isnan(ends[:, 0])]
             if len(known):
@@ -174,13 +181,8 @@ def _crossing_lines(result):
 
 
 def crossing_rows(result):
-    """A row for each crossing of the boundaries of neurons, a list of dict."""
-    names = result.plane.x.name, result.plane.y.name
-    return [
-        {"order": b.order, "phase_1": b.phases[0], "phase_2": b.phases[1], **dict(zip(names, place, strict=True)), "jump": jump}
-        for b in result.crossings
-        for *place, jump in zip(b.x.tolist(), b.y.tolist(), b.jump.tolist(), strict=True)
-    ]
+    """A row for each point of the boundaries of neurons, a list of dict."""
+    return [{"curve": k} | row for k, b in enumerate(result.crossings) for row in b.rows()]
 
 
 def equation_facts(boundaries, triples, *, latex):

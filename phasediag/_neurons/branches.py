@@ -14,12 +14,14 @@ AT_REST = 1e-12
 """Newton's steps are taken for as long as they lower the largest entry of the gradient, at last below this."""
 MOST_STEPS, SHORTEST, LONGEST = 60, 1 / 512, 0.25
 """Of Newton, the part of one that is still tried, and the largest, of a segment and of weights."""
-ONSETS = 0.001, 0.0005, 0.00025, 0.000125
-"""A weight that vanishes is followed to these parts of its neuron's largest, and from there to 0."""
-ACCURATE = 1e-6
-"""Of a segment: two orders of that limit may differ by so much."""
+ONSETS, PARTS = (0.016, 0.002, 0.00025), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
+"""A weight that vanishes is followed to parts of one of these shares of its neuron's largest, and from there to 0."""
+ENOUGH, ACCURATE = 1e-11, 1e-6
+"""Of a segment: where two orders of that limit differ by more than the first the next share is tried; none may by the second."""
 EXACT = 1e-14
 """Of a segment: to which the place is found where a branch turns back."""
+FAR = 1.0
+"""A segment is as far as branches are followed along it."""
 FIRST, FARTHEST = 1e-4, 1.0
 """Steps of the parameter that is held grow from the first by factors of 2 until the branch turns back, up to the farthest."""
 
@@ -55,12 +57,14 @@ class Branch:
 
     def at(self, value, t, x):
         """The Held at a value near a place t and parameters x (size,), by Newton in all others and t at once; or None."""
-        x = x.copy()
+        x, begun = x.copy(), t
         x[self.k] = value
         slope = self.slope(t, x)
         for _ in range(MOST_STEPS):
+            if abs(t - begun) > FAR:
+                return None
             step, by_t, turn, tangent = self._steps(t, x, slope)
-            if not np.isfinite(by_t):  # nothing changes along the segment
+            if not np.isfinite(by_t):
                 return None
             share = min(1.0, LONGEST / max(abs(by_t), np.abs(step).max()))
             while share >= SHORTEST:
@@ -88,6 +92,8 @@ class Branch:
         inverse = (vectors[:, use] / values[use]) @ vectors[:, use].T
         along = [-inverse @ row[self.others] for row in (slope, by_place, by_x[-1])]
         rest, place, value = (row[self.k] + own[-1] @ way for row, way in zip((slope, by_place, by_x[-1]), along, strict=True))
+        if place == 0:  # nothing changes along the segment
+            return np.zeros_like(x), np.inf, np.inf, np.zeros_like(x)
         by_t, turn = -rest / place, -value / place
         step, tangent = np.zeros_like(x), unit[self.k].copy()
         step[self.others], tangent[self.others] = along[0] + by_t * along[1], along[2] + turn * along[1]
@@ -96,7 +102,15 @@ class Branch:
     def next(self, point, value):
         """The Held at a value next to that of another, or None."""
         step = value - point.value
+        if abs(step * point.turn) > FAR:
+            return None
         return self.at(value, point.t + step * point.turn, point.x + step * point.tangent)
+
+    def led(self, point, value):
+        """The Held at a value of the sign of that of another, by steps of factors of 2 at most; or None."""
+        while point is not None and not 0.5 <= value / point.value <= 2:
+            point = self.next(point, point.value * (2 if abs(value) > abs(point.value) else 0.5))
+        return None if point is None else self.next(point, value)
 
     def turning(self, point, other):
         """The place t at which the branch turns back between two Held, or None: by secants of its slope, which is 0 there."""
@@ -121,21 +135,25 @@ class Branch:
         return None
 
     def vanishing(self, x, t, size):
-        """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0; None if it ends before.
+        """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0; None without.
 
-        By values at parts of ``size``, extrapolated in powers of them: the loss is smooth to one side of the kink.
+        By the polynomial through values at parts of ``size``: the loss is smooth to one side of the kink, how far is unknown.
         """
-        values, rows = [np.sign(x[self.k]) * share * size for share in ONSETS], []
-        point = self.at(x[self.k] if abs(x[self.k]) > abs(values[0]) else values[0], t, x)
-        for value in values:
-            while point is not None and abs(point.value) > 2 * abs(value):
-                point = self.next(point, point.value / 2)
-            point = None if point is None else self.next(point, value)
-            if point is None:
-                return None
-            rows.append([point.t, point.turn, *point.x])
-        table = [np.array(rows)]
-        for power in range(1, len(rows)):  # Neville's scheme
-            table.append((2.0**power * table[-1][1:] - table[-1][:-1]) / (2.0**power - 1))
-        t, turn, *x = table[-1][0].tolist()
-        return Held(0.0, t, np.array(x), turn, point.tangent) if abs(t - table[-2][-1, 0]) < ACCURATE else None
+        side, best = np.sign(x[self.k]), (ACCURATE, None)
+        begun = self.at(side * max(abs(x[self.k]), ONSETS[-1] * size), t, x)
+        for largest in ONSETS:
+            rows, point = [], begun
+            for part in PARTS:
+                point = self.led(point, side * largest * part * size)
+                if point is not None:
+                    rows.append([point.t, *point.x])
+            if len(rows) < len(PARTS):
+                continue
+            powers = np.vander(PARTS, increasing=True)
+            (t, *x_end), by_part, *_ = np.linalg.solve(powers, rows)
+            apart = abs(t - np.linalg.solve(powers[1:, :-1], rows[1:])[0, 0])
+            if apart < best[0]:
+                best = apart, Held(0.0, t, np.array(x_end), by_part[0] / (side * largest * size), point.tangent)
+            if apart < ENOUGH:
+                break
+        return best[1]

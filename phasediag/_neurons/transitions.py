@@ -4,8 +4,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..neuron_phases import phase_of
-from .branches import ONSETS, Branch
-from .search import SMALL, Landscape
+from .branches import AT_REST, LONGEST, ONSETS, SHORTEST, SOFT, Branch
+from .search import ACCURACY, SMALL, Landscape
 
 WIDTH = 1e-3
 """Crossings are bisected to this part of a segment before they are located exactly."""
@@ -13,6 +13,12 @@ WIDEST = 0.25
 """So near, in segments, two minima cross whose names change there."""
 TOGETHER = 0.1
 """Reading weights leave 0 together that are no smaller than this part of the one that grows most."""
+MOST_STEPS, ASIDE, EXACT, ROUNDING = 12, 1e-5, 1e-13, 4e-16
+"""Of Newton for equal losses; of a segment: of differences of losses of fixed weights, and to which it is found; of the loss."""
+TIE, LEVEL = 1e-13, 1e-7
+"""Of the loss: a difference that is none, and along a segment a change of it that leaves two losses equal."""
+NAMED = 1e-7
+"""Where no weight vanishes names are bisected to this part of a segment."""
 NARROW = 1e-6
 """Ends of minima are bisected to this part of a segment."""
 
@@ -22,6 +28,11 @@ class Segment:
 
     def __init__(self, plane, start, end):
         self.plane, self.form, self.start, self.end = plane, plane.form, np.asarray(start), np.asarray(end)
+
+    @property
+    def ends(self):
+        """The coordinates (2, 2) of both."""
+        return np.array([self.start, self.end])
 
     def place(self, t):
         """Coordinates u (2,)."""
@@ -55,9 +66,10 @@ class Segment:
         """
 
         def state(t):
-            """−1 where the first is lower, 1 where the second is, 0 where both lead to one."""
+            """−1 where the first is lower, 1 where the second is, 0 where both lead to one, or two of one loss."""
             _, losses, apart = self.follow(pair, t)
-            return 0 if apart <= SMALL else -1 if losses[0] <= losses[1] else 1
+            equal = apart <= SMALL or abs(losses[0] - losses[1]) <= TIE * losses[0]
+            return 0 if equal else -1 if losses[0] < losses[1] else 1
 
         span = high - low
         before, after = state(low), state(high)
@@ -65,6 +77,10 @@ class Segment:
             span *= 4
             low, high = (max(low - span, 0.0) if before > 0 else low), (min(high + span, 1.0) if after < 0 else high)
             before, after = state(low), state(high)
+        for at, side in ((low, before), (high, after)):
+            found = self.coexistence(pair, at) if side == 0 else None  # two of one loss just there
+            if found is not None and low - NARROW < found[0] < high + NARROW:
+                return min(max(found[0], 0.0), 1.0)
         while not before < 0 < after:  # as long as one side knows one minimum only
             middle = (low + high) / 2
             if before == after or before > 0 or after < 0 or high - low < NARROW:
@@ -76,23 +92,90 @@ class Segment:
                 high, after = middle, now
         return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
 
-    def onset(self, x, t):
-        """The Held at which the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
+    def rest(self, x, t):
+        """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none."""
+        landscape = self.landscape(t)
+        x = np.where(landscape.kinks(x), 0.0, x)
+        slope = landscape.gradient(x)[1]
+        for _ in range(MOST_STEPS):
+            if np.abs(slope).max() < AT_REST:
+                break
+            values, vectors = np.linalg.eigh(landscape.hessian(x))
+            use = np.abs(values) > SOFT
+            step = np.where(landscape.held(x), 0.0, -vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use]))
+            share = min(1.0, LONGEST / np.abs(step).max())
+            while True:
+                after = landscape.gradient(x + share * step)[1]
+                if np.abs(after).max() < np.abs(slope).max():
+                    break
+                share /= 2
+                if share < SHORTEST:
+                    return x if np.abs(slope).max() < ACCURACY else None
+            x, slope = x + share * step, after
+        return x if np.abs(slope).max() < ACCURACY else None
+
+    def coexistence(self, pair, t):
+        """Where near t two minima (2, size) have one loss, and which: (t, (2, size), losses (2,)); None where they have not.
+
+        They may be minima on one side of it alone: a weight that is 0 stays.
+        """
+        names, step = [self.name(x) for x in pair], 0.0
+        for _ in range(MOST_STEPS):
+            found = [self.rest(x, t) for x in pair]
+            if any(x is None for x in found) or [self.name(x) for x in found] != names:
+                if step == 0.0:
+                    return None
+                step /= 2  # beyond where one of both ends
+                t -= step
+                continue
+            pair = found
+            here, *sides = (
+                [(one := self.landscape(at)).gradient(x)[0] * one.scale for x in pair] for at in (t, t - ASIDE, t + ASIDE)
+            )
+            rate = (np.subtract(*sides[1]) - np.subtract(*sides[0])) / (2 * ASIDE)
+            if abs(rate) < LEVEL * here[0]:  # they are equal along the segment, or nowhere
+                return None
+            step = -np.subtract(*here) / rate
+            if abs(step) < EXACT or abs(np.subtract(*here)) <= ROUNDING * here[0]:
+                return t, np.array(pair), np.array(here)
+            if not -NARROW < t + step < 1 + NARROW:
+                return None
+            t += step
+        return None
+
+    def by_zeros(self, pair, t):
+        """Minima (n, size) of t, those first that have fewer reading weights at 0: a list of (size,)."""
+        kinks = self.landscape(t).kinks(np.asarray(pair)).sum(axis=1)
+        return [pair[k] for k in np.argsort(kinks, kind="stable")]
+
+    def least(self, x, t):
+        """The minimum x (size,) of t with its zeros, its least other reading weight, what is free (size,) beside it, and its
+        neuron's largest; None where none is small.
+        """
         form, landscape = self.form, self.landscape(t)
+        x = np.where(landscape.kinks(x), 0.0, x)
         encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
         largest = np.abs(encoder).max(axis=1, keepdims=True)
         shares = np.where(encoder != 0, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
         if not shares[row, column] < 0.2:
             return None
-        return self.branch(row * form.n_features + column, x, ~landscape.held(x)).vanishing(x, t, largest[row, 0])
+        return x, row * form.n_features + column, self.unscaled(x, ~landscape.held(x)), largest[row, 0]
 
-    def branch(self, k, x, free):
-        """The Branch of parameters x (size,) with the k-th held, and of separate matrices the largest that each neuron reads."""
+    def onset(self, x, t):
+        """The Held at which the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
+        least = self.least(x, t)
+        if least is None:
+            return None
+        x, k, free, size = least
+        return Branch(self, k, free).vanishing(x, t, size)
+
+    def unscaled(self, x, free):
+        """What is free (size,) of parameters x (size,) where of separate matrices each neuron keeps its largest weight."""
         free, encoder = free.copy(), self.form.parts(x)[0]
-        if not self.form.is_tied:  # neurons have no scale
+        if not self.form.is_tied:
             free[np.arange(len(encoder)) * self.form.n_features + np.abs(encoder).argmax(axis=1)] = False
-        return Branch(self, k, free)
+        return free
 
     def end_of(self, x, t, step, farthest):
         """Where the minimum x (size,) of t ceases to be one of its name, along steps from t up to ``farthest``; NaN beyond.
@@ -116,19 +199,23 @@ class Segment:
             after = min(after, farthest) if step > 0 else max(after, farthest)
             moved = carried(x, t, after)
             if moved is None:
-                while abs(after - t) > NARROW:
-                    middle = (t + after) / 2
-                    moved = carried(x, t, middle)
-                    t, x, after = (t, x, middle) if moved is None else (middle, moved, after)
-                return self._ending(x, t, after)
+                for width in (WIDTH, NARROW):  # near enough for an exact equation, mostly
+                    while abs(after - t) > width:
+                        middle = (t + after) / 2
+                        moved = carried(x, t, middle)
+                        t, x, after = (t, x, middle) if moved is None else (middle, moved, after)
+                    found = self._ending(x, t, after)
+                    if found is not None:
+                        return found
+                return (t + after) / 2
             t, x = after, moved
         return np.nan
 
     def _ending(self, x, t, after):
         """Where the minimum x (size,) of t, which has ceased at ``after`` just beside it, ceases: the place of an exact equation.
 
-        A reading weight of it vanishes; or one leaves 0, so that it is a saddle at ``after``; or its branch turns back. Where it
-        is none of these it is the middle of both.
+        A reading weight of it vanishes; or one leaves 0, so that it is a saddle at ``after``; or its branch turns back. None
+        where it is none of these.
         """
         landscape = self.landscape(after)
         rest = landscape.descend(x[None])[0][0]
@@ -138,7 +225,7 @@ class Segment:
             found = self._turning(x, t, after)
         if found is None and (end := self.onset(x, t)):
             found = end.t
-        return (t + after) / 2 if found is None else found
+        return found
 
     def _leaving(self, x, t):
         """Where near t the point at rest x (size,), a saddle at t, became one as a reading weight left 0; None where none did."""
@@ -149,17 +236,42 @@ class Segment:
         k = int(np.argmax(leaving))
         if curvature >= 0 or leaving[k] < TOGETHER:
             return None
-        branch = self.branch(k, x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k]))
+        branch = Branch(self, k, self.unscaled(x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k])))
         row = k // self.form.n_features
         size = np.abs(self.form.parts(x)[0][row]).max()
-        end = branch.vanishing(x + ONSETS[0] * size / abs(direction[k]) * direction, t, size)
+        end = branch.vanishing(x + ONSETS[-1] * size / abs(direction[k]) * direction, t, size)
         return None if end is None else end.t
 
     def _turning(self, x, t, after):
         """Where between t and ``after`` the branch of the minimum x (size,) of t turns back; None where it does not."""
         landscape = self.landscape(t)
-        free = self.branch(0, x, ~landscape.held(x)).others
-        k = free[np.argmax(np.abs(np.linalg.eigh(landscape.hessian(x)[np.ix_(free, free)])[1][:, 0]))]
-        branch = self.branch(k, x, ~landscape.held(x))
-        found = branch.fold(branch.at(x[k], t, x), after - t)
+        free = self.unscaled(x, ~landscape.held(x))
+        softest = np.linalg.eigh(landscape.hessian(x)[np.ix_(free, free)])[1][:, 0]
+        branch = Branch(self, np.flatnonzero(free)[np.argmax(np.abs(softest))], free)
+        found = branch.fold(branch.at(x[branch.k], t, x), after - t)
         return found if found is not None and abs(found - t) < 2 * abs(after - t) else None
+
+
+def lowest_along(segment, starts):
+    """Return a function of a share t of a Segment: the name of what is lowest there, its parameters (size,), and the landscape.
+
+    starts: a list of parameters (size,) from which minima are sought; it may grow.
+    """
+
+    def lowest(t):
+        """What is lowest at t."""
+        landscape = segment.landscape(t)
+        points = landscape.settle(np.array(starts), polish=False)
+        x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
+        return segment.name(x), x, landscape
+
+    return lowest
+
+
+def narrowed(lowest, low, high, width):
+    """The two ends (t, name, parameters, landscape) of what is left of a step from low to high where the lowest name changes."""
+    while high[0] - low[0] > width:
+        t = (low[0] + high[0]) / 2
+        middle = (t, *lowest(t))
+        low, high = (middle, high) if middle[1] == low[1] else (low, middle)
+    return low, high

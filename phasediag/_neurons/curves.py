@@ -1,0 +1,338 @@
+"""Boundaries of neurons as curves in a plane: places on them, followed to where they end, and the points in which they meet."""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arguments import Floats
+from .branches import ONSETS, Branch
+from .search import SMALL
+from .transitions import NAMED, Segment, lowest_along, narrowed
+
+ASIDE = 1e-3
+"""Of a cell of the grid: two places of a curve so far apart tell its direction."""
+STEP, SHORTEST = 0.5, 1e-3
+"""Of a cell: curves are followed by such steps, at last by the shortest."""
+MOST_PLACES, SELDOM = 32, 8
+"""Of a curve that is followed from one end; where its end is not found it is sought again with steps so many times shorter."""
+EXACT, MEETS, MOST_STEPS = 1e-12, 1e-7, 12
+"""Of a cell: curves are brought together until steps are below the first, or the second and do not shrink; by so many at most."""
+CLOSE = 0.1
+"""Minima of first order that are nearer than this may become one where their curve is lost."""
+LOWER = 1e-9
+"""Another minimum is lower by that part of the loss at least."""
+
+
+class Place(NamedTuple):
+    """A place u (2,) of a curve: the minima of both sides (2, size), and their losses (2,).
+
+    turn: of a continuous curve how its place changes with the weight that vanishes, which is 0 where the order changes; line
+    (2, 2): the ends of the segment on which it was sought; grown (size,): the minimum when that weight has grown a little.
+    """
+
+    u: Floats
+    pair: Floats
+    losses: Floats
+    turn: float
+    line: Floats
+    grown: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Coexistence:
+    """Where two minima (2, size) have one loss; cell (2,): the size of the grid's cells, in coordinates."""
+
+    plane: Any
+    cell: Floats
+    pair: Floats
+    order = "first"
+
+    def on(self, u, across):
+        """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
+        segment = _line(self, u, across)
+        found = segment.coexistence(self.pair, 0.5)
+        if found is None:
+            return None
+        t, pair, losses = found
+        return Place(segment.place(t), pair, losses, np.nan, segment.ends)
+
+    def moved(self, place):
+        """The same curve, to be sought from a Place of it."""
+        return replace(self, pair=place.pair)
+
+
+@dataclass(frozen=True, eq=False)
+class Vanishing:
+    """Where weight k of a minimum x (size,) vanishes, beside parameters that are free (size,); size: of its neuron's largest."""
+
+    plane: Any
+    cell: Floats
+    x: Floats
+    k: int
+    free: Floats
+    size: float
+    order = "continuous"
+
+    @classmethod
+    def of(cls, plane, cell, u, pair):
+        """The curve next to u (2,) on which a weight of one of two minima (2, size) vanishes; None where none does."""
+        segment = Segment(plane, u - cell, u + cell)
+        for x in segment.by_zeros(pair, 0.5):
+            least = segment.least(x, 0.5)
+            if least is not None:
+                return cls(plane, cell, *least)
+        return None
+
+    def on(self, u, across):
+        """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
+        segment = _line(self, u, across)
+        end = Branch(segment, self.k, self.free).vanishing(self.x, 0.5, self.size)
+        if end is None or not 0 <= end.t <= 1:
+            return None
+        landscape = segment.landscape(end.t)
+        x = np.where(landscape.kinks(end.x), 0.0, end.x)
+        losses = np.full(2, landscape.gradient(x)[0] * landscape.scale)
+        grown = end.x + np.sign(self.x[self.k]) * ONSETS[-1] * self.size * end.tangent
+        return Place(segment.place(end.t), np.array([x, x]), losses, end.turn, segment.ends, grown)
+
+    def moved(self, place):
+        """The same curve, to be sought from a Place of it."""
+        return replace(self, x=place.grown)
+
+
+@dataclass(frozen=True, eq=False)
+class Renamed:
+    """Where the name of the lowest of two minima (2, size) changes with a share of its weights."""
+
+    plane: Any
+    cell: Floats
+    pair: Floats
+    order = "continuous"
+
+    def on(self, u, across):
+        """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
+        segment = _line(self, u, across)
+        lowest = lowest_along(segment, [*self.pair])
+        low, high = (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
+        if low[1] == high[1]:
+            return None
+        low, high = narrowed(lowest, low, high, NAMED)
+        t, pair = (low[0] + high[0]) / 2, np.array([one[2] for one in sorted((low, high), key=lambda one: one[1])])
+        _, losses, _ = segment.follow(pair, t)
+        return Place(segment.place(t), pair, losses, np.nan, segment.ends)
+
+    def moved(self, place):
+        """The same curve, to be sought from a Place of it."""
+        return replace(self, pair=place.pair)
+
+
+def _line(curve, u, across):
+    """The Segment on both sides of u (2,), a cell long each, in a direction (2,) in cells."""
+    return Segment(curve.plane, u - across * curve.cell, u + across * curve.cell)
+
+
+def curve_of(plane, cell, u, pair, order):
+    """The curve of an order that passes u (2,), by the minima of both sides (2, size) there."""
+    if order == "first":
+        return Coexistence(plane, cell, pair)
+    found = Vanishing.of(plane, cell, u, pair)
+    return Renamed(plane, cell, pair) if found is None else found
+
+
+def across(way):
+    """The direction (2,) at a right angle to one (2,)."""
+    return np.array([-way[1], way[0]]) / np.linalg.norm(way)
+
+
+def apart(plane, place):
+    """How far apart the minima of a Place are."""
+    return Segment(plane, place.u, place.u).landscape(0.0).distance(*place.pair, exchange=False)
+
+
+def tangent(curve, u, direction):
+    """The Place of a curve on a line through u (2,) in a direction (2,), and the curve's direction there, in cells; or None."""
+    here = curve.on(u, direction)
+    beside = None if here is None else curve.moved(here).on(here.u + ASIDE * across(direction) * curve.cell, direction)
+    if beside is None:
+        return None
+    way = (beside.u - here.u) / curve.cell
+    return here, way / np.linalg.norm(way)
+
+
+def meeting(one, other, u, directions):
+    """The Place of a curve at which another crosses it near u (2,), by tangents, or None; directions (2, 2): across each."""
+    last = np.inf
+    for _ in range(MOST_STEPS):
+        found = [tangent(curve, u, direction) for curve, direction in zip((one, other), directions, strict=True)]
+        if None in found:
+            return None
+        (first, a), (second, b) = found
+        one, other, directions = one.moved(first), other.moved(second), [across(a), across(b)]
+        turned = a[0] * b[1] - a[1] * b[0]
+        if abs(turned) < SMALL:
+            return None
+        apart = (second.u - first.u) / one.cell
+        moved = first.u + (apart[0] * b[1] - apart[1] * b[0]) / turned * a * one.cell
+        step = np.abs((moved - u) / one.cell).max()
+        if step < EXACT or last / 2 < step < MEETS:  # of curves that are nearly parallel rounding is larger
+            return first
+        u, last = moved, step
+    return None
+
+
+def order_change(curve, u, way):
+    """The Place of a Vanishing curve, near u (2,) along a direction (2,) in cells, where its order changes; or None."""
+    places, known = np.array([0.0, SHORTEST]), []
+    for at in places:
+        known.append(curve.on(u + at * way * curve.cell, across(way)))
+    for _ in range(MOST_STEPS):
+        if None in known[-2:] or known[-1].turn == known[-2].turn:
+            return None
+        step = -known[-1].turn * (places[-1] - places[-2]) / (known[-1].turn - known[-2].turn)
+        if abs(step) < SMALL * SHORTEST:
+            return known[-1]
+        places = np.append(places, places[-1] + step)
+        if abs(places[-1]) > 2:
+            return None
+        known.append(curve.on(u + places[-1] * way * curve.cell, across(way)))
+    return None
+
+
+class Follower:
+    """Follows curves over a plane with corners (2, 2).
+
+    lowest: a function of u (2,) and of points (n, size) that is what `Network.lowest` is.
+    """
+
+    def __init__(self, plane, corners, lowest):
+        self.plane, self.corners, self.lowest = plane, corners, lowest
+        self.met = []  # parameters (size,) of what was lower than a curve
+
+    def outside(self, u):
+        """Whether u (2,) lies outside the plane's window."""
+        return bool(np.any(u < self.corners[0]) or np.any(u > self.corners[1]))
+
+    def below(self, place):
+        """What is lower at a Place than the minima of its curve, as ``lowest`` returns it, or None."""
+        found = self.lowest(place.u, [*place.pair, *self.met])
+        if not found[1] < place.losses.min() * (1 - LOWER) - 1e-16:
+            return None
+        self.met.append(found[0])
+        return found
+
+    def follow(self, curve, place, way, goals):
+        """Follow a curve from a Place in a direction (2,), in cells: (places, end, the Place there).
+
+        goals (n, 2): at one of them the curve is known from there on; the end is its number.
+        """
+        places, step, trial, begun = [], STEP, STEP, place
+        while step >= SHORTEST and len(places) < MOST_PLACES:
+            beyond = curve.on(place.u + step * way * curve.cell, across(way))
+            event, lower = self._event(curve, place, beyond, begun)
+            if event:
+                if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
+                    end, found = self._ended(curve, place, way, event, beyond, lower)
+                    if end != "unresolved":
+                        return places, end, self._own(curve, way, place, end, found)
+                    trial = step / SELDOM
+                step /= 2
+                continue
+            chord = (beyond.u - place.u) / curve.cell
+            for k, goal in enumerate(goals):
+                ahead = (goal - place.u) / curve.cell
+                if ahead @ chord > 0 and np.linalg.norm(ahead) < 1.5 * np.linalg.norm(chord):
+                    there = curve.on(goal, across(way))
+                    if there is not None and np.abs((there.u - goal) / curve.cell).max() < ASIDE:
+                        return places, k, None
+            way, place, curve = chord / np.linalg.norm(chord), beyond, curve.moved(beyond)
+            trial, step = step, min(2 * step, STEP)
+            places.append(place)
+        return places, "unresolved", None
+
+    def _own(self, curve, way, place, end, found):
+        """The Place of an end as the curve itself has it, at whose triple points its minima may end."""
+        if end != "triple point":
+            return found
+        own = curve.on(found.u, across(way))
+        same = own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS
+        return own if same else place._replace(u=found.u, losses=found.losses)
+
+    def _event(self, curve, place, beyond, begun):
+        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there."""
+        if beyond is None:
+            return "lost", None
+        turned = beyond.turn * begun.turn < 0
+        if not turned and self.outside(beyond.u):
+            return "edge", None
+        if turned or (curve.order == "first" and apart(self.plane, beyond) <= SMALL):
+            return "order changes", None
+        lower = self.below(beyond)
+        return "" if lower is None else "lower" if lower[2] else "no minimum", lower
+
+    def _ended(self, curve, place, way, event, beyond, lower):
+        """How a curve ends just beyond a Place in a direction (2,), and the Place of it."""
+        if event == "edge":
+            found = self._at_edge(curve, place, beyond)
+            known = found is not None and not found.turn * place.turn < 0 and self.below(found) is None
+            return ("edge", found) if known else ("unresolved", place)
+        if event == "no minimum":
+            return event, place
+        if lower is None and apart(self.plane, place) < CLOSE:  # they become one
+            small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
+            found = None if small is None else order_change(small, place.u, way)
+            if found is not None and self._holds(curve, place, found):
+                return "order changes", found
+        near = place if lower is None else beyond  # where all of them exist
+        for one, other, directions in self._crossing(curve, near, way, lower):
+            found = meeting(one, other, near.u, directions)
+            if found is not None and self._holds(curve, place, found):
+                return "triple point", found
+        return "unresolved", place
+
+    def _crossing(self, curve, place, way, lower):
+        """Pairs of curves that may meet where one ends, just beyond a Place in a direction (2,), with directions across both.
+
+        What is lower there has the loss of what the curve consists of; or a weight of one of these vanishes, and what is
+        left of it has.
+        """
+        sides = place.pair[:1] if curve.order == "continuous" else place.pair
+        known = [*sides, *(() if lower is None else (lower[0],))]
+        plane, cell, both = self.plane, curve.cell, [across(way), way]
+        if lower is not None:
+            yield from ((curve, Coexistence(plane, cell, np.array([one, lower[0]])), both) for one in sides)
+        left = []
+        for k, x in enumerate(known):
+            small = Vanishing.of(plane, cell, place.u, x[None])
+            there = None if small is None else small.on(place.u, way)
+            if there is not None:
+                left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
+        yield from ((curve, small, both) for small, _, _ in left)
+        yield from (
+            (small, Coexistence(plane, cell, np.array([x, other])), both[::-1]) for small, x, others in left for other in others
+        )
+        yield from ((curve, Coexistence(plane, cell, np.array([x, one])), both) for _, x, _ in left for one in sides)
+
+    def _at_edge(self, curve, place, beyond):
+        """The Place at which a curve leaves the window between two of its places; or None."""
+        crossed = beyond.u - place.u
+        shares = [
+            ((self.corners[side, axis] - place.u[axis]) / crossed[axis], axis)
+            for axis in range(2)
+            for side in range(2)
+            if crossed[axis] != 0
+        ]
+        share, axis = min(one for one in shares if one[0] >= 0)
+        along = np.zeros(2)
+        along[1 - axis] = 1.0
+        return curve.on(place.u + share * crossed, along)
+
+    def _holds(self, curve, place, found):
+        """Whether an end of a curve lies next to a Place, within the window, and nothing is lower there or on the way to it."""
+        way = (found.u - place.u) / curve.cell
+        if np.abs(way).max() > 1 or self.outside(found.u) or self.below(found) is not None:
+            return False
+        if np.abs(way).max() < 2 * SHORTEST:
+            return True
+        middle = curve.on((place.u + found.u) / 2, across(way))
+        return middle is None or self.below(middle) is None  # None: where a strip is narrow
