@@ -57,7 +57,7 @@ class Network:
         """Follow an open end (curve, side) to where the curve ends."""
         k, side = end
         (phases, order), rows = self.curves[k]
-        u, losses, _, pair, line = rows[side]
+        u, _, _, pair, line = rows[side]
         _, cell = self.cell_at(u)
         curve = curve_of(self.plane, cell, u, pair, order)
         along = (line[1] - line[0]) / cell
