@@ -130,7 +130,7 @@ def validate_neurons(
     scale, points = model.loss_scale, run.parameters
     ends = ends_of(model.form, np.broadcast_to(model.control, (len(points), model.control.size)), points, thread_count(n_threads))
     losses, loss = run.loss / scale, np.array([end.scaled_loss for end in ends])
-    lowest = minima[0].loss / scale if minima else np.inf
+    lowest = next((one.loss / scale for one in minima if not one.is_unbounded), np.inf)
     failure = np.array([end.failure for end in ends], dtype=object)
     cause = np.select(
         [

@@ -297,6 +297,28 @@ def test_a_diagram_says_where_there_is_no_lowest_minimum():
     assert np.sum(diagram.minima_cell == 0) > 1 and diagram.boundaries() == []
 
 
+def test_minimize_says_where_there_is_no_lowest_minimum():
+    """3→4 absolute, sparse: what grows without end is the first, with a loss that finite weights have."""
+    model = NeuronModel(4, [1.0, 1.0, 0.9], 0.1, task="absolute")
+    found = minimize(model, n_starts=3)
+    first = found[0]
+    assert first.is_unbounded and not first.is_attained and first.phase.name == "no minimum: weights grow without end"
+    assert first.loss == pytest.approx(first.unbounded_loss, rel=1e-14)
+    assert all(one.loss > first.loss and not one.is_unbounded for one in found[1:])
+    assert expected_loss(model, first.weights, first.bias) == pytest.approx(first.loss, rel=1e-12)
+    assert all(not one.is_unbounded for one in minimize(NeuronModel(1, [1.0, 0.7], 0.5), n_starts=8))
+
+
+def test_the_lowest_is_told_by_two_descents_at_least():
+    """2→2 absolute: of a single start nothing is told; of many how often each minimum was found, and how likely another is."""
+    model = NeuronModel(2, [1.0, 0.9], 0.1, task="absolute")
+    (alone,) = minimize(model, n_starts=1)
+    assert alone.hits == 1 and alone.unseen == 1 and not alone.lowest_found
+    found = minimize(model, n_starts=30)
+    assert found[0].lowest_found and found[0].hits > 1 and not any(one.lowest_found for one in found[1:])
+    assert 0 <= found[0].unseen < 0.2 and all(one.hits > 0 for one in found)
+
+
 def _at_rest(model, x):
     """Parameters at which the gradient of the loss vanishes, by SciPy's root finder from x (size,)."""
 

@@ -4,11 +4,14 @@ import numpy as np
 
 from .printing import _listed, _model_words, model_facts, text
 
+FACTS = "loss", "lowest_found", "hits", "unseen", "is_attained", "gradient_norm", "curvature", "unbounded_loss"
+"""What is said of a minimum beside its phase and its arrays."""
+
 
 def minimum_facts(minimum):
     """A NeuronMinimum as plain lists and numbers."""
     facts = phase_facts(minimum.phase)
-    facts |= {name: getattr(minimum, name) for name in ("loss", "lowest_found", "gradient_norm", "curvature", "unbounded_loss")}
+    facts |= {name: getattr(minimum, name) for name in FACTS}
     return facts | _listed(minimum, "encoder", "decoder", "bias", "feature_loss")
 
 
@@ -22,14 +25,18 @@ def phase_facts(phase):
 def minima_text(model, minima):
     """The minima of a model of neurons, lowest first: what each neuron reads and writes, and what becomes of each feature."""
     yield _model_words(model)
-    yield f"{len(minima)} local {'minimum' if len(minima) == 1 else 'minima'}, lowest first"
-    if minima and minima[0].unbounded_loss < minima[0].loss:
-        yield f"descents whose weights grow without end reach {minima[0].unbounded_loss:.8g}: no minimum is the lowest"
-    for k, minimum in enumerate(minima, start=1):
+    found = [minimum for minimum in minima if not minimum.is_unbounded]
+    for one in minima[: len(minima) - len(found)]:
+        reached = f"the loss falls below {one.loss:.8g} ({_descents(one)})"
+        yield f"there is no lowest minimum: as weights grow without end {reached}"
+    yield f"{len(found)} local {'minimum' if len(found) == 1 else 'minima'}, lowest first" if found else "no local minimum found"
+    for k, minimum in enumerate(found, start=1):
         beyond = minimum.loss - minima[0].loss
         share = f"{100 * beyond / minima[0].loss:.4g} %" if minima[0].loss > 1e-12 else f"{beyond:.4g}"
         yield f"\n{k}. {minimum.phase.name}"
-        yield f"   loss {minimum.loss:.12g} ({'lowest found' if minimum.lowest_found else f'metastable, {share} higher'})"
+        few = "" if minimum.lowest_found else " by too few descents to tell"
+        rank = f"metastable, {share} higher" if beyond else f"lowest found{few}"
+        yield f"   loss {minimum.loss:.12g} ({rank}; {_descents(minimum)})"
         yield f"   gradient {minimum.gradient_norm:.1e}, lowest curvature {minimum.curvature:.4g}"
         yield from ([f"   {', '.join(minimum.phase.motifs)}"] if minimum.phase.motifs else [])
         places = ["extra" if i == model.n_features - 1 else str(i + 1) for i in range(model.n_features)]
@@ -42,6 +49,15 @@ def minima_text(model, minima):
         yield f"   {'feature':<8}{'bias':>13}{'own loss':>13}"
         for place, state, bias, loss in zip(places, minimum.phase.features, minimum.bias, minimum.feature_loss, strict=True):
             yield f"   {place:<8}{_row([bias])}{loss:13.4e}  {state}"
+
+    if found:
+        yield "\nmonosemantic: all of its reading weights and 0.9 of its squared writing weights are one feature's"
+        yield f"one more descent would end elsewhere with probability {minima[0].unseen:.2g}, by those that ended alone"
+
+
+def _descents(minimum):
+    """How many descents ended at a minimum."""
+    return f"{minimum.hits} {'descent' if minimum.hits == 1 else 'descents'}"
 
 
 def _row(numbers):

@@ -88,6 +88,7 @@ class Landscape:
         # the lowest of descents whose weights grow without end
         self.unbounded = Point(np.zeros(form.size), np.inf, np.inf, -np.inf)
         self.saddles = []  # Points from which descents have gone on
+        self.ends, self.n_grown = [], 0  # of the latest descents: (x (size,), scaled loss), and how many grew without end
         self.work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
 
     @cached_property
@@ -397,6 +398,7 @@ class Landscape:
             if loss < self.unbounded.scaled_loss:
                 self.unbounded = Point(x, loss, np.inf, -np.inf)
         ends, numbers = ends[~far], numbers[~far]
+        self.ends, self.n_grown = list(zip(ends, numbers[:, 0], strict=True)), int(far.sum())
         found, kicks = list(known), []
         for x, (loss, *_) in zip(ends, numbers, strict=True):
             if not np.isfinite(loss) or self.dead(x)[1].any():
@@ -408,6 +410,7 @@ class Landscape:
             self._add(found, x, loss, polish)
         if kicks:
             ends, numbers = self.descend(np.array(kicks))
+            self.ends += zip(ends, numbers[:, 0], strict=True)
             for x, (loss, *_) in zip(ends, numbers, strict=True):
                 never, silent = self.dead(x)
                 if np.isfinite(loss) and not silent.any() and not never.any():
