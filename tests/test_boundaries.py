@@ -1,12 +1,15 @@
 """Curves followed in floating point against the exact equations of the frozen theory."""
 
+import ast
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy
 
+import phasediag
 from phasediag import configurations, frozen_boundaries, phase_diagram
 from phasediag.symbolic import DENSITY, IMPORTANCE
 
@@ -166,3 +169,20 @@ def test_linear_boundary_stands_at_importance_one():
         assert np.allclose(curve.importance, 1, rtol=1e-13)
         assert sorted([curve.density[0], curve.density[-1]]) == pytest.approx([0.01, 1.0], rel=1e-12)
         assert diagram.triple_points() == []
+
+
+@pytest.mark.quick("_boundaries")
+def test_tolerances_stand_in_one_table_with_a_reason_each():
+    """Other modules of the room have no number with a point besides 0, ½, 1 and 2; each of the table is explained and used."""
+    room = Path(phasediag.__file__).parent / "_boundaries"
+    trees = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(room.glob("*.py"))}
+    table, used = trees.pop("tolerances").body, set()
+    for name, tree in trees.items():
+        constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, float)]
+        assert {node.value for node in constants} <= {0.0, 0.5, 1.0, 2.0}, name
+        used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for one, reason in pairwise(table[2:]):
+        if isinstance(one, ast.Assign):
+            names = {node.id for node in ast.walk(one.targets[0]) if isinstance(node, ast.Name)}
+            assert names <= used, names - used
+            assert isinstance(reason, ast.Expr) and isinstance(reason.value.value, str), names

@@ -360,6 +360,15 @@ def test_no_competitor_is_left_out_that_could_be_lowest(shape, monkeypatch):
         assert state.loss == pytest.approx(afresh.loss, rel=1e-13) and state.phase == afresh.phase
 
 
+def test_the_lowest_minimum_does_not_depend_on_what_was_asked_before():
+    """Asked in order and backwards, bit by bit: so a curve is a function of its start, whatever others have been followed."""
+    solver = _solver(diagram())
+    points = np.log([0.6, 0.5]) + np.cumsum(np.random.default_rng(2).normal(0, 0.03, (40, 2)), axis=0)
+    backwards = Competitors(solver, solver.competitors.diagram)
+    found = {k: backwards.lowest(points[k]).x for k in reversed(range(len(points)))}
+    assert all(np.array_equal(solver.competitors.lowest(u).x, found[k]) for k, u in enumerate(points))
+
+
 def test_a_minimum_loss_bends_no_more_than_competitors_allow():
     """The loss of a dropped feature, exactly σ², and those of the other minima of 3→2, solved afresh, are as expected."""
     solver = _solver(diagram())

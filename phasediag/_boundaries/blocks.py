@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .tolerances import NONZERO
+
 
 def blocks(free):
     """Rows and columns of the blocks of free weights; no two blocks share a row."""
@@ -35,7 +37,7 @@ def separated(block, tolerance):
 def clusters_of(weights, tolerance):
     """Features joined by cosines above ``tolerance``, those of norms above it: a sorted list of sorted lists."""
     norms = np.sqrt(np.sum(weights**2, axis=0))
-    unit = weights / np.maximum(norms, 1e-300)
+    unit = weights / np.maximum(norms, NONZERO)
     linked, clusters = np.abs(unit.T @ unit) > tolerance, []
     waiting = [i for i in range(len(norms)) if norms[i] > tolerance]
     while waiting:

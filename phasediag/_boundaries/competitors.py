@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from .equilibria import Equilibrium, far
-from .tolerances import BENT, FARTHEST, LATTICE, LEAST_BENT, MOVED, NEAR, SAME, STARTS
+from .tolerances import BENT, FARTHEST, LATTICE, LEAST_BENT, MOVED, NEAR, ROUNDING, SAME, STARTS
 
 
 class Competitors:
@@ -20,7 +20,7 @@ class Competitors:
     def __init__(self, solver, diagram):
         self.solver, self.diagram, self._places, self._meshes, self._noted, self._stored = solver, diagram, {}, {}, [], {}
         box = solver.box
-        self._steps = np.maximum(np.ceil((box.high - box.low) / LATTICE - 1e-9), box.wide).astype(int)
+        self._steps = np.maximum(np.ceil((box.high - box.low) / LATTICE - ROUNDING), box.wide).astype(int)
         self._spacing = (box.high - box.low) / np.maximum(self._steps, 1)
         self._rows = solver.points(diagram.x[0], diagram.y)[:, 1]
         self._columns = solver.points(diagram.x, diagram.y[0])[:, 0]
@@ -120,7 +120,7 @@ class Competitors:
         """The minima stored in the diagram's cells around u."""
         windows = []
         for values, x in zip((self._rows, self._columns), u[::-1], strict=True):
-            above = int(np.searchsorted(values, x - 1e-12))
+            above = int(np.searchsorted(values, x - ROUNDING))
             windows.append(range(max(above - 1, 0), min(above + 1, values.size)))
         for i, j in product(*windows):
             flat = i * self._columns.size + j

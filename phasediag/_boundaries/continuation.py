@@ -6,12 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .curves import tangent_of
-from .tolerances import FEWEST, KINK, TURN
+from .tolerances import FEWEST, FIRST, GROWS, KINK, LEAST_ADVANCE, NONZERO, ONE_BRANCH, ROUNDING, TURN
 
-_FIRST = 0.1
-"""Part of a full step with which a curve begins: short ones have points enough to be drawn."""
-_GROWS = 1.5
-"""By which a step is longer than the one before, up to a full one."""
 _OFTEN, _RARELY = 4, 8
 """What is lower is asked of the last of so many points at first, then, and where it has been met, of every so many."""
 
@@ -74,7 +70,7 @@ def follow(curve, start, sense, locate=None):
     """
     box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
-    trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), _FIRST * box.step
+    trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), FIRST * box.step
     tries, rarely = [], _OFTEN  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
         here = points[-1]
@@ -109,7 +105,7 @@ def follow(curve, start, sense, locate=None):
             trail.append(Point(there, curve.states, curve.precision))
             if on_edge:
                 return Way(trail, "edge", (there, there))
-            tangent, step = turned, min(_GROWS * step, box.step)
+            tangent, step = turned, min(GROWS * step, box.step)
             continue
         found = locate(curve, event, points, there, step, tangent) if locate is not None else None
         if found is not None:
@@ -180,7 +176,7 @@ def _advance(curve, here, tangent, step, box):
     (None, False) where it is not found; (None, True) where the curve leaves at once.
     """
     room, axis = box.room(here, tangent)
-    if room < 1e-13:
+    if room < ROUNDING:
         return None, True
     there = curve.at(here + step * tangent, tangent) if room > step else None
     on_edge = room <= step or (there is not None and box.outside(there))
@@ -191,7 +187,7 @@ def _advance(curve, here, tangent, step, box):
         guess, normal = here + room * tangent, np.zeros(2)
         guess[axis], normal[axis] = (box.high if tangent[axis] > 0 else box.low)[axis], 1.0
         there = curve.at(guess, normal)
-    if there is None or box.outside(there) or not (on_edge or 0.2 * step < np.linalg.norm(there - here)):
+    if there is None or box.outside(there) or not (on_edge or LEAST_ADVANCE * step < np.linalg.norm(there - here)):
         return None, False
     return (there, on_edge) if np.linalg.norm(there - here) < 2 * step else (None, False)
 
@@ -202,7 +198,7 @@ def distance(points, target):
     if len(points) == 1:
         return np.linalg.norm(points[0] - target)
     starts, along = points[:-1], np.diff(points, axis=0)
-    t = np.sum((target - starts) * along, axis=1) / np.maximum(np.sum(along**2, axis=1), 1e-300)
+    t = np.sum((target - starts) * along, axis=1) / np.maximum(np.sum(along**2, axis=1), NONZERO)
     nearest = starts + np.clip(t, 0, 1)[:, None] * along
     return np.min(np.linalg.norm(nearest - target, axis=1))
 
@@ -218,6 +214,5 @@ def passes(points, start, end):
     with np.errstate(divide="ignore", invalid="ignore"):
         on_segment = (offset[:, 0] * step[:, 1] - offset[:, 1] * step[:, 0]) / turn
         on_polyline = (offset[:, 0] * along[1] - offset[:, 1] * along[0]) / turn
-    slack = 1e-6
-    inside = [(t > -slack) & (t < 1 + slack) for t in (on_segment, on_polyline)]
+    inside = [(t > -ONE_BRANCH) & (t < 1 + ONE_BRANCH) for t in (on_segment, on_polyline)]
     return bool(np.any(inside[0] & inside[1]))

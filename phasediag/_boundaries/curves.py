@@ -9,28 +9,28 @@ from .equilibria import Equilibrium, far
 from .family import across_flat
 from .neighbours import COARSE, FINE, excess, lower_minimum, siblings
 from .tolerances import (
+    BY_BASE,
+    BY_LOSS,
     CONTROL_STEP,
     CONVERGED,
+    ELSEWHERE,
+    FALLING,
+    HARDLY,
+    HARDLY_MOVED,
+    LONGEST_MOVE,
     MOVED,
+    NEARER,
+    NONZERO,
     SAME,
     SOFT,
+    SPREAD,
     STALLED,
     TINY,
     ZERO,
 )
 
-HARDLY = 1e-5
-"""Norms and cosines below this are zero where an equilibrium is flat, so that its zeros are not determined well."""
-_HARDLY_MOVED = 5e-3
-"""Minima that differ by less, in parameters, have not gone elsewhere."""
 _PIECES = 3
 """Pieces of a loss in which a point is sought, from where descents lead."""
-_SPREAD = 0.1
-"""Part of the way between the last two points that a third one is to lie behind them, for a parabola through the three."""
-_BENT = 0.5
-"""Part of the way to where a minimum lies ahead by which it may lie elsewhere: that is 1/4 on the whole way to a merger."""
-_BY_BASE, _BY_LOSS = 0.05, 0.1
-"""Two minima nearer than the first are compared by their excess above a common base, farther than the second by their losses."""
 
 
 class Curve:
@@ -84,7 +84,7 @@ class Curve:
         (before, last), at = self._passed[-2:], [states[0].u for states in self._passed]
         way = last[0].u - before[0].u
         nodes = [(u - at[-1]) @ way / (way @ way) for u in (*at, u)]
-        part, nodes = nodes[-1], nodes[:-1] if degree == 2 and nodes[0] < -1 - _SPREAD else nodes[-3:-1]
+        part, nodes = nodes[-1], nodes[:-1] if degree == 2 and nodes[0] < -1 - SPREAD else nodes[-3:-1]
         weights = [np.prod([(part - b) / (a - b) for b in nodes if b != a]) for a in nodes]
         points = [weights @ np.array([states[k].x for states in self._passed[-len(nodes) :]]) for k in range(len(self.states))]
         return [Equilibrium(one.family, x, one.frames, one.free, u) for x, one in zip(points, last, strict=True)]
@@ -113,7 +113,7 @@ class Curve:
             if not np.isfinite(value) or not np.isfinite(steepness) or steepness == 0:
                 return None
             move = -value / steepness
-            if size < STALLED and abs(move) > 0.3 * size:  # rounding is all that is left
+            if size < STALLED and abs(move) > FALLING * size:  # rounding is all that is left
                 break
             if abs(move) > min(1.0, 4 * size):
                 return None
@@ -133,7 +133,7 @@ class Curve:
             return start if abs(first) <= abs(last) else end
         if not np.sign(first) == -np.sign(last):
             return None
-        return start + brentq(lambda t: self.value(start + t * (end - start)), 0.0, 1.0, xtol=1e-15) * (end - start)
+        return start + brentq(lambda t: self.value(start + t * (end - start)), 0.0, 1.0, xtol=CONVERGED) * (end - start)
 
     def onto(self, guess):
         """The point of the curve nearest to a guess, within the window's axes; None where it fails."""
@@ -279,16 +279,15 @@ class Coexistence(Curve):
             step = -(difference + one @ first - other @ second) / steepness_here
             moved = [first + step * by_first, second + step * by_second]
             before, size = size, max(abs(step), *(np.max(np.abs(part)) for part in moved))
-            if not size < 0.5:
+            if not size < LONGEST_MOVE:
                 return None
             u = u + step * along
             for k in (0, 1):
                 x = states[k].x.copy()
                 x[frees[k]] += moved[k]
                 states[k] = Equilibrium(family, x, states[k].frames, states[k].free, u)
-            if size < CONVERGED or (
-                size < ZERO and abs(step) < STALLED and not CONVERGED * before < size**2 < 0.1 * before**2
-            ):  # or rounding is left
+            is_known = size**2 < CONVERGED * before or size > FALLING * before  # the next step is nothing, or rounding
+            if size < CONVERGED or (size < ZERO and abs(step) < STALLED and is_known):
                 break
         if not size < ZERO or not self._followed(states, self.states):
             return None
@@ -303,7 +302,8 @@ class Coexistence(Curve):
             return False
         both = zip(pair, self.ahead(u, 1), self.states, strict=True)
         return any(
-            np.linalg.norm(new.x - ahead.x) > _BENT * np.linalg.norm(ahead.x - old.x) + _HARDLY_MOVED for new, ahead, old in both
+            np.linalg.norm(new.x - ahead.x) > ELSEWHERE * np.linalg.norm(ahead.x - old.x) + HARDLY_MOVED
+            for new, ahead, old in both
         )
 
     @staticmethod
@@ -314,7 +314,7 @@ class Coexistence(Curve):
             for one, before in zip(new, old, strict=True)
         ):
             return False
-        return not far(*new[:2]) < max(10 * SAME, 0.1 * far(*old[:2]))
+        return not far(*new[:2]) < max(10 * SAME, NEARER * far(*old[:2]))
 
     def _difference(self, solved, u, rule=FINE):
         """Loss of the first minus that of the second at u, with the parameters solved for; ``rule``: see `excess`."""
@@ -325,7 +325,7 @@ class Coexistence(Curve):
 
     def _scale(self, solved):
         """What the difference is divided by."""
-        return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), 1e-300) ** 2)
+        return 2 * solved[0].loss * (1.0 if self.base is None else max(far(*solved[:2]), NONZERO) ** 2)
 
     def move_to(self, u):
         """See Curve: the minima; begin or cease to compare them by a base."""
@@ -333,7 +333,7 @@ class Coexistence(Curve):
         if solved is None:
             return False
         apart, turned = far(*solved[:2]), False
-        if (self.base is None and apart < _BY_BASE) or (self.base is not None and apart > _BY_LOSS):
+        if (self.base is None and apart < BY_BASE) or (self.base is not None and apart > BY_LOSS):
             *pair, base = siblings(*solved[:2])
             turned = (base is None) != (self.base is None)
             if turned:

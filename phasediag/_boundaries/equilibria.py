@@ -15,7 +15,7 @@ from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
 from .family import Family, across_flat
 from .frames import frames_around
-from .tolerances import CLOSE, MOVED, STABLE, ZERO
+from .tolerances import BEYOND_LINK, CLOSE, DESCENT, LEAVING, MOVED, NONZERO, STABLE, ZERO
 
 SEED = 0
 """Of the random starts of a search: the same at every point."""
@@ -218,9 +218,9 @@ class Solver(Family):
         if new.stable or not new.held or not new.converged:
             return new
         direction, frame = new.softest
-        return self.descend(new.aside(1e-3 * direction, frame), new.u)
+        return self.descend(new.aside(LEAVING * direction, frame), new.u)
 
-    def descend(self, state, u, radius=0.25):
+    def descend(self, state, u, radius=DESCENT):
         """The minimum to which a descent from an equilibrium leads at u."""
         return self.descents([state.x], state.frames, state.free, u, radius)[0]
 
@@ -274,10 +274,10 @@ class Solver(Family):
         """The more symmetric stationary point from which an equilibrium has hardly departed, or None."""
         weights = state.weights
         norms = np.linalg.norm(weights, axis=0)
-        cosines = np.abs(weights.T @ weights) / np.maximum(np.outer(norms, norms), 1e-300)
+        cosines = np.abs(weights.T @ weights) / np.maximum(np.outer(norms, norms), NONZERO)
         links = np.append(norms, cosines[np.triu_indices(self.n, 1)])
         for link in np.sort(links[(links > ZERO) & (links < CLOSE)]):
-            guess = self.recognized(state.x, state.frame, u, tolerance=1.5 * link)
+            guess = self.recognized(state.x, state.frame, u, tolerance=BEYOND_LINK * link)
             if np.sum(guess.free) < np.sum(state.free):
                 found = self.stationary(guess, u)
                 if found.converged and far(found, state) < MOVED:

@@ -227,7 +227,7 @@ class Family:
         if high == low:  # a column of models that are known along the other axis alone
             return np.full(value.shape, np.nan)
         value = value[..., None]
-        steps = np.arange(-2.5, 3.0) + np.clip(0.0, (low - value) / step + 2.5, (high - value) / step - 2.5)
+        steps = np.arange(6) - 5 / 2 + np.clip(0.0, (low - value) / step + 5 / 2, (high - value) / step - 5 / 2)
         losses = self.losses(x[..., None, :], self.points(value + steps * step, y[..., None]))
         return np.linalg.solve(steps[..., None] ** np.arange(6), losses[..., None])[..., 1, 0] / step[..., 0]
 

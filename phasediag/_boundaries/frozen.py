@@ -10,16 +10,14 @@ from .family import Family
 from .junctions import Junction, intersection
 from .lines import Followed
 from .network import beside, nodes, triple_points
-from .tolerances import BESIDE_CHORD
-
-_TIE = 1e-12
+from .tolerances import BESIDE_CHORD, CONVERGED, ON_CURVE, ROUNDING, SAME, STALLED
 
 
 class _FrozenPair(Curve):
     """The curve on which the configurations a and b of a table have the same loss; their states never change."""
 
     def __init__(self, family, table, a, b):
-        self.family, self.table, self.states, self.precision = family, table, (a, b), 1e-15
+        self.family, self.table, self.states, self.precision = family, table, (a, b), CONVERGED
 
     def solve(self, u):
         """The two configurations, by their positions in the table."""
@@ -44,7 +42,7 @@ class _FrozenPair(Curve):
         """The configuration that is lowest at u, or None where one of the two is."""
         losses = self.losses(u)
         lowest = int(np.argmin(losses))
-        return lowest if losses[lowest] < min(losses[list(self.states)]) * (1 - _TIE) else None
+        return lowest if losses[lowest] < min(losses[list(self.states)]) * (1 - ROUNDING) else None
 
     def locate(self, curve, event, points, there, step, tangent):
         """The triple point at which another configuration becomes lowest; see `continuation.follow`."""
@@ -54,7 +52,7 @@ class _FrozenPair(Curve):
         if u is None or distance([points[-1], there], u) > BESIDE_CHORD * np.linalg.norm(there - points[-1]):
             return None
         losses = self.losses(u)
-        lowest = np.flatnonzero(losses <= np.min(losses) * (1 + 1e-10))
+        lowest = np.flatnonzero(losses <= np.min(losses) * (1 + STALLED))
         return (Junction("triple point", u, lowest, precision), []) if {*self.states} <= {*lowest.tolist()} else None
 
 
@@ -85,10 +83,10 @@ def frozen_boundaries(diagram):
             return
         curve = _FrozenPair(family, table, a, b)
         found = curve.between(start, end)
-        if found is None or any(distance(points, found) < 0.2 * family.box.step for points in known):
+        if found is None or any(distance(points, found) < ON_CURVE * family.box.step for points in known):
             return
         lower = curve.event(found)
-        if lower is not None and np.linalg.norm(end - start) > 1e-9:
+        if lower is not None and np.linalg.norm(end - start) > SAME:
             cross(start, a, found, lower)
             cross(found, lower, end, b)
             return
@@ -98,7 +96,7 @@ def frozen_boundaries(diagram):
 
     sheets = np.array([c.expected_loss(diagram.importance, diagram.density[:, None]) for c in table])
     lowest, u = np.argmin(sheets, axis=0), nodes(family, diagram)
-    for cell in zip(*np.nonzero(np.sum(sheets <= np.min(sheets, axis=0) * (1 + _TIE), axis=0) > 1), strict=True):
+    for cell in zip(*np.nonzero(np.sum(sheets <= np.min(sheets, axis=0) * (1 + ROUNDING), axis=0) > 1), strict=True):
         u[cell] = beside(u[cell], diagram, family.box)
         lowest[cell] = np.argmin(_FrozenPair(family, table, 0, 0).losses(u[cell]))
     for down, right in ((0, 1), (1, 0)):

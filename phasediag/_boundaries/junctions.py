@@ -1,6 +1,6 @@
 """Codimension-two points, solved as equations of their own, and the curves that leave each kind of them."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -11,28 +11,40 @@ from .limits import FreeLimit
 from .neighbours import lower_minimum, symmetric_neighbours
 from .normal_forms import branches
 from .singular import BranchPoints, Coefficient
-from .tolerances import BESIDE_CHORD, CLOSE, NEAR, SHORTEST, SOFT, STALLED, TINY
+from .tolerances import (
+    AHEAD,
+    BESIDE_CHORD,
+    BLIND,
+    CLOSE,
+    CONVERGED,
+    END_EXITS,
+    EXIT,
+    EXITS,
+    FALLING,
+    HALF_EXITS,
+    LEFT,
+    LOCATED,
+    LOCATED_NEAR,
+    LONGEST_STEP,
+    NEAR,
+    NEXT_TO,
+    NONZERO,
+    OVERSHOT,
+    QUARTERS,
+    REACH,
+    SOFT,
+    STALLED,
+    TINY,
+)
 
-_REACH = 4.0
-"""A point at which a curve ends is farther from where its event was noticed than this many full steps only if it is another's."""
 _NOTICED = 5
 """What becomes lower along a curve is noticed within so many of its points."""
-_LOCATED = 0.1
-"""An end that cannot be stepped over is solved for when steps are down to this part of a full one, and each quarter of it."""
-_LEFT = 0.45
-_WAY = 1 - _LEFT ** np.arange(1, 11)
+_WAY = 1 - LEFT ** np.arange(1, 11)
+"""Parts of the way to an end that cannot be stepped over at which a curve's points are."""
 _SELDOM = 2
-"""Parts of the way to such an end at which the curve must exist, at every so many with nothing lower,"""
-_BLIND = 3e-3
-"""unless its minima are nearer to each other: no other point lies so near to a merger that the losses tell."""
-_OVERSHOT = 1e-2
-"""Part of a full step by which minima that merge may be followed beyond that point: rounding tells them apart there."""
-_FALLS = 0.3
-"""Steps towards the point at which two curves meet that are shorter by this factor than those before need no new slopes."""
+"""At every so many of them nothing is lower, unless minima are about to merge."""
 _SHORTER = 6
 """Times that a step towards it is halved where one of them does not exist: more, and it ceases on the way."""
-_EXIT = 0.3
-"""Part of a full step at which a curve that leaves a point is met."""
 
 
 class Junction:
@@ -66,21 +78,21 @@ def locate(curve, event, points, there, step, tangent):
     box, here = curve.family.box, points[-1]
     if event in ("lost", "ceases", "merges"):  # the junction lies ahead: what the curve consists of may not exist there
         part, apart = step / box.step, far(*curve.states)
-        levels = (0.3 if apart < NEAR else _LOCATED) * 0.25 ** np.arange(6)
-        if event != "merges" and not any(0.5 < part / level <= 1 for level in levels):
+        levels = (LOCATED_NEAR if apart < NEAR else LOCATED) * QUARTERS
+        if event != "merges" and not any(1 < 2 * part / level <= 2 for level in levels):
             return None
         for node in curve.once_here(ceasing, here):
             away = node.u - here
             length = np.linalg.norm(away)
-            if length < _OVERSHOT * box.step and apart < _BLIND and not box.outside(node.u):
+            if length < OVERSHOT * box.step and apart < BLIND and not box.outside(node.u):
                 return node, []
-            near = event == "merges" or length < 2 * step + 2 * _LOCATED * box.step  # what has merged cannot be followed nearer
-            if near and length > 0 and away @ tangent > 0.9 * length and not box.outside(node.u):
+            near = event == "merges" or length < 2 * step + 2 * LOCATED * box.step  # what has merged cannot be followed nearer
+            if near and length > 0 and away @ tangent > AHEAD * length and not box.outside(node.u):
                 break
         else:
             return None
         way, trial = [], curve.anew()
-        for k, part in enumerate(_WAY if apart > _BLIND else ()):
+        for k, part in enumerate(_WAY if apart > BLIND else ()):
             if node.kind == "critical point":
                 trial.states = _towards(node.states[0], trial.states)
             on = trial.at(here + part * away, away / length)
@@ -105,8 +117,8 @@ def locate(curve, event, points, there, step, tangent):
 
 def _towards(cusp, pair):
     """Two minima where their distance from a cusp has fallen to a part of it: theirs falls as the square root."""
-    middle, half = (pair[0].x + pair[1].x) / 2, _LEFT**0.5 * (pair[0].x - pair[1].x) / 2
-    middle = _LEFT * middle + (1 - _LEFT) * cusp.x
+    middle, half = (pair[0].x + pair[1].x) / 2, LEFT**0.5 * (pair[0].x - pair[1].x) / 2
+    middle = LEFT * middle + (1 - LEFT) * cusp.x
     return [
         Equilibrium(one.family, x, one.frames, one.free, one.u)
         for one, x in zip(pair, (middle + half, middle - half), strict=True)
@@ -120,11 +132,11 @@ def junction(curve, u, against):
         node = (
             tricritical(BranchPoints(symmetric), u)
             if isinstance(against, str)
-            else _meeting(symmetric, against, u, _REACH * curve.family.box.step)
+            else _meeting(symmetric, against, u, REACH * curve.family.box.step)
         )
     else:
         node = _triple(*(curve.solve(u) or curve.states), against, u)
-    return node if node and np.linalg.norm(node.u - u) < _REACH * curve.family.box.step else None
+    return node if node and np.linalg.norm(node.u - u) < REACH * curve.family.box.step else None
 
 
 def ceasing(curve, u):
@@ -157,10 +169,10 @@ def intersection(one, other, u):
     for _ in range(30):
         if slopes is None:
             slopes = np.array([curve.slope(u) for curve in curves])
-        if not np.all(np.isfinite(slopes)) or not np.all(np.isfinite(values)) or abs(np.linalg.det(slopes)) < 1e-300:
+        if not np.all(np.isfinite(slopes)) or not np.all(np.isfinite(values)) or abs(np.linalg.det(slopes)) < NONZERO:
             return None, np.inf
         move = -np.linalg.solve(slopes, values)
-        move *= min(1.0, 0.2 / np.linalg.norm(move)) if np.any(move) else 1.0
+        move *= min(1.0, LONGEST_STEP / np.linalg.norm(move)) if np.any(move) else 1.0
         before, size = size, np.linalg.norm(move)
         for _ in range(_SHORTER):
             reached = np.array([curve.value(u + move) for curve in curves])
@@ -170,13 +182,13 @@ def intersection(one, other, u):
         else:
             return None, np.inf
         u, missed = u + move, reached - values - slopes @ move
-        if np.linalg.norm(u - start) > _REACH * one.family.box.step:
+        if np.linalg.norm(u - start) > REACH * one.family.box.step:
             return None, np.inf
         others = any([curve.move_to(u) for curve in curves])
-        if size < 1e-15 or (size < STALLED and size > 0.3 * before):
+        if size < CONVERGED or (size < STALLED and size > FALLING * before):
             break
         values = np.array([curve.value(u) for curve in curves]) if others else reached
-        slopes = slopes + np.outer(missed, move) / (move @ move) if size < _FALLS * before and not others else None
+        slopes = slopes + np.outer(missed, move) / (move @ move) if size < FALLING * before and not others else None
     return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
 
 
@@ -230,16 +242,16 @@ def cusp(fold, u, reach=NEAR):
 def first_point(curve, u, part):
     """A point of a curve so many steps away from u, which lies on it or at its end; None where there is none."""
     tangent = tangent_of(curve.slope(u))
-    step = _EXIT * part * curve.family.box.step
+    step = EXIT * part * curve.family.box.step
     there = curve.at(u + step * tangent, tangent) if np.all(np.isfinite(tangent)) else None
-    return None if there is None or not 0.3 < np.linalg.norm(there - u) / abs(step) < 3 else there
+    return None if there is None or not EXIT < np.linalg.norm(there - u) / abs(step) < 3 else there
 
 
 def _near(curve, u, against=()):
     """Yield a point on a curve on each side of its end u at which nothing lies lower, where there is one."""
     box, start = curve.family.box, curve.states
     for sense in (1.0, -1.0):
-        for part in (1.0, 0.1, 0.01, 1e-3, SHORTEST, SHORTEST / 10):
+        for part in EXITS:
             curve.states = start
             there = first_point(curve, u, part * sense)
             if there is None or box.outside(there) or not curve.exists(there):
@@ -279,7 +291,7 @@ def _from_end_point(symmetric, other, u):
     yield from _leaving(BranchPoints(symmetric), list(_near(BranchPoints(symmetric), u)))
     yield from _leaving(Coexistence(symmetric, other), list(_near(Coexistence(symmetric, other), u)))
     family = symmetric.family
-    for part, sense in ((0.2, 1.0), (0.2, -1.0), (0.02, 1.0), (0.02, -1.0)):
+    for part, sense in product(END_EXITS, (1.0, -1.0)):
         ahead = first_point(Coexistence(symmetric, other), u, part * sense)
         if ahead is not None and not family.box.outside(ahead):
             unstable, beyond = (family.stationary(state, ahead) for state in (symmetric, other))
@@ -289,7 +301,7 @@ def _from_end_point(symmetric, other, u):
 def _from_tricritical_point(symmetric, u):
     """On either side the limit of stability, or the coexistence of the equilibrium or of what branches off from it."""
     family, found = symmetric.family, {}
-    for part in (0.5, 0.05, 0.005):
+    for part in HALF_EXITS:
         for sense in (1.0, -1.0):
             curve = BranchPoints(symmetric)
             ahead = first_point(curve, u, part * sense)
@@ -313,7 +325,7 @@ def _pairs(states, u, needed=None):
             continue
         curve = Coexistence(one, other)
         v = curve.onto(u)
-        if v is None or np.linalg.norm(v - u) > 0.5 * curve.family.box.step or not curve.exists(v):
+        if v is None or np.linalg.norm(v - u) > NEXT_TO * curve.family.box.step or not curve.exists(v):
             continue
         curve.move_to(v)
         if curve.lower(v) is None:

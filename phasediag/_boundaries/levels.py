@@ -21,14 +21,10 @@ from .neighbours import lower_minimum
 from .network import lowest_in, nodes
 from .normal_forms import branches
 from .singular import BranchPoints
-from .tolerances import BESIDE_CHORD, MOVED, SAME
+from .tolerances import BESIDE_CHORD, EXITS, MET_WITHIN, MOVED, SAME
 
-_ASIDE = 1.0, 0.1, 0.01, 1e-3
-"""Parts of a full step away from a boundary at which a level curve that ends on it is met."""
 _HALVINGS = 10
 """Of the way between neighbours of the grid, before Newton's method takes over."""
-_AHEAD = 2.5
-"""A boundary on which a level curve ends lies within so many of its steps."""
 
 
 class Measure:
@@ -111,7 +107,7 @@ def locate(curve, event, points, there, step, tangent):
     if node is None:
         return None
     away = node.u - here
-    return (node, []) if np.linalg.norm(away) < _AHEAD * step and away @ tangent > 0 else None
+    return (node, []) if np.linalg.norm(away) < MET_WITHIN * step and away @ tangent > 0 else None
 
 
 def _on(boundary, level, u):
@@ -196,7 +192,7 @@ def _along(solver, boundary, measure):
 def _broken(curve, u):
     """What branches off from an equilibrium beyond the curve on which it loses its stability, near its point u."""
     slope = curve.slope(u)
-    for part in _ASIDE:
+    for part in EXITS[:4]:
         beyond = curve.family.stationary(curve.states[0], u - part * curve.family.box.step * slope / np.linalg.norm(slope))
         found = branches(beyond) if beyond.converged else []
         if found:
@@ -214,7 +210,7 @@ def _on_it(curve, u):
 def _leaving(u, curve):
     """Yield the point next to u, on a boundary, from which a level curve leaves it: (point, curve), at most one."""
     start = curve.states
-    for part in _ASIDE:
+    for part in EXITS[:4]:
         for sense in (1.0, -1.0):
             curve.states = start
             met = list(_on_it(curve, first_point(curve, u, part * sense)))

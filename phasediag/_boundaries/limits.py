@@ -214,7 +214,7 @@ class FreeLimit(LimitCurve):
         aside[..., self.free] = null
         steps = CUBIC_STEP * np.array([-2.0, -1.0, 1.0, 2.0]).reshape(4, *(1,) * aside.ndim)
         along = self.derivatives(x + steps * aside, u)[1]
-        third = np.tensordot((1.0, -8.0, 8.0, -1.0), along, 1) / (12 * CUBIC_STEP)
+        third = np.tensordot((1, -8, 8, -1), along, 1) / (12 * CUBIC_STEP)
         return np.einsum("...i,...ij,...j", null, third, null)
 
     def meets(self, limit, guess):

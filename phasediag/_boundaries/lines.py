@@ -8,7 +8,7 @@ from .curves import Coexistence, tangent_of
 from .equilibria import far
 from .normal_forms import branches
 from .singular import BranchPoints
-from .tolerances import NEAR, ONE_POINT, TYING
+from .tolerances import BEYOND_LIMIT, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, TYING
 
 
 class Followed:
@@ -79,7 +79,7 @@ class Followed:
     def passes(self, u, states):
         """Whether it passes through u, of the same equilibrium."""
         own = self.nearest(u)[0]
-        near = distance(self.points, u) <= 0.1 * self.curve.family.box.step
+        near = distance(self.points, u) <= ON_CURVE * self.curve.family.box.step
         return near and own.shape == states[0].shape and far(own, states[0]) < NEAR
 
     @property
@@ -123,7 +123,7 @@ class Line(Followed):
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""
         family = self.curve.family
-        if distance(self.points, u) > 0.1 * family.box.step:
+        if distance(self.points, u) > ON_CURVE * family.box.step:
             return False
         nearest = self.nearest(u)
         solved = [family.solve(state, u) for state in nearest]
@@ -140,7 +140,7 @@ class Line(Followed):
             return False
         near, solve = self.nearest((a.u + b.u) / 2), self.curve.family.solve
         for one, other in (near, near[::-1]):
-            if far(solve(one, a.u), a) < 1e-6 and far(solve(other, b.u), b) < 1e-6:
+            if far(solve(one, a.u), a) < ONE_BRANCH and far(solve(other, b.u), b) < ONE_BRANCH:
                 return True
         return False
 
@@ -164,7 +164,7 @@ class Line(Followed):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a limit of stability."""
         u, (state, _), _ = self.trail[len(self.trail) // 2]
         family, slope = self.curve.family, BranchPoints(state).slope(u)
-        for reach in (0.3, 0.1, 1.0):
+        for reach in BEYOND_LIMIT:
             beyond = family.stationary(state, u - reach * family.box.step * slope / np.linalg.norm(slope))
             if not beyond.converged:
                 continue

@@ -4,13 +4,10 @@ import numpy as np
 
 from .equilibria import Equilibrium, far
 from .normal_forms import branches, once
-from .tolerances import CLOSE, LOWER, MOVED, NEAR, SOFT, TINY, ZERO
+from .tolerances import APART, CLOSE, EXCESS_LOWER, KICK, LOWER, MOVED, NEAR, ROUNDING, SAME, SIBLING, SOFT, TINY, ZERO
 
 FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
 """Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
-
-_KICK = 0.2
-"""Length of a kick along a soft direction, beyond which another minimum may lie."""
 
 
 def excess(base, state, u, rule=FINE):
@@ -20,7 +17,7 @@ def excess(base, state, u, rule=FINE):
     """
     family, step, (nodes, weights) = base.family, state.x - base.x, rule
     u = np.asarray(u)
-    if np.max(np.abs(step)) < 1e-13:
+    if np.max(np.abs(step)) < ROUNDING:
         return np.zeros(u.shape[:-1])
     hessians = family.derivatives(base.x + nodes[:, None] * step, u[..., None, :])[2]
     slopes = family.derivatives(base.x, u, 1)[1] @ step
@@ -40,7 +37,7 @@ def siblings(one, other):
         members = [base, *branches(base)]
         nearest = [min(members, key=lambda member: far(member, state)) for state in (one, other)]
         if nearest[0] is not nearest[1] and all(
-            far(member, state) < 1e-2 * apart + 1e-9 for member, state in zip(nearest, (one, other), strict=True)
+            far(member, state) < SIBLING * apart + SAME for member, state in zip(nearest, (one, other), strict=True)
         ):
             return *nearest, base
     turned = aligned(other, one)
@@ -59,7 +56,7 @@ def aligned(state, target):
         for order in family.orders:
             left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
             match = np.sum(values) + bias[order] @ goal
-            if match > best[0] + 1e-12:
+            if match > best[0] + ROUNDING:
                 best = match, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
     x = best[1]
     if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
@@ -99,10 +96,10 @@ def lower_minimum(u, states, base=None):
         own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
         for member in [parent, *branches(parent)]:
             apart = far(member, parent)
-            if any(far(member, state) <= 1e-3 * apart for state in states) or not member.stable:
+            if any(far(member, state) <= APART * apart for state in states) or not member.stable:
                 continue
             lower = excess(parent, member, u) if close else member.loss - parent.loss
-            if lower < own - (1e-14 * parent.loss * max(apart, reach) if close else LOWER * lowest):
+            if lower < own - (EXCESS_LOWER * parent.loss * max(apart, reach) if close else LOWER * lowest):
                 best, own = member, lower
     return best or _kicked(u, states, lowest * (1 - LOWER))
 
@@ -112,7 +109,7 @@ def _kicked(u, states, bound):
     found = []
     for state in states:
         if not state.is_steeper(NEAR):
-            for kick in (_KICK, -_KICK):
+            for kick in (KICK, -KICK):
                 new = state.family.descend(state.aside(kick * state.softest[0], state.softest[1]), u)
                 if new.converged and new.loss < bound and new.stable:
                     found.append(state.family.exact(new))

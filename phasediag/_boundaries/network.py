@@ -21,12 +21,8 @@ from .junctions import locate
 from .lines import Line
 from .normal_forms import branches
 from .singular import BranchPoints
-from .tolerances import BESIDE, JUMP, LOWER, NEAR, ONE_POINT, SAME
+from .tolerances import BESIDE, BEYOND, JUMP, LOWER, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, SAME
 
-_SAME_BRANCH = 1e-6
-"""A minimum that becomes another one, up to rounding where it is soft, is the same."""
-_BEYOND = 0.02
-"""Part of the way from a continuous boundary to what lies beyond it at which that is looked for."""
 _MET = "the lowest minima on both sides of it are known, but no curve between them is solved for"
 """Of a boundary that has been met, but not followed."""
 _DEEPEST = 40
@@ -128,7 +124,7 @@ class Network:
             if event is None:
                 self.visit(u, curve)
                 if curve.order == "continuous":  # what else lies on the way begins beyond it
-                    beyond = [self.solver.competitors.lowest(u + _BEYOND * (end.u - u)) for end in (a, b)]
+                    beyond = [self.solver.competitors.lowest(u + BEYOND * (end.u - u)) for end in (a, b)]
                     self.cross(a, beyond[0], depth + 1)
                     self.cross(beyond[1], b, depth + 1)
                 return
@@ -149,7 +145,7 @@ class Network:
         """
         if not len(self.solver.inputs) or (a.shape == b.shape and far(a, b) < JUMP):
             return
-        near = 0.1 * self.solver.box.step
+        near = ON_CURVE * self.solver.box.step
         accounted = any(distance(line.points, a.u) < near for line in self.lines)
         carried = zip(self.solver.stationary_points([a], b.u) + self.solver.stationary_points([b], a.u), (b, a), strict=True)
         if any(new.stable and new.loss < own.loss * (1 - LOWER) for new, own in carried):  # the lowest has been lost on its way
@@ -213,7 +209,7 @@ def _related(a, b):
     if far(a, b) < NEAR:
         return a.phase == b.phase
     ways = ((a, b), (b, a))
-    return a.shape == b.shape and all(far(a.family.stationary(one, other.u), other) < _SAME_BRANCH for one, other in ways)
+    return a.shape == b.shape and all(far(a.family.stationary(one, other.u), other) < ONE_BRANCH for one, other in ways)
 
 
 def _between(a, b):
@@ -236,12 +232,12 @@ def _between(a, b):
     one, other = solver.stationary_points([a, b], middle)
     if (
         not all(new.converged and new.stable and far(new, old) < 2 * JUMP for new, old in ((one, a), (other, b)))
-        or far(one, other) < 1e-6
+        or far(one, other) < ONE_BRANCH
     ):
         return None, None
     curve = Coexistence(one, other)
     u = curve.at(middle, normal)
-    if u is None or not -1e-6 <= (u - a.u) @ along / (along @ along) <= 1 + 1e-6:
+    if u is None or not -ONE_BRANCH <= (u - a.u) @ along / (along @ along) <= 1 + ONE_BRANCH:
         return None, None
     curve.move_to(u)
     return (curve, u) if curve.exists(u) else (None, None)

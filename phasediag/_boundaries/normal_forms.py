@@ -12,18 +12,23 @@ import numpy as np
 from .._minimizing.newton import PROBE
 from .equilibria import Equilibrium, far
 from .family import across_flat
-from .tolerances import ALIKE, MOVED, QUARTIC_STEP, SOFT, ZERO
-
-_WITHIN = 1e-6
-"""Parts of unit directions shorter than this are zero."""
-_ALIKE, _ALONG = 1e-6, 1e-2
-"""Directions are alike if the invariants of points so far along them differ by less than the first number."""
-_AMPLITUDES = np.geomspace(1e-5, 0.2, 10)
-"""Along a soft mode, between which what branches off is sought."""
-_DESCENDING = 0.2 * 0.8 ** np.arange(17)
-"""The same where the loss is pieced together: so near each other that outputs held by kinks stay on them."""
-_LOST = 1e-2
-"""Descents that end higher than they began, by this part of the amplitude squared, have left kinks too near each other."""
+from .tolerances import (
+    ALIKE,
+    ALONG,
+    AMPLITUDES,
+    APART,
+    DESCENDING,
+    FALLING,
+    LEAST_BRANCH,
+    LOST,
+    MOVED,
+    QUARTIC_STEP,
+    ROUNDING,
+    SAME,
+    SOFT,
+    TURNED,
+    ZERO,
+)
 
 
 def once(function):
@@ -53,9 +58,9 @@ def softest_breaking(state, direction=None):
     moving = state.moving
     if not moving.size:
         return np.nan, np.zeros_like(state.x)
-    if direction is None or np.linalg.norm(direction[moving]) < _WITHIN:
+    if direction is None or np.linalg.norm(direction[moving]) < ALIKE:
         direction = state.family.softest(state.x, state.u, state.frame)[1]
-    if np.linalg.norm(direction[moving]) > _WITHIN:
+    if np.linalg.norm(direction[moving]) > ALIKE:
         return _settled(state, direction)
     direction = np.zeros_like(state.x)  # it lies along what moves: from the softest of the others, either way
     direction[moving] = _reduced(state, state.family.pinned(state.x, state.u)[1])[2][:, 0]
@@ -72,12 +77,12 @@ def _settled(state, direction):
         response, values, vectors = _reduced(state, hessian)
         lowest = vectors[:, values <= values[0] + ALIKE]
         unit = lowest @ (lowest.T @ direction[moving])
-        if np.linalg.norm(unit) < 0.1:
+        if np.linalg.norm(unit) < TURNED:
             unit = lowest[:, 0]
         new = np.zeros_like(state.x)
         new[moving] = unit / np.linalg.norm(unit)
         new[state.free] = response @ new[moving]
-        rests = np.max(np.abs(new - direction)) < 1e-9
+        rests = np.max(np.abs(new - direction)) < SAME
         if known or rests:
             best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
         if rests:
@@ -109,7 +114,7 @@ def mode_along(state, direction):
     for _ in range(30):
         second, third = family.beside(state.x, direction, state.u)
         before, change = change, _respond(state, direction, second, resting)
-        if change < 1e-12 or 0.3 * before < change < ZERO:  # rounding is all that is left
+        if change < ROUNDING or FALLING * before < change < ZERO:  # rounding is all that is left
             break
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
@@ -131,7 +136,7 @@ def _responding(state, enter):
     for _ in range(30):
         second = state.family.derivatives((state.x + PROBE * direction)[None], state.u)[2][0]
         before, change = change, _respond(state, direction, second, resting)
-        if change < ZERO or change > 0.3 * before:
+        if change < ZERO or change > FALLING * before:
             break
     return float(direction @ second @ direction), direction
 
@@ -156,7 +161,7 @@ def _responses(state, enter):
     scaled loss is there; until these are found no longer."""
     family, moving, found = state.family, state.moving, []
     least = family.scaled_loss(state.x, state.u)
-    for amplitude in _DESCENDING:
+    for amplitude in DESCENDING:
         some = found[-5:]
         weights = np.linalg.solve(np.vander([one[0] for one in some], increasing=True).T, amplitude ** np.arange(len(some)))
         x = weights @ [one[1] for one in some] if some else state.x.copy()
@@ -165,7 +170,7 @@ def _responses(state, enter):
         if len(some) < 3 or not end.converged or np.max(np.abs(end.x - x)) > amplitude:
             end = family.descents([x], state.frames, state.free, state.u, amplitude / 10)[0]
         loss = family.scaled_loss(end.x, state.u) - least
-        if len(some) == 5 and loss > family.scaled_loss(x, state.u) - least + _LOST * amplitude**2:
+        if len(some) == 5 and loss > family.scaled_loss(x, state.u) - least + LOST * amplitude**2:
             return
         found.append((amplitude, end.x, loss))
         yield found[-1]
@@ -180,7 +185,7 @@ def soft_modes(state):
     """
     entering = [_responding(state, enter) for enter in entering_directions(state)]
     curvature, softest = softest_breaking(state)
-    if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - 1e-6:
+    if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - ALIKE:
         directions = [softest, *_linking_directions(state, curvature, softest)] if curvature < SOFT else [softest]
         return [*entering, *(_responding(state, _breaking(state, direction)) for direction in directions)]
     return entering
@@ -190,10 +195,10 @@ def entering_directions(state):
     """Unit directions in which a feature without weights enters against one or more others, of those alike one."""
     family, moving = state.family, state.frame & ~state.free
     norms, seen = np.linalg.norm(state.weights, axis=0), set()
-    others = np.flatnonzero(norms > 1e-9)
+    others = np.flatnonzero(norms > SAME)
     products = np.round(state.weights.T @ state.weights, 6)
     marks = np.round(np.column_stack([state.x[family.m * family.n :], norms**2]), 6)
-    for i in np.flatnonzero(norms <= 1e-9).tolist():
+    for i in np.flatnonzero(norms <= SAME).tolist():
         for chosen in (list(some) for size in range(1, len(others) + 1) for some in combinations(others.tolist(), size)):
             alike = sorted((family.places[k], *marks[k].tolist()) for k in chosen)
             look = family.places[i], tuple(alike), tuple(np.sort(products[np.ix_(chosen, chosen)].ravel()).tolist())
@@ -203,7 +208,7 @@ def entering_directions(state):
             enter = np.zeros((family.m + 1, family.n))
             enter[: family.m, i] = -np.sum(state.weights[:, chosen] / norms[chosen], axis=1)
             enter = np.where(moving, enter.ravel(), 0.0)
-            if np.linalg.norm(enter) > 1e-6:
+            if np.linalg.norm(enter) > ALIKE:
                 yield enter / np.linalg.norm(enter)
 
 
@@ -214,7 +219,7 @@ def _linking_directions(state, lowest, softest):
     def unlike(direction):
         """Whether a direction looks like none before; it is then one of those."""
         look = _look_along(state, direction)
-        if any(np.max(np.abs(look - other)) < _ALIKE for other in seen):
+        if any(np.max(np.abs(look - other)) < ALIKE for other in seen):
             return False
         seen.append(look)
         return True
@@ -241,13 +246,13 @@ def _links(state):
         turn[: family.m, i] = -state.weights[:, j] / norms[j]
         turn[: family.m, j] = -state.weights[:, i] / norms[i]
         turn = _breaking(state, turn.ravel())
-        if not together and np.linalg.norm(turn) > 1e-6:
+        if not together and np.linalg.norm(turn) > ALIKE:
             yield turn
 
 
 def _look_along(state, direction):
     """The invariants of a point in a direction: the same for directions that exchanging features turns into each other."""
-    return state.aside(_ALONG * direction).key
+    return state.aside(ALONG * direction).key
 
 
 class Mode:
@@ -343,7 +348,7 @@ def _reduced_slopes(state, direction, amplitudes, most=20):
         inner = zip(across.T @ hessians @ across, gradients @ across, strict=True)
         responses = -np.array([across_flat(*one) for one in inner]) @ across.T
         points[:, frame] += responses
-        if np.max(np.abs(responses)) < 1e-13:
+        if np.max(np.abs(responses)) < ROUNDING:
             break
     return (gradients @ mode + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
 
@@ -353,15 +358,15 @@ def _turnings(state, direction):
 
     Its slope in parts of the amplitude changes sign there, or is least, where it may do so twice between two amplitudes.
     """
-    slopes = _reduced_slopes(state, direction, _AMPLITUDES, 1) / _AMPLITUDES
+    slopes = _reduced_slopes(state, direction, AMPLITUDES, 1) / AMPLITUDES
     for k in range(len(slopes) - 1):
-        (one, left), (other, right) = zip(_AMPLITUDES[k : k + 2], slopes[k : k + 2], strict=True)
+        (one, left), (other, right) = zip(AMPLITUDES[k : k + 2], slopes[k : k + 2], strict=True)
         if left < 0 <= right:
             yield from (one * (other / one) ** (left / (left - right)), other)
         elif 0 < k and 0 <= left < min(slopes[k - 1], right):
             yield other
     if slopes[-1] < 0:
-        yield _AMPLITUDES[-1]
+        yield AMPLITUDES[-1]
 
 
 def _starts(state, direction):
@@ -385,7 +390,7 @@ def branches(state):
                 continue
             starts = [view.aside(step) for step in _starts(view, mode_along(view, direction)[2])]
             for near in family.stationary_points(starts, state.u):
-                if not near.converged or not 10 * ZERO**1.5 < far(near, state) < MOVED or _known(near, found, state):
+                if not near.converged or not LEAST_BRANCH < far(near, state) < MOVED or _known(near, found, state):
                     continue
                 near = family.stationary(family.recognized(near.x, near.frame, state.u), state.u)
                 breaks = near.converged and np.sum(near.free) > np.sum(state.free)
@@ -396,4 +401,4 @@ def branches(state):
 
 def _known(near, found, state):
     """Whether an equilibrium near a state is one of those found."""
-    return any(far(near, other) < 1e-3 * far(other, state) for other in found)
+    return any(far(near, other) < APART * far(other, state) for other in found)

@@ -7,19 +7,11 @@ together in (x, u), where the system is regular although the equilibrium may fol
 import numpy as np
 
 from .._minimizing.newton import PROBE
-from .curves import HARDLY, Curve
+from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import (
-    CONVERGED,
-    KINK,
-    LOWER,
-    MOVED,
-    NEGATIVE,
-    SAME,
-    STALLED,
-)
+from .tolerances import CONVERGED, FALLING, HARDLY, KINK, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, SAME, STALLED
 
 _PATIENCE = 4
 """Steps of Newton's method after which one must be shorter than before them."""
@@ -52,13 +44,14 @@ class Singular(Curve):
             except np.linalg.LinAlgError:
                 return None
             before, moved, by = left, np.max(np.abs(move)), np.max(np.abs(move[size:]))
-            if not moved < min(0.5, moves[-_PATIENCE]):  # it does not converge
+            if not moved < min(LONGEST_MOVE, moves[-_PATIENCE]):  # it does not converge
                 return None
             moves.append(moved)
             left = max(by, moved**2)  # along what is nearly flat rounding moves the parameters
             x[self.free] += move[:size]
             u = u + move[size:]
-            if left < CONVERGED or (left < STALLED and not CONVERGED * before < left**2 < 0.1 * before**2):  # or rounding is left
+            is_known = left**2 < CONVERGED * before or left > FALLING * before  # the next step is nothing, or rounding
+            if left < CONVERGED or (left < STALLED and is_known):
                 break
         else:
             return None

@@ -12,18 +12,21 @@ from .equilibria import Solver, far
 from .junctions import Junction, cusp, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
-from .tolerances import CLOSE, PLACES, SHORTEST
+from .tolerances import (
+    CLOSE,
+    GROWS,
+    LATE,
+    NEARLY_ONE,
+    PLACES,
+    QUARTERS,
+    REACHED,
+    RESOLUTION,
+    ROUGHLY_AHEAD,
+    SETTLED,
+    SHORTEST,
+    WITHIN,
+)
 
-_NEARLY_ONE = 1e-3
-"""Where the two minima differ by less, next to the end of a boundary, its spinodals cannot be told from it."""
-_RESOLUTION = 1e-9
-"""Length to which the end of a minimum is bracketed where no equation for it is solved."""
-_REACHED = 0.2
-"""A spinodal ends in the point where minima become one that lies ahead within this part of a full step of where it is lost."""
-_LATE = 0.05
-"""Part of a full step by which a limit may be followed beyond that point."""
-_SETTLED = 1e-3
-"""Part of a full step by which a point where a curvature changes its sign moves when it is solved for."""
 _MOST = 4
 """Limits of one side of a boundary."""
 _ENDS = {"ceases": "another limit", "order changes": "order changes"}
@@ -130,16 +133,16 @@ class _Limits:
             if event == "ceases" and state.held:
                 free, across = (curve, StabilityLimit(state)) if isinstance(curve, FreeLimit) else (FreeLimit(state), curve)
                 both = _both(free.anew(), across, u)
-                node = both if both is not None and np.linalg.norm(both.u - u) < _SETTLED * box.step else node
+                node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * box.step else node
             return node, []
-        if step > _REACHED / 2 * box.step:
+        if step > REACHED / 2 * box.step:
             return None
 
         def ahead(kind, place, precision):
             """The Junction of a point, None where it does not lie next to where the limit is lost."""
             away = np.linalg.norm(place - here)
-            late = away < min(_LATE * box.step, np.linalg.norm(points[0] - here))
-            near = away < _REACHED * box.step and (place - here) @ tangent > 0.7 * away
+            late = away < min(LATE * box.step, np.linalg.norm(points[0] - here))
+            near = away < REACHED * box.step and (place - here) @ tangent > ROUGHLY_AHEAD * away
             return Junction(kind, place, [], precision) if (near or late) and not box.outside(place) else None
 
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
@@ -152,7 +155,7 @@ class _Limits:
 
 def _is_level(part):
     """Whether a step, in parts of a full one, is one of those at which the end of a limit is solved for."""
-    return any(0.5 < part / level <= 1 for level in _REACHED / 16 * 0.25 ** np.arange(6))
+    return any(1 < 2 * part / level <= 2 for level in REACHED / 16 * QUARTERS)
 
 
 def _ends_of(curve, u):
@@ -175,7 +178,7 @@ def _both(free, across, u):
 
 def _across(u, pair, side):
     """The minimum on one side at a point of the boundary, and the direction in which the other one is lower; or None."""
-    if far(*pair) < _NEARLY_ONE:
+    if far(*pair) < NEARLY_ONE:
         return None
     family, (one, other) = pair[0].family, pair
     slope = (one.slope - other.slope) * family.box.wide  # a diagram of one row or column is not left
@@ -187,15 +190,15 @@ def _ceases(u, direction, own, apart):
     """The point at which the minimum ``own`` ceases on the way from u, with the curve of such points; None where it lasts."""
     family, here, failures = own.family, u, 0
     step, longest, normal = family.box.step * min(1.0, 5 * apart**2), 2 * family.box.step, np.array([direction[1], -direction[0]])
-    while step > _RESOLUTION:
+    while step > RESOLUTION:
         room, _ = family.box.room(here, direction)
-        if room < _RESOLUTION:
+        if room < RESOLUTION:
             return None
         step = min(step, room)
         there = here + step * direction
         new = family.stationary(own, there)
         if new.converged and new.stable and new.clusters == own.clusters and far(new, own) < min(CLOSE, apart / 2):
-            here, own, step = there, new, min(1.5 * step, longest)
+            here, own, step = there, new, min(GROWS * step, longest)
             continue
         failures += 1
         if failures % 2 == 1 or step < SHORTEST * family.box.step:
@@ -209,7 +212,7 @@ def _ceases(u, direction, own, apart):
 def _limit_of(own, here, normal, reach):
     """The point within reach on the line across ``normal`` where a minimum at ``here`` ceases, with its curve; or None."""
     family, candidates = own.family, []
-    if np.linalg.norm(own.softest[0][own.free]) > 0.99:
+    if np.linalg.norm(own.softest[0][own.free]) > WITHIN:
         candidates.append(FreeLimit(own))
     elif own.held:
         candidates.append(StabilityLimit(own))
