@@ -31,19 +31,34 @@ BLOCK, block_at = layout(
 
 def alias_table(probability):
     """Return (cut, alias) of Walker's method for a finite law: keep outcome i when the fraction is below cut[i]."""
-    scaled = (np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))).tolist()
-    cut, alias = [1.0] * len(scaled), list(range(len(scaled)))
-    small, large = [i for i, one in enumerate(scaled) if one < 1], [i for i, one in enumerate(scaled) if one >= 1]
-    while small and large:
-        high, left = large[-1], scaled[large[-1]]
-        while small and left >= 1:
-            low = small.pop()
-            cut[low], alias[low] = scaled[low], high
-            left -= 1 - scaled[low]
-        scaled[high] = left
-        if left < 1:
-            small.append(large.pop())
-    return np.array(cut), np.array(alias)
+    left = np.asarray(probability, dtype=np.float64) * (len(probability) / np.sum(probability))
+    cut, alias = np.ones(left.size), np.arange(left.size)
+    _fill(left, np.empty(left.size, np.int64), cut, alias)
+    return cut, alias
+
+
+@jit
+def _fill(left, waiting, cut, alias):
+    """Fill a table (size,) in from the law times its size, ``left``; ``waiting`` (size,) has stacks of the small and the large."""
+    n_small = n_large = 0
+    for i in range(left.size):
+        if left[i] < 1:
+            waiting[n_small] = i
+            n_small += 1
+        else:
+            n_large += 1
+            waiting[left.size - n_large] = i
+    while n_small and n_large:
+        high = waiting[left.size - n_large]
+        while n_small and left[high] >= 1:
+            n_small -= 1
+            low = waiting[n_small]
+            cut[low], alias[low] = left[low], high
+            left[high] -= 1 - left[low]
+        if left[high] < 1:
+            n_large -= 1
+            waiting[n_small] = high
+            n_small += 1
 
 
 def binomial_law(size, probability):
