@@ -186,7 +186,9 @@ class PhaseDiagram(Drawn):
         known = self.curves is not None
         return self._drawing(self, curves=known, spinodals=known and self.curves.has_spinodals)
 
-    def boundaries(self, *, settings: CurveSettings | None = None, progress: bool = False) -> list[PhaseBoundary]:
+    def boundaries(
+        self, *, settings: CurveSettings | None = None, n_threads: int | None = None, progress: bool = False
+    ) -> list[PhaseBoundary]:
         """Return the curves between the phases, a list of PhaseBoundary; computed once, kept by ``save`` and by pickling.
 
         Found where neighbouring cells differ, solved for equal losses (not read off cells) and followed by continuation
@@ -198,6 +200,9 @@ class PhaseDiagram(Drawn):
         settings : CurveSettings, optional
             How curves are followed. With others than before those that could not be ended, see ``PhaseBoundary.status``, are
             followed on, and what leaves the points in which they end; the others stay.
+        n_threads : int, optional
+            How many curves are followed side by side, on Linux, in processes of their own; default one for each processor that
+            this process may use. The result does not depend on it.
         progress : bool
             Show on standard error how many curves have been followed: of four features and more they take a minute or more.
 
@@ -216,9 +221,9 @@ class PhaseDiagram(Drawn):
             if "_crossings" not in self.__dict__:
                 if not self.has_boundaries:
                     raise ValueError(f"boundaries of neurons need a theory and models between the points, got {self.theory!r}")
-                self.__dict__["_crossings"] = tuple(neuron_boundaries(self, thread_count(None)))
+                self.__dict__["_crossings"] = tuple(neuron_boundaries(self, thread_count(n_threads)))
             return list(self.__dict__["_crossings"])
-        return list(self._computed_curves(settings, progress).boundaries)
+        return list(self._computed_curves(settings, n_threads, progress).boundaries)
 
     def triple_points(self) -> list[TriplePoint]:
         """Return the points where three phases have the same lowest loss, a list of TriplePoint; see ``boundaries``."""
@@ -227,13 +232,15 @@ class PhaseDiagram(Drawn):
             return triple_points(self.crossings)
         return list(self._computed_curves().triple_points)
 
-    def spinodals(self, *, settings: CurveSettings | None = None, progress: bool = False) -> list[Spinodal]:
+    def spinodals(
+        self, *, settings: CurveSettings | None = None, n_threads: int | None = None, progress: bool = False
+    ) -> list[Spinodal]:
         """Return the limits beyond which phases of first-order boundaries are no minima, a list of Spinodal; computed once.
 
         Each limit is there once, with the boundaries that it belongs to; see ``boundaries``, which are computed first.
         """
         with progress_bar(None, progress, "", "curves"):
-            curves = self._computed_curves(settings)
+            curves = self._computed_curves(settings, n_threads)
             known = curves.has_spinodals
             if not known:
                 self._check_followed()
@@ -294,7 +301,7 @@ class PhaseDiagram(Drawn):
         """The curves that have been computed so far, as Curves; None where there are none."""
         return self.__dict__.get("_curves")
 
-    def _computed_curves(self, settings=None, progress=False):
+    def _computed_curves(self, settings=None, n_threads=None, progress=False):
         """The diagram's Curves, computed where there are none, followed on where settings are others."""
         from ._boundaries import find_boundaries
 
@@ -304,7 +311,7 @@ class PhaseDiagram(Drawn):
         if known is None or (settings not in (None, known.settings)):
             self._check_followed()
             settings = DEFAULT_SETTINGS if settings is None else settings
-            self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, settings, progress), settings)
+            self.__dict__["_curves"] = Curves.of(self, *find_boundaries(self, settings, n_threads, progress), settings)
             self.curves.keep(() if known is None else known.levels)
             self._store_curves()
         return self.curves

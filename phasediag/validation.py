@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Seed, stream, whole_number
+from ._boundaries import expect_boundaries
 from ._display import Drawn
 from ._progress import progress_bar
 from ._validation_report import facts_of, text_of
@@ -152,6 +153,8 @@ def validate(
     (True, 1.0)
     """
     n_samples = whole_number("n_samples", n_samples, 100, MOST_SAMPLES)
+    if curves:
+        expect_boundaries(n_threads)
     trained = trained_phase_diagram(
         whole_number("n_features", n_features, 2, 8),
         n_hidden,
@@ -229,9 +232,12 @@ def validate_trained(
         )
     with progress_bar(None, progress, "", "finding causes"):
         attribution = attribute(trained, exact, n_threads=n_threads)
-    if curves and "relaxed" in diagrams and relaxes_all(trained.plane.form):
-        with progress_bar(None, progress, "", "following boundaries"):
-            diagrams["relaxed"]._take_boundaries(exact)
+    with progress_bar(None, progress, "", "following boundaries"):
+        for theory in ("global", "relaxed") if curves and exact.follows_boundaries else ():
+            if theory == "relaxed" and theory in diagrams and relaxes_all(trained.plane.form):
+                diagrams[theory]._take_boundaries(exact)
+            elif theory in diagrams:
+                diagrams[theory].boundaries(n_threads=n_threads)
     for theory, diagram in diagrams.items():
         with progress_bar(None, progress, "", f"comparing with the {theory} theory"):
             agreements[theory] = agreement(trained, diagram, curves=curves or theory == "frozen")

@@ -21,6 +21,7 @@ from phasediag._boundaries.competitors import Competitors
 from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.frames import frames_around
 from phasediag._minimizing.stationary_points import settle
+from phasediag._processes import Workers
 from phasediag.forms import Form
 from phasediag.model import cell_controls
 
@@ -399,6 +400,26 @@ def test_a_minimum_loss_bends_no_more_than_competitors_allow():
             here = new
             value, margin = competitors.expected(state, u)
             assert np.log(here.loss) > value - margin
+
+
+def test_curves_are_the_same_bits_for_any_number_of_processes(monkeypatch):
+    """About a triple point and a tricritical one: all followed by two other processes, and all here."""
+    axes = {"importance": np.geomspace(0.54, 0.6, 5), "density": np.geomspace(0.48, 0.56, 5)}
+    alone, do = phase_diagram(2, 1, **axes), Workers.do
+
+    def do_there(workers, tasks, _):
+        """Wait for the processes first, and do nothing here."""
+        while len(workers._idle) < 2:
+            workers._collect({}, None)
+        do(workers, tasks, lambda task: pytest.fail("done here"))
+
+    alone.boundaries(n_threads=1)
+    monkeypatch.setattr(Workers, "do", do_there)
+    together = phase_diagram(2, 1, **axes)
+    together.boundaries(n_threads=2)
+    assert len(alone.curves.boundaries) == 4
+    one, other = (found.curves.arrays() for found in (alone, together))
+    assert one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
 def test_triple_points_of_2_to_1():

@@ -9,6 +9,7 @@ import pytest
 
 from phasediag import ToyModel, expected_loss, phase_diagram, sweep_density, train, trained_phase_diagram
 from phasediag._arguments import thread_count, usable_processors
+from phasediag._boundaries import network
 from phasediag._loss import evaluation
 from phasediag.attribution import attribute
 
@@ -58,6 +59,16 @@ def test_every_door_uses_the_processors_that_the_process_may_use(three_processor
         evaluation._threads.cache_clear()  # which are started once
         door()
         assert pools and set(pools) == {3}
+
+
+def test_boundaries_are_followed_in_as_many_processes(three_processors, monkeypatch):
+    """As there are processors, or as the caller says: also behind spinodals."""
+    monkeypatch.setattr("phasediag._arguments._cgroup_shares", lambda root: ())
+    asked, workers = [], network.Workers
+    monkeypatch.setattr(network, "Workers", lambda count, *common: asked.append(count) or workers(1, *common))
+    phase_diagram(2, 1, **AXES).boundaries()
+    phase_diagram(2, 1, **AXES).spinodals(n_threads=2)
+    assert asked == [3, 2]
 
 
 def test_bits_do_not_depend_on_the_processors(three_processors):

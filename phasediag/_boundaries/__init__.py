@@ -1,9 +1,10 @@
 """Boundary curves: continuation, the states that are followed, and the junctions at which curves meet."""
 
-from .._arguments import real_number
+from .._arguments import real_number, thread_count
+from .._processes import prepare
 
 
-def find_boundaries(diagram, settings, progress=False):
+def find_boundaries(diagram, settings, n_threads=None, progress=False):
     """Find the boundaries and triple points of a phase diagram.
 
     Parameters
@@ -11,6 +12,8 @@ def find_boundaries(diagram, settings, progress=False):
     diagram : PhaseDiagram
         One whose curves have been followed gets those followed on that could not be ended.
     settings : CurveSettings
+    n_threads : int, optional
+        Curves that are followed side by side; the result does not depend on it.
     progress : bool
         Show on standard error how many curves have been followed.
 
@@ -28,7 +31,14 @@ def find_boundaries(diagram, settings, progress=False):
         return frozen_boundaries(diagram)
     from .network import resumed_boundaries, solved_boundaries
 
-    return (solved_boundaries if diagram.curves is None else resumed_boundaries)(diagram, settings, progress)
+    find = solved_boundaries if diagram.curves is None else resumed_boundaries
+    return find(diagram, settings, thread_count(n_threads), progress)
+
+
+def expect_boundaries(n_threads):
+    """Be told that boundaries will be asked for, so that processes are ready by then."""
+    if thread_count(n_threads) > 1:
+        prepare(f"{__name__}.network")
 
 
 def find_spinodals(curves):

@@ -6,6 +6,7 @@ from each to the others. By implicit differentiation a minimum and, by the envel
 where it is solved: one that cannot be lowest is not solved again.
 """
 
+from copy import copy
 from itertools import product
 
 import numpy as np
@@ -15,24 +16,59 @@ from .tolerances import BENT, FARTHEST, LATTICE, LEAST_BENT, MOVED, NEAR, ROUNDI
 
 
 class Competitors:
-    """The minima of the lattice's places, and those noted between them."""
+    """The minima of the lattice's places, and those noted between them.
+
+    history: what has been asked for and noted, in that order: places with their minima, and None with each minimum noted.
+    """
 
     def __init__(self, solver, diagram):
-        self.solver, self.diagram, self._places, self._meshes, self._noted, self._stored = solver, diagram, {}, {}, [], {}
+        self.solver, self.diagram, self._places, self._meshes, self._stored = solver, diagram, {}, {}, {}
+        self._asked, self._noted, self.history = set(), [], []
         box = solver.box
         self._steps = np.maximum(np.ceil((box.high - box.low) / LATTICE - ROUNDING), box.wide).astype(int)
         self._spacing = (box.high - box.low) / np.maximum(self._steps, 1)
         self._rows = solver.points(diagram.x[0], diagram.y)[:, 1]
         self._columns = solver.points(diagram.x, diagram.y[0])[:, 0]
 
+    def after(self, history):
+        """Those that have noted what was noted before; what is known of places they have in common."""
+        other = copy(self)
+        other._asked, other._noted, other.history = set(), [], []
+        other.learn(history)
+        return other
+
+    def learn(self, history):
+        """Take over what others have found."""
+        for place, found in history:
+            if place is not None:
+                self._places.setdefault(place, found)
+                self._ask(place)
+            elif not self._has_noted(found):
+                self._keep(found)
+
+    def _ask(self, place):
+        """Remember that a place has been asked for."""
+        if place not in self._asked:
+            self._asked.add(place)
+            self.history.append((place, self._places[place]))
+
+    def _keep(self, state):
+        """Remember a minimum between the places."""
+        self._noted.append(state)
+        self.history.append((None, state))
+
+    def _has_noted(self, state):
+        """Whether it has been noted near by."""
+        near = (one for one in self._noted if _distance(one.u, state.u) < LATTICE / 8)
+        return any(one.shape == state.shape and far(one, state) < NEAR / 4 for one in near)
+
     def note(self, state):
         """Let a minimum met between the places compete near by."""
-        near = (one for one in self._noted if _distance(one.u, state.u) < LATTICE / 8)
-        if any(one.shape == state.shape and far(one, state) < NEAR / 4 for one in near):
+        if self._has_noted(state):
             return
         starts = [ahead(nearest(track, state.u), state.u) for track in self._tracks(self._mesh(state.u))]
         if _unlike([state], self.solver.stationary_points(starts, state.u)):
-            self._noted.append(state)
+            self._keep(state)
 
     def lowest(self, u, bound=np.inf, known=()):
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: equilibria at u, not to be met again."""
@@ -82,6 +118,8 @@ class Competitors:
                             one[other] = found
                 tracks += new
             self._meshes[corners] = [[*one.values()] for one in tracks]
+        for corner in corners:
+            self._ask(corner)
         return self._meshes[corners]
 
     def _place(self, place):
@@ -102,7 +140,7 @@ class Competitors:
 
     def neighbours(self):
         """Yield the lowest minima of neighbouring places inside the window that have been asked for; ties are left out."""
-        inner = {place for place in self._places if all(0 < k < top for k, top in zip(place, self._steps, strict=True))}
+        inner = {place for place in self._asked if all(0 < k < top for k, top in zip(place, self._steps, strict=True))}
         for place in sorted(inner):
             for other in ((place[0] + 1, place[1]), (place[0], place[1] + 1)):
                 if other in inner:

@@ -20,6 +20,9 @@ from .tolerances import BEYOND_LINK, CLOSE, DESCENT, LEAVING, MOVED, NONZERO, ST
 SEED = 0
 """Of the random starts of a search: the same at every point."""
 
+_STATE = "family", "x", "frames", "free", "u", "converged", "loss"
+"""Attributes of an equilibrium: the rest is computed from them when it is asked for."""
+
 
 class Equilibrium:
     """A stationary point of a family at some u.
@@ -32,6 +35,10 @@ class Equilibrium:
 
     def __init__(self, family, x, frames, free, u, converged=True):
         self.family, self.x, self.frames, self.free, self.u, self.converged = family, x, frames, free, u, converged
+
+    def __getstate__(self):
+        """What is pickled: not what can be computed from it to the last bit."""
+        return {name: one for name, one in self.__dict__.items() if name in _STATE}
 
     @property
     def held(self):

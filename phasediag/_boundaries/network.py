@@ -4,12 +4,13 @@ Minima are carried along as warm starts, never looked up: at every point the two
 followed from wherever it is met first to the codimension-two points at its ends; from there, the other curves that meet in them.
 """
 
-from collections import deque
+from contextlib import contextmanager
 
 import numpy as np
 
 from .._minimizing.flat import flatten
 from .._minimizing.stationary_points import SAME_POINT
+from .._processes import Workers
 from .._progress import progress_bar
 from ..boundaries import PhaseBoundary, TriplePoint
 from ..theories import TIE_MARK, TIE_TOLERANCE
@@ -29,23 +30,37 @@ _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
 _MOST = 200
 """Parts of such a way that are looked at, of laws of certain values: each boundary that no curve accounts for takes about 50."""
+_TOGETHER = 16
+"""Pairs of minima that one task looks at: neighbours have competitors in common."""
 
 
-def solved_boundaries(diagram, settings, progress=False):
+@contextmanager
+def _network(diagram, settings, n_threads, progress):
+    """Yield the `Network` of a diagram, with processes and a line that tells of curves that have been followed."""
+    solver = _solver(diagram, settings)
+    with (
+        progress_bar(None, progress, "curve", "boundaries") as followed,
+        Workers(n_threads, solver, _solver, diagram, settings) as workers,
+    ):
+        yield Network(solver, workers, followed)
+
+
+def solved_boundaries(diagram, *settings):
     """Find the boundaries and triple points of a relaxed or global diagram: (list of PhaseBoundary, list of TriplePoint)."""
-    with progress_bar(None, progress, "curve", "boundaries") as followed:
-        network = Network(diagram, settings, followed)
-        for pair in pairs(network.solver, diagram):
-            network.cross(*pair)
-        for pair in list(network.solver.competitors.neighbours()):
-            network.cross(*pair)
-    return network.results()
+    with _network(diagram, *settings) as network:
+        pairs, first = list(neighbours(network.solver, diagram)), {}
+        for pair in pairs:
+            first.setdefault(frozenset(state.phase for state in pair), pair)
+        network.cross(first.values(), 1)
+        network.cross(pairs)
+        network.cross(network.solver.competitors.neighbours())
+        return network.results()
 
 
-def resumed_boundaries(diagram, settings, progress=False):
+def resumed_boundaries(diagram, *settings):
     """Follow the curves of a diagram on that could not be ended, and what leaves the points in which they end: as above."""
-    with progress_bar(None, progress, "curve", "boundaries") as followed:
-        network, curves = Network(diagram, settings, followed), diagram.curves
+    with _network(diagram, *settings) as network:
+        curves = diagram.curves
         network.missed = [boundary for boundary in curves.boundaries if _MET in boundary.reasons]
         lines = [Line.known(network.solver, boundary) for boundary in curves.boundaries if _MET not in boundary.reasons]
         network.points = list(curves.triple_points)
@@ -54,9 +69,8 @@ def resumed_boundaries(diagram, settings, progress=False):
             u, states, _ = line.trail[len(line.trail) // 2]
             if not any(other.passes(u, states) for other in network.lines):
                 line.go_on(locate)
-                network.lines.append(line)
-                network.depart(line)
-    return network.results()
+                network.do(network.keep(line))
+        return network.results()
 
 
 def triple_points(family, lines, names, known=()):
@@ -84,13 +98,16 @@ def _triple_point(family, node, phases):
 class Network:
     """The lines followed so far and the codimension-two points in which they meet; ``followed`` is called for each line.
 
-    points: triple points that were known before; missed: boundaries that were met but not followed.
+    points: triple points that were known before; missed: boundaries that were met but not followed; doubtful: ways on which one
+    may have been missed, with the minima (way, a, b) between which that is.
+
+    Lines are followed from where they are met in the order of that, each by itself, by ``workers`` where there are some: with the
+    competitors that were known when it was met. What is found does not depend on the number of processes.
     """
 
-    def __init__(self, diagram, settings, followed=lambda _: None):
-        self.solver, self.followed, self.lines, self.nodes, self.points = Solver(diagram, settings), followed, [], [], []
-        self.missed, self._way, self._parts = [], None, 0  # the way between two minima, and how many parts of it were looked at
-        self.solver.competitors = Competitors(self.solver, diagram)
+    def __init__(self, solver, workers, followed=lambda _: None):
+        self.solver, self.followed, self.lines, self.nodes, self.points = solver, followed, [], [], []
+        self.missed, self.doubtful, self._workers = [], [], workers
 
     def results(self):
         """The lines as PhaseBoundary, and the triple points: two lists."""
@@ -103,84 +120,204 @@ class Network:
         points = triple_points(self.solver, self.lines, names, self.points)
         return [*(line.boundary() for line in self.lines), *self.missed], points
 
+    def cross(self, pairs, together=_TOGETHER):
+        """Follow the boundaries between minima (a, b), lowest side by side, which so many at once are looked at for."""
+        pairs = [pair for pair in pairs if not self.separates(*pair)]
+        self.do([_Crossing(self, pairs[k : k + together]) for k in range(0, len(pairs), together)])
+        for one in self.doubtful:
+            self.miss(*one)
+        self.doubtful = []
+
+    def do(self, tasks):
+        """Do tasks, and what follows from them."""
+        self._workers.do(tasks, lambda task: _found(self.solver, [], *task.asked))
+
+    def separates(self, a, b, start=0):
+        """Whether one of the lines from a number on separates two minima."""
+        return any(line.separates(a, b) for line in self.lines[start:])
+
+    def miss(self, way, a, b):
+        """Remember a boundary between the minima a and b, lowest side by side on a way, that no curve accounts for.
+
+        Of laws of certain values alone: of others rounding may tell apart what ties at the edge.
+        """
+        if not len(self.solver.inputs) or (a.shape == b.shape and far(a, b) < JUMP) or self.separates(a, b):
+            return
+        near = ON_CURVE * self.solver.box.step
+        accounted = any(distance(line.points, a.u) < near for line in self.lines)
+        carried = zip(self.solver.stationary_points([a], b.u) + self.solver.stationary_points([b], a.u), (b, a), strict=True)
+        if any(new.stable and new.loss < own.loss * (1 - LOWER) for new, own in carried):  # the lowest has been lost on its way
+            accounted = accounted or any(passes(line.points, *way) for line in self.lines)
+        if not accounted:
+            self.missed.append(_met(a, b))
+
+    def keep(self, line):
+        """Keep a line; return the tasks of finding the curves that leave the points at its ends, where these are new."""
+        self.lines.append(line)
+        known = len(self.nodes)
+        for node in line.nodes:
+            if all(np.linalg.norm(node.u - other.u) > ONE_POINT for other in self.nodes):
+                self.nodes.append(node)
+        return [_Leaving(self, node) for node in self.nodes[known:]]
+
+
+class _Task:
+    """What is found by a function of the solver and ``given``, and of the competitors that are known when the task is set."""
+
+    def __init__(self, network, function, *given):
+        self.network, self.asked = network, (len(network.solver.competitors.history), function, given)
+
+    def work(self, told):
+        """What a process is asked that has been told so many entries of the history, and how many it knows then."""
+        n_known = self.asked[0]
+        new = self.network.solver.competitors.history[told:n_known]
+        return (_found, (new, *self.asked)), max(told, n_known)
+
+    def done(self, answer):
+        """Take what has been found, and the competitors that were on the way; return the tasks that follow."""
+        found, news = answer
+        self.network.solver.competitors.learn(news)
+        return self.followed_by(found)
+
+
+class _Crossing(_Task):
+    """The task of meeting the boundaries between pairs of minima, which is not wanted where known lines separate them all."""
+
+    def __init__(self, network, pairs):
+        super().__init__(network, _crossings, pairs)
+        self._pairs, self._n_asked = pairs, len(network.lines)
+
+    def is_wanted(self):
+        """See `Workers.do`."""
+        network = self.network
+        self._pairs = [pair for pair in self._pairs if not network.separates(*pair, self._n_asked)]
+        self._n_asked = len(network.lines)
+        return bool(self._pairs)
+
+    def followed_by(self, met):
+        """What is met is to be followed, or missed."""
+        starts, missed = met
+        self.network.doubtful += missed
+        return [_Following(self.network, *start) for start in starts]
+
+
+class _Following(_Task):
+    """The task of following a curve from its point u, which is not wanted where a line that is known passes through it."""
+
+    def __init__(self, network, u, curve):
+        super().__init__(network, _line, u, curve)
+        self._n_asked, self._is_known = 0, False
+
+    def is_wanted(self):
+        """See `Workers.do`."""
+        (u, curve), lines = self.asked[-1], self.network.lines
+        if not self._is_known and self._n_asked < len(lines):
+            states = curve.solve(u) or curve.states
+            self._is_known = any(line.passes(u, states) for line in lines[self._n_asked :])
+            self._n_asked = len(lines)
+        return not self._is_known
+
+    def followed_by(self, line):
+        """A line that leads anywhere is kept, and the points at its ends are new or not."""
+        if not (line.extends or line.is_crossed):
+            return []
+        self.network.followed(1)
+        return self.network.keep(line)
+
+
+class _Leaving(_Task):
+    """The task of finding the curves that leave a codimension-two point, which is a new one."""
+
+    def __init__(self, network, node):
+        super().__init__(network, _departures, node)
+
+    def is_wanted(self):
+        """See `Workers.do`."""
+        return True
+
+    def followed_by(self, starts):
+        """They are to be followed."""
+        return [_Following(self.network, *start) for start in starts]
+
+
+def _found(solver, new, n_known, function, given):
+    """What a function of the solver finds that knows the first entries of a history alone, and what it adds to that.
+
+    ``new``: entries that this process has not been told.
+    """
+    known = solver.competitors
+    known.history += new
+    solver.competitors = own = known.after(known.history[:n_known])
+    before = len(own.history)
+    try:
+        return function(solver, *given), own.history[before:]
+    finally:
+        solver.competitors = known
+
+
+def _crossings(_, pairs):
+    """The boundaries met between pairs of minima: lists of (u, curve), and of (way, a, b) where none is found between a and b."""
+    starts, missed = [], []
+    for pair in pairs:
+        _Way(starts, missed, *pair).cross(*pair)
+    return starts, missed
+
+
+def _line(_, u, curve):
+    """The Line of a curve through its point u."""
+    return Line.through(u, curve, locate)
+
+
+def _departures(solver, node):
+    """The curves that leave a codimension-two point: a list of (u, curve). Its minima are noted."""
+    for state in node.states:
+        if state.stable and node.kind != "critical point":
+            solver.competitors.note(state)
+    return list(node.departures())
+
+
+class _Way:
+    """The way between two minima, each lowest where it was solved, and what is met on it: lists of (u, curve), and missed."""
+
+    def __init__(self, starts, missed, a, b):
+        self.solver, self.starts, self.missed, self.ends, self.n_parts = a.family, starts, missed, (a.u, b.u), 0
+
     def cross(self, a, b, depth=0):
-        """Follow the boundaries met on the way from the minimum a, lowest where it was solved, to b."""
-        length = np.linalg.norm(b.u - a.u)
-        related = _related(a, b)
-        if not depth:
-            self._way, self._parts = (a.u, b.u), 0
-        self._parts += 1
+        """Meet the boundaries on the part of it from the minimum a to b."""
+        length, related, competitors = np.linalg.norm(b.u - a.u), _related(a, b), self.solver.competitors
+        self.n_parts += 1
         if related and far(a, b) < JUMP:
             return
-        endless = self._parts > _MOST and len(self.solver.inputs)
+        endless = self.n_parts > _MOST and len(self.solver.inputs)
         if depth > _DEEPEST or length < ONE_POINT or endless:
-            self.miss(a, b)
-            return
-        if any(line.separates(a, b) for line in self.lines):
+            self.missed.append((self.ends, a, b))
             return
         middle, (curve, u) = (a.u + b.u) / 2, (None, None) if related else _between(a, b)
         if curve is not None:
             event = curve.event(u)
             if event is None:
-                self.visit(u, curve)
+                self.starts.append((u, curve))
                 if curve.order == "continuous":  # what else lies on the way begins beyond it
-                    beyond = [self.solver.competitors.lowest(u + BEYOND * (end.u - u)) for end in (a, b)]
+                    beyond = [competitors.lowest(u + BEYOND * (end.u - u)) for end in (a, b)]
                     self.cross(a, beyond[0], depth + 1)
                     self.cross(beyond[1], b, depth + 1)
                 return
             if event == "merges":
                 return
             middle = middle if isinstance(event, str) else u
-        lowest = self.solver.competitors.lowest(middle)
+        lowest = competitors.lowest(middle)
         if lowest is not None:
             if not related:
-                self.solver.competitors.note(lowest)
+                competitors.note(lowest)
             self.cross(a, lowest, depth + 1)
             self.cross(lowest, b, depth + 1)
 
-    def miss(self, a, b):
-        """Remember a boundary between the minima a and b, lowest side by side, that no curve accounts for.
 
-        Of laws of certain values alone: of others rounding may tell apart what ties at the edge.
-        """
-        if not len(self.solver.inputs) or (a.shape == b.shape and far(a, b) < JUMP):
-            return
-        near = ON_CURVE * self.solver.box.step
-        accounted = any(distance(line.points, a.u) < near for line in self.lines)
-        carried = zip(self.solver.stationary_points([a], b.u) + self.solver.stationary_points([b], a.u), (b, a), strict=True)
-        if any(new.stable and new.loss < own.loss * (1 - LOWER) for new, own in carried):  # the lowest has been lost on its way
-            accounted = accounted or any(passes(line.points, *self._way) for line in self.lines)
-        if not accounted:
-            self.missed.append(_met(a, b))
-
-    def visit(self, u, curve):
-        """Follow a curve from its point u, and the curves that leave the points at its ends, unless they are known."""
-        waiting = deque([(u, curve)])
-        while waiting:
-            u, curve = waiting.popleft()
-            if any(line.passes(u, curve.solve(u) or curve.states) for line in self.lines):
-                continue
-            line = Line.through(u, curve, locate)
-            if not (line.extends or line.is_crossed):
-                continue
-            self.followed(1)
-            self.lines.append(line)
-            waiting.extend(self._departures(line))
-
-    def depart(self, line):
-        """Follow the curves that leave the points at the ends of a line."""
-        for u, curve in self._departures(line):
-            self.visit(u, curve)
-
-    def _departures(self, line):
-        """Yield (u, curve) for those that leave the points at the ends of a line, where they are new."""
-        for node in line.nodes:
-            if all(np.linalg.norm(node.u - known.u) > ONE_POINT for known in self.nodes):
-                self.nodes.append(node)
-                for state in node.states:
-                    if state.stable and node.kind != "critical point":
-                        self.solver.competitors.note(state)
-                yield from node.departures()
+def _solver(diagram, settings):
+    """The solver of a diagram, which compares, and has done nothing yet."""
+    solver = Solver(diagram, settings)
+    solver.competitors = Competitors(solver, diagram)
+    return solver
 
 
 def _met(a, b):
@@ -243,7 +380,7 @@ def _between(a, b):
     return (curve, u) if curve.exists(u) else (None, None)
 
 
-def pairs(solver, diagram):
+def neighbours(solver, diagram):
     """Yield the lowest minima of neighbouring cells, where they differ, and of points between cells that lie far apart."""
     u = nodes(solver, diagram)
     shape, lowest = u.shape[:2], {}

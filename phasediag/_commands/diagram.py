@@ -65,7 +65,7 @@ def diagram(look, curves, spinodals, **grid):
             yield answer(printing.cells_text, part="cells; curves are being followed")
             known = (printing.cells_text,)
         if curves:
-            result.boundaries()
+            result.boundaries(n_threads=grid["n_threads"])
             wanted = click.get_current_context().params
             if spinodals and result.follows_boundaries and (wanted["as_json"] or wanted["output"]):
                 result.spinodals()
@@ -109,7 +109,7 @@ def boundary(theory, latex, **grid):
         raise ValueError(f'theory must be "frozen" for LaTeX equations, got {theory!r}')
     with _goes_on(grid["checkpoint"]):
         result = _computed(theory=theory, **grid)
-        (result.spinodals if result.follows_boundaries else result.boundaries)()
+        (result.spinodals if result.follows_boundaries else result.boundaries)(n_threads=grid["n_threads"])
         yield Answer(
             text=lambda: printing.curves_text(result),
             facts=lambda: printing.curve_facts(result),

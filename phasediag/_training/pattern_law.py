@@ -39,7 +39,7 @@ def alias_table(probability):
 
 @jit
 def _fill(left, waiting, cut, alias):
-    """Fill a table (size,) in from the law times its size, ``left``; ``waiting`` (size,) has stacks of the small and the large."""
+    """Fill in a table (size,) from the law times its size, ``left``; in ``waiting`` (size,) are stacks of the small and large."""
     n_small = n_large = 0
     for i in range(left.size):
         if left[i] < 1:
