@@ -29,6 +29,7 @@ from .tolerances import (
     NEAR,
     NEXT_TO,
     NONZERO,
+    ONE_POINT,
     OVERSHOT,
     QUARTERS,
     REACH,
@@ -264,7 +265,7 @@ def _near(curve, u, against=()):
                 break
             node = junction(curve, there, lower)  # another junction on the way
             ahead = None if node is None else (node.u - u) @ (there - u)
-            if ahead is not None and 0 < ahead < (there - u) @ (there - u):
+            if ahead is not None and ONE_POINT < np.linalg.norm(node.u - u) and 0 < ahead < (there - u) @ (there - u):
                 middle = curve.at((node.u + u) / 2, (there - u) / np.linalg.norm(there - u))
                 if middle is not None and curve.event(middle) is None:
                     yield middle

@@ -123,7 +123,7 @@ class Line(Followed):
     def passes(self, u, pair):
         """Whether the curve passes through u with the same two minima."""
         family = self.curve.family
-        if distance(self.points, u) > ON_CURVE * family.box.step:
+        if distance(self.points, u) > ON_CURVE * family.box.step or self._ends_before(u):
             return False
         nearest = self.nearest(u)
         solved = [family.solve(state, u) for state in nearest]
@@ -133,6 +133,15 @@ class Line(Followed):
             for one in (nearest, solved)
             for known in (one, one[::-1])
         )
+
+    def _ends_before(self, u):
+        """Whether u lies near a codimension-two point in which the curve ends, but beyond it."""
+        points = self.points
+        k = int(np.argmin(np.linalg.norm(points - u, axis=1)))
+        if len(points) == 1 or 0 < k < len(points) - 1 or self.ways[0 if k == 0 else 1].node is None:
+            return False
+        last = points[k] - points[1 if k == 0 else -2]
+        return (u - points[k]) @ last > ONE_POINT * np.linalg.norm(last)
 
     def separates(self, a, b):
         """Whether the curve crosses the way from a to b, and the minima on its sides become a and b there."""

@@ -156,7 +156,8 @@ class Network:
         self.lines.append(line)
         known = len(self.nodes)
         for node in line.nodes:
-            if all(np.linalg.norm(node.u - other.u) > ONE_POINT for other in self.nodes):
+            met = [state for other in self.nodes if np.linalg.norm(node.u - other.u) < ONE_POINT for state in other.states]
+            if any(all(far(state, other) > NEAR for other in met) for state in node.states):  # more than three may tie in a point
                 self.nodes.append(node)
         return [_Leaving(self, node) for node in self.nodes[known:]]
 
