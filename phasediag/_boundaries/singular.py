@@ -7,6 +7,7 @@ together in (x, u), where the system is regular although the equilibrium may fol
 import numpy as np
 
 from .._minimizing.newton import PROBE
+from .blocks import clusters_of
 from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
@@ -56,7 +57,8 @@ class Singular(Curve):
         else:
             return None
         found = Equilibrium(self.family, x, old.frames, old.free, u)
-        if far(found, self.states[0]) > MOVED:
+        known = self.states[0]
+        if far(found, known) > MOVED or clusters_of(found.weights, HARDLY) != known.clusters:  # or it is a more symmetric one
             return None
         self.precision = float(by)
         self.keep(u, [found] * len(self.states))

@@ -147,7 +147,7 @@ class _Limits:
 
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
         found = next(filter(None, (ahead(*one) for one in known)), None)
-        if found is None and isinstance(curve, FreeLimit) and _is_level(step / box.step):
+        if found is None and _is_level(step / box.step):
             nodes = (node and ahead(node.kind, node.u, node.precision) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
         return None if found is None else (found, [])
@@ -160,6 +160,9 @@ def _is_level(part):
 
 def _ends_of(curve, u):
     """Yield the codimension-two points near u in which a limit may end, Junctions, and None where there is none."""
+    if isinstance(curve, StabilityLimit):  # its equilibrium meets a saddle
+        yield _both(FreeLimit(curve.states[0]), curve.anew(), u)
+        return
     symmetric = curve.family.symmetrized(curve.states[0], u)
     if symmetric is not None and symmetric.held:
         limit = StabilityLimit(symmetric)
@@ -212,6 +215,7 @@ def _ceases(u, direction, own, apart):
 def _limit_of(own, here, normal, reach):
     """The point within reach on the line across ``normal`` where a minimum at ``here`` ceases, with its curve; or None."""
     family, candidates = own.family, []
+    own = family.exact(own)
     if np.linalg.norm(own.softest[0][own.free]) > WITHIN:
         candidates.append(FreeLimit(own))
     elif own.held:
