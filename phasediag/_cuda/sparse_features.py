@@ -46,21 +46,21 @@ def sparse_features(n, m, moving, activation, penalised, adam):
 def lists_of(n):
     """Return the kernel that lists samples of n features; see `_draw_lists`."""
     words = -(-n // 32)
-    return compiled(specialised(_draw_lists, n=n, words=words, x_size=LANES * n, listed=words * LANES), WARPS)
+    return compiled(specialised(_draw_lists, n=n, words=words, length=LANES * n, listed=words * LANES), WARPS)
 
 
 def _draw_lists(
     start, n_steps, n_tiles, keys, law_of, sizes, places, cut, own, other, pieces, ends, rows, cells, values, column_rows,
-    column_values, *, n, words, x_size, listed,
+    column_values, *, n, words, length, listed,
 ):  # fmt: skip
     """List the samples of steps from ``start`` on, a block for thirty-two of them: of a stream, a step and a tile.
 
     keys (n_streams, 2); law_of (n_streams,) a row of places and pieces, which are with sizes, cut, own and other the `ManyLaws`
     of lists; ends (n_lists, 34 + n): where each sample's features end, after a 0, and where each feature's samples do; rows and
-    cells (n_lists, 32 n): j n and s n + j for each active feature j of sample s, values: its value, sample by sample; column_rows
+    cells (n_lists 32 n,): j n and s n + j for each active feature j of sample s, values: its value, sample by sample; column_rows
     and column_values: s n and the value, feature by feature.
     """
-    x = room((x_size, None))
+    x = room((length, None))
     active = cuda.shared.array(listed, np.uint32)
     active_in = cuda.shared.array(n, np.uint32)
     lane, block = cuda.threadIdx.x, cuda.blockIdx.x
@@ -88,6 +88,7 @@ def _draw_lists(
             bits |= (active[s * words + (j >> 5)] >> np.uint32(j & 31) & np.uint32(1)) << np.uint32(s)
         active_in[j] = bits
     cuda.syncthreads()
+    origin = block * length
     at = 0
     for k in range(lane * words):
         at += cuda.popc(active[k])
@@ -106,8 +107,8 @@ def _draw_lists(
             bits &= bits - np.uint32(1)
             before = active_in[j] & ((np.uint32(1) << np.uint32(lane)) - np.uint32(1))
             column_at = ends[block, 33 + j] + cuda.popc(before)
-            rows[block, at], cells[block, at], column_rows[block, column_at] = j * n, lane * n + j, lane * n
-            values[block, at] = column_values[block, column_at] = x[lane * n + j]
+            rows[origin + at], cells[origin + at], column_rows[origin + column_at] = j * n, lane * n + j, lane * n
+            values[origin + at] = column_values[origin + column_at] = x[lane * n + j]
             at += 1
     ends[block, lane + 1] = at
 
@@ -172,13 +173,14 @@ def _train(
             n_empty += sizes[part] - rest
             for base in range(0, rest, 32):
                 tile, together = first_list + base // 32, min(32, rest - base)
+                origin = np.uint64(tile) * np.uint64(32 * n)
                 cuda.syncthreads()
                 for sample in range(warp, together, n_warps):
                     for r in unrolled(range(across)):
                         output[r] = bias[r]
-                    q, end = np.uint64(ends[tile, sample]), np.uint64(ends[tile, sample + 1])
+                    q, end = origin + np.uint64(ends[tile, sample]), origin + np.uint64(ends[tile, sample + 1])
                     while q < end:
-                        at, x_j = np.uint64(rows[tile, q]) + np.uint64(lane), values[tile, q]
+                        at, x_j = np.uint64(rows[q]) + np.uint64(lane), values[q]
                         for r in unrolled(range(across)):
                             output[r] += c[at + np.uint64(32 * r)] * x_j
                         q += np.uint64(1)
@@ -187,20 +189,18 @@ def _train(
                             place = np.uint64(sample * n + lane + 32 * r)
                             e[place] = output[r] if output[r] > ZERO else below * below * output[r]
                 cuda.syncthreads()
-                q, end = thread, ends[tile, together]
-                while q < end:
-                    place = np.uint64(cells[tile, q])
-                    e[place] -= values[tile, q] * (np.float32(1) if e[place] > ZERO else below)
-                    q += n_threads
+                for k in range(thread, ends[tile, 32], n_threads):
+                    place = np.uint64(cells[origin + np.uint64(k)])
+                    e[place] -= values[origin + np.uint64(k)] * (np.float32(1) if e[place] > ZERO else below)
                 cuda.syncthreads()
                 for sample in range(warp, together, n_warps):
                     for r in unrolled(range(across)):
                         bias_sum[r] += e[np.uint64(sample * n + lane + 32 * r)]
-                q = np.uint64(ends[tile, 33 + min(n, warp * own_features)])
+                q = origin + np.uint64(ends[tile, 33 + min(n, warp * own_features)])
                 for k in unrolled(range(own_features)):
-                    end = np.uint64(ends[tile, 33 + min(n, warp * own_features + k + 1)])
+                    end = origin + np.uint64(ends[tile, 33 + min(n, warp * own_features + k + 1)])
                     while q < end:
-                        at, x_j = np.uint64(column_rows[tile, q]) + np.uint64(lane), column_values[tile, q]
+                        at, x_j = np.uint64(column_rows[q]) + np.uint64(lane), column_values[q]
                         for r in unrolled(range(across)):
                             total[k, r] += e[at + np.uint64(32 * r)] * x_j
                         q += np.uint64(1)

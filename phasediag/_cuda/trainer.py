@@ -324,7 +324,7 @@ class Sparse(Models):
         count = self.n_streams * self.window * self.n_tiles
         kinds = np.uint16, np.uint16, np.float32, np.uint16, np.float32
         lists = [cuda.device_array((count, LANES + 2 + n), np.int32)]
-        lists += [cuda.device_array((count, LANES * n), kind) for kind in kinds]
+        lists += [cuda.device_array(count * LANES * n, kind) for kind in kinds]
         self.drawn = [cuda.to_device(keys), cuda.to_device(law_of), *tables, *lists]
         self.tables = [*tables[:-1], cuda.to_device(np.concatenate(stream_of).astype(np.int32)), self.n_tiles, *lists]
         self.scratch = [cuda.device_array(self.parameters.shape, np.float32)]
