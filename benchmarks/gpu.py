@@ -27,6 +27,7 @@ from scipy.stats import ks_2samp
 from phasediag import ToyModel, train, trained_phase_diagram
 from phasediag._cuda import trainer
 from phasediag._cuda.device import as_device
+from phasediag._cuda.kinds import KINDS
 from phasediag._training.chunks import CHUNK_OPTIONS, Chunk, law_of
 from phasediag._training.portions import divide
 from phasediag.diagram import plane_of
@@ -306,6 +307,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=0.3, help="least length of one measurement")
     parser.add_argument("--sizes", type=int, default=len(SIZES), help="how many sizes")
     parser.add_argument("--n-models", type=int, help="models in the rates")
+    parser.add_argument("--kind", choices=KINDS, help="of the kernels in the rates, not the one that suits each (_cuda/kinds.py)")
     parser.add_argument("--batch-size", type=int, default=BATCH)
     parser.add_argument("--n-steps", type=int, default=10_000, help="of the protocol")
     parser.add_argument("--n-cells", type=int, default=100, help="of the protocol, along each axis")
@@ -313,6 +315,8 @@ if __name__ == "__main__":
     parser.add_argument("--equal-steps", type=int, default=3000)
     chosen = parser.parse_args()
     BATCH = chosen.batch_size
+    if chosen.kind:
+        trainer.kind_of = lambda chunk: chosen.kind
     parts = chosen.only or ("rates", "equality", "protocol")
     try:
         as_device("cuda", ToyModel(1, [1, 1], 0.5).form)

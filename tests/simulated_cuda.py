@@ -103,7 +103,7 @@ def test_a_step_is_that_of_the_formulas(n, m, density, options, monkeypatch):
 def test_a_step_of_a_large_model(monkeypatch):
     """Several warps train a model whose arrays do not fit shared memory."""
     monkeypatch.setattr(many_features, "FEATURES", 3)
-    monkeypatch.setattr(many_features, "SHARED", 5000)
+    monkeypatch.setattr(many_features, "SHARED", 3000)
     places, _ = many_features.layout(11, 3, many_features.n_warps_of(11, 3))
     assert {name for name, (_, begin) in places.items() if begin is not None} == {"x_place", "e_place"}
     run = ON_GPU(ToyModel(3, 0.8 ** np.arange(11), 0.3), n_models=1, n_steps=2, batch_size=12, independent=True)
@@ -152,7 +152,7 @@ def test_bits_do_not_depend_on_how_models_are_divided(n, density, independent, k
     run, again = (ON_GPU(ToyModel(2, np.ones(n), density), **options) for _ in range(2))
     assert kinds == {kind}
     monkeypatch.setattr(trainer.Few, "most_threads", 4)
-    monkeypatch.setattr(trainer, "MOST_LISTED", 1)
+    monkeypatch.setattr(trainer, "MOST_DRAWN", 1)
     monkeypatch.setattr(trainer, "SHORTEST", 0.0)
     monkeypatch.setattr(trainer, "STRIDE", 1)
     divided = ON_GPU(run.model, **options)

@@ -1,4 +1,4 @@
-"""The kernel for many features: one block trains one model, its threads are samples and then entries of the gradient.
+"""The kernels for many features: one block trains one model, its threads are samples and then entries of the gradient.
 
 Thirty-two samples at a time, a lane is a sample and a warp has a part of the features: it adds up its share of h = W x, then for
 its outputs o_i = W_·i h + b_i, the weighted error e_i = I_i (o_i − x_i)[o_i > 0] and its share of the way back u = W e. The
@@ -15,7 +15,7 @@ from .._training.outputs import LEAKY, LINEAR
 from .few_features import ZERO, _moved, _outcome, _philox, _piecewise
 from .kinds import LANES, SHARED
 from .many_streams import NEXT
-from .streams import CATEGORY, COUNT, OTHER_REST, PART, REST, SINGLE, TO_UNIT
+from .streams import CATEGORY, COUNT, OTHER_REST, REST, SINGLE, TO_UNIT
 from .unrolling import compiled, known, registers, room, specialised, unrolled
 
 ROW = LANES + 4  # of arrays of one number a sample: rows side by side are in different banks of shared memory
@@ -68,7 +68,7 @@ def layout(n, m, n_warps):
     e_size, a_size = max(-(-n // columns) * columns, n_4) * ROW, -(-m // rows) * rows * ROW
     sizes = {"h": a_size, "u": a_size, "b": n_4, "importance": n_4, "g": n, "shares": n_warps * m * LANES}
     sizes |= {"w": n_4 * m_4, "x": e_size, "e": max(e_size, n * m)}
-    places, left, length = {}, SHARED // 4 - PART // 2, 0
+    places, left, length = {}, SHARED // 4, 0
     for name, size in sizes.items():
         places[f"{name}_place"] = size, None if size <= left else length
         left, length = (left - size, length) if size <= left else (left, length + size)
@@ -76,11 +76,11 @@ def layout(n, m, n_warps):
 
 
 @cache
-def many_features(n, m, moving, activation, penalised, adam, plain, n_warps):
+def many_features(n, m, moving, activation, penalised, adam, n_warps):
     """Return the kernel for n features and m dimensions, blocks of ``n_warps`` warps; see `_train`."""
     rows, columns, groups = tiling(n, m, n_warps)
     function = specialised(
-        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, plain=plain, n_warps=n_warps,
+        _train, n=n, m=m, moving=moving, activation=activation, penalised=penalised, adam=adam, n_warps=n_warps,
         rows=rows, columns=columns, groups=groups, tile_a=-(-m // rows), tile_i=-(-n // columns), quads=-(-n // 4),
         m_4=-(-m // 4) * 4, together=4 if m <= 12 else 2 if m <= 24 else 1, **layout(n, m, n_warps)[0],
     )  # fmt: skip
@@ -96,17 +96,65 @@ def _error(output, x, activation, leak):
     return leak * (leak * output - x) if activation == LEAKY else ZERO
 
 
+@cache
+def samples_of(n, plain):
+    """Return the kernel that draws samples of n features, ``plain``: uniform on [0, 1]; see `_draw_samples`."""
+    return compiled(specialised(_draw_samples, n=n, plain=plain, quads=-(-n // 4)), WARPS)
+
+
+def _draw_samples(
+    start, n_steps, n_tiles, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, samples, *, n, plain, quads
+):
+    """Draw samples of steps from ``start`` on, a block for thirty-two of them: of a stream, a step and a tile.
+
+    keys (n_streams, 2); law_of (n_streams,) a row of places, limits, scales and pieces, which are with sizes, cut, own and other
+    the `ManyLaws`; samples (n_streams n_steps n_tiles 4 quads 32,): of each tile feature by feature, past n without a meaning.
+    """
+    leading = cuda.shared.array(32, np.int32)
+    thread, block, n_threads = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x
+    stream, step, tile = block // (n_steps * n_tiles), start + block // n_tiles % n_steps, block % n_tiles
+    low, high = step & 0xFFFFFFFF, step >> 32 << 8
+    key, other_key, law = keys[stream, 0], keys[stream, 1], law_of[stream]
+    limit, scale = limits[law], scales[law]
+    part = 0
+    while tile * LANES >= sizes[part]:
+        tile -= (sizes[part] + LANES - 1) // LANES
+        part += 1
+    place = places[law, REST] if sizes[part] == sizes[0] else places[law, OTHER_REST]
+    word, _, _, _ = _philox(key, other_key, 0, part, low, COUNT + high)
+    rest = _outcome(word, place, sizes[part] + 1, cut, own, other)
+    if thread < LANES:
+        sample = tile * LANES + thread
+        word, word_1, word_2, word_3 = _philox(key, other_key, sample // 4, part, low, CATEGORY + high)
+        word = (word if sample % 4 == 0 else word_1) if sample % 4 < 2 else (word_2 if sample % 4 == 2 else word_3)
+        leading[thread] = _outcome(word, places[law, NEXT], n + 1, cut, own, other) if sample < rest else n
+    cuda.syncthreads()
+    for i in range(thread, LANES * quads, n_threads):
+        t, q = i % LANES, i // LANES
+        word, word_1, word_2, word_3 = _philox(key, other_key, (tile * LANES + t) * quads + q, part, low, SINGLE + high)
+        for c in unrolled(range(4)):
+            j = 4 * q + c
+            at = min(j, n - 1) if known(n % 4) else j
+            active = np.int32(j) == leading[t]
+            value = min(np.float32(word) * (TO_UNIT if active else scale[at]), np.float32(1))
+            if known(not plain):
+                value = _piecewise(value, law, pieces)
+            active |= (np.int32(j) > leading[t]) & (word <= limit[at])
+            samples[(block * 4 * quads + j) * LANES + t] = value if active else ZERO
+            word, word_1, word_2 = word_1, word_2, word_3
+
+
 def _train(
-    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, limits, scales, pieces, factors, parameters,
-    first, second, scratch, *, n, m, moving, activation, penalised, adam, plain, n_warps, rows, columns, groups, tile_a, tile_i,
-    quads, m_4, together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
+    start, stop, average, scalars, keys, law_of, sizes, places, cut, own, other, stream_of, n_tiles, samples, factors, parameters,
+    first, second, scratch, *, n, m, moving, activation, penalised, adam, n_warps, rows, columns, groups, tile_a, tile_i, quads,
+    m_4, together, h_place, u_place, b_place, importance_place, g_place, shares_place, w_place, x_place, e_place,
 ):  # fmt: skip
     """Train all models from step ``start`` to ``stop``.
 
-    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_slots,) a row of places, limits, scales and pieces,
-    which are with sizes, cut, own and other the `ManyLaws`; factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope;
-    parameters, first and second (n_slots, (m + 1) n), of whose rows of n the first ``moving`` move; scratch (n_slots, see
-    `layout`).
+    average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_slots,) a row of places, which are with sizes, cut, own
+    and other the `ManyLaws`; stream_of (n_slots,) whose ``samples``, of `_draw_samples` from ``start`` to ``stop``, are theirs;
+    factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope; parameters, first and second (n_slots, (m + 1) n), of whose
+    rows of n the first ``moving`` move; scratch (n_slots, see `layout`).
     """
     total = bias_sum = hidden = back = weight = left = right = output = error = registers()
     thread, slot, n_threads = cuda.threadIdx.x, cuda.blockIdx.x, n_warps * LANES
@@ -119,11 +167,9 @@ def _train(
     w = room(w_place, scratch[slot])
     x = room(x_place, scratch[slot])
     e = room(e_place, scratch[slot])
-    leading = cuda.shared.array(PART, np.uint16)
     lane, warp = thread % LANES, thread // LANES
     key, other_key = keys[slot, 0], keys[slot, 1]
     law, leak = law_of[slot], factors[slot, n + 2]
-    limit, scale = limits[law], scales[law]
     group, row, column = thread // (rows * columns), thread // columns % rows, thread % columns
     low_i, high_i = warp * quads // n_warps * 4, (warp + 1) * quads // n_warps * 4
     for i in range(thread, x.size, n_threads):
@@ -145,34 +191,19 @@ def _train(
             bias_sum[r] = ZERO
             for a in unrolled(range(tile_a)):
                 total[a, r] = ZERO
-        n_empty = 0
+        n_empty, first_tile = 0, (stream_of[slot] * (stop - start) + step - start) * n_tiles
         for part in range(sizes.size):
             place = places[law, REST] if sizes[part] == sizes[0] else places[law, OTHER_REST]
             word, _, _, _ = _philox(key, other_key, 0, part, low, COUNT + high)
             rest = _outcome(word, place, sizes[part] + 1, cut, own, other)
             padded = (rest + LANES - 1) // LANES * LANES
             n_empty += sizes[part] - padded
-            for i in range(thread * 4, padded, n_threads * 4):
-                word, word_1, word_2, word_3 = _philox(key, other_key, i // 4, part, low, CATEGORY + high)
-                for c in unrolled(range(4)):
-                    leading[i + c] = _outcome(word, places[law, NEXT], n + 1, cut, own, other) if i + c < rest else n
-                    word, word_1, word_2 = word_1, word_2, word_3
-            cuda.syncthreads()
             for base in range(0, padded, LANES):
-                for i in range(thread, LANES * quads, n_threads):
-                    t, q = i % LANES, i // LANES
-                    word, word_1, word_2, word_3 = _philox(key, other_key, (base + t) * quads + q, part, low, SINGLE + high)
-                    begin = np.int32(leading[np.uint64(base + t)])
-                    for c in unrolled(range(4)):
-                        j = 4 * q + c
-                        at = min(j, n - 1) if known(n % 4) else j
-                        active = np.int32(j) == begin
-                        value = min(np.float32(word) * (TO_UNIT if active else scale[np.uint64(at)]), np.float32(1))
-                        if known(not plain):
-                            value = _piecewise(value, law, pieces)
-                        active |= (np.int32(j) > begin) & (word <= limit[np.uint64(at)])
-                        x[np.uint64(j * ROW + t)] = value if active else ZERO  # past n too, where weights are 0
-                        word, word_1, word_2 = word_1, word_2, word_3
+                origin = np.uint64(first_tile + base // LANES) * np.uint64(4 * quads * LANES) + np.uint64(lane)
+                i = np.uint64(warp)
+                while i < 4 * quads:
+                    x[i * np.uint64(ROW) + np.uint64(lane)] = samples[origin + i * np.uint64(LANES)]
+                    i += np.uint64(n_warps)
                 cuda.syncthreads()
                 for a in unrolled(range(m)):
                     hidden[a] = ZERO
@@ -236,6 +267,7 @@ def _train(
                             for c in unrolled(range(4)):
                                 total[a, r] += left[a, c] * right[r, c]
                 cuda.syncthreads()
+            first_tile += (sizes[part] + LANES - 1) // LANES
         for k in range(groups):
             if group == k:
                 for r in unrolled(range(tile_i)):

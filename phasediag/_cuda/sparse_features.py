@@ -56,7 +56,7 @@ def _draw_lists(
     """List the samples of steps from ``start`` on, a block for thirty-two of them: of a stream, a step and a tile.
 
     keys (n_streams, 2); law_of (n_streams,) a row of places and pieces, which are with sizes, cut, own and other the `ManyLaws`
-    of lists; ends (n_lists, 34 + n): where each sample's features end, after a 0, and where each feature's samples do; rows and
+    of lists; ends (n_lists (34 + n),): where each sample's features end, after a 0, and where each feature's samples do; rows and
     cells (n_lists 32 n,): j n and s n + j for each active feature j of sample s, values: its value, sample by sample; column_rows
     and column_values: s n and the value, feature by feature.
     """
@@ -88,17 +88,17 @@ def _draw_lists(
             bits |= (active[s * words + (j >> 5)] >> np.uint32(j & 31) & np.uint32(1)) << np.uint32(s)
         active_in[j] = bits
     cuda.syncthreads()
-    origin = block * length
+    origin, head = block * length, block * (34 + n)
     at = 0
     for k in range(lane * words):
         at += cuda.popc(active[k])
     if lane == 0:
-        ends[block, 0] = 0
+        ends[head + 0] = 0
         end = 0
         for j in range(n):
-            ends[block, 33 + j] = end
+            ends[head + 33 + j] = end
             end += cuda.popc(active_in[j])
-        ends[block, 33 + n] = end
+        ends[head + 33 + n] = end
     cuda.syncthreads()
     for k in range(words):
         bits = active[lane * words + k]
@@ -106,11 +106,11 @@ def _draw_lists(
             j = lowest(bits) + 32 * k
             bits &= bits - np.uint32(1)
             before = active_in[j] & ((np.uint32(1) << np.uint32(lane)) - np.uint32(1))
-            column_at = ends[block, 33 + j] + cuda.popc(before)
+            column_at = ends[head + 33 + j] + cuda.popc(before)
             rows[origin + at], cells[origin + at], column_rows[origin + column_at] = j * n, lane * n + j, lane * n
             values[origin + at] = column_values[origin + column_at] = x[lane * n + j]
             at += 1
-    ends[block, lane + 1] = at
+    ends[head + lane + 1] = at
 
 
 def _train(
@@ -122,8 +122,8 @@ def _train(
 
     average is 2/(B n); scalars (n_steps, 7); keys (n_slots, 2); law_of (n_slots,) a row of places, which are with sizes, cut, own
     and other the `ManyLaws` of lists; stream_of (n_slots,) whose lists by `_draw_lists` from ``start`` to ``stop`` are theirs;
-    factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope; parameters, first, second, slopes (n_slots, (m + 1) n),
-    of whose rows of n the first ``moving`` move.
+    factors (n_slots, n + 3) importances, B γ, 2 B λ and the slope; parameters, first and second (n_slots, (m + 1) n),
+    of whose rows of n the first ``moving`` move; slopes (n_slots, n m).
     """
     total = bias_sum = output = bias = products = registers()
     c = room((c_size, None))
@@ -173,12 +173,12 @@ def _train(
             n_empty += sizes[part] - rest
             for base in range(0, rest, 32):
                 tile, together = first_list + base // 32, min(32, rest - base)
-                origin = np.uint64(tile) * np.uint64(32 * n)
+                origin, head = np.uint64(tile) * np.uint64(32 * n), tile * (34 + n)
                 cuda.syncthreads()
                 for sample in range(warp, together, n_warps):
                     for r in unrolled(range(across)):
                         output[r] = bias[r]
-                    q, end = origin + np.uint64(ends[tile, sample]), origin + np.uint64(ends[tile, sample + 1])
+                    q, end = origin + np.uint64(ends[head + sample]), origin + np.uint64(ends[head + sample + 1])
                     while q < end:
                         at, x_j = np.uint64(rows[q]) + np.uint64(lane), values[q]
                         for r in unrolled(range(across)):
@@ -189,16 +189,16 @@ def _train(
                             place = np.uint64(sample * n + lane + 32 * r)
                             e[place] = output[r] if output[r] > ZERO else below * below * output[r]
                 cuda.syncthreads()
-                for k in range(thread, ends[tile, 32], n_threads):
+                for k in range(thread, ends[head + 32], n_threads):
                     place = np.uint64(cells[origin + np.uint64(k)])
                     e[place] -= values[origin + np.uint64(k)] * (np.float32(1) if e[place] > ZERO else below)
                 cuda.syncthreads()
                 for sample in range(warp, together, n_warps):
                     for r in unrolled(range(across)):
                         bias_sum[r] += e[np.uint64(sample * n + lane + 32 * r)]
-                q = origin + np.uint64(ends[tile, 33 + min(n, warp * own_features)])
+                q = origin + np.uint64(ends[head + 33 + min(n, warp * own_features)])
                 for k in unrolled(range(own_features)):
-                    end = origin + np.uint64(ends[tile, 33 + min(n, warp * own_features + k + 1)])
+                    end = origin + np.uint64(ends[head + 33 + min(n, warp * own_features + k + 1)])
                     while q < end:
                         at, x_j = np.uint64(column_rows[q]) + np.uint64(lane), column_values[q]
                         for r in unrolled(range(across)):

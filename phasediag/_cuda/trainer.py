@@ -11,7 +11,7 @@ from .._training.trainer import blocks
 from . import streams
 from .few_features import few_features
 from .kinds import FEW, LANES, MANY, SOME, SOME_SPARSE, SPARSE, kind_of
-from .many_features import layout, many_features, n_warps_of
+from .many_features import layout, many_features, n_warps_of, samples_of
 from .many_streams import many_laws
 from .minibatches import patterns
 from .some_features import some_features
@@ -22,7 +22,7 @@ from .streams import PART
 MOST_WORK = 1e13
 """Work of chunks that are trained together, in samples times operations per sample: some seconds up to half a minute."""
 MOST_MEMORY = 0.7  # of what is free on the GPU
-LISTS, MOST_LISTED = 0.2, 16  # of what is free then for lists of samples; steps of them at most
+DRAWN, MOST_DRAWN = 0.2, 16  # of what is free then for samples; steps that they are drawn for at most
 STRIDE = 16  # steps of the first launch
 SHORTEST = 0.1  # seconds of a launch, so that the work can be watched and stopped
 
@@ -255,89 +255,93 @@ class SomeSparse(Some):
 
 
 class Many(Models):
-    """Many features: a block trains a model."""
+    """Many features: a block trains a model, on samples that another kernel draws for several steps."""
 
-    columns = False
+    columns, listed = False, False
 
-    @staticmethod
-    def bytes_each(chunk):
-        """Return how much of the GPU's memory a model takes: parameters, two moments, importances, keys, scratch."""
-        _, m, n = chunk.weights.shape
-        return 24 * (m + 1) * n + 4 * layout(n, m, n_warps_of(n, m))[1]
-
-    def together(self):
-        """Return how many models a block trains."""
-        return 1
-
-    def set_up(self, chunks):
-        """Make the tables of the laws, and the kernel."""
-        chunk, n_warps = self.first_chunk, n_warps_of(self.n, self.m)
-        self.threads_per_model = LANES * n_warps
-        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, False)
-        arrays = laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.limits, laws.scales, laws.pieces
-        self.tables = [cuda.to_device(x) for x in arrays]
-        self.scratch = [cuda.device_array((self.n_blocks, max(1, layout(self.n, self.m, n_warps)[1])), np.float32)]
-        plain = all(one.values is None for one in chunks)
-        self.kernel = many_features(
-            self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, plain, n_warps
-        )
-
-
-class Sparse(Models):
-    """Many sparse features: a block trains a model, on lists of samples that another kernel draws for several steps."""
-
-    columns = False
-
-    @staticmethod
-    def bytes_each(chunk):
-        """Return how much of the GPU's memory a model takes: parameters, two moments, gradient, keys, lists of a step."""
+    @classmethod
+    def bytes_each(cls, chunk):
+        """Return how much of the GPU's memory a model takes: parameters, two moments, importances, keys, scratch, samples."""
         n_models, m, n = chunk.weights.shape
-        return 28 * (m + 1) * n + Sparse.bytes_of_lists(chunk) * len(chunk.keys) / n_models
+        return 24 * (m + 1) * n + 4 * cls.scratch_of(n, m) + cls.bytes_of_samples(chunk) * len(chunk.keys) / n_models
+
+    @classmethod
+    def bytes_of_samples(cls, chunk):
+        """Return how much memory a minibatch takes."""
+        return _n_tiles(chunk.batch_size) * sum(kind().itemsize * size for kind, size in cls.arrays_of(chunk.weights.shape[2]))
 
     @staticmethod
-    def bytes_of_lists(chunk):
-        """Return how much memory the lists of a step take."""
-        n = chunk.weights.shape[2]
-        return _n_tiles(chunk.batch_size) * (4 * (LANES + 2 + n) + 14 * LANES * n)
+    def scratch_of(n, m):
+        """Return how many numbers a block works in beside its shared memory."""
+        return layout(n, m, n_warps_of(n, m))[1]
+
+    @staticmethod
+    def arrays_of(n):
+        """Return the type and size of the arrays of thirty-two samples."""
+        return [(np.float32, LANES * -(-n // 4) * 4)]
+
+    def kernels(self, laws, plain):
+        """Return the warps of a block, the kernels that draw samples and that train, and the tables that the first one takes."""
+        chunk, n_warps = self.first_chunk, n_warps_of(self.n, self.m)
+        kernel = many_features(self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam, n_warps)
+        return n_warps, samples_of(self.n, plain), kernel, (laws.limits, laws.scales, laws.pieces)
 
     def together(self):
         """Return how many models a block trains."""
         return 1
 
     def set_up(self, chunks):
-        """Make the tables of the laws, room for lists, and the kernels."""
+        """Make the tables of the laws, room for samples, and the kernels."""
         chunk, n = self.first_chunk, self.n
-        self.threads_per_model = LANES * n_warps_of_sparse(n)
-        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, True)
-        tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other, laws.pieces)]
-        n_streams = [len(one.keys) for one in chunks]
-        first = np.cumsum(n_streams) - n_streams
-        stream_of = [
-            k + (np.arange(count) if self.independent else np.zeros(count, int))
-            for k, count in zip(first, self.n_models, strict=True)
-        ]
-        keys = np.concatenate([np.stack([streams.stream_words(key) for key in one.keys]) for one in chunks])
-        law_of = np.repeat(self.law_of_chunk, n_streams).astype(np.int32)
+        laws = many_laws(*self.different(chunks, lambda one: one.density), chunk.batch_size, self.listed)
+        n_warps, self.draw, self.kernel, own = self.kernels(laws, all(one.values is None for one in chunks))
+        self.threads_per_model = LANES * n_warps
+        self.threads_of_drawing = LANES if self.listed else LANES * min(n_warps, 4)
+        tables = [cuda.to_device(x) for x in (laws.sizes, laws.places, laws.cut, laws.own, laws.other)]
+        n_streams, n_models = [len(one.keys) for one in chunks], self.n_models
+        starts = np.repeat(np.cumsum(n_streams) - n_streams, n_models)
+        stream_of = starts + (np.concatenate([np.arange(count) for count in n_models]) if self.independent else 0)
+        keys = np.stack([streams.stream_words(key) for one in chunks for key in one.keys])
         self.n_streams, self.n_tiles = sum(n_streams), _n_tiles(chunk.batch_size)
-        room = LISTS * _free() / (self.n_streams * self.bytes_of_lists(chunk))
-        self.window = int(max(1, min(MOST_LISTED, chunk.n_steps, room)))
-        count = self.n_streams * self.window * self.n_tiles
-        kinds = np.uint16, np.uint16, np.float32, np.uint16, np.float32
-        lists = [cuda.device_array((count, LANES + 2 + n), np.int32)]
-        lists += [cuda.device_array(count * LANES * n, kind) for kind in kinds]
-        self.drawn = [cuda.to_device(keys), cuda.to_device(law_of), *tables, *lists]
-        self.tables = [*tables[:-1], cuda.to_device(np.concatenate(stream_of).astype(np.int32)), self.n_tiles, *lists]
-        self.scratch = [cuda.device_array(self.parameters.shape, np.float32)]
-        self.draw = lists_of(n)
-        self.kernel = sparse_features(n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam)
+        fitting = DRAWN * _free() / (self.n_streams * self.bytes_of_samples(chunk))
+        self.window = int(max(1, min(MOST_DRAWN, chunk.n_steps, fitting)))
+        n_drawn = self.n_streams * self.window * self.n_tiles
+        drawn = [cuda.device_array(n_drawn * size, kind) for kind, size in self.arrays_of(n)]
+        law_of = np.repeat(self.law_of_chunk, n_streams).astype(np.int32)
+        self.drawn = [*(cuda.to_device(x) for x in (keys, law_of)), *tables, *(cuda.to_device(x) for x in own), *drawn]
+        self.tables = [*tables, cuda.to_device(stream_of.astype(np.int32)), self.n_tiles, *drawn]
+        self.scratch = [cuda.device_array((self.n_blocks, max(1, self.scratch_of(n, self.m))), np.float32)]
 
     def advance(self, start, stop):
         """Train from step ``start`` to ``stop``."""
         for begin in range(start, stop, self.window):
             end = min(begin + self.window, stop)
-            n_lists = self.n_streams * (end - begin) * self.n_tiles
-            _launch(self.draw, n_lists, LANES, begin, end - begin, self.n_tiles, *self.drawn)
+            n_drawn = self.n_streams * (end - begin) * self.n_tiles
+            _launch(self.draw, n_drawn, self.threads_of_drawing, begin, end - begin, self.n_tiles, *self.drawn)
             super().advance(begin, end)
+
+
+class Sparse(Many):
+    """Many sparse features: a block trains a model, on lists of active features."""
+
+    listed = True
+
+    @staticmethod
+    def scratch_of(n, m):
+        """Return how many numbers a block works in beside its shared memory: the gradient."""
+        return m * n
+
+    @staticmethod
+    def arrays_of(n):
+        """Return the type and size of the lists of thirty-two samples."""
+        kinds = np.uint16, np.uint16, np.float32, np.uint16, np.float32
+        return [(np.int32, LANES + 2 + n), *((kind, LANES * n) for kind in kinds)]
+
+    def kernels(self, laws, plain):
+        """Return the warps of a block, the kernels that draw samples and that train, and the tables that the first one takes."""
+        chunk, n_warps = self.first_chunk, n_warps_of_sparse(self.n)
+        kernel = sparse_features(self.n, self.m, self.moving, chunk.activation, chunk.penalty is not None, self.adam)
+        return n_warps, lists_of(self.n), kernel, (laws.pieces,)
 
 
 def _n_tiles(batch_size):

@@ -21,7 +21,9 @@ import textwrap
 
 from numba import config, cuda
 
-ALIGNMENT = "" if config.ENABLE_CUDASIM else ", 16"  # of shared memory, in bytes: only then are four numbers of it read at once
+ALIGNMENT = (
+    "" if config.ENABLE_CUDASIM else ", 16"
+)  # of shared memory, in bytes, so that compilers may read four numbers of it at once
 REGISTERS = 65536  # of a multiprocessor
 _numbers = itertools.count()
 
