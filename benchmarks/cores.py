@@ -5,10 +5,11 @@
     python benchmarks/cores.py --against FOLDER        and another checkout, in turns, with ratios
     python benchmarks/cores.py --only "3→2"            works whose names hold these words
 
-Processor seconds, which other work on the machine hardly changes: of the whole process, and of what threads of a pool spend in
-kernels without the interpreter's lock. The rest is serial, wherever it runs. By Amdahl's law 16 cores take serial +
-parallel / 16 seconds: "16 cores" is one core's time over that. On a machine with more than two cores that number is measured as
-well, in seconds by the clock. Evaluations are calls of the kernel for each cell of a diagram.
+Processor seconds, which other work on the machine hardly changes: of the whole process and those that it starts, and of what
+threads of a pool spend in kernels without the interpreter's lock, and these processes. The rest is serial, wherever it runs. By
+Amdahl's law 16 cores take serial + parallel / 16 seconds: "16 cores" is one core's time over that; of curves at most, for some
+begin where others end. On a machine with more than two cores that number is measured as well, in seconds by the clock.
+Evaluations are calls of the kernel for each cell of a diagram.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -84,9 +86,11 @@ def measure(name, function, options, size):
 
     landscape.Landscape.explore = counted
     parallel = watch()
-    cpu, clock = time.process_time(), time.perf_counter()
+    cpu, clock, before = time.process_time(), time.perf_counter(), beside()
     call(function, options, size)
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    before = beside() - before
+    cpu, parallel[0] = cpu + before, parallel[0] + before
     cells = sum(len(one.cells) for one in searched)
     return {
         "cpu": cpu,
@@ -94,6 +98,17 @@ def measure(name, function, options, size):
         "parallel": parallel[0],
         "evaluations": sum(one.evaluations for one in searched) / max(cells, 1),
     }
+
+
+def beside():
+    """Return the processor seconds of the processes that this one has started, with those of theirs that have ended."""
+    time.sleep(0.3)  # until the end of others has been noticed
+    ticks = 0
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            numbers = place.read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, numbers[11:15])) if int(numbers[1]) == os.getpid() else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def watch():

@@ -12,11 +12,14 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from importlib import import_module
 from io import BytesIO
 from multiprocessing.connection import Connection, wait
+
+UNWRITTEN = pickle.PicklingError, AttributeError, TypeError
+"""What is raised for what cannot be pickled."""
 
 _SOURCE = "import sys; sys.path[:] = {path!r}; from {here} import fork_when_asked; fork_when_asked({place}, {module!r})"
 
@@ -24,6 +27,29 @@ _SOURCE = "import sys; sys.path[:] = {path!r}; from {here} import fork_when_aske
 def prepare(module):
     """Let the process that holds a module be there when another is to be forked from it."""
     _parent(module)
+
+
+def elsewhere(module, name, *given):
+    """What a function of a module returns: worked out by another process, in which it is held, where one is to be had.
+
+    The module need not be imported here then.
+    """
+    worker = _worker(module)
+    if worker is not None:
+        with closing(worker), suppress(EOFError, OSError, *UNWRITTEN):
+            worker.begin(int(worker.recv_bytes()), _written((_nothing, ())))
+            worker.send_bytes(_written((_called, (module, name, given))))
+            return pickle.loads(worker.recv_bytes())
+    return _called(None, module, name, given)
+
+
+def _nothing():
+    """What is common where no object is."""
+
+
+def _called(_, module, name, given):
+    """What a function of a module returns."""
+    return getattr(import_module(module), name)(*given)
 
 
 class Workers:
@@ -37,7 +63,7 @@ class Workers:
         self._common, self._idle, self._busy, self._begin = common, [], {}, b""
         try:
             self._begin = _written((make, given)) if count > 1 else b""
-        except (pickle.PicklingError, AttributeError, TypeError):  # a plane of a function that only this process knows
+        except UNWRITTEN:  # a plane of a function that only this process knows
             return
         if self._begin:
             self._busy = {worker: None for worker in map(_worker, [make.__module__] * count) if worker is not None}
@@ -77,7 +103,7 @@ class Workers:
             asked, worker.told = task.work(worker.told)
             worker.send_bytes(_written(asked, self._common))
             self._busy[worker] = task
-        except (OSError, pickle.PicklingError, AttributeError, TypeError):
+        except (OSError, *UNWRITTEN):
             worker.close()
 
     def _collect(self, answers, wait_for):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from phasediag._processes import Workers
+from phasediag._processes import Workers, elsewhere
 
 
 class Common:
@@ -94,3 +94,16 @@ def test_processes_end_when_they_are_closed():
                 signal.pidfd_send_signal(process, 0)
                 time.sleep(0.1)
         os.close(process)
+
+
+def test_a_function_is_worked_out_elsewhere_or_here():
+    """In a process that holds its module, which need not be imported here; where it fails, it fails here as well."""
+    assert elsewhere("os", "getpid") != os.getpid()
+    with pytest.raises(ValueError, match="domain"):
+        elsewhere("math", "sqrt", -1.0)
+    assert elsewhere(__name__, "kept", lock := threading.Lock()) is lock
+
+
+def kept(one):
+    """What cannot be sent anywhere."""
+    return one

@@ -1,12 +1,18 @@
 """The commands that set theory and training side by side: "paper" and "validate"."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
 
+from .._arguments import thread_count
 from .._files import replacing
-from .answers import Answer, command, drawn, save_figure, wrote
+from .._processes import elsewhere
+from .answers import Answer, command, drawn, wrote
 from .options import (
     activation_option,
     axis_options,
@@ -58,6 +64,26 @@ def paper(output, quick, keep_models, seed, n_threads):
         yield from _drawn_and_compared(folder, quick, keep_models, seed=seed, n_threads=n_threads)
 
 
+@contextmanager
+def _pictures(folder, n_threads):
+    """Yield a function that lets figures be written to a folder: beside what else is done, or after it by one thread."""
+    module, writing = f"{__package__}.pictures", {}
+
+    def draw(name, figure, *given, **options):
+        """Let what a function of `phasediag.figures` draws be written."""
+        asked = folder / name, 100, figure, given, options
+        if thread_count(n_threads) > 1:
+            writing[name] = pool.submit(elsewhere, module, "write", *asked).result
+        else:
+            writing[name] = partial(import_module(module).write, *asked)
+
+    with ThreadPoolExecutor(len(FIGURES)) as pool:
+        yield draw
+        for name, written in writing.items():
+            written()
+            wrote(folder / name)
+
+
 def _drawn_and_compared(folder, quick, keep_models, **training):
     """Draw, train and compare; yield what is found."""
     import numpy as np
@@ -67,42 +93,37 @@ def _drawn_and_compared(folder, quick, keep_models, **training):
     from . import printing
 
     started = time.perf_counter()
-
-    def draw(name, figure, *given, **options):
-        """Write one of the figures."""
-        save_figure(drawn(figure, *given, **options), folder / name, 100)
-        wrote(folder / name)
-
-    frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
-    draw("frozen.png", "paper_figure", frozen)
-    setting = dict(QUICK if quick else FULL)
-    count = setting.pop("count")
-    validations = [
-        validate_models(
-            n_features=diagram.n_features,
-            n_hidden=diagram.n_hidden,
-            importance=np.geomspace(0.1, 10, count),
-            density=np.geomspace(0.01, 1, count),
-            store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
-            curves=not quick,
-            **setting,
-            **training,
-        )
-        for diagram in frozen
-    ]
-    theories = [
-        one.theory for validation in validations for one in validation.agreements.values() if one.theory.theory != "relaxed"
-    ]
-    phases = [printing.diagram_text(theory) for theory in theories]
-    yield Answer(text=lambda: "\n\n".join(phases) + "\n")
-    draw("paper.png", "agreement_figure", validations)
-    draw("paper-colours.png", "agreement_figure", validations, look="norm-interference")
-    if not quick:
-        exact = [theory for theory in theories if theory.theory == "global"]
-        draw("exact.png", "comparison_figure", list(zip(frozen, exact, strict=True)))
-    with replacing(folder / "report.txt") as report:
-        report.write_text("\n\n\n".join([*(v.text() for v in validations), *phases]) + "\n", encoding="utf-8")
-    wrote(folder / "report.txt")
+    with _pictures(folder, training["n_threads"]) as draw:
+        frozen = [phase_diagram(*sizes, theory="frozen") for sizes in MODELS]
+        draw("frozen.png", "paper_figure", frozen)
+        setting = dict(QUICK if quick else FULL)
+        count = setting.pop("count")
+        validations = [
+            validate_models(
+                n_features=diagram.n_features,
+                n_hidden=diagram.n_hidden,
+                importance=np.geomspace(0.1, 10, count),
+                density=np.geomspace(0.01, 1, count),
+                store=folder / f"models-{diagram.n_features}to{diagram.n_hidden}.zarr" if keep_models else None,
+                curves=not quick,
+                **setting,
+                **training,
+            )
+            for diagram in frozen
+        ]
+        theories = [
+            one.theory for validation in validations for one in validation.agreements.values() if one.theory.theory != "relaxed"
+        ]
+        phases = [printing.diagram_text(theory) for theory in theories]
+        yield Answer(text=lambda: "\n\n".join(phases) + "\n")
+        draw("paper.png", "agreement_figure", validations)
+        draw("paper-colours.png", "agreement_figure", validations, look="norm-interference")
+        if not quick:
+            exact = [theory for theory in theories if theory.theory == "global"]
+            draw("exact.png", "comparison_figure", list(zip(frozen, exact, strict=True)))
+        with replacing(folder / "report.txt") as report:
+            report.write_text("\n\n\n".join([*(v.text() for v in validations), *phases]) + "\n", encoding="utf-8")
+        wrote(folder / "report.txt")
     yield Answer(
         text=lambda: "\n".join([*map(_agreement, validations), f"total time {time.perf_counter() - started:.0f} s"]),
         facts=lambda: {"validations": [validation.facts() for validation in validations]},
