@@ -174,7 +174,8 @@ def minimize(
     −2 (1 − slope) x_i. Where x_i > 0 it jumps down, so that no minimum is there. Where x_i < 0 it jumps up, and minima may sit on
     kinks: descents then go over the loss with its kinks rounded, less and less, and end where the rest is stationary with the
     outputs on kinks held at 0, each with a multiplier between the slopes of its term on either side, so that no one-sided
-    derivative is negative. Of a mixture with intervals these are the kinks at inputs whose values are all atoms.
+    derivative is negative. Of a mixture with intervals these are the kinks at inputs whose values are all atoms, or lie in
+    intervals of features alone to which the output's is orthogonal.
 
     That a minimum is the lowest found is no proof that none is lower. ``unseen`` says how far the search is from having seen
     every basin that random starts lead to.

@@ -22,7 +22,7 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
-from .points import N_POINT_ARRAYS, N_STATE, SPAN, leaders, sum_points
+from .points import BREADTHS, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, leaders, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -222,6 +222,10 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
         for i in range(n):
             residual = -_dot(weights, others, n, m, i, i, -1.0)
             fresh = n_points == 0
+            if 0 < n_points < n_components and doubles(table[POINTS + STATE])[RATE] > 0.0:
+                for component in range(n_components):
+                    wide = offset(doubles(table[POINTS + BREADTHS]), component * n)
+                    is_point[component] = is_certain(i, n, wide, offset(gram, i * n))
             if n_points > 0:
                 what = i, n, n_components, bias[i], offset(gram, i * n), residual, numbers[ALPHA], order
                 scale, arrays = numbers[SCALE] / importance[i], offset(table, POINTS)
@@ -417,11 +421,11 @@ def workspaces(form, order, untied=False):
     )
     starts, breadths = form.ranges
     is_point = np.all(breadths[components] == 0.0, axis=1) & general
-    held = [np.zeros(components.shape) for _ in range(5)] if form.is_kinked else [np.zeros(1)] * 5
+    held = [np.zeros(components.shape) for _ in range(6)] if form.is_kinked else [np.zeros(1)] * 6
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()
-    points = is_point.astype(np.int64), means[components], state, *held, first
+    points = is_point.astype(np.int64), means[components], state, *held[:5], first, breadths[components], held[5]
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)

@@ -7,6 +7,10 @@ its λ comes out as, it has the minima of the loss itself (Rockafellar 1976, the
 
 Inputs that differ in feature i alone have kinks of output i that are ‖W_i‖² times its differences apart, some up, some down:
 those of a feature that is not represented fall together, and what is held is the jump that is left, if it is one up.
+
+Where kinks are held, an output is a point as well where values are uncertain of features alone to which it has no product: there
+the kinks of all their values fall together. On either side the loss is higher than that of their means (Jensen's inequality: the
+jump is convex), so that minima of the one are minima of the other.
 """
 
 import numpy as np
@@ -15,11 +19,26 @@ from .._compiling.jit import doubles, integers, jit, offset
 
 # What `workspaces` adds to its table for a form with points: which components are points, and the mean values of features in all;
 # for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is
-# held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none.
-IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, N_POINT_ARRAYS = range(10)
+# held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none; how wide the
+# values of features in all components are, and the probability of the components whose kink of an output falls together with
+# each: their multipliers, alike at first, stay so, as parts of a jump then grow alike.
+IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, BREADTHS, TOGETHER, N_POINT_ARRAYS = range(12)
 RATE, STIFFEST, SPAN, STAYS, N_STATE = range(5)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
 far apart values can be; whether kinks of 0 < λ₀ < s stay held however far z is from 0, and no others are."""
+
+
+NO_PRODUCT = 1e-13
+"""Products W_i·W_j that are no larger are 0 but for rounding."""
+
+
+@jit(inner=True)
+def is_certain(i, n, breadths, row):
+    """Whether output i is a point in a component with these breadths (n,) of values; row (n,): that of WᵀW."""
+    for j in range(n):
+        if breadths[j] > 0.0 and (j == i or abs(row[j]) > NO_PRODUCT):
+            return False
+    return True
 
 
 @jit(inner=True)
@@ -53,7 +72,7 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
         gain, error = (1.0, x[i] * residual - rest) if is_right else (alpha, x[i] * keep - alpha * rest)
         loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
         if jump > 0.0:
-            rate = min(state[RATE], state[STIFFEST] * scale / (share * jump))
+            rate = min(state[RATE], state[STIFFEST] * scale / (doubles(arrays[TOGETHER])[at] * jump))
             part = first + rate * z
             doubles(arrays[LATEST])[at], doubles(arrays[RATES])[at] = part, rate
             if state[STAYS] != 0.0:
@@ -94,13 +113,13 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
 def leaders(states, lows, widths):
     """Of every component and feature the first component whose kink of this output is held, (n_components, n); −1 for none.
 
-    Among the components that differ in this feature alone, the others' values being certain, the first where it is an atom below
-    0. states (n_components, n); where values begin and how wide they are, by state.
+    Among the components that differ in this feature alone the first where it is an atom below 0. states (n_components, n); where
+    values begin and how wide they are, by state.
     """
-    found, certain = np.full(states.shape, -1), widths[states] == 0.0
+    found = np.full(states.shape, -1)
     for i in range(states.shape[1]):
         first, others = {}, [tuple(row) for row in np.delete(states, i, axis=1).tolist()]
-        for component in np.flatnonzero(np.all(certain, axis=1) & (lows[states[:, i]] < 0.0)):
+        for component in np.flatnonzero((widths[states[:, i]] == 0.0) & (lows[states[:, i]] < 0.0)):
             first.setdefault(others[component], component)
         found[:, i] = [first.get(key, -1) for key in others]
     return found

@@ -10,8 +10,24 @@ one-sided derivative is negative at the end, and where outputs are not on kinks 
 import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
-from .._loss.enumeration import ALPHA, N_COMPONENTS, POINTS, SCALE, WEIGHTS
-from .._loss.points import JUMPS, KEPT, LATEST, LEADERS, MULTIPLIERS, RATE, RATES, SPAN, STATE, STAYS, STIFFEST, VALUES
+from .._loss.enumeration import ALPHA, N_COMPONENTS, N_POINTS, POINTS, SCALE, WEIGHTS
+from .._loss.points import (
+    BREADTHS,
+    JUMPS,
+    KEPT,
+    LATEST,
+    LEADERS,
+    MULTIPLIERS,
+    NO_PRODUCT,
+    RATE,
+    RATES,
+    SPAN,
+    STATE,
+    STAYS,
+    STIFFEST,
+    TOGETHER,
+    VALUES,
+)
 from .flat import parts
 from .trust_region import (
     CONTROL,
@@ -27,6 +43,7 @@ from .trust_region import (
     HIDDEN,
     LEAST_PIVOT,
     LINES,
+    MOVING,
     NORM,
     NUMBERS,
     ROUNDED,
@@ -45,7 +62,7 @@ outputs on kinks farther from 0 than a tenth of what they were. Of a stationary 
 grows with it, and steps along bent kinks become shorter."""
 REACH = 10.0
 """How far the first step of a round goes, in units of how far outputs on kinks were from 0 after the one before."""
-TOGETHER = 1e-3
+CLOSE = 1e-3
 """Kinks of an output closer than this part of the width to which one is rounded fall together."""
 NEAR_KINK = 1e-6
 """Outputs this near to 0 may be on a kink, of a point that is to be a stationary one."""
@@ -66,39 +83,80 @@ EDGE = 1e-16
 def descend_on_kinks(x, max_steps, radius, tolerance, table):
     """As `trust_region.descend`, of a loss with kinks on which a minimum may sit; multipliers stay as they are at the end.
 
-    From where the one before from the same start has ended it goes on with the multipliers of that.
+    From where the one before from the same start has ended it goes on with the multipliers of that. Where values of some features
+    are uncertain, products that are 0 stay so at first: between such features kinks fall together, which are held by multipliers
+    that are alike, and these are known when all weights move.
     """
-    numbers, steps, violation, size = doubles(table[NUMBERS]), 0, 1.0, (table[HIDDEN] + 1) * table[FEATURES]
-    end, goes_on = offset(doubles(table[LINES]), END * size), numbers[EVALUATIONS] > 0.0
+    numbers, size = doubles(table[NUMBERS]), (table[HIDDEN] + 1) * table[FEATURES]
+    end, goes_on, taken = offset(doubles(table[LINES]), END * size), numbers[EVALUATIONS] > 0.0, 0
     for i in range(size):
         goes_on = goes_on and x[i] == end[i]
-    stiffest, rest = offset(_points(table, STATE), STIFFEST), max(STILL, 0.1 * tolerance)
-    halted = False
-    if goes_on:
-        violation = 0.0
-    else:
-        begin(x, table)
-        stiffest[0] = SOFT
-    for _round in range(MOST_ROUNDS):
-        near = max(tolerance, min(1e-3, 1e-2 * violation))
-        reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
-        if _contract(x, max_steps - steps, reach, tolerance, rest, table):
+    for held in range(2):
+        if held == 0 and (goes_on or not _hold_zeros(x, table)):
+            continue
+        steps, violation = 0, 1.0
+        stiffest, rest = offset(_points(table, STATE), STIFFEST), max(STILL, 0.1 * tolerance)
+        halted = False
+        if goes_on:
+            violation = 0.0
+        else:
+            begin(x, table)
+            stiffest[0] = SOFT
+        for _round in range(MOST_ROUNDS):
+            near = max(tolerance, min(1e-3, 1e-2 * violation))
+            reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
+            if _contract(x, max_steps - taken - steps, reach, tolerance, rest, table):
+                steps += int(numbers[STEPS])
+                break
+            choose(x, table)
+            call(table[ROUNDED], (x, max_steps - taken - steps, reach, near, table))
             steps += int(numbers[STEPS])
-            break
-        choose(x, table)
-        call(table[ROUNDED], (x, max_steps - steps, reach, near, table))
-        steps += int(numbers[STEPS])
-        before, violation = violation, update(0.0, rest, table)
-        halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, and was not held
-        if steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
-            break
-        if halted or violation > 0.1 * before:
-            stiffest[0] = min(10.0 * stiffest[0], STIFF)
-    numbers[STEPS] = steps
+            before, violation = violation, update(0.0, rest, table)
+            halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, was not held
+            if taken + steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
+                break
+            if halted or violation > 0.1 * before:
+                stiffest[0] = min(10.0 * stiffest[0], STIFF)
+        taken, goes_on = taken + steps, True
+        if held == 0:
+            _let_go(table)
+    numbers[STEPS] = taken
     if rest <= STILL:  # the bottom: curvatures are asked for there
         stiffest[0] = STIFF
     for i in range(size):
         end[i] = x[i]
+
+
+@jit(inner=True)
+def _hold_zeros(x, table):
+    """Where values of some features are uncertain hold weights that are 0 at x (size,) so that products stay 0; whether any are.
+
+    Of a feature in a dimension of features to which it has no product.
+    """
+    m, n, size, free = table[HIDDEN], table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
+    moving, found = offset(doubles(table[LINES]), MOVING * size), False
+    if integers(table[ENUMERATION])[N_POINTS] == integers(table[ENUMERATION])[N_COMPONENTS]:
+        return False
+    for k in range(size):
+        moving[k], i, apart = free[k], k % n, k < m * n and x[k] == 0.0 and free[k] != 0
+        for j in range(n if apart else 0):
+            if x[k - i + j] != 0.0:
+                product = 0.0
+                for row in range(m):
+                    product += x[row * n + i] * x[row * n + j]
+                apart = apart and abs(product) <= NO_PRODUCT
+        if apart:
+            free[k], found = 0, True
+    return found
+
+
+@jit(inner=True)
+def _let_go(table):
+    """Let all parameters move that moved before zeros were held."""
+    size, free = (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
+    moving = offset(doubles(table[LINES]), MOVING * size)
+    for i in range(size):
+        free[i] = int(moving[i])
 
 
 @jit(inner=True)
@@ -241,6 +299,20 @@ def _advance(x, step, table):
 
 
 @jit(inner=True)
+def _is_certain(x, i, component, table):
+    """`is_certain` of output i at parameters x (size,)."""
+    m, n, wide = table[HIDDEN], table[FEATURES], offset(_points(table, BREADTHS), component * table[FEATURES])
+    for j in range(n):
+        if wide[j] > 0.0:
+            product = 0.0
+            for k in range(m):
+                product += x[k * n + i] * x[k * n + j]
+            if j == i or abs(product) > NO_PRODUCT:
+                return False
+    return True
+
+
+@jit(inner=True)
 def _points(table, which):
     """One of the arrays of `points` that hold numbers."""
     return doubles(offset(integers(table[ENUMERATION]), POINTS)[which])
@@ -298,6 +370,7 @@ def choose(x, table):
     numbers, leaders = offset(doubles(table[CONTROL]), 2 * n), integers(offset(integers(table[ENUMERATION]), POINTS)[LEADERS])
     state, values, shares = _points(table, STATE), _points(table, VALUES), offset(numbers, WEIGHTS)
     jumps, rates, importance = _points(table, JUMPS), _points(table, RATES), doubles(table[CONTROL])
+    together = _points(table, TOGETHER)
     up = -2.0 * (1.0 - numbers[ALPHA])
     for at in range(n_components * n):
         jumps[at] = rates[at] = 0.0
@@ -314,12 +387,32 @@ def choose(x, table):
         for component in range(n_components):
             at = component * n + i
             own, leader = shares[component] * up * values[at], leaders[at]
-            if leader < 0 or not own > 0.0:
+            together[at] = shares[component]
+            if leader < 0 or not own > 0.0 or not _is_certain(x, i, component, table):
                 jumps[at] = 0.0
-            elif apart * stiffness >= TOGETHER * own:
+            elif apart * stiffness >= CLOSE * own:
                 jumps[at] = up * values[at]
             else:
                 jumps[at] = max(jumps[at], 0.0) / shares[component] if leader == component else 0.0
+    if integers(table[ENUMERATION])[N_POINTS] < n_components:
+        _join(x, table)
+
+
+@jit(inner=True)
+def _join(x, table):
+    """The probability of kinks that are held and fall together at x (size,), where values of some features are uncertain."""
+    n, n_components, values = table[FEATURES], integers(table[ENUMERATION])[N_COMPONENTS], _points(table, VALUES)
+    jumps, together, shares = _points(table, JUMPS), _points(table, TOGETHER), offset(doubles(table[CONTROL]), 2 * n + WEIGHTS)
+    for component in range(n_components):
+        for i in range(n):
+            at, z = component * n + i, _output(x, i, offset(values, component * n), table)
+            if not jumps[at] > 0.0:
+                continue
+            together[at] = 0.0
+            for other in range(n_components):
+                same = jumps[other * n + i] > 0.0 and values[other * n + i] == values[at]
+                if same and abs(_output(x, i, offset(values, other * n), table) - z) < ON_KINK:
+                    together[at] += shares[other]
 
 
 @jit(inner=True)

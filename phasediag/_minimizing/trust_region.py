@@ -39,8 +39,8 @@ LEAST_PIVOT = 1e-8
 """A Hessian with a smaller pivot is not taken for positive."""
 
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size); END: where the last descent over
-# a loss with kinks has ended.
-TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, STARTS = range(8)
+# a loss with kinks has ended; MOVING: which parameters move after zeros that are held.
+TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, MOVING, STARTS = range(9)
 
 
 @jit(inner=True)
