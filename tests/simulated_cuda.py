@@ -65,7 +65,6 @@ def followed(run):
         (12, 3, 1.0, {"schedule": "cosine"}),
         (12, 3, 0.1, {"optimizer": "sgd", "schedule": "linear", "weight_decay": 0.1}),
         (24, 4, 0.04, {"optimizer": "adam", "weight_decay": 0.1, "biased": False}),
-        (21, 5, 0.1, {"optimizer": "adam"}),
         (3, 2, 0.4, {"values": "signed", "activation": "leaky", "slope": 0.2, "penalty": Penalty(weights=0.1, interference=0.5)}),
         (9, 2, 0.2, {"values": PIECES, "activation": "leaky", "slope": 0.3, "penalty": Penalty(weights=0.2, interference=0.7)}),
         (4, 1, 0.3, {"values": PIECES, "independent": True}),
