@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from phasediag import ToyModel, train, trained_phase_diagram
-from phasediag._cuda import trainer
+from phasediag._cuda import engines, trainer
 from phasediag._cuda.device import as_device
 from phasediag._cuda.kinds import KINDS
 from phasediag._training.chunks import CHUNK_OPTIONS, Chunk, law_of
@@ -181,9 +181,9 @@ def ours(n, m, density, n_models):
             recorded=(1,), **{name: options[name] for name in (*CHUNK_OPTIONS, "independent")},
         )  # fmt: skip
 
-    kind = trainer.kind_of(row(0, 1))
+    kind = engines.kind_of(row(0, 1))
     n_models = n_models or 132 * MODELS[kind]
-    models, done = trainer.engine(row(0, 1))([row(k, min(ROW, n_models - k)) for k in range(0, n_models, ROW)]), 0
+    models, done = engines.engine(row(0, 1))([row(k, min(ROW, n_models - k)) for k in range(0, n_models, ROW)]), 0
 
     def advance(n_steps):
         """Take steps and wait for them."""
@@ -316,7 +316,7 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     BATCH = chosen.batch_size
     if chosen.kind:
-        trainer.kind_of = lambda chunk: chosen.kind
+        engines.kind_of = lambda chunk: chosen.kind
     parts = chosen.only or ("rates", "equality", "protocol")
     try:
         as_device("cuda", ToyModel(1, [1, 1], 0.5).form)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phasediag import CorrelatedSets, Penalty, Pieces, ToyModel, expected_loss, train, trained_phase_diagram
-from phasediag._cuda import many_features, streams, trainer
+from phasediag._cuda import engines, many_features, streams, trainer
 from phasediag._training.descent import take_step
 from phasediag._training.optimizers import step_scalars
 from phasediag._training.portions import divide
@@ -23,7 +23,7 @@ ON_GPU = partial(train, n_models=3, n_steps=4, batch_size=40, learning_rate=0.01
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Every thread costs time here, the idle ones too."""
-    monkeypatch.setattr(trainer.Few, "most_threads", 8)
+    monkeypatch.setattr(engines.Few, "most_threads", 8)
 
 
 def followed(run):
@@ -123,9 +123,9 @@ def test_models_that_do_not_fit_the_memory_are_trained_one_after_another(monkeyp
     """A run in parts of two models is what it is at once."""
     model, options = ToyModel(1, np.ones(2), 0.5), {"n_models": 5, "n_steps": 3, "batch_size": 8}
     whole = ON_GPU(model, **options)
-    monkeypatch.setattr(trainer, "_free", lambda: 2.5 * 32 * 2 * 2 / trainer.MOST_MEMORY)
-    launches, advance = [], trainer.Few.advance
-    monkeypatch.setattr(trainer.Few, "advance", lambda self, *ends: (launches.append(self.n_models), advance(self, *ends)))
+    monkeypatch.setattr(trainer, "free_memory", lambda: 2.5 * 32 * 2 * 2 / trainer.MOST_MEMORY)
+    launches, advance = [], engines.Few.advance
+    monkeypatch.setattr(engines.Few, "advance", lambda self, *ends: (launches.append(self.n_models), advance(self, *ends)))
     parts = ON_GPU(model, **options)
     assert launches == [[2]] * 6 + [[1]] * 3
     assert np.array_equal(parts.recorded_weights, whole.recorded_weights) and np.array_equal(parts.bias, whole.bias)
@@ -146,12 +146,12 @@ def test_bits_do_not_depend_on_how_models_are_divided(n, density, independent, k
     """Other numbers of models a block and of steps a launch give the same bits, and so does a second run."""
     n_models, n_steps, batch_size = (2, 2, 4) if n > 8 else (5, 3, 12)
     options = {"n_models": n_models, "n_steps": n_steps, "batch_size": batch_size, "independent": independent}
-    kinds, choose = set(), trainer.kind_of
-    monkeypatch.setattr(trainer, "kind_of", lambda chunk: (kinds.add(choose(chunk)), choose(chunk))[1])
+    kinds, choose = set(), engines.kind_of
+    monkeypatch.setattr(engines, "kind_of", lambda chunk: (kinds.add(choose(chunk)), choose(chunk))[1])
     run, again = (ON_GPU(ToyModel(2, np.ones(n), density), **options) for _ in range(2))
     assert kinds == {kind}
-    monkeypatch.setattr(trainer.Few, "most_threads", 4)
-    monkeypatch.setattr(trainer, "MOST_DRAWN", 1)
+    monkeypatch.setattr(engines.Few, "most_threads", 4)
+    monkeypatch.setattr(engines, "MOST_DRAWN", 1)
     monkeypatch.setattr(trainer, "SHORTEST", 0.0)
     monkeypatch.setattr(trainer, "STRIDE", 1)
     divided = ON_GPU(run.model, **options)
@@ -180,7 +180,7 @@ def test_rows_of_a_diagram_have_kernels_of_their_own():
     """Models of one row, trained by lists of active features, do not depend on those of another, which take all features."""
     options = common_options(1, 3, 0.01, "adam", "constant", None, False, 0)
     chunks = [portion.chunk() for portion in divide(plane_of(9, 1, [1.0], [0.1, 0.5], "relu", None), 1, options, 1)]
-    assert [trainer.kind_of(chunk) for chunk in chunks] == ["some_sparse", "some"]
+    assert [engines.kind_of(chunk) for chunk in chunks] == ["some_sparse", "some"]
     together, alone = dict(trainer.train_chunks(chunks)), [dict(trainer.train_chunks([chunk]))[0] for chunk in chunks]
     for i, (weights, bias) in enumerate(alone):
         assert np.array_equal(together[i][0], weights) and np.array_equal(together[i][1], bias)
@@ -191,7 +191,7 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
     options = {"importance": [0.5, 2.0], "density": [0.1, 0.4], "n_seeds": 2, "n_steps": 3, "batch_size": 8, "device": "cuda"}
     whole = trained_phase_diagram(**options)
     monkeypatch.setattr(trainer, "MOST_WORK", 0.0)
-    launches, advance = [], trainer.Few.advance
+    launches, advance = [], engines.Few.advance
 
     def interrupted(self, start, stop):
         """Be stopped by Ctrl-C in the third launch."""
@@ -200,7 +200,7 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         advance(self, start, stop)
 
-    monkeypatch.setattr(trainer.Few, "advance", interrupted)
+    monkeypatch.setattr(engines.Few, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trained_phase_diagram(**options, store=tmp_path / "store")
     resumed = trained_phase_diagram(**options, store=tmp_path / "store")
