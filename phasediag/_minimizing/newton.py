@@ -47,6 +47,8 @@ from .trust_region import (
     TRIAL,
     VALUES,
     VECTORS,
+    decompose,
+    decompose_by_lapack,
     descend,
     evaluate_scaled,
     newton_step,
@@ -155,7 +157,8 @@ def _new_store(form):
     functions.append(0)
     if form.is_kinked:
         functions[DESCEND], functions[ROUNDED] = address(descend_on_kinks, *KERNELS[descend]), functions[DESCEND]
-    functions += [int(enumeration[ENUMERATE_MODELS]), get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
+    functions += [int(enumeration[ENUMERATE_MODELS]), address(decompose_by_lapack if form.is_plain else decompose, INTEGERS)]
+    functions += [get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
     table = addresses(*functions, m, n, int(form.is_plain), *control, *results, *hidden)
     return Store(*control, *results, table, (hidden, kept), {})
 

@@ -9,11 +9,12 @@ from .._compiling.jit import call, doubles, integers, jit, offset
 from .._compiling.vectors import invoke
 from .._loss.enumeration import PENALTY, SCALE
 from ..model import LARGEST_WEIGHT
+from .eigenvectors import eigenvectors
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether its form is plain; addresses of the arrays of a store. Of a form with kinks descents begin in `kinks`, and ROUNDED is
-# the one over smooth losses; of others it is 0.
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, EIGENVECTORS, HIDDEN, FEATURES, PLAIN, ARRAYS = range(12)
+# the one over smooth losses; of others it is 0. DECOMPOSE is one of the two functions that do.
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, DECOMPOSE, LAPACK, HIDDEN, FEATURES, PLAIN, ARRAYS = range(13)
 (
     CONTROL,
     FREE,
@@ -116,7 +117,7 @@ def spectrum(x, least, table):
         total += abs(hessian[i])
     numbers[NORM] = norm if total < np.inf else np.inf
     if least < numbers[NORM] < np.inf:
-        _decompose(table)
+        call(table[DECOMPOSE], (table,))
 
 
 @jit(inner=True)
@@ -135,15 +136,22 @@ def newton_step(x, table):
 
 
 @jit(inner=True)
-def _decompose(table):
-    """The eigenvalues of the Hessian and its eigenvectors, one in each row of the vectors (LAPACK's dsyevd)."""
+def decompose(table):
+    """The eigenvalues of the Hessian and its eigenvectors, one in each row of the vectors."""
+    size = table[HIDDEN] * table[FEATURES] + table[FEATURES]
+    eigenvectors(doubles(table[HESSIAN]), size, doubles(table[VALUES]), doubles(table[VECTORS]), doubles(table[WORK]))
+
+
+@jit(inner=True)
+def decompose_by_lapack(table):
+    """As `decompose`, by LAPACK's dsyevd: two or three times as long, but plain forms keep the bits that it gave them."""
     hessian, vectors, lengths = doubles(table[HESSIAN]), doubles(table[VECTORS]), table[LENGTHS]
     size = table[HIDDEN] * table[FEATURES] + table[FEATURES]
     for i in range(size):
         for j in range(size):
             vectors[j * size + i] = hessian[i * size + j]
     options, arrays = table[OPTIONS], (table[VALUES], table[WORK], lengths + 4, table[INTEGER_WORK], lengths + 8, lengths + 12)
-    invoke(table[EIGENVECTORS], options, options + 1, lengths, table[VECTORS], lengths, *arrays)
+    invoke(table[LAPACK], options, options + 1, lengths, table[VECTORS], lengths, *arrays)
 
 
 @jit(inner=True)
@@ -171,7 +179,7 @@ def descend(x, max_steps, radius, tolerance, table):
             return
         within = is_newton(doubles(table[HESSIAN]), gradient, size, radius, LEAST_PIVOT, vectors, step)
         if not within:
-            _decompose(table)
+            call(table[DECOMPOSE], (table,))
             for i in range(size):
                 slope[i] = 0.0
                 for j in range(size):
