@@ -30,6 +30,7 @@ from .._loss.points import (
 )
 from .flat import parts
 from .trust_region import (
+    AHEAD,
     CONTROL,
     END,
     ENUMERATION,
@@ -41,6 +42,7 @@ from .trust_region import (
     GRADIENT,
     HESSIAN,
     HIDDEN,
+    KNOWN,
     LEAST_PIVOT,
     LINES,
     MOVING,
@@ -101,7 +103,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
             violation = 0.0
         else:
             begin(x, table)
-            stiffest[0] = SOFT
+            stiffest[0], numbers[KNOWN] = SOFT, 0.0
         for _round in range(MOST_ROUNDS):
             near = max(tolerance, min(1e-3, 1e-2 * violation))
             reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
@@ -120,6 +122,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
         taken, goes_on = taken + steps, True
         if held == 0:
             _let_go(table)
+            numbers[KNOWN] = 0.0
     numbers[STEPS] = taken
     if rest <= STILL:  # the bottom: curvatures are asked for there
         stiffest[0] = STIFF
@@ -176,8 +179,11 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
     for i in range(size):
         trial[i] = x[i]
     stiffest, state[STIFFEST] = state[STIFFEST], STIFF
-    choose(x, table)
     steps, longest, rests = 0, radius, False
+    if numbers[KNOWN] == AHEAD:
+        longest = _take(trial, step, radius, table)
+    else:
+        choose(x, table)
     while True:
         state[STAYS] = 1.0
         call(table[EVALUATE], (trial, 2, table))
@@ -195,14 +201,11 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
         for i in range(size):
             length += step[i] ** 2
             flat = max(flat, factor[i * size + i])
-        length = length**0.5
-        is_last = length >= longest
+        is_last = length >= longest**2
         rests = violation <= rest and (norm <= tolerance or (is_last and norm <= NOISE))
         if rests or is_last or steps >= min(max_steps, MOST_ROUNDS):
             break
-        for i in range(size):
-            trial[i] += step[i]
-        longest, steps = radius if _advance(trial, step, table) else length, steps + 1
+        longest, steps = _take(trial, step, radius, table), steps + 1
     if not (rests and (rest > STILL or _is_decided(trial, table))):
         state[STIFFEST] = stiffest
         for k in range(n_kinks):
@@ -210,7 +213,7 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
         return False
     for i in range(size):
         x[i] = trial[i]
-    numbers[STEPS], numbers[FLAT] = steps, 1.0 if flat == np.inf else 0.0
+    numbers[STEPS], numbers[FLAT], numbers[KNOWN] = steps, 1.0 if flat == np.inf else 0.0, AHEAD
     return True
 
 
@@ -267,6 +270,16 @@ def _output(x, i, inputs, table):
             hidden += x[k * n + j] * inputs[j]
         z += x[k * n + i] * hidden
     return z
+
+
+@jit(inner=True)
+def _take(x, step, radius, table):
+    """Take a step (size,) from x, in place; returns how long the next may be: the radius where other outputs are held then."""
+    length = 0.0
+    for i in range((table[HIDDEN] + 1) * table[FEATURES]):
+        x[i] += step[i]
+        length += step[i] ** 2
+    return radius if _advance(x, step, table) else length**0.5
 
 
 @jit(inner=True)

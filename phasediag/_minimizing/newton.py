@@ -19,6 +19,8 @@ from .trust_region import (
     ASIDE,
     CONTROL,
     CURVATURE,
+    DECOMPOSE,
+    DECOMPOSED,
     DESCEND,
     DIRECTION,
     END,
@@ -31,6 +33,7 @@ from .trust_region import (
     GRADIENT,
     HESSIAN,
     HIDDEN,
+    KNOWN,
     LEAVE,
     LEFT,
     LINES,
@@ -485,11 +488,17 @@ def is_surely_minimum(x, table):
     m, n, numbers = table[HIDDEN], table[FEATURES], doubles(table[NUMBERS])
     size, loss, norm = m * n + n, numbers[LOSS], numbers[NORM]
     moved, zero = offset(doubles(table[LINES]), MOVED * size), _zero(table)
-    distance = _aside(offset(x, m * n), n, zero)
+    distance, aside = _aside(offset(x, m * n), n, zero), False
     for i in range(size):
-        moved[i] = x[i] - distance if i >= m * n and abs(x[i]) < zero else x[i]
-    call(table[EVALUATE], (moved, 2, table))
-    call(table[SPECTRUM], (moved, -1.0, table))
+        off = i >= m * n and abs(x[i]) < zero
+        moved[i], aside = x[i] - distance if off else x[i], aside or off
+    if aside or not (numbers[KNOWN] > 0.0 and norm < np.inf):
+        call(table[EVALUATE], (moved, 2, table))
+        call(table[SPECTRUM], (moved, -1.0, table))
+    else:
+        call(table[DECOMPOSE], (table,))
+    if not aside:
+        numbers[KNOWN] = DECOMPOSED
     numbers[LEFT], numbers[LOSS], numbers[NORM], numbers[LOWEST] = 0.0, loss, norm, doubles(table[VALUES])[0]
     return numbers[LOWEST] > MINIMAL
 
@@ -537,8 +546,9 @@ def _leave(x, max_steps, radius, tolerance, table):
         call(table[CURVATURE], (x, direction, table))
         curvature = numbers[LOWEST]
     else:
-        call(table[EVALUATE], (x, 2, table))
-        call(table[SPECTRUM], (x, -1.0, table))
+        if numbers[KNOWN] != DECOMPOSED:
+            call(table[EVALUATE], (x, 2, table))
+            call(table[SPECTRUM], (x, -1.0, table))
         curvature = values[0]
         for i in range(size):
             direction[i] = vectors[i]

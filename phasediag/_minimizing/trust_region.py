@@ -33,8 +33,11 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, DECOMPOSE, LA
 ) = range(ARRAYS, ARRAYS + 14)
 
 # The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
-# one of a valley of equal loss; whether the end of a descent was left because it is none.
-LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, N_NUMBERS = range(8)
+# one of a valley of equal loss; whether the end of a descent was left because it is none; what the arrays hold of that end:
+# AT_END its derivatives, AHEAD Newton's step from there as well, DECOMPOSED the eigenvectors as well.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, KNOWN, N_NUMBERS = range(9)
+
+AT_END, AHEAD, DECOMPOSED = 1.0, 2.0, 3.0
 
 LEAST_PIVOT = 1e-8
 """A Hessian with a smaller pivot is not taken for positive."""
@@ -55,6 +58,7 @@ def evaluate_scaled(x, order, table):
     numbers, size, density = doubles(table[NUMBERS]), m * n + n, offset(importance, n)
     numbers[LOSS], largest = np.inf, 0.0
     numbers[EVALUATIONS] += 1.0
+    numbers[KNOWN] = 0.0
     for i in range(size):
         largest = max(largest, abs(x[i])) if x[i] == x[i] else np.inf
     if not largest < LARGEST_WEIGHT:
@@ -173,7 +177,7 @@ def descend(x, max_steps, radius, tolerance, table):
         call(table[SPECTRUM], (x, np.inf, table))
         norm = numbers[NORM]
         if not tolerance < norm < np.inf or steps >= max_steps or radius < 1e-13:
-            numbers[LOSS], numbers[STEPS], numbers[FLAT] = loss, steps, 0.0
+            numbers[LOSS], numbers[STEPS], numbers[FLAT], numbers[KNOWN] = loss, steps, 0.0, AT_END
             if not is_newton(doubles(table[HESSIAN]), gradient, size, np.inf, LEAST_PIVOT, vectors, step):
                 numbers[FLAT] = 1.0
             return
