@@ -3,7 +3,8 @@
 OPENBLAS_NUM_THREADS=1 python benchmarks/laws.py [n_features n_hidden size [law …]]
 
 CPU seconds of the search in one thread over size² cells of importance × density (of laws without a density, over two importances;
-"slope": over slope × density), the default before and after each law, and how often the loss was computed.
+"slope": over slope × density), the default before and after each law; how often the loss was computed; how many minima a cell
+has, and what one costs in units of the default's: the ratio is that times how many times as many they are.
 """
 
 import sys
@@ -63,14 +64,20 @@ def main():
     """Print the table."""
     n, m, size = map(int, sys.argv[1:4] or (2, 1, 64))
     search(n, m, 3, "default")  # compiles
-    before = search(n, m, size, "default")[0]
-    print(f"{n}→{m}, {size}² cells; the default {before:.3f} s")
-    print(f"{'law':24} {'seconds':>8} {'ratio':>6} {'evaluations':>12} {'minima':>8}")
+    before, _, own = search(n, m, size, "default")
+    print(
+        f"{n}→{m}, {size}² cells; the default {before:.3f} s, {own / size**2:.2f} minima a cell, {1e6 * before / own:.0f} µs each"
+    )
+    print(f"{'law':24} {'seconds':>8} {'ratio':>6} {'evaluations':>12} {'minima a cell':>14} {'time of one':>12}")
     for law in " ".join(sys.argv[4:]).split(",") if sys.argv[4:] else LAWS:
         search(n, m, 3, law)
         seconds, evaluations, minima = search(n, m, size, law)
         after = search(n, m, size, "default")[0]
-        print(f"{law:24} {seconds:8.3f} {2 * seconds / (before + after):6.2f} {evaluations:12d} {minima:8d}", flush=True)
+        ratio = 2 * seconds / (before + after)
+        print(
+            f"{law:24} {seconds:8.3f} {ratio:6.2f} {evaluations:12d} {minima / size**2:14.2f} {ratio * own / minima:12.2f}",
+            flush=True,
+        )
         before = after
 
 

@@ -1,5 +1,6 @@
 """Minima on kinks: values that are atoms, some below 0."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -195,3 +196,16 @@ def test_descents_do_not_depend_on_their_neighbours():
     for k in (11, 3):
         (alone,) = settle(starts[k : k + 1], model.form, model.control[None])
         assert np.array_equal(alone.x, together[k].x) and alone.numbers == together[k].numbers
+
+
+@pytest.mark.parametrize("name", ["signs", "skew", "leaky"])
+def test_minima_on_kinks_are_followed_in_a_few_evaluations(name):
+    """From a minimum at one density to that at another near it, where rounds of multipliers took 22 to 28 evaluations."""
+    model = MODELS[name]
+    near = replace(model, density=1.02 * model.density)
+    on_kinks = [one for one in minimize(model, seed=0) if one.kinks]
+    points = np.array([flatten(one.weights, one.bias) for one in on_kinks])
+    settled = settle(points, near.form, np.repeat(near.control[None], len(points), axis=0), radius=0.25)
+    followed = [one for one in settled if one.is_minimum]
+    assert len(followed) >= len(settled) / 2
+    assert np.median([one.n_evaluations for one in followed]) <= 16

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, configurations, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
-from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit
+from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit, offset, pointer
 from phasediag._minimizing import newton
+from phasediag._minimizing.eigenvectors import eigenvectors
 from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.one_hot import OneHotLoss
 from phasediag._minimizing.stationary_points import bottoms, losses_of, settle
@@ -271,3 +272,33 @@ def test_minima_of_very_rare_features_are_those_of_the_limit(density):
     closed = OneHotLoss(1, np.ones(3), np.ones(3))
     least, _ = closed.loss_and_gradient(flatten(found[0].weights, np.sqrt(np.maximum(-found[0].bias, 0.0)))[None])
     assert found[0].loss / density == pytest.approx(least[0] * closed.scale, rel=1e-9)
+
+
+@jit(allocates=False)
+def decompose(matrices, values, vectors, work):
+    """`eigenvectors` of each of the matrices (B, size, size)."""
+    size = matrices.shape[1]
+    for k in range(matrices.shape[0]):
+        at = k * size * size
+        eigenvectors(
+            offset(pointer(matrices), at), size, offset(pointer(values), k * size), offset(pointer(vectors), at), pointer(work)
+        )
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 6, 9, 12])
+def test_eigenvectors_are_those_of_lapack(size):
+    """To rounding, of matrices at random, of low rank, of scales far apart, of whole numbers, zero: and lowest first."""
+    rng = np.random.default_rng(size)
+    square = rng.normal(size=(400, size, size)) * 10.0 ** rng.uniform(-8, 8, size=(400, 1, 1))
+    square[::5] = np.einsum("bi,bj->bij", square[::5, 0], square[::5, 0])
+    square[1::5] *= 10.0 ** rng.uniform(-30, 4, size=(80, size))[:, :, None]
+    square[2::5], square[3] = rng.integers(-2, 3, size=(80, size, size)), 0.0
+    matrices = square + square.swapaxes(1, 2)
+    values, vectors = np.empty((400, size)), np.empty((400, size, size))
+    decompose(matrices, values, vectors, np.empty(size * size + 2 * size))
+    scale = np.abs(matrices).max(axis=(1, 2), keepdims=True) * size + 1e-300
+    assert np.all(np.abs(values - np.linalg.eigvalsh(matrices)) <= 1e-14 * scale[:, 0])
+    assert np.all(np.diff(values, axis=1) >= 0)
+    again = np.einsum("bk,bki,bkj->bij", values, vectors, vectors)
+    assert np.all(np.abs(again - matrices) <= 1e-14 * scale)
+    assert np.allclose(vectors @ vectors.swapaxes(1, 2), np.eye(size), atol=1e-13, rtol=0)
