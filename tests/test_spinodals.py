@@ -129,3 +129,14 @@ def test_the_softest_breaking_is_found_where_something_else_is_softer(where_limi
     assert np.linalg.norm(direction[state.moving]) == pytest.approx(1.0, abs=1e-12)
     starts = np.random.default_rng(0).normal(size=(20, direction.size))
     assert curvature < min(softest_breaking(state, start)[0] for start in starts) + 1e-7
+
+
+@pytest.mark.campaign
+def test_no_minimum_on_a_limit_is_a_more_symmetric_one():
+    """Of 4→2 where a feature is about to leave its pair: its weights are 0 or longer than rounding makes them."""
+    axes = {"importance": np.geomspace(1.3, 1.45, 3), "density": np.geomspace(0.6, 0.7, 3)}
+    spinodals = phase_diagram(4, 2, **axes).spinodals()
+    assert spinodals
+    for spinodal in spinodals:
+        lengths = np.linalg.norm(spinodal.minima[:, :8].reshape(-1, 2, 4), axis=1)
+        assert np.all((lengths < 1e-14) | (lengths > 1e-5))
