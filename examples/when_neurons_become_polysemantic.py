@@ -1,6 +1,6 @@
 """Is the change from mono- to polysemantic of first order or continuous? 2→1 in a privileged basis: continuous but where dense.
 
-The second weight of the neuron grows from 0 as features become rarer or more equal; above density 0.8787 it jumps, by a step
+The second weight of the neuron grows from 0 as features become rarer or more equal; above density 0.878675 it jumps, by a step
 that vanishes there.
 """
 
@@ -17,19 +17,22 @@ plane = ControlPlane(
 diagram = phase_diagram(plane=plane)
 assert {name.split(" + ")[1] for name in diagram.phase.ravel()} == {"1 monosemantic", "1 polysemantic (2)"}
 
-orders = {"first": [], "continuous": []}
+orders, turns = {"first": [], "continuous": []}, []
 for curve in diagram.boundaries():
     assert np.ptp(curve.loss, axis=1).max() < 1e-8  # both phases' minima have one loss
     if "1 polysemantic (2)" in " ".join(curve.phases):
         orders[curve.order] += zip(curve.y, curve.jump, strict=True)
+        turns += [curve.y[k] for k, end in zip((0, -1), curve.ends, strict=True) if end == "order changes"]
 for order, points in orders.items():
     print(f"{order}: densities {min(points)[0]:.3f} to {max(points)[0]:.3f}, jumps up to {max(jump for _, jump in points):.2g}")
 assert min(orders["continuous"])[0] == 0.05 and 0.86 < max(orders["continuous"])[0] < 0.8788
-assert 0.8787 < min(orders["first"])[0] < 0.91 and max(orders["first"])[0] == 1.0
-(lowest, small), (second, larger) = sorted({round(y, 6): jump for y, jump in orders["first"]}.items())[:2]
-turn = lowest - small * (second - lowest) / (larger - small)  # jumps fall to 0 in proportion
-print(f"the order changes at density {turn:.4f}")
-assert abs(turn - 0.8787) < 1e-4
+assert 0.8786 < min(orders["first"])[0] < 0.91 and max(orders["first"])[0] == 1.0
+print(f"the order changes at density {np.mean(turns):.6f}")
+assert len(turns) == 4 and np.allclose(turns, 0.878675, atol=1e-6)  # both curves of both features end there
+(lowest, small), (second, larger) = sorted(
+    {round(y, 6): jump for y, jump in orders["first"] if np.isclose(y, densities).any()}.items()
+)[:2]
+assert abs(lowest - small * (second - lowest) / (larger - small) - turns[0]) < 1e-4  # jumps fall to 0 in proportion
 
 importances, density = np.linspace(0.36, 0.44, 9), 0.1
 weights = [np.abs(minimize(NeuronModel(1, [1.0, i], density), n_starts=10)[0].weights).min() for i in importances]

@@ -234,7 +234,7 @@ class Follower:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
                     if end != "unresolved":
-                        return places, end, self._own(curve, way, place, end, found)
+                        return places, end, found
                     trial = step / SELDOM
                 step /= 2
                 continue
@@ -249,14 +249,6 @@ class Follower:
             trial, step = step, min(2 * step, STEP)
             places.append(place)
         return places, "unresolved", None
-
-    def _own(self, curve, way, place, end, found):
-        """The Place of an end as the curve itself has it, at whose triple points its minima may end."""
-        if end != "triple point":
-            return found
-        own = curve.on(found.u, across(way))
-        same = own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS
-        return own if same else place._replace(u=found.u, losses=found.losses)
 
     def _event(self, curve, place, beyond, begun):
         """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there."""
@@ -287,7 +279,11 @@ class Follower:
         for one, other, directions in self._crossing(curve, near, way, lower):
             found = meeting(one, other, near.u, directions)
             if found is not None and self._holds(curve, place, found):
-                return "triple point", found
+                own = curve.on(found.u, across(way))  # None where its minima end there
+                if own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS:
+                    return "triple point", own
+                if own is None:
+                    return "triple point", place._replace(u=found.u, losses=found.losses)
         return "unresolved", place
 
     def _crossing(self, curve, place, way, lower):
@@ -301,11 +297,12 @@ class Follower:
         plane, cell, both = self.plane, curve.cell, [across(way), way]
         if lower is not None:
             yield from ((curve, Coexistence(plane, cell, np.array([one, lower[0]])), both) for one in sides)
-        left = []
+        left, segment = [], Segment(plane, place.u, place.u)
         for k, x in enumerate(known):
             small = Vanishing.of(plane, cell, place.u, x[None])
             there = None if small is None else small.on(place.u, way)
-            if there is not None:
+            others = sides if k < len(sides) else ()  # where one of both turns into the other nothing else meets them
+            if there is not None and segment.name(there.pair[0]) not in [segment.name(other) for other in others]:
                 left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
         yield from ((curve, small, both) for small, _, _ in left)
         yield from (
@@ -335,4 +332,7 @@ class Follower:
         if np.abs(way).max() < 2 * SHORTEST:
             return True
         middle = curve.on((place.u + found.u) / 2, across(way))
-        return middle is None or self.below(middle) is None  # None: where a strip is narrow
+        if middle is None or self.below(middle) is not None:
+            return False
+        aside = np.abs((middle.u - (place.u + found.u) / 2) / curve.cell).max()
+        return bool(aside < np.abs(way).max() / 4)

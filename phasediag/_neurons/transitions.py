@@ -15,7 +15,7 @@ TOGETHER = 0.1
 """Reading weights leave 0 together that are no smaller than this part of the one that grows most."""
 MOST_STEPS, ASIDE, EXACT, ROUNDING = 12, 1e-5, 1e-13, 4e-16
 """Of Newton for equal losses; of a segment: of differences of losses of fixed weights, and to which it is found; of the loss."""
-TIE, LEVEL = 1e-13, 1e-7
+TIE, LEVEL = 2e-15, 1e-9
 """Of the loss: a difference that is none, and along a segment a change of it that leaves two losses equal."""
 NAMED = 1e-7
 """Where no weight vanishes names are bisected to this part of a segment."""
@@ -124,23 +124,53 @@ class Segment:
             found = [self.rest(x, t) for x in pair]
             if any(x is None for x in found) or [self.name(x) for x in found] != names:
                 if step == 0.0:
-                    return None
+                    return self._within_strip(pair, t)
                 step /= 2  # beyond where one of both ends
                 t -= step
                 continue
             pair = found
-            here, *sides = (
-                [(one := self.landscape(at)).gradient(x)[0] * one.scale for x in pair] for at in (t, t - ASIDE, t + ASIDE)
-            )
-            rate = (np.subtract(*sides[1]) - np.subtract(*sides[0])) / (2 * ASIDE)
-            if abs(rate) < LEVEL * here[0]:  # they are equal along the segment, or nowhere
+            losses, rate = self._difference(pair, t)
+            if abs(rate) < LEVEL * losses[0]:  # they are equal along the segment, or nowhere
                 return None
-            step = -np.subtract(*here) / rate
-            if abs(step) < EXACT or abs(np.subtract(*here)) <= ROUNDING * here[0]:
-                return t, np.array(pair), np.array(here)
+            step = -np.subtract(*losses) / rate
+            if abs(step) < EXACT or abs(np.subtract(*losses)) <= ROUNDING * losses[0]:
+                return t, np.array(pair), losses
             if not -NARROW < t + step < 1 + NARROW:
                 return None
             t += step
+        return None
+
+    def _difference(self, pair, t):
+        """The losses (2,) at t of two points at rest (2, size), and how fast the first grows beside the second."""
+        here, *sides = (
+            [(one := self.landscape(at)).gradient(x)[0] * one.scale for x in pair] for at in (t, t - ASIDE, t + ASIDE)
+        )
+        return np.array(here), (np.subtract(*sides[1]) - np.subtract(*sides[0])) / (2 * ASIDE)
+
+    def _within_strip(self, pair, t):
+        """The same as `coexistence` of two minima (2, size), one of which has a small weight and ends in a strip beside t.
+
+        On its branch each weight has its place, so that the weight is what is looked for.
+        """
+        for k in range(2):
+            least = self.least(pair[k], t)
+            if least is None:
+                continue
+            x, at, free, _ = least
+            branch = Branch(self, at, free)
+            point = branch.at(x[at], t, x)
+            for _ in range(MOST_STEPS):
+                other = None if point is None or not 0 <= point.t <= 1 else self.rest(pair[1 - k], point.t)
+                if other is None:
+                    break
+                both = [point.x, other][:: 1 - 2 * k]
+                losses, rate = self._difference(both, point.t)
+                step = -np.subtract(*losses) / (rate * point.turn) if rate * point.turn else np.inf
+                if abs(step * point.turn) < EXACT or abs(np.subtract(*losses)) <= ROUNDING * losses[0]:
+                    same = [self.name(x) for x in both] == [self.name(x) for x in pair]
+                    return (point.t, np.array(both), losses) if same else None
+                largest = abs(point.value) / 2
+                point = branch.next(point, point.value + min(max(step, -largest), largest))
         return None
 
     def by_zeros(self, pair, t):
