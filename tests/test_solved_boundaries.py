@@ -415,6 +415,7 @@ def test_curves_are_the_same_bits_for_any_number_of_processes(monkeypatch):
 
     alone.boundaries(n_threads=1)
     monkeypatch.setattr(Workers, "do", do_there)
+    monkeypatch.setattr("phasediag._boundaries.network.usable_processors", lambda: 2)
     together = phase_diagram(2, 1, **axes)
     together.boundaries(n_threads=2)
     assert len(alone.curves.boundaries) == 4

@@ -62,13 +62,14 @@ def test_every_door_uses_the_processors_that_the_process_may_use(three_processor
 
 
 def test_boundaries_are_followed_in_as_many_processes(three_processors, monkeypatch):
-    """As there are processors, or as the caller says: also behind spinodals."""
+    """As there are processors, or fewer if the caller says so: also behind spinodals."""
     monkeypatch.setattr("phasediag._arguments._cgroup_shares", lambda root: ())
     asked, workers = [], network.Workers
     monkeypatch.setattr(network, "Workers", lambda count, *common: asked.append(count) or workers(1, *common))
     phase_diagram(2, 1, **AXES).boundaries()
+    phase_diagram(2, 1, **AXES).boundaries(n_threads=10**6)
     phase_diagram(2, 1, **AXES).spinodals(n_threads=2)
-    assert asked == [3, 2]
+    assert asked == [3, 3, 2]
 
 
 def test_bits_do_not_depend_on_the_processors(three_processors):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .._arguments import usable_processors
 from .._minimizing.flat import flatten
 from .._minimizing.stationary_points import SAME_POINT
 from .._processes import Workers
@@ -40,7 +41,7 @@ def _network(diagram, settings, n_threads, progress):
     solver = _solver(diagram, settings)
     with (
         progress_bar(None, progress, "curve", "boundaries") as followed,
-        Workers(n_threads, solver, _solver, diagram, settings) as workers,
+        Workers(min(n_threads, usable_processors()), solver, _solver, diagram, settings) as workers,
     ):
         yield Network(solver, workers, followed)
 
