@@ -453,7 +453,7 @@ def test_a_plane_by_its_axes(run, tmp_path):
 
 
 def test_laws_of_the_input_and_of_the_loss(run):
-    """--activity, --values, --penalty and --slope make the models of a diagram; wrong ones are refused in one sentence."""
+    """--activity, --values, --penalty, --slope and --no-biased make the models of a diagram; wrong ones get one sentence."""
     small = "--n-starts", 4, "--no-curves", "--json"
     laws = "--activity", "correlated:1,2", "--values", "binary", "--penalty", "weights:0.01,interference:0.1", "--slope", "0.1"
     code, out, _ = run("diagram", "--importance", "0.5", "--density", "0.3", *laws, *small)
@@ -465,6 +465,11 @@ def test_laws_of_the_input_and_of_the_loss(run):
     assert code == 0 and facts["slope"] == [0, 0.5, 1] and facts["interference_penalty"] == pytest.approx([0.001, 0.01])
     code, out, _ = run("diagram", "--x", "share:0:1:3", "--activity", "anticorrelated:1,2", "--density", "0.4", *small)
     assert code == 0 and json.loads(out)["loss"][0][2] < 1e-20
+    code, out, _ = run("diagram", "--importance", "0.5", "--density", "0.3", "--no-biased", *small)
+    held = minima_of(ToyModel(1, [1.0, 0.5], 0.3, biased=False))[0]
+    assert code == 0 and json.loads(out)["loss"][0][0] == pytest.approx(held.loss, rel=1e-10)
+    code, _, err = run("diagram", "--task", "identity", "--no-biased", *small)
+    assert code == 2 and "biased must not be given with task, got False" in err
     for option, wrong in {"--activity": "friends:1,2", "--penalty": "weights:-1", "--values": "ternary", "--slope": 2}.items():
         code, _, err = run("diagram", option, wrong, *small)
         assert code == 2 and str(wrong) in err

@@ -41,7 +41,8 @@ SMALL = {
 }
 """What is added to a documented command line: of an option that is given twice the last counts. The longest key decides."""
 
-AXES, LAW = "--x importance:0.5 --y density:0.45,0.52", "--activity correlated:1,2 --penalty weights:0.01 --slope 0.1"
+AXES = "--x importance:0.5 --y density:0.45,0.52"
+LAW = "--activity correlated:1,2 --penalty weights:0.01 --slope 0.1 --no-biased --biased"  # the last counts
 SEARCH = "--n-starts 4 --seed 1 --n-threads 1"
 TRAINING = "--batch-size 32 --learning-rate 0.01 --optimizer adam --schedule cosine --weight-decay 0.001 --device cpu --n-steps 5"
 OPTIONS = [

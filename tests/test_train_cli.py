@@ -59,6 +59,9 @@ def test_laws_of_one_model(run, tmp_path):
     with np.load(path) as file:
         assert np.array_equal(file["loss"], train(model, n_models=3, n_steps=20, batch_size=1024, seed=0).loss)
     assert run("inspect", path)[0] == 2  # a leaky output
+    assert "; no biases" in run("minimize", "--no-biased", "--density", "0.4")[1]
+    code, out, _ = run("minimize", "--no-biased", "--density", "0.4", "--json")
+    assert json.loads(out)["minima"][0]["loss"] == minimize(ToyModel(1, [1, 1], 0.4), bias=False)[0].loss
     code, _, err = run("train", "--values", "signed", "--n-steps", 20, "--n-models", 3, "--output", path)
     code, out, err = run("inspect", path)
     assert code == 2 and not out and "says: independent features; signed values" in err

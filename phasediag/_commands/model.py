@@ -154,7 +154,7 @@ def certify(n_features, n_hidden, importance, density, tolerance, max_boxes, loa
 )
 @option("--seed", 0, help="Decides starting points and minibatches.")
 @threads_option
-def train(n_features, n_hidden, importance, density, task, activation, activity, values, penalty, slope, **options):
+def train(n_features, n_hidden, importance, density, task, activation, activity, values, penalty, slope, biased, **options):
     """Train models of one kind; print their exact losses and the phases they end in, lowest loss first.
 
     An .npz file holds what "phasediag inspect" needs: weights, biases, losses, importance, density, activation; of neurons
@@ -162,7 +162,7 @@ def train(n_features, n_hidden, importance, density, task, activation, activity,
     """
     if options["gradient"] == "population":
         refuse_given(("batch_size", "independent"), 'with gradient "population", which has no minibatches')
-    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope}
+    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope, "biased": biased}
     if task is not None:
         yield _trained_neurons(_neurons(n_features, n_hidden, importance, density, task, activation, **law), options)
         return

@@ -242,6 +242,7 @@ law_options = _several(
         "--penalty", type=Described("penalty"), help="Added to the loss: weights:G,interference:L for G Σ‖W_i‖² + L Σ (W_i·W_j)²."
     ),
     option("--slope", type=float, help="Of a leaky ReLU where its argument is negative, from 0 to 1."),
+    option("--biased/--no-biased", True, help="Whether outputs have biases; they are held at 0 otherwise."),
 )
 plane_options = _several(
     option(

@@ -2,7 +2,21 @@
 
 
 def over_plane(
-    *, x, y, n_features, n_hidden, importance, density, activation, activity, values, penalty, slope, task=None, **others
+    *,
+    x,
+    y,
+    n_features,
+    n_hidden,
+    importance,
+    density,
+    activation,
+    activity,
+    values,
+    penalty,
+    slope,
+    biased=True,
+    task=None,
+    **others,
 ):
     """The keywords of `phase_diagram` for the options of a grid: as they are, or of a plane where they ask for more.
 
@@ -12,7 +26,8 @@ def over_plane(
     own = {"n_features": n_features, "n_hidden": n_hidden, "activation": activation}
     if y is not None and x is None:
         raise ValueError(f"y must be given with x, got y {y[0]} alone")
-    if x is None and activity is None and values == "uniform" and penalty is None and slope is None and task is None:
+    plain = activity is None and values == "uniform" and penalty is None and slope is None and biased
+    if x is None and plain and task is None:
         return own | {"importance": importance, "density": density} | others
     import numpy as np
 
@@ -40,16 +55,16 @@ def over_plane(
             importance = np.append(np.ones(max(n_features, 1 if task else 2) - 1), 1.0 if importance is None else importance)
         density = 0.5 if density is None else density if density.size == n_features else density[0]
     if task is not None:
-        law = {"activation": activation, "values": values, "penalty": penalty, "slope": slope}
+        law = {"activation": activation, "values": values, "penalty": penalty, "slope": slope, "biased": biased}
         return {"plane": ControlPlane(neurons(n_hidden, importance, density, task, activity, **law), *axes)} | others
     if "slope" in [axis.name for axis in axes]:
         slope = 0.0
     return {
-        "plane": ControlPlane(toy(n_hidden, importance, density, activation, activity, values, penalty, slope), *axes)
+        "plane": ControlPlane(toy(n_hidden, importance, density, activation, activity, values, penalty, slope, biased), *axes)
     } | others
 
 
-def toy(n_hidden, importance, density, activation, activity=None, values="uniform", penalty=None, slope=None):
+def toy(n_hidden, importance, density, activation, activity=None, values="uniform", penalty=None, slope=None, biased=True):
     """The ToyModel of options."""
     from ..model import ToyModel
 
@@ -58,16 +73,16 @@ def toy(n_hidden, importance, density, activation, activity=None, values="unifor
             raise ValueError("activation must be relu where a slope is given or an axis, got 'linear'")
         activation = "leaky"
     law = {"activity": activity_of(activity), "values": values, "penalty": penalty_of(penalty), "slope": slope}
-    return ToyModel(n_hidden, importance, density, activation, **law)
+    return ToyModel(n_hidden, importance, density, activation, **law, biased=biased)
 
 
 def neurons(n_hidden, importance, density, task, activity=None, **law):
     """The NeuronModel of options; those of the law that are toy models' alone must be the defaults."""
     from ..neurons import NeuronModel
 
-    usual = {"activation": "relu", "values": "uniform", "effort": "normal"}
+    usual = {"activation": "relu", "values": "uniform", "effort": "normal", "biased": True}
     for name, given in law.items():
-        if given not in (None, False, usual.get(name)):
+        if given not in (None, usual.get(name, False)):
             raise ValueError(f"{name} must not be given with task, got {given!r}: that is for toy models")
     return NeuronModel(n_hidden, importance, density, task=task, activity=activity_of(activity))
 
