@@ -17,20 +17,15 @@ from ..boundaries import PhaseBoundary, TriplePoint
 from ..theories import TIE_MARK, TIE_TOLERANCE
 from .competitors import Competitors
 from .continuation import distance, passes
-from .curves import Coexistence
 from .equilibria import Equilibrium, Solver, far
 from .junctions import locate
 from .lines import Line
 from .normal_forms import branches
-from .singular import BranchPoints
-from .tolerances import BESIDE, BEYOND, JUMP, LOWER, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, SAME
+from .tasks import Crossing, Leaving, found_by
+from .tolerances import BESIDE, JUMP, LOWER, NEAR, ON_CURVE, ONE_POINT, SAME
 
 _MET = "the lowest minima on both sides of it are known, but no curve between them is solved for"
 """Of a boundary that has been met, but not followed."""
-_DEEPEST = 40
-"""Halvings of the way between two minima until what lies between them is found."""
-_MOST = 200
-"""Parts of such a way that are looked at, of laws of certain values: each boundary that no curve accounts for takes about 50."""
 _TOGETHER = 16
 """Pairs of minima that one task looks at: neighbours have competitors in common."""
 
@@ -124,14 +119,14 @@ class Network:
     def cross(self, pairs, together=_TOGETHER):
         """Follow the boundaries between minima (a, b), lowest side by side, which so many at once are looked at for."""
         pairs = [pair for pair in pairs if not self.separates(*pair)]
-        self.do([_Crossing(self, pairs[k : k + together]) for k in range(0, len(pairs), together)])
+        self.do([Crossing(self, pairs[k : k + together]) for k in range(0, len(pairs), together)])
         for one in self.doubtful:
             self.miss(*one)
         self.doubtful = []
 
     def do(self, tasks):
         """Do tasks, and what follows from them."""
-        self._workers.do(tasks, lambda task: _found(self.solver, [], *task.asked))
+        self._workers.do(tasks, lambda task: found_by(self.solver, [], *task.asked))
 
     def separates(self, a, b, start=0):
         """Whether one of the lines from a number on separates two minima."""
@@ -160,159 +155,7 @@ class Network:
             met = [state for other in self.nodes if np.linalg.norm(node.u - other.u) < ONE_POINT for state in other.states]
             if any(all(far(state, other) > NEAR for other in met) for state in node.states):  # more than three may tie in a point
                 self.nodes.append(node)
-        return [_Leaving(self, node) for node in self.nodes[known:]]
-
-
-class _Task:
-    """What is found by a function of the solver and ``given``, and of the competitors that are known when the task is set."""
-
-    def __init__(self, network, function, *given):
-        self.network, self.asked = network, (len(network.solver.competitors.history), function, given)
-
-    def work(self, told):
-        """What a process is asked that has been told so many entries of the history, and how many it knows then."""
-        n_known = self.asked[0]
-        new = self.network.solver.competitors.history[told:n_known]
-        return (_found, (new, *self.asked)), max(told, n_known)
-
-    def done(self, answer):
-        """Take what has been found, and the competitors that were on the way; return the tasks that follow."""
-        found, news = answer
-        self.network.solver.competitors.learn(news)
-        return self.followed_by(found)
-
-
-class _Crossing(_Task):
-    """The task of meeting the boundaries between pairs of minima, which is not wanted where known lines separate them all."""
-
-    def __init__(self, network, pairs):
-        super().__init__(network, _crossings, pairs)
-        self._pairs, self._n_asked = pairs, len(network.lines)
-
-    def is_wanted(self):
-        """See `Workers.do`."""
-        network = self.network
-        self._pairs = [pair for pair in self._pairs if not network.separates(*pair, self._n_asked)]
-        self._n_asked = len(network.lines)
-        return bool(self._pairs)
-
-    def followed_by(self, met):
-        """What is met is to be followed, or missed."""
-        starts, missed = met
-        self.network.doubtful += missed
-        return [_Following(self.network, *start) for start in starts]
-
-
-class _Following(_Task):
-    """The task of following a curve from its point u, which is not wanted where a line that is known passes through it."""
-
-    def __init__(self, network, u, curve):
-        super().__init__(network, _line, u, curve)
-        self._n_asked, self._is_known = 0, False
-
-    def is_wanted(self):
-        """See `Workers.do`."""
-        (u, curve), lines = self.asked[-1], self.network.lines
-        if not self._is_known and self._n_asked < len(lines):
-            states = curve.solve(u) or curve.states
-            self._is_known = any(line.passes(u, states) for line in lines[self._n_asked :])
-            self._n_asked = len(lines)
-        return not self._is_known
-
-    def followed_by(self, line):
-        """A line that leads anywhere is kept, and the points at its ends are new or not."""
-        if not (line.extends or line.is_crossed):
-            return []
-        self.network.followed(1)
-        return self.network.keep(line)
-
-
-class _Leaving(_Task):
-    """The task of finding the curves that leave a codimension-two point, which is a new one."""
-
-    def __init__(self, network, node):
-        super().__init__(network, _departures, node)
-
-    def is_wanted(self):
-        """See `Workers.do`."""
-        return True
-
-    def followed_by(self, starts):
-        """They are to be followed."""
-        return [_Following(self.network, *start) for start in starts]
-
-
-def _found(solver, new, n_known, function, given):
-    """What a function of the solver finds that knows the first entries of a history alone, and what it adds to that.
-
-    ``new``: entries that this process has not been told.
-    """
-    known = solver.competitors
-    known.history += new
-    solver.competitors = own = known.after(known.history[:n_known])
-    before = len(own.history)
-    try:
-        return function(solver, *given), own.history[before:]
-    finally:
-        solver.competitors = known
-
-
-def _crossings(_, pairs):
-    """The boundaries met between pairs of minima: lists of (u, curve), and of (way, a, b) where none is found between a and b."""
-    starts, missed = [], []
-    for pair in pairs:
-        _Way(starts, missed, *pair).cross(*pair)
-    return starts, missed
-
-
-def _line(_, u, curve):
-    """The Line of a curve through its point u."""
-    return Line.through(u, curve, locate)
-
-
-def _departures(solver, node):
-    """The curves that leave a codimension-two point: a list of (u, curve). Its minima are noted."""
-    for state in node.states:
-        if state.stable and node.kind != "critical point":
-            solver.competitors.note(state)
-    return list(node.departures())
-
-
-class _Way:
-    """The way between two minima, each lowest where it was solved, and what is met on it: lists of (u, curve), and missed."""
-
-    def __init__(self, starts, missed, a, b):
-        self.solver, self.starts, self.missed, self.ends, self.n_parts = a.family, starts, missed, (a.u, b.u), 0
-
-    def cross(self, a, b, depth=0):
-        """Meet the boundaries on the part of it from the minimum a to b."""
-        length, related, competitors = np.linalg.norm(b.u - a.u), _related(a, b), self.solver.competitors
-        self.n_parts += 1
-        if related and far(a, b) < JUMP:
-            return
-        endless = self.n_parts > _MOST and len(self.solver.inputs)
-        if depth > _DEEPEST or length < ONE_POINT or endless:
-            self.missed.append((self.ends, a, b))
-            return
-        middle, (curve, u) = (a.u + b.u) / 2, (None, None) if related else _between(a, b)
-        if curve is not None:
-            event = curve.event(u)
-            if event is None:
-                self.starts.append((u, curve))
-                if curve.order == "continuous":  # what else lies on the way begins beyond it
-                    beyond = [competitors.lowest(u + BEYOND * (end.u - u)) for end in (a, b)]
-                    self.cross(a, beyond[0], depth + 1)
-                    self.cross(beyond[1], b, depth + 1)
-                return
-            if event == "merges":
-                return
-            middle = middle if isinstance(event, str) else u
-        lowest = competitors.lowest(middle)
-        if lowest is not None:
-            if not related:
-                competitors.note(lowest)
-            self.cross(a, lowest, depth + 1)
-            self.cross(lowest, b, depth + 1)
+        return [Leaving(self, node) for node in self.nodes[known:]]
 
 
 def _solver(diagram, settings):
@@ -341,45 +184,6 @@ def _met(a, b):
         reasons=(_MET, _MET),
         axes=family.axes,
     )
-
-
-def _related(a, b):
-    """Whether two lowest minima may be one: each becomes the other between their places, as far as single steps can tell."""
-    if far(a, b) < NEAR:
-        return a.phase == b.phase
-    ways = ((a, b), (b, a))
-    return a.shape == b.shape and all(far(a.family.stationary(one, other.u), other) < ONE_BRANCH for one, other in ways)
-
-
-def _between(a, b):
-    """The curve that separates the minimum a, lowest where it was solved, from b, and its point on the way; (None, None)."""
-    along = b.u - a.u
-    if not np.any(along):
-        return None, None
-    normal = np.array([-along[1], along[0]]) / np.linalg.norm(along)
-    for state in (a, b):
-        if state.held and state.curvature < NEAR:
-            curve = BranchPoints(state)
-            if len(state.family.inputs) and curve.value(a.u) * curve.value(b.u) > 0:  # a valley is flat everywhere
-                continue
-            u = curve.at(state.u, normal)
-            if u is not None and 0 <= (u - a.u) @ along <= along @ along:
-                curve.move_to(u)
-                if curve.exists(u):
-                    return curve, u
-    solver, middle = a.family, (a.u + b.u) / 2
-    one, other = solver.stationary_points([a, b], middle)
-    if (
-        not all(new.converged and new.stable and far(new, old) < 2 * JUMP for new, old in ((one, a), (other, b)))
-        or far(one, other) < ONE_BRANCH
-    ):
-        return None, None
-    curve = Coexistence(one, other)
-    u = curve.at(middle, normal)
-    if u is None or not -ONE_BRANCH <= (u - a.u) @ along / (along @ along) <= 1 + ONE_BRANCH:
-        return None, None
-    curve.move_to(u)
-    return (curve, u) if curve.exists(u) else (None, None)
 
 
 def neighbours(solver, diagram):
