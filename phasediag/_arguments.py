@@ -41,8 +41,8 @@ def real_array(
     """
     try:
         array = as_array(value)
-        if array.dtype.kind == "c":
-            raise TypeError("complex")
+        if array.dtype.kind == "c" or (array.dtype.kind == "b" and not array.ndim):
+            raise TypeError("complex" if array.dtype.kind == "c" else "a truth value")
         array = array.astype(np.float64, copy=False)
     except TypeError as reason:
         why = f" ({reason})" if hasattr(value, "shape") else ""

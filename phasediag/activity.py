@@ -466,7 +466,7 @@ class ActivityTable(_Table):
 def _disjoint(given):
     """Sets of features as tuples of int; ValueError where they overlap or are none."""
     try:
-        sets = tuple(tuple(whole_number("sets", i, 0) for i in members) for members in given)
+        sets = tuple(tuple(whole_number("a member of sets", i, 0) for i in members) for members in given)
     except TypeError:
         raise ValueError(f"sets must be a list of lists of features, got {given!r:.60}") from None
     if not all(sets):

@@ -36,10 +36,12 @@ class Barrier(Result):
         Of the pass: a saddle point, the highest on the path.
     bias : ndarray, shape (n_features,)
     index : int
-        The number of negative curvatures at the pass, rotations apart: 1. Where second derivatives jump (a bias is 0), the
-        largest number on the sides that were looked at.
+        The number of negative curvatures at the pass, rotations apart: 1. Where second derivatives jump (a bias is 0) the
+        directions in which the loss falls are counted: 1 where they have separate parts, a way down each. So it is on the kinks
+        of models without biases (a feature has no weights), where the loss falls or rises by its one-sided slopes.
     gradient_norm : float
-        Largest entry of the gradient of loss / Σ_i I_i E x_i² there.
+        Largest entry of the gradient of loss / Σ_i I_i E x_i² there. On a kink it is that of one side: it may be 0 where a
+        one-sided derivative is not.
     curvature : float
         Its lowest second derivative; where that jumps, the less negative of those on the two ways down.
     path : ndarray, shape (n_path, (n_hidden + 1) n_features)

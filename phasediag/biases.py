@@ -27,6 +27,7 @@ def optimal_bias(model: ToyModel, weights: Any) -> Floats:
     Parameters
     ----------
     model : ToyModel
+        Whether or not its own biases are held at 0.
     weights : array_like, shape (…, n_hidden, n_features)
         Or a tuple (decoder, encoder) of untied weights, as `expected_loss` takes them: WᵀW is decoder encoder below.
 

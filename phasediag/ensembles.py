@@ -266,6 +266,9 @@ def inspect_many(
     models = models * len(weights) if one else models
     if len(models) != len(weights) or {(m.n_features, m.n_hidden) for m in models} != {(weights.shape[2], weights.shape[1])}:
         raise ValueError(f"models must be one for each of the {len(weights)} weights and of their sizes, got {len(models)}")
+    for model, own in zip(models, bias, strict=True):
+        model.check_active()
+        model.check_held("bias", own)
     if decoder is not None:
         return _untied(models, decoder, weights, bias, n_starts, seed, progress)
     found = {name: np.empty(len(weights)) for name in ("loss", "bottom", "bottom_gradient", "lowest")}

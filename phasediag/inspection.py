@@ -274,11 +274,13 @@ def inspect(
     check_model(model)
     n_starts, seed = whole_number("n_starts", n_starts, 1), random_generator(seed)
     tolerance = real_number("tolerance", tolerance, "in (0, 1)", lambda x: (x > 0) & (x < 1))
+    model.check_active()
     if is_untied(model, weights):
         decoder, encoder = (real_array("weights", part) for part in weights)
         losses, error, gradient, bias_gradient = untied_losses(model, (decoder, encoder), bias, 1)
         if losses.ndim != 1:
             raise ValueError(f"weights and bias must be those of one model, got leading axes {losses.shape[:-1]}")
+        model.check_held("bias", real_array("bias", bias))
         tied = as_tied(decoder, encoder)
         if tied is None:
             product, bias = decoder @ encoder, real_array("bias", bias)
@@ -298,6 +300,7 @@ def inspect(
             )
         weights = tied
     weights, bias = model.check_parameters(weights, bias)
+    model.check_held("bias", bias)
     if weights.ndim != 2:
         raise ValueError(f"weights and bias must be those of one model, got leading axes {weights.shape[:-2]}")
     losses, *gradient, _, error = evaluate_loosely(model, weights, bias, 1)

@@ -120,7 +120,7 @@ def expected_loss_with_error(
     if isinstance(model, NeuronModel):
         return neuron_loss(model, weights, bias, 0)[:2]
     if is_untied(model, weights):
-        losses, error, *_ = untied_losses(model, weights, bias, 0)
+        losses, error, *_ = untied_losses(model, weights, bias, 0, method, tolerance)
         loss = (losses * model.importance).sum(axis=-1)
         return (loss, error) if loss.ndim else (float(loss), float(error))
     weights, bias = model.check_parameters(weights, bias)
@@ -175,7 +175,7 @@ def expected_loss_and_gradient(
         loss, _, *gradient = neuron_loss(model, weights, bias, 1)
         return loss, *gradient
     if is_untied(model, weights):
-        losses, _, gradient, bias_gradient = untied_losses(model, weights, bias, 1)
+        losses, _, gradient, bias_gradient = untied_losses(model, weights, bias, 1, method, tolerance)
         loss = (losses * model.importance).sum(axis=-1)
         return loss if loss.ndim else float(loss), gradient, bias_gradient
     weights, bias = model.check_parameters(weights, bias)
@@ -190,22 +190,24 @@ def is_untied(model: ToyModel, weights: Any) -> bool:
     return model.is_untied(weights)
 
 
-def untied_losses(model: ToyModel, weights: Any, bias: ArrayLike, order: int) -> tuple[Any, ...]:
+def untied_losses(
+    model: ToyModel, weights: Any, bias: ArrayLike, order: int, method: str = "auto", tolerance: float = TOLERANCE
+) -> tuple[Any, ...]:
     """Return what weights (decoder, encoder) lose by feature (…, n_features), the error of the loss (…), and its gradient.
 
     For order 1 that is a tuple of those by the two, and that by the bias; for order 0 both are None.
     """
-    losses, gradient, by_bias, _, error = _stacked_rows(model, weights, bias, order)
+    losses, gradient, by_bias, _, error = _stacked_rows(model, weights, bias, order, method, tolerance)
     if order == 0:
         return losses, error, None, None
     m = model.n_hidden
     return losses, error, (np.swapaxes(gradient[..., :m, :], -1, -2), gradient[..., m:, :]), by_bias
 
 
-def _stacked_rows(model, weights, bias, order):
-    """What `evaluate_rows` returns of `ToyModel.stacked` weights by enumeration."""
+def _stacked_rows(model, weights, bias, order, method="enumeration", tolerance=TOLERANCE):
+    """What `evaluate_rows` returns of `ToyModel.stacked` weights."""
     rows, bias, form = model.stacked(weights, bias)
-    return evaluate_rows(rows, bias, form, model.control, "enumeration", order)
+    return evaluate_rows(rows, bias, form, model.control, method, order, tolerance=tolerance)
 
 
 def expected_loss_without_penalty(

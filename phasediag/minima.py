@@ -146,7 +146,7 @@ def minimize(
         leave, enter, turn, join others or are mirrored.
     seed : None, int or numpy.random.Generator
     bias : bool
-        Whether there are biases; False holds them at 0.
+        False holds biases at 0, as those of a model without biases always are.
 
     Returns
     -------
@@ -200,6 +200,7 @@ def minimize(
     check_model(model)
     if model.n_features > MOST_ENUMERATED:
         raise ValueError(f"model must have at most {MOST_ENUMERATED} features, got {model.n_features}")
+    model.check_active()
     model = model if as_flag("bias", bias) else model.without_biases()
     starts, rounds = EFFORTS[one_of("effort", effort, tuple(EFFORTS))]
     n_starts = starts if n_starts is None else whole_number("n_starts", n_starts, 1)

@@ -234,7 +234,8 @@ class ToyModel(FeatureModel):
     slope : float, optional
         Of activation "leaky", and of that alone: the slope for negative arguments, in [0, 1].
     biased : bool
-        Whether biases may move where minima are searched and models are trained; False holds them at 0.
+        Whether biases may move where minima are searched and models are trained; False holds them at 0. Losses are those of any
+        biases that are given.
 
     Attributes
     ----------
@@ -373,6 +374,16 @@ class ToyModel(FeatureModel):
         """Return the model with its biases held at 0, as by ``minimize(model, bias=False)``."""
         return replace(self, biased=False)
 
+    def check_held(self, name: str, bias: Floats) -> None:
+        """Raise ValueError where biases (…, n_features) of some name are not 0 though the model has none."""
+        if not self.biased and np.any(bias):
+            raise ValueError(f"{name} must be 0 in a model without biases, got {bias[bias != 0][0]:g}")
+
+    def check_active(self) -> None:
+        """Raise ValueError where no feature is ever active, so that all weights lose the same."""
+        if self.loss_scale == 0:
+            raise ValueError(f"activity must let a feature be active where minima are searched, got {self.activity!r:.60}")
+
     def check_default_law(self, what: str) -> None:
         """Raise ValueError unless features are independent and uniform on [0, 1], with biases, no penalty, no leaky output."""
         if not self.form.is_default:
@@ -427,9 +438,8 @@ class ToyModel(FeatureModel):
             weights, bias = self.check_parameters(weights, bias)
             return weights, weights, bias
         decoder, encoder = np.swapaxes(real_array("decoder", weights[0]), -1, -2), self.check_weights(weights[1])
-        decoder, lead = self.check_weights(decoder), np.broadcast_shapes(decoder.shape[:-2], encoder.shape[:-2])
-        encoder, bias = self.check_parameters(np.broadcast_to(encoder, lead + encoder.shape[-2:]), bias)
-        return np.broadcast_to(decoder, encoder.shape), encoder, bias
+        decoder, encoder, bias = self._beside(bias, self.check_weights(decoder), encoder)
+        return decoder, encoder, bias
 
     def stacked(self, weights: Any, bias: ArrayLike) -> tuple[Floats, Floats, Form]:
         """Return tied or untied weights as kernels take them, the bias, with common leading axes, and the form of such models.

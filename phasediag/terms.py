@@ -49,7 +49,7 @@ class LossTerms(Result):
 
     @property
     def loss(self) -> float | Floats:
-        """The expected loss."""
+        """The expected loss; ValueError of weights of which `expected_loss` has none, as of untied ones of too many features."""
         if self.by_active is None:
             return expected_loss(self.model, self.weights, self.bias)
         total = self.by_active.sum(axis=-1) + self.model.penalty_of(self.weights)

@@ -345,8 +345,7 @@ def starting_points(model, options):
     bias = np.zeros(shape[2]) if bias is None else bias
     dtype = np.float64 if options["gradient"] == "population" else np.float32
     bias = _models("initial_bias", bias, shape[::2]).astype(dtype)
-    if not model.biased and np.any(bias):
-        raise ValueError(f"initial_bias must be 0 in a model without biases, got {bias[bias != 0][0]:g}")
+    model.check_held("initial_bias", bias)
     return _models("initial_weights", weights, shape).astype(dtype), bias
 
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from ._arguments import Floats, one_of, real_array
 
+LARGEST_VALUE, SMALLEST_SIZE = 1e30, 1e-30
+
 
 @dataclass(frozen=True)
 class Pieces:
@@ -16,7 +18,8 @@ class Pieces:
     ----------
     atoms : sequence of (value, probability)
     intervals : sequence of (low, high, probability)
-        With low < high. Probabilities are positive and all of them sum to 1.
+        With low < high. Values are smaller than 1e30 in size and not all 0: their root mean square is at least 1e-30.
+        Probabilities are positive and all of them sum to 1.
 
     Raises
     ------
@@ -41,19 +44,27 @@ class Pieces:
     def __post_init__(self) -> None:
         total = 0.0
         for name, size in (("atoms", 2), ("intervals", 3)):
-            rows = getattr(self, name)
             words = "(value, probability)" if size == 2 else "(low, high, probability)"
-            rows = real_array(name, rows) if len(rows) else np.empty((0, size))
+            rows = real_array(name, getattr(self, name), f"a list of finite {words}")
+            rows = np.empty((0, size)) if rows.shape == (0,) else rows  # none of them
             if rows.ndim != 2 or rows.shape[1] != size:
                 raise ValueError(f"{name} must be a list of {words}, got {getattr(self, name)!r:.60}")
             if np.any(rows[:, -1] <= 0):
                 raise ValueError(f"{name} must have positive probabilities, got {rows[:, -1].min():g}")
+            if np.any(np.abs(rows[:, :-1]) >= LARGEST_VALUE):
+                raise ValueError(
+                    f"{name} must have values smaller than {LARGEST_VALUE:g} in size, got {getattr(self, name)!r:.60}"
+                )
             if size == 3 and np.any(rows[:, 0] >= rows[:, 1]):
                 raise ValueError(f"intervals must have low < high, got {getattr(self, name)!r:.60}")
             total += rows[:, -1].sum()
             object.__setattr__(self, name, tuple(tuple(row) for row in rows.tolist()))
         if abs(total - 1) > 1e-12:
             raise ValueError(f"the probabilities of atoms and intervals must sum to 1, got {total:.15g}")
+        low, width = self.lows, self.widths
+        root = float(np.sqrt(self.probabilities @ (low * low + low * width + width * width / 3)))
+        if root < SMALLEST_SIZE:
+            raise ValueError(f"atoms and intervals must have a root mean square of at least {SMALLEST_SIZE:g}, got {root:g}")
 
     def text(self) -> str:
         """Return the law in words: its name where it has one."""

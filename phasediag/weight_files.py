@@ -14,7 +14,7 @@ from ._reading.containers import contents, unreadable
 from ._reading.layouts import before_transposition, find_layout, parse_layout, scrambled_pair, told_as_decoder
 
 BIASES = ("zero", "optimal")
-ACTIVATIONS = {"relu": "relu", "linear": "linear", "identity": "linear", "none": "linear"}
+ACTIVATIONS = {"relu": "relu", "leaky": "leaky", "linear": "linear", "identity": "linear", "none": "linear"}
 MOST_LISTED = 20
 SAME_WEIGHTS = 1e-5
 """Two arrays are one transposed when no entry differs by more than this part of the largest."""
@@ -38,7 +38,7 @@ class WeightFile(Result):
         Where everything comes from and what was done to it, in words.
     importance, density : ndarray of shape (…, n_features), or None
         Those that the file holds.
-    activation : {"relu", "linear"} or None
+    activation : {"relu", "leaky", "linear"} or None
         What the file says.
     decoder : ndarray of shape (…, n_features, n_hidden), or None
         Of untied weights, x' = activation(decoder weights x + bias); ``weights`` is the encoder.
@@ -345,7 +345,7 @@ def _activation(remarks, path):
         if "activation" in roles.words(name) and isinstance(value, str):
             word = value.partition("(")[0].rpartition(".")[2].lower()  # of "nn.ReLU()" too
             if word not in ACTIVATIONS:
-                raise ValueError(f'activation must be "relu" or "linear", got {value!r} in {str(path)!r}')
+                raise ValueError(f'activation must be "relu", "leaky" or "linear", got {value!r} in {str(path)!r}')
             return ACTIVATIONS[word]
     return None
 

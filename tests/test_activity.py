@@ -24,6 +24,7 @@ from phasediag import (
     expected_loss_and_gradient,
     expected_loss_hessian,
     expected_loss_without_penalty,
+    inspect,
     loss_terms,
     minimize,
     monte_carlo_loss,
@@ -35,6 +36,7 @@ from phasediag._minimizing.search import orders_of_extra
 from phasediag.model import model_of
 from phasediag.training import GRADIENTS
 
+OFF = ActivityTable([[1.0, 0.0], [0.0, 0.0]])
 LAWS = {
     "correlated": (CorrelatedSets([[0, 2]]), [0.3, 0.6, 0.3, 0.9]),
     "anticorrelated": (AnticorrelatedSets([[0, 1, 2]]), [0.7, 0.7, 0.7, 0.2]),
@@ -257,6 +259,10 @@ def test_models_are_values(law):
         (lambda: CorrelatedSets([[0, 1], [1, 2]]), "sets must not overlap, got feature 1 twice"),
         (lambda: CorrelatedSets([]), "sets must be at least one set"),
         (lambda: AnticorrelatedSets([3]), "sets must be a list of lists of features"),
+        (lambda: CorrelatedSets([["a", 1]]), "a member of sets must be a whole number ≥ 0, got 'a'"),
+        (lambda: minimize(ToyModel(1, [1, 1], 0.1, activity=OFF)), "activity must let a feature be active where minima are"),
+        (lambda: inspect(ToyModel(1, [1, 1], 0.1, activity=OFF), [[1, 0]], [0, 0]), "activity must let a feature be active"),
+        (lambda: Penalty(weights=True), r"weights must be real numbers \(at least 0\), got True"),
         (lambda: ExactlyActive(0), "k must be a whole number ≥ 1, got 0"),
         (lambda: ActivityTable([[0.5, 0.5], [0.5, 0.5]]), "probabilities must sum to 1, got 2"),
         (lambda: ActivityTable([[1.5, 0.0], [-0.5, 0.0]]), "probabilities must be at least 0, got -0.5"),

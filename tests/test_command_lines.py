@@ -166,6 +166,8 @@ REFUSED = {
     "paper --output text.npz": "output must be a folder that can be made, got 'text.npz' (File exists)",
     "diagram --x importance:0.5:2:3 --y importance:0.5:2:3": "y must name another parameter than x, got 'importance' twice",
     "minimize --task absolute --values binary": "values must not be given with task, got 'binary': that is for toy models",
+    "minimize --task absolute --no-biased": "biased must not be given with task, got False: that is for toy models",
+    "boundary --theory frozen --no-biased": "biased must not be given for the frozen theory, whose equations hold everywhere",
     "minimize --slope 2": "slope must be in [0, 1], got 2.0",
     "minimize --activity pairs": "'pairs' is no activity like correlated:1,2/3,4",
     "train --slope 0.1 --activation linear": "activation must be relu where a slope is given",

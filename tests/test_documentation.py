@@ -41,14 +41,18 @@ SMALL = {
 }
 """What is added to a documented command line: of an option that is given twice the last counts. The longest key decides."""
 
-AXES = "--x importance:0.5 --y density:0.45,0.52"
-LAW = "--activity correlated:1,2 --penalty weights:0.01 --slope 0.1 --no-biased --biased"  # the last counts
+AXES, LAW = "--x importance:0.5 --y density:0.45,0.52", "--activity correlated:1,2 --penalty weights:0.01 --slope 0.1 --biased"
 SEARCH = "--n-starts 4 --seed 1 --n-threads 1"
 TRAINING = "--batch-size 32 --learning-rate 0.01 --optimizer adam --schedule cosine --weight-decay 0.001 --device cpu --n-steps 5"
 OPTIONS = [
     f"diagram {LAW} --values binary --importance 0.5 --density 0.45,0.52 {SEARCH} --checkpoint c.npz --no-curves",
     "diagram --importance 0.5 --density 0.45,0.52 --curves --spinodals",
-    "diagram --importance 0.5 --density 0.45,0.52 --no-spinodals",
+    "diagram --importance 0.5 --density 0.45,0.52 --no-spinodals --no-biased",
+    "boundary --importance 0.5 --density 0.45,0.52 --no-biased",
+    "explore --importance 0.5 --density 0.45 --no-curves --no-biased",
+    "train --n-models 2 --n-steps 5 --no-biased",
+    f"inspect pair.npz --density 0.1 {LAW} --values binary --n-starts 4",
+    "inspect W.npy --density 0.1 --no-biased --n-starts 4",
     f"diagram --theory trained --importance 0.5 --density 0.5 {TRAINING} --n-seeds 2 --independent --reduction best",
     f"boundary --activation relu {AXES} {LAW} --values uniform {SEARCH} --checkpoint c.npz",
     "boundary --task identity --importance 0.2,0.9 --density 0.5",
@@ -63,7 +67,7 @@ OPTIONS = [
     "inspect untied.npz --density 0.1 --decoder-name Z --n-starts 4",
     "inspect untied.npz --density 0.1 --tied --n-starts 4",
     f"validate --activation relu {AXES} {LAW} {TRAINING} --n-threads 1 --n-seeds 2 --independent --n-samples 200 --curves",
-    "validate --importance 0.5 --density 0.5 --n-seeds 2 --n-steps 20 --no-curves --n-samples 200 --seed 1",
+    "validate --importance 0.5 --density 0.5 --n-seeds 2 --n-steps 20 --no-curves --n-samples 200 --seed 1 --no-biased",
 ]
 """Lines with the options that no documented line and none of `ANSWERED` has."""
 

@@ -111,8 +111,8 @@ ROWS: dict[str, list[Callable]] = {
         lambda model, weights: optimal_bias(model, weights),
     ],
     "`inspect`, `inspect_many`": [
-        lambda model, weights: inspect(model, weights, BIAS, n_starts=1).text(),
-        lambda model, weights: inspect_many(model, several(weights), several(BIAS), n_starts=1).text(),
+        lambda model, weights: inspect(model, weights, model.biased * BIAS, n_starts=1).text(),
+        lambda model, weights: inspect_many(model, several(weights), several(model.biased * BIAS), n_starts=1).text(),
     ],
     "`minimize`": [lambda model, _: [minimum.text() for minimum in minimize(model, effort="quick")]],
     "`barrier`, `depths`, sensitivities": [sensitivities],

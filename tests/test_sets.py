@@ -176,4 +176,6 @@ def test_what_no_engine_treats_is_refused():
     for options in ({"activity": large}, {"values": "binary", "activity": many}, {"activation": "leaky", "slope": 0.5}):
         model = ToyModel(3, np.ones(40), 0.1, **options)
         with pytest.raises(ValueError, match="method must be one that treats the model's law: the contour integral treats"):
+            expected_loss_and_gradient(model, np.zeros((3, 40)), np.zeros(40), "contour")
+        with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 40 features; the contour integral, "):
             expected_loss_and_gradient(model, np.zeros((3, 40)), np.zeros(40))

@@ -46,22 +46,27 @@ def test_train_prints_phases_and_losses(run, tmp_path):
 
 
 def test_laws_of_one_model(run, tmp_path):
-    """minimize and train take activity, values, penalty and slope, as diagrams do; inspect does not take them for the default."""
-    law = ["--activity", "anticorrelated:1,2", "--values", "binary", "--penalty", "weights:0.01", "--slope", "0.2"]
-    model = ToyModel(
-        1, [1, 1], 0.4, "leaky", activity=AnticorrelatedSets([[0, 1]]), values="binary", penalty=Penalty(0.01), slope=0.2
-    )
+    """minimize, train and inspect take activity, values, penalty, slope and biased; inspect takes none for the default."""
+    law = ["--activity", "anticorrelated:1,2", "--values", "binary", "--penalty", "weights:0.01", "--slope", "0.2", "--no-biased"]
+    own = {"activity": AnticorrelatedSets([[0, 1]]), "values": "binary", "penalty": Penalty(0.01), "slope": 0.2, "biased": False}
+    model = ToyModel(1, [1, 1], 0.4, "leaky", **own)
     code, out, _ = run("minimize", *law, "--density", "0.4", "--json")
     assert code == 0 and json.loads(out)["minima"][0]["loss"] == minimize(model)[0].loss
     path = tmp_path / "run.npz"
     code, out, _ = run("train", *law, "--density", "0.4", "--n-steps", 20, "--n-models", 3, "--output", path)
-    assert code == 0 and "anticorrelated sets 1,2; binary values; penalty γ 0.01, λ 0; slope 0.2" in out
+    assert code == 0 and "anticorrelated sets 1,2; binary values; penalty γ 0.01, λ 0; slope 0.2; no biases" in out
     with np.load(path) as file:
         assert np.array_equal(file["loss"], train(model, n_models=3, n_steps=20, batch_size=1024, seed=0).loss)
     assert run("inspect", path)[0] == 2  # a leaky output
     assert "; no biases" in run("minimize", "--no-biased", "--density", "0.4")[1]
     code, out, _ = run("minimize", "--no-biased", "--density", "0.4", "--json")
     assert json.loads(out)["minima"][0]["loss"] == minimize(ToyModel(1, [1, 1], 0.4), bias=False)[0].loss
+    code, out, err = run("inspect", path, *law, "--index", 0, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    with np.load(path) as file:
+        assert facts["loss"] == pytest.approx(file["loss"][0], rel=1e-12) and "biases are held at 0" in facts["law"]
+    assert run("inspect", path, *law[:-1])[0] == 2  # with biases
     code, _, err = run("train", "--values", "signed", "--n-steps", 20, "--n-models", 3, "--output", path)
     code, out, err = run("inspect", path)
     assert code == 2 and not out and "says: independent features; signed values" in err

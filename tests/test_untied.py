@@ -173,3 +173,26 @@ def test_what_takes_no_untied_weights_says_what_does():
     for function in (expected_loss, expected_loss_hessian, lambda model, weights, _: optimal_bias(model, weights)):
         with pytest.raises(ValueError, match="monte_carlo_loss samples any"):
             function(wide, wide_pair, np.zeros(15))
+    assert loss_terms(wide, wide_pair, np.zeros(15)).by_active is None
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 15"):
+        _ = loss_terms(wide, wide_pair, np.zeros(15)).loss
+    with pytest.raises(ValueError, match="enumeration treats up to 14 features, got 15"):  # it has no argument `method`
+        optimal_bias(wide, wide_pair)
+
+
+def test_methods_and_leading_axes_of_untied_weights():
+    """One engine treats them, and says so of the other; axes that do not broadcast are named."""
+    model, pair, bias = ToyModel(1, [1.0, 0.5], 0.3), (np.array([[1.0], [-1.0]]), np.array([[1.0, -1.0]])), np.zeros(2)
+    for function in (expected_loss, expected_loss_and_gradient):
+        with pytest.raises(ValueError, match=r'method must be one of "auto", "enumeration", "contour", got \'x\''):
+            function(model, pair, bias, "x")
+        with pytest.raises(ValueError, match=r"method must be one that treats the model's law.* enumeration treats any law"):
+            function(model, pair, bias, method="contour")
+        with pytest.raises(ValueError, match="tolerance must be"):
+            function(model, pair, bias, tolerance=2.0)
+    assert expected_loss(model, pair, bias, "enumeration") == expected_loss(model, pair, bias) == pytest.approx(0.0225)
+    for function in (expected_loss, expected_loss_hessian, loss_terms):
+        with pytest.raises(
+            ValueError, match=r"leading axes of weights \(3, 1, 2\) and \(2, 1, 2\) and bias \(2,\) must broadcast"
+        ):
+            function(model, (np.ones((3, 2, 1)), np.ones((2, 1, 2))), bias)

@@ -147,6 +147,11 @@ def test_correlated_binary_features():
         (lambda: Pieces(intervals=[(1.0, 0.0, 1.0)]), "intervals must have low < high"),
         (lambda: Pieces(atoms=[(1.0, 2.0), (2.0, -1.0)]), "atoms must have positive probabilities, got -1"),
         (lambda: Pieces(atoms=[(1.0, 0.5, 0.5)]), r"atoms must be a list of \(value, probability\)"),
+        (lambda: Pieces(atoms=3), r"atoms must be a list of \(value, probability\), got 3"),
+        (lambda: Pieces(atoms=None), r"atoms must be a list of finite \(value, probability\), got nan"),
+        (lambda: Pieces(intervals=[(-1e200, 1e200, 1.0)]), r"intervals must have values smaller than 1e\+30 in size"),
+        (lambda: Pieces(atoms=[(0.0, 1.0)]), "atoms and intervals must have a root mean square of at least 1e-30, got 0"),
+        (lambda: ToyModel(1, [1, 1], 0.1, "leaky", slope=True), r"slope must be real numbers \(in \[0, 1\]\), got True"),
         (lambda: ToyModel(1, [1, 1], 0.1, values="ternary"), 'values must be one of "uniform", "binary", "signed"'),
     ],
 )
@@ -156,7 +161,7 @@ def test_bad_values(make, message):
         make()
 
 
-TREATS = "treats features uniform on .*, monte_carlo_loss samples any"
+TREATS = "treats features uniform on .*[,;] monte_carlo_loss samples any"
 
 
 @pytest.mark.parametrize("options", [{"values": "binary"}, {"values": "signed"}, {"activation": "leaky", "slope": 0.3}])

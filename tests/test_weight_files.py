@@ -365,7 +365,7 @@ REFUSED = {  # name: (writer, options, words)
     "gelu": (
         raw(safetensors_bytes({"activation": "gelu"}, W=("F32", [1, 2], bytes(8)))),
         {},
-        'activation must be "relu" or "linear", got \'gelu\'',
+        'activation must be "relu", "leaky" or "linear", got \'gelu\'',
     ),
     "HDF5": (raw(b"\x89HDF\r\n\x1a\n" + bytes(40)), {}, "an HDF5 file; which these two lines convert:\n    import h5py, numpy"),
     "Keras": (in_zip(**{"metadata.json": "{}", "model.weights.h5": "x"}), {}, "a Keras model; which these two lines convert:"),

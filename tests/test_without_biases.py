@@ -19,7 +19,10 @@ from phasediag import (
     expected_loss,
     expected_loss_hessian,
     fold_sensitivity,
+    inspect,
+    inspect_many,
     minimize,
+    optimal_bias,
     phase_diagram,
 )
 
@@ -165,3 +168,34 @@ def test_folds_move_as_their_sensitivity_says():
     found = fold_sensitivity(model(x[at], y[at]), minima[at, None, :2], minima[at, 2:])
     slope = np.polyfit(x[at - 2 : at + 3] - x[at], y[at - 2 : at + 3], 3)[-2]
     assert found.derivatives[0, 1] == pytest.approx(slope, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("law", "densities"),
+    [({"penalty": Penalty(0.02)}, [0.02, 0.05]), ({"penalty": Penalty(0.02, 0.02), "values": "signed"}, [0.05, 0.07])],
+)
+def test_a_curve_may_lie_beside_no_weights(law, densities):
+    """Under a penalty W = 0 is a minimum in which nothing moves: beside each curve simplex searches find what is lowest."""
+    plane = ControlPlane(model(**law), x=Axis("importance", [0.5, 0.9, 2.0]), y=Axis("density", densities))
+    found = phase_diagram(plane=plane, n_starts=4).boundaries()
+    given_up = "extra not represented + not represented"
+    assert any(given_up in one.phases for one in found)
+    options = {"xatol": 1e-9, "fatol": 1e-15, "maxiter": 4000}
+    for one in (one for one in found if given_up in one.phases):
+        at = len(one.x) // 2
+        for step in (0.995, 1.005):
+            toy = plane.model(one.x[at], one.y[at] * step)
+            ends = [descend(lambda w: loss(toy, [w]), w, method="Nelder-Mead", options=options) for w in np.eye(2) * 0.3]  # noqa: B023
+            stores = min(end.fun for end in ends) < loss(toy, np.zeros((1, 2))) * (1 - 1e-9)
+            assert stores == (step > 1)
+
+
+def test_biases_that_are_held_are_not_given():
+    """What is judged by the minima of a model without biases has none; the best biases may be asked for all the same."""
+    toy, pair = model(), [[1.0, -1.0]]
+    for weights in (pair, ([[1.0], [-1.0]], [[1.0, -0.5]])):
+        with pytest.raises(ValueError, match=r"bias must be 0 in a model without biases, got 0\.1"):
+            inspect(toy, weights, [0.1, 0.2])
+    with pytest.raises(ValueError, match=r"bias must be 0 in a model without biases, got 0\.1"):
+        inspect_many(toy, [pair], [[0.1, 0.2]])
+    assert np.array_equal(optimal_bias(toy, pair), optimal_bias(ToyModel(1, toy.importance, toy.density), pair))

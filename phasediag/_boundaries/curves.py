@@ -278,7 +278,7 @@ class Coexistence(Curve):
                 return None
             step = -(difference + one @ first - other @ second) / steepness_here
             moved = [first + step * by_first, second + step * by_second]
-            before, size = size, max(abs(step), *(np.max(np.abs(part)) for part in moved))
+            before, size = size, max(abs(step), *(np.max(np.abs(part), initial=0.0) for part in moved))
             if not size < LONGEST_MOVE:
                 return None
             u = u + step * along

@@ -234,6 +234,7 @@ def _trained_neurons(model, options):
     "[default: from FILE; 1 if it has none]",
 )
 @click.option("--activation", type=Word("relu", "linear"), help="[default: what FILE says; relu if it says nothing]")
+@law_options
 @click.option("--weights-name", help="Name of the weights in FILE. [default: the one with a word for weights in it]")
 @click.option("--decoder-name", help="Name of the decoder in FILE, of untied weights. [default: the one whose name says so]")
 @click.option("--bias-name", help="Name of the bias in FILE. [default: the one with a word for biases in it]")
@@ -249,15 +250,33 @@ def _trained_neurons(model, options):
 @option("--tolerance", 0.1, help="Norms and cosines below it count as zero.")
 @option("--n-starts", 32, help="Random starts of the search for the global minimum.")
 @option("--seed", 0, help="Seed of those starts.")
-def inspect(file, density, importance, activation, tolerance, n_starts, seed, depth, their_loss, **reading):
+def inspect(
+    file,
+    density,
+    importance,
+    activation,
+    activity,
+    values,
+    penalty,
+    slope,
+    biased,
+    tolerance,
+    n_starts,
+    seed,
+    depth,
+    their_loss,
+    **reading,
+):
     """Say what the trained weights in FILE (.npz, .npy, .safetensors, PyTorch's) are.
 
     Prints their exact loss and its parts, their phase, the minimum that they are nearest to, whether they have converged to it,
-    and whether it is the global one; of several models, a table. All of it holds for independent features that are uniform on
-    [0, 1] where they are active. Formats are told by content; pickles are not read.
+    and whether it is the global one; of several models, a table. All of it holds for the law that the options from --activity to
+    --biased give: without them, independent features that are uniform on [0, 1] where they are active. Formats are told by
+    content; pickles are not read.
     """
     from .._arguments import real_number
-    from .._inspection_report import depth_words, law
+    from .._inspection_report import depth_words
+    from .._inspection_report import law as law_words
     from ..ensembles import UntiedEnsemble, inspect_many
     from ..inspection import UntiedInspection, as_tied
     from ..inspection import inspect as inspection_of
@@ -269,11 +288,6 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
     if their_loss is not None:
         real_number("their_loss", their_loss, "positive and finite", lambda x: x > 0)
     found = read_weights(file, **reading)
-    if found.law is not None:
-        raise ValueError(
-            "weights must be those of a model of independent features, uniform on [0, 1], without penalty or slope; "
-            f"{file!r} says: {found.law} (phasediag.inspect(model, weights, bias) knows them)"
-        )
     said = {"source": found.source, "layout": found.layout, "unused": list(found.unused)}
     if found.doubt is not None:
         phases = printed.phases_of(found, tolerance)
@@ -294,7 +308,12 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
             )
     weights = found.weights.reshape(-1, *found.weights.shape[-2:])
     decoders = found.decoder.reshape(-1, *found.decoder.shape[-2:]) if untied else None
-    models = _models(found, len(weights), importance, density, activation)
+    law = {"activity": activity, "values": values, "penalty": penalty, "slope": slope, "biased": biased}
+    models = _models(found, len(weights), importance, density, activation, law)
+    own = "; ".join(models[0].law().values())
+    if found.law not in (None, own):
+        options = "--activity, --values, --penalty, --slope, --no-biased"
+        raise ValueError(f"weights must be judged by their own law ({options}): {file!r} says: {found.law}; got {own}")
     each = list(zip(decoders, weights, strict=True)) if untied else weights
     bias, said["source"] = _biases(models, each, found, reading["bias"])
     options = {"tolerance": tolerance, "n_starts": n_starts, "seed": seed}
@@ -309,7 +328,7 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
         )
     conventions = loss_conventions(models, result.feature_loss.reshape(len(models), -1))
     theirs = [] if their_loss is None else told(conventions, their_loss)
-    said |= {"law": law(models)}
+    said |= {"law": law_words(models)}
     said |= {} if their_loss is None else {"their_loss": their_loss, "conventions": conventions, "told": theirs}
     one_facts = printed.untied_facts if still else printed.inspection_facts
     facts = {"models": result.facts()} if many else one_facts(result)
@@ -327,11 +346,11 @@ def inspect(file, density, importance, activation, tolerance, n_starts, seed, de
     )
 
 
-def _models(found, n_models, importance, density, activation):
+def _models(found, n_models, importance, density, activation, law):
     """The ToyModel of every model of a file, by the options or, where they are not given, by the file."""
     import numpy as np
 
-    from ..model import ToyModel
+    from .planes import toy
 
     n_hidden, n_features = found.weights.shape[-2:]
     if importance is None:
@@ -355,7 +374,7 @@ def _models(found, n_models, importance, density, activation):
     importances, densities = (np.reshape(x, (n_models, n_features)) for x in (importances, densities))
     activation = activation or found.activation or "relu"
     return [
-        ToyModel(n_hidden, own, dense[0] if np.all(dense == dense[0]) else dense, activation)
+        toy(n_hidden, own, dense[0] if np.all(dense == dense[0]) else dense, activation, **law)
         for own, dense in zip(importances, densities, strict=True)
     ]
 

@@ -76,8 +76,9 @@ def diagram_text(result):
 def model_facts(model):
     """What a model is, as plain lists and numbers."""
     facts = model.form.size_facts()
-    law = {name: getattr(model, name, None) for name in ("activity", "values", "penalty", "slope", "biased")}
+    law = {name: getattr(model, name, None) for name in ("activity", "values", "penalty", "slope")}
     law = {name: value if isinstance(value, str | float | None) else str(value) for name, value in law.items()}
+    law["biased"] = getattr(model, "biased", True)
     return facts | {"importance": model.importance.tolist(), "density": model.feature_density.tolist()} | law
 
 

@@ -60,8 +60,9 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
     lowest = ENUMERATION_ERROR
     tolerance = real_number("tolerance", tolerance, f"in [{lowest:g}, 1)", lambda x: (x >= lowest) & (x < 1))
     m, n, lead = *weights.shape[-2:], bias.shape[:-1]
-    treated, most = form.is_standard or sets.treats(form), MOST_ENUMERATED_BY_DEFAULT
-    by_contour = not form.is_linear and (method == "contour" or (method == "auto" and n > (most if treated else MOST_ENUMERATED)))
+    treated = form.is_standard or sets.treats(form)
+    by_contour = method == "contour" or (method == "auto" and treated and n > MOST_ENUMERATED_BY_DEFAULT)
+    by_contour = by_contour and not form.is_linear
     if not by_contour:
         check_enumeration(form)
     elif not treated:
