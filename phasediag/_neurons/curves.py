@@ -61,6 +61,18 @@ class Coexistence:
         """The same curve, to be sought from a Place of it."""
         return replace(self, pair=place.pair)
 
+    def heading(self, place, _):
+        """The direction (2,), in cells, in which the curve passes a Place: both losses change alike, whatever the minima do."""
+
+        def difference(u):
+            """Of the losses at u (2,) of what rests at the place."""
+            landscape = Segment(self.plane, u, u).landscape(0.0)
+            return np.subtract(*(landscape.gradient(x)[0] * landscape.scale for x in place.pair))
+
+        steps = ASIDE * np.diag(self.cell)
+        rise = np.array([difference(place.u + step) - difference(place.u - step) for step in steps])
+        return across(rise) if np.any(rise) else None
+
 
 @dataclass(frozen=True, eq=False)
 class Vanishing:
@@ -100,6 +112,10 @@ class Vanishing:
         """The same curve, to be sought from a Place of it."""
         return replace(self, x=place.grown)
 
+    def heading(self, place, direction):
+        """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
+        return _heading(self, place, direction)
+
 
 @dataclass(frozen=True, eq=False)
 class Renamed:
@@ -126,10 +142,20 @@ class Renamed:
         """The same curve, to be sought from a Place of it."""
         return replace(self, pair=place.pair)
 
+    def heading(self, place, direction):
+        """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
+        return _heading(self, place, direction)
+
 
 def _line(curve, u, across):
     """The Segment on both sides of u (2,), a cell long each, in a direction (2,) in cells."""
     return Segment(curve.plane, u - across * curve.cell, u + across * curve.cell)
+
+
+def _heading(curve, place, direction):
+    """The direction (2,), in cells, from a Place to one beside it, on a line in the same direction (2,); or None."""
+    beside = curve.moved(place).on(place.u + ASIDE * across(direction) * curve.cell, direction)
+    return None if beside is None else (beside.u - place.u) / curve.cell
 
 
 def curve_of(plane, cell, u, pair, order):
@@ -153,11 +179,8 @@ def apart(plane, place):
 def tangent(curve, u, direction):
     """The Place of a curve on a line through u (2,) in a direction (2,), and the curve's direction there, in cells; or None."""
     here = curve.on(u, direction)
-    beside = None if here is None else curve.moved(here).on(here.u + ASIDE * across(direction) * curve.cell, direction)
-    if beside is None:
-        return None
-    way = (beside.u - here.u) / curve.cell
-    return here, way / np.linalg.norm(way)
+    way = None if here is None else curve.heading(here, direction)
+    return None if way is None else (here, way / np.linalg.norm(way))
 
 
 def meeting(one, other, u, directions):
