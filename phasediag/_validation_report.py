@@ -122,7 +122,7 @@ def _phases(validation):
     for theory, one in validation.agreements.items():
         quantiles = [x / cell for x in _quantiles(one.distances, (0.5, 0.9))]
         distances = "median {:.2f}, 90 % within {:.2f}".format(*quantiles) if quantiles else "none"
-        away = f"{100 * one.share_away:.2f} % of {one.away.sum()}"
+        away = f"{100 * one.share_away:.2f} % of {one.away.sum()}" if one.away.any() else "no cell"
         yield f"{theory:<8}  {100 * one.share:8.2f} %  {away:>22}  {distances:>34}"
     excess = 100 * np.quantile(validation.attribution.of_cells("excess"), (0.5, 0.9, 1))
     yield "loss above the global minimum: median {:.2g} %, 90 % of the cells within {:.2g} %, largest {:.3g} %".format(*excess)

@@ -325,7 +325,9 @@ class PhaseDiagram(Drawn):
         """Raise ValueError where curves cannot be followed."""
         if not self.follows_boundaries:
             if isinstance(self.plane.form, NeuronForm):
-                raise ValueError("boundaries are followed for toy models, not for models of neurons, got a plane of these")
+                raise ValueError(
+                    "spinodals() and save_curves need toy models, got a plane of neurons: each of its boundaries() has spinodals and rows()"
+                )
             raise ValueError("boundaries need the models between the points of the grid, which are those of a function: give it")
 
     def _store_curves(self):

@@ -451,6 +451,14 @@ def test_curves_end_where_the_order_changes():
     assert np.array_equal(spinodals[-1], [ends["first"]] * 2)
 
 
+def test_curves_begin_in_narrow_strips():
+    """2→1 identity: on lines of the grid where both minima exist together in 1e-3 of a cell, curves are followed nevertheless."""
+    curves = phase_diagram(plane=_plane(2, 1, "identity", np.linspace(1.0, 1.8, 7), np.linspace(0.84, 0.93, 8))).boundaries()
+    ends = {one.order: (one.x[k], one.y[k]) for one in curves for k in (0, -1) if one.ends[k] == "order changes"}
+    assert not any("unresolved" in one.ends for one in curves) and sorted(ends) == ["continuous", "first"]
+    assert all(place == pytest.approx((1.07383288798, 0.87867492126), rel=1e-6) for place in ends.values())
+
+
 def test_curves_meet_in_triple_points():
     """2→2 absolute: two continuous curves and that of equal importance end in one point, below which neurons are polysemantic."""
     diagram = phase_diagram(plane=_plane(2, 2, "absolute", [0.95, 1.06], [0.215, 0.23]), n_starts=2)
