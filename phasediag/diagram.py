@@ -326,7 +326,7 @@ class PhaseDiagram(Drawn):
         if not self.follows_boundaries:
             if isinstance(self.plane.form, NeuronForm):
                 raise ValueError(
-                    "spinodals() and save_curves need toy models, got a plane of neurons: each of its boundaries() has spinodals and rows()"
+                    "spinodals() and save_curves take toy models, got a plane of neurons, each of whose boundaries() has both"
                 )
             raise ValueError("boundaries need the models between the points of the grid, which are those of a function: give it")
 
