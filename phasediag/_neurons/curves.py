@@ -296,7 +296,7 @@ class Follower:
         if lower is None and apart(self.plane, place) < CLOSE:  # they become one
             small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
             found = None if small is None else order_change(small, place.u, way)
-            if found is not None and self._holds(curve, place, found):
+            if found is not None and self._leads(curve, place, found):
                 return "order changes", found
         near = place if lower is None else beyond  # where all of them exist
         for one, other, directions in self._crossing(curve, near, way, lower):
@@ -347,11 +347,25 @@ class Follower:
         along[1 - axis] = 1.0
         return curve.on(place.u + share * crossed, along)
 
-    def _holds(self, curve, place, found):
-        """Whether an end of a curve lies next to a Place, within the window, and nothing is lower there or on the way to it."""
+    def _ahead(self, curve, place, found):
+        """Whether an end of a curve lies next to a Place, within the window, and nothing is lower there."""
+        near = np.abs((found.u - place.u) / curve.cell).max() <= 1
+        return near and not self.outside(found.u) and self.below(found) is None
+
+    def _leads(self, curve, place, found):
+        """Whether a curve leads from a Place to an end of it, by its direction: minima that merge share a narrow strip."""
         way = (found.u - place.u) / curve.cell
-        if np.abs(way).max() > 1 or self.outside(found.u) or self.below(found) is not None:
+        heading = curve.heading(place, across(way))
+        if heading is None or not self._ahead(curve, place, found):
             return False
+        aside = way - heading * (way @ heading) / (heading @ heading)
+        return bool(np.linalg.norm(aside) < np.linalg.norm(way) / 4)
+
+    def _holds(self, curve, place, found):
+        """Whether an end of a curve is one next to a Place, and nothing is lower on the way to it."""
+        if not self._ahead(curve, place, found):
+            return False
+        way = (found.u - place.u) / curve.cell
         if np.abs(way).max() < 2 * SHORTEST:
             return True
         middle = curve.on((place.u + found.u) / 2, across(way))
