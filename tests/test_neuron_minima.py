@@ -451,10 +451,19 @@ def test_curves_end_where_the_order_changes():
     assert np.array_equal(spinodals[-1], [ends["first"]] * 2)
 
 
-def test_curves_begin_in_narrow_strips():
-    """2→1 identity: on lines of the grid where both minima exist together in 1e-3 of a cell, curves are followed nevertheless."""
-    curves = phase_diagram(plane=_plane(2, 1, "identity", np.linspace(1.0, 1.8, 7), np.linspace(0.84, 0.93, 8))).boundaries()
-    ends = {one.order: (one.x[k], one.y[k]) for one in curves for k in (0, -1) if one.ends[k] == "order changes"}
+@pytest.mark.parametrize(
+    "importance, density",
+    [
+        (np.linspace(1.0, 1.8, 7), np.linspace(0.84, 0.93, 8)),  # a curve begins in 1e-3 of a cell
+        (np.geomspace(0.96, 1.15, 5), np.geomspace(0.8075, 0.959, 3)),  # the strip is narrower than that on the way to its end
+        (np.linspace(0.955, 1.8147, 4), np.linspace(0.8435, 0.9867, 5)),  # a row on which the jump is not told from none
+    ],
+)
+def test_curves_go_through_narrow_strips(importance, density):
+    """2→1 identity: whatever the window, both curves of the second feature end where the order changes."""
+    curves = phase_diagram(plane=_plane(2, 1, "identity", importance, density)).boundaries()
+    right = [one for one in curves if one.x.max() > 1.05]
+    ends = {one.order: (one.x[k], one.y[k]) for one in right for k in (0, -1) if one.ends[k] == "order changes"}
     assert not any("unresolved" in one.ends for one in curves) and sorted(ends) == ["continuous", "first"]
     assert all(place == pytest.approx((1.07383288798, 0.87867492126), rel=1e-6) for place in ends.values())
 

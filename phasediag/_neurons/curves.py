@@ -244,15 +244,15 @@ class Follower:
         self.met.append(found[0])
         return found
 
-    def follow(self, curve, place, way, goals):
+    def follow(self, curve, place, way, goals, turn):
         """Follow a curve from a Place in a direction (2,), in cells: (places, end, the Place there).
 
-        goals (n, 2): at one of them the curve is known from there on; the end is its number.
+        goals (n, 2): at one of them the curve is known from there on; the end is its number. turn: its sign is that of the curve.
         """
-        places, step, trial, begun = [], STEP, STEP, place
+        places, step, trial = [], STEP, STEP
         while step >= SHORTEST and len(places) < MOST_PLACES:
             beyond = curve.on(place.u + step * way * curve.cell, across(way))
-            event, lower = self._event(curve, place, beyond, begun)
+            event, lower = self._event(curve, place, beyond, turn)
             if event:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
@@ -273,11 +273,11 @@ class Follower:
             places.append(place)
         return places, "unresolved", None
 
-    def _event(self, curve, place, beyond, begun):
-        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there."""
+    def _event(self, curve, place, beyond, turn):
+        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there. turn: of its sign."""
         if beyond is None:
             return "lost", None
-        turned = beyond.turn * begun.turn < 0
+        turned = beyond.turn * turn < 0
         if not turned and self.outside(beyond.u):
             return "edge", None
         if turned or (curve.order == "first" and apart(self.plane, beyond) <= SMALL):

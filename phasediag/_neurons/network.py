@@ -57,31 +57,44 @@ class Network:
         """Follow an open end (curve, side) to where the curve ends."""
         k, side = end
         (phases, order), rows = self.curves[k]
-        u, _, _, pair, line = rows[side]
-        _, cell = self.cell_at(u)
-        curve = curve_of(self.plane, cell, u, pair, order)
-        along = (line[1] - line[0]) / cell
-        found = tangent(curve, u, along / np.linalg.norm(along))
+        u = rows[side][0]
+        found = self._begun(rows[side], order)
         if found is None:
             self.ends[k][side] = "unresolved"
             return
-        place, way = found
-        if len(rows) > 1:
-            outward = (u - rows[1 if side == 0 else -2][0]) / cell
+        curve, place, way, turned = found
+        inner = rows[1 if side == 0 else -2] if len(rows) > 1 else None
+        if inner is not None:
+            outward = (u - inner[0]) / curve.cell
         else:  # from a border inwards, otherwise to both sides
-            middle = (self.corners.mean(axis=0) - u) / cell
+            middle = (self.corners.mean(axis=0) - u) / curve.cell
             outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
         way = way if way @ outward >= 0 else -way
-        place = place._replace(turn=place.turn * np.sign(along @ across(way)))  # as it is across the way
+        place = place._replace(turn=turned(way))
+        before = self._begun(inner, order) if inner is not None and order == "continuous" else None
         goals = [(j, other) for j, other in self.open_ends() if (j, other) != end and self.curves[j][0] == (phases, order)]
         places, kind, last = Follower(self.plane, self.corners, self.lowest).follow(
-            curve, place, way, np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
+            curve,
+            place,
+            way,
+            np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2),
+            place.turn if before is None else before[3](way),
         )
         self.ends[k][side] = goals[kind] if isinstance(kind, int) else kind
+        if inner is not None and kind == "order changes" and (last.u - u) / curve.cell @ outward < 0:
+            rows.pop(side)  # its jump was not told from none
         self.followed[end] = [
             (one.u, one.losses, 0.0 if order == "continuous" else apart(self.plane, one), one.pair, one.line)
             for one in (*places, *(() if last is None or last is place else (last,)))
         ]
+
+    def _begun(self, row, order):
+        """A row's curve, its Place, its direction (2,) in cells, and a function of a way (2,): the turn across it; or None."""
+        u, _, _, pair, line = row
+        _, cell = self.cell_at(u)
+        curve, along = curve_of(self.plane, cell, u, pair, order), (line[1] - line[0]) / cell
+        found = tangent(curve, u, along / np.linalg.norm(along))
+        return None if found is None else (curve, *found, lambda way: found[0].turn * np.sign(along @ across(way)))
 
     def joined(self):
         """Curves joined that have been followed to each other: a list of (key, rows, ends)."""
