@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from .._arguments import thread_count
 from .._files import replacing
 from .._processes import elsewhere
 from .answers import Answer, command, drawn, wrote
@@ -67,6 +66,8 @@ def paper(output, quick, keep_models, seed, n_threads):
 @contextmanager
 def _pictures(folder, n_threads):
     """Yield a function that lets figures be written to a folder: beside what else is done, or after it by one thread."""
+    from .._arguments import thread_count
+
     module, writing = f"{__package__}.pictures", {}
 
     def draw(name, figure, *given, **options):

@@ -39,27 +39,45 @@ class Place(NamedTuple):
     grown: Floats | None = None
 
 
+class _Curve:
+    """A curve that is sought on lines near by."""
+
+    def heading(self, place, direction):
+        """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
+        beside = self.moved(place).on(place.u + ASIDE * across(direction) * self.cell, direction)
+        return None if beside is None else (beside.u - place.u) / self.cell
+
+    def line(self, u, across):
+        """The Segment on both sides of u (2,), a cell long each, in a direction (2,) in cells."""
+        return Segment(self.plane, u - across * self.cell, u + across * self.cell)
+
+
 @dataclass(frozen=True, eq=False)
-class Coexistence:
-    """Where two minima (2, size) have one loss; cell (2,): the size of the grid's cells, in coordinates."""
+class _OfPair(_Curve):
+    """A curve of two minima (2, size); cell (2,): the size of the grid's cells, in coordinates."""
 
     plane: Any
     cell: Floats
     pair: Floats
+
+    def moved(self, place):
+        """The same curve, to be sought from a Place of it."""
+        return replace(self, pair=place.pair)
+
+
+class Coexistence(_OfPair):
+    """Where two minima have one loss."""
+
     order = "first"
 
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
-        segment = _line(self, u, across)
+        segment = self.line(u, across)
         found = segment.coexistence(self.pair, 0.5)
         if found is None:
             return None
         t, pair, losses = found
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
-
-    def moved(self, place):
-        """The same curve, to be sought from a Place of it."""
-        return replace(self, pair=place.pair)
 
     def heading(self, place, _):
         """The direction (2,), in cells, in which the curve passes a Place: both losses change alike, whatever the minima do."""
@@ -75,7 +93,7 @@ class Coexistence:
 
 
 @dataclass(frozen=True, eq=False)
-class Vanishing:
+class Vanishing(_Curve):
     """Where weight k of a minimum x (size,) vanishes, beside parameters that are free (size,); size: of its neuron's largest."""
 
     plane: Any
@@ -98,7 +116,7 @@ class Vanishing:
 
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
-        segment = _line(self, u, across)
+        segment = self.line(u, across)
         end = Branch(segment, self.k, self.free).vanishing(self.x, 0.5, self.size)
         if end is None or not 0 <= end.t <= 1:
             return None
@@ -112,23 +130,15 @@ class Vanishing:
         """The same curve, to be sought from a Place of it."""
         return replace(self, x=place.grown)
 
-    def heading(self, place, direction):
-        """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
-        return _heading(self, place, direction)
 
+class Renamed(_OfPair):
+    """Where the name of the lowest of two minima changes with a share of its weights."""
 
-@dataclass(frozen=True, eq=False)
-class Renamed:
-    """Where the name of the lowest of two minima (2, size) changes with a share of its weights."""
-
-    plane: Any
-    cell: Floats
-    pair: Floats
     order = "continuous"
 
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
-        segment = _line(self, u, across)
+        segment = self.line(u, across)
         lowest = lowest_along(segment, [*self.pair])
         low, high = (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
         if low[1] == high[1]:
@@ -137,25 +147,6 @@ class Renamed:
         t, pair = (low[0] + high[0]) / 2, np.array([one[2] for one in sorted((low, high), key=lambda one: one[1])])
         _, losses, _ = segment.follow(pair, t)
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
-
-    def moved(self, place):
-        """The same curve, to be sought from a Place of it."""
-        return replace(self, pair=place.pair)
-
-    def heading(self, place, direction):
-        """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
-        return _heading(self, place, direction)
-
-
-def _line(curve, u, across):
-    """The Segment on both sides of u (2,), a cell long each, in a direction (2,) in cells."""
-    return Segment(curve.plane, u - across * curve.cell, u + across * curve.cell)
-
-
-def _heading(curve, place, direction):
-    """The direction (2,), in cells, from a Place to one beside it, on a line in the same direction (2,); or None."""
-    beside = curve.moved(place).on(place.u + ASIDE * across(direction) * curve.cell, direction)
-    return None if beside is None else (beside.u - place.u) / curve.cell
 
 
 def curve_of(plane, cell, u, pair, order):
