@@ -170,10 +170,10 @@ def _crossing_lines(result):
         yield NO_BOUNDARY
     for b in result.crossings:
         yield f"\n{_kind(b)}\n    {b.phases[0]}\n    {b.phases[1]}"
-        names = [axis.name for axis, _ in _coordinates(result, b.x, b.y)]
-        yield f"  {'  '.join(f'{name:>14}' for name in names)}  {'largest change':>14}"
+        places = _coordinates(result, b.x, b.y)
+        yield f"  {'  '.join(f'{axis.name:>14}' for axis, _ in places)}  {'largest change':>14}"
         for k, row in enumerate(b.rows()):
-            values = "  ".join(f"{values[k]:14.10f}" for _, values in _coordinates(result, b.x, b.y))
+            values = "  ".join(f"{values[k]:14.10f}" for _, values in places)
             yield f"  {values}  {b.jump[k]:14.4g}  {row['end']}".rstrip()
         for phase, ends in zip(b.phases, b.spinodals.swapaxes(0, 1), strict=True) if b.order == "first" else ():
             known = ends[~np.isnan(ends[:, 0])]

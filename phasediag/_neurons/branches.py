@@ -27,13 +27,17 @@ FIRST, FARTHEST = 1e-4, 1.0
 
 
 class Held(NamedTuple):
-    """A point of a branch: the value that is held, the place t, parameters (size,), and how t and these change with the value."""
+    """A point of a branch: the value that is held, the place t, parameters (size,), and how t and these change with the value.
+
+    rise: how the slope of the loss by the value changes with t, all others being at rest.
+    """
 
     value: float
     t: float
     x: Floats
     turn: float
     tangent: Floats
+    rise: float
 
 
 class Branch:
@@ -63,7 +67,7 @@ class Branch:
         for _ in range(MOST_STEPS):
             if abs(t - begun) > FAR:
                 return None
-            step, by_t, turn, tangent = self._steps(t, x, slope)
+            step, by_t, *changes = self._steps(t, x, slope)
             if not np.isfinite(by_t):
                 return None
             share = min(1.0, LONGEST / max(abs(by_t), np.abs(step).max()))
@@ -73,12 +77,12 @@ class Branch:
                     break
                 share /= 2
             else:
-                return Held(value, t, x, turn, tangent) if self.error(slope) < AT_REST else None
+                return Held(value, t, x, *changes) if self.error(slope) < AT_REST else None
             t, x, slope = t + share * by_t, x + share * step, after
         return None
 
     def _steps(self, t, x, slope):
-        """Newton's step of x (size,) and of t at a gradient (size,), and the derivatives of t and x (size,) by the value.
+        """Newton's step of x (size,) and of t at a gradient (size,), and the last three of Held.
 
         The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.
         """
@@ -93,11 +97,11 @@ class Branch:
         along = [-inverse @ row[self.others] for row in (slope, by_place, by_x[-1])]
         rest, place, value = (row[self.k] + own[-1] @ way for row, way in zip((slope, by_place, by_x[-1]), along, strict=True))
         if place == 0:  # nothing changes along the segment
-            return np.zeros_like(x), np.inf, np.inf, np.zeros_like(x)
+            return np.zeros_like(x), np.inf, np.inf, np.zeros_like(x), 0.0
         by_t, turn = -rest / place, -value / place
         step, tangent = np.zeros_like(x), unit[self.k].copy()
         step[self.others], tangent[self.others] = along[0] + by_t * along[1], along[2] + turn * along[1]
-        return step, by_t, turn, tangent
+        return step, by_t, turn, tangent, place
 
     def next(self, point, value):
         """The Held at a value next to that of another, or None."""
@@ -153,7 +157,7 @@ class Branch:
             (t, *x_end), by_part, *_ = np.linalg.solve(powers, rows)
             apart = abs(t - np.linalg.solve(powers[1:, :-1], rows[1:])[0, 0])
             if apart < best[0]:
-                best = apart, Held(0.0, t, np.array(x_end), by_part[0] / (side * largest * size), point.tangent)
+                best = apart, Held(0.0, t, np.array(x_end), by_part[0] / (side * largest * size), point.tangent, point.rise)
             if apart < ENOUGH:
                 break
         return best[1]

@@ -27,8 +27,9 @@ LOWER = 1e-9
 class Place(NamedTuple):
     """A place u (2,) of a curve: the minima of both sides (2, size), and their losses (2,).
 
-    turn: of a continuous curve how its place changes with the weight that vanishes, which is 0 where the order changes; line
-    (2, 2): the ends of the segment on which it was sought; grown (size,): the minimum when that weight has grown a little.
+    turn: of a continuous curve how far its place moves with the weight that vanishes, towards where this grows; 0 where the order
+    changes, negative where what grows is no minimum; line (2, 2): the ends of the segment on which it was sought; grown (size,):
+    the minimum when that weight has grown a little.
     """
 
     u: Floats
@@ -124,7 +125,7 @@ class Vanishing(_Curve):
         x = np.where(landscape.kinks(end.x), 0.0, end.x)
         losses = np.full(2, landscape.gradient(x)[0] * landscape.scale)
         grown = end.x + np.sign(self.x[self.k]) * ONSETS[-1] * self.size * end.tangent
-        return Place(segment.place(end.t), np.array([x, x]), losses, end.turn, segment.ends, grown)
+        return Place(segment.place(end.t), np.array([x, x]), losses, -end.turn * np.sign(end.rise), segment.ends, grown)
 
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
@@ -235,15 +236,15 @@ class Follower:
         self.met.append(found[0])
         return found
 
-    def follow(self, curve, place, way, goals, turn):
+    def follow(self, curve, place, way, goals):
         """Follow a curve from a Place in a direction (2,), in cells: (places, end, the Place there).
 
-        goals (n, 2): at one of them the curve is known from there on; the end is its number. turn: its sign is that of the curve.
+        goals (n, 2): at one of them the curve is known from there on; the end is its number.
         """
         places, step, trial = [], STEP, STEP
         while step >= SHORTEST and len(places) < MOST_PLACES:
             beyond = curve.on(place.u + step * way * curve.cell, across(way))
-            event, lower = self._event(curve, place, beyond, turn)
+            event, lower = self._event(curve, place, beyond)
             if event:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
@@ -264,11 +265,11 @@ class Follower:
             places.append(place)
         return places, "unresolved", None
 
-    def _event(self, curve, place, beyond, turn):
-        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there. turn: of its sign."""
+    def _event(self, curve, place, beyond):
+        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there."""
         if beyond is None:
             return "lost", None
-        turned = beyond.turn * turn < 0
+        turned = beyond.turn < 0
         if not turned and self.outside(beyond.u):
             return "edge", None
         if turned or (curve.order == "first" and apart(self.plane, beyond) <= SMALL):
@@ -280,7 +281,7 @@ class Follower:
         """How a curve ends just beyond a Place in a direction (2,), and the Place of it."""
         if event == "edge":
             found = self._at_edge(curve, place, beyond)
-            known = found is not None and not found.turn * place.turn < 0 and self.below(found) is None
+            known = found is not None and not found.turn < 0 and self.below(found) is None
             return ("edge", found) if known else ("unresolved", place)
         if event == "no minimum":
             return event, place

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .curves import Follower, across, apart, curve_of, tangent
+from .curves import Follower, apart, curve_of, tangent
 from .transitions import Segment
 
 
@@ -20,6 +20,7 @@ class Network:
         self.corners = np.array([[one[0] for one in self.u], [one[-1] for one in self.u]])
         self.ends = [["closed", "closed"] if self._closed(rows) else ["edge", "edge"] for _, rows in curves]
         self.followed = {}  # rows beyond each end (curve, side)
+        self.beyond = set()  # ends (curve, side) whose row lies beyond where the order changes: its jump was not told from none
 
     @staticmethod
     def _closed(rows):
@@ -57,44 +58,31 @@ class Network:
         """Follow an open end (curve, side) to where the curve ends."""
         k, side = end
         (phases, order), rows = self.curves[k]
-        u = rows[side][0]
-        found = self._begun(rows[side], order)
+        u, _, _, pair, line = rows[side]
+        _, cell = self.cell_at(u)
+        curve, along = curve_of(self.plane, cell, u, pair, order), (line[1] - line[0]) / cell
+        found = tangent(curve, u, along / np.linalg.norm(along))
         if found is None:
             self.ends[k][side] = "unresolved"
             return
-        curve, place, way, turned = found
-        inner = rows[1 if side == 0 else -2] if len(rows) > 1 else None
-        if inner is not None:
-            outward = (u - inner[0]) / curve.cell
+        place, way = found
+        if len(rows) > 1:
+            outward = (u - rows[1 if side == 0 else -2][0]) / cell
         else:  # from a border inwards, otherwise to both sides
-            middle = (self.corners.mean(axis=0) - u) / curve.cell
+            middle = (self.corners.mean(axis=0) - u) / cell
             outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
         way = way if way @ outward >= 0 else -way
-        place = place._replace(turn=turned(way))
-        before = self._begun(inner, order) if inner is not None and order == "continuous" else None
         goals = [(j, other) for j, other in self.open_ends() if (j, other) != end and self.curves[j][0] == (phases, order)]
         places, kind, last = Follower(self.plane, self.corners, self.lowest).follow(
-            curve,
-            place,
-            way,
-            np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2),
-            place.turn if before is None else before[3](way),
+            curve, place, way, np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
         )
         self.ends[k][side] = goals[kind] if isinstance(kind, int) else kind
-        if inner is not None and kind == "order changes" and (last.u - u) / curve.cell @ outward < 0:
-            rows.pop(side)  # its jump was not told from none
+        if len(rows) > 1 and place.turn < 0:
+            self.beyond.add(end)
         self.followed[end] = [
             (one.u, one.losses, 0.0 if order == "continuous" else apart(self.plane, one), one.pair, one.line)
             for one in (*places, *(() if last is None or last is place else (last,)))
         ]
-
-    def _begun(self, row, order):
-        """A row's curve, its Place, its direction (2,) in cells, and a function of a way (2,): the turn across it; or None."""
-        u, _, _, pair, line = row
-        _, cell = self.cell_at(u)
-        curve, along = curve_of(self.plane, cell, u, pair, order), (line[1] - line[0]) / cell
-        found = tangent(curve, u, along / np.linalg.norm(along))
-        return None if found is None else (curve, *found, lambda way: found[0].turn * np.sign(along @ across(way)))
 
     def joined(self):
         """Curves joined that have been followed to each other: a list of (key, rows, ends)."""
@@ -108,7 +96,8 @@ class Network:
             while at is not None and at[0] not in seen:  # from one end of what is joined to the other
                 (one, side), other = at, (at[0], -1 - at[1])
                 seen.add(one)
-                own = self.curves[one][1][:: 1 if side == 0 else -1]
+                own = self.curves[one][1][(one, 0) in self.beyond : len(self.curves[one][1]) - ((one, -1) in self.beyond)]
+                own = own[:: 1 if side == 0 else -1]
                 ends = ends or [self.ends[one][side]]
                 rows += [*self.followed.get(at, ())[::-1], *own, *self.followed.get(other, ())]
                 last = self.ends[one][other[1]]
