@@ -29,18 +29,28 @@ def prepare(module):
     _parent(module)
 
 
-def elsewhere(module, name, *given):
-    """What a function of a module returns: worked out by another process, in which it is held, where one is to be had.
+def elsewhere(pool, module, name, *given):
+    """The future, of a pool of threads, of what a function of a module returns for what is given as it is now.
 
-    The module need not be imported here then.
+    It is worked out by another process, in which the module is held, where one is to be had; this one need not import it then.
+    The pickle is written here and now, as another thread would come upon objects that change while they are written.
     """
+    try:
+        return pool.submit(_by_another, module, _written((_called, (module, name, given))))
+    except UNWRITTEN:
+        return pool.submit(_called, None, module, name, given)
+
+
+def _by_another(module, asked):
+    """What another process answers to a pickled request, or this one to the same where there is none."""
     worker = _worker(module)
     if worker is not None:
-        with closing(worker), suppress(EOFError, OSError, *UNWRITTEN):
+        with closing(worker), suppress(EOFError, OSError):
             worker.begin(int(worker.recv_bytes()), _written((_nothing, ())))
-            worker.send_bytes(_written((_called, (module, name, given))))
+            worker.send_bytes(asked)
             return pickle.loads(worker.recv_bytes())
-    return _called(None, module, name, given)
+    function, given = pickle.loads(asked)
+    return function(None, *given)
 
 
 def _nothing():

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -98,10 +99,25 @@ def test_processes_end_when_they_are_closed():
 
 def test_a_function_is_worked_out_elsewhere_or_here():
     """In a process that holds its module, which need not be imported here; where it fails, it fails here as well."""
-    assert elsewhere("os", "getpid") != os.getpid()
-    with pytest.raises(ValueError, match="domain"):
-        elsewhere("math", "sqrt", -1.0)
-    assert elsewhere(__name__, "kept", lock := threading.Lock()) is lock
+    with ThreadPoolExecutor() as pool:
+        assert elsewhere(pool, "os", "getpid").result() != os.getpid()
+        with pytest.raises(ValueError, match="domain"):
+            elsewhere(pool, "math", "sqrt", -1.0).result()
+        assert elsewhere(pool, __name__, "kept", lock := threading.Lock()).result() is lock
+
+
+@pytest.mark.parametrize("where", ["another process", "this one"])
+def test_what_is_given_may_change_at_once(where, monkeypatch):
+    """What is worked out elsewhere is that of what was given, whatever becomes of it before a thread gets to it."""
+    if where == "this one":
+        monkeypatch.setattr("phasediag._processes._worker", lambda _: None)
+    begin = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(begin.wait)
+        length = elsewhere(pool, "builtins", "len", given := {1: 1})
+        given[2] = 2
+        begin.set()
+        assert length.result() == 1
 
 
 def kept(one):

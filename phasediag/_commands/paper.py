@@ -74,7 +74,7 @@ def _pictures(folder, n_threads):
         """Let what a function of `phasediag.figures` draws be written."""
         asked = folder / name, 100, figure, given, options
         if thread_count(n_threads) > 1:
-            writing[name] = pool.submit(elsewhere, module, "write", *asked).result
+            writing[name] = elsewhere(pool, module, "write", *asked).result
         else:
             writing[name] = partial(import_module(module).write, *asked)
 
