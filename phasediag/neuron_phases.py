@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, real_array, real_number
 from ._display import Result
+from .model import LARGEST_WEIGHT
 from .neurons import NeuronForm
 
 NEGLIGIBLE = 1e-3
@@ -93,7 +94,8 @@ def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> Neuro
     Parameters
     ----------
     weights : array_like of shape (n_hidden, n_features), or a tuple (decoder, encoder)
-        Of the privileged basis, or of shapes (n_features, n_hidden) and (n_hidden, n_features) of a model that computes |x|.
+        Of the privileged basis, or of shapes (n_features, n_hidden) and (n_hidden, n_features) of a model that computes |x|;
+        smaller than 1e30 in size.
     share : float
         In (0.5, 1): a neuron is monosemantic when one feature holds as much of its squared reading weights, and the same one as
         much of its squared writing weights (at most 0.9). Trained weights need some tolerance; minima, at which reading weights
@@ -125,11 +127,17 @@ def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> Neuro
     if not tied and len(weights) != 2:
         raise ValueError(f"weights must be an array or a tuple (decoder, encoder), got a tuple of {len(weights)}")
     name = "weights" if tied else "encoder"
-    encoder = real_array(name, weights if tied else weights[1])
+    encoder = _matrix(name, weights if tied else weights[1])
     if encoder.ndim != 2 or 0 in encoder.shape:
         raise ValueError(f"{name} must have shape (n_hidden, n_features), at least 1 each, got shape {encoder.shape}")
-    decoder = encoder if tied else np.swapaxes(real_array("decoder", weights[0], shape=encoder.shape[::-1]), -1, -2)
+    decoder = encoder if tied else np.swapaxes(_matrix("decoder", weights[0], encoder.shape[::-1]), -1, -2)
     return phase_of(encoder, decoder, tied, share)
+
+
+def _matrix(name, matrix, shape=None):
+    """A matrix of some name and shape, of weights of which no product of four overflows."""
+    domain = f"finite and smaller than {LARGEST_WEIGHT:g} in size"
+    return real_array(name, matrix, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape)
 
 
 def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHARP) -> tuple[NeuronPhase, Floats]:

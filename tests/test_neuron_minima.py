@@ -201,6 +201,9 @@ def test_classes_of_neurons():
         ([], r"got shape \(0,\)"),
         (([[1.0]], [1.0]), r"encoder must have shape \(n_hidden, n_features\), at least 1 each, got shape \(1,\)"),
         (([[1.0, 2.0]], [[1.0]]), "decoder must"),
+        ([[1e30, 1.0]], r"weights must be finite and smaller than 1e\+30 in size, got 1e\+30"),
+        (([[1.0]], [[-1e300]]), r"encoder must be finite and smaller than 1e\+30 in size, got -1e\+300"),
+        (([[np.inf]], [[1.0]]), r"decoder must be finite and smaller than 1e\+30 in size, got inf"),
     ],
 )
 def test_weights_that_are_no_neurons_are_refused(weights, message):
