@@ -209,3 +209,18 @@ def test_minima_on_kinks_are_followed_in_a_few_evaluations(name):
     followed = [one for one in settled if one.is_minimum]
     assert len(followed) >= len(settled) / 2
     assert np.median([one.n_evaluations for one in followed]) <= 16
+
+
+def test_a_descent_that_comes_back_leaves_on_the_other_side():
+    """Beside a saddle on kinks the loss may rise first: the same way was tried six times, with 543 evaluations, for nothing."""
+    model = ToyModel(1, [1.0, 1.4], 0.02, "leaky", slope=0.3, values=SIGNS)
+    (end,) = settle(np.array([[0.0, -1.3, 0.0, 0.0]]), model.form, model.control[None])
+    assert end.is_minimum and end.n_evaluations < 300
+
+
+def test_multipliers_that_go_to_and_fro_are_left():
+    """Rounds that change nothing are not repeated: 255 evaluations, most of them of the same points, were too many."""
+    model = ToyModel(2, [1.0, 1.0, 0.136], 0.16, values=MIXED)
+    start = [1.05, 0.31, -0.08, -0.09, -0.02, -1.0, -0.12, 0.01, 0.0]
+    (end,) = settle(np.array([start]), model.form, model.control[None])
+    assert end.n_evaluations < 200

@@ -34,6 +34,7 @@ from .trust_region import (
     HIDDEN,
     LEAVE,
     LEFT,
+    LEFT_AT,
     LOSS,
     LOWEST,
     NORM,
@@ -189,7 +190,7 @@ def _descend_cells(
             compared = heads[cell] >= 0
             for k in range(first[cell], start):
                 compared = compared or new[k]
-            numbers[EVALUATIONS], steps, goes_on, attempt = 0.0, 0, True, 0 if compared else 1
+            numbers[EVALUATIONS], numbers[LEFT_AT], steps, goes_on, attempt = 0.0, np.inf, 0, True, 0 if compared else 1
             while goes_on:  # roughly down; if what is there is not known, to the bottom; if that is no minimum, on from there
                 tolerance = BOTTOM if attempt % 2 else ROUGHLY
                 call(table[DESCEND], (x, MAX_STEPS - steps, radius, tolerance, at))

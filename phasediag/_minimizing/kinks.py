@@ -117,6 +117,8 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
             halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, was not held
             if taken + steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
                 break
+            if stiffest[0] == STIFF and violation >= before > 0.0:  # multipliers go to and fro: no more comes of them
+                break
             if halted or violation > 0.1 * before:
                 stiffest[0] = min(10.0 * stiffest[0], STIFF)
         taken, goes_on = taken + steps, True

@@ -36,6 +36,7 @@ from .trust_region import (
     KNOWN,
     LEAVE,
     LEFT,
+    LEFT_AT,
     LINES,
     LOSS,
     LOWEST,
@@ -43,6 +44,7 @@ from .trust_region import (
     N_NUMBERS,
     NORM,
     NUMBERS,
+    RETURNS,
     ROUNDED,
     SPECTRUM,
     STARTS,
@@ -462,7 +464,7 @@ def _settle(points, controls, max_steps, radius, tolerance, result, table):
     for row in range(points.shape[0]):
         for i in range(n_controls):
             control[i] = pointer(controls)[row * n_controls + i]
-        numbers[EVALUATIONS] = numbers[LEFT] = 0.0
+        numbers[EVALUATIONS], numbers[LEFT], numbers[LEFT_AT] = 0.0, 0.0, np.inf
         steps = 0
         for attempt in range(MOST_ATTEMPTS):
             if attempt == 0 or numbers[LEFT] != 0.0:
@@ -512,7 +514,7 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
         x, steps, attempt = offset(pointer(points), row * size), 0, 0
         for i in range(controls.shape[1]):
             control[i] = controls[row, i]
-        numbers[EVALUATIONS], numbers[LEFT] = 0.0, 1.0
+        numbers[EVALUATIONS], numbers[LEFT], numbers[LEFT_AT] = 0.0, 1.0, np.inf
         while attempt < MOST_ATTEMPTS and numbers[LEFT] != 0.0:
             call(table[DESCEND], (x, max_steps - steps, radius, tolerance, at))
             steps += int(numbers[STEPS])
@@ -560,7 +562,11 @@ def _leave(x, max_steps, radius, tolerance, table):
         call(table[EVALUATE], (trial, 2, table))
         if _along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
-    if not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
+    numbers[RETURNS] = 0.0 if loss < numbers[LEFT_AT] else numbers[RETURNS] + 1.0
+    if numbers[RETURNS] == 1.0:  # the way leads back: on the other side
+        for i in range(size):
+            direction[i] = -direction[i]
+    if numbers[RETURNS] < 2.0 and not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -LEVEL
         if lower:
             for i in range(size):
@@ -583,7 +589,7 @@ def _leave(x, max_steps, radius, tolerance, table):
             ):  # it has come to rest at half the distance or more
                 flat = 1.0
     numbers[LOSS], numbers[NORM], numbers[LOWEST], numbers[STEPS], numbers[FLAT] = loss, norm, curvature, steps, flat
-    numbers[LEFT] = 1.0 if lower else 0.0
+    numbers[LEFT], numbers[LEFT_AT] = (1.0, loss) if lower else (0.0, numbers[LEFT_AT])
 
 
 KERNELS = {

@@ -33,9 +33,10 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, DECOMPOSE, LA
 ) = range(ARRAYS, ARRAYS + 14)
 
 # The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
-# one of a valley of equal loss; whether the end of a descent was left because it is none; what the arrays hold of that end:
-# AT_END its derivatives, AHEAD Newton's step from there as well, DECOMPOSED the eigenvectors as well.
-LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, KNOWN, N_NUMBERS = range(9)
+# one of a valley of equal loss; whether the end of a descent was left because it is none, and the loss of the last end that was;
+# what the arrays hold of an end: AT_END its derivatives, AHEAD Newton's step from there as well, DECOMPOSED the eigenvectors as
+# well.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, LEFT_AT, RETURNS, KNOWN, N_NUMBERS = range(11)
 
 AT_END, AHEAD, DECOMPOSED = 1.0, 2.0, 3.0
 
