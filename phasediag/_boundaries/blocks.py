@@ -36,14 +36,14 @@ def separated(block, tolerance):
 
 def clusters_of(weights, tolerance):
     """Features joined by cosines above ``tolerance``, those of norms above it: a sorted list of sorted lists."""
-    norms = np.sqrt(np.sum(weights**2, axis=0))
+    norms = np.sqrt((weights**2).sum(axis=0))
     unit = weights / np.maximum(norms, NONZERO)
-    linked, clusters = np.abs(unit.T @ unit) > tolerance, []
-    waiting = [i for i in range(len(norms)) if norms[i] > tolerance]
+    linked, clusters = (np.abs(unit.T @ unit) > tolerance).tolist(), []
+    waiting = [i for i, norm in enumerate(norms.tolist()) if norm > tolerance]
     while waiting:
         members = [waiting.pop(0)]
         for i in members:
-            joined = [j for j in waiting if linked[i, j]]
+            joined = [j for j in waiting if linked[i][j]]
             members += joined
             waiting = [j for j in waiting if j not in joined]
         clusters.append(sorted(members))

@@ -1,6 +1,7 @@
 """Curves on which equilibria are solved for: two minima coexist, or the Hessian of one has a block that is singular."""
 
 from copy import copy
+from itertools import tee
 
 import numpy as np
 from scipy.optimize import brentq
@@ -55,12 +56,12 @@ class Curve:
         return self._kept[key]
 
     def once_here(self, find, *arguments):
-        """The list find(self, *arguments), found once at the point to which it has been followed."""
+        """An iterator over find(self, *arguments), each found once at the point to which it has been followed, when asked for."""
         states, found = self._asked.get(find, (None, None))
         if states is not self.states:
-            found = list(find(self, *arguments))
+            (found,) = tee(find(self, *arguments), 1)
             self._asked = {**self._asked, find: (self.states, found)}
-        return found
+        return copy(found)
 
     def anew(self):
         """The same curve, to be followed in another direction: where it leads is not known before it has been followed."""

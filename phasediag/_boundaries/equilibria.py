@@ -50,10 +50,20 @@ class Equilibrium:
         """The first of the frames: the one in force where only one can be."""
         return self.frames[0]
 
-    @property
+    @cached_property
     def moving(self):
         """Positions of the zeros that could move in the frame in force."""
         return np.flatnonzero(self.frame & ~self.free)
+
+    @cached_property
+    def resting(self):
+        """Positions of the parameters that move."""
+        return np.flatnonzero(self.free)
+
+    @cached_property
+    def order(self):
+        """Positions of both, those that move first."""
+        return np.append(self.resting, self.moving)
 
     @property
     def views(self):
@@ -147,6 +157,13 @@ class Equilibrium:
         found = ((*self.family.softest(self.x, self.u, frame), frame) for frame in self.frames)
         return min(found, key=lambda one: one[0])
 
+    @cached_property
+    def _least(self):
+        """What no one-sided curvature within the frames is below."""
+        if self.family.form.is_kinked:
+            return self.curvature
+        return min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames)
+
     @property
     def softest(self):
         """The direction of the lowest one-sided curvature within the frames, shape (size,), and its frame."""
@@ -159,10 +176,8 @@ class Equilibrium:
 
     def is_steeper(self, level):
         """Whether no one-sided curvature within the frames is at most a level."""
-        if "_softest" not in self.__dict__ and not self.family.form.is_kinked:
-            if min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames) > level:
-                return True
-        return self.curvature > level
+        known = "_softest" in self.__dict__
+        return (not known and self._least > level) or self.curvature > level
 
     @cached_property
     def stable(self):

@@ -36,6 +36,7 @@ class Box(Window):
 
     def __init__(self, low, high, most, steps_across):
         super().__init__(low, high)
+        self._ends = (*zip(self.low.tolist(), self.high.tolist(), strict=True),)
         self.most, self.step = most, max(float(np.max(self.high - self.low)) / steps_across, SHORT_WINDOW)
 
     def room(self, u, direction):
@@ -44,6 +45,11 @@ class Box(Window):
             room = np.where(direction > 0, self.high - u, self.low - u) / direction
         room[direction == 0] = np.inf
         return float(np.min(room)), int(np.argmin(room))
+
+    def both_sides(self, axis, at, step):
+        """The coordinates along an axis a step ahead of one and behind it, itself where they would leave the window with it."""
+        low, high = self._ends[axis]
+        return (at + step if at + step <= high or at > high else at, at - step if at - step >= low or at < low else at)
 
     def ties(self, u):
         """Whether losses cannot tell what ties at the greatest value of a coordinate from what is lowest at u."""
@@ -149,8 +155,9 @@ class Family:
         return np.concatenate([np.sort(answers[..., some], axis=-1) for some in self._alike], axis=-1)
 
     def _at(self, u):
-        """(the control vector, the scale of losses) at u; those of the last points asked for are kept."""
-        key = np.asarray(u, dtype=float).tobytes()
+        """Control vectors (…, n_controls) and scales of losses (…) at points u (…, 2); those of the last asked for are kept."""
+        u = np.asarray(u, dtype=float)
+        key = u.shape, u.tobytes()
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= _KEPT:
@@ -162,12 +169,6 @@ class Family:
         """The control vector at u, shape (n_controls,)."""
         return self._at(u)[0]
 
-    def _all_at(self, u):
-        """Control vectors (…, n_controls) and scales of losses (…) at points u (…, 2)."""
-        flat = u.reshape(-1, 2)
-        controls, scales = self._found_at(flat) if len(flat) > 1 else (np.array([one]) for one in self._at(flat[0]))
-        return controls.reshape((*u.shape[:-1], -1)), scales.reshape(u.shape[:-1])
-
     def _found_at(self, u):
         """The same, computed; a plane whose model is a function has no more than its window."""
         inside = u if isinstance(self.plane.model, Varied) else np.clip(u, self.box.low, self.box.high)
@@ -176,7 +177,7 @@ class Family:
 
     def scales(self, u):
         """What losses at points u (…, 2) are divided by: shape (…)."""
-        return self._all_at(np.asarray(u, dtype=float))[1]
+        return self._at(u)[1]
 
     def unscaled(self, loss, u):
         """The loss at u of which this is the scaled one."""
@@ -191,7 +192,7 @@ class Family:
         lead = np.broadcast(x[..., 0], u[..., 0]).shape
         points, controls = np.empty((*lead, x.shape[-1])), np.empty((*lead, self.form.n_controls))
         points[...] = x
-        controls[...] = self._all_at(u)[0]
+        controls[...] = self._at(u)[0]
         found = newton.derivatives(
             points.reshape(-1, x.shape[-1]), self.form, controls.reshape(-1, controls.shape[-1]), order, pinned=pinned
         )
@@ -199,7 +200,7 @@ class Family:
 
     def losses(self, x, u):
         """The losses, not scaled, at flat parameters x (…, size) and points u (…, 2) that broadcast: shape (…)."""
-        return self.derivatives(x, u, 0)[0] * self.scales(u)
+        return self.derivatives(x, u, 0)[0] * self._at(u)[1]
 
     def around(self, x, u):
         """The logarithm of the loss of parameters x (size,) at u, its gradient (2,) and second derivatives (2, 2) in u, and the
@@ -281,8 +282,9 @@ class Family:
 
     def least_curvature(self, x, u, frame):
         """What no one-sided curvature at x along the parameters of a frame is below: where all outputs at kinks are off."""
-        moved = np.where(np.arange(x.size) < self.m * self.n, x, np.where(np.abs(x) < KINK, x - newton.PROBE, x))
-        return float(np.linalg.eigvalsh(self.derivatives(moved, u, pinned=True)[2][np.ix_(frame, frame)])[0])
+        moved, bias = x.copy(), x[self.m * self.n :]
+        moved[self.m * self.n :] = np.where(np.abs(bias) < KINK, bias - newton.PROBE, bias)
+        return newton.smooth_curvature(moved, self.form, self.control(u), frame)[0]
 
     def softest(self, x, u, frame):
         """Lowest one-sided curvature at x along the parameters of a frame, a mask, and its direction."""
@@ -304,13 +306,12 @@ class Family:
 
         value(points): those at points (4, 2), an array (4, ...).
         """
-        low, high = self.box.low, self.box.high
-        ahead = np.where((u + step <= high) | (u > high), u + step, u)
-        behind = np.where((u - step >= low) | (u < low), u - step, u)
-        points = np.array([[ahead[0], u[1]], [u[0], ahead[1]], [behind[0], u[1]], [u[0], behind[1]]])
-        values, lengths = np.asarray(value(points)), ahead - behind
-        slopes = (values[:2] - values[2:]) / np.where(lengths > 0, lengths, 1.0).reshape(2, *(1,) * (values.ndim - 1))
-        slopes[lengths <= 0] = 0.0
+        x, y = u.tolist()
+        (right, left), (up, down) = (self.box.both_sides(k, at, step) for k, at in enumerate((x, y)))
+        values = np.asarray(value(np.array([[right, y], [x, up], [left, y], [x, down]])))
+        slopes = values[:2] - values[2:]
+        slopes[0] /= right - left or np.inf
+        slopes[1] /= up - down or np.inf
         return slopes
 
 
@@ -319,8 +320,8 @@ def across_flat(matrix, right):
     if not matrix.size:
         return np.zeros_like(right)
     factors, _, solution, singular = dgesv(matrix, right)
-    pivots = np.abs(np.diagonal(factors))
-    if not singular and pivots.min() > LEAST_PIVOT * pivots.max():
+    pivots = [abs(pivot) for pivot in factors.diagonal().tolist()]
+    if not singular and min(pivots) > LEAST_PIVOT * max(pivots):
         return solution.reshape(right.shape)
     values, vectors = np.linalg.eigh(matrix)
     steep = np.abs(values) > FLAT

@@ -80,9 +80,9 @@ def _settled(state, direction):
         if np.linalg.norm(unit) < TURNED:
             unit = lowest[:, 0]
         new = np.zeros_like(state.x)
-        new[moving] = unit / np.linalg.norm(unit)
-        new[state.free] = response @ new[moving]
-        rests = np.max(np.abs(new - direction)) < SAME
+        new[moving] = unit = unit / np.linalg.norm(unit)
+        new[state.resting] = response @ unit
+        rests = np.abs(new - direction).max() < SAME
         if known or rests:
             best = min(best, (float(direction @ hessian @ direction), direction), key=lambda found: found[0])
         if rests:
@@ -94,10 +94,11 @@ def _settled(state, direction):
 def _reduced(state, hessian):
     """Of second derivatives (size, size) beside an equilibrium: how what moves responds to zeros that break its symmetry,
     (n_free, n_moving), and the spectrum that these have with that response."""
-    moving, resting = state.moving, np.flatnonzero(state.free)
-    rest = hessian[resting]
-    response = -across_flat(rest[:, resting], rest[:, moving])
-    reduced = hessian[moving[:, None], moving] + rest[:, moving].T @ response
+    order, n_resting = state.order, state.resting.size
+    hessian = hessian[order[:, None], order]
+    mixed = hessian[:n_resting, n_resting:]
+    response = -across_flat(hessian[:n_resting, :n_resting], mixed)
+    reduced = hessian[n_resting:, n_resting:] + mixed.T @ response
     return response, *np.linalg.eigh((reduced + reduced.T) / 2)
 
 
@@ -110,20 +111,20 @@ def mode_along(state, direction):
     if len(state.family.inputs):
         return _limit_of_amplitudes(state, _breaking(state, direction))
     family, direction, change = state.family, direction.copy(), np.inf
-    resting = np.flatnonzero(state.free)
     for _ in range(30):
         second, third = family.beside(state.x, direction, state.u)
-        before, change = change, _respond(state, direction, second, resting)
+        before, change = change, _respond(state, direction, second)
         if change < ROUNDING or FALLING * before < change < ZERO:  # rounding is all that is left
             break
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
-def _respond(state, direction, second, resting):
+def _respond(state, direction, second):
     """Let the parameters that rest respond to those that move in a direction, by second derivatives; by how much they change."""
+    resting = state.resting
     rest = second[resting]
     response = -across_flat(rest[:, resting], rest[:, state.moving] @ direction[state.moving])
-    change = np.max(np.abs(response - direction[resting]), initial=0.0)
+    change = np.abs(response - direction[resting]).max(initial=0.0)
     direction[resting] = response
     return change
 
@@ -132,10 +133,10 @@ def _responding(state, enter):
     """Curvature and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others."""
     if len(state.family.inputs):
         return _limit_of_amplitudes(state, enter)[::2]
-    direction, change, resting = enter.copy(), np.inf, np.flatnonzero(state.free)
+    direction, change = enter.copy(), np.inf
     for _ in range(30):
         second = state.family.derivatives((state.x + PROBE * direction)[None], state.u)[2][0]
-        before, change = change, _respond(state, direction, second, resting)
+        before, change = change, _respond(state, direction, second)
         if change < ZERO or change > FALLING * before:
             break
     return float(direction @ second @ direction), direction

@@ -71,6 +71,8 @@ OF_DENSITY = 1e-2
 EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
 
+_WEIGHTS, _AWAY = np.array(EXTRAPOLATION).T, np.arange(1, len(EXTRAPOLATION) + 1)[:, None]
+
 MOST_TURNS = 6
 """Directions that one start leads to when a one-sided curvature is looked for."""
 
@@ -215,10 +217,9 @@ def derivatives_beside(x, direction, step, form, control):
 
     Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
     """
-    weights = np.array(EXTRAPOLATION).T
-    points = x + step * np.arange(1, len(EXTRAPOLATION) + 1)[:, None] * direction
+    points = x + step * _AWAY * direction
     hessians = derivatives(points, form, np.repeat(control[None], len(points), axis=0), 2)[2]
-    value, slope = (weights @ hessians.reshape(len(points), -1)).reshape(2, x.size, x.size)
+    value, slope = (_WEIGHTS @ hessians.reshape(len(points), -1)).reshape(2, x.size, x.size)
     return value, slope / step
 
 
