@@ -6,12 +6,73 @@ corner where the neuron is 0, and the simplex falls into two. In what is left hi
 cut at z = 0 leaves simplices on which the error e = y − z⁺ is affine too: ∫ e² is volume / ((k + 1)(k + 2)) times
 (Σ_a e_a)² + Σ_a e_a². Every volume is a product of positive shares, so that nothing cancels, whatever the scale of the weights.
 
+The simplices of that last cut are the ways over a lattice: at (p, q) the edge from the positive corner p to the negative one q is
+cut, and the new corner takes the place of q or of p. As e is affine, sums over all ways follow from sums over ways to each
+place, of the volume, the volume times Σ e, and the volume times (Σ e)² + Σ e²; and ∫ e λ_j, from which gradients come, is half
+the derivative of ∫ e² by the error at corner j, from the same sums backwards.
+
 The slow twin is in the tests: nested quadrature between all crossings, in 40 digits.
 """
 
 import numpy as np
 
 from .._compiling.jit import jit
+
+
+@jit(once=True)
+def add_ways(outputs, aims, errors, sides, n_up, n_down, moments, work):
+    """(Σ e)² + Σ e² over the simplices into which z = 0 cuts one of volume 1, and half its derivatives by errors where z > 0.
+
+    outputs z, aims y and errors e (k + 1,) at its corners; sides: the corners with z > 0, n_up of them, then the others. The
+    derivatives are added to moments (k + 1,). work: (7, k + 2, k + 2): sums over ways to each place, and backwards.
+    """
+    ones, firsts, seconds, first_back, second_back, shares, cuts = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    for p in range(n_up + 1):
+        for q in range(n_down + 1):
+            ones[p, q] = firsts[p, q] = seconds[p, q] = 0.0
+    ones[0, 0] = 1.0
+    for p in range(n_up):
+        up, aim = outputs[sides[p]], aims[sides[p]]
+        for q in range(n_down):
+            share = up / (up - outputs[sides[n_up + q]])
+            error = (1.0 - share) * aim + share * aims[sides[n_up + q]]
+            shares[p, q], cuts[p, q] = share, error
+            one, first = ones[p, q], firsts[p, q] + error * ones[p, q]
+            second = seconds[p, q] + 2.0 * error * first
+            ones[p, q + 1] += share * one
+            firsts[p, q + 1] += share * first
+            seconds[p, q + 1] += share * second
+            ones[p + 1, q] += (1.0 - share) * one
+            firsts[p + 1, q] += (1.0 - share) * first
+            seconds[p + 1, q] += (1.0 - share) * second
+    found = total = squares = 0.0
+    for q in range(n_down - 1, -1, -1):
+        error = errors[sides[n_up + q]]
+        total += error
+        squares += error * error
+        found += seconds[n_up, q] + 2.0 * total * firsts[n_up, q] + (total * total + squares) * ones[n_up, q]
+        first_back[n_up, q] = second_back[n_up, q] = 0.0
+    total = squares = 0.0
+    for p in range(n_up - 1, -1, -1):
+        error = errors[sides[p]]
+        total += error
+        squares += error * error
+        found += seconds[p, n_down] + 2.0 * total * firsts[p, n_down] + (total * total + squares) * ones[p, n_down]
+        first_back[p, n_down], second_back[p, n_down] = 2.0 * total, 1.0
+        for q in range(n_down - 1, -1, -1):
+            share, error = shares[p, q], cuts[p, q]
+            first = share * first_back[p, q + 1] + (1.0 - share) * first_back[p + 1, q]
+            second = share * second_back[p, q + 1] + (1.0 - share) * second_back[p + 1, q]
+            pull = 0.5 * first * ones[p, q] + second * (firsts[p, q] + 2.0 * error * ones[p, q])
+            moments[sides[p]] += (1.0 - share) * pull
+            moments[sides[n_up + q]] += share * pull
+            first_back[p, q], second_back[p, q] = first + 2.0 * error * second, second
+    one = first = 0.0
+    for p in range(n_up):
+        one += ones[p, n_down]
+        first += firsts[p, n_down] + 0.5 * first_back[p, n_down] * ones[p, n_down]
+        moments[sides[p]] += first + errors[sides[p]] * one
+    return found
 
 
 @jit
@@ -28,8 +89,9 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
     depth = (m + 1) * (most + 2)
     corners, volumes, nexts = np.empty((depth, most, most)), np.empty(depth), np.empty(depth, np.int64)
     values, on = np.empty((depth, m, most)), np.empty((depth, m), np.bool_)
-    small, small_values, small_volumes = np.empty((most + 3, most + 1, most)), np.empty((most + 3, most + 1)), np.empty(most + 3)
-    read, flip, moments, place = np.empty((m, most)), np.empty(most), np.empty(most + 1), np.empty(n, np.int64)
+    read, flip, place = np.empty((m, most)), np.empty(most), np.empty(n, np.int64)
+    outputs, aims, errors, moments = np.empty(most + 1), np.empty(most + 1), np.empty(most + 1), np.empty(most + 1)
+    pulls, sides, work = np.empty((m, most + 1)), np.empty(most + 1, np.int64), np.empty((7, most + 2, most + 2))
     for s in range(len(sizes)):
         k = sizes[s]
         if weights[s] == 0.0:
@@ -90,76 +152,58 @@ def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, count
                         top += 1
                         continue
                     top -= 1
+                    volume = volumes[c] * norm
+                    for q in range(m):
+                        for j in range(k + 1):
+                            pulls[q, j] = 0.0
                     for i in range(n):
-                        target = place[i]
-                        up, down = max(bias[i], 0.0), max(-bias[i], 0.0)
-                        small_values[0, 0] = bias[i]
-                        for j in range(k):
+                        target, n_up = place[i], 0
+                        for j in range(k + 1):
                             total = bias[i]
-                            for q in range(m):
-                                if on[c, q]:
-                                    total += decoder[q, i] * values[c, q, j]
-                            small_values[0, j + 1] = total
-                            up, down = max(up, total), max(down, -total)
-                        if target < 0 and not up > 0.0:
+                            if j > 0:
+                                for q in range(m):
+                                    if on[c, q]:
+                                        total += decoder[q, i] * values[c, q, j - 1]
+                            outputs[j], moments[j] = total, 0.0
+                            aims[j] = corners[c, j - 1, target] if j > 0 and target >= 0 else 0.0
+                            if total > 0.0:
+                                sides[j] = sides[n_up]
+                                sides[n_up] = j
+                                n_up += 1
+                            else:
+                                sides[j] = j
+                            errors[j] = aims[j] - max(total, 0.0)
+                        if n_up == 0 and target < 0:
                             continue
-                        small_volumes[0] = volumes[c]
-                        for a in range(k):
-                            small[0, 0, a] = moments[a] = 0.0
-                            for j in range(k):
-                                small[0, j + 1, a] = corners[c, j, a]
-                        moments[k] = 0.0
-                        small_top = 1
-                        while small_top > 0:
-                            d = small_top - 1
-                            up = down = 0.0
-                            high = low = 0
-                            for j in range(k + 1):
-                                if small_values[d, j] > up:
-                                    up, high = small_values[d, j], j
-                                if -small_values[d, j] > down:
-                                    down, low = -small_values[d, j], j
-                            if up > 0.0 and down > 0.0:
-                                part, rest = up / (up + down), down / (up + down)
-                                for j in range(k + 1):
-                                    small_values[small_top, j] = small_values[d, j]
-                                    for a in range(k):
-                                        small[small_top, j, a] = small[d, j, a]
-                                for a in range(k):
-                                    at_cut = rest * small[d, high, a] + part * small[d, low, a]
-                                    small[d, low, a] = small[small_top, high, a] = at_cut
-                                small_values[d, low] = small_values[small_top, high] = 0.0
-                                small_volumes[small_top] = small_volumes[d] * rest
-                                small_volumes[d] *= part
-                                small_top += 1
-                                continue
-                            small_top -= 1
-                            if up == 0.0 and target < 0:
-                                continue
+                        if n_up == 0 or n_up == k + 1:
                             total = squares = 0.0
                             for j in range(k + 1):
-                                error = small[d, j, target] if target >= 0 else 0.0
-                                if up > 0.0:
-                                    error -= small_values[d, j]
-                                small_values[d, j] = error
-                                total += error
-                                squares += error * error
-                            losses[i] += small_volumes[d] * norm * (total * total + squares)
-                            if up > 0.0 and order > 0:
-                                moments[k] += small_volumes[d] * total / (k + 1.0)
-                                for a in range(k):
-                                    sides = cross = 0.0
-                                    for j in range(k + 1):
-                                        sides += small[d, j, a]
-                                        cross += small_values[d, j] * small[d, j, a]
-                                    moments[a] += small_volumes[d] * norm * (total * sides + cross)
+                                total += errors[j]
+                                squares += errors[j] * errors[j]
+                            losses[i] += volume * (total * total + squares)
+                            if n_up == 0:
+                                continue
+                            for j in range(k + 1):
+                                moments[j] = total + errors[j]
+                        else:
+                            losses[i] += volume * add_ways(outputs, aims, errors, sides, n_up, k + 1 - n_up, moments, work)
                         if order > 0:
-                            slope = -2.0 * importance[i]
-                            gradients[2 * m, i] += slope * moments[k]
+                            slope, total = -2.0 * importance[i] * volume, 0.0
+                            for j in range(k + 1):
+                                total += moments[j]
+                            gradients[2 * m, i] += slope * total
                             for q in range(m):
                                 if on[c, q]:
                                     total = 0.0
-                                    for a in range(k):
-                                        total += read[q, a] * moments[a]
-                                        gradients[q, sets[s, a]] += slope * decoder[q, i] * moments[a] * flip[a]
+                                    for j in range(k):
+                                        total += values[c, q, j] * moments[j + 1]
+                                        pulls[q, j] += slope * decoder[q, i] * moments[j + 1]
                                     gradients[m + q, i] += slope * total
+                    if order > 0:
+                        for q in range(m):
+                            if on[c, q]:
+                                for a in range(k):
+                                    total = 0.0
+                                    for j in range(k):
+                                        total += corners[c, j, a] * pulls[q, j]
+                                    gradients[q, sets[s, a]] += flip[a] * total
