@@ -60,16 +60,21 @@ class Branch:
         return np.abs(slope[self.rows]).max()
 
     def at(self, value, t, x):
-        """The Held at a value near a place t and parameters x (size,), by Newton in all others and t at once; or None."""
+        """The Held at a value near a place t and parameters x (size,), by Newton in all others and t at once; or None.
+
+        Second derivatives serve for as long as steps by them halve the gradient.
+        """
         x, begun = x.copy(), t
         x[self.k] = value
         slope = self.slope(t, x)
         for _ in range(MOST_STEPS):
             if abs(t - begun) > FAR:
                 return None
-            step, by_t, *changes = self._steps(t, x, slope)
-            if not np.isfinite(by_t):
+            found, settled = self._steps(t, x), self.error(slope) < AT_REST
+            if found is None:
                 return None
+            steps, *changes = found
+            step, by_t = steps(slope)
             share = min(1.0, LONGEST / max(abs(by_t), np.abs(step).max()))
             while share >= SHORTEST:
                 after = self.slope(t + share * by_t, x + share * step)
@@ -77,31 +82,59 @@ class Branch:
                     break
                 share /= 2
             else:
-                return Held(value, t, x, *changes) if self.error(slope) < AT_REST else None
-            t, x, slope = t + share * by_t, x + share * step, after
+                return self._held(value, t, x, slope, steps, *changes) if settled else None
+            served = False
+            while self.error(after) < self.error(slope):
+                halved = self.error(after) < self.error(slope) / 2
+                t, x, slope = t + share * by_t, x + share * step, after
+                if not halved:
+                    break
+                settled |= served  # where they serve again what is left at last is rounding
+                (step, by_t), share, served = steps(slope), 1.0, True
+                after = self.slope(t + by_t, x + step)
+            if settled and self.error(slope) < AT_REST:
+                return self._held(value, t, x, slope, steps, *changes)
         return None
 
-    def _steps(self, t, x, slope):
-        """Newton's step of x (size,) and of t at a gradient (size,), and the last three of Held.
+    def _held(self, value, t, x, slope, steps, turn, tangent, rise):
+        """The Held at a place t and parameters x (size,) with a gradient (size,): how they change is corrected by one of `steps`."""
+        aside = (DIFFERENCE if t < 0.5 else -DIFFERENCE) * (np.sign(turn) or 1.0) / max(1.0, abs(turn))
+        step, by_t = steps((self.slope(t + aside * turn, x + aside * tangent) - slope) / aside)
+        return Held(value, t, x, turn + by_t, tangent + step, rise)
+
+    def _steps(self, t, x):
+        """A function of a gradient (size,), Newton's steps of x (size,) and of t; and the last three of Held. Or None.
 
         The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.
         """
         landscape, unit = self.segment.landscape(t), np.eye(len(x))
         by_x = np.array([landscape.difference(x, DIFFERENCE * unit[i]) for i in self.rows])
         aside = DIFFERENCE if t < 0.5 else -DIFFERENCE  # within the segment
-        by_place = (self.slope(t + aside, x) - self.slope(t, x)) / aside
+        by_place = (self.slope(t + aside, x) - landscape.slope(x)) / aside
         own = by_x[:, self.others]
         values, vectors = np.linalg.eigh((own[:-1] + own[:-1].T) / 2)
         use = np.abs(values) > SOFT
         inverse = (vectors[:, use] / values[use]) @ vectors[:, use].T
-        along = [-inverse @ row[self.others] for row in (slope, by_place, by_x[-1])]
-        rest, place, value = (row[self.k] + own[-1] @ way for row, way in zip((slope, by_place, by_x[-1]), along, strict=True))
-        if place == 0:  # nothing changes along the segment
-            return np.zeros_like(x), np.inf, np.inf, np.zeros_like(x), 0.0
-        by_t, turn = -rest / place, -value / place
-        step, tangent = np.zeros_like(x), unit[self.k].copy()
-        step[self.others], tangent[self.others] = along[0] + by_t * along[1], along[2] + turn * along[1]
-        return step, by_t, turn, tangent, place
+
+        def along(row):
+            """How the others follow a change of the gradient (size,), and what is left of it by the value."""
+            way = -inverse @ row[self.others]
+            return way, row[self.k] + own[-1] @ way
+
+        (by_t, place), (by_value, value) = along(by_place), along(by_x[-1])
+        if not (np.isfinite(place) and place):  # nothing changes along the segment
+            return None
+        turn, tangent = -value / place, unit[self.k].copy()
+        tangent[self.others] = by_value + turn * by_t
+
+        def steps(slope):
+            """Newton's steps at a gradient (size,)."""
+            way, rest = along(slope)
+            step = np.zeros_like(x)
+            step[self.others] = way - rest / place * by_t
+            return step, -rest / place
+
+        return steps, turn, tangent, place
 
     def next(self, point, value):
         """The Held at a value next to that of another, or None."""

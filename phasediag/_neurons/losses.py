@@ -23,6 +23,16 @@ def sets_of(n_features, most_active):
     return members, np.array([len(one) for one in found]), np.array(numbers, dtype=object if n_features > 60 else np.int64)
 
 
+@lru_cache(maxsize=32)
+def active_in(n_features, most_active):
+    """Which features are members of the sets of `sets_of`, (n_sets, n_features)."""
+    members, sizes, _ = sets_of(n_features, most_active)
+    active = np.zeros((len(sizes), n_features), dtype=bool)
+    for row, one, k in zip(active, members, sizes, strict=True):
+        row[one[:k]] = True
+    return active
+
+
 @lru_cache(maxsize=16)
 def orders_of(most_active):
     """The permutations of 0 … k − 1 for k ≤ most_active, (most_active + 1, most_active!, most_active), and how many there are."""
@@ -35,14 +45,10 @@ def orders_of(most_active):
 
 def probabilities(form, control, most_active):
     """The probabilities of the sets of `sets_of` under a control vector (n_controls,), shape (n_sets,)."""
-    members, sizes, numbers = sets_of(form.n_features, most_active)
     if form.activity != INDEPENDENT:
-        return form.patterns(control)[numbers.astype(np.int64)]
+        return form.patterns(control)[sets_of(form.n_features, most_active)[2].astype(np.int64)]
     density = form.density(control)
-    active = np.zeros((len(sizes), form.n_features), dtype=bool)
-    for row, one, k in zip(active, members, sizes, strict=True):
-        row[one[:k]] = True
-    return np.where(active, density, 1 - density).prod(axis=1)
+    return np.where(active_in(form.n_features, most_active), density, 1 - density).prod(axis=1)
 
 
 def evaluate(form, control, encoder, decoder, bias, order, most_active=None):

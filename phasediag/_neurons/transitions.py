@@ -90,7 +90,8 @@ class Segment:
                 low, before = middle, now
             else:
                 high, after = middle, now
-        return brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
+        t = brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
+        return t if self.follow(pair, t)[2] > SMALL else None  # of one minimum a small weight that is held, and is not
 
     def rest(self, x, t):
         """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none."""
