@@ -97,7 +97,7 @@ class Branch:
         return None
 
     def _held(self, value, t, x, slope, steps, turn, tangent, rise):
-        """The Held at a place t and parameters x (size,) with a gradient (size,): how they change is corrected by one of `steps`."""
+        """The Held at a place t and parameters x (size,) with a gradient (size,); one of `steps` corrects how they change."""
         aside = (DIFFERENCE if t < 0.5 else -DIFFERENCE) * (np.sign(turn) or 1.0) / max(1.0, abs(turn))
         step, by_t = steps((self.slope(t + aside * turn, x + aside * tangent) - slope) / aside)
         return Held(value, t, x, turn + by_t, tangent + step, rise)

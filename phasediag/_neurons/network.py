@@ -50,8 +50,8 @@ class Network:
         (column, row), _ = self.cell_at(u)
         starts = [x for i in (row, row + 1) for j in (column, column + 1) for x in self.minima[i * len(self.u[0]) + j]]
         landscape = Segment(self.plane, u, u).landscape(0.0)
-        points = landscape.settle(np.array([*starts, *more]), polish=False)
-        best = min([*points, landscape.unbounded], key=lambda one: one.scaled_loss)
+        found = landscape.lowest(np.array([*starts, *more]))
+        best = landscape.unbounded if found is None else min(found, landscape.unbounded, key=lambda one: one.scaled_loss)
         return best.x, best.scaled_loss * landscape.scale, best is not landscape.unbounded
 
     def follow(self, end):

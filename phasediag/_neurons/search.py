@@ -387,7 +387,27 @@ class Landscape:
         return self.form.flat(encoder, decoder, 0.05 * np.abs(generator.normal(size=(len(first), n))))
 
     def settle(self, points, known=(), polish=True):
-        """The distinct minima (list of Point) that descents from points (n_points, size) lead to, beside those that are known.
+        """The distinct minima (list of Point) that descents from points (n_points, size) lead to, beside those that are known."""
+        found = list(known)
+        for x, loss in self._ends_of(points):
+            point = self._below(x, loss, found, polish)
+            if point is not None and point.is_minimum and not self.known(found, point.x, point.scaled_loss):
+                found.append(point)
+        return found
+
+    def lowest(self, points):
+        """The lowest minimum (Point) to which descents from points (n_points, size) lead, or None; higher ends are not tried."""
+        best = None
+        for x, loss in sorted(self._ends_of(points), key=lambda end: end[1]):
+            if best is not None and not self._is_lower(loss, best.scaled_loss):
+                break
+            point = self._below(x, loss, (), polish=False)
+            if point is not None and point.is_minimum and (best is None or self._is_lower(point.scaled_loss, best.scaled_loss)):
+                best = point
+        return best
+
+    def _ends_of(self, points):
+        """Where descents from points (n_points, size) end, and the scaled losses: a list; what grows without end is noted.
 
         Where a neuron is never on it is set to 0, and a descent that wakes it must not lead lower; ends at which an output is 0
         for every input are left out.
@@ -397,24 +417,21 @@ class Landscape:
         for x, loss in zip(ends[far], numbers[far, 0], strict=True):
             if loss < self.unbounded.scaled_loss:
                 self.unbounded = Point(x, loss, np.inf, -np.inf)
-        ends, numbers = ends[~far], numbers[~far]
-        self.ends, self.n_grown = list(zip(ends, numbers[:, 0], strict=True)), int(far.sum())
-        found, kicks = list(known), []
-        for x, (loss, *_) in zip(ends, numbers, strict=True):
-            if not np.isfinite(loss) or self.dead(x)[1].any():
+        self.ends, self.n_grown = list(zip(ends[~far], numbers[~far, 0], strict=True)), int(far.sum())
+        found, kicks = [], []
+        for x, loss in self.ends:
+            never, silent = self.dead(x)
+            if not np.isfinite(loss) or silent.any():
                 continue
-            never = self.dead(x)[0]
             if never.any():
                 kicks += self._woken(x, never)
-                continue
-            self._add(found, x, loss, polish)
+            else:
+                found.append((x, loss))
         if kicks:
             ends, numbers = self.descend(np.array(kicks))
-            self.ends += zip(ends, numbers[:, 0], strict=True)
-            for x, (loss, *_) in zip(ends, numbers, strict=True):
-                never, silent = self.dead(x)
-                if np.isfinite(loss) and not silent.any() and not never.any():
-                    self._add(found, x, loss, polish)
+            woken = list(zip(ends, numbers[:, 0], strict=True))
+            self.ends += woken
+            found += [(x, loss) for x, loss in woken if np.isfinite(loss) and not any(one.any() for one in self.dead(x))]
         return found
 
     def _woken(self, x, never):
@@ -427,12 +444,6 @@ class Landscape:
             one[never, i] = KICK
             woken.append(self.form.flat(one, one if self.form.is_tied else np.where(never[:, None], one, decoder), bias))
         return woken
-
-    def _add(self, found, x, loss, polish):
-        """Add the minimum to which x (size,) leads to those found, unless it is one of them or there is none."""
-        point = self._below(x, loss, found, polish)
-        if point is not None and point.is_minimum and not self.known(found, point.x, point.scaled_loss):
-            found.append(point)
 
     def _below(self, x, loss, known, polish):
         """The Point to which the end x (size,) of a descent leads: from saddles the descent goes on.

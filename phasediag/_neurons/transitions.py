@@ -292,8 +292,7 @@ def lowest_along(segment, starts):
     def lowest(t):
         """What is lowest at t."""
         landscape = segment.landscape(t)
-        points = landscape.settle(np.array(starts), polish=False)
-        x = min(points, key=lambda one: one.scaled_loss).x if points else landscape.unbounded.x
+        x = (landscape.lowest(np.array(starts)) or landscape.unbounded).x
         return segment.name(x), x, landscape
 
     return lowest
