@@ -4,9 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from ._minimizing.flat import flatten, parts
+from ._minimizing.flat import flatten, losses_at, parts
 from ._minimizing.landscape import Landscape
-from ._minimizing.stationary_points import losses_at
 from .candidates import configurations
 from .forms import variance
 from .order_parameters import feature_norm, interference

@@ -13,3 +13,8 @@ def parts(x, n_hidden):
     n_features = x.shape[-1] // (n_hidden + 1)
     cut = n_hidden * n_features
     return x[..., :cut].reshape(*x.shape[:-1], n_hidden, n_features), x[..., cut:]
+
+
+def losses_at(x, feature_loss, form, controls):
+    """The losses, not scaled and with any penalty, of flat parameters x (n_points, size) and the features' own losses."""
+    return np.sum(form.importance(controls) * feature_loss, axis=1) + form.penalty(controls, parts(x, form.n_hidden)[0])

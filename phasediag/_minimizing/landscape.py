@@ -23,8 +23,9 @@ from .cell_descents import carry, descend_cells, extend_lists
 from .flat import flatten, parts
 from .search import named_first, orders_of_extra, settle_model, tied_points
 from .search_state import Rooms, SearchState
+from .slopes import ways_down
 from .starts import random_starts, starting_points, starting_points_of
-from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, SAME_LOSS, dead_outputs, invariants
+from .stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, MOST_FALLS, SAME_LOSS, dead_outputs, invariants
 
 COARSE_SPACING = 8
 """There are many starts at every so many cells of each axis (and at its ends)."""
@@ -236,7 +237,7 @@ class Landscape:
     def _wave(self):
         """Every minimum of the frontier as a start in the neighbours that do not know it."""
         state = self._state
-        cells, sources = carry(state.frontier, self.shape, state.where, self._marks(), *self._lists())
+        cells, sources = carry(state.frontier, self.shape, state.where, self._marks(), *self._lists(state))
         order = np.argsort(cells, kind="stable")
         first = np.flatnonzero(np.diff(cells[order], prepend=-1))
         return cells[order[first]], np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
@@ -263,12 +264,12 @@ class Landscape:
         starts = state.x[np.array(sources, int)[order]]
         return np.array(cells, int)[order], np.arange(len(cells) + 1), starts, 0.25, {"checked": len(state.where)}
 
-    def _lists(self):
+    def _lists(self, state):
         """Lists of the minima in each cell: see `listed`."""
         heads, links = self._listed
-        new = np.empty(len(self._state.where) - len(links), np.int64)
+        new = np.empty(len(state.where) - len(links), np.int64)
         links = self._rooms.grown("links", links, new)
-        extend_lists(self._state.where, len(links) - len(new), heads, links)
+        extend_lists(state.where, len(links) - len(new), heads, links)
         self._listed = heads, links
         return heads, links
 
@@ -291,9 +292,21 @@ class Landscape:
         return self._marked
 
     def _after(self, cells, first, starts, radius, changes, pool):
-        """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on."""
-        state, controls = self._state, self.rows[cells]
-        heads, links = self._lists()
+        """The state after descents from starts (n_starts, size) in cells (numbers), of each from ``first`` on.
+
+        Those that have ended on a kink that the loss falls from go on beside it.
+        """
+        state = self._state
+        for _ in range(1 + MOST_FALLS):
+            state, cells, first, starts = self._descended(state, cells, first, starts, radius, changes, pool)
+            if not len(cells):
+                break
+        return state
+
+    def _descended(self, state, cells, first, starts, radius, changes, pool):
+        """The state after descents, and where they have to go on: cells, ``first`` and starts."""
+        controls = self.rows[cells]
+        heads, links = self._lists(state)
         known, heads = (links, state.numbers, state.keys), heads[cells]
         bounds = np.append(np.flatnonzero(np.diff(first[:-1] // self._part, prepend=-1)), len(cells))
 
@@ -305,13 +318,17 @@ class Landscape:
 
         parts_ = list(pool.map(part, bounds[:-1], bounds[1:]))
         if not parts_:
-            return replace(state, **changes)
+            return replace(state, **changes), cells, first, starts
         numbers, feature_loss, keys, new = map(np.concatenate, zip(*parts_, strict=True))
         where = np.repeat(cells, np.diff(first))
         new = np.flatnonzero(new)
         new = new[~dead_outputs(starts[new], self.form, self.rows[where[new]])]
+        fallen, lower = ways_down(starts[new], self.form, self.rows[where[new]])
+        new, left = np.delete(new, fallen), where[new[fallen]]
         found = (one[new] for one in (where, starts, numbers, feature_loss, keys))
-        return state.after(self._rooms, *found, numbers[:, 3].sum(), **changes)
+        begins = np.flatnonzero(np.diff(left, prepend=-1))
+        goes_on = left[begins], np.append(begins, len(left)), lower
+        return state.after(self._rooms, *found, numbers[:, 3].sum(), **changes), *goes_on
 
     def _lowest(self, cell):
         """Of a cell (number) in which no descent has converged, the lowest point that the configurations lead to, for `after`."""

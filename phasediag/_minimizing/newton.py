@@ -14,6 +14,8 @@ from numba.extending import get_cython_function_address
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
+from .._loss.points import NO_PRODUCT
+from .cones import along, look_into_cones
 from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
     ASIDE,
@@ -44,6 +46,7 @@ from .trust_region import (
     N_NUMBERS,
     NORM,
     NUMBERS,
+    PLAIN,
     RETURNS,
     ROUNDED,
     SPECTRUM,
@@ -72,6 +75,9 @@ EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
 
 _WEIGHTS, _AWAY = np.array(EXTRAPOLATION).T, np.arange(1, len(EXTRAPOLATION) + 1)[:, None]
+
+ON = 1e-2
+"""Part of a bias in a direction in which weights come out of 0: its output is on when no other feature is active."""
 
 MOST_TURNS = 6
 """Directions that one start leads to when a one-sided curvature is looked for."""
@@ -338,16 +344,6 @@ def _aside(bias, n, zero):
 
 
 @jit(inner=True)
-def _along(hessian, d, size):
-    """The second derivative dᵀH d of a Hessian (size, size) along d (size,)."""
-    curvature = 0.0
-    for i in range(size):
-        for j in range(size):
-            curvature += d[i] * hessian[i * size + j] * d[j]
-    return curvature
-
-
-@jit(inner=True)
 def _lowest_curvature(x, direction, table):
     """The lowest one-sided curvature at x to the numbers, its direction to ``direction``."""
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
@@ -376,34 +372,42 @@ def _lowest_curvature(x, direction, table):
         for k in range(m):
             lengths[i] += x[k * n + i] ** 2
         lengths[i] = lengths[i] ** 0.5
-    for i in range(n):
-        for j in range(n):
-            long_i, long_j = lengths[i], lengths[j]
-            entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
-            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < zero
-            if not (entering or turning):
-                continue
-            d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
-            for k in range(m):  # two represented features turn towards or against each other
-                d[k * n + i] = x[k * n + j] / long_j
-                if turning:
-                    d[k * n + j] = x[k * n + i] / long_i
-            for k in range(size):
-                if not free[k]:
-                    d[k] = 0.0
-                length += d[k] ** 2
-            if length > 0.0:
+    n_lit = 4
+    for lit in range(2):
+        for i in range(n):
+            for j in range(n):
+                long_i, long_j, off = lengths[i], lengths[j], abs(x[m * n + i]) < zero and free[m * n + i] != 0
+                entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
+                turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < zero
+                if not (entering or turning) or (entering and off) != (lit == 0):
+                    continue
+                d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
+                for k in range(m):  # two represented features turn towards or against each other
+                    d[k * n + i] = x[k * n + j] / long_j
+                    if turning:
+                        d[k * n + j] = x[k * n + i] / long_i
+                if lit == 0:  # an output that is 0 whatever its feature is: it has to be on for the weights to tell
+                    d[m * n + i] = ON
                 for k in range(size):
-                    d[k] /= length**0.5
-                    opposite[k] = -d[k]
-                count += 2
+                    if not free[k]:
+                        d[k] = 0.0
+                    length += d[k] ** 2
+                if length > 0.0:
+                    for k in range(size):
+                        d[k] /= length**0.5
+                        opposite[k] = -d[k] if k < m * n else d[k]
+                    count += 2
+        if lit == 0:
+            n_lit = count
     lowest, n_seen = np.inf, 0
     for start in range(count):
         d = offset(lines, start * size)
-        if bound > 0.0 and _along(least, d, size) >= lowest * (1.0 - 1e-9):
+        # where outputs are lit the second derivatives with all of them off are no bound
+        known_above = not 4 <= start < n_lit
+        if known_above and bound > 0.0 and along(least, d, size) >= lowest * (1.0 - 1e-9):
             continue
-        if bound > -LEVEL and abs(lowest) <= LEVEL < _along(least, d, size):  # a valley: nothing curves down, this curves up
-            continue
+        if known_above and bound > -LEVEL and abs(lowest) <= LEVEL < along(least, d, size):
+            continue  # a valley: nothing curves down, this curves up
         for _iteration in range(MOST_TURNS):
             known = False
             for earlier in range(n_seen):  # from where another start has come this one comes to the same end
@@ -419,7 +423,7 @@ def _lowest_curvature(x, direction, table):
             n_seen += 1
             call(table[EVALUATE], (moved, 2, table))
             call(table[SPECTRUM], (moved, -1.0, table))
-            curvature, overlap = _along(hessian, d, size), 0.0
+            curvature, overlap = along(hessian, d, size), 0.0
             for i in range(size):
                 overlap += vectors[i] * d[i]
             lower, sign = curvature < lowest, -1.0 if overlap < 0.0 else 1.0
@@ -429,6 +433,8 @@ def _lowest_curvature(x, direction, table):
                     direction[i] = d[i]
                 d[i] = sign * vectors[i]
     numbers[LOWEST] = lowest
+    if bound < -LEVEL <= lowest:
+        look_into_cones(x, distance, LEVEL, least, lines, direction, table)
 
 
 @jit(allocates=False)
@@ -529,6 +535,26 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
 
 
 @jit(inner=True)
+def _raise_to_edge(x, table):
+    """Biases below 0 become 0, in place, where the feature is not represented and its mean is 0: there its output may come on.
+
+    With all such biases below 0 the loss is the same, and descents end anywhere.
+    """
+    m, n, gradient, free = table[HIDDEN], table[FEATURES], doubles(table[GRADIENT]), integers(table[FREE])
+    for i in range(n):
+        bias, longest = x[m * n + i], 0.0
+        for k in range(m):
+            longest = max(longest, abs(x[k * n + i]))
+        if bias < 0.0 and longest <= NO_PRODUCT and free[m * n + i]:
+            x[m * n + i] = 0.0
+            for k in range(m):  # rounding would tell on which side of its kinks the output is
+                x[k * n + i] = 0.0
+            call(table[EVALUATE], (x, 1, table))
+            if abs(gradient[m * n + i]) > AT_REST:
+                x[m * n + i] = bias
+
+
+@jit(inner=True)
 def _leave(x, max_steps, radius, tolerance, table):
     """Tell the kind of the point x where a descent has just ended, and leave it downhill, in place, where it is no minimum.
 
@@ -543,6 +569,8 @@ def _leave(x, max_steps, radius, tolerance, table):
     # second derivatives jump where some bias is 0, so that an output is 0 when no feature is active
     has_kink = lower = False
     zero = _zero(table)
+    if not table[PLAIN]:
+        _raise_to_edge(x, table)
     for i in range(n):
         has_kink = has_kink or abs(bias[i]) < zero
     if has_kink:
@@ -561,7 +589,7 @@ def _leave(x, max_steps, radius, tolerance, table):
         for i in range(size):
             trial[i] = x[i] - distance * direction[i]
         call(table[EVALUATE], (trial, 2, table))
-        if _along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
+        if along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
     numbers[RETURNS] = 0.0 if loss < numbers[LEFT_AT] else numbers[RETURNS] + 1.0
     if numbers[RETURNS] == 1.0:  # the way leads back: on the other side

@@ -18,6 +18,7 @@ from .orders import reordered, with_equal_importances
 from .rough import MOST_ENUMERATED, RACE, SECOND, ExactLoss, descend_roughly
 from .starts import frozen_starts, scaled_gradient, starting_points
 from .stationary_points import (
+    CURVATURE_TOLERANCE,
     GRADIENT_TOLERANCE,
     MAX_STEPS,
     MOST_REACH,
@@ -237,7 +238,7 @@ def tied_minima(model, point):
 
 
 def tied_points(form, controls, losses):
-    """The frozen configurations in valleys of models of a form: those that are stationary and have the loss of their valley.
+    """The frozen configurations in valleys of models of a form: those that are minima and have the loss of their valley.
 
     Which point of a valley of equal loss a descent reaches says nothing; the configurations in it have names and exact zeros.
 
@@ -266,7 +267,11 @@ def tied_points(form, controls, losses):
     order = np.argsort(valley, kind="stable")
     valley, x = valley[order], x[order]
     norms = np.abs(scaled_gradient(x, form, controls[valley])).max(axis=1, initial=0.0)
-    valley, x, norms = (part[norms <= GRADIENT_TOLERANCE] for part in (valley, x, norms))
+    still = norms <= GRADIENT_TOLERANCE
+    for k in np.flatnonzero(still):  # at the edge of a valley the loss may fall
+        curvature = newton.lowest_curvature(x[k], form, controls[valley[k]], form.free, np.empty(form.size))
+        still[k] = curvature >= -CURVATURE_TOLERANCE
+    valley, x, norms = (part[still] for part in (valley, x, norms))
     weights, bias = parts(x, form.n_hidden)
     weights = form.upright(controls[valley], weights)
     return valley, flatten(weights, bias), norms, evaluate_rows(weights, bias, form, controls[valley], "enumeration", 0)[0]

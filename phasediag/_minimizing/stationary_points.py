@@ -11,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from . import newton
-from .flat import flatten, parts
+from .flat import flatten, losses_at, parts
+from .slopes import ways_down
 
 SAME_LOSS = 1e-9
 """Relative difference of losses up to which two minima can be the same."""
@@ -31,6 +32,9 @@ OFF_PRODUCT = 1e-12
 
 LIT = 1e-3
 """Length of the weights with which a dead output is left."""
+
+MOST_FALLS = 3
+"""Times that a descent goes on from beside a kink that the loss falls from."""
 
 AT_ONCE = 256
 """Descents that a thread takes at a time."""
@@ -96,6 +100,16 @@ def settle(points, form, controls, *, free=None, max_steps=MAX_STEPS, radius=0.5
         if rows.size:
             left = np.empty((rows.size, result.shape[1]))
             x[rows], result[rows] = _ends(descend, lit, form, controls[rows], n_threads, left), left
+    rows = np.flatnonzero(result[:, 1] <= GRADIENT_TOLERANCE)
+    for _ in range(MOST_FALLS):
+        fallen, lower = ways_down(x[rows], form, controls[rows])
+        rows = rows[fallen]
+        if not rows.size:
+            break
+        left = np.empty((rows.size, result.shape[1]))
+        x[rows], evaluations = _ends(descend, lower, form, controls[rows], n_threads, left), result[rows, 3]
+        result[rows], result[rows, 3] = left, left[:, 3] + evaluations
+    result[rows, 2] = -np.inf  # of those that it still falls from
     weights, _ = parts(x, form.n_hidden)
     weights[...] = form.upright(controls, weights)
     dead = dead_outputs(x, form, controls)
@@ -138,11 +152,6 @@ def losses_of(points, form, controls):
     """The losses, not scaled and with any penalty, of points (Settled) at controls (n_points, n_controls): shape (n_points,)."""
     x, feature_loss = np.array([point.x for point in points]), np.array([point.feature_loss for point in points])
     return losses_at(x, feature_loss, form, controls)
-
-
-def losses_at(x, feature_loss, form, controls):
-    """As `losses_of`, of flat parameters (n_points, size) and the features' own losses (n_points, n_features)."""
-    return np.sum(form.importance(controls) * feature_loss, axis=1) + form.penalty(controls, parts(x, form.n_hidden)[0])
 
 
 def invariants(x, n_hidden, classes):
