@@ -252,7 +252,7 @@ def test_minima_on_kinks_are_followed_in_a_few_evaluations(name):
     assert np.median([one.n_evaluations for one in followed]) <= 16
 
 
-def test_a_descent_that_comes_back_leaves_on_the_other_side():
+def test_a_descent_that_comes_back_leaves_from_farther():
     """Beside a saddle on kinks the loss may rise first: the same way was tried six times, with 543 evaluations, for nothing."""
     model = ToyModel(1, [1.0, 1.4], 0.02, "leaky", slope=0.3, values=SIGNS)
     (end,) = settle(np.array([[0.0, -1.3, 0.0, 0.0]]), model.form, model.control[None])

@@ -592,14 +592,11 @@ def _leave(x, max_steps, radius, tolerance, table):
         if along(doubles(table[HESSIAN]), direction, size) > MINIMAL:
             first = 1
     numbers[RETURNS] = 0.0 if loss < numbers[LEFT_AT] else numbers[RETURNS] + 1.0
-    if numbers[RETURNS] == 1.0:  # the way leads back: on the other side
-        for i in range(size):
-            direction[i] = -direction[i]
     if numbers[RETURNS] < 2.0 and not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -LEVEL
         if lower:
             for i in range(size):
-                x[i] += 1e-3 * direction[i]
+                x[i] += (1e-3 if numbers[RETURNS] == 0.0 else 1e-2) * direction[i]  # where the way led back, from farther
         for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
             for i in range(size):
                 trial[i] = end[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]  # on kinks multipliers are nearly known
