@@ -363,6 +363,46 @@ class Form:
         table = np.array(rows)
         return np.ascontiguousarray(table[..., 0]), np.array(origin), np.ascontiguousarray(table[..., 1])
 
+    @cached_property
+    def terms(self) -> tuple[NDArray[np.int64], list[NDArray[np.int64]], NDArray[np.bool_]]:
+        """What the loss of each output is summed over: the components, some of them at once.
+
+        Those that differ in features which are inactive or have a value in the piece that begins at 0 are one term: there such a
+        feature is 2 + n_pieces, active with the probability of that piece among the two. Not where the output's own feature is an
+        atom: one of the others, which has to be active, then smooths the kink of the activation.
+
+        Returns
+        -------
+        states : ndarray of int, shape (n_terms, n_features)
+            What every feature is in every term.
+        parts : list of ndarray of int
+            The components of each term.
+        by_output : ndarray of bool, shape (n_features, n_terms)
+            Which terms each output has.
+        """
+        places, states = np.arange(len(self.components)), self.components
+        if self.joint is None:
+            return states, list(places[:, None]), np.ones((self.n_features, len(states)), dtype=bool)
+        (_, origin, _), widths, some = self._expanded, self.ranges[1], 2 + len(self.values)
+        may_join = (self.activity.components(self.n_features)[origin] == FREE) & ((states == 0) | (states == 2 + self.joint))
+        joined = [tuple(row) for row in np.where(may_join, some, states).tolist()]
+        parts: dict[Any, set[int]] = {}
+        outputs: dict[Any, set[int]] = {}
+        for i in range(self.n_features):
+            for k, row in enumerate(map(tuple, states.tolist())):
+                is_atom = row[i] != 0 and widths[row[i]] == 0.0
+                key = (k, row) if is_atom else (int(origin[k]), joined[k])
+                parts.setdefault((is_atom, key), set()).add(k)
+                outputs.setdefault((is_atom, key), set()).add(i)
+        by_output = np.array([[i in own for own in outputs.values()] for i in range(self.n_features)])
+        return np.array([row for _, (_, row) in parts]), [np.array(sorted(own)) for own in parts.values()], by_output
+
+    @cached_property
+    def joint(self) -> int | None:
+        """The piece of values that begins at 0, which inactive features join; None where there is none or they may not."""
+        found = [k for k, (low, width) in enumerate(self.values) if low == 0.0 < width]
+        return None if self.is_whole or self.expanded or not found else found[0]
+
     def weights(self, control: Floats) -> Floats:
         """The probabilities of the components, shape (…, n_components)."""
         density = self.density(control)
@@ -391,7 +431,8 @@ class Form:
         """Control vectors (…, n_controls) as the kernels of enumeration take them, shape (…, n_row).
 
         Importances, densities; unless the form is plain also Σ_i importance_i E x_i², the slope, γ, λ and the probabilities of
-        the components.
+        the components; where these are summed in other terms, the probabilities of those, and of the features that are active
+        with some probability there.
         """
         if self.is_plain:
             return controls
@@ -400,4 +441,15 @@ class Form:
         numbers[..., 0], numbers[..., 1] = self.loss_scale(controls), self.slope(controls)
         if self.penalised:
             numbers[..., 2:] = controls[..., self.places["penalty"]]
-        return np.concatenate([controls[..., : 2 * self.n_features], numbers, self.weights(controls)], axis=-1)
+        weights, joint, more = self.weights(controls), self.joint, []
+        if joint is not None:
+            _, parts, _ = self.terms
+            firsts = np.cumsum([0, *map(len, parts[:-1])])
+            density = self.density(controls)
+            active = density * self.value_probabilities(controls)[..., joint, None]
+            either = 1 - density + active
+            more = [
+                np.add.reduceat(weights[..., np.concatenate(parts)], firsts, axis=-1),
+                np.divide(active, either, out=np.zeros_like(active), where=either > 0.0),
+            ]
+        return np.concatenate([controls[..., : 2 * self.n_features], numbers, weights, *more], axis=-1)

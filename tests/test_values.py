@@ -26,7 +26,8 @@ from phasediag import (
 from phasediag._minimizing.landscape import Landscape
 
 MIXED = Pieces(atoms=[(-0.5, 0.25), (1.0, 0.25)], intervals=[(-1.0, 0.5, 0.25), (0.25, 1.5, 0.25)])
-VALUES = {"uniform": "uniform", "binary": "binary", "signed": "signed", "mixed": MIXED}
+JOINT = Pieces(atoms=[(-1.0, 0.25)], intervals=[(0.0, 0.5, 0.25), (0.5, 1.0, 0.5)])
+VALUES = {"uniform": "uniform", "binary": "binary", "signed": "signed", "mixed": MIXED, "joint": JOINT}
 
 
 def a_model(n, values, slope=None, seed=0, **options):
@@ -55,6 +56,8 @@ CASES = [
     *((n, values, slope) for n, values, slope in product((2, 3), ("uniform", "binary", "signed"), (None, 0.25))),
     (2, "mixed", None),
     (2, "mixed", 0.25),
+    (2, "joint", None),
+    (3, "joint", 0.25),
     (4, "binary", None),
     (4, "signed", 0.25),
     (4, "uniform", 0.25),
@@ -73,7 +76,7 @@ def test_losses_and_derivatives_in_exact_arithmetic(n, values, slope):
     assert direction @ expected_loss_hessian(model, weights, bias) @ direction == pytest.approx(curvature, abs=1e-9)
 
 
-@pytest.mark.parametrize("values", ["uniform", "binary", "signed"])
+@pytest.mark.parametrize("values", ["uniform", "binary", "signed", "joint"])
 @pytest.mark.parametrize("slope", [None, 0.4])
 def test_second_derivatives_of_more_features(values, slope):
     """Those of five features are differences of the gradient, and the gradient those of the loss."""
@@ -90,6 +93,21 @@ def test_second_derivatives_of_more_features(values, slope):
     flat = [np.concatenate([part.ravel() for part in parts]) for parts in (below, above, gradient)]
     assert direction @ flat[2] == pytest.approx((high - low) / (2 * step), rel=1e-7)
     assert np.allclose(expected_loss_hessian(model, weights, bias) @ direction, (flat[1] - flat[0]) / (2 * step), atol=1e-6)
+
+
+def test_an_output_has_every_component_in_one_term():
+    """Components are summed at once where features are inactive or in the piece that begins at 0: fewer than half as many terms.
+
+    Of one feature beside a correlated pair, which is active or not as a whole.
+    """
+    model = ToyModel(2, np.ones(3), [0.3, 0.4, 0.4], activity=CorrelatedSets([[1, 2]]), values=JOINT)
+    states, parts, by_output = model.form.terms
+    weights, row = model.form.weights(model.control), model.form.rows(model.control)
+    for own in by_output:
+        assert sorted(np.concatenate([parts[t] for t in np.flatnonzero(own)])) == list(range(len(weights)))
+    assert row[-3:] == pytest.approx([0.075 / 0.775, 0.1 / 0.7, 0.1 / 0.7], rel=1e-14)
+    assert row[-3 - len(states) : -3] == pytest.approx([weights[part].sum() for part in parts], rel=1e-14)
+    assert len(ToyModel(2, np.ones(3), 0.5, values=Pieces(intervals=[(0, 0.5, 0.4), (0.5, 1, 0.6)])).form.terms[0]) < 9
 
 
 @pytest.mark.quick

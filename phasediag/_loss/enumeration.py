@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, doubles, integers, jit, offset, pointer
+from ..forms import UNIFORM
 from .few import few_moments
 from .leading import (
     ACTIVE,
@@ -28,8 +29,10 @@ from .points import BREADTHS, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_cer
 NEGLIGIBLE = 1e-290
 
 # What a table from `workspaces` holds: addresses of functions, of arrays, and of the arrays of `moments.workspace`.
-# Then what a form adds: the sizes of its law; what features are in its components, where pieces of values begin and how wide they
-# are; scratch; last the penalty of the latest model.
+# Then what a form adds: the sizes of its law, and where in a row of controls the probabilities of its terms and of features in
+# them begin; what features are in its terms, the first term of each output in the list of these, the list, and the component
+# that a term alone consists of, or −1; where pieces of values begin and how wide they are; scratch; last the penalty of the
+# latest model.
 (
     ENUMERATE,
     FEW_MOMENTS,
@@ -46,7 +49,13 @@ NEGLIGIBLE = 1e-290
     IS_PENALISED,
     IS_UNTIED,
     IS_LINEAR,
-    COMPONENTS,
+    SOME,
+    TERM_WEIGHTS,
+    TERM_SHARES,
+    TERMS,
+    FIRST_TERM,
+    TERM_LIST,
+    TERM_COMPONENT,
     LOWS,
     WIDTHS,
     GRAM,
@@ -61,7 +70,7 @@ NEGLIGIBLE = 1e-290
     MEANS,
     PENALTY,
     POINTS,
-) = range(30)
+) = range(36)
 SPACE = POINTS + N_POINT_ARRAYS
 
 # In a row of controls, behind importances and densities, of a form that is not plain.
@@ -114,15 +123,16 @@ def _order(weights, i, density, n, others, place):
 
 
 @jit(inner=True)
-def _gather(i, component, bias, residual, density, n, table):
-    """Take apart output i in one component of a general law: b, weights and densities of the others, `leading` numbers.
+def _gather(i, term, bias, residual, density, n, table):
+    """Take apart output i in one term of a general law: b, weights and densities of the others, `leading` numbers.
 
     ``bias``: (n,) and room for b behind: b goes there, the number k of others to the end of ``place``. MEANS gets, for every
     feature, E x_j, E x_j², then the start and width of its value where it is among the others or leads.
     """
     gram, a, first = offset(doubles(table[GRAM]), i * n), doubles(table[OTHERS]), doubles(table[LEADING])
-    place, states = integers(table[PLACE]), offset(integers(table[COMPONENTS]), component * n)
+    place, states = integers(table[PLACE]), offset(integers(table[TERMS]), term * n)
     lows, widths, means = doubles(table[LOWS]), doubles(table[WIDTHS]), doubles(table[MEANS])
+    shares, some, active = offset(density, table[TERM_SHARES] - n), table[SOME], 1.0
     p, alpha = offset(a, n + 1), first[SLOPE_OF]
     mean, square, start, width = means, offset(means, n), offset(means, 2 * n), offset(means, 3 * n)
     b, count = bias[i], 0
@@ -132,9 +142,12 @@ def _gather(i, component, bias, residual, density, n, table):
             wide, share = 1.0, density[j]
         elif state > 1:
             low, wide = lows[state - 2], widths[state - 2]
+            if state == some:
+                share = shares[j]
         mean[j], square[j] = share * (low + 0.5 * wide), share * (low * low + low * wide + wide * wide / 3.0)
         start[j], width[j] = low, wide
         if j == i:
+            active = share
             continue
         b += gram[j] * low
         weight = gram[j] * wide
@@ -147,7 +160,6 @@ def _gather(i, component, bias, residual, density, n, table):
         a[at], p[at], place[at + 1] = weight, share, j
         count += 1
     low, wide, own, lead = start[i], width[i], gram[i], i
-    active = density[i] if states[i] == 1 else 1.0
     keep = 1.0 - alpha + alpha * residual  # 1 − alpha own
     reach, to_go = own * wide, wide
     if wide == 0.0:
@@ -193,13 +205,13 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
     """As `enumeration`, of pointers."""
     gram, slope, a, found = doubles(table[GRAM]), doubles(table[SLOPE]), doubles(table[OTHERS]), doubles(table[OUT])
     place, work = integers(table[PLACE]), working_space(offset(table, SPACE), order)
-    p, first, states = offset(a, n + 1), doubles(table[LEADING]), integers(table[COMPONENTS])
+    p, first, states = offset(a, n + 1), doubles(table[LEADING]), integers(table[TERMS])
+    starts, terms, lone = integers(table[FIRST_TERM]), integers(table[TERM_LIST]), integers(table[TERM_COMPONENT])
     mean, biases = doubles(table[MEANS]), offset(doubles(table[MEANS]), 5 * n)
     start, width, densities = offset(mean, 2 * n), offset(mean, 3 * n), offset(mean, 4 * n)
     slopes = offset(mean, 6 * n + 1)
     total, curvature, side = doubles(table[TOTAL]), doubles(table[CURVATURE]), (n + 1) * (n + 1)
     n_components, n_points, mixture = table[N_COMPONENTS], table[N_POINTS], table[IS_MIXTURE] != 0
-    is_point = integers(table[POINTS])
     general, untied = table[IS_GENERAL_FORM] != 0, table[IS_UNTIED] != 0
     shift = m * n if untied else 0
     size = shift + m * n + n
@@ -222,10 +234,13 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
         for i in range(n):
             residual = -_dot(weights, others, n, m, i, i, -1.0)
             fresh = n_points == 0
+            is_point = offset(integers(table[POINTS]), i * n_components)
             if 0 < n_points < n_components and doubles(table[POINTS + STATE])[RATE] > 0.0:
-                for component in range(n_components):
-                    wide = offset(doubles(table[POINTS + BREADTHS]), component * n)
-                    is_point[component] = is_certain(i, n, wide, offset(gram, i * n))
+                for at in range(starts[i], starts[i + 1]):
+                    component = lone[terms[at]]
+                    if component >= 0:
+                        wide = offset(doubles(table[POINTS + BREADTHS]), component * n)
+                        is_point[component] = is_certain(i, n, wide, offset(gram, i * n))
             if n_points > 0:
                 what = i, n, n_components, bias[i], offset(gram, i * n), residual, numbers[ALPHA], order
                 scale, arrays = numbers[SCALE] / importance[i], offset(table, POINTS)
@@ -235,21 +250,22 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                     bias_gradient[i] = importance[i] * found[1]
                     for j in range(n):
                         slope[i * n + j] = importance[i] * found[2 + j]
-            for component in range(n_components if n_points < n_components else 0):
+            for at in range(starts[i], starts[i + 1]):
+                term = terms[at]
                 share, b, own, own_p, law = 1.0, bias[i], gram[i * n + i], density[i], density
-                if n_points > 0 and is_point[component]:
+                if n_points > 0 and lone[term] >= 0 and is_point[lone[term]]:
                     continue
                 if mixture:
-                    share = numbers[WEIGHTS + component]
+                    share = numbers[table[TERM_WEIGHTS] + term]
                     if share == 0.0 and not fresh:
                         continue
                 if general:
-                    call(table[GATHER], (i, component, biases, residual, density, n, table))
+                    call(table[GATHER], (i, term, biases, residual, density, n, table))
                     k, b = place[n + 1], biases[n]
                 else:
                     if mixture:
                         for j in range(n):
-                            state = states[component * n + j]
+                            state = states[term * n + j]
                             densities[j] = density[j] if state == 1 else 0.0 if state == 0 else 1.0
                         law, own_p = densities, densities[i]
                     k = _order(offset(gram, i * n), i, law, n, a, place)
@@ -282,11 +298,11 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                 if order == 2:
                     call(table[OUTPUT_CURVATURE], (n, law, k, table))
                     if fresh:
-                        for at in range(side):
-                            total[at] = share * curvature[at]
+                        for entry in range(side):
+                            total[entry] = share * curvature[entry]
                     else:
-                        for at in range(side):
-                            total[at] += share * curvature[at]
+                        for entry in range(side):
+                            total[entry] += share * curvature[entry]
                 fresh = False
             if order == 2:
                 if table[IS_PENALISED] != 0:
@@ -401,8 +417,13 @@ def workspaces(form, order, untied=False):
     m, n, relu = form.n_hidden, form.n_features, not form.is_linear
     work, general = workspace(n, order, relu), not form.is_simple
     components = np.ones((1, n), np.int64) if form.is_plain else form.components
-    lows, widths = np.array(form.values).T.copy()
-    laws = np.ascontiguousarray(components), lows, widths
+    starts, breadths = form.ranges
+    is_point = np.all(breadths[components] == 0.0, axis=1) & general
+    terms, where, are_points = _laid_out(form, components, is_point)
+    lows, widths = np.array([*form.values, *UNIFORM]).T.copy()
+    if form.joint is not None:
+        lows[-1], widths[-1] = form.values[form.joint]
+    laws = *terms, lows, widths
     leading = np.zeros(N_LEADING)
     leading[IS_GENERAL] = general
     scratch = (
@@ -419,22 +440,40 @@ def workspaces(form, order, untied=False):
         np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
         np.zeros(1),  # the penalty
     )
-    starts, breadths = form.ranges
-    is_point = np.all(breadths[components] == 0.0, axis=1) & general
     held = [np.zeros(components.shape) for _ in range(6)] if form.is_kinked else [np.zeros(1)] * 6
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()
-    points = is_point.astype(np.int64), means[components], state, *held[:5], first, breadths[components], held[5]
+    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5]
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)
     sums = _address(_gather) if general else 0, _address(sum_points) if is_point.any() else 0
-    n_row = form.n_controls if form.is_plain else 2 * n + WEIGHTS + len(components)
     mixture = int(len(components) > 1 or bool(np.any(components != 1)))
-    numbers = n_row, len(components), int(is_point.sum()), mixture, int(general), int(form.penalised), int(untied)
+    numbers = where[0], len(components), int(is_point.sum()), mixture, int(general), int(form.penalised), int(untied)
     kernels = _address(_enumerate), _address(few_moments), many, *curvature, *sums
-    return addresses(*kernels, *numbers, int(not relu), *scratch, *points, *work), (scratch, points, work)
+    return addresses(*kernels, *numbers, int(not relu), *where[1:], *scratch, *points, *work), (scratch, points, work)
+
+
+def _laid_out(form, components, is_point):
+    """The arrays of a table on terms; the length of a row, SOME, TERM_WEIGHTS and TERM_SHARES; which components are points.
+
+    Of the components (n_components, n) for each output, shape (n, n_components): neither points nor what other terms hold.
+    """
+    n, plain = form.n_features, form.is_plain
+    states, parts, by_output = (components, [np.zeros(1, np.int64)], np.ones((n, 1), bool)) if plain else form.terms
+    lone = np.array([own[0] if len(own) == 1 else -1 for own in parts])
+    listed = by_output & ~((lone >= 0) & is_point[lone])
+    apart = np.zeros((n, len(components)), np.int64)
+    for i in range(n):
+        own = lone[by_output[i] & (lone >= 0)]
+        apart[i, own] = is_point[own]
+    firsts = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
+    end = form.n_controls if plain else 2 * n + WEIGHTS + len(components)
+    where = (end, -1, WEIGHTS, 0)
+    if form.joint is not None:
+        where = end + len(states) + n, 2 + len(form.values), end - 2 * n, end + len(states)
+    return (np.ascontiguousarray(states), firsts, np.nonzero(listed)[1].copy(), lone), where, apart
 
 
 @cache

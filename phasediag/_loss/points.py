@@ -17,11 +17,11 @@ import numpy as np
 
 from .._compiling.jit import doubles, integers, jit, offset
 
-# What `workspaces` adds to its table for a form with points: which components are points, and the mean values of features in all;
-# for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate, the jump that is
-# held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none; how wide the
-# values of features in all components are, and the probability of the components whose kink of an output falls together with
-# each: their multipliers, alike at first, stay so, as parts of a jump then grow alike.
+# What `workspaces` adds to its table for a form with points: which components each output sums as points, and the mean values of
+# features in all; for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate,
+# the jump that is held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none;
+# how wide the values of features in all components are, and the probability of the components whose kink of an output falls
+# together with each: their multipliers, alike at first, stay so, as parts of a jump then grow alike.
 IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, BREADTHS, TOGETHER, N_POINT_ARRAYS = range(12)
 RATE, STIFFEST, SPAN, STAYS, N_STATE = range(5)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
@@ -49,6 +49,7 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
     it is scaled; total (n + 1, n + 1): in (row, b), of order 2.
     """
     is_point, values, state = integers(arrays[IS_POINT]), doubles(arrays[VALUES]), doubles(arrays[STATE])
+    is_point = offset(is_point, i * n_components)
     side, keep = n + 1, 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
     for k in range(n + 2 if order > 0 else 1):
         out[k] = 0.0
