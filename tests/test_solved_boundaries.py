@@ -20,6 +20,7 @@ from phasediag._boundaries import competitors
 from phasediag._boundaries.competitors import Competitors
 from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.frames import frames_around
+from phasediag._boundaries.junctions import _triple
 from phasediag._minimizing.stationary_points import settle
 from phasediag._processes import Workers
 from phasediag.forms import Form
@@ -682,3 +683,23 @@ def test_close_ups_show_what_the_whole_plane_shows(point, shape, n_curves, tripl
     ends = [(b.importance[k], b.density[k]) for b in curves for k in (0, -1) if b.ends[k] == "order changes"]
     assert len(ends) == n_tricritical and all(near(end, point, 1e-8) for end in ends)
     assert {why for b in curves for why in b.ends} <= {"edge", "triple point", "order changes"}
+
+
+def test_three_minima_meet_in_a_triple_point():
+    """Of 3→2, sought from where the weak triangle is about to become the strong one: not two that are one and a third.
+
+    Their losses, found by a search without any path, are one at the point.
+    """
+    diagram = phase_diagram(3, 2, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.1, 1, 2))
+    solver, u = Solver(diagram), np.log([0.5881975, 0.5230868])
+    solver.competitors = Competitors(solver, diagram)
+    seeds = [
+        [0, -1.0148808, 0.7537814, 1, 0, 0, 0, 0.0804143, 0.2196617],
+        [-0.0939415, -0.999663, 0.4296047, 1.0138975, -0.1936155, -0.3222344, 0.0687252, 0.0687252, 0.3596785],
+        [0.7129273, 0.7106138, -0.1367041, 0.7155814, -0.7178789, 0.0002206, 0.0115218, 0.0115218, 0.3075532],
+    ]
+    states = [solver.stationary(solver.recognized(np.array(x, dtype=float), solver.all_free, u), u) for x in seeds]
+    node = _triple(*states, u)
+    found = minimize(ToyModel(2, [1, 1, np.exp(node.u[0])], np.exp(node.u[1])), n_starts=40, seed=0)
+    assert np.exp(node.u) == pytest.approx([0.6050968936, 0.5277200054], abs=1e-9)
+    assert [one.loss for one in found[1:3]] == pytest.approx([found[0].loss] * 2, rel=1e-12)

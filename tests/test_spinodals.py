@@ -1,11 +1,15 @@
 """Spinodals: on each of their points a minimum ends that exists just before it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
 from phasediag._boundaries.equilibria import Solver
+from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import softest_breaking
+from phasediag._boundaries.spinodals import Limit, Limits
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -121,11 +125,13 @@ def test_the_softest_breaking_is_found_where_something_else_is_softer(where_limi
     """At the end of the pair's exchange limit two curvatures are 0; no start leads lower across its symmetry."""
     limit = next(one for one in where_limits_meet.spinodals() if one.kind == "exchange breaking" and "pair" in one.phase)
     solver, end = Solver(where_limits_meet.curves), -limit.ends.index("another limit")
-    u = solver.points(limit.x[end], limit.y[end])
-    state = solver.recognized(limit.minima[end], solver.all_free, u)
+    state, at_end = (
+        solver.recognized(limit.minima[k], solver.all_free, solver.points(limit.x[k], limit.y[k]))
+        for k in (1 if end == 0 else -2, end)
+    )
+    assert at_end.held and abs(softest_breaking(at_end)[0]) < 1e-7
     assert state.held and np.linalg.norm(state.softest[0][state.moving]) < 1e-3  # softer along what moves
     curvature, direction = softest_breaking(state)
-    assert abs(curvature) < 1e-7
     assert np.linalg.norm(direction[state.moving]) == pytest.approx(1.0, abs=1e-12)
     starts = np.random.default_rng(0).normal(size=(20, direction.size))
     assert curvature < min(softest_breaking(state, start)[0] for start in starts) + 1e-7
@@ -140,3 +146,86 @@ def test_no_minimum_on_a_limit_is_a_more_symmetric_one():
     for spinodal in spinodals:
         lengths = np.linalg.norm(spinodal.minima[:, :8].reshape(-1, 2, 4), axis=1)
         assert np.all((lengths < 1e-14) | (lengths > 1e-5))
+
+
+def followed(axes, weights, bias, at, kind):
+    """The limit of one kind of a minimum near some parameters at a point, in a window whose boundaries do not count."""
+    diagram = phase_diagram(len(bias), 2, **axes)
+    solver = Solver(diagram)
+    u = solver.points(*at)
+    state = solver.recognized(np.concatenate([np.ravel(weights), bias]), solver.all_free, u)
+    curve = kind(solver.stationary(state, u) if kind is StabilityLimit else state)
+    place = curve.at(u, np.array([1.0, 0.0]))
+    curve.move_to(place)
+    return Limit.through(place, curve, Limits(solver, SimpleNamespace(boundaries=[])).locate).spinodal("", ())
+
+
+def end_of(limit, why):
+    """The minimum at the end of a limit that is called so, its model of 4→2, and the function of its gradient."""
+    assert limit.status == "whole" and not any(limit.reasons)
+    k = -limit.ends.index(why)
+    model = ToyModel(2, [1.0, 1.0, 1.0, limit.importance[k]], limit.density[k])
+
+    def gradient(x):
+        """That of the loss, scaled, in flat parameters."""
+        _, by_weights, by_bias = expected_loss_and_gradient(model, x[:8].reshape(2, 4), x[8:])
+        return np.concatenate([by_weights.ravel(), by_bias]) / model.loss_scale
+
+    return limit.minima[k], model, gradient
+
+
+def test_a_limit_ends_where_a_feature_leaves_its_pair():
+    """Of two pairs of 4→2: just as the weight of one feature vanishes the other pair begins to turn towards its row.
+
+    The second derivatives beside, by differences of the gradient, are flat in both directions.
+    """
+    axes = {"importance": np.geomspace(1.335, 1.345, 2), "density": np.geomspace(0.6735, 0.676, 2)}
+    weights, bias = [[0, 0, -0.00064, 1.0], [0.778, -0.778, 0, 0]], [0.3062, 0.3062, 0.3375, 0.0001]
+    x, _, gradient = end_of(followed(axes, weights, bias, (1.33979, 0.67451), StabilityLimit), "another limit")
+    assert x[2] == 0 and abs(x[11]) < 1e-12  # the feature has no weight
+    beside = x + 1e-5 * np.array([0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0.2])
+    moving, rest = [0, 1, 2], [3, 4, 5, 8, 9, 10, 11]  # the row of the one feature, and what both pairs leave free
+    for _ in range(6):
+        second = np.array([(gradient(beside + step) - gradient(beside - step)) / 2e-7 for step in 1e-7 * np.eye(12)])
+        mixed = np.linalg.solve(second[np.ix_(rest, rest)], second[np.ix_(rest, moving)])
+        beside[rest] -= np.linalg.solve(second[np.ix_(rest, rest)], gradient(beside)[rest])
+    reduced = second[np.ix_(moving, moving)] - second[np.ix_(moving, rest)] @ mixed
+    assert np.all(np.abs(np.linalg.eigvalsh(reduced)[:2]) < 1e-5)
+
+
+def test_a_fold_ends_where_features_are_alike_again():
+    """Of 4→2: folds of minima that tell two features apart end where the quartic vanishes along which these are alike.
+
+    There the slope of the loss, the other parameters at their best, grows as the fifth power of the amplitude.
+    """
+    axes = {"importance": np.geomspace(0.9998, 1.0002, 2), "density": np.geomspace(0.918, 0.9183, 2)}
+    weights = [[-0.4161351, -0.4146906, 0.0063722, 0.8299207], [0.7185862, -0.7194511, -0.004099, 0.000851]]
+    bias = [0.4572974, 0.4545782, 0.4590373, 0.4528254]
+    x, model, gradient = end_of(followed(axes, weights, bias, (0.9999519861, 0.9181220144), FreeLimit), "order changes")
+    first, second = x.reshape(3, 4)[:, :2].T
+    assert first[2] == pytest.approx(second[2], rel=1e-10)
+    assert np.linalg.norm(first[:2]) == pytest.approx(np.linalg.norm(second[:2]), rel=1e-10)
+    hessian = expected_loss_hessian(model, x[:8].reshape(2, 4), x[8:]) / model.loss_scale
+    turn = np.append(np.array([[0, -1], [1, 0]]) @ x[:8].reshape(2, 4), np.zeros((1, 4)))
+    values, vectors = np.linalg.eigh(hessian + np.outer(turn, turn))
+    assert abs(values[0]) < 1e-9 < 1e-6 < values[1]
+    along, across = vectors[:, 0], vectors[:, 1:]
+
+    def slope(amplitude):
+        y = x + amplitude * along
+        for _ in range(20):
+            hessian = expected_loss_hessian(model, y[:8].reshape(2, 4), y[8:]) / model.loss_scale + np.outer(turn, turn)
+            y = y - across @ np.linalg.solve(across.T @ hessian @ across, across.T @ gradient(y))
+        return gradient(y) @ along
+
+    assert slope(2e-3) / slope(1e-3) == pytest.approx(32, rel=0.2)  # 2 if it were the first power, 8 if the third
+
+
+def test_a_fold_and_a_limit_of_exchange_end_in_one_point():
+    """Of the triangle of 3→2: to 1e-9, although what is as soft along two directions is determined to 1e-6 by either."""
+    diagram = phase_diagram(3, 2, importance=np.geomspace(0.935, 0.95, 2), density=np.geomspace(0.895, 0.91, 2))
+    limits = [limit for limit in diagram.spinodals() if "another limit" in limit.ends]
+    assert sorted(limit.kind for limit in limits) == ["exchange breaking", "fold"]
+    ends = [-limit.ends.index("another limit") for limit in limits]
+    one, other = ([limit.importance[k], limit.density[k]] for limit, k in zip(limits, ends, strict=True))
+    assert one == pytest.approx(other, rel=1e-9)

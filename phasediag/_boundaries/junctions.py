@@ -3,6 +3,7 @@
 from itertools import combinations, product
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from .continuation import Point, distance
 from .curves import Coexistence, tangent_of
@@ -10,7 +11,7 @@ from .equilibria import Equilibrium, far
 from .limits import FreeLimit
 from .neighbours import lower_minimum, symmetric_neighbours
 from .normal_forms import branches
-from .singular import BranchPoints, Coefficient
+from .singular import Beside, BranchPoints, Coefficient
 from .tolerances import (
     AHEAD,
     BESIDE_CHORD,
@@ -194,9 +195,12 @@ def intersection(one, other, u):
 
 
 def _triple(one, other, third, u):
-    """Three minima of one loss; the third is replaced while there is a lower one."""
+    """Three minima of one loss; the third is replaced while there is a lower one.
+
+    It is told apart from that of the others which is nearest: as one it would have its loss all along the curve.
+    """
     for _ in range(4):
-        curves = Coexistence(one, other), Coexistence(one, third)
+        curves = Coexistence(one, other), Coexistence(min(one, other, key=lambda state: far(state, third)), third)
         u, precision = intersection(*curves, u)
         if u is None:
             return None
@@ -226,6 +230,19 @@ def tricritical(limit, u):
     limit = limit.anew()
     u, precision = intersection(limit, Coefficient(limit), u)
     return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
+
+
+def departure(symmetric, state, direction, u):
+    """Where a state becomes the symmetric equilibrium from which it has departed just as it is soft in a direction, or None.
+
+    Both curvatures vanish on the side of the state.
+    """
+    left, _, right = np.linalg.svd(symmetric.weights @ state.weights.T)
+    turn = block_diag(left @ right, 1.0)
+    own, direction = ((turn @ x.reshape(len(turn), -1)).ravel() for x in (state.x, direction))
+    limit = BranchPoints(symmetric, own - symmetric.x)
+    u, precision = intersection(limit, Beside(limit, direction), u)
+    return None if u is None else Junction("another limit", u, limit.solve(u), precision)
 
 
 def cusp(fold, u, reach=NEAR):

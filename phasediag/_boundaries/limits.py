@@ -7,7 +7,20 @@ from scipy.optimize import brentq
 
 from .normal_forms import softest_breaking
 from .singular import BranchPoints, Singular
-from .tolerances import CONTROL_STEP, CUBIC_STEP, KINK, NEGATIVE, SHORT_ROOM, STABLE, STALLED, THIRD_STEP, ZERO
+from .tolerances import (
+    CONTROL_STEP,
+    CONVERGED,
+    CUBIC_STEP,
+    FALLING,
+    KINK,
+    LONGEST_MOVE,
+    NEGATIVE,
+    SHORT_ROOM,
+    STABLE,
+    STALLED,
+    THIRD_STEP,
+    ZERO,
+)
 
 
 class LimitCurve(Singular):
@@ -45,6 +58,10 @@ class LimitCurve(Singular):
         """Whether third derivatives jump so near to its equilibrium at u that they are not what they are taken for."""
         return False
 
+    def other(self, state):
+        """The limit of an equilibrium on the curve in another direction, the softest."""
+        raise NotImplementedError
+
     def breaks(self, u):
         """See Curve."""
         if self.solve(u) is None:
@@ -55,8 +72,8 @@ class LimitCurve(Singular):
 class StabilityLimit(LimitCurve, BranchPoints):
     """Branch points as long as the mode turns the same way: where a minimum ceases across its symmetry."""
 
-    def __init__(self, symmetric):
-        super().__init__(symmetric)
+    def __init__(self, symmetric, direction=None):
+        super().__init__(symmetric, direction)
         self._sense = np.sign(self.mode.coefficient(self.states[0]))
 
     def ends(self, own):
@@ -70,6 +87,10 @@ class StabilityLimit(LimitCurve, BranchPoints):
         if others > NEGATIVE:
             others = np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0)
         return {"ceases": others - NEGATIVE, "order changes": self._sense * self.mode.coefficient(state)}
+
+    def other(self, state):
+        """See LimitCurve: along what moves."""
+        return FreeLimit(state)
 
     def jumps(self, u):
         """See LimitCurve: within the points from which the coefficient is taken."""
@@ -90,12 +111,15 @@ class FreeLimit(LimitCurve):
     [ h   d ] [ v ]   [ 0 ]
     [ dᵀ  0 ] [ s ] = [ 1 ],
 
-    h the second derivatives of the parameters that move, direction d.
+    h the second derivatives of the parameters that move, direction d; where they are flat in another one too, ``beside``, with
+    unit curvature along that.
     """
 
-    def __init__(self, state):
+    def __init__(self, state, direction=None):
         super().__init__(state)
-        self.direction = np.linalg.eigh(self.derivatives(state.x, state.u)[1])[1][:, 0]
+        if direction is None:
+            direction = np.linalg.eigh(self.derivatives(state.x, state.u)[1])[1][:, 0]
+        self.direction, self.beside = direction, np.zeros_like(direction)
         self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
         self.kind = "fold" if abs(self.cubic) > ZERO else "exchange breaking"
 
@@ -111,7 +135,7 @@ class FreeLimit(LimitCurve):
         if not np.all(np.isfinite(hessian)):
             raise np.linalg.LinAlgError
         bordered = np.zeros((size + 1, size + 1))
-        bordered[:size, :size] = hessian
+        bordered[:size, :size] = hessian + np.outer(self.beside, self.beside)
         bordered[:size, size] = bordered[size, :size] = self.direction
         null = np.linalg.solve(bordered, np.append(np.zeros(size), 1.0))
         v, rows = null[:size], np.empty((size + 1, size + 2))
@@ -167,6 +191,9 @@ class FreeLimit(LimitCurve):
         state, null = (self.states[0], self.direction) if np.array_equal(u, self.states[0].u) else (self._latest, self._found[0])
         return self.family.by_control(lambda points: self.derivatives(state.x, points)[0] @ null, u)
 
+    def begin(self):
+        """Newton's method begins with the direction that it has where the curve is."""
+
     def move_to(self, u):
         """See Curve: the equilibrium, its direction and its cubic."""
         super().move_to(u)
@@ -175,54 +202,83 @@ class FreeLimit(LimitCurve):
 
     def tests(self, u):
         """See LimitCurve: the lowest curvature besides its own, and the cubic in the sense that it has had."""
-        state, (direction, cubic, hessian) = self.solve(u)[0], self._found
-        values, vectors = np.linalg.eigh(hessian)
-        others = np.min(np.delete(values, np.argmax(np.abs(direction @ vectors))), initial=1.0)
-        if state.held:
-            others = min(others, softest_breaking(state)[0])
+        state, (_, cubic, hessian) = self.solve(u)[0], self._found
+        others = min(self._softest_besides(hessian)[0], softest_breaking(state)[0] if state.held else 1.0)
         same = state.clusters == self.states[0].clusters
         return {"lost": (cubic * self.cubic if self.is_fold else 1.0) if same else -1.0, "ceases": others - STABLE}
 
+    def _softest_besides(self, hessian):
+        """The lowest of curvatures across its own direction, which does not mix with another as soft, and its direction."""
+        across = np.linalg.svd(self.direction[None])[2][1:].T  # orthonormal
+        values, vectors = np.linalg.eigh(across.T @ hessian @ across)
+        return values[0], across @ vectors[:, 0]
+
+    def other(self, state):
+        """See LimitCurve."""
+        curvature, direction = self._softest_besides(self.derivatives(state.x, state.u)[1])
+        across = state.held and softest_breaking(state)[0] < curvature
+        return StabilityLimit(state) if across else FreeLimit(state, direction)
+
     def cusp(self, guess):
         """The point of the curve near a guess at which the cubic vanishes, where it turns back, or None."""
-        trial, steps = copy(self), CONTROL_STEP * np.eye(self.free.size)
+        trial = copy(self)
         trial.kind = "fold"  # no symmetry holds the parameters along the direction
+        return self._vanishing(trial, guess, lambda: trial._along_null()[0])
+
+    def tricritical(self, guess):
+        """The point of a limit of exchange near a guess at which the quartic vanishes, where folds end on it, or None."""
+        trial = copy(self)
+        return self._vanishing(trial, guess, lambda: trial._along_null()[1])
+
+    def _vanishing(self, trial, guess, value):
+        """The point near a guess at which a value on the curve, followed by a trial, vanishes; by the secant method, or None.
+
+        Derivatives aside from the curve are of no use: where it is flat in two directions they belong to the next kink.
+        """
+        x, u, size = self.states[0].x, guess, self.free.size
+        tangent, way, values, moved = np.linalg.svd(trial.system(x, u, True)[0])[2][-1], [0.0], [], np.inf
+        start = x[self.free]
 
         def border(x, u):
-            """The cubic, and its gradients in free x, (n_free,), and in u."""
-            aside = np.zeros((2, self.free.size, x.size))
-            aside[:, :, self.free] = steps, -steps
-            ahead, behind = self._cubics(x + aside, u)
-            by_u = self.family.by_control(lambda points: self._cubics(x, points), u)
-            return self._cubics(x[None], u)[0], (ahead - behind) / (2 * CONTROL_STEP), by_u
+            """How far it is along the tangent beyond the place, and the gradients in free x, (n_free,), and in u."""
+            along = tangent @ np.append(x[self.free] - start, u - guess)
+            return along - way[-1], tangent[:size], tangent[size:]
 
-        u = trial.where(guess, border)
-        if u is not None:
-            self.keep(u, trial.solve(u))
-            self.precision = trial.precision
-        return u
+        for _ in range(20):
+            before, u = u, trial.where(guess + way[-1] * tangent[size:], border)
+            if u is None:
+                return None
+            values.append(value())
+            last, moved = moved, abs(way[-1] - way[-2]) if len(way) > 1 else np.inf
+            if moved < CONVERGED or (moved < STALLED and moved > FALLING * last):
+                self.keep(u, trial.solve(u))
+                self.precision = float(np.max(np.abs(u - before)))
+                return u
+            slope = (values[-1] - values[-2]) / (way[-1] - way[-2]) if len(way) > 1 else np.nan
+            way.append(way[-1] - values[-1] / slope if len(way) > 1 else CONTROL_STEP)
+            if not abs(way[-1]) < LONGEST_MOVE:
+                return None
+        return None
 
-    def _cubics(self, x, u):
-        """Third derivatives (…) along null vectors at parameters x (…, size) and points u (…, 2) that broadcast."""
-        hessians, size = self.derivatives(x, u)[1], self.free.size
-        bordered = np.zeros((*hessians.shape[:-2], size + 1, size + 1))
-        bordered[..., :size, :size] = hessians
-        bordered[..., :size, size] = bordered[..., size, :size] = self.direction
-        null = np.linalg.solve(bordered, np.eye(size + 1)[:, -1:])[..., :size, 0]
-        null /= np.linalg.norm(null, axis=-1, keepdims=True)
-        aside = np.zeros((*null.shape[:-1], self.family.size))
-        aside[..., self.free] = null
-        steps = CUBIC_STEP * np.array([-2.0, -1.0, 1.0, 2.0]).reshape(4, *(1,) * aside.ndim)
-        along = self.derivatives(x + steps * aside, u)[1]
-        third = np.tensordot((1, -8, 8, -1), along, 1) / (12 * CUBIC_STEP)
-        return np.einsum("...i,...ij,...j", null, third, null)
+    def _along_null(self):
+        """Third derivative along the null vector at the point found last, and the fourth, the other parameters at their best."""
+        state, (null, _, hessian), size = self._latest, self._last, self.free.size
+        aside = np.zeros(self.family.size)
+        aside[self.free] = null
+        along = self.derivatives(state.x + CUBIC_STEP * (np.arange(5) - 2)[:, None] * aside, state.u)[1] @ null
+        third = np.array([1, -8, 0, 8, -1]) @ along / (12 * CUBIC_STEP)
+        fourth = np.array([-1, 16, -30, 16, -1]) @ along @ null / (12 * CUBIC_STEP**2)
+        bordered = np.block([[hessian, null[:, None]], [null, 0.0]])
+        return third @ null, fourth - 3 * third @ np.linalg.solve(bordered, np.append(third, 0.0))[:size]
 
     def meets(self, limit, guess):
-        """The point near a guess in which a StabilityLimit of the same equilibrium meets the curve, or None."""
+        """The point near a guess in which another limit of the same equilibrium meets the curve, or None."""
         limit.begin()
+        if isinstance(limit, FreeLimit):
+            self.beside, limit.beside = limit.direction, self.direction
 
         def border(x, u):
-            """The curvature across the symmetry, and its gradients in free x, (n_free,), and in u."""
+            """The other curvature, and its gradients in free x, (n_free,), and in u."""
             rows, right = limit.system(x, u, True)
             return right[-1], rows[-1, : self.free.size], rows[-1, self.free.size :]
 

@@ -49,20 +49,43 @@ def siblings(one, other):
 def aligned(state, target):
     """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
     family, best = state.family, (-np.inf, None)
-    size = family.m * family.n
-    goal = target.x[size:]
-    for one in family.copies(state.x):
-        weights, bias = one[:size].reshape(family.m, family.n), one[size:]
-        for order in family.orders:
-            left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
-            match = np.sum(values) + bias[order] @ goal
-            if match > best[0] + ROUNDING:
-                best = match, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
+    for match, x in _turned(state, target):
+        if match > best[0] + ROUNDING:
+            best = match, x
     x = best[1]
     if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
         return None
     x[~target.free] = 0.0
     return family.stationary(Equilibrium(family, x, target.frames, target.free, state.u), state.u)
+
+
+def _turned(state, target):
+    """Yield the parameters of an equilibrium with its features exchanged, its rows turned towards those of another, and how alike
+    they are: products of weights and of biases, summed."""
+    family, size = state.family, state.family.m * state.family.n
+    goal = target.x[size:]
+    for one in family.copies(state.x):
+        weights, bias = one[:size].reshape(family.m, family.n), one[size:]
+        for order in family.orders:
+            left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
+            yield np.sum(values) + bias[order] @ goal, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
+
+
+def between_exchanged(state):
+    """The equilibrium half way between one and what it becomes as features are exchanged, and the way, (size,): or None.
+
+    That is the nearest of which exchanging them makes another point: half way it leaves everything as it is.
+    """
+    family, nearest = state.family, None
+    for _, x in _turned(state, state):
+        apart = np.max(np.abs(x - state.x))
+        if ZERO < apart < (MOVED if nearest is None else np.max(np.abs(nearest - state.x))):
+            nearest = x
+    if nearest is None or np.max(np.abs(nearest[~state.free]), initial=0.0) > ZERO:
+        return None
+    middle = Equilibrium(family, np.where(state.free, state.x + nearest, 0.0) / 2, state.frames, state.free, state.u)
+    found = family.stationary(middle, state.u)
+    return (found, state.x - nearest) if found.converged and far(found, state) < MOVED else None
 
 
 def symmetric_neighbours(states):

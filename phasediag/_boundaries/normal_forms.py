@@ -257,13 +257,19 @@ def _look_along(state, direction):
 
 
 class Mode:
-    """The mode in which an equilibrium breaks its symmetry first, followed from point to point.
+    """The mode in which an equilibrium breaks its symmetry first, or that in a direction, followed from point to point.
 
-    A feature that enters against others keeps its direction; any other is found again where the equilibrium is.
+    A feature that enters against others keeps its direction; any other turns with the equilibrium, into what is most like it:
+    where two of them are soft it is not taken for the other one.
     """
 
-    def __init__(self, state):
-        self._known, (_, self.direction, self.two_sided) = {}, _deciding_mode(state)
+    def __init__(self, state, direction=None):
+        self._known, self.two_sided = {}, False
+        if direction is None:
+            _, self.direction, self.two_sided = _deciding_mode(state)
+        else:
+            self.direction = _breaking(state, direction)
+            self.direction /= np.linalg.norm(self.direction[state.moving])
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
         )
@@ -282,6 +288,12 @@ class Mode:
         moved._known, moved.direction = {}, self._along(state)[2]
         return moved
 
+    def beside(self, state, other):
+        """Second derivative along another direction, (size,), with the response of what rests, on the side of the mode."""
+        second, other = state.family.beside(state.x, self._along(state)[2], state.u)[0], other.copy()
+        _respond(state, other, second)
+        return float(other @ second @ other)
+
     def turned(self, state, direction, hessian):
         """Its direction (size,) at an equilibrium like ``state`` with these second derivatives beside it, about ``direction``."""
         response, values, vectors = _reduced(state, hessian)
@@ -294,13 +306,22 @@ class Mode:
         turned[state.moving], turned[state.free] = enter, response @ enter
         return turned
 
+    def _turned_to(self, state):
+        """Its direction at an equilibrium, for second derivatives beside it may depend on the direction."""
+        direction = self.direction
+        for _ in range(12):
+            before, hessian = direction, state.family.pinned(state.x + PROBE * direction, state.u)[1]
+            direction = self.turned(state, direction, hessian)
+            if self.enters or np.max(np.abs(direction - before)) < SAME:
+                break
+        return direction
+
     def _along(self, state):
         """Curvature, cubic and direction at an equilibrium; NaN where there is none."""
         if self.direction is None:
             return np.nan, np.nan, None
         if state not in self._known:
-            direction = self.direction if self.enters else softest_breaking(state, self.direction)[1]
-            self._known[state] = mode_along(state, direction)
+            self._known[state] = mode_along(state, self._turned_to(state))
         return self._known[state]
 
 

@@ -97,19 +97,20 @@ class Singular(Curve):
 class BranchPoints(Singular):
     """The curve on which an equilibrium loses its stability across its symmetry: the curvature of its soft mode is 0.
 
-    That the phase it turns into is the same point there is said by the equilibrium twice.
+    That the phase it turns into is the same point there is said by the equilibrium twice. direction: that of the mode, default
+    the one that decides the order.
     """
 
     order, kind = "continuous", "symmetry breaking"
 
-    def __init__(self, symmetric):
+    def __init__(self, symmetric, direction=None):
         family = symmetric.family
         exact = family.recognized(symmetric.x, symmetric.frame, symmetric.u, tolerance=HARDLY)
         if not np.array_equal(exact.free, symmetric.free):
             symmetric = family.stationary(exact, symmetric.u)
         symmetric = symmetric.within(symmetric.softest[1])
         super().__init__(symmetric, 2)
-        self.mode = Mode(symmetric)
+        self.mode = Mode(symmetric, direction)
 
     def begin(self):
         """Let Newton's method begin with the direction that the mode has where the curve is."""
@@ -200,3 +201,19 @@ class Coefficient(Curve):
     def move_to(self, u):
         """See Curve."""
         return False
+
+
+class Beside(Coefficient):
+    """The curve on which, on the side of the soft mode of a curve of BranchPoints, another direction (size,) is soft as well.
+
+    What branches off there has that curvature along it, however near: second derivatives jump at the equilibrium.
+    """
+
+    def __init__(self, limit, direction):
+        super().__init__(limit)
+        self._direction = direction
+
+    def value(self, u):
+        """The curvature along it, with the response of what moves."""
+        solved = self.limit.solve(u)
+        return np.nan if solved is None else self.limit.mode.beside(solved[0], self._direction)

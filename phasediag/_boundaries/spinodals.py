@@ -9,9 +9,10 @@ from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import passes
 from .equilibria import Solver, far
-from .junctions import Junction, cusp, tricritical
+from .junctions import Junction, cusp, departure, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
+from .neighbours import between_exchanged
 from .tolerances import (
     CLOSE,
     GROWS,
@@ -38,7 +39,7 @@ MERGING = "order changes", "critical point"
 def spinodals(curves):
     """The limits of the minima on both sides of the first-order boundaries of ``curves``, each once: a list of Spinodal."""
     solver = Solver(curves, curves.settings)
-    limits = _Limits(solver, curves)
+    limits = Limits(solver, curves)
     found = []  # of each limit: itself, the phase, the boundaries
     for index, boundary in each(list(enumerate(curves.boundaries)), False, "boundary curve", "spinodals"):
         if boundary.order != "first":
@@ -55,6 +56,14 @@ def spinodals(curves):
                 elif index not in known[-1]:
                     known[-1].append(index)
     return [limit.spinodal(phase, indices) for limit, phase, indices in found]
+
+
+class End(Junction):
+    """A codimension-two point in which a limit ends; states: the minimum there, as far as it is known."""
+
+    def states_of(self, curve):
+        """See Junction."""
+        return self.states or super().states_of(curve)
 
 
 class Limit(Followed):
@@ -76,7 +85,7 @@ class Limit(Followed):
         return Spinodal(phase, x, y, minima, tuple(boundaries), self.curve.kind, self.ends, **self.account)
 
 
-class _Limits:
+class Limits:
     """The limits that have been followed; ``merging``: the points in which minima become one on the boundaries."""
 
     def __init__(self, solver, curves):
@@ -113,13 +122,13 @@ class _Limits:
         for limit in self.known:
             if limit.passes(point, curve.states):
                 return limit
-        limit = Limit.through(point, curve, self._locate)
+        limit = Limit.through(point, curve, self.locate)
         if len(limit.trail) > 1 or limit.is_crossed:
             self.known.append(limit)
             return limit
         return None
 
-    def _locate(self, curve, event, points, there, step, tangent):
+    def locate(self, curve, event, points, there, step, tangent):
         """The point in which the minimum ceases in another way too, or becomes one with another; see `continuation.follow`.
 
         The latter lies just ahead where a limit is lost.
@@ -129,26 +138,25 @@ class _Limits:
             u = curve.changes(here, there, event)
             if u is None:
                 return None
-            node, state = Junction(_ENDS[event], u, [], curve.precision), curve.solve(u)[0]
-            if event == "ceases" and state.held:
-                free, across = (curve, StabilityLimit(state)) if isinstance(curve, FreeLimit) else (FreeLimit(state), curve)
-                both = _both(free.anew(), across, u)
+            node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
+            if event == "ceases":
+                both = _both(curve.anew(), curve.other(state), u=u)
                 node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * box.step else node
             return node, []
         if step > REACHED / 2 * box.step:
             return None
 
-        def ahead(kind, place, precision):
-            """The Junction of a point, None where it does not lie next to where the limit is lost."""
+        def ahead(kind, place, precision, states=()):
+            """The End at a point, None where that does not lie next to where the limit is lost."""
             away = np.linalg.norm(place - here)
             late = away < min(LATE * box.step, np.linalg.norm(points[0] - here))
             near = away < REACHED * box.step and (place - here) @ tangent > ROUGHLY_AHEAD * away
-            return Junction(kind, place, [], precision) if (near or late) and not box.outside(place) else None
+            return End(kind, place, states, precision) if (near or late) and not box.outside(place) else None
 
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
         found = next(filter(None, (ahead(*one) for one in known)), None)
         if found is None and _is_level(step / box.step):
-            nodes = (node and ahead(node.kind, node.u, node.precision) for node in curve.once_here(_ends_of, here))
+            nodes = (node and ahead(node.kind, node.u, node.precision, node.states) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
         return None if found is None else (found, [])
 
@@ -160,23 +168,33 @@ def _is_level(part):
 
 def _ends_of(curve, u):
     """Yield the codimension-two points near u in which a limit may end, Junctions, and None where there is none."""
-    if isinstance(curve, StabilityLimit):  # its equilibrium meets a saddle
-        yield _both(FreeLimit(curve.states[0]), curve.anew(), u)
-        return
     symmetric = curve.family.symmetrized(curve.states[0], u)
+    if isinstance(curve, StabilityLimit):  # its equilibrium meets a saddle, or is about to become a more symmetric one
+        yield _both(FreeLimit(curve.states[0]), curve.anew(), u=u)
+        yield None if symmetric is None else departure(symmetric, curve.states[0], curve.mode.direction, u)
+        return
     if symmetric is not None and symmetric.held:
         limit = StabilityLimit(symmetric)
         yield tricritical(limit, u)
-        yield _both(FreeLimit(symmetric), limit, u)
+        yield _both(FreeLimit(symmetric), limit, u=u)
+    exchanged = between_exchanged(curve.states[0]) if curve.is_fold else None
+    if exchanged is not None:
+        limit = FreeLimit(exchanged[0], exchanged[1][curve.free])
+        place = limit.tricritical(u)
+        yield None if place is None else End("order changes", place, limit.solve(place), limit.precision)
     kink = curve.kink(u)
-    yield None if kink is None else Junction(kink[1], kink[0], [], curve.precision)
+    yield None if kink is None else End(kink[1], kink[0], curve.solve(kink[0]), curve.precision)
     yield cusp(curve.anew(), u)
 
 
-def _both(free, across, u):
-    """The point near u in which two limits of one equilibrium meet, of parameters that move and of others; or None."""
+def _both(*limits, u):
+    """The point near u in which two limits of one equilibrium meet; or None.
+
+    The first of the equations are those of a limit along parameters that move, if one is, but of no fold, if the other is none.
+    """
+    free, across = sorted(limits, key=lambda one: (not isinstance(one, FreeLimit), one.kind == "fold"))
     u = free.meets(across, u)
-    return None if u is None else Junction("another limit", u, [], free.precision)
+    return None if u is None else End("another limit", u, free.solve(u), free.precision)
 
 
 def _across(u, pair, side):
