@@ -177,7 +177,7 @@ class NeuronBoundary(Result):
             across = np.array([-chord[1], chord[0]]) / 2
             segment = Segment(self.plane, middle - across, middle + across)
             lowest = lowest_along(segment, [*self.minima[k - 1], *self.minima[k]])
-            low, high = narrowed(lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
+            low, high = narrowed(segment, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
             if {low[1], high[1]} == set(self.phases):
                 key, *point = crossing(segment, lowest, low, high)
                 rows += [point] if key[1] == self.order else []
@@ -267,19 +267,19 @@ def neuron_boundaries(diagram, n_threads):
         starts = [x for cell in edge for x in minima[np.ravel_multi_index(cell, diagram.phase.shape)]]
 
         lowest = lowest_along(segment, starts)
-        found = walk(lowest)
+        found = walk(segment, lowest)
         if len(found) > 1:  # phases between, of which the ends of the edge know nothing
             for _, _, x, landscape in (side for one in found for side in one):
                 more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
                 starts.extend([x, *(one.x for one in more)])
-            found = walk(lowest)
+            found = walk(segment, lowest)
         return [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
 
-    def walk(lowest):
+    def walk(segment, lowest):
         """The crossings from 0 to 1: pairs (t, name, parameters, landscape) of what is lowest just before and behind."""
         found, low, end = [], (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
         while low[1] != end[1] and len(found) < MOST_CROSSINGS:
-            low, high = narrowed(lowest, low, end, WIDTH)
+            low, high = narrowed(segment, lowest, low, end, WIDTH)
             found.append((low, high))
             low = high
         return found
@@ -305,7 +305,7 @@ def crossing(segment, lowest, low, high):
         if end is not None:
             t = end.t
         else:
-            low, high = narrowed(lowest, low, high, NAMED)
+            low, high = narrowed(segment, lowest, low, high, NAMED)
             t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
     followed, losses, jump = segment.follow(pair, t)
     if order == "continuous":

@@ -14,7 +14,7 @@ AT_REST = 1e-12
 """Newton's steps are taken for as long as they lower the largest entry of the gradient, at last below this."""
 MOST_STEPS, SHORTEST, LONGEST = 60, 1 / 512, 0.25
 """Of Newton, the part of one that is still tried, and the largest, of a segment and of weights."""
-ONSETS, PARTS = (0.016, 0.002, 0.00025), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
+ONSETS, PARTS = (0.002, 0.00025), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
 """A weight that vanishes is followed to parts of one of these shares of its neuron's largest, and from there to 0."""
 ENOUGH, ACCURATE = 1e-11, 1e-6
 """Of a segment: where two orders of that limit differ by more than the first the next share is tried; none may by the second."""

@@ -144,7 +144,7 @@ class Renamed(_OfPair):
         low, high = (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
         if low[1] == high[1]:
             return None
-        low, high = narrowed(lowest, low, high, NAMED)
+        low, high = narrowed(segment, lowest, low, high, NAMED)
         t, pair = (low[0] + high[0]) / 2, np.array([one[2] for one in sorted((low, high), key=lambda one: one[1])])
         _, losses, _ = segment.follow(pair, t)
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
@@ -176,14 +176,27 @@ def tangent(curve, u, direction):
 
 
 def meeting(one, other, u, directions):
-    """The Place of a curve at which another crosses it near u (2,), by tangents, or None; directions (2, 2): across each."""
-    last = np.inf
+    """The Place of a curve at which another crosses it near u (2,), by tangents and then secants, or None; directions (2, 2):
+    across each.
+    """
+    curves, last, places = [one, other], np.inf, None
     for _ in range(MOST_STEPS):
-        found = [tangent(curve, u, direction) for curve, direction in zip((one, other), directions, strict=True)]
-        if None in found:
-            return None
-        (first, a), (second, b) = found
-        one, other, directions = one.moved(first), other.moved(second), [across(a), across(b)]
+        if places is None:
+            found = [tangent(curve, u, direction) for curve, direction in zip(curves, directions, strict=True)]
+            if None in found:
+                return None
+            places, ways = zip(*found, strict=True)
+        else:
+            before, places = places, [curve.on(u, across(way)) for curve, way in zip(curves, ways, strict=True)]
+            if None in places:
+                return None
+            chords = [(place.u - old.u) / one.cell for place, old in zip(places, before, strict=True)]
+            ways = [
+                chord / np.linalg.norm(chord) if np.linalg.norm(chord) > MEETS else way
+                for chord, way in zip(chords, ways, strict=True)
+            ]
+        curves = [curve.moved(place) for curve, place in zip(curves, places, strict=True)]
+        (first, second), (a, b) = places, ways
         turned = a[0] * b[1] - a[1] * b[0]
         if abs(turned) < SMALL:
             return None

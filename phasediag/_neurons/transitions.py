@@ -94,17 +94,21 @@ class Segment:
         return t if self.follow(pair, t)[2] > SMALL else None  # of one minimum a small weight that is held, and is not
 
     def rest(self, x, t):
-        """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none."""
+        """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none.
+
+        Second derivatives serve for as long as steps by them halve the gradient.
+        """
         landscape = self.landscape(t)
         x = np.where(landscape.kinks(x), 0.0, x)
-        slope = landscape.gradient(x)[1]
+        free, slope = ~landscape.held(x), landscape.gradient(x)[1]
         for _ in range(MOST_STEPS):
             if np.abs(slope).max() < AT_REST:
                 break
             values, vectors = np.linalg.eigh(landscape.hessian(x))
             use = np.abs(values) > SOFT
-            step = np.where(landscape.held(x), 0.0, -vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use]))
-            share = min(1.0, LONGEST / np.abs(step).max())
+            inverse = free[:, None] * (vectors[:, use] / values[use]) @ vectors[:, use].T
+            step = -inverse @ slope
+            share = min(1.0, LONGEST / max(np.abs(step).max(), LONGEST))
             while True:
                 after = landscape.gradient(x + share * step)[1]
                 if np.abs(after).max() < np.abs(slope).max():
@@ -112,7 +116,13 @@ class Segment:
                 share /= 2
                 if share < SHORTEST:
                     return x if np.abs(slope).max() < ACCURACY else None
-            x, slope = x + share * step, after
+            while np.abs(after).max() < np.abs(slope).max():
+                halved = np.abs(after).max() < np.abs(slope).max() / 2
+                x, slope = x + share * step, after
+                if not halved:
+                    break
+                step, share = -inverse @ slope, 1.0
+                after = landscape.gradient(x + step)[1]
         return x if np.abs(slope).max() < ACCURACY else None
 
     def coexistence(self, pair, t):
@@ -298,10 +308,16 @@ def lowest_along(segment, starts):
     return lowest
 
 
-def narrowed(lowest, low, high, width):
-    """The two ends (t, name, parameters, landscape) of what is left of a step from low to high where the lowest name changes."""
+def narrowed(segment, lowest, low, high, width):
+    """The two ends (t, name, parameters, landscape) of what is left of a step from low to high where the lowest name changes.
+
+    It is halved, but first tried on both sides of where the minima of low and high have one loss.
+    """
+    equal = segment.coexistence(np.array([low[2], high[2]]), (low[0] + high[0]) / 2)
+    sides = [] if equal is None else [equal[0] + width / 3, equal[0] - width / 3]
     while high[0] - low[0] > width:
-        t = (low[0] + high[0]) / 2
-        middle = (t, *lowest(t))
-        low, high = (middle, high) if middle[1] == low[1] else (low, middle)
+        t = sides.pop() if sides else (low[0] + high[0]) / 2
+        if low[0] < t < high[0]:
+            middle = (t, *lowest(t))
+            low, high = (middle, high) if middle[1] == low[1] else (low, middle)
     return low, high
