@@ -23,7 +23,7 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
-from .points import BREADTHS, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, leaders, sum_points
+from .points import BREADTHS, LANES, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, leaders, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -402,13 +402,18 @@ def _add_curvature(hessian, weights, m, n, i, importance, table):
                 line[h * n + i] += own[j] * others[h * n + j]
                 line[shift + h * n + j] += own[j] * weights[h * n + i]
         line[shift + m * n + i] = own[n]
+    for h in range(m):
+        row_i = offset(hessian, (h * n + i) * size)
+        for j in range(n):
+            line, row_j = offset(chain, j * size), offset(hessian, (shift + h * n + j) * size)
+            by_i, by_j = importance * others[h * n + j], importance * weights[h * n + i]
+            for column in range(size):
+                row_i[column] += by_i * line[column]
+            for column in range(size):
+                row_j[column] += by_j * line[column]
+    line, row_i = offset(chain, n * size), offset(hessian, (shift + m * n + i) * size)
     for column in range(size):
-        for h in range(m):
-            for j in range(n):
-                value = chain[j * size + column]
-                hessian[(h * n + i) * size + column] += importance * others[h * n + j] * value
-                hessian[(shift + h * n + j) * size + column] += importance * weights[h * n + i] * value
-        hessian[(shift + m * n + i) * size + column] += importance * chain[n * size + column]
+        row_i[column] += importance * line[column]
 
 
 def workspaces(form, order, untied=False):
@@ -444,7 +449,10 @@ def workspaces(form, order, untied=False):
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()
-    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5]
+    columns = np.zeros((n + 1, -(-len(components) // LANES) * LANES))
+    columns[:n, : len(components)], columns[n, : len(components)] = means[components].T, 1.0
+    summed = columns, np.zeros((4, columns.shape[1]))
+    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5], *summed
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)

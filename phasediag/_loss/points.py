@@ -21,8 +21,14 @@ from .._compiling.jit import doubles, integers, jit, offset
 # features in all; for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate,
 # the jump that is held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none;
 # how wide the values of features in all components are, and the probability of the components whose kink of an output falls
-# together with each: their multipliers, alike at first, stay so, as parts of a jump then grow alike.
-IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, BREADTHS, TOGETHER, N_POINT_ARRAYS = range(12)
+# together with each: their multipliers, alike at first, stay so, as parts of a jump then grow alike; of every feature, and of a 1
+# that stands for the bias, the mean values in all components; working space.
+IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, BREADTHS, TOGETHER, COLUMNS, SUMMED, N_POINT_ARRAYS = (
+    range(14)
+)
+LANES = 4
+"""Sums over components are of so many at a time: rows of them are filled up with zeros."""
+
 RATE, STIFFEST, SPAN, STAYS, N_STATE = range(5)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
 far apart values can be; whether kinks of 0 < λ₀ < s stay held however far z is from 0, and no others are."""
@@ -48,35 +54,41 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
     row (n,): that row; residual: 1 − row[i]; weights (n_components,): their probabilities; scale: what a loss is divided by where
     it is scaled; total (n + 1, n + 1): in (row, b), of order 2.
     """
-    is_point, values, state = integers(arrays[IS_POINT]), doubles(arrays[VALUES]), doubles(arrays[STATE])
-    is_point = offset(is_point, i * n_components)
+    is_point, values = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
+    state, multipliers, latest = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[LATEST])
+    rates, jumps, together = doubles(arrays[RATES]), doubles(arrays[JUMPS]), doubles(arrays[TOGETHER])
+    length = (n_components + LANES - 1) // LANES * LANES
+    slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
+    rests, products, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
     side, keep = n + 1, 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
-    for k in range(n + 2 if order > 0 else 1):
-        out[k] = 0.0
-    if order == 2:
-        for k in range(side * side):
-            total[k] = 0.0
+    held, stays = order > 0 and state[RATE] > 0.0, state[STAYS] != 0.0
+    fastest, stiffest, total_loss = state[RATE], state[STIFFEST] * scale, 0.0
+    for component in range(length):
+        rests[component] = b
+    for j in range(n):
+        if j != i:
+            column, weight = offset(values, j * length), row[j]
+            for component in range(length):
+                rests[component] += weight * column[component]
     for component in range(n_components):
-        share = weights[component]
-        if not is_point[component] or share == 0.0:
+        share = weights[component] if is_point[component] else 0.0
+        slopes[component] = curvatures[component] = 0.0
+        if share == 0.0:
             continue
-        x, rest = offset(values, component * n), b
-        for j in range(n):
-            if j != i:
-                rest += row[j] * x[j]
-        z = rest + row[i] * x[i]
-        at = component * n + i
-        jump = doubles(arrays[JUMPS])[at] if order > 0 and state[RATE] > 0.0 else 0.0
-        first, is_right = doubles(arrays[MULTIPLIERS])[at] if jump > 0.0 else 0.0, z >= 0.0
-        if jump > 0.0 and state[STAYS] != 0.0 and (first == 0.0 or first == 1.0):
+        x, rest, at = targets[component], rests[component], component * n + i
+        z = rest + own * x
+        jump = jumps[at] if held else 0.0
+        first, is_right = multipliers[at] if jump > 0.0 else 0.0, z >= 0.0
+        if jump > 0.0 and stays and (first == 0.0 or first == 1.0):
             is_right = first == 1.0
-        gain, error = (1.0, x[i] * residual - rest) if is_right else (alpha, x[i] * keep - alpha * rest)
+        gain, own_part = 1.0 if is_right else alpha, residual if is_right else keep
+        error = x * own_part - gain * rest
         loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
         if jump > 0.0:
-            rate = min(state[RATE], state[STIFFEST] * scale / (doubles(arrays[TOGETHER])[at] * jump))
+            rate = min(fastest, stiffest / (together[at] * jump))
             part = first + rate * z
-            doubles(arrays[LATEST])[at], doubles(arrays[RATES])[at] = part, rate
-            if state[STAYS] != 0.0:
+            latest[at], rates[at] = part, rate
+            if stays:
                 if 0.0 < first < 1.0:
                     loss += jump * (first * z - max(z, 0.0))
                     slope += jump * (first if z < 0.0 else first - 1.0)
@@ -89,26 +101,31 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
                 loss += jump * (first * z + 0.5 * rate * z * z - max(z, 0.0))
                 slope += jump * (part if z < 0.0 else part - 1.0)
                 curvature += jump * rate
-        out[0] += share * loss
-        if gain == 0.0 and slope == 0.0 and curvature == 0.0:
-            continue
-        if order > 0:
-            slope *= share
-            out[1] += slope
-            for j in range(n):
-                out[2 + j] += slope * x[j]
-        if order == 2:
-            curvature *= share
-            for j in range(n):
-                by = curvature * x[j]
-                for k in range(j + 1):
-                    total[j * side + k] += by * x[k]
-                total[n * side + j] += by
-            total[n * side + n] += curvature
+        total_loss += share * loss
+        slopes[component], curvatures[component] = share * slope, share * curvature
+    out[0] = total_loss
+    if order > 0:
+        for j in range(n + 1):
+            out[1 + (j + 1) % (n + 1)] = _dot(slopes, offset(values, j * length), length)
     if order == 2:
         for j in range(side):
-            for k in range(j):
-                total[k * side + j] = total[j * side + k]
+            column = offset(values, j * length)
+            for component in range(length):
+                products[component] = curvatures[component] * column[component]
+            for k in range(j + 1):
+                total[j * side + k] = total[k * side + j] = _dot(products, offset(values, k * length), length)
+
+
+@jit(inner=True)
+def _dot(one, other, length):
+    """The sum of products of two rows (length,), a multiple of LANES, in as many lanes."""
+    first = second = third = fourth = 0.0
+    for k in range(0, length, LANES):
+        first += one[k] * other[k]
+        second += one[k + 1] * other[k + 1]
+        third += one[k + 2] * other[k + 2]
+        fourth += one[k + 3] * other[k + 3]
+    return (first + second) + (third + fourth)
 
 
 def leaders(states, lows, widths):
