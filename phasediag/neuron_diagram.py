@@ -14,7 +14,7 @@ from ._neurons.grid import Grid
 from ._neurons.network import Network, chains
 from ._neurons.transitions import NAMED, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
-from .neuron_phases import UNBOUNDED, phase_of
+from .neuron_phases import EXACT, SHARP, UNBOUNDED, phase_of
 from .neuron_training import stacked
 from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
@@ -23,10 +23,8 @@ BETWEEN = 20
 """Starts of the search for phases that lie between the ends of an edge."""
 BESIDE = 1e-4
 """Of a segment: over so much, on both sides of a boundary, losses of fixed weights say which of two minima is the lower one."""
-MOST_CROSSINGS = 4
-"""On one edge of the grid."""
 TOGETHER = 1e-6
-"""Ends of curves that are nearer than this, in coordinates, are one triple point."""
+"""Ends of curves that are nearer than this, in coordinates, are one triple point; and crossings of an edge are one."""
 KEPT = "phases", "order", "x", "y", "loss", "jump", "minima", "line", "ends"
 """What files hold of a curve."""
 ROW = "order", "phases", "phase_1", "phase_2", "point", "loss_1", "loss_2", "end", *KEPT, "spinodals"
@@ -70,8 +68,8 @@ class NeuronBoundary(Result):
     jump : ndarray, shape (n_points,)
         The largest change of a weight or bias across it, in the best order of neurons; 0 at a continuous one.
     minima : ndarray, shape (n_points, 2, size)
-        Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``; of those on
-        both sides of a continuous one, up to 0.001 of a step from it.
+        Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``; of a
+        continuous one that in which a weight has vanished, and the other where it is 0.00025 of its neuron's largest.
     line : ndarray, shape (n_points, 2, 2)
         Coordinates of the two places between which each lies: neighbouring points of the grid, or what `refined` took.
     plane : ControlPlane
@@ -240,12 +238,6 @@ def _curve(plane, phases, order, rows, ends):
     return NeuronBoundary(phases, order, x, y, loss, jump, minima, line, plane, ends)
 
 
-def vanishing(segment, pair, near):
-    """The Held on a Segment near a share of it at which a weight of one of two minima (2, size) vanishes; None without."""
-    found = (segment.onset(x, near) for x in segment.by_zeros(pair, near))
-    return next((end for end in found if end is not None), None)
-
-
 def neuron_boundaries(diagram, n_threads):
     """Return a list of NeuronBoundary of a diagram of neurons, by pairs of phases, order and place."""
     plane, (rows, columns) = diagram.plane, diagram.phase.shape
@@ -273,12 +265,17 @@ def neuron_boundaries(diagram, n_threads):
                 more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
                 starts.extend([x, *(one.x for one in more)])
             found = walk(segment, lowest)
-        return [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
+        rows = [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
+        return [one for k, one in enumerate(rows) if one[0][0][0] != one[0][0][1] and not any(same(one, row) for row in rows[:k])]
+
+    def same(one, other):
+        """Whether two crossings of an edge are one: where weights vanish together they are told from 0 one after the other."""
+        return one[0] == other[0] and np.abs(one[1] - other[1]).max() < TOGETHER
 
     def walk(segment, lowest):
         """The crossings from 0 to 1: pairs (t, name, parameters, landscape) of what is lowest just before and behind."""
         found, low, end = [], (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
-        while low[1] != end[1] and len(found) < MOST_CROSSINGS:
+        while low[1] != end[1]:
             low, high = narrowed(segment, lowest, low, end, WIDTH)
             found.append((low, high))
             low = high
@@ -297,13 +294,13 @@ def neuron_boundaries(diagram, n_threads):
 
 def crossing(segment, lowest, low, high):
     """One (key, u, losses, jump, pair, line) on a Segment between two neighbouring points of it, as `narrowed` returns them."""
-    names, pair = (low[1], high[1]), np.array([low[2], high[2]])
+    pair, share = np.array([low[2], high[2]]), SHARP
     t, order = segment.equal(pair, low[0], high[0]), "first"
     if t is None:
-        order = "continuous"
-        end = vanishing(segment, pair, low[0])
-        if end is not None:
-            t = end.t
+        order, found = "continuous", segment.vanishing(pair, low[0])
+        if found is not None:
+            end, (x, k, _, size) = found
+            t, pair, share = end.t, segment.sides(end, x, k, size), EXACT
         else:
             low, high = narrowed(segment, lowest, low, high, NAMED)
             t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
@@ -312,6 +309,7 @@ def crossing(segment, lowest, low, high):
         jump, losses = 0.0, np.full(2, losses.min())
     else:
         pair = followed
-    turn = 1 if names == tuple(sorted(names)) else -1
+    names = [segment.name(x, share) for x in pair]
+    turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])
     return (tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line

@@ -13,11 +13,15 @@ from .neurons import NeuronForm
 
 NEGLIGIBLE = 1e-3
 """Neurons are dead when the product of their reading and writing weights is below its square; features that no neuron serves by
-more than its cube are not represented."""
+more than 1e-12 are not represented."""
 TRAINED_SHARE = 0.9
 """Of trained weights: see `classify_neurons`."""
 SHARP = 1 - 1e-6
 """Of a minimum's weights: what is not exactly 0 counts."""
+NOUGHT = 1e-6
+"""Where a weight vanishes is solved for: what is below that part of its neuron's largest there is 0 to rounding."""
+EXACT = 1 - NOUGHT**2
+"""Of the squared weights of such a point: what is not 0 to rounding counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
 """Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
 BEYOND = 20.0
@@ -171,8 +175,7 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
     count = serves.sum(axis=1)
     signs = (1,) if tied else (1, -1)
     response = (
-        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs])
-        > NEGLIGIBLE**3
+        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > NOUGHT**2
     )
     features = tuple(
         "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()

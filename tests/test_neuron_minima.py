@@ -20,6 +20,7 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
+from phasediag._neurons.curves import Vanishing, order_change
 from phasediag._neurons.descent import descend
 from phasediag._neurons.search import Landscape, entry
 from phasediag.neuron_diagram import chains
@@ -452,6 +453,61 @@ def test_curves_end_where_the_order_changes():
     assert ends["first"][1] == pytest.approx(place, abs=2e-6)
     spinodals = curves[1].spinodals if curves[1].order == "first" else curves[0].spinodals
     assert np.array_equal(spinodals[-1], [ends["first"]] * 2)
+
+
+def _inhibiting(density, weight, z):
+    """3→2 identity at rest with weights (0, …; …, weight, …): what else moves and the third importance (8,), near z, by SciPy."""
+
+    def gradient(z):
+        model = NeuronModel(2, [1.0, 1.0, z[7]], density)
+        _, slope, by_bias = expected_loss_and_gradient(model, np.array([[0.0, z[0], z[1]], [z[2], weight, z[3]]]), z[4:7])
+        return np.concatenate([slope.ravel()[1:], by_bias])
+
+    return root(gradient, z, tol=1e-15).x
+
+
+def test_the_order_changes_next_to_a_broken_symmetry():
+    """3→2 identity: where a negative weight leaves 0 the order changes where SciPy has its importance fall with the weight.
+
+    A little beyond, neurons that were alike no longer are: weights fall to 0 smoothly from as little as 1e-4 on.
+    """
+    plane = _plane(3, 2, "identity", [0.8, 1.0], [0.8, 0.9])
+    u, cell = plane.coordinates(0.90574184, 0.83338102), np.array([0.66, 0.56])
+    x = np.array([0.0, 1.001695, 0.034387, 1.001276, -0.00025, 0.023891, -0.011692, -0.016771, 0.391497])
+    found = order_change(Vanishing.of(plane, cell, u, x[None]), u, np.array([0.474, 0.881]))
+    _, density = plane.values(found.u)
+    weights, rises = -np.linspace(5e-7, 5e-6, 7), []
+    for other in (density - 1e-4, density + 1e-4):
+        z, places = np.array([*x[1:4], *x[5:], 0.9062]), []
+        for weight in weights[::-1]:
+            z = _inhibiting(other, weight, z)
+            places.append(z[7])
+        rises.append(np.polyfit(weights[::-1], places, 4)[-2])
+    assert rises[0] * rises[1] < 0
+    assert density - 1e-4 + 2e-4 * rises[0] / (rises[0] - rises[1]) == pytest.approx(density, abs=2e-6)
+
+
+def test_weights_that_vanish_together_are_one_curve():
+    """3→2 identity: a positive and a negative weight leave 0 at one place, where SciPy has both fall to 0."""
+    (curve,) = phase_diagram(plane=_plane(3, 2, "identity", [1.16, 1.19], [0.5719]), n_starts=2).boundaries()
+    kinds = "1 monosemantic + 1 polysemantic (2)", "1 polysemantic (2) + 1 polysemantic (3) inhibiting"
+    assert curve.phases == (f"extra dedicated + {kinds[0]}", f"extra in polysemantic (3) inhibiting + {kinds[1]}")
+    assert curve.order == "continuous"
+    x, weights, importances = np.array([-0.0035, 0.0104, 1.0017, 0.9735, 0.3935, -0.1275, 0.1291, -0.0042]), [], []
+    free = np.arange(9) != 5
+    for importance in (1.1715, 1.1755, 1.1760, 1.1764):
+        model = NeuronModel(2, [1.0, 1.0, importance], 0.5719)
+
+        def gradient(z, model=model):
+            """Of what moves."""
+            _, slope, by_bias = expected_loss_and_gradient(model, np.insert(z[:5], 5, 0.0).reshape(2, 3), z[5:])
+            return np.concatenate([slope.ravel(), by_bias])[free]
+
+        x = root(gradient, x, tol=1e-13).x
+        weights.append(x[:2])
+        importances.append(importance)
+    for k in range(2):
+        assert np.polyval(np.polyfit([one[k] for one in weights], importances, 3), 0.0) == pytest.approx(curve.x[0], rel=1e-7)
 
 
 @pytest.mark.parametrize(

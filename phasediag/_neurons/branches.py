@@ -14,10 +14,13 @@ AT_REST = 1e-12
 """Newton's steps are taken for as long as they lower the largest entry of the gradient, at last below this."""
 MOST_STEPS, SHORTEST, LONGEST = 60, 1 / 512, 0.25
 """Of Newton, the part of one that is still tried, and the largest, of a segment and of weights."""
-ONSETS, PARTS = (0.002, 0.00025), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
+ONSETS, PARTS = 0.002 / 8.0 ** np.arange(4), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
 """A weight that vanishes is followed to parts of one of these shares of its neuron's largest, and from there to 0."""
+ONSET = ONSETS[1]
+"""Of its neuron's largest a weight is as large where it has just left 0."""
 ENOUGH, ACCURATE = 1e-11, 1e-6
-"""Of a segment: where two orders of that limit differ by more than the first the next share is tried; none may by the second."""
+"""Of a segment: two orders of that limit may differ by the first; the next share is tried until they do not, or more than before,
+and none may by the second."""
 EXACT = 1e-14
 """Of a segment: to which the place is found where a branch turns back."""
 FAR = 1.0
@@ -91,6 +94,8 @@ class Branch:
                     break
                 settled |= served  # where they serve again what is left at last is rounding
                 (step, by_t), share, served = steps(slope), 1.0, True
+                if not max(abs(by_t), np.abs(step).max()) <= LONGEST:
+                    break
                 after = self.slope(t + by_t, x + step)
             if settled and self.error(slope) < AT_REST:
                 return self._held(value, t, x, slope, steps, *changes)
@@ -177,7 +182,7 @@ class Branch:
         By the polynomial through values at parts of ``size``: the loss is smooth to one side of the kink, how far is unknown.
         """
         side, best = np.sign(x[self.k]), (ACCURATE, None)
-        begun = self.at(side * max(abs(x[self.k]), ONSETS[-1] * size), t, x)
+        begun = self.at(side * max(abs(x[self.k]), ONSET * size), t, x)
         for largest in ONSETS:
             rows, point = [], begun
             for part in PARTS:
@@ -189,6 +194,8 @@ class Branch:
             powers = np.vander(PARTS, increasing=True)
             (t, *x_end), by_part, *_ = np.linalg.solve(powers, rows)
             apart = abs(t - np.linalg.solve(powers[1:, :-1], rows[1:])[0, 0])
+            if best[1] is not None and apart > best[0]:
+                break
             if apart < best[0]:
                 best = apart, Held(0.0, t, np.array(x_end), by_part[0] / (side * largest * size), point.tangent, point.rise)
             if apart < ENOUGH:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arguments import Floats
-from .branches import ONSETS, Branch
+from ..neuron_phases import NOUGHT
+from .branches import Branch
 from .search import SMALL
 from .transitions import NAMED, Segment, lowest_along, narrowed
 
@@ -109,11 +110,9 @@ class Vanishing(_Curve):
     def of(cls, plane, cell, u, pair):
         """The curve next to u (2,) on which a weight of one of two minima (2, size) vanishes; None where none does."""
         segment = Segment(plane, u - cell, u + cell)
-        for x in segment.by_zeros(pair, 0.5):
-            least = segment.least(x, 0.5)
-            if least is not None:
-                return cls(plane, cell, *least)
-        return None
+        kinks = segment.landscape(0.5).kinks(np.asarray(pair), NOUGHT).sum(axis=1)
+        found = (segment.least(pair[k], 0.5) for k in np.argsort(kinks, kind="stable"))
+        return next((cls(plane, cell, *least) for least in found if least is not None), None)
 
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
@@ -121,10 +120,8 @@ class Vanishing(_Curve):
         end = Branch(segment, self.k, self.free).vanishing(self.x, 0.5, self.size)
         if end is None or not 0 <= end.t <= 1:
             return None
-        landscape = segment.landscape(end.t)
-        x = np.where(landscape.kinks(end.x), 0.0, end.x)
+        landscape, (x, grown) = segment.landscape(end.t), segment.sides(end, self.x, self.k, self.size)
         losses = np.full(2, landscape.gradient(x)[0] * landscape.scale)
-        grown = end.x + np.sign(self.x[self.k]) * ONSETS[-1] * self.size * end.tangent
         return Place(segment.place(end.t), np.array([x, x]), losses, -end.turn * np.sign(end.rise), segment.ends, grown)
 
     def moved(self, place):

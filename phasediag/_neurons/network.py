@@ -72,7 +72,7 @@ class Network:
             middle = (self.corners.mean(axis=0) - u) / cell
             outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
         way = way if way @ outward >= 0 else -way
-        goals = [(j, other) for j, other in self.open_ends() if (j, other) != end and self.curves[j][0] == (phases, order)]
+        goals = [(j, other) for j, other in self.open_ends() if j != k and self.curves[j][0] == (phases, order)]
         places, kind, last = Follower(self.plane, self.corners, self.lowest).follow(
             curve, place, way, np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
         )

@@ -180,11 +180,11 @@ class Landscape:
         found = (encoder > 0) & np.any(self.form.parts(self.vetoes(points))[0], axis=-1, keepdims=True)
         return self.form.flat(found, found, np.zeros(bias.shape, dtype=bool))
 
-    def kinks(self, points):
+    def kinks(self, points, small=SMALL):
         """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
         encoder, _, bias = self.form.parts(points)
         sizes = np.abs(encoder * ~self.form.parts(self.vetoes(points))[0])
-        small = sizes < SMALL * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
+        small = sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
 
     def balanced(self, points):

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.optimize import brentq
 
-from ..neuron_phases import phase_of
-from .branches import AT_REST, LONGEST, ONSETS, SHORTEST, SOFT, Branch
+from ..neuron_phases import NOUGHT, SHARP, phase_of
+from .branches import AT_REST, LONGEST, ONSET, SHORTEST, SOFT, Branch
 from .search import ACCURACY, SMALL, Landscape
 
 WIDTH = 1e-3
@@ -42,10 +42,10 @@ class Segment:
         """The Landscape at t."""
         return Landscape(self.form, self.plane.controls(*self.plane.values(self.place(t))))
 
-    def name(self, x):
+    def name(self, x, share=SHARP):
         """The name of the phase of parameters x (size,)."""
         encoder, decoder, _ = self.form.parts(x)
-        return phase_of(encoder, decoder, self.form.is_tied).name
+        return phase_of(encoder, decoder, self.form.is_tied, share).name
 
     def follow(self, pair, t):
         """The minima (2, size) to which a pair of points leads at t, their losses (2,), and how far apart they are."""
@@ -184,17 +184,33 @@ class Segment:
                 point = branch.next(point, point.value + min(max(step, -largest), largest))
         return None
 
-    def by_zeros(self, pair, t):
-        """Minima (n, size) of t, those first that have fewer reading weights at 0: a list of (size,)."""
-        kinks = self.landscape(t).kinks(np.asarray(pair)).sum(axis=1)
-        return [pair[k] for k in np.argsort(kinks, kind="stable")]
+    def vanishing(self, pair, t, small=SMALL):
+        """How the curve near t on which a weight vanishes that one of two minima (2, size) has is told; None where none does.
+
+        Those first that have fewer reading weights below ``small``: the Held, and what `least` returns.
+        """
+        kinks = self.landscape(t).kinks(np.asarray(pair), small).sum(axis=1)
+        for k in np.argsort(kinks, kind="stable"):
+            least = self.least(pair[k], t)
+            end = None if least is None else Branch(self, *least[1:3]).vanishing(least[0], t, least[3])
+            if end is not None:
+                return end, least
+        return None
+
+    def sides(self, end, x, k, size):
+        """The minima (2, size) on both sides of a Held at which parameter k of x (size,), of a neuron of a size, has vanished.
+
+        The second is the one that has it, a little grown.
+        """
+        zero = np.where(self.landscape(end.t).kinks(end.x, NOUGHT), 0.0, end.x)
+        return np.array([zero, end.x + np.sign(x[k]) * ONSET * size * end.tangent])
 
     def least(self, x, t):
         """The minimum x (size,) of t with its zeros, its least other reading weight, what is free (size,) beside it, and its
         neuron's largest; None where none is small.
         """
         form, landscape = self.form, self.landscape(t)
-        x = np.where(landscape.kinks(x), 0.0, x)
+        x = np.where(landscape.kinks(x, NOUGHT), 0.0, x)
         encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
         largest = np.abs(encoder).max(axis=1, keepdims=True)
         shares = np.where(encoder != 0, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
@@ -280,7 +296,7 @@ class Segment:
         branch = Branch(self, k, self.unscaled(x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k])))
         row = k // self.form.n_features
         size = np.abs(self.form.parts(x)[0][row]).max()
-        end = branch.vanishing(x + ONSETS[-1] * size / abs(direction[k]) * direction, t, size)
+        end = branch.vanishing(x + ONSET * size / abs(direction[k]) * direction, t, size)
         return None if end is None else end.t
 
     def _turning(self, x, t, after):
