@@ -1,12 +1,14 @@
 """Boundaries of relaxed and global diagrams: topology, losses solved afresh on them, exact stability limits, symmetry."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
 from phasediag import (
+    ControlPlane,
     CurveSettings,
     ToyModel,
     classify,
@@ -14,13 +16,16 @@ from phasediag import (
     expected_loss,
     expected_loss_and_gradient,
     minimize,
+    optimal_bias,
     phase_diagram,
 )
 from phasediag._boundaries import competitors
 from phasediag._boundaries.competitors import Competitors
+from phasediag._boundaries.curves import Coexistence, tangent_of
 from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.frames import frames_around
-from phasediag._boundaries.junctions import _triple
+from phasediag._boundaries.junctions import _meeting, _triple, locate
+from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.stationary_points import settle
 from phasediag._processes import Workers
 from phasediag.forms import Form
@@ -703,3 +708,42 @@ def test_three_minima_meet_in_a_triple_point():
     found = minimize(ToyModel(2, [1, 1, np.exp(node.u[0])], np.exp(node.u[1])), n_starts=40, seed=0)
     assert np.exp(node.u) == pytest.approx([0.6050968936, 0.5277200054], abs=1e-9)
     assert [one.loss for one in found[1:3]] == pytest.approx([found[0].loss] * 2, rel=1e-12)
+
+
+def test_a_minimum_is_not_lower_than_itself_turned():
+    """Of 5→3: where a triangle in two turned rows is next to both minima, a continuous boundary ends in a triple point yet."""
+    plane = ControlPlane.importance_density(5, 3, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.1, 1, 2))
+    solver, at = Solver(SimpleNamespace(plane=plane, theory="global")), (1.1917699, 0.7693312)
+    solver.competitors = SimpleNamespace(lowest=lambda *_: None)
+    u, model = solver.points(*at), ToyModel(3, [1, 1, 1, 1, at[0]], at[1])
+    weights = [
+        [[0, 0, 0, 0, 1], [0.859686, -0.429843, -0.429843, 0, 0], [0, 0.74451, -0.74451, 0, 0]],
+        [
+            [0.4191, 0.38232, -0.77545, 0, -0.41019],
+            [0.44151, -0.16332, -0.33137, 0, 0.83982],
+            [-0.60736, 0.75275, -0.16833, 0, 0.36237],
+        ],
+    ]
+    points = [np.append(np.ravel(w), optimal_bias(model, np.array(w))) for w in weights]
+    symmetric, other = (solver.stationary(solver.recognized(x, solver.all_free, u, 1e-4), u) for x in points)
+    node = _meeting(symmetric, other, u, 1.0)
+    assert np.exp(node.u) == pytest.approx([1.1917735, 0.7693284], abs=1e-7)
+    assert node.states[0].loss == pytest.approx(node.states[1].loss, rel=1e-14)
+    assert abs(node.states[0].curvature) < 1e-9
+
+
+def test_an_end_is_found_where_rounding_has_led_beyond_it():
+    """Of 3→2: the triple point in which one of two minima becomes more symmetric, 1e-9 ahead on the curve and behind."""
+    plane = ControlPlane.importance_density(3, 2, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.1, 1, 2))
+    solver, at = Solver(SimpleNamespace(plane=plane, theory="global")), (1.2059999815, 0.7512612028)
+    solver.competitors, u = SimpleNamespace(lowest=lambda *_: None), solver.points(*at)
+    minima = minimize(ToyModel(2, [1, 1, at[0]], at[1]), n_starts=10, seed=0)[:2]
+    states = [solver.recognized(flatten(one.weights, one.bias), solver.all_free, u) for one in minima]
+    states = sorted(states, key=lambda one: not one.held)
+    end = _meeting(*states, u, 1.0).u
+    curve = Coexistence(*states)
+    tangent = tangent_of(curve.slope(end))
+    for way in (tangent, -tangent):
+        curve.move_to(curve.at(end + 1e-9 * way, way))
+        node, between = locate(curve, "ceases", [curve.states[0].u], None, 0.08 * solver.box.step, way)
+        assert not between and node.u == pytest.approx(end, abs=1e-12)

@@ -86,7 +86,8 @@ def locate(curve, event, points, there, step, tangent):
         for node in curve.once_here(ceasing, here):
             away = node.u - here
             length = np.linalg.norm(away)
-            if length < OVERSHOT * box.step and apart < BLIND and not box.outside(node.u):
+            reach = OVERSHOT * box.step if apart < BLIND else ONE_POINT  # rounding leads so far beyond
+            if length < reach and not box.outside(node.u):
                 return node, []
             near = event == "merges" or length < 2 * step + 2 * LOCATED * box.step  # what has merged cannot be followed nearer
             if near and length > 0 and away @ tangent > AHEAD * length and not box.outside(node.u):

@@ -115,11 +115,11 @@ def lower_minimum(u, states, base=None):
         reach = max(far(state, parent) for state in states)
         if 0 < reach < TINY:
             continue
-        close = reach < CLOSE
+        close = reach < CLOSE and all(np.max(np.abs(state.x - parent.x)) < MOVED for state in states)
         own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
         for member in [parent, *branches(parent)]:
             apart = far(member, parent)
-            if any(far(member, state) <= APART * apart for state in states) or not member.stable:
+            if any(far(member, state) < max(APART * apart, SAME) for state in states) or not member.stable:
                 continue
             lower = excess(parent, member, u) if close else member.loss - parent.loss
             if lower < own - (EXCESS_LOWER * parent.loss * max(apart, reach) if close else LOWER * lowest):
