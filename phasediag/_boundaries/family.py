@@ -66,7 +66,9 @@ class Family:
         self.settings, self.plane, self.form, self.classes = settings, plane, plane.form, plane.classes
         self.n, self.m, self.size = self.form.n_features, self.form.n_hidden, self.form.size
         axes = plane.x, plane.y
-        self.axes, self.log, self._most = (plane.x.name, plane.y.name), [axis.log for axis in axes], [axis.most for axis in axes]
+        self.axes, self._most = (plane.x.name, plane.y.name), np.array([axis.most for axis in axes])
+        log = [axis.log for axis in axes]
+        self._log = all(log) or np.array(log)  # where to take the exponential, as numpy is told
         self._units = np.array([1.0 if axis.log else np.max(np.abs(axis.values)) or 1.0 for axis in axes])
         most = [axis.coordinate(most) for axis, most in zip(axes, self._most, strict=True)] / self._units
         self.box = Box(plane.window.low / self._units, plane.window.high / self._units, most, settings.steps_across)
@@ -79,11 +81,10 @@ class Family:
 
     def values(self, u):
         """The values along both axes at points u (..., 2), shape (...) each, at most the greatest that they can have."""
-        u = np.asarray(u) * self._units
-        return tuple(
-            np.minimum(np.exp(u[..., k]) if log else u[..., k], most)
-            for k, (log, most) in enumerate(zip(self.log, self._most, strict=True))
-        )
+        found = np.asarray(u) * self._units
+        np.exp(found, out=found, where=self._log)
+        np.minimum(found, self._most, out=found)
+        return found[..., 0], found[..., 1]
 
     def points(self, x, y):
         """The points u of values along both axes, which broadcast: shape (..., 2)."""
@@ -118,11 +119,16 @@ class Family:
         even = self.form.is_even(self.control((self.box.low + self.box.high) / 2))
         return np.array([(1, *rest) for rest in product((1, -1), repeat=self.n - 1)] if even else np.ones((1, self.n)))
 
+    @cached_property
+    def _turns(self):
+        """The same of flat parameters, shape (n_signs, size)."""
+        turns = np.ones((len(self.signs), self.m + 1, self.n))
+        turns[:, : self.m] = self.signs[:, None]
+        return turns.reshape(-1, self.size)
+
     def copies(self, x):
         """Flat parameters (size,) with the columns of W with all signs: shape (n_signs, size)."""
-        signs = np.ones((len(self.signs), self.m + 1, self.n))
-        signs[:, : self.m] = self.signs[:, None]
-        return (signs * x.reshape(self.m + 1, self.n)).reshape(-1, x.size)
+        return self._turns * x
 
     @cached_property
     def inputs(self):
@@ -187,16 +193,14 @@ class Family:
         """Scaled losses (…) at flat parameters x (…, size) and points u (…, 2) that broadcast, gradients (…, size) and second
         derivatives (…, size, size), up to an order; ``pinned``: second derivatives with unit curvature along rotations."""
         x, u = np.asarray(x, dtype=float), np.asarray(u, dtype=float)
-        if u.ndim == 1 and x.ndim == 2:  # as most are
-            return newton.derivatives(x, self.form, np.repeat(self._at(u)[0][None], len(x), axis=0), order, pinned=pinned)
-        lead = np.broadcast(x[..., 0], u[..., 0]).shape
-        points, controls = np.empty((*lead, x.shape[-1])), np.empty((*lead, self.form.n_controls))
-        points[...] = x
-        controls[...] = self._at(u)[0]
-        found = newton.derivatives(
-            points.reshape(-1, x.shape[-1]), self.form, controls.reshape(-1, controls.shape[-1]), order, pinned=pinned
-        )
-        return tuple(one.reshape((*lead, *one.shape[1:])) for one in found)
+        lead, controls = x.shape[:-1], self._at(u)[0]
+        if u.ndim > 1:
+            lead = np.broadcast(x[..., 0], u[..., 0]).shape
+            points, controls = np.empty((*lead, x.shape[-1])), np.empty((*lead, self.form.n_controls))
+            points[...], controls[...], x = x, self._at(u)[0], points
+        points, controls = x.reshape(-1, x.shape[-1]), controls.reshape(-1, controls.shape[-1])
+        found = newton.derivatives(points, self.form, controls, order, pinned=pinned)
+        return found if len(lead) == 1 else tuple(one.reshape((*lead, *one.shape[1:])) for one in found)
 
     def losses(self, x, u):
         """The losses, not scaled, at flat parameters x (…, size) and points u (…, 2) that broadcast: shape (…)."""
@@ -242,8 +246,7 @@ class Family:
 
     def pinned(self, x, u):
         """Gradient (size,) and second derivatives (size, size) at x and u, with unit curvature along rotations."""
-        _, gradients, hessians = newton.derivatives(x[None], self.form, self.control(u)[None], 2, pinned=True)
-        return gradients[0], hessians[0]
+        return self.derivatives(x, u, pinned=True)[1:]
 
     @cached_property
     def _corners(self):

@@ -1,6 +1,7 @@
 """Limits of stability, singular curves on which a minimum ceases, followed whatever lies lower until a test changes its sign."""
 
 from copy import copy
+from types import MappingProxyType
 
 import numpy as np
 from scipy.optimize import brentq
@@ -26,7 +27,7 @@ from .tolerances import (
 class LimitCurve(Singular):
     """A singular curve that is followed whatever lies lower: a minimum ceases on it.
 
-    tests(u): what changes its sign from + to − where it ends, by the word for the end.
+    tests: what changes its sign from + to − where it ends, functions of the curve and u by the word for the end.
     """
 
     def changes(self, here, there, word):
@@ -39,7 +40,7 @@ class LimitCurve(Singular):
                 u = trial.at(here + part * way, way / np.linalg.norm(way))
                 if u is None:
                     lost.append(part)
-                values[part] = -1.0 if u is None else trial.tests(u)[word]
+                values[part] = -1.0 if u is None else trial.tests[word](trial, u)
             return values[part]
 
         if not value(0.0) > 0 > value(1.0):
@@ -66,7 +67,7 @@ class LimitCurve(Singular):
         """See Curve."""
         if self.solve(u) is None:
             return "ceases"
-        return next((word for word, value in self.tests(u).items() if not value > 0), None)
+        return next((word for word, test in self.tests.items() if not test(self, u) > 0), None)
 
 
 class StabilityLimit(LimitCurve, BranchPoints):
@@ -80,13 +81,18 @@ class StabilityLimit(LimitCurve, BranchPoints):
         """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
         return own.held or self._sense > 0
 
-    def tests(self, u):
-        """See LimitCurve: the lowest curvature of another mode, and the coefficient of its own."""
+    def _others(self, u):
+        """The lowest curvature of another mode."""
         state = self.solve(u)[0]
-        others = state.curvature
-        if others > NEGATIVE:
-            others = np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0)
-        return {"ceases": others - NEGATIVE, "order changes": self._sense * self.mode.coefficient(state)}
+        if not state.is_steeper(NEGATIVE):
+            return state.curvature - NEGATIVE
+        return np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0) - NEGATIVE
+
+    def _turning(self, u):
+        """The coefficient of its own mode, in the sense that it has had."""
+        return self._sense * self.mode.coefficient(self.solve(u)[0])
+
+    tests = MappingProxyType({"ceases": _others, "order changes": _turning})
 
     def other(self, state):
         """See LimitCurve: along what moves."""
@@ -200,12 +206,18 @@ class FreeLimit(LimitCurve):
         self.direction, self.cubic, _ = self._found
         return False
 
-    def tests(self, u):
-        """See LimitCurve: the lowest curvature besides its own, and the cubic in the sense that it has had."""
-        state, (_, cubic, hessian) = self.solve(u)[0], self._found
-        others = min(self._softest_besides(hessian)[0], softest_breaking(state)[0] if state.held else 1.0)
-        same = state.clusters == self.states[0].clusters
-        return {"lost": (cubic * self.cubic if self.is_fold else 1.0) if same else -1.0, "ceases": others - STABLE}
+    def _turning(self, u):
+        """The cubic in the sense that it has had, where it has one."""
+        if self.solve(u)[0].clusters != self.states[0].clusters:
+            return -1.0
+        return self._found[1] * self.cubic if self.is_fold else 1.0
+
+    def _others(self, u):
+        """The lowest curvature besides its own."""
+        state, (_, _, hessian) = self.solve(u)[0], self._found
+        return min(self._softest_besides(hessian)[0], softest_breaking(state)[0] if state.held else 1.0) - STABLE
+
+    tests = MappingProxyType({"lost": _turning, "ceases": _others})
 
     def _softest_besides(self, hessian):
         """The lowest of curvatures across its own direction, which does not mix with another as soft, and its direction."""

@@ -206,7 +206,7 @@ def approach(points, form, control, free):
 
 
 def derivatives(points, form, controls, order, *, pinned=False):
-    """The scaled losses at ``points`` (B, size) of models with ``controls`` (B, n_controls), and derivatives up to ``order``.
+    """The scaled losses at ``points`` (B, size) and derivatives up to ``order``; ``controls``: (B, n_controls), or a row for all.
 
     Returns losses (B,), gradients (B, size) and second derivatives (B, size, size), those of higher order not filled;
     ``pinned``: second derivatives have unit curvature along rotations and biases held at 0, along which gradients are 0.
@@ -224,7 +224,7 @@ def derivatives_beside(x, direction, step, form, control):
     Of the scaled loss, two arrays of shape (size, size), exact for polynomials of third degree.
     """
     points = x + step * _AWAY * direction
-    hessians = derivatives(points, form, np.repeat(control[None], len(points), axis=0), 2)[2]
+    hessians = derivatives(points, form, control[None], 2)[2]
     value, slope = (_WEIGHTS @ hessians.reshape(len(points), -1)).reshape(2, x.size, x.size)
     return value, slope / step
 
@@ -295,13 +295,14 @@ def _run(x, order, least, kernel, table):
 
 @jit(allocates=False)
 def _derivatives(points, controls, order, pinned, losses, gradients, hessians, table):
-    """`derivatives`: points (B, size), controls (B, n_row), losses (B,), gradients (B, size), hessians (B, size, size)."""
+    """`derivatives`: points (B, size), controls (B or 1, n_row), losses (B,), gradients (B, size), hessians (B, size, size)."""
     at, numbers, size, n_controls = pointer(table), doubles(table[NUMBERS]), points.shape[1], controls.shape[1]
+    each = n_controls if controls.shape[0] > 1 else 0
     gradient, hessian, control = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[CONTROL])
     for row in range(points.shape[0]):
         x = offset(pointer(points), row * size)
         for i in range(n_controls):
-            control[i] = pointer(controls)[row * n_controls + i]
+            control[i] = pointer(controls)[row * each + i]
         if order > 0 and table[ROUNDED] != 0:
             hold(x, offset(doubles(table[LINES]), TRIAL * size), at)
         call(table[EVALUATE], (x, order, at))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import newton
-from .flat import flatten, losses_at, parts
+from .flat import losses_at, parts
 from .slopes import ways_down
 
 SAME_LOSS = 1e-9
@@ -171,10 +171,11 @@ def invariants(x, n_hidden, classes):
     ndarray, shape (…, n_invariants)
     """
     weights, bias = parts(x, n_hidden)
-    numbers = flatten(np.swapaxes(weights, -1, -2) @ weights, bias)
-    rows, kept = orbits(bias.shape[-1], classes)
-    padded = np.concatenate([numbers, np.full((*bias.shape[:-1], 1), np.inf)], axis=-1)
-    return np.sort(padded[..., rows], axis=-1)[..., kept]
+    products, (rows, kept) = np.swapaxes(weights, -1, -2) @ weights, orbits(bias.shape[-1], classes)
+    products = products.reshape(*bias.shape[:-1], bias.shape[-1] ** 2)
+    padded = np.concatenate([products, bias, np.full((*bias.shape[:-1], 1), np.inf)], axis=-1)[..., rows]
+    padded.sort(axis=-1)
+    return padded[..., kept]
 
 
 @lru_cache(maxsize=256)
