@@ -290,28 +290,28 @@ def _near(curve, u, against=()):
                 break
 
 
-def _leaving(curve, points):
-    """Yield (u, curve) at points of a curve."""
-    for u in points:
+def _exits(curve, u, against=()):
+    """Yield (point, curve) where it is near its end u, as `_near` finds it."""
+    for there in list(_near(curve.anew(), u, against)):
         other = curve.anew()
-        other.move_to(u)
-        yield u, other
+        other.move_to(there)
+        yield there, other
 
 
 def _from_triple_point(node):
     """Each two of the three minima coexist on one side at least."""
     for one, other in combinations(node.states, 2):
         third = [state for state in node.states if state is not one and state is not other]
-        yield from _leaving(Coexistence(one, other), list(_near(Coexistence(one, other), node.u, third)))
+        yield from _exits(Coexistence(one, other), node.u, third)
 
 
 def _from_end_point(symmetric, other, u):
     """The symmetric equilibrium's limit, its coexistence with the other minimum, and that of what branches off from it."""
-    yield from _leaving(BranchPoints(symmetric), list(_near(BranchPoints(symmetric), u)))
-    yield from _leaving(Coexistence(symmetric, other), list(_near(Coexistence(symmetric, other), u)))
-    family = symmetric.family
+    yield from _exits(BranchPoints(symmetric), u)
+    family, curve = symmetric.family, Coexistence(symmetric, other)
+    yield from _exits(curve, u)
     for part, sense in product(END_EXITS, (1.0, -1.0)):
-        ahead = first_point(Coexistence(symmetric, other), u, part * sense)
+        ahead = first_point(curve.anew(), u, part * sense)
         if ahead is not None and not family.box.outside(ahead):
             unstable, beyond = (family.stationary(state, ahead) for state in (symmetric, other))
             yield from _pairs([*branches(unstable), beyond], ahead, needed=beyond)
@@ -319,10 +319,10 @@ def _from_end_point(symmetric, other, u):
 
 def _from_tricritical_point(symmetric, u):
     """On either side the limit of stability, or the coexistence of the equilibrium or of what branches off from it."""
-    family, found = symmetric.family, {}
+    family, found, limit = symmetric.family, {}, BranchPoints(symmetric)
     for part in HALF_EXITS:
         for sense in (1.0, -1.0):
-            curve = BranchPoints(symmetric)
+            curve = limit.anew()
             ahead = first_point(curve, u, part * sense)
             if found.get(sense) or ahead is None or family.box.outside(ahead):
                 continue

@@ -24,6 +24,10 @@ from .tolerances import (
 )
 
 
+class _Lost(Exception):
+    """No point of a curve is found."""
+
+
 class LimitCurve(Singular):
     """A singular curve that is followed whatever lies lower: a minimum ceases on it.
 
@@ -32,21 +36,25 @@ class LimitCurve(Singular):
 
     def changes(self, here, there, word):
         """The point of the curve between two of its points at which a test changes its sign, followed to there; or None."""
-        way, trial, lost, values = there - here, copy(self), [], {}
+        way, trial, values = there - here, copy(self), {}
+
+        def place(part):
+            """The point of the curve at a part of the way."""
+            u = trial.at(here + part * way, way / np.linalg.norm(way))
+            if u is None:
+                raise _Lost
+            return u
 
         def value(part):
-            """The test at a part of the way; where no point of the curve is found it is noted, as beyond the end."""
+            """The test there."""
             if part not in values:
-                u = trial.at(here + part * way, way / np.linalg.norm(way))
-                if u is None:
-                    lost.append(part)
-                values[part] = -1.0 if u is None else trial.tests[word](trial, u)
+                values[part] = trial.tests[word](trial, place(part))
             return values[part]
 
-        if not value(0.0) > 0 > value(1.0):
+        try:
+            u = place(brentq(value, 0.0, 1.0, xtol=STALLED)) if value(0.0) > 0 > value(1.0) else None
+        except _Lost:
             return None
-        part = brentq(value, 0.0, 1.0, xtol=STALLED)
-        u = None if lost else trial.at(here + part * way, way / np.linalg.norm(way))
         if u is not None and trial.jumps(u):
             trial.states = trial.solve(u)
             u = trial.at_support(u)
