@@ -18,12 +18,12 @@ def blocks(free):
 def separated(block, tolerance):
     """Turn a block of weights so that orthogonal clusters share no row: (weights, which of them are zero)."""
     clusters = clusters_of(block, tolerance)
-    turned, zeros = np.zeros_like(block), np.ones(block.shape, dtype=bool)
-    bases = [np.linalg.svd(block[:, members]) for members in clusters]
+    whole = len(clusters) == 1 and len(clusters[0]) == block.shape[1]
+    bases = [] if whole else [np.linalg.svd(block[:, members]) for members in clusters]
     ranks = [max(int(np.sum(values > tolerance)), 1) for _, values, _ in bases]
-    if (len(clusters) == 1 and len(clusters[0]) == block.shape[1]) or sum(ranks) > len(block):
+    if whole or sum(ranks) > len(block):
         return block, np.zeros(block.shape, dtype=bool)
-    left = list(range(len(block)))
+    turned, zeros, left = np.zeros_like(block), np.ones(block.shape, dtype=bool), list(range(len(block)))
     for members, (basis, _, _), rank in zip(clusters, bases, ranks, strict=True):
         own = basis[:, :rank]
         rows = sorted(left, key=lambda k: -np.sum(own[k] ** 2))[:rank]  # turn as little as possible

@@ -244,10 +244,6 @@ class Family:
         """The loss, not scaled."""
         return self.unscaled(self.scaled_loss(x, u), u)
 
-    def pinned(self, x, u):
-        """Gradient (size,) and second derivatives (size, size) at x and u, with unit curvature along rotations."""
-        return self.derivatives(x, u, pinned=True)[1:]
-
     @cached_property
     def _corners(self):
         """Corners of the components' inputs, each once, shape (n_corners, n_features)."""

@@ -63,7 +63,7 @@ def softest_breaking(state, direction=None):
     if np.linalg.norm(direction[moving]) > ALIKE:
         return _settled(state, direction)
     direction = np.zeros_like(state.x)  # it lies along what moves: from the softest of the others, either way
-    direction[moving] = _reduced(state, state.family.pinned(state.x, state.u)[1])[2][:, 0]
+    direction[moving] = _reduced(state, state.family.derivatives(state.x, state.u, pinned=True)[2])[2][:, 0]
     return min((_settled(state, sense * direction) for sense in (1.0, -1.0)), key=lambda found: found[0])
 
 
@@ -73,7 +73,7 @@ def _settled(state, direction):
     moving, best = state.moving, (np.inf, direction)
     direction, known = direction / np.linalg.norm(direction[moving]), False  # whether what rests has responded
     for _ in range(12):
-        hessian = state.family.pinned(state.x + PROBE * direction, state.u)[1]
+        hessian = state.family.derivatives(state.x + PROBE * direction, state.u, pinned=True)[2]
         response, values, vectors = _reduced(state, hessian)
         lowest = vectors[:, values <= values[0] + ALIKE]
         unit = lowest @ (lowest.T @ direction[moving])
@@ -310,7 +310,7 @@ class Mode:
         """Its direction at an equilibrium, for second derivatives beside it may depend on the direction."""
         direction = self.direction
         for _ in range(12):
-            before, hessian = direction, state.family.pinned(state.x + PROBE * direction, state.u)[1]
+            before, hessian = direction, state.family.derivatives(state.x + PROBE * direction, state.u, pinned=True)[2]
             direction = self.turned(state, direction, hessian)
             if self.enters or np.max(np.abs(direction - before)) < SAME:
                 break

@@ -451,11 +451,12 @@ def _approach(points, free, result, table):
             hold(x, offset(doubles(table[LINES]), TRIAL * size), pointer(table))
         for _iteration in range(12):
             call(table[EVALUATE], (x, 2, pointer(table)))
-            call(table[SPECTRUM], (x, 1e-16, pointer(table)))
+            call(table[SPECTRUM], (x, np.inf, pointer(table)))
             before, left = left, numbers[NORM] if numbers[LOSS] < np.inf else np.inf
             found[0], found[1], found[2] = left, numbers[LOSS], losses[table[FEATURES] - 1]
             if left <= 1e-16 or (left < 1e-14 and left > 0.3 * before) or not left < np.inf:
                 break
+            call(table[DECOMPOSE], (pointer(table),))
             newton_step(x, pointer(table))
             if table[ROUNDED] != 0:
                 call(table[EVALUATE], (x, 1, pointer(table)))
