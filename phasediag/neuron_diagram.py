@@ -10,6 +10,7 @@ import numpy as np
 
 from ._arguments import Floats
 from ._display import Result
+from ._neurons.curves import LOWER
 from ._neurons.grid import Grid
 from ._neurons.network import Network, chains
 from ._neurons.transitions import NAMED, WIDTH, Segment, lowest_along, narrowed
@@ -260,10 +261,12 @@ def neuron_boundaries(diagram, n_threads):
 
         lowest = lowest_along(segment, starts)
         found = walk(segment, lowest)
-        if len(found) > 1:  # phases between, of which the ends of the edge know nothing
-            for _, _, x, landscape in (side for one in found for side in one):
-                more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
-                starts.extend([x, *(one.x for one in more)])
+        between = len(found) > 1  # phases, or minima of one name, of which the ends of the edge know nothing
+        for (_, _, x, landscape), _ in found:
+            more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
+            between |= any(one.scaled_loss < landscape.gradient(x)[0] * (1 - LOWER) for one in more)
+            starts.extend([x, *(one.x for one in more)])
+        if between:
             found = walk(segment, lowest)
         rows = [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
         return [one for k, one in enumerate(rows) if one[0][0][0] != one[0][0][1] and not any(same(one, row) for row in rows[:k])]

@@ -410,6 +410,15 @@ def test_continuous_boundaries_do_not_depend_on_the_grid():
     assert places == pytest.approx([0.142463823336] * 2, rel=1e-10)
 
 
+def test_minima_between_grid_lines_are_found():
+    """3→2 identity: where phases change a minimum is the lowest that neither end of the line knows."""
+    plane = _plane(3, 2, "identity", [10.0], np.geomspace(0.02, 1, 8)[3:5])
+    (curve,) = phase_diagram(plane=plane, n_starts=2).boundaries()
+    assert curve.order == "first" and curve.y[0] == pytest.approx(0.11744699, abs=1e-8)
+    for density, extra in ((0.1169, "in polysemantic (3)"), (0.118, "dedicated")):  # the other one loses at 0.1160438
+        assert f"extra {extra}" in minimize(NeuronModel(2, [1.0, 1.0, 10.0], density), n_starts=12)[0].phase.name
+
+
 def test_curves_are_refined_between_grid_lines():
     """2→1 identity: points between those of the grid's lines lie where finer grids have them, of both orders."""
     for importance, densities, order in (

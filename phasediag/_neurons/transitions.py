@@ -122,6 +122,8 @@ class Segment:
                 if not halved:
                     break
                 step, share = -inverse @ slope, 1.0
+                if np.abs(step).max() > LONGEST:
+                    break
                 after = landscape.gradient(x + step)[1]
         return x if np.abs(slope).max() < ACCURACY else None
 
@@ -312,13 +314,13 @@ class Segment:
 def lowest_along(segment, starts):
     """Return a function of a share t of a Segment: the name of what is lowest there, its parameters (size,), and the landscape.
 
-    starts: a list of parameters (size,) from which minima are sought; it may grow.
+    starts: a list of parameters (size,) from which minima are sought, with any more that are given to it; it may grow.
     """
 
-    def lowest(t):
+    def lowest(t, *more):
         """What is lowest at t."""
         landscape = segment.landscape(t)
-        x = (landscape.lowest(np.array(starts)) or landscape.unbounded).x
+        x = (landscape.lowest(np.array([*starts, *more])) or landscape.unbounded).x
         return segment.name(x), x, landscape
 
     return lowest
@@ -334,6 +336,6 @@ def narrowed(segment, lowest, low, high, width):
     while high[0] - low[0] > width:
         t = sides.pop() if sides else (low[0] + high[0]) / 2
         if low[0] < t < high[0]:
-            middle = (t, *lowest(t))
+            middle = (t, *lowest(t, low[2], high[2]))
             low, high = (middle, high) if middle[1] == low[1] else (low, middle)
     return low, high
