@@ -46,6 +46,8 @@ FALLING = {
     "off at any bias": ToyModel(1, [1, 1.581, 1], 0.7868, values=SIGNS),
     "a cone": ToyModel(2, [1, 1.075, 0.587], 0.0875, activity=CorrelatedSets([[0, 1]]), values=SIGNS),
     "the end of a valley": ToyModel(1, [1, 0.7], 0.4, values="binary"),
+    "an output that comes on in part": ToyModel(1, [1, 1], 0.1532, activity=CorrelatedSets([[0, 1]]), values="signed"),
+    "weights come out of 0": ToyModel(1, [1, 0.3], 0.1, values=SIGNS).without_biases(),
     "binary": ToyModel(1, [1, 1], 0.2146, values="binary").without_biases(),
 }
 

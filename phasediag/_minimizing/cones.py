@@ -8,11 +8,12 @@ problem, which Newton's method with H(x + εd) solves: where one eigenvector of 
 
 import numpy as np
 
-from .._compiling.jit import call, doubles, jit, offset
+from .._compiling.jit import call, doubles, integers, jit, offset
 from .trust_region import (
     DECOMPOSE,
     EVALUATE,
     FEATURES,
+    FREE,
     GRADIENT,
     HESSIAN,
     HIDDEN,
@@ -24,6 +25,9 @@ from .trust_region import (
     VECTORS,
     is_newton,
 )
+
+ON = 1e-4
+"""Part of a bias in a direction in which weights come out of 0: its output is on when no other feature is active."""
 
 MOST_CELLS = 12
 """Steps of Newton's method to the least curvature of a cone, each over the second derivatives of one cell."""
@@ -43,7 +47,7 @@ def along(hessian, d, size):
 def look_into_cones(x, distance, level, least, space, direction, table):
     """Where it is above −level, the lowest curvature in the numbers becomes a lower one, with its ``direction``, if there is one.
 
-    least (size, size): H₀. space (2 size + 4, size): working space.
+    least (size, size): H₀. space (size + 4, size): working space.
     """
     size = (table[HIDDEN] + 1) * table[FEATURES]
     hessian, values, vectors = doubles(table[HESSIAN]), doubles(table[VALUES]), doubles(table[VECTORS])
@@ -66,6 +70,33 @@ def look_into_cones(x, distance, level, least, space, direction, table):
                     if first != second:
                         d[i] += down[second * size + i] if sides < 2 else -down[second * size + i]
                 _sink(x, distance, n_down, down, d, direction, table)
+
+
+@jit(inner=True)
+def light(x, distance, i, j, space, direction, table):
+    """As `look_into_cones`, among the directions in which the weights of feature i, all 0, come to lie along those of j.
+
+    Where the output is 0 whatever its feature is, it has to be on for its weights to tell: its bias, if it may move, goes
+    as far as brings it on where no other feature is active, or where j is at 1 or −1.
+    """
+    m, n, size, free = table[HIDDEN], table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
+    down, d = offset(space, 0), offset(space, size * size)
+    for start in range(8 if free[m * n + i] else 2):
+        length = 0.0
+        for k in range(2 * size):
+            down[k] = 0.0
+        down[size + m * n + i] = 1.0
+        for k in range(m):
+            down[k * n + i] = x[k * n + j] if free[k * n + i] else 0.0
+            length += down[k * n + i] ** 2
+        if length == 0.0:
+            return
+        for k in range(size):
+            down[k] /= length**0.5
+            d[k] = down[k] if start % 2 == 0 else -down[k]
+        if free[m * n + i]:
+            d[m * n + i] = ON + (start // 2 - 2 if start > 1 else 0) * length**0.5
+        _sink(x, distance, 1 if start < 2 else 2, down, d, direction, table)  # the bias moves, or it stays just there
 
 
 @jit(inner=True)

@@ -15,7 +15,7 @@ from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, double
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
 from .._loss.points import NO_PRODUCT
-from .cones import along, look_into_cones
+from .cones import along, light, look_into_cones
 from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
     ASIDE,
@@ -75,9 +75,6 @@ EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
 
 _WEIGHTS, _AWAY = np.array(EXTRAPOLATION).T, np.arange(1, len(EXTRAPOLATION) + 1)[:, None]
-
-ON = 1e-2
-"""Part of a bias in a direction in which weights come out of 0: its output is on when no other feature is active."""
 
 MOST_TURNS = 6
 """Directions that one start leads to when a one-sided curvature is looked for."""
@@ -345,6 +342,18 @@ def _aside(bias, n, zero):
 
 
 @jit(inner=True)
+def _is_unlit(x, i, zero, table):
+    """Whether output i is 0 at x because its feature is not represented and its bias 0, though nothing is lost by that at first.
+
+    Of plain forms it is: their features have means above 0.
+    """
+    m, n, longest = table[HIDDEN], table[FEATURES], 0.0
+    for k in range(m):
+        longest = max(longest, abs(x[k * n + i]))
+    return not table[PLAIN] and longest < 1e-6 and abs(x[m * n + i]) < zero
+
+
+@jit(inner=True)
 def _lowest_curvature(x, direction, table):
     """The lowest one-sided curvature at x to the numbers, its direction to ``direction``."""
     m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
@@ -373,42 +382,34 @@ def _lowest_curvature(x, direction, table):
         for k in range(m):
             lengths[i] += x[k * n + i] ** 2
         lengths[i] = lengths[i] ** 0.5
-    n_lit = 4
-    for lit in range(2):
-        for i in range(n):
-            for j in range(n):
-                long_i, long_j, off = lengths[i], lengths[j], abs(x[m * n + i]) < zero and free[m * n + i] != 0
-                entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
-                turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < zero
-                if not (entering or turning) or (entering and off) != (lit == 0):
-                    continue
-                d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
-                for k in range(m):  # two represented features turn towards or against each other
-                    d[k * n + i] = x[k * n + j] / long_j
-                    if turning:
-                        d[k * n + j] = x[k * n + i] / long_i
-                if lit == 0:  # an output that is 0 whatever its feature is: it has to be on for the weights to tell
-                    d[m * n + i] = ON
+    for i in range(n):
+        for j in range(n):
+            long_i, long_j = lengths[i], lengths[j]
+            entering = long_i < 1e-6 < long_j  # a feature that is not represented, along or against another
+            turning = i < j and min(long_i, long_j) > 1e-6 and min(abs(x[m * n + i]), abs(x[m * n + j])) < zero
+            if not (entering or turning):
+                continue
+            d, opposite, length = offset(lines, count * size), offset(lines, (count + 1) * size), 0.0
+            for k in range(m):  # two represented features turn towards or against each other
+                d[k * n + i] = x[k * n + j] / long_j
+                if turning:
+                    d[k * n + j] = x[k * n + i] / long_i
+            for k in range(size):
+                if not free[k]:
+                    d[k] = 0.0
+                length += d[k] ** 2
+            if length > 0.0:
                 for k in range(size):
-                    if not free[k]:
-                        d[k] = 0.0
-                    length += d[k] ** 2
-                if length > 0.0:
-                    for k in range(size):
-                        d[k] /= length**0.5
-                        opposite[k] = -d[k] if k < m * n else d[k]
-                    count += 2
-        if lit == 0:
-            n_lit = count
+                    d[k] /= length**0.5
+                    opposite[k] = -d[k]
+                count += 2
     lowest, n_seen = np.inf, 0
     for start in range(count):
         d = offset(lines, start * size)
-        # where outputs are lit the second derivatives with all of them off are no bound
-        known_above = not 4 <= start < n_lit
-        if known_above and bound > 0.0 and along(least, d, size) >= lowest * (1.0 - 1e-9):
+        if bound > 0.0 and along(least, d, size) >= lowest * (1.0 - 1e-9):
             continue
-        if known_above and bound > -LEVEL and abs(lowest) <= LEVEL < along(least, d, size):
-            continue  # a valley: nothing curves down, this curves up
+        if bound > -LEVEL and abs(lowest) <= LEVEL < along(least, d, size):  # a valley: nothing curves down, this curves up
+            continue
         for _iteration in range(MOST_TURNS):
             known = False
             for earlier in range(n_seen):  # from where another start has come this one comes to the same end
@@ -436,6 +437,10 @@ def _lowest_curvature(x, direction, table):
     numbers[LOWEST] = lowest
     if bound < -LEVEL <= lowest:
         look_into_cones(x, distance, LEVEL, least, lines, direction, table)
+    for i in range(n):
+        for j in range(n if _is_unlit(x, i, zero, table) else 0):
+            if lengths[j] >= 1e-6 and numbers[LOWEST] >= -LEVEL:
+                light(x, distance, i, j, lines, direction, table)
 
 
 @jit(allocates=False)
@@ -499,10 +504,11 @@ def is_surely_minimum(x, table):
     m, n, numbers = table[HIDDEN], table[FEATURES], doubles(table[NUMBERS])
     size, loss, norm = m * n + n, numbers[LOSS], numbers[NORM]
     moved, zero = offset(doubles(table[LINES]), MOVED * size), _zero(table)
-    distance, aside = _aside(offset(x, m * n), n, zero), False
+    distance, aside, unlit = _aside(offset(x, m * n), n, zero), False, False
     for i in range(size):
         off = i >= m * n and abs(x[i]) < zero
         moved[i], aside = x[i] - distance if off else x[i], aside or off
+        unlit = unlit or (off and _is_unlit(x, i - m * n, zero, table))
     if aside or not (numbers[KNOWN] > 0.0 and norm < np.inf):
         call(table[EVALUATE], (moved, 2, table))
         call(table[SPECTRUM], (moved, -1.0, table))
@@ -511,7 +517,7 @@ def is_surely_minimum(x, table):
     if not aside:
         numbers[KNOWN] = DECOMPOSED
     numbers[LEFT], numbers[LOSS], numbers[NORM], numbers[LOWEST] = 0.0, loss, norm, doubles(table[VALUES])[0]
-    return numbers[LOWEST] > MINIMAL
+    return numbers[LOWEST] > MINIMAL and not unlit
 
 
 @jit(allocates=False)
@@ -597,8 +603,15 @@ def _leave(x, max_steps, radius, tolerance, table):
     if numbers[RETURNS] < 2.0 and not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -LEVEL
         if lower:
+            reach, least = 1e-3, np.inf
+            for farther in range(3 if table[ROUNDED] != 0 else 0):  # rounded kinks lead back to where they were held nearby
+                for i in range(size):
+                    trial[i] = x[i] + 1e-3 * 10.0**farther * direction[i]
+                call(table[EVALUATE], (trial, 0, table))
+                if numbers[LOSS] < least:
+                    reach, least = 1e-3 * 10.0**farther, numbers[LOSS]
             for i in range(size):
-                x[i] += (1e-3 if numbers[RETURNS] == 0.0 else 1e-2) * direction[i]  # where the way led back, from farther
+                x[i] += reach * direction[i]
         for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
             for i in range(size):
                 trial[i] = end[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]  # on kinks multipliers are nearly known

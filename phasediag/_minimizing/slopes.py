@@ -41,8 +41,13 @@ def ways_down(x, form, controls):
     gram = np.swapaxes(weights, 1, 2) @ weights
     tied = (np.abs(gram) > NO_PRODUCT) | np.eye(form.n_features, dtype=bool)
     on = (np.abs(inputs @ gram + bias[:, None]) < ON_KINK) & (wide @ tied == 0.0) & (inputs != 0.0)
-    lower = {row: _way_down(x[row], on[row], inputs, form, controls[row]) for row in np.flatnonzero(np.any(on, axis=(1, 2)))}
-    rows = [row for row, point in lower.items() if point is not None]
+    is_on = np.any(on, axis=(1, 2))
+    lower = {row: _way_down(x[row], on[row], inputs, form, controls[row]) for row in np.flatnonzero(is_on)}
+    if form.is_kinked:  # a kink that was held may be near, not at, where its multiplier came to rest
+        gradients = scaled_gradient(x, form, controls) * form.free
+        for row in np.flatnonzero(~is_on & (np.linalg.norm(gradients, axis=1) > SMALL)):
+            lower[row] = _lowest(x[row], gradients[row], form, controls[row])
+    rows = [row for row in sorted(lower) if lower[row] is not None]
     return np.array(rows, int), np.array([lower[row] for row in rows]).reshape(-1, form.size)
 
 
@@ -69,7 +74,7 @@ def _way_down(x, on, inputs, form, control):
         if columns.size:
             left = left + columns @ lsq_linear(columns, -left, (0.0, 1.0), method="bvls").x
         length = np.linalg.norm(left)
-        if length > SMALL and (lower := _lowest(x, x - REACHES[:, None] * left / length, form, control)) is not None:
+        if length > SMALL and (lower := _lowest(x, left, form, control)) is not None:
             return lower
     return None
 
@@ -106,9 +111,10 @@ def _cells(units):
     return list(np.unique(directions @ units.T > 0.0, axis=0))
 
 
-def _lowest(x, points, form, control):
-    """The lowest of points (n, size), or None where none is lower than x (size,)."""
-    rows, controls = np.vstack([x, points]), np.repeat(control[None], len(points) + 1, axis=0)
+def _lowest(x, slope, form, control):
+    """The lowest of points against a slope (size,) from x (size,), or None where none is lower than x."""
+    rows = x - np.append(0.0, REACHES)[:, None] * slope / np.linalg.norm(slope)
+    controls = np.repeat(control[None], len(rows), axis=0)
     own = evaluate_rows(*parts(rows, form.n_hidden), form, controls, "enumeration", 0)[0]
     losses = losses_at(rows, own, form, controls)
     lowest = np.argmin(losses)
