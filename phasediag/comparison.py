@@ -148,6 +148,7 @@ def compare(
         outside = (values < axis[0] * (1 - SAME_LOSS)) | (values > axis[-1] * (1 + SAME_LOSS))
         if outside.any():
             raise ValueError(f"{name} must be within the diagram's axis, {axis[0]:g} to {axis[-1]:g}, got {values[outside][0]:g}")
+    diagram.plane.model(importances[0], densities[0]).check_held("bias", biases)
     pairs, own = np.unique(np.stack([importances, densities]), axis=1, return_inverse=True)
     own = own.ravel()
     starts = np.concatenate([_minima_around(diagram, *pairs), flatten(matrices, biases)])

@@ -322,7 +322,7 @@ def monte_carlo_loss(
         return sampled_neuron_loss(model, weights, bias, n_samples, seed)
     untied = is_untied(model, weights)
     if untied and model.penalty is not None:
-        raise ValueError(f"penalty must be None for untied weights, got {model.penalty!r}")
+        raise ValueError(f"penalty must be None for untied weights, whose layers decay each by itself, got {model.penalty!r}")
     decoder, weights, bias = model.check_layers(weights, bias)
     n_samples, generator = whole_number("n_samples", n_samples, 2, MOST_SAMPLES), random_generator(seed)
     mean, scatter = np.zeros(bias.shape[:-1]), np.zeros(bias.shape[:-1])

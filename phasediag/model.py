@@ -449,7 +449,7 @@ class ToyModel(FeatureModel):
         if not self.is_untied(weights):
             return *self.check_parameters(weights, bias), self.form
         if self.penalty is not None:
-            raise ValueError(f"penalty must be None for untied weights, got {self.penalty!r}")
+            raise ValueError(f"penalty must be None for untied weights, whose layers decay each by itself, got {self.penalty!r}")
         *layers, bias = self.check_layers(weights, bias)
         return np.concatenate(layers, axis=-2), bias, replace(self.form, expanded=True)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from phasediag import (
+    Axis,
+    ControlPlane,
     ToyModel,
     compare,
     diagram_of_models,
@@ -105,3 +107,12 @@ def test_models_that_form_no_grid_are_refused():
         diagram_of_models(np.ones((3, 1, 2)), np.zeros(2), importance=[1, 2, 2], density=[0.1, 0.1, 0.5])
     with pytest.raises(ValueError, match=r"weights must have shape \(n_models, n_hidden, n_features\), got \(1, 2\)"):
         diagram_of_models(np.ones((1, 2)), np.zeros(2), importance=1, density=0.1)
+
+
+def test_biases_of_models_without_them_are_refused():
+    """A diagram without biases says nothing of models that have some: they were compared, as ones that do better or worse."""
+    plane = ControlPlane(ToyModel(1, [1, 1], 0.1).without_biases(), Axis("importance", [0.5, 2]), Axis("density", [0.1, 0.9]))
+    diagram = phase_diagram(plane=plane, n_starts=2)
+    with pytest.raises(ValueError, match=r"bias must be 0 in a model without biases, got 0\.1"):
+        compare(diagram, [[[1.0, -0.9]]], [0.0, 0.1], importance=0.5, density=0.1)
+    assert compare(diagram, [[[1.0, -1.0]]], [0.0, 0.0], importance=0.5, density=0.1).cause.size == 1

@@ -166,7 +166,7 @@ def test_what_takes_no_untied_weights_says_what_does():
         lambda model, weights, _: optimal_bias(model, weights),
         inspect,
     ):
-        with pytest.raises(ValueError, match="penalty must be None for untied weights, got Penalty"):
+        with pytest.raises(ValueError, match="penalty must be None for untied weights, whose layers decay"):
             function(penalised, pair, np.zeros(3))
     wide, generator = ToyModel(2, np.ones(15), 0.1), np.random.default_rng(0)
     wide_pair = generator.normal(size=(15, 2)), generator.normal(size=(2, 15))

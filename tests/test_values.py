@@ -166,7 +166,7 @@ def test_correlated_binary_features():
         (lambda: Pieces(atoms=[(1.0, 2.0), (2.0, -1.0)]), "atoms must have positive probabilities, got -1"),
         (lambda: Pieces(atoms=[(1.0, 0.5, 0.5)]), r"atoms must be a list of \(value, probability\)"),
         (lambda: Pieces(atoms=3), r"atoms must be a list of \(value, probability\), got 3"),
-        (lambda: Pieces(atoms=None), r"atoms must be a list of finite \(value, probability\), got nan"),
+        (lambda: Pieces(atoms=None), r"atoms must be real numbers \(a list of finite \(value, probability\)\), got None"),
         (lambda: Pieces(intervals=[(-1e200, 1e200, 1.0)]), r"intervals must have values smaller than 1e\+30 in size"),
         (lambda: Pieces(atoms=[(0.0, 1.0)]), "atoms and intervals must have a root mean square of at least 1e-30, got 0"),
         (lambda: ToyModel(1, [1, 1], 0.1, "leaky", slope=True), r"slope must be real numbers \(in \[0, 1\]\), got True"),

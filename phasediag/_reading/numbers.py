@@ -66,7 +66,11 @@ def _here(value):
 def _by_array(value):
     """What NumPy makes of it; objects that are numbers (fractions, of any precision) as floats."""
     array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype.kind == "O" else array
+    if array.dtype.kind != "O":
+        return array
+    if any(one is None for one in array.flat):  # NumPy would make it nan
+        raise TypeError("None is no number")
+    return array.astype(np.float64)
 
 
 def _by_numpy(value):
