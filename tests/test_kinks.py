@@ -21,6 +21,7 @@ from phasediag import (
     phase_diagram,
     validate,
 )
+from phasediag._minimizing import slopes
 from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.stationary_points import settle
 
@@ -267,3 +268,21 @@ def test_multipliers_that_go_to_and_fro_are_left():
     start = [1.05, 0.31, -0.08, -0.09, -0.02, -1.0, -0.12, 0.01, 0.0]
     (end,) = settle(np.array([start]), model.form, model.control[None])
     assert end.n_evaluations < 200
+
+
+def test_kinks_of_what_is_not_represented_cancel_at_once(monkeypatch):
+    """Those of even values cancel, and take no time; of others the jumps down are more, and ways down are looked for."""
+    asked, found = [], slopes._kinks
+
+    def counted(*arguments):
+        """The kinks, counted."""
+        asked.append(found(*arguments))
+        return asked[-1]
+
+    monkeypatch.setattr(slopes, "_kinks", counted)
+    x = np.array([[1.0, 0.0, 0.0, 0.0]])  # beside a represented feature one that is not
+    for values, n_asked in ((SIGNS, 0), (SKEW, 1)):
+        asked.clear()
+        model = replace(MODELS["signs"], values=values)
+        slopes.ways_down(x, model.form, model.control[None])
+        assert len(asked) == n_asked

@@ -8,6 +8,7 @@ down. (Kinks whose a_k lie on one line are one, and where jumps up and down meet
 they cancel. Descents hold the jumps up, and take one side of those down.)
 """
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -59,6 +60,8 @@ def _way_down(x, on, inputs, form, control):
 
     Uncertain values have no product with these and count by their means.
     """
+    if not _jumps_down(x, on, inputs, form, control):
+        return None
     component, output = np.nonzero(on)
     jumps, units = _as_one(*_kinks(x, component, output, inputs, form, control))
     if not np.any(jumps < -SMALL):
@@ -80,6 +83,28 @@ def _way_down(x, on, inputs, form, control):
         if length > SMALL and (lower := _lowest(x, left, form, control)) is not None:
             return lower
     return None
+
+
+def _jumps_down(x, on, inputs, form, control):
+    """Whether some of these kinks may jump down once those that fall together are one: see `_way_down`.
+
+    Kinks of a feature that is not represented fall together for all its values beside the same of the others.
+    """
+    down = on & (inputs > 0.0)
+    if not np.any(down):
+        return False
+    dark = np.flatnonzero(np.all(np.abs(parts(x, form.n_hidden)[0]) < SMALL, axis=0) & np.any(down, axis=0))
+    shares = form.weights(control) if dark.size else None
+    for i in dark.tolist():
+        jumps = -np.bincount(_beside(form, i), on[:, i] * inputs[:, i] * shares)
+        down[:, i] = np.any(jumps < -NO_PRODUCT)
+    return bool(np.any(down))
+
+
+@lru_cache(maxsize=256)
+def _beside(form, i):
+    """Components that differ in feature i alone have one number, shape (n_components,)."""
+    return np.unique(np.delete(form.components, i, axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def _kinks(x, component, output, inputs, form, control):
