@@ -747,3 +747,21 @@ def test_an_end_is_found_where_rounding_has_led_beyond_it():
         curve.move_to(curve.at(end + 1e-9 * way, way))
         node, between = locate(curve, "ceases", [curve.states[0].u], None, 0.08 * solver.box.step, way)
         assert not between and node.u == pytest.approx(end, abs=1e-12)
+
+
+def test_losses_above_a_base_are_those_of_the_losses():
+    """Of 5→3: a pair and a tetrahedron branch off from one equilibrium, but losses integrated from it err by 4e-7, for kinks."""
+    plane = ControlPlane.importance_density(5, 3, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.1, 1, 2))
+    solver = Solver(SimpleNamespace(plane=plane, theory="global"))
+    u = solver.points(1.1932541984, 0.7513260272)
+    both = [
+        [-0.0737007] * 3 + [0, 1.0052894, 0.8641667, -0.4320833, -0.4320833, 0, 0, 0, 0.7483903, -0.7483903, 0, 0],
+        [0, 0, 0, -0.1095435, 1.0054862, 0.8643498, -0.4321749, -0.4321749, 0, 0, 0, 0.7485489, -0.7485489, 0, 0],
+    ]
+    biases = [0.3780641] * 3 + [0.375663, 0.0727854], [0.3563882] * 3 + [0.4125324, 0.0311178]
+    points = [np.append(*parts) for parts in zip(both, biases, strict=True)]
+    states = [solver.stationary(solver.recognized(x, solver.all_free, u), u) for x in points]
+    curve = Coexistence(*states)
+    one, other = curve.states
+    assert curve._difference(curve._solve(u), u) == pytest.approx(one.loss - other.loss, abs=1e-13 * one.loss)
+    assert 0.02 < far(one, other) < 0.1

@@ -28,22 +28,29 @@ def siblings(one, other):
     """Two minima near each other as branches of one equilibrium: (one, other, base), the last None when they are not.
 
     The base is the more symmetric equilibrium from which either has departed (it may be one of them), else the first of them;
-    parameters of both are near its own.
+    parameters of both are near its own, and no kink on the way from it is of any account: the losses above it are those of the
+    losses.
     """
+    for first, second, base in _with_bases(one, other) if far(one, other) <= CLOSE / 2 else ():
+        gap = excess(base, second, one.u) - excess(base, first, one.u)
+        if abs(gap - (other.loss - one.loss)) <= LOWER * one.loss:
+            return first, second, base
+    return one, other, None
+
+
+def _with_bases(one, other):
+    """Yield two minima near each other as they are next to equilibria that may be their base: (one, other, base)."""
     apart = far(one, other)
-    if apart > CLOSE / 2:
-        return one, other, None
     for base in symmetric_neighbours((one, other)):
         members = [base, *branches(base)]
         nearest = [min(members, key=lambda member: far(member, state)) for state in (one, other)]
         if nearest[0] is not nearest[1] and all(
             far(member, state) < SIBLING * apart + SAME for member, state in zip(nearest, (one, other), strict=True)
         ):
-            return *nearest, base
+            yield *nearest, base
     turned = aligned(other, one)
-    if turned is None or abs(excess(one, turned, one.u) - (other.loss - one.loss)) > LOWER * one.loss:
-        return one, other, None
-    return one, turned, one
+    if turned is not None:
+        yield one, turned, one
 
 
 def aligned(state, target):
