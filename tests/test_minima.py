@@ -4,11 +4,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import (
     Minimum,
+    Penalty,
+    Pieces,
     ToyModel,
     classify,
     configurations,
@@ -396,3 +399,17 @@ def test_updates_of_rough_descents_meet_the_secant_equation():
     assert np.allclose(np.einsum("bij,bj->bi", inverse[rows], y), s, rtol=1e-9)
     assert np.allclose(inverse, np.swapaxes(inverse, 1, 2)) and np.array_equal(inverse[1], before[1])
     assert np.linalg.eigvalsh(inverse).min() > 0
+
+
+def test_moves_begin_where_no_feature_is_represented():
+    """A penalty that no weight is worth: both features are dropped, and lose their variances."""
+    (lowest,) = minimize(ToyModel(1, [1, 1], 0.1, penalty=Penalty(0.1)))
+    assert not lowest.weights.any() and lowest.loss == pytest.approx(2 * (0.1 / 3 - 0.05**2), rel=1e-14)
+
+
+def test_places_are_exchanged_where_no_output_is_on():
+    """Values mostly below 0: with equal importances a minimum of outputs that are always 0 has no second derivatives at all."""
+    model = ToyModel(1, [1, 0.3], 0.5, values=Pieces(intervals=[(-1, 0.5, 1)]))
+    starts = np.random.default_rng(0).normal(size=(8, 4))
+    found = [scipy.optimize.minimize(lambda x: expected_loss(model, x[None, :2], x[2:]), x, method="BFGS") for x in starts]
+    assert minimize(model)[0].loss == pytest.approx(min(one.fun for one in found), rel=1e-8)

@@ -23,6 +23,7 @@ def moves(model, x, generator):
     weights, bias = parts(x, model.n_hidden)
     norm, mean = np.linalg.norm(weights, axis=0), model.feature_mean
     inside = norm > 1e-6
+    length, lowest = (norm[inside].mean(), bias[inside].min()) if inside.any() else (1.0, 0.0)  # of what enters
     found = []
 
     def add(which, columns, biases):
@@ -40,7 +41,7 @@ def moves(model, x, generator):
         if inside[i]:
             add(i, 0.0, mean[i])
         for direction in directions[i]:
-            add(i, (norm[i] if inside[i] else norm[inside].mean()) * direction, bias[i] if inside[i] else bias[inside].min())
+            add(i, (norm[i] if inside[i] else length) * direction, bias[i] if inside[i] else lowest)
         for j in np.flatnonzero(inside):
             if j != i:
                 add(i, weights[:, j], bias[j])

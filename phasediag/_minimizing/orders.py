@@ -63,7 +63,7 @@ class Expansion:
         losses /= scale
         self.losses, self.gradients, self.hessians = losses[0], gradients[1:] - gradients[0], hessians[1:] - hessians[0]
         self.gradient = gradients[0] - self.gradients.sum(axis=0)
-        tiny = 1e-9 * np.trace(hessians[0])  # dead outputs and dimensions have directions without any curvature
+        tiny = 1e-9 * (np.trace(hessians[0]) or 1.0)  # dead outputs and dimensions have directions without any curvature
         self.hessian = hessians[0] - self.hessians.sum(axis=0) + np.diag(1.0 - free) + tiny * np.eye(x.size)
         for i, j in combinations(range(m), 2):
             turned = np.zeros((m, n))
