@@ -140,7 +140,9 @@ class Limits:
                 return None
             node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
             if event == "ceases":
-                both = _both(curve.anew(), curve.other(state), u=u)
+                other, own = curve.other(state), curve.anew()
+                own.states = [state]
+                both = _both(own, other, u=u)
                 node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * box.step else node
             return node, []
         if step > REACHED / 2 * box.step:
