@@ -237,6 +237,7 @@ def expected_loss_without_penalty(
     >>> round(expected_loss(*arguments) - expected_loss_without_penalty(*arguments), 12)
     0.5
     """
+    check_model(model)
     return expected_loss(replace(model, penalty=None), weights, bias, method, tolerance=tolerance)
 
 

@@ -113,6 +113,8 @@ def validate_neurons(
     >>> report.consistent
     True
     """
+    if not isinstance(model, NeuronModel):
+        raise ValueError(f"model must be a NeuronModel, got {model!r:.60}")
     number = as_seed(seed)
     minima = tuple(neuron_minima(model, n_starts, number))
     run = train_neurons(

@@ -199,7 +199,11 @@ class Varied:
                 raise ValueError("activity must be a law of joint activity for an axis activity_share, got None")
             law, table = model.activity, tabulated(INDEPENDENT, model.feature_density)
             model = replace(model, activity=ActivityTable(table.reshape((2,) * model.n_features), law.together))
-        return cls(model, names, law)
+        varied = cls(model, names, law)
+        first, second = (varied._entries.get(name, ()) for name in names)
+        if len(first) and set(first) <= set(second):
+            raise ValueError(f"x must name a parameter that y leaves as it is, got {names[0]!r} beside {names[1]!r}")
+        return varied
 
     def at(self, name, value):
         """The same two parameters of the model in which a third one has a value."""

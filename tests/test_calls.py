@@ -15,7 +15,7 @@ REFUSED = [
     ("ToyModel(2,[1,1],.5)", "n_hidden must be less than n_features (2), got 2"),
     ("ToyModel(1,[1,1],50)", "density must be in (0, 1], got 50.0"),
     ('ToyModel(1,[1,1],"0.5")', "density must be real numbers (in (0, 1]), got '0.5'"),
-    ("ToyModel(1,[1,1],None)", "density must be in (0, 1], got nan"),
+    ("ToyModel(1,[1,1],None)", "density must be real numbers (in (0, 1]), got None"),
     ("ToyModel(1,[1,-1],.5)", "importance must be positive and finite, got -1.0"),
     ("ToyModel(1,[[1,1]],.5)", "importance must have shape (n_features,) with n_features ≥ 2, got (1,"),
     ("ToyModel(1.0,[1,1],.5)", "n_hidden must be a whole number ≥ 1, got 1.0"),
@@ -101,6 +101,16 @@ REFUSED = [
     ("classify_many(W)", "weights must have shape (n_models, n_hidden, n_features), got (1, 2)"),
     ("Pieces(intervals=((1, 0, 1.0),))", "intervals must have low < high"),
     ("ActivityTable(np.ones((2, 2)))", "probabilities must sum to 1, got 4"),
+    (
+        'ControlPlane(m, x=Axis("density_of_1", [0.1, 0.2]), y=Axis("density", [0.1, 0.2]))',
+        "x must name a parameter that y leaves",
+    ),
+    (
+        'ControlPlane(m, x=Axis("importance", [1, 2]), y=Axis("profile", [1, 2]))',
+        "x must name a parameter that y leaves as it is",
+    ),
+    ("expected_loss_without_penalty(NeuronModel(1, [1, 1], 0.5), W, b)", "model must be a ToyModel, got NeuronModel"),
+    ("validate_neurons(m)", "model must be a NeuronModel, got ToyModel"),
     ('read_weights("nope.npz")', "weights must be in a file that can be read"),
 ]
 
