@@ -129,7 +129,9 @@ ROWS: dict[str, list[Callable]] = {
         lambda model, _: validate(plane=plane(model), n_seeds=2, n_samples=100, curves=False, **SHORT).text(),
     ],
     "`compare`": [
-        lambda model, weights: compare(diagram(model), several(weights), several(BIAS), importance=[0.6, 0.7], density=0.4).text()
+        lambda model, weights: compare(
+            diagram(model), several(weights), several(model.biased * BIAS), importance=[0.6, 0.7], density=0.4
+        ).text()
     ],
     "frozen and relaxed theories": [
         lambda model, _: diagram(model, theory="frozen"),
