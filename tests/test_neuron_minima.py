@@ -20,7 +20,7 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._neurons.curves import Vanishing, order_change
+from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, order_change
 from phasediag._neurons.descent import descend
 from phasediag._neurons.search import Landscape, entry
 from phasediag.neuron_diagram import chains
@@ -546,6 +546,34 @@ def test_curves_meet_in_triple_points():
     for density, kind in ((point.density - 1e-4, "polysemantic"), (point.density + 1e-4, "monosemantic")):
         lowest = minimize(NeuronModel(2, [1.0, 1.0], density, task="absolute"), n_starts=8)[0]
         assert set(lowest.phase.neurons) == {kind}
+
+
+@pytest.mark.parametrize(
+    ("importance", "density", "way", "end"),
+    [
+        (0.645, 0.3930260218076677, [0.7, 0.71], (0.66907290564, 0.40507154967)),  # another end is near, behind
+        (0.9080535657535462, 0.8011359658675375, [0.33, 0.94], (0.95143214, 0.90478987)),  # a branch leads higher
+    ],
+)
+def test_curves_end_ahead_where_three_minima_have_one_loss(importance, density, way, end):
+    """3→2 identity: from a place of a curve of first order, in a direction, to where a search has three minima of one loss."""
+    plane = _plane(3, 2, "identity", [0.25, 4.0], [0.05, 1.0])
+    found = minimize(NeuronModel(2, [1, 1, importance], density, task="identity"), n_starts=20)[:2]
+    pair = np.array([np.concatenate([one.encoder.ravel(), one.bias]) for one in found])
+    u, cell = plane.coordinates(importance, density), np.log([2.0, 20**0.25])
+    place = Place(u, pair, np.array([one.loss for one in found]), np.nan, np.array([u, u]))
+
+    def lowest(u, more):
+        """What is lowest, from a few random starts too."""
+        model = NeuronModel(2, [1, 1, plane.values(u)[0]], plane.values(u)[1], task="identity")
+        best = minimize(model, n_starts=5)[0]
+        x = np.concatenate([best.encoder.ravel(), best.bias])
+        return x, best.loss, True
+
+    _, kind, last = Follower(plane, np.array([u - cell, u + cell]), lowest).follow(
+        Coexistence(plane, cell, pair), place, np.array(way) / np.linalg.norm(way), np.empty((0, 2))
+    )
+    assert kind == "triple point" and plane.values(last.u) == pytest.approx(end, rel=1e-7)
 
 
 def test_boundaries_are_kept_in_files(tmp_path):

@@ -173,8 +173,8 @@ def tangent(curve, u, direction):
 
 
 def meeting(one, other, u, directions):
-    """The Place of a curve at which another crosses it near u (2,), by tangents and then secants, or None; directions (2, 2):
-    across each.
+    """The Place of a curve at which another crosses it near u (2,) with the same loss, by tangents and then secants, or None;
+    directions (2, 2): across each.
     """
     curves, last, places = [one, other], np.inf, None
     for _ in range(MOST_STEPS):
@@ -201,7 +201,8 @@ def meeting(one, other, u, directions):
         moved = first.u + (apart[0] * b[1] - apart[1] * b[0]) / turned * a * one.cell
         step = np.abs((moved - u) / one.cell).max()
         if step < EXACT or last / 2 < step < MEETS:  # of curves that are nearly parallel rounding is larger
-            return first
+            losses = np.array([first.losses, second.losses])  # of branches that do not meet they differ: one has led elsewhere
+            return first if np.ptp(losses) <= LOWER * losses.min() + 1e-16 else None
         u, last = moved, step
     return None
 
@@ -298,12 +299,12 @@ class Follower:
         if lower is None and apart(self.plane, place) < CLOSE:  # they become one
             small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
             found = None if small is None else order_change(small, place.u, way)
-            if found is not None and self._leads(curve, place, found):
+            if found is not None and self._leads(curve, place, way, found):
                 return "order changes", found
         near = place if lower is None else beyond  # where all of them exist
         for one, other, directions in self._crossing(curve, near, way, lower):
             found = meeting(one, other, near.u, directions)
-            if found is not None and self._holds(curve, place, found):
+            if found is not None and self._holds(curve, place, way, found):
                 own = curve.on(found.u, across(way))  # None where its minima end there
                 if own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS:
                     return "triple point", own
@@ -349,23 +350,29 @@ class Follower:
         along[1 - axis] = 1.0
         return curve.on(place.u + share * crossed, along)
 
-    def _ahead(self, curve, place, found):
-        """Whether an end of a curve lies next to a Place, within the window, and nothing is lower there."""
-        near = np.abs((found.u - place.u) / curve.cell).max() <= 1
+    def _ahead(self, curve, place, way, found):
+        """Whether an end of a curve lies next to a Place in a direction (2,), within the window, and nothing is lower there.
+
+        Where the order has changed before the Place, its end lies behind.
+        """
+        ahead = (found.u - place.u) / curve.cell
+        near = np.abs(ahead).max() <= 1 and (ahead @ way > -MEETS or place.turn < 0)
         return near and not self.outside(found.u) and self.below(found) is None
 
-    def _leads(self, curve, place, found):
+    def _leads(self, curve, place, way, found):
         """Whether a curve leads from a Place to an end of it, by its direction: minima that merge share a narrow strip."""
+        if not self._ahead(curve, place, way, found):
+            return False
         way = (found.u - place.u) / curve.cell
         heading = curve.heading(place, across(way))
-        if heading is None or not self._ahead(curve, place, found):
+        if heading is None:
             return False
         aside = way - heading * (way @ heading) / (heading @ heading)
         return bool(np.linalg.norm(aside) < np.linalg.norm(way) / 4)
 
-    def _holds(self, curve, place, found):
-        """Whether an end of a curve is one next to a Place, and nothing is lower on the way to it."""
-        if not self._ahead(curve, place, found):
+    def _holds(self, curve, place, way, found):
+        """Whether an end of a curve is one next to a Place in a direction (2,), and nothing is lower on the way to it."""
+        if not self._ahead(curve, place, way, found):
             return False
         way = (found.u - place.u) / curve.cell
         if np.abs(way).max() < 2 * SHORTEST:
