@@ -13,7 +13,7 @@ from ._display import Result
 from ._neurons.curves import LOWER
 from ._neurons.grid import Grid
 from ._neurons.network import Network, chains
-from ._neurons.transitions import NAMED, WIDTH, Segment, lowest_along, narrowed
+from ._neurons.transitions import NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
 from .neuron_phases import EXACT, SHARP, UNBOUNDED, phase_of
 from .neuron_training import stacked
@@ -258,31 +258,13 @@ def neuron_boundaries(diagram, n_threads):
         """The crossings on an edge, as ``crossing`` returns them."""
         segment = Segment(plane, *(place(cell) for cell in edge))
         starts = [x for cell in edge for x in minima[np.ravel_multi_index(cell, diagram.phase.shape)]]
-
         lowest = lowest_along(segment, starts)
-        found = walk(segment, lowest)
-        between = len(found) > 1  # phases, or minima of one name, of which the ends of the edge know nothing
-        for (_, _, x, landscape), _ in found:
-            more = landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False)
-            between |= any(one.scaled_loss < landscape.gradient(x)[0] * (1 - LOWER) for one in more)
-            starts.extend([x, *(one.x for one in more)])
-        if between:
-            found = walk(segment, lowest)
-        rows = [crossing(segment, lowest, *one) for one in found if UNBOUNDED not in (one[0][1], one[1][1])]
+        rows = crossings_between(segment, starts, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)))
         return [one for k, one in enumerate(rows) if one[0][0][0] != one[0][0][1] and not any(same(one, row) for row in rows[:k])]
 
     def same(one, other):
         """Whether two crossings of an edge are one: where weights vanish together they are told from 0 one after the other."""
         return one[0] == other[0] and np.abs(one[1] - other[1]).max() < TOGETHER
-
-    def walk(segment, lowest):
-        """The crossings from 0 to 1: pairs (t, name, parameters, landscape) of what is lowest just before and behind."""
-        found, low, end = [], (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
-        while low[1] != end[1]:
-            low, high = narrowed(segment, lowest, low, end, WIDTH)
-            found.append((low, high))
-            low = high
-        return found
 
     with ThreadPoolExecutor(n_threads) as pool:
         found = [(edge, *one) for edge, some in zip(edges, pool.map(crossings, edges), strict=True) for one in some]
@@ -293,6 +275,29 @@ def neuron_boundaries(diagram, n_threads):
         network = Network(plane, minima, curves)
         list(pool.map(network.follow, network.open_ends()))
     return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]
+
+
+def crossings_between(segment, starts, lowest, low, high):
+    """The crossings on a Segment between two points of it, as ``crossing`` returns them; points and ``lowest`` as in `narrowed`.
+
+    Where one is found minima are searched for anew, and become ``starts`` of ``lowest``: what is lower there than both of its
+    minima is a point between. So nothing that such a search knows is lower at any of them at last.
+    """
+    if low[1] == high[1]:
+        return []
+    before, after = narrowed(segment, lowest, low, high, WIDTH)
+    found = []
+    if UNBOUNDED not in (before[1], after[1]):
+        found = [crossing(segment, lowest, before, after)]
+        t = segment.share(found[0][1])
+        landscape = segment.landscape(t)
+        starts.extend(one.x for one in landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False))
+        middle = (t, *lowest(t))
+        lower = landscape.gradient(middle[2])[0] * landscape.scale < found[0][2].min() * (1 - LOWER)
+        if lower and low[0] + NARROW < t < high[0] - NARROW:
+            parts = (low, middle), (middle, high)
+            return [row for part in parts for row in crossings_between(segment, starts, lowest, *part)]
+    return [*found, *crossings_between(segment, starts, lowest, after, high)]
 
 
 def crossing(segment, lowest, low, high):

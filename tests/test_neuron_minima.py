@@ -419,6 +419,15 @@ def test_minima_between_grid_lines_are_found():
         assert f"extra {extra}" in minimize(NeuronModel(2, [1.0, 1.0, 10.0], density), n_starts=12)[0].phase.name
 
 
+def test_a_line_of_the_grid_is_walked_until_nothing_is_lower_where_phases_change():
+    """2→1 identity: a neuron that neither end of the line knows is polysemantic in two ways, and the features change places."""
+    curves = phase_diagram(plane=_plane(2, 1, "identity", np.geomspace(0.1, 10, 4)[1:3], [1.0]), n_starts=2).boundaries()
+    low, high = sorted(float(one.x[0]) for one in curves)
+    assert high == pytest.approx(1 / low, rel=1e-12) and [one.order for one in curves] == ["first"] * 2
+    for importance, kind in ((high - 1e-5, "polysemantic"), (high + 1e-5, "monosemantic")):
+        assert minimize(NeuronModel(1, [1.0, importance], 1.0), n_starts=8)[0].phase.neurons == (kind,)
+
+
 def test_curves_are_refined_between_grid_lines():
     """2→1 identity: points between those of the grid's lines lie where finer grids have them, of both orders."""
     for importance, densities, order in (

@@ -38,6 +38,11 @@ class Segment:
         """Coordinates u (2,)."""
         return (1 - t) * self.start + t * self.end
 
+    def share(self, u):
+        """The t of coordinates u (2,) on it."""
+        way = self.end - self.start
+        return float((u - self.start) @ way / (way @ way))
+
     def landscape(self, t):
         """The Landscape at t."""
         return Landscape(self.form, self.plane.controls(*self.plane.values(self.place(t))))
