@@ -137,6 +137,27 @@ def test_the_softest_breaking_is_found_where_something_else_is_softer(where_limi
     assert curvature < min(softest_breaking(state, start)[0] for start in starts) + 1e-7
 
 
+def test_a_fold_does_not_turn_back_before_its_third_derivative_jumps():
+    """Of the triangle of 3→2: it has one sign up to a kink 6e-5 ahead, and the other one beyond, by differences beside that."""
+    axes = {"importance": np.geomspace(1.0, 1.2, 2), "density": np.geomspace(0.5, 0.6, 2)}
+    solver = Solver(phase_diagram(3, 2, **axes))
+    weights = [0.8580043, -0.6212256, -0.5518837, -0.2941608, 0.6608939, -0.8547812, 0.2221016, 0.2221016, 0.0778979]
+    u = solver.points(1.113526022819, 0.558139121593)
+    curve = FreeLimit(solver.recognized(np.array(weights), solver.all_free, u))
+    curve.move_to(curve.at(u, np.array([1.0, 0.0])))
+    place, end = curve.kink(curve.states[0].u)
+    turned = curve.anew().cusp(curve.states[0].u)
+    assert end == "another limit" and (turned is None or np.linalg.norm(turned - u) > 100 * np.linalg.norm(place - u))
+    x, (importance, density) = curve.solve(place)[0].x, solver.values(place)
+    model, way = ToyModel(2, [1.0, 1.0, importance], density), np.zeros(9)
+    way[curve.free] = curve._found[0]
+    second = [
+        way @ expected_loss_hessian(model, y[:6].reshape(2, 3), y[6:]) @ way for y in x + 2e-5 * np.arange(-2, 3)[:, None] * way
+    ]
+    below, above = second[1] - second[0], second[4] - second[3]
+    assert below * above < 0 and max(second[0], second[4]) < second[2] + 1e-8  # downhill both ways
+
+
 @pytest.mark.campaign
 def test_no_minimum_on_a_limit_is_a_more_symmetric_one():
     """Of 4→2 where a feature is about to leave its pair: its weights are 0 or longer than rounding makes them."""

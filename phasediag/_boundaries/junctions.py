@@ -41,7 +41,7 @@ from .tolerances import (
 
 _NOTICED = 5
 """What becomes lower along a curve is noticed within so many of its points."""
-_WAY = 1 - LEFT ** np.arange(1, 11)
+WAY = 1 - LEFT ** np.arange(1, 11)
 """Parts of the way to an end that cannot be stepped over at which a curve's points are."""
 _SELDOM = 2
 """At every so many of them nothing is lower, unless minima are about to merge."""
@@ -95,13 +95,13 @@ def locate(curve, event, points, there, step, tangent):
         else:
             return None
         way, trial = [], curve.anew()
-        for k, part in enumerate(_WAY if apart > BLIND else ()):
+        for k, part in enumerate(WAY if apart > BLIND else ()):
             if node.kind == "critical point":
                 trial.states = _towards(node.states[0], trial.states)
             on = trial.at(here + part * away, away / length)
             if on is None and way and apart < CLOSE:
                 break
-            seldom = k % _SELDOM and part < _WAY[-1]
+            seldom = k % _SELDOM and part < WAY[-1]
             if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
                 return None
             trial.move_to(on)

@@ -285,9 +285,11 @@ class FreeLimit(LimitCurve):
         state, (null, _, hessian), size = self._latest, self._last, self.free.size
         aside = np.zeros(self.family.size)
         aside[self.free] = null
-        along = self.derivatives(state.x + CUBIC_STEP * (np.arange(5) - 2)[:, None] * aside, state.u)[1] @ null
-        third = np.array([1, -8, 0, 8, -1]) @ along / (12 * CUBIC_STEP)
-        fourth = np.array([-1, 16, -30, 16, -1]) @ along @ null / (12 * CUBIC_STEP**2)
+        room = min(self.family.room_beside(state.x, way) for way in (aside, -aside))
+        step = min(CUBIC_STEP, max(room, SHORT_ROOM) / 3)  # not across the next kink
+        along = self.derivatives(state.x + step * (np.arange(5) - 2)[:, None] * aside, state.u)[1] @ null
+        third = np.array([1, -8, 0, 8, -1]) @ along / (12 * step)
+        fourth = np.array([-1, 16, -30, 16, -1]) @ along @ null / (12 * step**2)
         bordered = np.block([[hessian, null[:, None]], [null, 0.0]])
         return third @ null, fourth - 3 * third @ np.linalg.solve(bordered, np.append(third, 0.0))[:size]
 

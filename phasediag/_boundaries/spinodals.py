@@ -7,9 +7,9 @@ import numpy as np
 
 from .._progress import each
 from ..boundaries import Spinodal
-from .continuation import passes
+from .continuation import Point, passes
 from .equilibria import Solver, far
-from .junctions import Junction, cusp, departure, tricritical
+from .junctions import WAY, Junction, cusp, departure, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .neighbours import between_exchanged
@@ -135,16 +135,8 @@ class Limits:
         """
         box, here = curve.family.box, points[-1]
         if event != "lost":
-            u = curve.changes(here, there, event)
-            if u is None:
-                return None
-            node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
-            if event == "ceases":
-                other, own = curve.other(state), curve.anew()
-                own.states = [state]
-                both = _both(own, other, u=u)
-                node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * box.step else node
-            return node, []
+            node = _changed(curve, here, there, event)
+            return node and (node, [])
         if step > REACHED / 2 * box.step:
             return None
 
@@ -160,7 +152,39 @@ class Limits:
         if found is None and _is_level(step / box.step):
             nodes = (node and ahead(node.kind, node.u, node.precision, node.states) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
-        return None if found is None else (found, [])
+        return None if found is None else _reached(curve, here, found)
+
+
+def _changed(curve, here, there, event):
+    """The End of a limit between two of its points, where a test changes its sign; or None."""
+    u = curve.changes(here, there, event)
+    if u is None:
+        return None
+    node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
+    if event == "ceases":
+        other, own = curve.other(state), curve.anew()
+        own.states = [state]
+        both = _both(own, other, u=u)
+        node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * curve.family.box.step else node
+    return node
+
+
+def _reached(curve, here, node):
+    """The End of a limit that leads to a node, unless a test changes its sign before, and points (Point) on the way to it."""
+    way, trial, away = [], curve.anew(), node.u - here
+    for part in WAY:
+        before, on = trial.states[0].u, trial.at(here + part * away, away / np.linalg.norm(away))
+        event = "lost" if on is None else trial.breaks(on)
+        if event == "lost":
+            break
+        if np.linalg.norm(node.u - on) > np.linalg.norm(node.u - before):  # it leads elsewhere
+            return None
+        if event is not None:
+            node = _changed(trial, before, on, event)
+            return node and (node, way)
+        trial.move_to(on)
+        way.append(Point(on, trial.states, trial.precision))
+    return node, way
 
 
 def _is_level(part):
