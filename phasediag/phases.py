@@ -123,7 +123,7 @@ class Cluster:
         many = f"{angles[0]:.0f}° to {angles[-1]:.0f}°"
         words = "angles " + (many if len(runs) > _MOST_ANGLES else " ".join(f"{angle:.0f}°" for angle in runs))
         for name, reference in _references(self.dimension):
-            corners = _corners(self.products.tolist(), reference) if len(reference) < self.size else None
+            corners = _corners(self.products, reference) if len(reference) < self.size else None
             if corners:
                 shares = sorted((corners.count(corner) for corner in set(corners)), reverse=True)
                 return f"{name} {':'.join(map(str, shares))}, {words}"
@@ -452,7 +452,7 @@ def _cluster(directions, products, members, tolerance):
             return Cluster("aligned pair", size, dimension, members)
     products = products[np.ix_(members, members)]
     for name, reference in _references(dimension):
-        if len(reference) == size > dimension + 1 and _corners(products.tolist(), reference):
+        if len(reference) == size > dimension + 1 and _corners(products, reference):
             return Cluster(name, size, dimension, members)
     return Cluster(f"{size} features in {dimension} dimension{'s' if dimension > 1 else ''}", size, dimension, members, products)
 
@@ -469,18 +469,31 @@ def _references(dimension):
     return sorted(found, key=lambda one: -len(one[1]))
 
 
-def _corners(products, reference, taken=()):
+def _corners(products, reference):
     """Which corner of a reference each direction takes so that all products fit and every corner is taken, or None.
 
-    Products of both as lists of rows; ``taken`` are the corners of the first directions.
+    Products of both as rows. The direction with the fewest corners left is placed next, and leaves to the others those
+    that fit: generic directions in few dimensions, of which most fit somewhere, else take years one after another.
     """
-    if len(taken) == len(products):
-        return taken
-    free = len(products) - len(taken) - 1
-    for corner, wanted in enumerate(reference):
-        now = (*taken, corner)
-        fits = len(reference) - len(set(now)) <= free
-        if fits and all(abs(a - wanted[other]) <= _BENT for a, other in zip(products[len(taken)], taken, strict=False)):
-            if found := _corners(products, reference, now):
-                return found
-    return None
+    every = range(len(reference))
+    near = np.abs(np.asarray(products)[:, :, None, None] - np.asarray(reference)) <= _BENT
+    fitting = (near @ (1 << np.arange(len(reference)))).tolist()  # [i][j][corner of i]: the corners that fit j, as bits
+
+    def placed(left, corners):
+        """``corners`` completed; left: of each direction the corners it may take, as bits, and None where it has been placed."""
+        waiting = [(bits.bit_count(), i) for i, bits in enumerate(left) if bits is not None]
+        missing = set(every).difference(corners)
+        if len(missing) > len(waiting) or any(all(bits is None or not bits >> k & 1 for bits in left) for k in missing):
+            return None
+        if not waiting:
+            return corners
+        _, i = min(waiting)
+        for corner in every:
+            if left[i] >> corner & 1:
+                now = [bits if bits is None else bits & fitting[i][j][corner] for j, bits in enumerate(left)]
+                now[i] = None
+                if 0 not in now and (found := placed(now, [*corners[:i], corner, *corners[i + 1 :]])):
+                    return found
+        return None
+
+    return placed([(1 << len(reference)) - 1] * len(products), [None] * len(products))

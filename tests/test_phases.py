@@ -1,12 +1,14 @@
 """Phases: names depend on norms and products of the features alone, and tell the shapes of minima apart."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import ToyModel, classify, configurations, minimize
-from phasediag.phases import SHAPES, classify_many, distinct_phases, phase_of
+from phasediag.phases import SHAPES, _corners, _references, classify_many, distinct_phases, phase_of
 
 SIMPLICES = {"triangle": 3, "tetrahedron": 4, "4-simplex": 5, "5-simplex": 6}
 
@@ -156,6 +158,7 @@ def test_shapes_of_exact_minima_have_names(n_features, n_hidden, density, name):
         (_in_plane(0, 63, -63, 180), "angles 63° 117° 126° 180°"),
         (_in_plane(*range(0, 100, 7)), "angles 7° to 98°"),
         (np.array([[1.0, -0.5, 0.7]]), "antipodal pair 2:1, angles 0° 180°"),
+        (_in_plane(*137.5 * np.arange(40)), "angles 5° to 178°"),  # most of them fit somewhere
     ],
 )
 def test_plain_clusters_are_described_by_their_angles(weights, shape):
@@ -163,6 +166,23 @@ def test_plain_clusters_are_described_by_their_angles(weights, shape):
     phase = classify(weights)
     assert phase.clusters[0].shape == shape and phase.text() == f"{phase.name} ({shape})"
     assert phase.name.startswith(f"extra in {weights.shape[1]} features in")
+
+
+@given(st.integers(4, 6), st.integers(0, 2**32), st.sampled_from(["pentagon", "triangle"]))
+@settings(deadline=None, max_examples=30)
+def test_corners_are_found_where_any_choice_of_them_fits(size, seed, name):
+    """Against all choices in turn: directions near the corners of a polygon, some of them shared."""
+    rng = np.random.default_rng(seed)
+    reference = next(reference for own, reference in _references(2) if own == name)
+    step = 360 / len(reference)
+    columns = _in_plane(*step * rng.integers(0, len(reference), size) + rng.normal(0, 12, size))
+    products = columns.T @ columns
+
+    choices = np.array(list(product(range(len(reference)), repeat=size)))
+    near = np.abs(products - np.array(reference)[choices[:, :, None], choices[:, None]]) <= 0.27
+    fit = near.all((1, 2)) & (np.diff(np.sort(choices), axis=1).astype(bool).sum(1) == len(reference) - 1)
+    found = _corners(products, reference)
+    assert found in choices[fit].tolist() if found else not fit.any()
 
 
 def test_text_of_several_clusters():
