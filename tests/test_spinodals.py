@@ -171,7 +171,7 @@ def test_no_minimum_on_a_limit_is_a_more_symmetric_one():
 
 def followed(axes, weights, bias, at, kind):
     """The limit of one kind of a minimum near some parameters at a point, in a window whose boundaries do not count."""
-    diagram = phase_diagram(len(bias), 2, **axes)
+    diagram = phase_diagram(len(bias), len(weights), **axes)
     solver = Solver(diagram)
     u = solver.points(*at)
     state = solver.recognized(np.concatenate([np.ravel(weights), bias]), solver.all_free, u)
@@ -240,6 +240,40 @@ def test_a_fold_ends_where_features_are_alike_again():
         return gradient(y) @ along
 
     assert slope(2e-3) / slope(1e-3) == pytest.approx(32, rel=0.2)  # 2 if it were the first power, 8 if the third
+
+
+def test_a_limit_ends_in_the_first_of_two_points():
+    """Of the triangle of 3→2: where a fold meets its limit of exchange, 9e-4 before that meets the limit of a pair.
+
+    Flat there is one more direction than the rotation and that in which two features tell each other apart.
+    """
+    axes = {"importance": np.geomspace(0.3, 3, 2), "density": np.geomspace(0.5, 1.0, 2)}
+    weights, bias = [[-0.209353, 0.0369347, 0.9937833], [0.7250664, -0.7537811, 0.165505]], [0.367463, 0.367463, 0.0498203]
+    limit = followed(axes, weights, bias, (1.3710356, 0.7169538), FreeLimit)
+    assert limit.ends == ("another limit", "edge") and limit.x[0] == pytest.approx(1.39330232, abs=1e-8)
+    x, model = limit.minima[0], ToyModel(2, [1.0, 1.0, limit.x[0]], limit.y[0])
+    hessian = expected_loss_hessian(model, x[:6].reshape(2, 3), x[6:]) / model.loss_scale
+    assert np.sum(np.abs(np.linalg.eigvalsh(hessian)) < 1e-7) == 3
+
+
+def test_three_features_that_are_alike_tell_each_other_apart():
+    """Of 4→3: their mode is twofold and has a cubic, by 1e-7 of their amplitudes; it is followed to the edge, all three alike.
+
+    Its curvature is that of the gradient's differences along any exchange of two.
+    """
+    axes = {"importance": np.geomspace(0.565, 0.573, 2), "density": np.geomspace(0.51, 0.52, 2)}
+    ordinary, extra = np.eye(3) * 1.00016 - 6e-7 * np.eye(3)[[1, 0, 2]], [-1.263471e-3, -1.263338e-3, -1.263285e-3]
+    bias = [1.140459e-4, 1.140340e-4, 1.140358e-4, 0.2597648]
+    limit = followed(axes, np.column_stack([ordinary, extra]), bias, (0.5709274742, 0.5175700336), FreeLimit)
+    assert limit.kind == "exchange breaking" and limit.ends == ("edge", "edge") and limit.status == "whole"
+    for k in (0, limit.x.size // 2, -1):
+        model, x = ToyModel(3, [1.0, 1.0, 1.0, limit.x[k]], limit.y[k]), limit.minima[k]
+        products = x[:12].reshape(3, 4).T @ x[:12].reshape(3, 4)
+        assert np.ptp(products[3, :3]) < 1e-13 and np.ptp(x[12:15]) < 1e-13
+        hessian = expected_loss_hessian(model, x[:12].reshape(3, 4), x[12:]) / model.loss_scale
+        turn = [np.append((one @ x[:12].reshape(3, 4)).ravel(), np.zeros(4)) for one in np.eye(9).reshape(9, 3, 3)]
+        turns = np.array([turn[1] - turn[3], turn[2] - turn[6], turn[5] - turn[7]])
+        assert np.sum(np.abs(np.linalg.eigvalsh(hessian + turns.T @ turns)) < 1e-12) == 2
 
 
 def test_a_fold_and_a_limit_of_exchange_end_in_one_point():

@@ -6,9 +6,11 @@ from types import MappingProxyType
 import numpy as np
 from scipy.optimize import brentq
 
+from .neighbours import isotropy
 from .normal_forms import softest_breaking
 from .singular import BranchPoints, Singular
 from .tolerances import (
+    ALIKE,
     CONTROL_STEP,
     CONVERGED,
     CUBIC_STEP,
@@ -16,11 +18,11 @@ from .tolerances import (
     KINK,
     LONGEST_MOVE,
     NEGATIVE,
+    SAME,
     SHORT_ROOM,
     STABLE,
     STALLED,
     THIRD_STEP,
-    ZERO,
 )
 
 
@@ -116,26 +118,52 @@ class StabilityLimit(LimitCurve, BranchPoints):
         return None
 
 
+def _within(own, hessian):
+    """Second derivatives within what a projection leaves, unit curvature across it."""
+    return own @ hessian @ own + np.eye(len(own)) - own
+
+
+def _lowest_within(own, hessian):
+    """The lowest curvature within what a projection leaves, how much higher the next one is, and its direction; ∞ of none."""
+    basis = np.linalg.eigh(own)
+    basis = basis[1][:, basis[0] > 0.5]
+    if not basis.size:
+        return np.inf, 0.0, None
+    values, vectors = np.linalg.eigh(basis.T @ hessian @ basis)
+    return values[0], np.append(values, np.inf)[1] - values[0], basis @ vectors[:, 0]
+
+
 class FreeLimit(LimitCurve):
     """The curve on which the lowest curvature of a minimum vanishes along a direction in which it may move.
 
-    It meets a saddle there, a fold, or, where exchanging features leaves it as it is, begins to tell them apart: the direction
-    has no cubic then, and no equation holds the parameters along it but their symmetry. Its curvature is s of
+    It meets a saddle there, a fold, which leaves features alike that are so; or it begins to tell them apart: the direction
+    changes its sign then as some are exchanged. Its curvature is s of
 
     [ h   d ] [ v ]   [ 0 ]
     [ dᵀ  0 ] [ s ] = [ 1 ],
 
-    h the second derivatives of the parameters that move, direction d; where they are flat in another one too, ``beside``, with
-    unit curvature along that.
+    h the second derivatives of the parameters that move in directions of this kind, projected by ``own``, direction d; where
+    they are flat in another one too, ``beside``, with unit curvature along that. ``alike`` projects on what keeps alike.
     """
 
     def __init__(self, state, direction=None):
+        state, maps = isotropy(state)
         super().__init__(state)
+        hessian = self.derivatives(state.x, state.u)[1]
+        self.alike, self.beside = np.mean(maps, axis=0), np.zeros(self.free.size)
+        swaps = [(maps[0] - one) / 2 for one in maps[1:] if np.max(np.abs(one @ one - maps[0])) < ALIKE]
+        kinds = [self.alike, *(swaps or ([maps[0] - self.alike] if len(maps) > 1 else []))]
+        found = [_lowest_within(own, hessian) for own in kinds]
         if direction is None:
-            direction = np.linalg.eigh(self.derivatives(state.x, state.u)[1])[1][:, 0]
-        self.direction, self.beside = direction, np.zeros_like(direction)
+            least = min(found[1:], key=lambda one: one[0], default=(np.inf,))[0]
+            chosen = [0] if found[0][0] <= least else [k for k in range(1, len(kinds)) if found[k][0] < least + SAME]
+        else:
+            lengths = [np.linalg.norm(own @ direction) for own in kinds]
+            chosen = [k for k in range(len(kinds)) if lengths[k] > max(lengths) - ALIKE]
+        k = max(chosen, key=lambda k: found[k][1])  # of equally soft ones alone
+        self.own, self.direction = kinds[k], found[k][2] if direction is None else kinds[k] @ direction / lengths[k]
         self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
-        self.kind = "fold" if abs(self.cubic) > ZERO else "exchange breaking"
+        self.kind = "fold" if k == 0 else "exchange breaking"
 
     @property
     def is_fold(self):
@@ -149,7 +177,7 @@ class FreeLimit(LimitCurve):
         if not np.all(np.isfinite(hessian)):
             raise np.linalg.LinAlgError
         bordered = np.zeros((size + 1, size + 1))
-        bordered[:size, :size] = hessian + np.outer(self.beside, self.beside)
+        bordered[:size, :size] = _within(self.own, hessian) + np.outer(self.beside, self.beside)
         bordered[:size, size] = bordered[size, :size] = self.direction
         null = np.linalg.solve(bordered, np.append(np.zeros(size), 1.0))
         v, rows = null[:size], np.empty((size + 1, size + 2))
@@ -157,10 +185,10 @@ class FreeLimit(LimitCurve):
             by_u, cubic = self.family.by_control(lambda points: self._forms(x, points, v), u), self._cubic(x, u, v)
             self._slopes = by_u, cubic
         by_u, cubic = self._slopes
-        rows[:size, :size] = hessian if self.is_fold else hessian + np.outer(v, v)
-        rows[size, :size], rows[:, size:] = -cubic, by_u.T
+        rows[:size, :size] = _within(self.alike, hessian)
+        rows[size, :size], rows[:, size:] = -self.alike @ cubic, by_u.T
         self._last = v / np.linalg.norm(v), cubic @ v, hessian
-        return rows, np.append(gradient, null[size])
+        return rows, np.append(self.alike @ gradient, null[size])
 
     def _forms(self, x, points, null):
         """At points (…, 2) the gradient in the parameters that move and less the curvature along ``null``: (…, n_free + 1)."""
@@ -241,8 +269,9 @@ class FreeLimit(LimitCurve):
 
     def cusp(self, guess):
         """The point of the curve near a guess at which the cubic vanishes, where it turns back, or None."""
-        trial = copy(self)
-        trial.kind = "fold"  # no symmetry holds the parameters along the direction
+        state = self.states[0]
+        alike = None if self.is_fold else _lowest_within(self.alike, self.derivatives(state.x, state.u)[1])[2]
+        trial = copy(self) if alike is None else FreeLimit(state, alike)
         return self._vanishing(trial, guess, lambda: trial._along_null()[0])
 
     def tricritical(self, guess):

@@ -1,13 +1,18 @@
 """Equilibria next to each other: losses above a common base, which are branches of one equilibrium, and what lies lower."""
 
+from functools import partial
+
 import numpy as np
 
 from .equilibria import Equilibrium, far
 from .normal_forms import branches, once
-from .tolerances import APART, CLOSE, EXCESS_LOWER, KICK, LOWER, MOVED, NEAR, ROUNDING, SAME, SIBLING, SOFT, TINY, ZERO
+from .tolerances import APART, CLOSE, EXCESS_LOWER, HARDLY, KICK, LOWER, MOVED, NEAR, ROUNDING, SAME, SIBLING, SOFT, TINY, ZERO
 
 FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
 """Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
+
+_ALIKE = 5
+"""Times that features are made alike until rounding alone tells them apart: errors fall with their square."""
 
 
 def excess(base, state, u, rule=FINE):
@@ -56,10 +61,10 @@ def _with_bases(one, other):
 def aligned(state, target):
     """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
     family, best = state.family, (-np.inf, None)
-    for match, x in _turned(state, target):
+    for match, image in _turned(state, target):
         if match > best[0] + ROUNDING:
-            best = match, x
-    x = best[1]
+            best = match, image
+    x = best[1](state.x)
     if np.max(np.abs(x - target.x)) > MOVED or np.max(np.abs(x[~target.free]), initial=0.0) > ZERO:
         return None
     x[~target.free] = 0.0
@@ -67,15 +72,37 @@ def aligned(state, target):
 
 
 def _turned(state, target):
-    """Yield the parameters of an equilibrium with its features exchanged, its rows turned towards those of another, and how alike
-    they are: products of weights and of biases, summed."""
-    family, size = state.family, state.family.m * state.family.n
-    goal = target.x[size:]
-    for one in family.copies(state.x):
-        weights, bias = one[:size].reshape(family.m, family.n), one[size:]
+    """Yield how alike an equilibrium is to another, products of weights and of biases, summed, as its features are exchanged and
+    its rows turned towards the other's; and the map that does so, of flat parameters (…, size)."""
+    family, goal = state.family, target.x[state.weights.size :]
+    for signs in family.signs:
+        weights, bias = state.weights * signs, state.x[state.weights.size :]
         for order in family.orders:
             left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
-            yield np.sum(values) + bias[order] @ goal, np.append((left @ right @ weights[:, order]).ravel(), bias[order])
+            yield np.sum(values) + bias[order] @ goal, partial(_image, left @ right, signs, order)
+
+
+def _image(turn, signs, order, x):
+    """Flat parameters (…, size) with features exchanged, of these signs, and rows turned."""
+    rows = x.reshape(*x.shape[:-1], len(turn) + 1, -1)
+    weights = turn @ (rows[..., :-1, :] * signs)[..., order]
+    return np.concatenate([weights, rows[..., -1:, :][..., order]], axis=-2).reshape(x.shape)
+
+
+@once
+def isotropy(state):
+    """An equilibrium, features that it hardly tells apart made alike, and the exchanges that leave it as it is: maps of the
+    parameters that move, (k, n_free, n_free), the first of them nothing."""
+    free = state.resting
+    for _ in range(_ALIKE):
+        images = [image for _, image in _turned(state, state) if np.max(np.abs(image(state.x) - state.x)) < HARDLY]
+        x = np.where(state.free, np.mean([image(state.x) for image in images], axis=0), 0.0)
+        moved = np.max(np.abs(x - state.x))
+        state = state if len(images) == 1 else Equilibrium(state.family, x, state.frames, state.free, state.u)
+        if moved < ROUNDING:
+            break
+    maps = [image(np.eye(state.x.size))[free].T for image in images]
+    return state, np.array([one[free] for one in maps if np.max(np.abs(one[~state.free]), initial=0.0) < ZERO])
 
 
 def between_exchanged(state):
@@ -84,7 +111,8 @@ def between_exchanged(state):
     That is the nearest of which exchanging them makes another point: half way it leaves everything as it is.
     """
     family, nearest = state.family, None
-    for _, x in _turned(state, state):
+    for _, image in _turned(state, state):
+        x = image(state.x)
         apart = np.max(np.abs(x - state.x))
         if ZERO < apart < (MOVED if nearest is None else np.max(np.abs(nearest - state.x))):
             nearest = x
