@@ -73,12 +73,12 @@ class Competitors:
     def lowest(self, u, bound=np.inf, known=()):
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: equilibria at u, not to be met again."""
         u, met, best, is_bounded = np.asarray(u), list(known), None, np.isfinite(bound)
-        noted = [state for state in self._noted if _distance(state.u, u) < LATTICE]
-        waiting = [(*expected(state, u), state) for state in [*noted, *(nearest(t, u) for t in self._tracks(self._mesh(u)))]]
+        noted = [[state] for state in self._noted if _distance(state.u, u) < LATTICE]
+        waiting = [(*expected(track, u), nearest(track, u)) for track in [*noted, *self._tracks(self._mesh(u))]]
         waiting.sort(key=lambda one: one[0])
         while True:
             below = np.log(max(bound, np.finfo(float).tiny))  # losses may be 0
-            waiting = [one for one in waiting if one[0] - one[1] < below]
+            waiting = [one for one in waiting if one[1] < below]
             if not waiting:
                 return best and self.solver.exact(best)
             batch = waiting if np.isfinite(bound) else waiting[:1]  # the loss of the first may spare the others
@@ -197,12 +197,17 @@ def ahead(state, u):
     return Equilibrium(state.family, state.x + move, state.frames, state.free, u)
 
 
-def expected(state, u):
-    """The logarithm of an equilibrium's loss at u, to second order in the distance, and how far it may be from that."""
-    way = u - state.u
-    bent = way @ state.bending @ way / 2
-    value, slope = state.tangent
-    return value + slope @ way + bent, LEAST_BENT + BENT * abs(bent)
+def expected(track, u):
+    """The logarithm of the loss at u of a minimum known at other points, by the nearest; and the least it may be, by any of them.
+
+    To second order in the distance; it may differ from that by a part of this order.
+    """
+    values = []
+    for state in track:
+        way, (value, slope) = u - state.u, state.tangent
+        values.append((_distance(state.u, u), value + slope @ way, way @ state.bending @ way / 2))
+    _, value, bent = min(values)
+    return value + bent, min(value + bent - BENT * abs(bent) for _, value, bent in values) - LEAST_BENT
 
 
 def _distance(one, other):
