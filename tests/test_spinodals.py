@@ -9,7 +9,7 @@ from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessia
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import softest_breaking
-from phasediag._boundaries.spinodals import Limit, Limits
+from phasediag._boundaries.spinodals import Limit, Limits, _ends_of
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -169,6 +169,11 @@ def test_no_minimum_on_a_limit_is_a_more_symmetric_one():
         assert np.all((lengths < 1e-14) | (lengths > 1e-5))
 
 
+def solver_of(n_features, n_hidden, importance, density):
+    """The solver of minima in a window; of a frozen diagram, for its cells do not count."""
+    return Solver(phase_diagram(n_features, n_hidden, importance=importance, density=density, theory="frozen"))
+
+
 def followed(axes, weights, bias, at, kind):
     """The limit of one kind of a minimum near some parameters at a point, in a window whose boundaries do not count."""
     diagram = phase_diagram(len(bias), len(weights), **axes)
@@ -254,6 +259,86 @@ def test_a_limit_ends_in_the_first_of_two_points():
     x, model = limit.minima[0], ToyModel(2, [1.0, 1.0, limit.x[0]], limit.y[0])
     hessian = expected_loss_hessian(model, x[:6].reshape(2, 3), x[6:]) / model.loss_scale
     assert np.sum(np.abs(np.linalg.eigvalsh(hessian)) < 1e-7) == 3
+
+
+def test_a_fold_ends_where_the_quartic_vanishes_beside_a_small_cubic():
+    """Of 4→2: of the mode of a feature that is not represented; the cubic of 8e-7 leads folds on, ever nearer to the limit.
+
+    Odd parts of the losses at amplitudes either way, from 0.003 to 0.03, the others at their best, say that the quartic is 0.
+    """
+    solver = solver_of(4, 2, [0.98, 1.0], [0.99, 1.0])
+    weights = [-0.88408825, 0.341264175, 0.342051877, 0.002358859, 0.091193081, -0.573886864, 0.820322331, -0.003966775]
+    u, bias = solver.points(0.9912079351, 0.9960409977), [0.393569741, 0.627006796, 0.393569741, 0.498912748]
+    fold = FreeLimit(solver.recognized(np.array([*weights, *bias]), solver.all_free, u))
+    end = next(end for end in _ends_of(fold, u) if end is not None)
+    assert end.kind == "order changes" and np.linalg.norm(end.u - u) < 1e-5
+    state, u = end.states[0], end.u
+    amplitudes, x, free = np.geomspace(0.003, 0.03, 4), state.x, np.r_[0:3, 4:7, 8:12]
+    along = np.zeros(12)
+    along[[3, 7]] = -x[[1, 5]] / np.linalg.norm(x[[1, 5]])
+
+    def slope(amplitude):
+        """Of the loss in the amplitude, per amplitude, where the other parameters are best."""
+        y = x + amplitude * along
+        for _ in range(8):
+            _, (gradient,), (hessian,) = solver.derivatives(y[None], u, pinned=True)
+            y[free] -= np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        return solver.derivatives(y, u, 1)[1] @ along / amplitude
+
+    powers = amplitudes[:, None] ** [0, 2, 4, 6]
+    even = [slope(amplitude) + slope(-amplitude) for amplitude in amplitudes]
+    _, quartic, sixth, _ = np.linalg.solve(powers, np.array(even) / 2)
+    assert abs(quartic) < 1e-3 * abs(sixth) * amplitudes[-1] ** 2
+
+
+def test_a_fold_ends_where_a_triangle_lets_a_feature_go():
+    """Of 4→3: a feature of its own row has cosines of 1e-5 with a triangle's; three of them count as √3 in a singular value."""
+    x = [[-1.08636382e-5] * 3 + [1.000003], [-1.01463430, 0.507317147, 0.507317147, 0], [0, -0.878699075, 0.878699075, 0]]
+    solver = solver_of(4, 3, [0.9, 1.0], [0.4, 0.5])
+    u = solver.points(0.906632207, 0.416058926)
+    state = solver.recognized(np.append(np.ravel(x), [0.0904421410] * 3 + [2.77641483e-6]), solver.all_free, u)
+    symmetric = solver.symmetrized(state, u)
+    assert state.clusters == [[0, 1, 2, 3]] and symmetric.clusters == [[0, 1, 2], [3]]
+    end = next(end for end in _ends_of(FreeLimit(state), u) if end is not None)
+    assert end.kind == "order changes" and np.hypot(*(np.array(solver.values(end.u)) - [0.90660962, 0.41605354])) < 1e-7
+
+
+def test_a_limit_of_two_features_ends_where_it_becomes_one_of_three():
+    """Of 5→2: where the cubic of the twofold mode vanishes too. From two places, in which the modes differ, to 1e-9."""
+    solver, ends = solver_of(5, 2, [1.0, 1.2], [0.8, 0.9]), []
+    for at, row, other, bias in (
+        (
+            (1.0927454292, 0.8363277060),
+            [0.027876222, -0.120085313, -0.124729591, 0.988908664],
+            [0.901522092, -0.270096577, -0.27016058, -0.128349308],
+            [0.414784671, 0.44645863, 0.447714619, 0.143024607],
+        ),
+        (
+            (1.0927766107, 0.8360013755),
+            [0.027550393, -0.117541775, -0.126498217, 0.988850992],
+            [0.901513303, -0.270109797, -0.270239427, -0.128390575],
+            [0.414783948, 0.445503457, 0.447919409, 0.142503784],
+        ),
+    ):
+        u, x = solver.points(*at), np.array([row, other, bias])[:, [0, 1, 2, 2, 3]].ravel()
+        limit = FreeLimit(solver.recognized(x, solver.all_free, u))
+        ends.append(next(end for end in _ends_of(limit, u) if end is not None))
+    assert [end.kind for end in ends] == ["order changes"] * 2 and np.linalg.norm(ends[0].u - ends[1].u) < 1e-9
+    x, (importance, density) = ends[0].states[0].x, solver.values(ends[0].u)
+    model, rows = ToyModel(2, [1.0, 1.0, 1.0, 1.0, importance], density), x.reshape(3, 5)
+    assert np.ptp(rows[:, 1:4], axis=1).max() < 1e-12
+
+    def hessian(y):
+        """Second derivatives of the scaled loss at flat parameters, unit curvature along the rotation."""
+        turn = np.append(np.array([[0, -1], [1, 0]]) @ x[:10].reshape(2, 5), np.zeros((1, 5)))
+        return expected_loss_hessian(model, y[:10].reshape(2, 5), y[10:]) / model.loss_scale + np.outer(turn, turn)
+
+    values, vectors = np.linalg.eigh(hessian(x))
+    assert np.all(np.abs(values[:2]) < 1e-11) and values[2] > 1e-3
+    for angle in (0.1, 1.3):
+        way = vectors[:, :2] @ [np.cos(angle), np.sin(angle)]
+        third = way @ (hessian(x + 1e-3 * way) - hessian(x - 1e-3 * way)) @ way / 2e-3
+        assert abs(third) < 1e-4 * abs(way @ (hessian(x + 1e-3 * way) + hessian(x - 1e-3 * way) - 2 * hessian(x)) @ way / 1e-6)
 
 
 def test_three_features_that_are_alike_tell_each_other_apart():

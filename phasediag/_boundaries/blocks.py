@@ -20,7 +20,8 @@ def separated(block, tolerance):
     clusters = clusters_of(block, tolerance)
     whole = len(clusters) == 1 and len(clusters[0]) == block.shape[1]
     bases = [] if whole else [np.linalg.svd(block[:, members]) for members in clusters]
-    ranks = [max(int(np.sum(values > tolerance)), 1) for _, values, _ in bases]
+    noise = tolerance * np.sqrt([len(members) for members in clusters])  # of singular values, where each column has as much
+    ranks = [max(int(np.sum(values > least)), 1) for (_, values, _), least in zip(bases, noise, strict=False)]
     if whole or sum(ranks) > len(block):
         return block, np.zeros(block.shape, dtype=bool)
     turned, zeros, left = np.zeros_like(block), np.ones(block.shape, dtype=bool), list(range(len(block)))

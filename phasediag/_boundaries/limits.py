@@ -150,7 +150,7 @@ class FreeLimit(LimitCurve):
         state, maps = isotropy(state)
         super().__init__(state)
         hessian = self.derivatives(state.x, state.u)[1]
-        self.alike, self.beside = np.mean(maps, axis=0), np.zeros(self.free.size)
+        self.maps, self.alike, self.beside = maps, np.mean(maps, axis=0), np.zeros(self.free.size)
         swaps = [(maps[0] - one) / 2 for one in maps[1:] if np.max(np.abs(one @ one - maps[0])) < ALIKE]
         kinds = [self.alike, *(swaps or ([maps[0] - self.alike] if len(maps) > 1 else []))]
         found = [_lowest_within(own, hessian) for own in kinds]
@@ -272,12 +272,17 @@ class FreeLimit(LimitCurve):
         state = self.states[0]
         alike = None if self.is_fold else _lowest_within(self.alike, self.derivatives(state.x, state.u)[1])[2]
         trial = copy(self) if alike is None else FreeLimit(state, alike)
-        return self._vanishing(trial, guess, lambda: trial._along_null()[0])
+        return self._vanishing(trial, guess, lambda: trial._cubic_along(trial._last[0]))
 
     def tricritical(self, guess):
-        """The point of a limit of exchange near a guess at which the quartic vanishes, where folds end on it, or None."""
-        trial = copy(self)
-        return self._vanishing(trial, guess, lambda: trial._along_null()[1])
+        """The point of a limit of exchange near a guess where other limits end on it, or None: the quartic vanishes, or the cubic
+        where symmetry leaves one to a direction as soft."""
+        turns = [self.maps[0], *(self.maps[0] + one for one in self.maps[1:])]
+        cubics = [np.sum((self.maps @ (turn @ self.direction) @ turn @ self.direction) ** 3) for turn in turns]
+        trial, turn = copy(self), turns[int(np.argmax(cubics))]  # to the direction whose cubics do not cancel
+        return self._vanishing(
+            trial, guess, lambda: trial._cubic_along(turn @ trial._last[0]) if max(cubics) > ALIKE else trial._quartic()
+        )
 
     def _vanishing(self, trial, guess, value):
         """The point near a guess at which a value on the curve, followed by a trial, vanishes; by the secant method, or None.
@@ -309,18 +314,26 @@ class FreeLimit(LimitCurve):
                 return None
         return None
 
-    def _along_null(self):
-        """Third derivative along the null vector at the point found last, and the fourth, the other parameters at their best."""
-        state, (null, _, hessian), size = self._latest, self._last, self.free.size
+    def _along(self, way):
+        """At the point found last, third derivatives twice along a way, (n_free,), and the fourth derivative along it."""
         aside = np.zeros(self.family.size)
-        aside[self.free] = null
-        room = min(self.family.room_beside(state.x, way) for way in (aside, -aside))
+        aside[self.free] = way
+        room = min(self.family.room_beside(self._latest.x, side) for side in (aside, -aside))
         step = min(CUBIC_STEP, max(room, SHORT_ROOM) / 3)  # not across the next kink
-        along = self.derivatives(state.x + step * (np.arange(5) - 2)[:, None] * aside, state.u)[1] @ null
-        third = np.array([1, -8, 0, 8, -1]) @ along / (12 * step)
-        fourth = np.array([-1, 16, -30, 16, -1]) @ along @ null / (12 * step**2)
+        along = self.derivatives(self._latest.x + step * (np.arange(5) - 2)[:, None] * aside, self._latest.u)[1] @ way
+        third, fourth = np.array([[1, -8, 0, 8, -1], [-1, 16, -30, 16, -1]]) @ along / 12
+        return third / step, fourth @ way / step**2
+
+    def _cubic_along(self, way):
+        """Third derivative along a way at the point found last."""
+        return self._along(way)[0] @ way
+
+    def _quartic(self):
+        """Fourth derivative along the null vector there, the other parameters at their best."""
+        null, _, hessian = self._last
+        third, fourth = self._along(null)
         bordered = np.block([[hessian, null[:, None]], [null, 0.0]])
-        return third @ null, fourth - 3 * third @ np.linalg.solve(bordered, np.append(third, 0.0))[:size]
+        return fourth - 3 * third @ np.linalg.solve(bordered, np.append(third, 0.0))[: self.free.size]
 
     def meets(self, limit, guess):
         """The point near a guess in which another limit of the same equilibrium meets the curve, or None."""

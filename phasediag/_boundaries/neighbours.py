@@ -106,21 +106,20 @@ def isotropy(state):
 
 
 def between_exchanged(state):
-    """The equilibrium half way between one and what it becomes as features are exchanged, and the way, (size,): or None.
+    """The equilibrium in the middle of what one becomes as features are exchanged, and the way from it, (size,): or None.
 
-    That is the nearest of which exchanging them makes another point: half way it leaves everything as it is.
+    Of the exchanges that make another point those up to twice as far as the nearest count: the middle they leave as it is.
     """
-    family, nearest = state.family, None
-    for _, image in _turned(state, state):
-        x = image(state.x)
-        apart = np.max(np.abs(x - state.x))
-        if ZERO < apart < (MOVED if nearest is None else np.max(np.abs(nearest - state.x))):
-            nearest = x
-    if nearest is None or np.max(np.abs(nearest[~state.free]), initial=0.0) > ZERO:
+    images = np.array([image(state.x) for _, image in _turned(state, state)])
+    images = images[np.max(np.abs(images[:, ~state.free]), axis=1, initial=0.0) < ZERO]
+    apart = np.max(np.abs(images - state.x), axis=1)
+    nearest = np.min(apart[apart > ZERO], initial=MOVED)
+    if nearest == MOVED:
         return None
-    middle = Equilibrium(family, np.where(state.free, state.x + nearest, 0.0) / 2, state.frames, state.free, state.u)
-    found = family.stationary(middle, state.u)
-    return (found, state.x - nearest) if found.converged and far(found, state) < MOVED else None
+    near = images[apart < 2 * nearest]
+    middle = Equilibrium(state.family, np.where(state.free, near.mean(axis=0), 0.0), state.frames, state.free, state.u)
+    found = state.family.stationary(middle, state.u)
+    return (found, state.x - images[apart == nearest][0]) if found.converged and far(found, state) < MOVED else None
 
 
 def symmetric_neighbours(states):

@@ -282,6 +282,13 @@ class Mode:
         """What becomes negative where the order changes: the cubic or, where symmetry makes it 0, the quartic."""
         return quartic(state, self._along(state)[2]) if self.two_sided else self._along(state)[1]
 
+    @property
+    def even(self):
+        """The same, its cubic of no account: that does not vanish by symmetry, but folds reach it where the quartic does."""
+        other = copy(self)
+        other.two_sided = True
+        return other
+
     def at(self, state):
         """The mode at another equilibrium."""
         moved = copy(self)
@@ -352,10 +359,10 @@ def _deciding_mode(state):
 def quartic(state, direction):
     """Fourth derivative of the loss along a two-sided soft mode, the other parameters at their best.
 
-    From its slopes at three amplitudes, odd functions of them: a κ + a³ q/6 + a⁵ s/120.
+    From what is odd of its slopes at three amplitudes either way: a κ + a³ q/6 + a⁵ s/120.
     """
     amplitudes = QUARTIC_STEP * np.arange(1, 4)
-    slopes = _reduced_slopes(state, direction, amplitudes)
+    slopes = np.subtract(*_reduced_slopes(state, direction, np.append(amplitudes, -amplitudes)).reshape(2, 3)) / 2
     return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
 
 

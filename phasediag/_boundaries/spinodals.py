@@ -202,8 +202,11 @@ def _ends_of(curve, u):
     if symmetric is not None and symmetric.held:
         limit = StabilityLimit(symmetric)
         yield tricritical(limit, u)
+        if not limit.mode.two_sided:  # a cubic so small that folds go on beside it from where the quartic vanishes
+            limit.mode = limit.mode.even
+            yield tricritical(limit, u)
         yield _both(FreeLimit(symmetric), limit, u=u)
-    exchanged = between_exchanged(curve.states[0]) if curve.is_fold else None
+    exchanged = between_exchanged(curve.states[0])
     if exchanged is not None:
         limit = FreeLimit(exchanged[0], exchanged[1][curve.free])
         place = limit.tricritical(u)
