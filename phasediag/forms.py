@@ -165,6 +165,11 @@ class Form:
         """
         return not self.is_linear and any(width == 0 and low < 0 for low, width in self.values)
 
+    @cached_property
+    def has_held_columns(self) -> bool:
+        """Whether minima may hold columns of weights at 0: without biases, where a feature's mean may be below 0."""
+        return not (self.biased or self.is_linear) and any(low < 0 for low, _ in self.values)
+
     def importance(self, control: Floats) -> Floats:
         """The importances in control vectors (…, n_controls), shape (…, n_features)."""
         return control[..., : self.n_features]

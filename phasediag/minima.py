@@ -175,7 +175,8 @@ def minimize(
     kinks: descents then go over the loss with its kinks rounded, less and less, and end where the rest is stationary with the
     outputs on kinks held at 0, each with a multiplier between the slopes of its term on either side, so that no one-sided
     derivative is negative. Of a mixture with intervals these are the kinks at inputs whose values are all atoms, or lie in
-    intervals of features alone to which the output's is orthogonal.
+    intervals of features alone to which the output's is orthogonal. Without biases the loss has a kink where W_i = 0, whatever
+    the values are, and rises with ‖W_i‖ in all directions where E x_i is far enough below 0: such columns are held at 0.
 
     That a minimum is the lowest found is no proof that none is lower. ``unseen`` says how far the search is from having seen
     every basin that random starts lead to.

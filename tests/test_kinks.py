@@ -224,6 +224,45 @@ def test_boundaries_of_minima_on_kinks():
         assert sorted(len(one.kinks) for one in (lowest, other)) == on_kinks
 
 
+@pytest.mark.parametrize(
+    ("values", "square", "below"),  # E x² of an active feature, and what of it values below 0 have
+    [
+        (Pieces(intervals=[(-1, 0.5, 1)]), 1 / 4, 2 / 9),
+        (Pieces(atoms=[(-1, 0.5)], intervals=[(-0.5, 0.5, 0.5)]), 1 / 2 + 1 / 24, 1 / 2 + 1 / 48),
+    ],
+)
+def test_columns_are_held_at_0_without_biases(values, square, below):
+    """One feature is dedicated, the other not represented, and the loss rises with its column on both sides.
+
+    Of the interval no minimum was found, and of the mixture one that lies higher.
+    """
+    model = ToyModel(1, [1.0, 0.3], 0.5, values=values).without_biases()
+    plane = ControlPlane(model, Axis("importance", np.geomspace(0.2, 3, 4)), Axis("density", [0.1, 0.9]))
+    diagram = phase_diagram(plane=plane, n_starts=8)
+    for i, j in np.ndindex(2, 4):
+        expected = diagram.y[i] * min(below + diagram.x[j] * square, square + diagram.x[j] * below)
+        assert diagram.loss[i, j] == pytest.approx(expected, rel=1e-13)
+    lowest, generator = minimize(model, effort="quick")[0], np.random.default_rng(1)
+    assert lowest.loss == pytest.approx(0.5 * (below + 0.3 * square), rel=1e-13) and lowest.converged
+    point = flatten(lowest.weights, lowest.bias)
+    assert np.array_equal(np.abs(point), [1.0, 0.0, 0.0, 0.0])
+    for side in (1e-6, -1e-6):
+        assert loss_at(model, point + side * np.eye(4)[1])[0] - lowest.loss > 1e-3 * abs(side)
+    assert lowest_beside(model, point, 1e-4, generator) >= lowest.loss
+
+
+def test_no_column_is_held_where_a_dimension_is_left():
+    """Without any weights no slope tells, but the loss falls at second order: no minimum is there, of one dimension or two."""
+    values = Pieces(intervals=[(-1, 0.5, 1)])
+    for model in (ToyModel(1, [1.0, 0.3], 0.5, values=values), ToyModel(2, [1.0, 1.0, 0.3], 0.5, values=values)):
+        model = model.without_biases()
+        start = np.zeros((1, model.form.size))
+        start[0, : model.n_hidden - 1] = 1.0
+        (end,) = settle(start, model.form, model.control[None])
+        weights = end.x[: -model.n_features].reshape(model.n_hidden, -1)
+        assert not end.is_minimum or np.linalg.matrix_rank(weights) == model.n_hidden
+
+
 def test_trained_models_are_explained():
     """Trained models of signed binary values end near minima, some on kinks: none is left unexplained, samples agree."""
     plane = ControlPlane(MODELS["signs"], Axis("importance", [0.5, 1.5]), Axis("density", [0.2, 0.8]))

@@ -15,6 +15,7 @@ from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, double
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
 from .._loss.points import NO_PRODUCT
+from .columns import descend_beside_columns, hold_columns, let_go
 from .cones import along, light, look_into_cones
 from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
@@ -33,6 +34,7 @@ from .trust_region import (
     FLAT,
     FREE,
     GRADIENT,
+    HELD,
     HESSIAN,
     HIDDEN,
     KNOWN,
@@ -55,6 +57,7 @@ from .trust_region import (
     TRIAL,
     VALUES,
     VECTORS,
+    WITHIN,
     decompose,
     decompose_by_lapack,
     descend,
@@ -121,7 +124,7 @@ class Store:
 
     def at(self, control, free=1):
         """Set control (n_row,) and which parameters may move (size,); returns the table."""
-        self.control[:], self.free[:] = control, free
+        self.control[:], self.free[:], self.numbers[HELD] = control, free, 0.0
         return self.table
 
     def row(self, form, control):
@@ -164,9 +167,11 @@ def _new_store(form):
         np.empty(sizes[2], np.int32),
     )
     functions = [address(function, *types_) for function, types_ in KERNELS.items()]
-    functions.append(0)
+    functions += [0, 0]
     if form.is_kinked:
         functions[DESCEND], functions[ROUNDED] = address(descend_on_kinks, *KERNELS[descend]), functions[DESCEND]
+    if form.has_held_columns:
+        functions[DESCEND], functions[WITHIN] = address(descend_beside_columns, *KERNELS[descend]), functions[DESCEND]
     functions += [int(enumeration[ENUMERATE_MODELS]), address(decompose_by_lapack if form.is_plain else decompose, INTEGERS)]
     functions += [get_cython_function_address("scipy.linalg.cython_lapack", "dsyevd")]
     table = addresses(*functions, m, n, int(form.is_plain), *control, *results, *hidden)
@@ -279,12 +284,22 @@ def _flat(x):
     return np.ascontiguousarray(x, dtype=np.float64)
 
 
+@jit(inner=True)
+def _hold(x, table):
+    """Hold what is on kinks at a stationary point x (size,): columns that are 0, then outputs."""
+    if table[WITHIN] != 0:
+        let_go(table)
+        hold_columns(x, 0.0, table)
+    if table[ROUNDED] != 0:
+        hold(x, offset(doubles(table[LINES]), TRIAL * (table[HIDDEN] + 1) * table[FEATURES]), table)
+
+
 @jit(allocates=False)
 def _run(x, order, least, kernel, table):
     """`evaluate_scaled` or `spectrum` of x (size,); for derivatives the outputs that are on kinks are held."""
     if kernel == EVALUATE:
-        if order > 0 and table[ROUNDED] != 0:
-            hold(pointer(x), offset(doubles(table[LINES]), TRIAL * x.size), pointer(table))
+        if order > 0:
+            _hold(pointer(x), pointer(table))
         call(table[EVALUATE], (pointer(x), order, pointer(table)))
     else:
         call(table[SPECTRUM], (pointer(x), least, pointer(table)))
@@ -300,8 +315,8 @@ def _derivatives(points, controls, order, pinned, losses, gradients, hessians, t
         x = offset(pointer(points), row * size)
         for i in range(n_controls):
             control[i] = pointer(controls)[row * each + i]
-        if order > 0 and table[ROUNDED] != 0:
-            hold(x, offset(doubles(table[LINES]), TRIAL * size), at)
+        if order > 0:
+            _hold(x, at)
         call(table[EVALUATE], (x, order, at))
         pointer(losses)[row] = numbers[LOSS]
         if pinned:
@@ -317,8 +332,7 @@ def _derivatives(points, controls, order, pinned, losses, gradients, hessians, t
 @jit(allocates=False)
 def _curvature_of(x, direction, table):
     """`_lowest_curvature` of x (size,), outputs on kinks being held."""
-    if table[ROUNDED] != 0:
-        hold(pointer(x), offset(doubles(table[LINES]), TRIAL * x.size), pointer(table))
+    _hold(pointer(x), pointer(table))
     call(table[CURVATURE], (pointer(x), pointer(direction), pointer(table)))
 
 
@@ -452,8 +466,7 @@ def _approach(points, free, result, table):
         left = np.inf
         for i in range(size):
             moves[i] = frees[i]
-        if table[ROUNDED] != 0:
-            hold(x, offset(doubles(table[LINES]), TRIAL * size), pointer(table))
+        _hold(x, pointer(table))
         for _iteration in range(12):
             call(table[EVALUATE], (x, 2, pointer(table)))
             call(table[SPECTRUM], (x, np.inf, pointer(table)))

@@ -13,8 +13,11 @@ from .eigenvectors import eigenvectors
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether its form is plain; addresses of the arrays of a store. Of a form with kinks descents begin in `kinks`, and ROUNDED is
-# the one over smooth losses; of others it is 0. DECOMPOSE is one of the two functions that do.
-EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, DECOMPOSE, LAPACK, HIDDEN, FEATURES, PLAIN, ARRAYS = range(13)
+# the one over smooth losses; of others it is 0. Where columns are held at 0 descents begin in `columns`, and WITHIN is what they
+# would begin with. DECOMPOSE is one of the two functions that do.
+EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, WITHIN, ENUMERATE, DECOMPOSE, LAPACK, HIDDEN, FEATURES, PLAIN, ARRAYS = (
+    range(14)
+)
 (
     CONTROL,
     FREE,
@@ -35,8 +38,8 @@ EVALUATE, SPECTRUM, DESCEND, CURVATURE, LEAVE, ROUNDED, ENUMERATE, DECOMPOSE, LA
 # The numbers of a store: of the last evaluation, spectrum, curvature and descent; evaluations are counted; whether a minimum is
 # one of a valley of equal loss; whether the end of a descent was left because it is none, and the loss of the last end that was;
 # what the arrays hold of an end: AT_END its derivatives, AHEAD Newton's step from there as well, DECOMPOSED the eigenvectors as
-# well.
-LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, LEFT_AT, RETURNS, KNOWN, N_NUMBERS = range(11)
+# well; whether columns are held at 0.
+LOSS, NORM, LOWEST, STEPS, EVALUATIONS, FLAT, LEFT, LEFT_AT, RETURNS, KNOWN, HELD, N_NUMBERS = range(12)
 
 AT_END, AHEAD, DECOMPOSED = 1.0, 2.0, 3.0
 
@@ -44,8 +47,8 @@ LEAST_PIVOT = 1e-8
 """A Hessian with a smaller pivot is not taken for positive."""
 
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size); END: where the last descent over
-# a loss with kinks has ended; MOVING: which parameters move after zeros that are held.
-TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, MOVING, STARTS = range(9)
+# a loss with kinks has ended; MOVING: which parameters move after zeros that are held; from COLUMNS on: those of `columns`.
+TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, MOVING, COLUMNS, STARTS = (*range(9), 12)
 
 
 @jit(inner=True)
