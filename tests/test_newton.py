@@ -8,7 +8,7 @@ import pytest
 from phasediag import ToyModel, configurations, expected_loss, expected_loss_and_gradient, expected_loss_hessian, minimize
 from phasediag._compiling.jit import DOUBLES, INTEGERS, address, jit, offset, pointer
 from phasediag._minimizing import newton
-from phasediag._minimizing.eigenvectors import eigenvectors
+from phasediag._minimizing.eigenvectors import eigenvalues, eigenvectors, from_eigenvectors, room, to_eigenvectors
 from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.one_hot import OneHotLoss
 from phasediag._minimizing.stationary_points import bottoms, losses_of, settle
@@ -285,6 +285,29 @@ def decompose(matrices, values, vectors, work):
         )
 
 
+@jit(allocates=False)
+def multiply(matrices, x, values, work):
+    """Each of the matrices (B, size, size) times a row of x (B, size), in place, by way of eigenvectors that are not formed."""
+    size = matrices.shape[1]
+    for k in range(matrices.shape[0]):
+        own = offset(pointer(x), k * size)
+        n_rotations = eigenvalues(offset(pointer(matrices), k * size * size), size, pointer(values), pointer(work))
+        to_eigenvectors(own, size, pointer(work), n_rotations)
+        for i in range(size):
+            own[i] *= values[i]
+        from_eigenvectors(own, size, pointer(work), n_rotations)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 9])
+def test_products_by_way_of_eigenvectors(size):
+    """Parts along eigenvectors times eigenvalues, put together again: the product with the matrix."""
+    rng = np.random.default_rng(size)
+    square, x = rng.normal(size=(100, size, size)), rng.normal(size=(100, size))
+    matrices, product = square + square.swapaxes(1, 2), x.copy()
+    multiply(matrices, product, np.empty(size), np.empty(room(size)))
+    assert np.allclose(product, np.einsum("bij,bj->bi", matrices, x), atol=1e-13, rtol=0)
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 6, 9, 12])
 def test_eigenvectors_are_those_of_lapack(size):
     """To rounding, of matrices at random, of low rank, of scales far apart, of whole numbers, zero: and lowest first."""
@@ -295,7 +318,7 @@ def test_eigenvectors_are_those_of_lapack(size):
     square[2::5], square[3] = rng.integers(-2, 3, size=(80, size, size)), 0.0
     matrices = square + square.swapaxes(1, 2)
     values, vectors = np.empty((400, size)), np.empty((400, size, size))
-    decompose(matrices, values, vectors, np.empty(size * size + 2 * size))
+    decompose(matrices, values, vectors, np.empty(room(size)))
     scale = np.abs(matrices).max(axis=(1, 2), keepdims=True) * size + 1e-300
     assert np.all(np.abs(values - np.linalg.eigvalsh(matrices)) <= 1e-14 * scale[:, 0])
     assert np.all(np.diff(values, axis=1) >= 0)

@@ -14,18 +14,26 @@ MOST_SHIFTS = 64
 """For each eigenvalue; two are usual."""
 
 
+def room(size):
+    """How many numbers the kernels below work in, of matrices (size, size)."""
+    return size * size + 2 * size + 3 * MOST_SHIFTS * (size * (size - 1) // 2)
+
+
 @jit(inner=True)
 def eigenvectors(matrix, size, values, vectors, work):
     """Eigenvalues, lowest first, to values (size,), eigenvectors to the rows of vectors (size, size), which work on copies.
 
-    matrix (size, size): symmetric, finite. work (size² + 2 size,).
+    matrix (size, size): symmetric, finite. work (`room`,).
     """
-    a, beside, halves = work, offset(work, size * size), offset(work, size * size + size)
-    for i in range(size * size):
-        a[i] = matrix[i]
-    _make_tridiagonal(a, size, values, beside, halves)
-    _accumulate(a, size, halves, vectors)
-    _make_diagonal(size, values, beside, vectors)
+    n_rotations, rotations = eigenvalues(matrix, size, values, work), offset(work, size * size + 2 * size)
+    _accumulate(work, size, offset(work, size * size + size), vectors)
+    for k in range(n_rotations):
+        i, sine, cosine = int(rotations[3 * k]), rotations[3 * k + 1], rotations[3 * k + 2]
+        one, other = offset(vectors, i * size), offset(vectors, (i + 1) * size)
+        for j in range(size):
+            f = other[j]
+            other[j] = sine * one[j] + cosine * f
+            one[j] = cosine * one[j] - sine * f
     for k in range(size - 1):
         lowest = k
         for i in range(k + 1, size):
@@ -36,6 +44,54 @@ def eigenvectors(matrix, size, values, vectors, work):
             for i in range(size):
                 other = vectors[lowest * size + i]
                 vectors[lowest * size + i], vectors[k * size + i] = vectors[k * size + i], other
+
+
+@jit(inner=True)
+def eigenvalues(matrix, size, values, work):
+    """Eigenvalues of a symmetric matrix (size, size), in no order, to values (size,); returns the number of rotations in work.
+
+    work (`room`,): reflections, then rotations that together lead to the eigenvectors: see `to_eigenvectors`.
+    """
+    beside, halves = offset(work, size * size), offset(work, size * size + size)
+    for i in range(size * size):
+        work[i] = matrix[i]
+    _make_tridiagonal(work, size, values, beside, halves)
+    return _make_diagonal(size, values, beside, offset(halves, size))
+
+
+@jit(inner=True)
+def to_eigenvectors(x, size, work, n_rotations):
+    """The parts of x (size,) along the eigenvectors that `eigenvalues` left, in place: without these, which cost far more."""
+    rotations = offset(work, size * size + 2 * size)
+    for back in range(size - 1):
+        _reflect(x, size - 1 - back, size, work)
+    for k in range(n_rotations):
+        i, sine, cosine = int(rotations[3 * k]), rotations[3 * k + 1], rotations[3 * k + 2]
+        x[i], x[i + 1] = cosine * x[i] - sine * x[i + 1], sine * x[i] + cosine * x[i + 1]
+
+
+@jit(inner=True)
+def from_eigenvectors(x, size, work, n_rotations):
+    """What has the parts x (size,) along the eigenvectors, in place: see `to_eigenvectors`."""
+    rotations = offset(work, size * size + 2 * size)
+    for back in range(n_rotations):
+        k = n_rotations - 1 - back
+        i, sine, cosine = int(rotations[3 * k]), rotations[3 * k + 1], rotations[3 * k + 2]
+        x[i], x[i + 1] = cosine * x[i] + sine * x[i + 1], cosine * x[i + 1] - sine * x[i]
+    for k in range(1, size):
+        _reflect(x, k, size, work)
+
+
+@jit(inner=True)
+def _reflect(x, k, size, work):
+    """The reflection that cleared row k, of x (size,) in place."""
+    v, half, along = offset(work, k * size), work[size * size + size + k], 0.0
+    if half != 0.0:
+        for i in range(k):
+            along += v[i] * x[i]
+        along /= half
+        for i in range(k):
+            x[i] -= along * v[i]
 
 
 @jit(inner=True)
@@ -100,9 +156,13 @@ def _accumulate(a, size, halves, vectors):
 
 
 @jit(inner=True)
-def _make_diagonal(size, values, beside, vectors):
-    """QL steps: values (size,) are the diagonal at first, and what is beside it; rows of vectors turn with them."""
+def _make_diagonal(size, values, beside, rotations):
+    """QL steps: values (size,) are the diagonal at first, and what is beside it; returns the number of rotations.
+
+    Of each these get the first of the two rows that it turns, the sine and the cosine.
+    """
     beside[size - 1] = least = 0.0
+    count = 0
     for k in range(size):
         least = max(least, SMALL * SMALL * (abs(values[k]) + abs(beside[k])))
     for first in range(size):
@@ -131,13 +191,11 @@ def _make_diagonal(size, values, beside, vectors):
                 shift = sine * r
                 values[i + 1] = g + shift
                 g = cosine * r - b
-                one, other = offset(vectors, i * size), offset(vectors, (i + 1) * size)
-                for k in range(size):
-                    f = other[k]
-                    other[k] = sine * one[k] + cosine * f
-                    one[k] = cosine * one[k] - sine * f
+                rotations[3 * count], rotations[3 * count + 1], rotations[3 * count + 2] = float(i), sine, cosine
+                count += 1
                 i -= 1
             if i < first:
                 values[first] -= shift
                 beside[first] = g
             beside[last] = 0.0
+    return count

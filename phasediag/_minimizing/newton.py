@@ -17,6 +17,7 @@ from .._loss.enumeration import N_ROW, workspaces
 from .._loss.points import NO_PRODUCT
 from .columns import descend_beside_columns, hold_columns, let_go
 from .cones import along, light, look_into_cones
+from .eigenvectors import room
 from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
     ASIDE,
@@ -163,7 +164,7 @@ def _new_store(form):
         enumeration,
         np.frombuffer(b"VL", np.uint8),  # eigenvectors as well as values, of the lower triangle
         sizes,
-        np.empty(sizes[1]),
+        np.empty(sizes[1] if form.is_plain else room(size)),
         np.empty(sizes[2], np.int32),
     )
     functions = [address(function, *types_) for function, types_ in KERNELS.items()]

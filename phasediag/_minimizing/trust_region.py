@@ -9,7 +9,7 @@ from .._compiling.jit import call, doubles, integers, jit, offset
 from .._compiling.vectors import invoke
 from .._loss.enumeration import PENALTY, SCALE
 from ..model import LARGEST_WEIGHT
-from .eigenvectors import eigenvectors
+from .eigenvectors import eigenvalues, eigenvectors, from_eigenvectors, to_eigenvectors
 
 # What a table holds: addresses of functions, each compiled once, not again inside its callers; the sizes of the model and
 # whether its form is plain; addresses of the arrays of a store. Of a form with kinks descents begin in `kinks`, and ROUNDED is
@@ -173,10 +173,10 @@ def descend(x, max_steps, radius, tolerance, table):
     """
     gradient, numbers, free = doubles(table[GRADIENT]), doubles(table[NUMBERS]), integers(table[FREE])
     values, vectors, lines = doubles(table[VALUES]), doubles(table[VECTORS]), doubles(table[LINES])
-    size = table[HIDDEN] * table[FEATURES] + table[FEATURES]
+    size, plain, work = table[HIDDEN] * table[FEATURES] + table[FEATURES], table[PLAIN] != 0, doubles(table[WORK])
     trial, slope, step = offset(lines, TRIAL * size), offset(lines, SLOPE * size), offset(lines, STEP * size)
     call(table[EVALUATE], (x, 2, table))
-    loss, steps = numbers[LOSS], 0
+    loss, steps, n_rotations = numbers[LOSS], 0, 0
     while True:
         call(table[SPECTRUM], (x, np.inf, table))
         norm = numbers[NORM]
@@ -186,12 +186,17 @@ def descend(x, max_steps, radius, tolerance, table):
                 numbers[FLAT] = 1.0
             return
         within = is_newton(doubles(table[HESSIAN]), gradient, size, radius, LEAST_PIVOT, vectors, step)
-        if not within:
+        if not within and plain:  # plain forms keep the bits that LAPACK gave them
             call(table[DECOMPOSE], (table,))
             for i in range(size):
                 slope[i] = 0.0
                 for j in range(size):
                     slope[i] += vectors[i * size + j] * gradient[j]
+        elif not within:
+            for i in range(size):
+                slope[i] = gradient[i]
+            n_rotations = eigenvalues(doubles(table[HESSIAN]), size, values, work)
+            to_eigenvectors(slope, size, work, n_rotations)
         accepted = rejected = False
         while not accepted and not rejected and steps < max_steps and radius >= 1e-13:
             decrease = length = 0.0
@@ -207,9 +212,12 @@ def descend(x, max_steps, radius, tolerance, table):
                     decrease -= step[i] * (slope[i] + 0.5 * values[i] * step[i])
                     length += step[i] * step[i]
                 for i in range(size):
-                    trial[i] = 0.0
-                    for j in range(size):
+                    trial[i] = 0.0 if plain else step[i]
+                    for j in range(size if plain else 0):
                         trial[i] += vectors[j * size + i] * step[j]
+                if not plain:
+                    from_eigenvectors(trial, size, work, n_rotations)
+                for i in range(size):
                     trial[i] = trial[i] + x[i] if free[i] else x[i]  # the eigenvectors of what is fixed carry rounding
             length = length**0.5
             call(table[EVALUATE], (trial, 2, table))
