@@ -203,6 +203,25 @@ def test_a_mixture_s_lowest_minimum_sits_beside_a_dedicated_feature():
         assert np.all(loss_at(model, point + step * directions) >= lowest.loss - 1e-14)
 
 
+def test_kinks_that_fall_together_for_uncertain_values():
+    """Newton's method comes to rest at a minimum where products are 0, so that the kinks of all uncertain values fall together.
+
+    Its steps leave products that are 0 but for rounding, and go to such from others: none of these starts had come to rest.
+    """
+    model = ToyModel(2, [1.0, 1.0, 0.34145], 0.01848, values=MIXED)
+    starts = [
+        [0.06147, 1.01697, 0.05024, 0.99811, -0.06263, -0.00309, 0.0, -0.0258, 0.00253],
+        [0.06147, 1.0182, 0.05395, 0.99811, -0.0627, -0.00332, 0.0, -0.02766, 0.00292],
+        [-0.0075, 1.08859, 0.30383, 1.09827, -0.14569, 0.26772, -0.16052, -0.16052, 0.0011],
+    ]
+    directions = 1e-4 * np.random.default_rng(0).normal(size=(2000, 9))
+    for one in settle(np.array(starts), model.form, np.repeat(model.control[None], 3, axis=0), radius=0.25):
+        assert one.is_minimum and one.scaled_loss == pytest.approx(0.7862849157009, rel=1e-12)
+        weights = one.x[:6].reshape(2, 3)
+        assert np.sort(np.abs(weights.T @ weights)[np.triu_indices(3, 1)])[1] < 1e-13
+        assert np.all(loss_at(model, one.x + directions) > model.loss_scale * one.scaled_loss)
+
+
 def test_cells_of_diagrams_have_minima_on_kinks():
     """Over a plane no multistart finds less, minima on kinks included; the diagram is saved and loaded."""
     plane = ControlPlane(MODELS["signs"], Axis("importance", [0.5, 1.5]), Axis("density", [0.2, 0.8]))

@@ -23,7 +23,7 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
-from .points import BREADTHS, LANES, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, leaders, sum_points
+from .points import BREADTHS, LANES, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, is_kept, leaders, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -240,7 +240,8 @@ def _enumerate(n_models, m, n, weights, bias, controls, order, losses, weights_g
                     component = lone[terms[at]]
                     if component >= 0:
                         wide = offset(doubles(table[POINTS + BREADTHS]), component * n)
-                        is_point[component] = is_certain(i, n, wide, offset(gram, i * n))
+                        kept = is_kept(component * n + i, offset(table, POINTS))
+                        is_point[component] = kept or is_certain(i, n, wide, offset(gram, i * n))
             if n_points > 0:
                 what = i, n, n_components, bias[i], offset(gram, i * n), residual, numbers[ALPHA], order
                 scale, arrays = numbers[SCALE] / importance[i], offset(table, POINTS)

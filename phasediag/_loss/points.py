@@ -48,6 +48,13 @@ def is_certain(i, n, breadths, row):
 
 
 @jit(inner=True)
+def is_kept(at, arrays):
+    """Whether the kink of a component and output, number ``at``, stays held, though products of a step on the way are not 0."""
+    state, multipliers, jumps = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[JUMPS])
+    return state[STAYS] != 0.0 and jumps[at] > 0.0 and 0.0 < multipliers[at] < 1.0
+
+
+@jit(inner=True)
 def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scale, out, total, arrays):
     """Adds up output i over the points: out gets the loss, its slopes in b and in row i of WᵀW, total the second derivatives.
 
@@ -55,14 +62,10 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
     it is scaled; total (n + 1, n + 1): in (row, b), of order 2.
     """
     is_point, values = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
-    state, multipliers, latest = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[LATEST])
-    rates, jumps, together = doubles(arrays[RATES]), doubles(arrays[JUMPS]), doubles(arrays[TOGETHER])
-    length = (n_components + LANES - 1) // LANES * LANES
+    state, length = doubles(arrays[STATE]), (n_components + LANES - 1) // LANES * LANES
     slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
-    rests, products, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
+    losses, rests, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
     side, keep = n + 1, 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
-    held, stays = order > 0 and state[RATE] > 0.0, state[STAYS] != 0.0
-    fastest, stiffest, total_loss = state[RATE], state[STIFFEST] * scale, 0.0
     for component in range(length):
         rests[component] = b
     for j in range(n):
@@ -70,50 +73,73 @@ def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scal
             column, weight = offset(values, j * length), row[j]
             for component in range(length):
                 rests[component] += weight * column[component]
-    for component in range(n_components):
-        share = weights[component] if is_point[component] else 0.0
-        slopes[component] = curvatures[component] = 0.0
-        if share == 0.0:
-            continue
-        x, rest, at = targets[component], rests[component], component * n + i
-        z = rest + own * x
-        jump = jumps[at] if held else 0.0
-        first, is_right = multipliers[at] if jump > 0.0 else 0.0, z >= 0.0
-        if jump > 0.0 and stays and (first == 0.0 or first == 1.0):
-            is_right = first == 1.0
-        gain, own_part = 1.0 if is_right else alpha, residual if is_right else keep
-        error = x * own_part - gain * rest
-        loss, slope, curvature = error * error, -2.0 * gain * error, 2.0 * gain * gain
-        if jump > 0.0:
-            rate = min(fastest, stiffest / (together[at] * jump))
-            part = first + rate * z
-            latest[at], rates[at] = part, rate
-            if stays:
-                if 0.0 < first < 1.0:
-                    loss += jump * (first * z - max(z, 0.0))
-                    slope += jump * (first if z < 0.0 else first - 1.0)
-                    curvature += jump * rate
-            elif part <= 0.0:
-                loss -= jump * first * first / (2.0 * rate)
-            elif part >= 1.0:
-                loss -= jump * (1.0 - first) ** 2 / (2.0 * rate)
-            else:
-                loss += jump * (first * z + 0.5 * rate * z * z - max(z, 0.0))
-                slope += jump * (part if z < 0.0 else part - 1.0)
-                curvature += jump * rate
-        total_loss += share * loss
-        slopes[component], curvatures[component] = share * slope, share * curvature
-    out[0] = total_loss
+    for component in range(n_components):  # no branches, so that lanes are side by side
+        share, x, rest = weights[component] * is_point[component], targets[component], rests[component]
+        is_right = rest + own * x >= 0.0
+        gain, error = 1.0 if is_right else alpha, x * (residual if is_right else keep)
+        error -= gain * rest
+        losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
+        curvatures[component] = 2.0 * share * gain * gain
+    if order > 0 and state[RATE] > 0.0:
+        _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays)
+    out[0] = _sum(losses, length)
     if order > 0:
         for j in range(n + 1):
             out[1 + (j + 1) % (n + 1)] = _dot(slopes, offset(values, j * length), length)
     if order == 2:
+        products = losses
         for j in range(side):
             column = offset(values, j * length)
             for component in range(length):
                 products[component] = curvatures[component] * column[component]
             for k in range(j + 1):
                 total[j * side + k] = total[k * side + j] = _dot(products, offset(values, k * length), length)
+
+
+@jit(inner=True)
+def _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays):
+    """What multipliers make of the kinks of output i that are held, in its losses, slopes and curvatures, from what they are."""
+    is_point, values = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
+    state, multipliers, latest = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[LATEST])
+    rates, jumps, together = doubles(arrays[RATES]), doubles(arrays[JUMPS]), doubles(arrays[TOGETHER])
+    length = (n_components + LANES - 1) // LANES * LANES
+    slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
+    losses, rests, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
+    keep, stays, fastest, stiffest = 1.0 - alpha + alpha * residual, state[STAYS] != 0.0, state[RATE], state[STIFFEST] * scale
+    for component in range(n_components):
+        at = component * n + i
+        jump, share = jumps[at], weights[component]
+        if not jump > 0.0 or share == 0.0 or not is_point[component]:
+            continue
+        x, rest, first = targets[component], rests[component], multipliers[at]
+        z = rest + own * x
+        rate = min(fastest, stiffest / (together[at] * jump))
+        part = first + rate * z
+        latest[at], rates[at] = part, rate
+        if stays and (first == 0.0 or first == 1.0):
+            if (z >= 0.0) != (first == 1.0):
+                gain = 1.0 if first == 1.0 else alpha
+                error = x * (residual if first == 1.0 else keep) - gain * rest
+                losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
+                curvatures[component] = 2.0 * share * gain * gain
+        elif stays or 0.0 < part < 1.0:
+            losses[component] += share * jump * (first * z + (0.0 if stays else 0.5 * rate * z * z) - max(z, 0.0))
+            slopes[component] += share * jump * ((first if stays else part) - (1.0 if z >= 0.0 else 0.0))
+            curvatures[component] += share * jump * rate
+        else:
+            losses[component] -= share * jump * ((1.0 - first) ** 2 if part >= 1.0 else first * first) / (2.0 * rate)
+
+
+@jit(inner=True)
+def _sum(row, length):
+    """The sum of a row (length,), a multiple of LANES, in as many lanes."""
+    first = second = third = fourth = 0.0
+    for k in range(0, length, LANES):
+        first += row[k]
+        second += row[k + 1]
+        third += row[k + 2]
+        fourth += row[k + 3]
+    return (first + second) + (third + fourth)
 
 
 @jit(inner=True)

@@ -110,7 +110,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
             if _contract(x, max_steps - taken - steps, reach, tolerance, rest, table):
                 steps += int(numbers[STEPS])
                 break
-            choose(x, table)
+            choose(x, NO_PRODUCT, table)
             call(table[ROUNDED], (x, max_steps - taken - steps, reach, near, table))
             steps += int(numbers[STEPS])
             before, violation = violation, update(0.0, rest, table)
@@ -185,7 +185,7 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
     if numbers[KNOWN] == AHEAD:
         longest = _take(trial, step, radius, table)
     else:
-        choose(x, table)
+        choose(x, NEAR_KINK, table)
     while True:
         state[STAYS] = 1.0
         call(table[EVALUATE], (trial, 2, table))
@@ -204,7 +204,7 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
             length += step[i] ** 2
             flat = max(flat, factor[i * size + i])
         is_last = length >= longest**2
-        rests = violation <= rest and (norm <= tolerance or (is_last and norm <= NOISE))
+        rests = violation <= rest and (norm <= tolerance or (is_last and norm <= NOISE)) and _is_together(trial, table)
         if rests or is_last or steps >= min(max_steps, MOST_ROUNDS):
             break
         longest, steps = _take(trial, step, radius, table), steps + 1
@@ -217,6 +217,19 @@ def _contract(x, max_steps, radius, tolerance, rest, table):
         x[i] = trial[i]
     numbers[STEPS], numbers[FLAT], numbers[KNOWN] = steps, 1.0 if flat == np.inf else 0.0, AHEAD
     return True
+
+
+@jit(inner=True)
+def _is_together(x, table):
+    """Whether kinks that are held fall together at x (size,) for all values that are uncertain."""
+    n, jumps, multipliers = table[FEATURES], _points(table, JUMPS), _points(table, MULTIPLIERS)
+    n_components, together = integers(table[ENUMERATION])[N_COMPONENTS], True
+    for component in range(n_components if integers(table[ENUMERATION])[N_POINTS] < n_components else 0):
+        for i in range(n):
+            at = component * n + i
+            if jumps[at] > 0.0 and 0.0 < multipliers[at] < 1.0:
+                together = together and _is_certain(x, i, component, NO_PRODUCT, table)
+    return together
 
 
 @jit(inner=True)
@@ -314,15 +327,15 @@ def _advance(x, step, table):
 
 
 @jit(inner=True)
-def _is_certain(x, i, component, table):
-    """`is_certain` of output i at parameters x (size,)."""
+def _is_certain(x, i, component, least, table):
+    """`is_certain` of output i at parameters x (size,), where products no larger than ``least`` are 0."""
     m, n, wide = table[HIDDEN], table[FEATURES], offset(_points(table, BREADTHS), component * table[FEATURES])
     for j in range(n):
         if wide[j] > 0.0:
             product = 0.0
             for k in range(m):
                 product += x[k * n + i] * x[k * n + j]
-            if j == i or abs(product) > NO_PRODUCT:
+            if j == i or abs(product) > least:
                 return False
     return True
 
@@ -376,10 +389,11 @@ def hold(x, start, table):
 
 
 @jit(inner=True)
-def choose(x, table):
+def choose(x, least, table):
     """Which kinks are held from x (size,) on: all that jump up; of those of an output that fall together, what jump is left.
 
-    A jump up that is rounded beside one down that is not would make two wells, between which multipliers go to and fro.
+    A jump up that is rounded beside one down that is not would make two wells, between which multipliers go to and fro. Products
+    no larger than ``least`` are 0: where Newton's method begins those that it may lead to 0.
     """
     m, n, n_components = table[HIDDEN], table[FEATURES], integers(table[ENUMERATION])[N_COMPONENTS]
     numbers, leaders = offset(doubles(table[CONTROL]), 2 * n), integers(offset(integers(table[ENUMERATION]), POINTS)[LEADERS])
@@ -403,7 +417,7 @@ def choose(x, table):
             at = component * n + i
             own, leader = shares[component] * up * values[at], leaders[at]
             together[at] = shares[component]
-            if leader < 0 or not own > 0.0 or not _is_certain(x, i, component, table):
+            if leader < 0 or not own > 0.0 or not _is_certain(x, i, component, least, table):
                 jumps[at] = 0.0
             elif apart * stiffness >= CLOSE * own:
                 jumps[at] = up * values[at]
@@ -436,7 +450,7 @@ def begin(x, table):
     n, values = table[FEATURES], _points(table, VALUES)
     state, multipliers = _points(table, STATE), _points(table, MULTIPLIERS)
     state[RATE], state[STIFFEST] = np.inf, STIFF
-    choose(x, table)
+    choose(x, NO_PRODUCT, table)
     for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
         inputs, parts_ = offset(values, component * n), offset(multipliers, component * n)
         for i in range(n):
