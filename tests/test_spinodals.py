@@ -8,7 +8,7 @@ import pytest
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
-from phasediag._boundaries.normal_forms import softest_breaking
+from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
 from phasediag._boundaries.spinodals import Limit, Limits, _ends_of
 
 NEAR = 2e-5
@@ -289,6 +289,44 @@ def test_a_fold_ends_where_the_quartic_vanishes_beside_a_small_cubic():
     even = [slope(amplitude) + slope(-amplitude) for amplitude in amplitudes]
     _, quartic, sixth, _ = np.linalg.solve(powers, np.array(even) / 2)
     assert abs(quartic) < 1e-3 * abs(sixth) * amplitudes[-1] ** 2
+
+
+def test_of_equally_soft_modes_the_one_with_the_lowest_quartic_decides():
+    """Of 5→2: two features may enter across a triangle's axis, one alone or both; which mixture is found first does not matter.
+
+    By the losses' even part at amplitudes of one feature, the other one left out and the rest at its best.
+    """
+    solver = solver_of(5, 2, [0.8, 0.9], [0.6, 0.7])
+    u, x, state = solver.points(0.854812280797, 0.654857056394), np.zeros(15), None
+    x[[0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14]] = [
+        0.6429996274,
+        0.5393446441,
+        -0.6961869401,
+        -0.7196349057,
+        0.8002688755,
+        -0.047478825,
+        0.1960473027,
+        0.3274285282,
+        0.3274285282,
+        0.1960473027,
+        0.4166273165,
+    ]
+    state = solver.stationary(solver.recognized(x, solver.all_free, u), u)
+    axis, soft = state.weights[:, -1] / np.linalg.norm(state.weights[:, -1]), np.zeros((2, 15))
+    soft[[0, 0, 1, 1], [1, 6, 2, 7]] = [-axis[1], axis[0]] * 2
+    amplitudes, across = np.geomspace(0.003, 0.02, 4), np.linalg.svd(soft)[2][2:].T
+
+    def slope(amplitude):
+        """Of the loss in the amplitude, per amplitude, where the other parameters are best."""
+        y = state.x + amplitude * soft[0]
+        for _ in range(8):
+            _, (gradient,), (hessian,) = solver.derivatives(y[None], u, pinned=True)
+            y = y - across @ np.linalg.solve(across.T @ hessian @ across, across.T @ gradient)
+        return solver.derivatives(y, u, 1)[1] @ soft[0] / amplitude
+
+    slopes = [(slope(amplitude) + slope(-amplitude)) / 2 for amplitude in amplitudes]
+    quartic = 6 * np.linalg.solve(amplitudes[:, None] ** [0, 2, 4, 6], slopes)[1]
+    assert order_coefficient(state) == pytest.approx(quartic, rel=1e-3)
 
 
 def test_a_fold_ends_where_a_triangle_lets_a_feature_go():

@@ -213,6 +213,19 @@ def entering_directions(state):
                 yield enter / np.linalg.norm(enter)
 
 
+def _alone(state, softest):
+    """Yield a direction with its part along one feature without weights alone, where there are others: as soft each, all mix."""
+    lone = np.flatnonzero(np.linalg.norm(state.weights, axis=0) <= SAME)
+    parts = softest.reshape(state.family.m + 1, -1)
+    for i in lone if len(lone) > 1 else ():
+        k = max(
+            (k for k in lone if state.family.places[k] == state.family.places[i]), key=lambda k: np.linalg.norm(parts[:-1, k])
+        )
+        alone = np.zeros_like(parts)
+        alone[:-1, i] = parts[:-1, k]
+        yield _breaking(state, alone.ravel())
+
+
 def _linking_directions(state, lowest, softest):
     """Other directions as soft as the softest, in which some features of different clusters turn against each other."""
     seen, single = [_look_along(state, softest)], []
@@ -225,7 +238,7 @@ def _linking_directions(state, lowest, softest):
         seen.append(look)
         return True
 
-    for start in _links(state):
+    for start in [*_alone(state, softest), *_links(state)]:
         curvature, direction = softest_breaking(state, start)
         if curvature < lowest + ZERO:
             single.append(direction)
@@ -350,9 +363,11 @@ def _deciding_mode(state):
     if not modes:
         return np.nan, None, False
     lowest = min(curvature for curvature, _ in modes)
-    own = (mode_along(state, direction) for curvature, direction in modes if curvature < lowest + ZERO)
+    own = [mode_along(state, direction) for curvature, direction in modes if curvature < lowest + ZERO]
     curvature, cubic, direction = min(own, key=lambda found: found[1])
     two_sided = abs(cubic) < ZERO and abs(curvature - _responding(state, _breaking(state, -direction))[0]) < ZERO
+    if two_sided and len(own) > 1:
+        direction = min((found[2] for found in own), key=lambda way: quartic(state, way))
     return cubic, direction, two_sided
 
 
@@ -369,8 +384,8 @@ def quartic(state, direction):
 def _reduced_slopes(state, direction, amplitudes, most=20):
     """Derivatives of the loss in amplitudes (k,) of a mode to which the other parameters respond, by Newton's steps, ``most``."""
     points, frame = state.x + np.outer(amplitudes, direction), np.flatnonzero(state.frame)
-    mode = _breaking(state, direction)[frame]
-    across = np.linalg.svd(mode[None])[2][1:].T  # orthonormal
+    mode, soft = _breaking(state, direction)[frame], _as_soft(state, direction)[:, frame]
+    across = np.linalg.svd(soft)[2][len(soft) :].T  # orthonormal: what is as soft has no best
     for _ in range(most):
         _, gradients, hessians = state.family.derivatives(points, state.u, pinned=True)
         gradients, hessians = gradients[:, frame], hessians[:, frame[:, None], frame]
@@ -380,6 +395,16 @@ def _reduced_slopes(state, direction, amplitudes, most=20):
         if np.max(np.abs(responses)) < ROUNDING:
             break
     return (gradients @ mode + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
+
+
+def _as_soft(state, direction):
+    """The directions (k, size) that break the symmetry and are as soft as one, without response: orthonormal, or it alone."""
+    hessian = state.family.derivatives(state.x + PROBE * direction, state.u, pinned=True)[2]
+    _, values, vectors = _reduced(state, hessian)
+    alike = np.abs(values - values[np.argmax(np.abs(direction[state.moving] @ vectors))]) < ALIKE
+    soft = np.zeros((1 if np.sum(alike) < 2 else np.sum(alike), state.x.size))
+    soft[:, state.moving] = direction[state.moving] if len(soft) == 1 else vectors[:, alike].T
+    return soft
 
 
 def _turnings(state, direction):
