@@ -137,6 +137,29 @@ def test_a_way_down_in_a_narrow_cone_is_found():
         assert len(names) == 1 and (names[0] == "extra dedicated + 3 monosemantic + 1 partly computed") is stable
 
 
+def test_cones_of_several_kinks_are_searched():
+    """4→2 identity: what serves the fourth feature alone is a saddle up to importance 1.0421, in a cone of four kinks.
+
+    Its loss does not depend on that importance. Random directions hardly ever lie in the cone: ``way`` was found by L-BFGS-B on
+    differences of gradients, one of 60 starts.
+    """
+    encoder, bias = np.array([[0, 0, 0, 1.0], [0.919294, 0.304578, 0.304578, 0]]), np.array([-0.188086, 0.24051, 0.24051, 0])
+    way = np.array([-0.3516, 0.5615, 0.5132, 0.0278, 0.0036, 0.0792, -0.0611, 0, 0.1439, -0.3111, -0.1937, -0.3631])
+    for importance, stable in ((1.04, False), (1.045, True)):
+        model = NeuronModel(2, [1.0, 1.0, 1.0, importance], 0.9)
+        landscape = Landscape(model.form, model.control)
+        x = landscape.polished(np.concatenate([encoder.ravel(), bias]))
+        curvature, direction = landscape.curvature(x)
+        assert curvature == pytest.approx(3.15e-4 if stable else -2.3e-4, rel=0.05)
+        losses = [
+            expected_loss(model, *(part for k, part in enumerate(model.form.parts(x + s * way)) if k != 1)) for s in (0, 1e-3)
+        ]
+        assert (losses[1] < losses[0]) is not stable
+        assert stable or losses[0] - losses[1] == pytest.approx(1.2e-4 / 2 * 1e-6 * model.loss_scale, rel=0.1)
+        step = model.form.parts(x + 1e-3 * direction)
+        assert stable or expected_loss(model, step[0], step[2]) < losses[0]
+
+
 @pytest.mark.parametrize(
     ("importance", "density", "loss"),
     [(1.3894954943731375, 0.517947467923121, 0.10378941455645119), (0.28595611591663687, 0.03607897299012118, 0.00130966)],

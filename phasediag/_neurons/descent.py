@@ -1,4 +1,4 @@
-"""Descents along the exact gradient of neurons, and one-sided curvatures (numba kernels).
+"""Descents along the exact gradient of neurons (numba kernels).
 
 While feature j alone is active neuron r holds (±W₁_rj)⁺ |x_j|: at W₁_rj = 0 the gradient jumps, and minima sit on such kinks, as
 those of a penalty on |W₁_rj| do. Elsewhere the loss has a gradient, but its second derivatives jump. A step of BFGS is long
@@ -159,49 +159,3 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
         for i in range(size):
             norm = max(norm, abs(gradient[i])) if free[one, i] else norm
         numbers[one, 0], numbers[one, 1], numbers[one, 2] = loss, norm, evaluations
-
-
-@jit
-def lowest_curvature(x, gradient, directions, gauge, step, rounds, form, law, scale, entry, work, lowest):
-    """The lowest one-sided second derivative at x (size,) from starting directions (n, size), which become the best found.
-
-    gradient: (size,), of what is not held on a kink. gauge: unit vectors (n_gauge, size), orthogonal to each other, along which
-    the loss does not change. lowest: (n,).
-    """
-    size = len(x)
-    after, trial, best = np.empty(size), np.empty(size), np.empty(size)
-    for k in range(len(directions)):
-        v, lowest[k], stiff = directions[k], np.inf, 1e-12
-        for i in range(size):
-            best[i] = v[i]
-        for _round in range(rounds):
-            length = 0.0
-            for g in range(len(gauge)):
-                along = 0.0
-                for i in range(size):
-                    along += gauge[g, i] * v[i]
-                for i in range(size):
-                    v[i] -= along * gauge[g, i]
-            for i in range(size):
-                length += v[i] * v[i]
-            if length < 1e-20:
-                break
-            length = length**0.5
-            for i in range(size):
-                v[i] /= length
-                trial[i] = x[i] + step * v[i]
-            evaluate_flat(trial, form, law, scale, entry, work, after)
-            curvature = norm = 0.0
-            for i in range(size):
-                after[i] = (after[i] - gradient[i]) / step
-                curvature += after[i] * v[i]
-                norm += after[i] * after[i]
-            if curvature < lowest[k]:
-                lowest[k] = curvature
-                for i in range(size):
-                    best[i] = v[i]
-            stiff = max(stiff, norm**0.5)
-            for i in range(size):
-                v[i] -= after[i] / stiff
-        for i in range(size):
-            v[i] = best[i]

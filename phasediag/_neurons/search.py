@@ -10,7 +10,8 @@ import numpy as np
 from .._arguments import Floats
 from .._compiling.jit import address
 from ..neuron_phases import BEYOND, named_first
-from .descent import descend, evaluate_flat, lowest_curvature
+from .cones import STEP, Cone
+from .descent import descend, evaluate_flat
 from .losses import evaluate, orders_of, probabilities, sets_of
 from .samples import add_samples
 from .simplices import add_sets
@@ -29,12 +30,8 @@ VETO, ON = 1e28, 1e-14
 """Weights that fall below −BEYOND of tied neurons are held at −VETO, where the loss is its limit to rounding: a feature that
 shuts a neuron off whenever it is active. Where the loss rises towards it the weight is free again: infinity is not low. Weights
 of such a neuron that fall to 0 from above are held at ON: as little is enough to forbid the other feature."""
-STEP, SOFTEST = 1e-5, 6
-"""Of differences of gradients; so many of the softest directions are followed by second derivatives beside them."""
 FARTHER = 6
 """So many times 500 steps are followed of weights that grow without end."""
-SHAKES, ASIDE = 8, 0.01
-"""So many descents from random points so far aside of a stationary point tell ways down that begin in a narrow cone."""
 GUESSES = 8
 """For each start so many descents on a lattice of inputs, of which each takes a thirtieth of the time of an exact one."""
 KICK = 0.03
@@ -240,55 +237,8 @@ class Landscape:
         return x
 
     def curvature(self, x):
-        """The lowest one-sided second derivative at x (size,), and its unit direction (size,).
-
-        From eigenvectors of the smooth part, single weights and every side of a kink to which the loss does not rise steeply,
-        with biases of 0 to either side, a few steps lower it. Beside the best directions the loss has second derivatives of its
-        own, whose softest eigenvector is tried in turn. At last the ways to lower ends nearby.
-        """
-        size, gauge, unit = self.form.size, self.gauge(x), np.eye(self.form.size)
-        values, vectors = np.linalg.eigh(self.hessian(x))
-        vectors, steep = vectors.T, 2 * STEP * values[-1]
-        slope, problem = self.gradient(x)[1], (self.setting, self.law, self.scale, entry(), self.work)
-
-        def lowered(directions, rounds):
-            """Curvatures (n,) that steps from directions (n, size) lead to, and where, lowest first."""
-            lowest, x_flat = np.empty(len(directions)), np.ascontiguousarray(x)
-            lowest_curvature(x_flat, slope, directions, gauge, STEP, rounds, *problem, lowest)
-            order = np.argsort(lowest, kind="stable")
-            return lowest[order], directions[order]
-
-        sides = [side * unit[k] for k in np.flatnonzero(self.kinks(x)) for side in (1, -1)]
-        sides = [one for one in sides if one @ self.slope(x + STEP * one) <= steep]
-        level = [unit[k] for k in range(size - self.form.n_features, size) if abs(x[k]) < SMALL]
-        corners = [sum(s * one for s, one in zip(signs, level, strict=True)) for signs in product((1, -1), repeat=len(level))]
-        oblique = [(one + corner) / np.sqrt(1 + len(level)) for one in sides for corner in corners]
-        lowest, ways = lowered(np.array([*vectors[:4], *-vectors[:4], *unit, *-unit, *oblique]), 6)
-        best = float(lowest[0]), ways[0]
-        for direction in ways[:SOFTEST]:
-            found = np.inf
-            for _ in range(size):
-                near = x + SMALL * direction
-                rows = np.array([self.difference(near, STEP * row) for row in unit])
-                softest = np.linalg.eigh((rows + rows.T) / 2 + np.linalg.norm(rows) * gauge.T @ gauge)[1][:, 0]
-                lowest, turned = lowered(np.array([softest, -softest]), 1)
-                if not lowest[0] < found - 1e-3 * abs(lowest[0]):
-                    break
-                found, direction = float(lowest[0]), turned[0]
-            best = min(best, (found, direction), key=lambda one: one[0])
-            if best[0] < -CURVATURE_TOLERANCE:
-                return best
-        ways = self._ways_down(x)
-        if len(ways):
-            lowest, ways = lowered(ways, 6)
-            best = min(best, (float(lowest[0]), ways[0]), key=lambda one: one[0])
-        return best
-
-    def _ways_down(self, x):
-        """Unit directions (n, size) from x (size,) to lower ends of descents from points beside it."""
-        ends, numbers = self.descend(x + ASIDE * _GENERIC[: SHAKES * x.size].reshape(SHAKES, -1))
-        ways = ends[self._is_lower(numbers[:, 0], self.gradient(x)[0])] - x
-        return ways / np.linalg.norm(ways, axis=1, keepdims=True)
+        """The lowest one-sided second derivative at x (size,), and its unit direction (size,)."""
+        return Cone(self, x, CURVATURE_TOLERANCE).lowest()
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
