@@ -195,6 +195,21 @@ def test_a_weight_comes_back_from_infinity_where_the_loss_rises_to_it():
     assert all(np.all(one.encoder > -3) for one in minimize(model))
 
 
+def test_a_weight_beside_a_veto_grows_where_the_loss_falls():
+    """3→2 identity: the weight that forbids a feature, just above 0, is held there by no slope; the loss falls as it grows."""
+    model = NeuronModel(2, [1.0, 1.0, 4.300043727111869], 0.7745376344350132)
+    landscape = Landscape(model.form, model.control)
+    weights = [6.712288550375601e-05, 0.009006710954763969, 1.000006570296074, 1e-14, -1e28, 0.08222721173547937]
+    x = np.array([*weights, 0.3872425865755516, 0.4892319001405824, -0.004542388582379305])
+    curvature, direction = landscape.curvature(x)
+    assert curvature < -1 and abs(direction[3]) > 0.9
+    losses = []
+    for weight in (1e-14, 1e-4, 1e-3, 1e-2):
+        x[3] = weight
+        losses.append(expected_loss(model, x[:6].reshape(2, 3), x[6:]))
+    assert np.all(np.diff(losses) < 0)
+
+
 def test_names_of_equal_features_do_not_depend_on_the_copy():
     """Which of two equal features a neuron serves is a matter of names: one of the two copies stands for both."""
     model = NeuronModel(1, [1.0, 1.0], 1.0)

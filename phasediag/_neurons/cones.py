@@ -33,8 +33,10 @@ class Cone:
         values, vectors = np.linalg.eigh(np.diag(free * 1.0) - free * (gauge.T @ gauge) * free[:, None])
         smooth = vectors[:, values > 0.5].T
         self.slope, steep = landscape.gradient(x)[1], 2 * STEP * np.linalg.eigvalsh(hessian)[-1]
-        kinks = np.flatnonzero(~free & ~landscape.vetoes(x) & ~np.any(gauge == 1.0, axis=0))
-        level_sides = [[s for s in (-1, 1) if s * landscape.slope(x + s * STEP * unit[k])[k] <= steep] for k in kinks]
+        kinks = np.flatnonzero(~free & ~landscape.vetoes(x))
+        level_sides = [
+            [s for s in (-1, 1) if s * x[k] >= 0 and s * landscape.slope(x + s * STEP * unit[k])[k] <= steep] for k in kinks
+        ]  # weights that forbid another feature, just above 0, do not fall
         self.sides = [sides for sides in level_sides if sides]
         self.leaving = [k for k, sides in zip(kinks, level_sides, strict=True) if sides]
         self.basis = np.concatenate([smooth, unit[self.leaving]])
@@ -58,8 +60,10 @@ class Cone:
         level = self.basis[:n_smooth, -self.landscape.form.n_features :].T[
             np.abs(self.x[-self.landscape.form.n_features :]) < STEP
         ]
-        for corner in product((-1.0, 1.0), repeat=len(level)):  # of outputs that are 0 on some events, which are on or off there
+        for corner in product((1.0, -1.0), repeat=len(level)):  # of outputs that are 0 on some events, which are on or off there
             aside = np.append(np.array(corner) @ level, np.zeros(len(self.sides)))
+            if len(level):
+                yield aside
             values, vectors = np.linalg.eigh(self.hessian(aside, moves))
             for k in range(max(2, int(np.sum(values < -self.level)))):
                 softest = np.append(vectors[:, k], np.zeros(len(self.sides)))

@@ -194,9 +194,9 @@ class Landscape:
         return self.form.flat(encoder * ratio, decoder / np.where(ratio > 0, ratio, 1), bias)
 
     def gauge(self, x):
-        """Unit directions (n, size) in which neurons are scaled; of tied weights those that only a limit moves."""
+        """Unit directions (n, size) in which neurons are scaled; of tied weights the vetoes, which only a limit moves."""
         if self.form.is_tied:
-            return np.eye(self.form.size)[self.vetoes(x) | (self.forbidding(x) & (x <= ON))]
+            return np.eye(self.form.size)[self.vetoes(x)]
         encoder, decoder, bias = self.form.parts(x)
         keep = np.eye(self.form.n_hidden)[:, :, None]
         rows = self.form.flat(keep * encoder, -keep * decoder, np.zeros((len(keep), len(bias))))
