@@ -12,7 +12,7 @@ from ._arguments import Floats
 from ._display import Result
 from ._neurons.curves import LOWER
 from ._neurons.grid import Grid
-from ._neurons.network import Network, chains
+from ._neurons.network import BETWEEN, TOGETHER, Network, chains
 from ._neurons.transitions import NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
 from .neuron_phases import EXACT, SHARP, UNBOUNDED, phase_of
@@ -20,12 +20,8 @@ from .neuron_training import stacked
 from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
 
-BETWEEN = 20
-"""Starts of the search for phases that lie between the ends of an edge."""
 BESIDE = 1e-4
 """Of a segment: over so much, on both sides of a boundary, losses of fixed weights say which of two minima is the lower one."""
-TOGETHER = 1e-6
-"""Ends of curves that are nearer than this, in coordinates, are one triple point; and crossings of an edge are one."""
 KEPT = "phases", "order", "x", "y", "loss", "jump", "minima", "line", "ends"
 """What files hold of a curve."""
 ROW = "order", "phases", "phase_1", "phase_2", "point", "loss_1", "loss_2", "end", *KEPT, "spinodals"
@@ -274,6 +270,7 @@ def neuron_boundaries(diagram, n_threads):
             curves += [(key, [own[k][2:] for k in chain]) for chain in chains([one[0] for one in own], [one[2] for one in own])]
         network = Network(plane, minima, curves)
         list(pool.map(network.follow, network.open_ends()))
+    network.complete()
     return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]
 
 

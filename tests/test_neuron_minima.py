@@ -595,10 +595,23 @@ def test_curves_meet_in_triple_points():
         assert set(lowest.phase.neurons) == {kind}
 
 
+def test_curves_that_meet_no_line_of_the_grid_are_begun_where_others_end():
+    """3→2 identity: from one triple point to another leads a curve, both phases of which a search has lowest on its sides."""
+    diagram = phase_diagram(plane=_plane(3, 2, "identity", [0.55, 0.7], [0.34, 0.42]), n_starts=2)
+    curves, points = diagram.boundaries(), diagram.triple_points()
+    assert len(curves) == 5 and sorted(end for one in curves for end in one.ends) == ["edge"] * 4 + ["triple point"] * 6
+    assert all(len(point.phases) == 3 and point.precision < 1e-9 for point in points) and len(points) == 2
+    (inner,) = (one for one in curves if "edge" not in one.ends)
+    assert np.ptp(inner.loss, axis=1) == pytest.approx(0, abs=1e-12)
+    sides = [
+        minimize(NeuronModel(2, [1.0, 1.0, inner.x[1]], inner.y[1] + aside), n_starts=8)[0].phase.name for aside in (-3e-4, 3e-4)
+    ]
+    assert sorted(sides) == [*inner.phases]
+
+
 @pytest.mark.parametrize(
     ("importance", "density", "way", "end"),
     [
-        (0.645, 0.3930260218076677, [0.7, 0.71], (0.66907290564, 0.40507154967)),  # another end is near, behind
         (0.9080535657535462, 0.8011359658675375, [0.33, 0.94], (0.95143214, 0.90478987)),  # a branch leads higher
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arguments import Floats
+from ..neuron_phases import EXACT as WHOLE
 from ..neuron_phases import NOUGHT
 from .branches import Branch
 from .search import SMALL
@@ -165,6 +166,12 @@ def apart(plane, place):
     return Segment(plane, place.u, place.u).landscape(0.0).distance(*place.pair, exchange=False)
 
 
+def names(plane, place, order):
+    """The names of the two phases at a Place of a curve of an order."""
+    segment, pair = Segment(plane, place.u, place.u), (place.pair[0], place.pair[1] if place.grown is None else place.grown)
+    return [segment.name(x, WHOLE) for x in pair]
+
+
 def tangent(curve, u, direction):
     """The Place of a curve on a line through u (2,) in a direction (2,), and the curve's direction there, in cells; or None."""
     here = curve.on(u, direction)
@@ -252,10 +259,10 @@ class Follower:
 
         goals (n, 2): at one of them the curve is known from there on; the end is its number.
         """
-        places, step, trial = [], STEP, STEP
+        places, step, trial, phases = [], STEP, STEP, names(self.plane, place, curve.order)
         while step >= SHORTEST and len(places) < MOST_PLACES:
             beyond = curve.on(place.u + step * way * curve.cell, across(way))
-            event, lower = self._event(curve, place, beyond)
+            event, lower = self._event(curve, place, beyond, phases)
             if event:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
@@ -276,8 +283,8 @@ class Follower:
             places.append(place)
         return places, "unresolved", None
 
-    def _event(self, curve, place, beyond):
-        """Why a curve does not go on from a Place to the next, "" where it does; and what is lower there."""
+    def _event(self, curve, place, beyond, phases):
+        """Why a curve between two phases does not go on from a Place to the next, "" where it does; and what is lower there."""
         if beyond is None:
             return "lost", None
         turned = beyond.turn < 0
@@ -285,6 +292,9 @@ class Follower:
             return "edge", None
         if turned or (curve.order == "first" and apart(self.plane, beyond) <= SMALL):
             return "order changes", None
+        n_told = 2 if curve.order == "first" else 1  # what has just left 0 may do so in many ways
+        if names(self.plane, beyond, curve.order)[:n_told] != phases[:n_told]:
+            return "lost", None
         lower = self.below(beyond)
         return "" if lower is None else "lower" if lower[2] else "no minimum", lower
 

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.optimize import brentq
 
+from ..neuron_phases import EXACT as WHOLE
 from ..neuron_phases import NOUGHT, SHARP, phase_of
 from .branches import AT_REST, LONGEST, ONSET, SHORTEST, SOFT, Branch
 from .search import ACCURACY, SMALL, Landscape
@@ -104,7 +105,7 @@ class Segment:
         Second derivatives serve for as long as steps by them halve the gradient.
         """
         landscape = self.landscape(t)
-        x = np.where(landscape.kinks(x), 0.0, x)
+        x = np.where(landscape.kinks(x, NOUGHT), 0.0, x)
         free, slope = ~landscape.held(x), landscape.gradient(x)[1]
         for _ in range(MOST_STEPS):
             if np.abs(slope).max() < AT_REST:
@@ -137,10 +138,10 @@ class Segment:
 
         They may be minima on one side of it alone: a weight that is 0 stays.
         """
-        names, step = [self.name(x) for x in pair], 0.0
+        names, step = [self.name(x, WHOLE) for x in pair], 0.0
         for _ in range(MOST_STEPS):
             found = [self.rest(x, t) for x in pair]
-            if any(x is None for x in found) or [self.name(x) for x in found] != names:
+            if any(x is None for x in found) or [self.name(x, WHOLE) for x in found] != names:
                 if step == 0.0:
                     return self._within_strip(pair, t)
                 step /= 2  # beyond where one of both ends
