@@ -50,6 +50,8 @@ FALLING = {
     "an output that comes on in part": ToyModel(1, [1, 1], 0.1532, activity=CorrelatedSets([[0, 1]]), values="signed"),
     "weights come out of 0": ToyModel(1, [1, 0.3], 0.1, values=SIGNS).without_biases(),
     "binary": ToyModel(1, [1, 1], 0.2146, values="binary").without_biases(),
+    "multipliers that are not at rest": ToyModel(1, [1, 1.057, 1.196], 0.8814, values=ATOMS).without_biases(),
+    "kinks that fall together at an edge": ToyModel(1, [1, 0.604], 0.6021, values=SIGNS),
 }
 
 

@@ -108,7 +108,7 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
             near = max(tolerance, min(1e-3, 1e-2 * violation))
             reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
             if _contract(x, max_steps - taken - steps, reach, tolerance, rest, table):
-                steps += int(numbers[STEPS])
+                steps, violation = steps + int(numbers[STEPS]), 0.0
                 break
             choose(x, NO_PRODUCT, table)
             call(table[ROUNDED], (x, max_steps - taken - steps, reach, near, table))
@@ -126,6 +126,8 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
             _let_go(table)
             numbers[KNOWN] = 0.0
     numbers[STEPS] = taken
+    if violation > rest:  # multipliers are not at rest, and this is no stationary point but of the rounded loss
+        numbers[NORM] = max(numbers[NORM], violation)
     if rest <= STILL:  # the bottom: curvatures are asked for there
         stiffest[0] = STIFF
     for i in range(size):

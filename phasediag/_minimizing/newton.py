@@ -560,8 +560,10 @@ def _sink(points, controls, max_steps, radius, tolerance, losses, table):
 def _raise_to_edge(x, table):
     """Biases below 0 become 0, in place, where the feature is not represented and its mean is 0: there its output may come on.
 
-    With all such biases below 0 the loss is the same, and descents end anywhere.
+    With all such biases below 0 the loss is the same, and descents end anywhere. The kinks of such an output fall together at 0:
+    which are held is asked for anew, as those that were met on the way would make it stiff.
     """
+    raised = False
     m, n, gradient, free = table[HIDDEN], table[FEATURES], doubles(table[GRADIENT]), integers(table[FREE])
     for i in range(n):
         bias, longest = x[m * n + i], 0.0
@@ -574,6 +576,10 @@ def _raise_to_edge(x, table):
             call(table[EVALUATE], (x, 1, table))
             if abs(gradient[m * n + i]) > AT_REST:
                 x[m * n + i] = bias
+            else:
+                raised = True
+    if raised and table[ROUNDED] != 0:
+        hold(x, offset(doubles(table[LINES]), TRIAL * (m + 1) * n), table)
 
 
 @jit(inner=True)

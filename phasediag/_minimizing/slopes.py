@@ -42,15 +42,10 @@ def ways_down(x, form, controls):
     gram = np.swapaxes(weights, 1, 2) @ weights
     tied = (np.abs(gram) > NO_PRODUCT) | np.eye(form.n_features, dtype=bool)
     on = (np.abs(inputs @ gram + bias[:, None]) < ON_KINK) & (wide @ tied == 0.0) & (inputs != 0.0)
-    is_on = np.any(on, axis=(1, 2))
     # jumps up alone are held by descents; of a feature of mean 0 that is not represented jumps up and down leave nothing
     cancel = np.all(np.abs(weights) <= NO_PRODUCT, axis=1) & (form.mean(controls) == 0.0)
     asked = np.any(on & (inputs > 0.0) & ~cancel[:, None], axis=(1, 2))
     lower = {row: _way_down(x[row], on[row], inputs, form, controls[row]) for row in np.flatnonzero(asked)}
-    if form.is_kinked:  # a kink that was held may be near, not at, where its multiplier came to rest
-        gradients = scaled_gradient(x, form, controls) * form.free
-        for row in np.flatnonzero(~is_on & (np.linalg.norm(gradients, axis=1) > SMALL)):
-            lower[row] = _lowest(x[row], gradients[row], form, controls[row])
     rows = [row for row in sorted(lower) if lower[row] is not None]
     return np.array(rows, int), np.array([lower[row] for row in rows]).reshape(-1, form.size)
 
