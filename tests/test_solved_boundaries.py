@@ -773,3 +773,16 @@ def test_losses_above_a_base_are_those_of_the_losses():
     one, other = curve.states
     assert curve._difference(curve._solve(u), u) == pytest.approx(one.loss - other.loss, abs=1e-13 * one.loss)
     assert 0.02 < far(one, other) < 0.1
+
+
+def test_minima_that_are_about_to_merge_are_two():
+    """Of 3→2 next to a critical point at (0.889332, 0.717096): two triangles 0.006 apart, of one loss."""
+    line = phase_diagram(3, 2, importance=np.linspace(0.8889, 0.8891, 4), density=[0.7168])
+    (boundary,) = line.boundaries()
+    model, losses = ToyModel(2, [1, 1, boundary.x[0]], 0.7168), []
+    for x in boundary.minima[:, 0]:
+        loss, *slopes = expected_loss_and_gradient(model, x[:6].reshape(2, 3), x[6:])
+        assert max(np.abs(slope).max() for slope in slopes) < 1e-13
+        losses.append(loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-15) and boundary.order == "first"
+    assert 1e-3 < np.max(np.abs(boundary.minima[0] - boundary.minima[1])) < 1e-2

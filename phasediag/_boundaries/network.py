@@ -22,7 +22,7 @@ from .junctions import locate
 from .lines import Line
 from .normal_forms import branches
 from .tasks import Crossing, Leaving, found_by
-from .tolerances import BESIDE, JUMP, LOWER, NEAR, ON_CURVE, ONE_POINT, SAME
+from .tolerances import BESIDE, JUMP, LOWER, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, SAME
 
 _MET = "the lowest minima on both sides of it are known, but no curve between them is solved for"
 """Of a boundary that has been met, but not followed."""
@@ -203,10 +203,31 @@ def neighbours(solver, diagram):
     for i, j in np.ndindex(shape):
         for other in ((i + 1, j), (i, j + 1)):
             if other[0] < shape[0] and other[1] < shape[1]:
-                one = i, j
-                moved = np.min(np.max(np.abs(keys[one][0] - keys[other]), axis=-1))
-                if diagram.phase[one] != diagram.phase[other] or moved >= NEAR:
-                    yield at(one), at(other)
+                if diagram.phase[i, j] != diagram.phase[other] or _jumps(keys, (i, j), other):
+                    yield at((i, j)), at(other)
+
+
+def _jumps(keys, one, other):
+    """Whether what lies lowest in a cell may have become another minimum in the next: it moves unlike from either to the next.
+
+    keys: invariants of all copies, shape (n_rows, n_columns, n_copies, n_invariants).
+    """
+
+    def step(start, end):
+        """From one to the nearest copy of the other, None beyond the grid."""
+        if min(end) < 0 or end[0] >= keys.shape[0] or end[1] >= keys.shape[1]:
+            return None
+        steps = keys[end] - start
+        return steps[np.argmin(np.max(np.abs(steps), axis=-1))]
+
+    row, column = other[0] - one[0], other[1] - one[1]
+    here = keys[one][0]
+    own = step(here, other)
+    if np.max(np.abs(own)) < ONE_BRANCH:
+        return False
+    ahead, behind = step(here + own, (other[0] + row, other[1] + column)), step(here, (one[0] - row, one[1] - column))
+    alike = [sign * move for sign, move in ((1, ahead), (-1, behind)) if move is not None]
+    return not any(np.max(np.abs(own - move)) < np.max(np.abs(own)) / 2 for move in alike)
 
 
 def nodes(family, diagram):

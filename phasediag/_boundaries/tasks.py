@@ -3,7 +3,7 @@
 import numpy as np
 
 from .curves import Coexistence
-from .equilibria import far
+from .equilibria import Equilibrium, far
 from .junctions import locate
 from .lines import Line
 from .singular import BranchPoints
@@ -168,11 +168,19 @@ class _Way:
 
 
 def _related(a, b):
-    """Whether two lowest minima may be one: each becomes the other between their places, as far as single steps can tell."""
-    if far(a, b) < NEAR:
-        return a.phase == b.phase
-    ways = ((a, b), (b, a))
-    return a.shape == b.shape and all(far(a.family.stationary(one, other.u), other) < ONE_BRANCH for one, other in ways)
+    """Whether two lowest minima may be one: each becomes the other between their places, as far as its response to u can tell.
+
+    Steps of Newton's method lead from one of two that are about to merge to the other.
+    """
+    apart = far(a, b)
+    if a.shape != b.shape or (apart < NEAR and a.phase != b.phase):
+        return False
+    return apart < ONE_BRANCH or all(far(_moved(*way), way[1]) < apart / 2 for way in ((a, b), (b, a)))
+
+
+def _moved(state, other):
+    """Where an equilibrium is at the place of another, along its response to u."""
+    return Equilibrium(state.family, state.x + state.response @ (other.u - state.u), state.frames, state.free, other.u)
 
 
 def _between(a, b):
