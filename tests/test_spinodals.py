@@ -247,6 +247,37 @@ def test_a_fold_ends_where_features_are_alike_again():
     assert slope(2e-3) / slope(1e-3) == pytest.approx(32, rel=0.2)  # 2 if it were the first power, 8 if the third
 
 
+def test_a_fold_ends_where_three_features_leave_the_row_of_a_fourth_at_once():
+    """Of the tetrahedron of 4→3: their parts along that row are alike, as a vector √3 times as long as each.
+
+    There the slope of the loss in these parts, the other parameters at their best, grows as the cube.
+    """
+    axes = {"importance": np.geomspace(0.9, 0.93, 2), "density": np.geomspace(0.414, 0.422, 2)}
+    triangle = np.array([[-1, 0.5, 0.5, 0], [0, -(0.75**0.5), 0.75**0.5, 0]])
+    weights = [[-0.00809157] * 3 + [1.00218743], *(1.01304295 * triangle)]
+    limit = followed(axes, weights, [0.09531584] * 3 + [0.00214784], (0.92551802, 0.4206169), FreeLimit)
+    assert limit.status == "whole" and sorted(limit.ends) == ["edge", "order changes"]
+    end = -limit.ends.index("order changes")
+    x, model = limit.minima[end], ToyModel(3, [1.0, 1.0, 1.0, limit.x[end]], limit.y[end])
+    forms = np.zeros((5, 4, 4))  # the parts; norms, and biases, of the three features and of the fourth
+    forms[0, 0, :3], forms[1, 1:3], forms[2, 0, 3], forms[3, 3, :3], forms[4, 3, 3] = -1, triangle, 1, 1, 1
+
+    def gradient(y):
+        """That of the scaled loss in the five numbers."""
+        full = np.tensordot(y, forms, 1)
+        _, by_weights, by_bias = expected_loss_and_gradient(model, full[:3], full[3])
+        return np.tensordot(forms, np.vstack([by_weights, by_bias]), 2) / model.loss_scale
+
+    def slope(part):
+        y = np.array([part, np.linalg.norm(x[[0, 4, 8]]), np.linalg.norm(x[[3, 7, 11]]), x[12], part / 4])
+        for _ in range(8):
+            second = np.array([(gradient(y + step) - gradient(y - step)) / 2e-6 for step in 1e-6 * np.eye(5)])
+            y[1:] -= np.linalg.solve(second[1:, 1:], gradient(y)[1:])
+        return gradient(y)[0]
+
+    assert slope(2e-3) / slope(1e-3) == pytest.approx(8, rel=0.01)
+
+
 def test_a_limit_ends_in_the_first_of_two_points():
     """Of the triangle of 3→2: where a fold meets its limit of exchange, 9e-4 before that meets the limit of a pair.
 
