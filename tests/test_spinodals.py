@@ -278,6 +278,32 @@ def test_a_fold_ends_where_three_features_leave_the_row_of_a_fourth_at_once():
     assert slope(2e-3) / slope(1e-3) == pytest.approx(8, rel=0.01)
 
 
+def test_a_mode_stays_itself_where_another_is_as_soft():
+    """Of 4→3: the pair may turn to the row of either dedicated feature, a step along the limit to that where it did before.
+
+    There the least second derivative beside, the other parameters at their best, is 0: of mixtures it was -1e-5.
+    """
+    solver = Solver(phase_diagram(4, 3, importance=np.geomspace(0.97, 1, 2), density=np.geomspace(0.94, 1, 2)))
+    weights = [[0, 0, -1, 0], [0.986311462, 0, 0, -0.196349359], [0, 1, 0, 0]]
+    u = solver.points(0.9787273169, 0.9608304732)
+    x = np.append(weights, [0.104132965, 0, 0, 0.554931749])
+    state = solver.stationary(solver.recognized(x, solver.all_free, u), u)
+    curve, way = StabilityLimit(state), np.array([0.44, 0.9]) / np.hypot(0.44, 0.9)
+    curve.move_to(curve.at(u, np.array([1.0, 0.0])))
+    for step in (0.01, 0.0125, 0.015, 0.0175):
+        trial = curve.anew()
+        place = trial.at(u + step * way, way)
+        trial.move_to(place)
+        (importance, density), state = solver.values(place), trial.states[0]
+        x, model = state.x + 1e-9 * trial.mode.direction, ToyModel(3, [1.0, 1.0, 1.0, importance], density)
+        hessian = expected_loss_hessian(model, x[:12].reshape(3, 4), x[12:]) / model.loss_scale
+        free, moving = state.resting, state.moving
+        mixed = hessian[np.ix_(free, moving)]
+        reduced = hessian[np.ix_(moving, moving)] - mixed.T @ np.linalg.solve(hessian[np.ix_(free, free)], mixed)
+        along = trial.mode.direction[moving]
+        assert abs(along @ reduced @ along) < 1e-7
+
+
 def test_a_limit_ends_in_the_first_of_two_points():
     """Of the triangle of 3→2: where a fold meets its limit of exchange, 9e-4 before that meets the limit of a pair.
 

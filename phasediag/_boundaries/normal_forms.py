@@ -319,8 +319,9 @@ class Mode:
         response, values, vectors = _reduced(state, hessian)
         enter = direction[state.moving]
         if not self.enters:
-            alike = vectors[:, np.abs(values - values[np.argmax(np.abs(enter @ vectors))]) < ALIKE]
-            enter = alike @ (alike.T @ enter)
+            parts = enter @ vectors  # aside from the equilibrium modes that are alike there mix: what the mode tells apart counts
+            away = values - parts**2 @ values / (parts @ parts)
+            enter = vectors @ np.where(np.abs(away) < np.linalg.norm(away * parts) + ALIKE, parts, 0.0)
             enter /= np.linalg.norm(enter)
         turned = np.zeros_like(direction)
         turned[state.moving], turned[state.free] = enter, response @ enter
