@@ -101,6 +101,18 @@ def test_minima_sit_on_kinks():
             assert side * slope[r, j] > 1e-4
 
 
+def test_weights_that_the_loss_falls_with_are_held_on_no_kink():
+    """2→3 |x|: the loss rises to both sides of every reading weight that is 0, or does not depend on it: a third was listed."""
+    model = NeuronModel(3, [1.0, 8.4486], 0.6956, task="absolute")
+    for minimum in minimize(model, n_starts=60):
+        for j, i in np.argwhere(minimum.encoder == 0):
+            for step in (1e-5, -1e-5):
+                encoder = minimum.encoder.copy()
+                encoder[j, i] = step
+                aside = expected_loss(model, model.as_weights(encoder, minimum.decoder.T), minimum.bias)
+                assert aside > minimum.loss - 1e-12
+
+
 def test_held_weights_stay_on_their_kinks():
     """A descent does not move what is held, from wherever it begins; where steps fail and where they do not."""
     model = NeuronModel(2, [1.0, 0.3], 0.05, task="absolute")

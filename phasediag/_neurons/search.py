@@ -26,6 +26,8 @@ SAME_LOSS, SMALL = 1e-8, 1e-3
 largest are tried on their kinks, and that far aside of a kink differences are those of one side."""
 ACCURACY = 1e-10
 """To which descents lower the gradient."""
+ASIDE, KINK = 1e-9, 1e-6
+"""How far aside of a kink its sides are told, and the slope by which the loss falls there: no rounding, and no curvature."""
 VETO, ON = 1e28, 1e-14
 """Weights that fall below −BEYOND of tied neurons are held at −VETO, where the loss is its limit to rounding: a feature that
 shuts a neuron off whenever it is active. Where the loss rises towards it the weight is free again: infinity is not low. Weights
@@ -116,15 +118,18 @@ class Landscape:
         """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
 
         Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
-        weights that fall without end at −VETO, unless the loss is lower on the way there.
+        weights that fall without end at −VETO. From where the loss falls as they leave that again the descent goes on.
         """
         points, numbers = self._descend(points)
         back = self.vetoes(points)
         for at in np.flatnonzero(np.any(back, axis=1)):
             back[at] = self.rising(points[at])
-        again = np.any(back, axis=1)
+        left = np.where(back, -BEYOND / 2, points)
+        for at in range(len(points)):
+            left[at] += self.leaving(left[at])
+        again = np.any(left != points, axis=1)
         if again.any():
-            points[again], numbers[again] = self._descend(np.where(back[again], -BEYOND / 2, points[again]))
+            points[again], numbers[again] = self._descend(left[again], (left != points)[again] & ~back[again])
         return points, numbers
 
     def infimum(self, lowest):
@@ -145,9 +150,10 @@ class Landscape:
             found[k] = self.slope(x)[k] * VETO**2 < -(SMALL**2)
         return found
 
-    def _descend(self, points):
-        """The ends (n_points, size) and numbers of `descend`, weights held as they come to be small or large."""
+    def _descend(self, points, loose=False):
+        """The ends (n_points, size) and numbers of `descend`, weights held as they come to be small, if not loose, or large."""
         points, numbers = self.balanced(points), np.empty((len(points), 3))
+        loose = np.broadcast_to(loose, points.shape)
         problem = self.setting, self.law, self.scale, entry(), self.work
         free, again = ~self.vetoes(points), np.arange(len(points))
         points[~free] = -VETO
@@ -158,7 +164,7 @@ class Landscape:
             rest = self.balanced(rest)
             points[again], numbers[again] = rest, later
             vetoes = self.vetoes(rest)
-            held = self.kinks(rest) | vetoes
+            held = (self.kinks(rest) & ~loose[again]) | vetoes
             placed = np.where(vetoes, -VETO, np.where(held, np.where(self.forbidding(rest), ON, 0.0), rest))
             grows = np.abs(placed * ~vetoes).max(axis=1) > BEYOND
             more = (later[:, 1] > ACCURACY) & (np.any(placed != rest, axis=1) | (steps < 500)) & ~grows
@@ -183,6 +189,16 @@ class Landscape:
         sizes = np.abs(encoder * ~self.form.parts(self.vetoes(points))[0])
         small = sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
+
+    def leaving(self, x):
+        """By how much weights held on kinks are to leave them from x (size,), (size,): a little, to where the loss falls most."""
+        moved, held = np.zeros(len(x)), (x == 0.0) & self.kinks(x)
+        for k in np.flatnonzero(held):
+            sides = np.array([ASIDE, -ASIDE])
+            slopes = [self.slope(np.where(np.arange(len(x)) == k, side, x))[k] for side in sides] * np.sign(sides)
+            if slopes.min() < -KINK:
+                moved[k] = SMALL * np.sign(sides[np.argmin(slopes)])
+        return moved
 
     def balanced(self, points):
         """Points (…, size) with reading and writing weights of every neuron of one length."""
