@@ -268,7 +268,7 @@ def neuron_boundaries(diagram, n_threads):
         for key in sorted({one[1] for one in found}):
             own = [one for one in found if one[1] == key]
             curves += [(key, [own[k][2:] for k in chain]) for chain in chains([one[0] for one in own], [one[2] for one in own])]
-        network = Network(plane, minima, curves)
+        network = Network(plane, minima, Network(plane, minima, curves).parted(pool.map))
         list(pool.map(network.follow, network.open_ends()))
     network.complete()
     return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]

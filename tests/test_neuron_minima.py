@@ -22,6 +22,7 @@ from phasediag import (
 )
 from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, order_change
 from phasediag._neurons.descent import descend
+from phasediag._neurons.network import Network
 from phasediag._neurons.search import Landscape, entry
 from phasediag.neuron_diagram import chains
 
@@ -676,3 +677,23 @@ def test_a_boundary_along_a_line_of_the_grid():
     for importance in ([0.7, 1.0, 1.4], [0.7, 1.4]):
         (curve,) = phase_diagram(plane=_plane(2, 2, "absolute", importance, [0.4, 0.5]), n_starts=4).boundaries()
         assert curve.order == "first" and curve.x == pytest.approx(1, abs=1e-12) and curve.ends == ("edge", "edge")
+
+
+@pytest.mark.campaign
+def test_curves_are_joined_where_nothing_between_is_lower():
+    """3→2 identity: of two crossings of one square, of like phases on both sides of a third one, no curve leads to the other."""
+    diagram = phase_diagram(plane=_plane(3, 2, "identity", [0.86, 1.08], [0.7, 0.8]), n_starts=3)
+    curves = [one for one in diagram.boundaries() if one.order == "first"]
+    assert len(curves) == 2 and all(np.ptp(one.importance) < 0.07 for one in curves)
+
+
+def test_curves_are_parted_where_they_do_not_lead(monkeypatch):
+    """Between rows a and b and between c and d, of an open curve and of a closed one, whose first and last piece are one."""
+    a, b, c, d = ([name] for name in "abcd")
+    monkeypatch.setattr(
+        Network, "_leads", lambda self, k, i: [row[0] for row in self.curves[k][1][i : i + 2]] not in [["a", "b"], ["c", "d"]]
+    )
+    parted = Network(
+        _plane(3, 2, "identity", [0.5, 1], [0.5, 1]), [], [("open", [a, b, c, d]), ("closed", [b, c, d, a, b])]
+    ).parted()
+    assert parted == [("open", [a]), ("open", [b, c]), ("open", [d]), ("closed", [b, c]), ("closed", [d, a])]

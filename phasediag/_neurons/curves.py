@@ -267,21 +267,29 @@ class Follower:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
                     if end != "unresolved":
-                        return places, end, found
+                        known = self._goal(curve, place, way, (found.u - place.u) / curve.cell, goals, 1 + ASIDE)
+                        return (places, end, found) if known is None else (places, known, None)
                     trial = step / SELDOM
                 step /= 2
                 continue
             chord = (beyond.u - place.u) / curve.cell
-            for k, goal in enumerate(goals):
-                ahead = (goal - place.u) / curve.cell
-                if ahead @ chord > 0 and np.linalg.norm(ahead) < 1.5 * np.linalg.norm(chord):
-                    there = curve.on(goal, across(way))
-                    if there is not None and np.abs((there.u - goal) / curve.cell).max() < ASIDE:
-                        return places, k, None
+            known = self._goal(curve, place, way, chord, goals, 1.5)
+            if known is not None:
+                return places, known, None
             way, place, curve = chord / np.linalg.norm(chord), beyond, curve.moved(beyond)
             trial, step = step, min(2 * step, STEP)
             places.append(place)
         return places, "unresolved", None
+
+    def _goal(self, curve, place, way, chord, goals, reach):
+        """The number of the goal (n, 2) on the way from a Place along a chord (2,), in cells, within its reach; or None."""
+        for k, goal in enumerate(goals):
+            ahead = (goal - place.u) / curve.cell
+            if ahead @ chord > 0 and np.linalg.norm(ahead) < reach * np.linalg.norm(chord):
+                there = curve.on(goal, across(way))
+                if there is not None and np.abs((there.u - goal) / curve.cell).max() < ASIDE:
+                    return k
+        return None
 
     def _event(self, curve, place, beyond, phases):
         """Why a curve between two phases does not go on from a Place to the next, "" where it does; and what is lower there."""

@@ -1,7 +1,7 @@
 """The curves of a diagram of neurons: crossings of the grid's lines joined, followed from open ends, and joined again."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -38,6 +38,33 @@ class Network:
     def _on_border(self, row):
         """Whether a row lies on the border of the window, on a line of the grid that is part of it."""
         return bool(np.any(np.all(row[4] == self.corners[:, None], axis=1)))
+
+    def parted(self, each=map):
+        """The curves, in pieces where between two rows no curve of theirs passes or something is lower there; ``each``: a map."""
+        steps = [(k, i) for k, (_, rows) in enumerate(self.curves) for i in range(len(rows) - 1)]
+        cut = {step for step, leads in zip(steps, each(lambda step: self._leads(*step), steps), strict=True) if not leads}
+        found = []
+        for k, (key, rows) in enumerate(self.curves):
+            after = [i + 1 for i in range(len(rows) - 1) if (k, i) in cut]
+            pieces = [rows[i:j] for i, j in pairwise([0, *after, len(rows)])]
+            if after and self._closed(rows):
+                pieces = [pieces[-1] + pieces[0][1:], *pieces[1:-1]]
+            found += [(key, piece) for piece in pieces]
+        return found
+
+    def _leads(self, k, i):
+        """Whether a curve leads from its row i to the next: it passes half way, and nothing is lower there."""
+        (_, order), rows = self.curves[k]
+        u, way = (rows[i][0] + rows[i + 1][0]) / 2, rows[i + 1][0] - rows[i][0]
+        _, cell = self.cell_at(u)
+        if np.abs(way / cell).max() < SHORTEST:
+            return True
+        follower = Follower(self.plane, self.corners, self.lowest)
+        for row in rows[i : i + 2]:
+            place = curve_of(self.plane, cell, row[0], row[3], order).on(u, across(way / cell))
+            if place is not None and follower.below(place) is None:
+                return True
+        return False
 
     def open_ends(self):
         """The ends (curve, side) of curves that do not lie on the border; of a single point on it the second does not."""
@@ -251,24 +278,31 @@ class Network:
         (column, row), _ = self.cell_at(u)
         return [x for i in (row, row + 1) for j in (column, column + 1) for x in self.minima[i * len(self.u[0]) + j]]
 
+    def _joined_to(self, end):
+        """The end (curve, side) at which what an end has been followed to begins, or None: of a point either."""
+        found = self.ends[end[0]][end[1]]
+        if not isinstance(found, tuple):
+            return None
+        other = found[0], -1 - found[1]
+        return other if self.ends[other[0]][other[1]] == end else found
+
     def joined(self):
         """Curves joined that have been followed to each other: a list of (key, rows, ends)."""
         found, seen = [], set()
         for k in range(len(self.curves)):
             at = k, 0
-            while isinstance(self.ends[at[0]][at[1]], tuple) and self.ends[at[0]][at[1]][0] not in seen | {k}:
-                other, side = self.ends[at[0]][at[1]]
-                at = other, -1 - side
-            rows, ends = [], []
+            while (other := self._joined_to(at)) is not None and other[0] not in seen | {k}:
+                at = other[0], -1 - other[1]
+            rows, ends, followed = [], [], False
             while at is not None and at[0] not in seen:  # from one end of what is joined to the other
                 (one, side), other = at, (at[0], -1 - at[1])
                 seen.add(one)
                 own = self.curves[one][1][(one, 0) in self.beyond : len(self.curves[one][1]) - ((one, -1) in self.beyond)]
                 own = own[:: 1 if side == 0 else -1]
                 ends = ends or [self.ends[one][side]]
-                rows += [*self.followed.get(at, ())[::-1], *own, *self.followed.get(other, ())]
-                last = self.ends[one][other[1]]
-                at = last if isinstance(last, tuple) else None
+                rows += [*(() if followed else self.followed.get(at, ())[::-1]), *own, *self.followed.get(other, ())]
+                last, at = self.ends[one][other[1]], self._joined_to(other)
+                followed = at is not None and self.ends[at[0]][at[1]] == other  # each to the other: once is enough
             if rows:
                 rows = [row for row, after in zip(rows, [*rows[1:], None], strict=True) if after is None or not _one(row, after)]
                 ends = tuple("closed" if isinstance(end, tuple) else end for end in (*ends, last))
