@@ -344,6 +344,7 @@ def test_one_neuron_turns_polysemantic_continuously():
     assert orders[1.0][0] == {"first"} and 0.1 < orders[1.0][1] < 0.3
 
 
+@pytest.mark.campaign
 def test_a_diagram_says_where_there_is_no_lowest_minimum():
     """3→4 absolute: pairs of neurons that grow against each other undercut every minimum where sparse, and none where dense."""
     diagram = phase_diagram(plane=_plane(3, 4, "absolute", [0.9], [0.1, 0.95]), n_starts=8)
