@@ -29,7 +29,8 @@ class Cone:
 
     def __init__(self, landscape, x, level):
         self.landscape, self.x, self.level = landscape, x, level
-        hessian, gauge, free, unit = landscape.hessian(x), landscape.gauge(x), ~landscape.held(x), np.eye(x.size)
+        self.second = hessian = landscape.hessian(x)
+        gauge, free, unit = landscape.gauge(x), ~landscape.held(x), np.eye(x.size)
         values, vectors = np.linalg.eigh(np.diag(free * 1.0) - free * (gauge.T @ gauge) * free[:, None])
         smooth = vectors[:, values > 0.5].T
         self.slope, steep = landscape.gradient(x)[1], 2 * STEP * np.linalg.eigvalsh(hessian)[-1]
@@ -46,6 +47,10 @@ class Cone:
 
     def lowest(self):
         """The lowest curvature that is found, and its unit direction (size,); the first that is below none."""
+        biases = self.x[-self.landscape.form.n_features :]
+        if not self.leaving and np.abs(biases).min() >= STEP and len(self.basis):  # no kink is level: one quadratic form
+            values, vectors = np.linalg.eigh(self.basis @ self.second @ self.basis.T)
+            return float(values[0]), vectors[:, 0] @ self.basis
         best = np.inf, np.zeros(len(self.basis))
         for start in self.starts():
             best = min(best, self.sink(start), key=lambda one: one[0])
