@@ -23,7 +23,7 @@ from phasediag import (
 from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, order_change
 from phasediag._neurons.descent import descend
 from phasediag._neurons.network import Network
-from phasediag._neurons.search import Landscape, entry
+from phasediag._neurons.search import Landscape
 from phasediag.neuron_diagram import chains
 
 
@@ -122,8 +122,7 @@ def test_held_weights_stay_on_their_kinks():
     points[:, [1, 2]] = 0.0
     free, numbers = np.ones(points.shape, dtype=bool), np.empty((40, 3))
     free[:, [1, 2]] = False
-    problem = landscape.setting, landscape.law, landscape.scale, entry(), landscape.work
-    descend(points, free, *problem, 500, 1e-10, 1e-13, 20.0, numbers)
+    descend(points, free, *landscape.problem, 500, 1e-10, 1e-13, 20.0, numbers)
     assert np.all(points[:, [1, 2]] == 0) and np.median(numbers[:, 1]) < 1e-10
 
 

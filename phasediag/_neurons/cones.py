@@ -14,10 +14,163 @@ from itertools import product
 
 import numpy as np
 
-STEP, DIFFERENCE = 1e-5, 1e-8
-"""So far from the point the loss is asked for, and its second derivatives there by so small differences."""
+from .._compiling.jit import jit
+from .descent import evaluate_flat
+
+STEP, DIFFERENCE = 1e-5, 1e-3
+"""So far from the point the gradient is asked for, and of that so far aside for its derivatives."""
 MOST_STEPS, SHORTEST = 60, 1e-4
 """Of Newton's method, and the part of a step that is still tried; it ends where one lowers the curvature by less than that."""
+
+ROUNDING = 1e-15
+"""Of a matrix: what is left beside its diagonal."""
+
+
+@jit(inner=True)
+def diagonalize(matrix, vectors):
+    """Leave of a symmetric matrix (n, n) its eigenvalues on the diagonal; columns of vectors (n, n): eigenvectors. By Jacobi."""
+    n, turned, whole = len(matrix), True, 0.0
+    for i in range(n):
+        for j in range(n):
+            vectors[i, j] = 1.0 if i == j else 0.0
+            whole += matrix[i, j] ** 2
+    while turned:
+        turned = False
+        for p in range(n):
+            for q in range(p + 1, n):
+                both, first, last = matrix[p, q], matrix[p, p], matrix[q, q]
+                if not both * both > ROUNDING**2 * whole:
+                    continue
+                turned = True
+                ratio = (last - first) / (2.0 * both)
+                tangent = (1.0 if ratio >= 0.0 else -1.0) / (abs(ratio) + (1.0 + ratio * ratio) ** 0.5)
+                cosine = 1.0 / (1.0 + tangent * tangent) ** 0.5
+                sine = tangent * cosine
+                for i in range(n):
+                    one, other = matrix[i, p], matrix[i, q]
+                    matrix[i, p] = matrix[p, i] = cosine * one - sine * other
+                    matrix[i, q] = matrix[q, i] = sine * one + cosine * other
+                    one, other = vectors[i, p], vectors[i, q]
+                    vectors[i, p], vectors[i, q] = cosine * one - sine * other, sine * one + cosine * other
+                matrix[p, p], matrix[q, q] = first - tangent * both, last + tangent * both
+                matrix[p, q] = matrix[q, p] = 0.0
+
+
+@jit(inner=True)
+def along(c, x, basis, slope, form, law, scale, entry, work, place, after, change):
+    """The curvature along coordinates c (n,) from x (size,), and half its derivatives by these to change (n,).
+
+    basis: (n, size); slope: the gradient (size,) at x; place and after: work (size,). The rest is as in `evaluate_flat`.
+    """
+    n, size = basis.shape
+    for j in range(size):
+        total = 0.0
+        for i in range(n):
+            total += c[i] * basis[i, j]
+        place[j] = x[j] + STEP * total
+    evaluate_flat(place, form, law, scale, entry, work, after)
+    curvature = 0.0
+    for i in range(n):
+        total = 0.0
+        for j in range(size):
+            total += basis[i, j] * (after[j] - slope[j])
+        change[i] = total / STEP
+        curvature += c[i] * change[i]
+    return curvature
+
+
+@jit
+def beside(c, moves, change, second, x, basis, slope, form, law, scale, entry, work, place, after, other):
+    """Second derivatives to second (≥ n_moves, ≥ n_moves) beside coordinates c (n,), between those of moves (n_moves,).
+
+    change: what `along` says there; other: work (n,).
+    """
+    for a in range(len(moves)):
+        here = c[moves[a]]
+        step = DIFFERENCE if here >= 0.0 else -DIFFERENCE
+        c[moves[a]] = here + step
+        along(c, x, basis, slope, form, law, scale, entry, work, place, after, other)
+        c[moves[a]] = here
+        for b in range(len(moves)):
+            second[a, b] = (other[moves[b]] - change[moves[b]]) / step
+    for a in range(len(moves)):
+        for b in range(a):
+            second[a, b] = second[b, a] = (second[a, b] + second[b, a]) / 2.0
+
+
+@jit(inner=True)
+def enclosed(c, low, high):
+    """Coordinates c (n,) moved into the cone, and to unit length."""
+    length = 0.0
+    for i in range(len(c)):
+        c[i] = min(max(c[i], low[i]), high[i])
+        length += c[i] * c[i]
+    for i in range(len(c)):
+        c[i] /= max(length**0.5, 1e-300)
+
+
+@jit
+def sink(c, low, high, level, x, basis, slope, form, law, scale, entry, work):
+    """The curvature to which Newton's method on the unit sphere leads from coordinates c (n,), which are moved there.
+
+    Where it curves down on the sphere it is followed down, as far as its size tells.
+    """
+    n, size = basis.shape
+    place, after, change, other = np.empty(size), np.empty(size), np.empty(n), np.empty(n)
+    second, vectors, across = np.empty((n, n)), np.empty((n, n)), np.empty(n)
+    moves, step, trial = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    enclosed(c, low, high)
+    value = along(c, x, basis, slope, form, law, scale, entry, work, place, after, change)
+    for _step in range(MOST_STEPS):
+        count = 0
+        for i in range(n):
+            rise = change[i] - value * c[i]
+            if not ((c[i] <= low[i] and rise > 0.0) or (c[i] >= high[i] and rise < 0.0)):
+                moves[count] = i
+                count += 1
+        beside(c, moves[:count], change, second, x, basis, slope, form, law, scale, entry, work, place, after, other)
+        own, turns = second[:count, :count].copy(), vectors[:count, :count].copy()
+        whole = 0.0
+        for a in range(count):
+            across[a] = 0.0
+            for b in range(count):
+                across[a] += own[a, b] * c[moves[b]]
+            whole += across[a] * c[moves[a]]
+        for a in range(count):  # on the sphere
+            for b in range(count):
+                one, two = c[moves[a]], c[moves[b]]
+                own[a, b] += (whole + value) * one * two - across[a] * two - across[b] * one - (value if a == b else 0.0)
+        diagonalize(own, turns)
+        length = 0.0
+        for i in range(n):
+            step[i] = 0.0
+        for k in range(count):
+            rise = 0.0
+            for a in range(count):
+                rise += turns[a, k] * (change[moves[a]] - value * c[moves[a]])
+            for a in range(count):
+                step[moves[a]] -= turns[a, k] * rise / max(abs(own[k, k]), level)
+        for i in range(n):
+            length += step[i] * step[i]
+        share, lower = 1.0 / max(length**0.5, 1.0), value
+        shortest = SHORTEST * share
+        while share > shortest:
+            for i in range(n):
+                trial[i] = c[i] + share * step[i]
+            enclosed(trial, low, high)
+            lower = along(trial, x, basis, slope, form, law, scale, entry, work, place, after, other)
+            if lower < value:
+                break
+            share /= 2.0
+        gain = value - lower
+        if not gain > 0.0:
+            break
+        value = lower
+        for i in range(n):
+            c[i], change[i] = trial[i], other[i]
+        if gain < max(SHORTEST * abs(value), level / 10.0):
+            break
+    return value
 
 
 class Cone:
@@ -33,7 +186,7 @@ class Cone:
         gauge, free, unit = landscape.gauge(x), ~landscape.held(x), np.eye(x.size)
         values, vectors = np.linalg.eigh(np.diag(free * 1.0) - free * (gauge.T @ gauge) * free[:, None])
         smooth = vectors[:, values > 0.5].T
-        self.slope, steep = landscape.gradient(x)[1], 2 * STEP * np.linalg.eigvalsh(hessian)[-1]
+        steep = 2 * STEP * np.linalg.eigvalsh(hessian)[-1]
         kinks = np.flatnonzero(~free & ~landscape.vetoes(x))
         level_sides = [
             [s for s in (-1, 1) if s * x[k] >= 0 and s * landscape.slope(x + s * STEP * unit[k])[k] <= steep] for k in kinks
@@ -42,6 +195,7 @@ class Cone:
         self.leaving = [k for k, sides in zip(kinks, level_sides, strict=True) if sides]
         self.basis = np.concatenate([smooth, unit[self.leaving]])
         smooth = np.full(len(smooth), np.inf)
+        self.problem = x, self.basis, landscape.gradient(x)[1], *landscape.problem
         self.low = np.append(-smooth, [-np.inf if -1 in sides else 0.0 for sides in self.sides])
         self.high = np.append(smooth, [np.inf if 1 in sides else 0.0 for sides in self.sides])
 
@@ -52,8 +206,8 @@ class Cone:
             values, vectors = np.linalg.eigh(self.basis @ self.second @ self.basis.T)
             return float(values[0]), vectors[:, 0] @ self.basis
         best = np.inf, np.zeros(len(self.basis))
-        for start in self.starts():
-            best = min(best, self.sink(start), key=lambda one: one[0])
+        for c in self.starts():
+            best = min(best, (sink(c, self.low, self.high, self.level, *self.problem), c), key=lambda one: one[0])
             if best[0] < -self.level:
                 break
         return best[0], best[1] @ self.basis
@@ -80,51 +234,10 @@ class Cone:
                 if any(corner):
                     yield np.append(-level.sum(axis=0) / 2, corner)
 
-    def along(self, c):
-        """The curvature along coordinates c (n,) of unit length, and half its derivatives (n,) by these."""
-        change = self.basis @ (self.landscape.slope(self.x + STEP * c @ self.basis) - self.slope) / STEP
-        return float(c @ change), change
-
-    def inside(self, c):
-        """Coordinates (n,) within the cone, of unit length."""
-        c = np.clip(c, self.low, self.high)
-        return c / max(np.linalg.norm(c), 1e-300)
-
     def hessian(self, c, moves):
         """Second derivatives beside coordinates c (n,), between those that move (n,)."""
-        place, signs = self.x + STEP * c @ self.basis, np.where(c < 0, -1.0, 1.0)
-        here = self.landscape.slope(place)
-        steps = (DIFFERENCE * signs[:, None] * self.basis)[moves]
-        rows = np.array([self.landscape.slope(place + step) - here for step in steps]) @ self.basis[moves].T
-        rows /= DIFFERENCE * signs[moves][:, None]
-        return (rows + rows.T) / 2
-
-    def sink(self, c):
-        """The curvature to which Newton's method leads from coordinates c (n,), and where.
-
-        Where it curves down on the sphere it is followed down, as far as its size tells.
-        """
-        c = self.inside(c)
-        value, change = self.along(c)
-        for _ in range(MOST_STEPS):
-            slope = change - value * c
-            moves = ~(((c <= self.low) & (slope > 0)) | ((c >= self.high) & (slope < 0)))
-            across = np.eye(moves.sum()) - np.outer(c[moves], c[moves])
-            own = across @ self.hessian(c, moves) @ across - value * across
-            values, vectors = np.linalg.eigh(own)
-            step = np.zeros(c.size)
-            step[moves] = -vectors @ ((vectors.T @ slope[moves]) / np.maximum(np.abs(values), self.level))
-            step /= max(np.linalg.norm(step), 1.0)
-            share = 1.0
-            while share > SHORTEST:
-                trial = self.inside(c + share * step)
-                lower, after = self.along(trial)
-                if lower < value:
-                    break
-                share /= 2
-            else:
-                break
-            gain, c, value, change = value - lower, trial, lower, after
-            if gain < max(SHORTEST * abs(value), self.level / 10):
-                break
-        return value, c
+        slope = self.landscape.slope(self.x + STEP * c @ self.basis) - self.problem[2]
+        moves, work = np.flatnonzero(moves), (np.empty_like(self.x), np.empty_like(self.x), np.empty_like(c))
+        second = np.empty((moves.size, moves.size))
+        beside(c.copy(), moves, self.basis @ slope / STEP, second, *self.problem, *work)
+        return second

@@ -81,14 +81,15 @@ class Landscape:
         self.form, self.control = form, np.array(control)
         m, n = form.n_hidden, form.n_features
         members, sizes, _ = sets_of(n, n)
-        self.setting = m, n, form.is_tied, members, sizes, *orders_of(n)
-        self.law = probabilities(form, self.control, n), np.array(form.importance(self.control))
+        setting = m, n, form.is_tied, members, sizes, *orders_of(n)
+        law = probabilities(form, self.control, n), np.array(form.importance(self.control))
         self.scale = float(form.loss_scale(self.control))
         # the lowest of descents whose weights grow without end
         self.unbounded = Point(np.zeros(form.size), np.inf, np.inf, -np.inf)
         self.saddles = []  # Points from which descents have gone on
         self.ends, self.n_grown = [], 0  # of the latest descents: (x (size,), scaled loss), and how many grew without end
-        self.work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
+        work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
+        self.problem = setting, law, self.scale, entry(), work  # as `evaluate_flat` has it
 
     @cached_property
     def classes(self):
@@ -98,7 +99,7 @@ class Landscape:
     def gradient(self, x):
         """The scaled loss at x (size,), and its gradient; 0 for reading weights that are 0."""
         slope = np.empty(self.form.size)
-        loss = evaluate_flat(np.ascontiguousarray(x), self.setting, self.law, self.scale, entry(), self.work, slope)
+        loss = evaluate_flat(np.ascontiguousarray(x), *self.problem, slope)
         slope[self.held(x)] = 0.0
         return loss, slope
 
@@ -136,9 +137,8 @@ class Landscape:
         """The lowest scaled loss met by descents whose weights grow without end; followed on where it is below ``lowest``."""
         if self.unbounded.scaled_loss < lowest:
             points, numbers = self.unbounded.x[None].copy(), np.empty((1, 3))
-            problem = self.setting, self.law, self.scale, entry(), self.work
             for _ in range(FARTHER):  # steps of a new metric, neurons balanced
-                descend(points, ~self.vetoes(points), *problem, 500, ACCURACY, 1e-6, 1 / ACCURACY, numbers)
+                descend(points, ~self.vetoes(points), *self.problem, 500, ACCURACY, 1e-6, 1 / ACCURACY, numbers)
                 points = self.balanced(points)
             self.unbounded = Point(points[0], numbers[0, 0], np.inf, -np.inf)
         return self.unbounded.scaled_loss
@@ -154,13 +154,12 @@ class Landscape:
         """The ends (n_points, size) and numbers of `descend`, weights held as they come to be small, if not loose, or large."""
         points, numbers = self.balanced(points), np.empty((len(points), 3))
         loose = np.broadcast_to(loose, points.shape)
-        problem = self.setting, self.law, self.scale, entry(), self.work
         free, again = ~self.vetoes(points), np.arange(len(points))
         points[~free] = -VETO
         steps, least = 150, 1e-7  # at first as far as is quick
         while again.size:  # each time more weights are held
             rest, later = points[again], np.empty((len(again), 3))
-            descend(rest, free, *problem, steps, ACCURACY, least, BEYOND, later)
+            descend(rest, free, *self.problem, steps, ACCURACY, least, BEYOND, later)
             rest = self.balanced(rest)
             points[again], numbers[again] = rest, later
             vetoes = self.vetoes(rest)
@@ -234,7 +233,7 @@ class Landscape:
     def slope(self, x):
         """The gradient at x (size,) of all parameters, those that are held included."""
         slope = np.empty(self.form.size)
-        evaluate_flat(np.ascontiguousarray(x), self.setting, self.law, self.scale, entry(), self.work, slope)
+        evaluate_flat(np.ascontiguousarray(x), *self.problem, slope)
         return slope
 
     def polished(self, x, steps=4):
@@ -301,7 +300,7 @@ class Landscape:
         """
         points = self.guesses(generator, GUESSES * n_starts)
         ends, free, numbers = points.copy(), np.ones(points.shape, dtype=bool), np.empty((len(points), 3))
-        problem = self.setting, self.law, self.scale, entry(add_samples), self.work
+        problem = *self.problem[:3], entry(add_samples), self.problem[-1]
         descend(ends, free, *problem, 150, ACCURACY, 1e-5, BEYOND, numbers)
         order, rough = np.argsort(numbers[:, 0]), n_starts - n_starts // 3
         losses = numbers[order, 0]
