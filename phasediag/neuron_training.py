@@ -11,7 +11,7 @@ import numpy as np
 from ._arguments import Floats, Seed, as_seed, one_of, real_number, stream, thread_count, whole_number
 from ._display import Result
 from ._neurons.losses import MOST_EXACT
-from ._neurons.search import Landscape, entry
+from ._neurons.search import Landscape
 from ._neurons.training import train_exactly, train_on_minibatches
 from .activity import INDEPENDENT
 from .loss import expected_loss, monte_carlo_loss
@@ -218,8 +218,8 @@ def _train(form, control, points, seeds, *, options):
     fall = {"constant": np.ones(n_steps), "linear": 1 - when, "cosine": (1 + np.cos(np.pi * when)) / 2}[options["schedule"]]
     rates = options["learning_rate"] * fall
     if options.get("gradient") == "population":
-        place = Landscape(form, control)
-        train_exactly(points, place.setting, place.law, entry(), place.work, rates, decay)
+        setting, law, _, *kernel = Landscape(form, control).problem
+        train_exactly(points, setting, law, *kernel, rates, decay)
         return
     law = np.empty(0) if form.activity == INDEPENDENT else np.cumsum(form.patterns(control))
     numbers = np.array(form.importance(control)), np.array(form.density(control)), law
