@@ -73,8 +73,9 @@ class NeuronBoundary(Result):
     ends : tuple of two str
         Why the curve ends at its first and last point: "edge" of the diagram, "triple point" (there it meets curves between
         other phases), "order changes" (it goes on as a curve of the other order), "no minimum" (beyond, weights grow without
-        end), "closed", or "unresolved" (it was lost on its way within a cell of the grid). From its outermost point on the grid's
-        lines a curve is followed by halves of a cell, which are points of it, to where it ends: triple points are those at
+        end), "closed", or "unresolved" (it was lost on its way within a cell of the grid). From its points on the grid's
+        lines a curve is followed by steps of about 0.1 in coordinates, which are points of it, to the next and to where it ends,
+        and at each of them minima are searched for anew: triple points are those at
         which two of the curves cross, to 1e-10 of a cell; the order changes where the place of a continuous curve does not
         change with the weight that vanishes, to 1e-6.
 
@@ -268,8 +269,8 @@ def neuron_boundaries(diagram, n_threads):
         for key in sorted({one[1] for one in found}):
             own = [one for one in found if one[1] == key]
             curves += [(key, [own[k][2:] for k in chain]) for chain in chains([one[0] for one in own], [one[2] for one in own])]
-        network = Network(plane, minima, Network(plane, minima, curves).parted(pool.map))
-        list(pool.map(network.follow, network.open_ends()))
+        network = Network(plane, minima, curves).parted(pool.map)
+        network.follow_all(pool.map)
     network.complete()
     return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]
 

@@ -22,7 +22,7 @@ from phasediag import (
 )
 from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, order_change
 from phasediag._neurons.descent import descend
-from phasediag._neurons.network import Network
+from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
 from phasediag.neuron_diagram import chains
 
@@ -636,14 +636,14 @@ def test_curves_end_ahead_where_three_minima_have_one_loss(importance, density, 
     u, cell = plane.coordinates(importance, density), np.log([2.0, 20**0.25])
     place = Place(u, pair, np.array([one.loss for one in found]), np.nan, np.array([u, u]))
 
-    def lowest(u, more):
-        """What is lowest, from a few random starts too."""
+    def lower(u, more, bound):
+        """What is lower than a loss, from a few random starts."""
         model = NeuronModel(2, [1, 1, plane.values(u)[0]], plane.values(u)[1], task="identity")
         best = minimize(model, n_starts=5)[0]
         x = np.concatenate([best.encoder.ravel(), best.bias])
-        return x, best.loss, True
+        return (x, best.loss, True) if best.loss < bound else None
 
-    _, kind, last = Follower(plane, np.array([u - cell, u + cell]), lowest).follow(
+    _, kind, last = Follower(plane, np.array([u - cell, u + cell]), lower).follow(
         Coexistence(plane, cell, pair), place, np.array(way) / np.linalg.norm(way), np.empty((0, 2))
     )
     assert kind == "triple point" and plane.values(last.u) == pytest.approx(end, rel=1e-7)
@@ -690,10 +690,28 @@ def test_curves_are_joined_where_nothing_between_is_lower():
 def test_curves_are_parted_where_they_do_not_lead(monkeypatch):
     """Between rows a and b and between c and d, of an open curve and of a closed one, whose first and last piece are one."""
     a, b, c, d = ([name] for name in "abcd")
-    monkeypatch.setattr(
-        Network, "_leads", lambda self, k, i: [row[0] for row in self.curves[k][1][i : i + 2]] not in [["a", "b"], ["c", "d"]]
-    )
-    parted = Network(
-        _plane(3, 2, "identity", [0.5, 1], [0.5, 1]), [], [("open", [a, b, c, d]), ("closed", [b, c, d, a, b])]
-    ).parted()
-    assert parted == [("open", [a]), ("open", [b, c]), ("open", [d]), ("closed", [b, c]), ("closed", [d, a])]
+    lost = [["a", "b"], ["c", "d"]]
+
+    def way(self, k, i):
+        """Lost between these, otherwise with one more row."""
+        names = [row[0] for row in self.curves[k][1][i : i + 2]]
+        return Way([], "edge", [names], False) if names in lost else Way([["".join(names)]], 0, [], False)
+
+    monkeypatch.setattr(Network, "_way", way)
+    plane = _plane(3, 2, "identity", [0.5, 1], [0.5, 1])
+    parted = Network(plane, [], [("open", [a, b, c, d]), ("closed", [b, c, d, a, b])]).parted()
+    bc, da = ["bc"], ["da"]
+    assert parted.curves == [("open", [a]), ("open", [b, bc, c]), ("open", [d]), ("closed", [b, bc, c]), ("closed", [d, da, a])]
+    assert parted.met == {(k, -1): [lost[k not in (0, 4)]] for k in (0, 1, 3, 4)}
+
+
+def test_curves_are_searched_where_they_pass():
+    """2→1 identity: a polysemantic neuron is lower than monosemantic ones, all that the cells of the grid know."""
+    plane, u = _plane(2, 1, "identity", [0.9, 1.1], [0.9, 1.0]), np.array([np.log(1.004), 0.0])
+    minima = minimize(NeuronModel(1, [1.0, 1.004], 1.0), n_starts=8)
+    lowest, mono = (next(one for one in minima if one.phase.neurons == (kind,)) for kind in ("polysemantic", "monosemantic"))
+    x = np.concatenate([mono.encoder.ravel(), mono.bias])
+    network = Network(plane, [[x]] * 4, [])
+    found, loss, is_finite = network.lower(u, [x], mono.loss * (1 - 1e-9))
+    assert loss == pytest.approx(lowest.loss, rel=1e-12) and is_finite
+    assert network.lower(u, [found], loss * (1 - 1e-9)) is None

@@ -16,13 +16,13 @@ ASIDE = 1e-3
 """Of a cell of the grid: two places of a curve so far apart tell its direction."""
 STEP, SHORTEST = 0.5, 1e-3
 """Of a cell: curves are followed by such steps, at last by the shortest."""
-MOST_PLACES, SELDOM = 32, 8
+MOST_PLACES, SELDOM = 128, 8
 """Of a curve that is followed from one end; where its end is not found it is sought again with steps so many times shorter."""
 EXACT, MEETS, MOST_STEPS = 1e-12, 1e-7, 12
 """Of a cell: curves are brought together until steps are below the first, or the second and do not shrink; by so many at most."""
 CLOSE = 0.1
 """Minima of first order that are nearer than this may become one where their curve is lost."""
-LOWER = 1e-9
+LOWER = 1e-12
 """Another minimum is lower by that part of the loss at least."""
 
 
@@ -49,6 +49,10 @@ class _Curve:
         """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
         beside = self.moved(place).on(place.u + ASIDE * across(direction) * self.cell, direction)
         return None if beside is None else (beside.u - place.u) / self.cell
+
+    def begun(self, place):
+        """A Place of it with both minima, as it is found on a line."""
+        return place
 
     def line(self, u, across):
         """The Segment on both sides of u (2,), a cell long each, in a direction (2,) in cells."""
@@ -124,6 +128,12 @@ class Vanishing(_Curve):
         landscape, (x, grown) = segment.landscape(end.t), segment.sides(end, self.x, self.k, self.size)
         losses = np.full(2, landscape.gradient(x)[0] * landscape.scale)
         return Place(segment.place(end.t), np.array([x, x]), losses, -end.turn * np.sign(end.rise), segment.ends, grown)
+
+    def begun(self, place):
+        """A Place of it with both minima, as it is found on a line."""
+        kinks = Segment(self.plane, place.u, place.u).landscape(0.0).kinks(place.pair, NOUGHT).sum(axis=1)
+        zero, grown = place.pair[np.argsort(-kinks, kind="stable")]
+        return place._replace(pair=np.array([zero, zero]), grown=grown)
 
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
@@ -223,7 +233,7 @@ def order_change(curve, u, way):
         if None in known[-2:] or known[-1].turn == known[-2].turn:
             return None
         step = -known[-1].turn * (places[-1] - places[-2]) / (known[-1].turn - known[-2].turn)
-        if abs(step) < SMALL * SHORTEST:
+        if abs(step) < EXACT or abs(places[-1] - places[-2]) / 2 < abs(step) < SMALL * SHORTEST:
             return known[-1]
         places = np.append(places, places[-1] + step)
         if abs(places[-1]) > 2:
@@ -235,11 +245,11 @@ def order_change(curve, u, way):
 class Follower:
     """Follows curves over a plane with corners (2, 2).
 
-    lowest: a function of u (2,) and of points (n, size) that is what `Network.lowest` is.
+    lower: a function of u (2,), of points (n, size) and of a loss that is what `Network.lower` is.
     """
 
-    def __init__(self, plane, corners, lowest):
-        self.plane, self.corners, self.lowest = plane, corners, lowest
+    def __init__(self, plane, corners, lower):
+        self.plane, self.corners, self.lower = plane, corners, lower
         self.met = []  # parameters (size,) of what was lower than a curve
 
     def outside(self, u):
@@ -247,11 +257,10 @@ class Follower:
         return bool(np.any(u < self.corners[0]) or np.any(u > self.corners[1]))
 
     def below(self, place):
-        """What is lower at a Place than the minima of its curve, as ``lowest`` returns it, or None."""
-        found = self.lowest(place.u, [*place.pair, *self.met])
-        if not found[1] < place.losses.min() * (1 - LOWER) - 1e-16:
-            return None
-        self.met.append(found[0])
+        """What is lower at a Place than the minima of its curve, as ``lower`` returns it, or None."""
+        found = self.lower(place.u, [*place.pair, *self.met], place.losses.min() * (1 - LOWER) - 1e-16)
+        if found is not None:
+            self.met.append(found[0])
         return found
 
     def follow(self, curve, place, way, goals):
@@ -261,35 +270,39 @@ class Follower:
         """
         places, step, trial, phases = [], STEP, STEP, names(self.plane, place, curve.order)
         while step >= SHORTEST and len(places) < MOST_PLACES:
-            beyond = curve.on(place.u + step * way * curve.cell, across(way))
+            goal, share = self._goal(curve, place, way, goals, step)
+            beyond = curve.on(place.u + share * way * curve.cell, across(way))
+            if goal is not None and beyond is not None and np.abs((beyond.u - goals[goal]) / curve.cell).max() < ASIDE:
+                return places, goal, None
             event, lower = self._event(curve, place, beyond, phases)
             if event:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
                     end, found = self._ended(curve, place, way, event, beyond, lower)
                     if end != "unresolved":
-                        known = self._goal(curve, place, way, (found.u - place.u) / curve.cell, goals, 1 + ASIDE)
+                        reach = np.linalg.norm((found.u - place.u) / curve.cell)
+                        known, _ = self._goal(curve, place, way, goals, reach)
                         return (places, end, found) if known is None else (places, known, None)
                     trial = step / SELDOM
                 step /= 2
                 continue
             chord = (beyond.u - place.u) / curve.cell
-            known = self._goal(curve, place, way, chord, goals, 1.5)
-            if known is not None:
-                return places, known, None
             way, place, curve = chord / np.linalg.norm(chord), beyond, curve.moved(beyond)
             trial, step = step, min(2 * step, STEP)
             places.append(place)
         return places, "unresolved", None
 
-    def _goal(self, curve, place, way, chord, goals, reach):
-        """The number of the goal (n, 2) on the way from a Place along a chord (2,), in cells, within its reach; or None."""
-        for k, goal in enumerate(goals):
-            ahead = (goal - place.u) / curve.cell
-            if ahead @ chord > 0 and np.linalg.norm(ahead) < reach * np.linalg.norm(chord):
-                there = curve.on(goal, across(way))
-                if there is not None and np.abs((there.u - goal) / curve.cell).max() < ASIDE:
-                    return k
-        return None
+    def _goal(self, curve, place, way, goals, reach):
+        """The number of the first goal (n, 2) ahead of a Place in a direction (2,) and how far it is, in cells.
+
+        None and ``reach`` where it is farther, or does not lie that way.
+        """
+        ahead = (goals - place.u) / curve.cell
+        shares, aside = ahead @ way, np.abs(ahead @ across(way))
+        near = (shares > 0) & (shares <= reach) & (aside < shares)
+        if not near.any():
+            return None, reach
+        goal = int(np.argmin(np.where(near, shares, np.inf)))
+        return goal, shares[goal]
 
     def _event(self, curve, place, beyond, phases):
         """Why a curve between two phases does not go on from a Place to the next, "" where it does; and what is lower there."""

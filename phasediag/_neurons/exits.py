@@ -7,7 +7,7 @@ import numpy as np
 
 from .._arguments import Floats
 from .branches import ONSET, Branch
-from .curves import ASIDE, MEETS, Coexistence, Vanishing, across, tangent
+from .curves import ASIDE, MEETS, Coexistence, Vanishing, across
 from .search import SAME_LOSS, SMALL
 from .transitions import Segment
 
@@ -106,8 +106,10 @@ def slopes(plane, cell, u, minima):
     return np.array([losses(u + step) - losses(u - step) for step in steps]).T / (2 * ASIDE)
 
 
-def exits(plane, cell, u, minima, others):
+def exits(plane, cell, u, minima, others, known):
     """The Exits of a point u (2,) in which minima (n, size) have the lowest loss; others: a list of minima (size,) next to it.
+
+    known: a dict of what `_vanishing` has told of minima before.
 
     In a direction that with the steepest fall is the lowest one: the phases around u are the corners of the convex hull of the
     slopes, and its edges are the curves between them. Where a weight of one vanishes a curve goes on through its part.
@@ -115,7 +117,7 @@ def exits(plane, cell, u, minima, others):
     slope = slopes(plane, cell, u, minima)
     small = [None] * len(minima)
     for x in [*minima, *others]:
-        one = _vanishing(plane, cell, u, x)
+        one = known[x.tobytes()] = known[x.tobytes()] if x.tobytes() in known else _vanishing(plane, cell, u, x)
         if one is not None:
             (a,) = numbers_of(plane, cell, u, minima, one[1].pair[:1])
             small[a] = small[a] or one
@@ -137,9 +139,10 @@ def _vanishing(plane, cell, u, x):
     """The Vanishing curve through u (2,) of a minimum x (size,), its Place and direction there; None where there is none."""
     curve = Vanishing.of(plane, cell, u, x[None])
     for direction in np.eye(2):
-        found = None if curve is None else tangent(curve, u, direction)
-        if found is not None and np.abs((found[0].u - u) / cell).max() < MEETS:
-            return curve.moved(found[0]), *found
+        here = None if curve is None else curve.on(u, direction)
+        if here is not None:
+            way = curve.heading(here, direction) if np.abs((here.u - u) / cell).max() < MEETS else None
+            return None if way is None else (curve.moved(here), here, way / np.linalg.norm(way))
     return None
 
 

@@ -1,18 +1,34 @@
 """The curves of a diagram of neurons: crossings of the grid's lines joined, followed from open ends, and joined again."""
 
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
-from .curves import MEETS, SHORTEST, STEP, Follower, across, apart, curve_of, names, tangent
+from .curves import MEETS, SHORTEST, STEP, Follower, Place, across, apart, curve_of, names, tangent
 from .exits import beyond_order_change, exits, lowest_at, numbers_of
 from .transitions import Segment
 
 TOGETHER = 1e-6
 """Ends of curves that are nearer than this, in coordinates, are one place; and crossings of an edge are one."""
 BETWEEN = 20
-"""Starts of the search for minima where phases change on an edge of the grid, and where curves meet."""
+"""Starts of the search for minima at every place of a curve."""
+LATTICE = 0.2
+"""Of coordinates: about so large are the cells by which curves are followed, a whole number of them along each axis of the
+window: what is found does not depend on the diagram's grid."""
+
+
+class Way(NamedTuple):
+    """What has been met along a curve from a row: rows, the end or the number of the goal that is next, what was lower.
+
+    turned: whether what grows is no minimum where it begins.
+    """
+
+    rows: list
+    end: str | int
+    met: list
+    turned: bool
 
 
 class Network:
@@ -25,6 +41,8 @@ class Network:
         self.plane, self.minima, self.curves = plane, minima, curves
         self.u = plane.x.coordinate(plane.x.values), plane.y.coordinate(plane.y.values)
         self.corners = np.array([[one[0] for one in self.u], [one[-1] for one in self.u]])
+        wide = self.corners[1] - self.corners[0]
+        self.cell = np.where(wide > 0, wide / np.maximum(np.round(wide / LATTICE), 1), LATTICE)
         self.ends = [["closed", "closed"] if self._closed(rows) else ["edge", "edge"] for _, rows in curves]
         self.followed = {}  # rows beyond each end (curve, side)
         self.met = {}  # parameters (list of (size,)) of what was lower beside an end (curve, side)
@@ -40,31 +58,36 @@ class Network:
         return bool(np.any(np.all(row[4] == self.corners[:, None], axis=1)))
 
     def parted(self, each=map):
-        """The curves, in pieces where between two rows no curve of theirs passes or something is lower there; ``each``: a map."""
+        """Follow curves from row to row, and part them where none leads to the next; ``each``: a map. Returns the Network."""
         steps = [(k, i) for k, (_, rows) in enumerate(self.curves) for i in range(len(rows) - 1)]
-        cut = {step for step, leads in zip(steps, each(lambda step: self._leads(*step), steps), strict=True) if not leads}
-        found = []
+        ways = dict(zip(steps, each(lambda step: self._way(*step), steps), strict=True))
+        pieces = []  # (key, rows, the Way from its last row or None)
         for k, (key, rows) in enumerate(self.curves):
-            after = [i + 1 for i in range(len(rows) - 1) if (k, i) in cut]
-            pieces = [rows[i:j] for i, j in pairwise([0, *after, len(rows)])]
-            if after and self._closed(rows):
-                pieces = [pieces[-1] + pieces[0][1:], *pieces[1:-1]]
-            found += [(key, piece) for piece in pieces]
-        return found
+            own, piece = [], [rows[0]]
+            for i, row in enumerate(rows[1:]):
+                if ways[k, i].end == 0:
+                    piece += [*ways[k, i].rows, row]
+                else:
+                    own.append((key, piece, ways[k, i]))
+                    piece = [row]
+            if own and self._closed(rows):
+                own[0] = key, piece + own[0][1][1:], own[0][2]
+            else:
+                own.append((key, piece, None))
+            pieces += own
+        parted = Network(self.plane, self.minima, [piece[:2] for piece in pieces])
+        for k, (_, _, way) in enumerate(pieces):
+            if way is not None:
+                parted._end((k, -1), way)
+        return parted
 
-    def _leads(self, k, i):
-        """Whether a curve leads from its row i to the next: it passes half way, and nothing is lower there."""
+    def _way(self, k, i):
+        """The Way of a curve from its row i to the next, the only goal."""
         (_, order), rows = self.curves[k]
-        u, way = (rows[i][0] + rows[i + 1][0]) / 2, rows[i + 1][0] - rows[i][0]
-        _, cell = self.cell_at(u)
-        if np.abs(way / cell).max() < SHORTEST:
-            return True
-        follower = Follower(self.plane, self.corners, self.lowest)
-        for row in rows[i : i + 2]:
-            place = curve_of(self.plane, cell, row[0], row[3], order).on(u, across(way / cell))
-            if place is not None and follower.below(place) is None:
-                return True
-        return False
+        (u, losses, _, pair, line), goal = rows[i], rows[i + 1][0]
+        chord, curve = (goal - u) / self.cell, curve_of(self.plane, self.cell, u, pair, order)
+        place = curve.begun(Place(u, pair, losses, np.nan, line))
+        return self._followed(curve, place, chord / (np.linalg.norm(chord) or 1.0), goal[None])
 
     def open_ends(self):
         """The ends (curve, side) of curves that do not lie on the border; of a single point on it the second does not."""
@@ -75,47 +98,59 @@ class Network:
             found += [(k, side) for side in (0, -1) if not self._on_border(rows[side]) or (len(rows) == 1 and side)]
         return found
 
-    def cell_at(self, u):
-        """The cell of the grid around coordinates u (2,): the numbers of its lower lines, and its size (2,)."""
-        at = [int(np.clip(np.searchsorted(line, x) - 1, 0, len(line) - 2)) for line, x in zip(self.u, u, strict=True)]
-        return at, np.array([line[k + 1] - line[k] for line, k in zip(self.u, at, strict=True)])
+    def follow_all(self, each=map):
+        """Follow all open ends that have not been followed; ``each``: a map."""
+        goals = self.open_ends()
+        list(each(lambda end: self.follow(end, goals), [end for end in goals if end not in self.followed]))
 
-    def lowest(self, u, more):
-        """The lowest of what minima of the cell around u (2,) and more points lead to: x (size,), loss, and if it is finite."""
+    def lower(self, u, points, bound):
+        """The lowest below a loss that a search at u (2,) finds from minima of the cell around it, from points and from others.
+
+        x (size,), loss, and whether it is finite; None where nothing is lower.
+        """
         landscape = Segment(self.plane, u, u).landscape(0.0)
-        found = landscape.lowest(np.array([*self._beside(u), *more]))
-        best = landscape.unbounded if found is None else min(found, landscape.unbounded, key=lambda one: one.scaled_loss)
-        return best.x, best.scaled_loss * landscape.scale, best is not landscape.unbounded
+        starts = landscape.starts(np.random.default_rng(0), BETWEEN)
+        found = landscape.lowest(np.array([*self._beside(u), *points, *starts]), bound / landscape.scale)
+        best = found or landscape.unbounded
+        if landscape.unbounded.scaled_loss < best.scaled_loss:
+            best = landscape.unbounded
+        loss = best.scaled_loss * landscape.scale
+        return (best.x, loss, best is found) if loss < bound else None
 
-    def follow(self, end, goals=None):
-        """Follow an open end (curve, side) to where the curve ends, or to one of goals, a list of open ends; None: to any."""
+    def _followed(self, curve, place, way, goals):
+        """The Way of a curve from a Place in a direction (2,), in cells, to goals (n, 2)."""
+        follower = Follower(self.plane, self.corners, self.lower)
+        places, end, last = follower.follow(curve, place, way, goals)
+        rows = [self._row(one, curve.order) for one in (*places, *(() if last is None or last is place else (last,)))]
+        return Way(rows, end, follower.met, bool(place.turn < 0))
+
+    def follow(self, end, goals):
+        """Follow an open end (curve, side) to where the curve ends, or to one of goals, a list of open ends."""
         k, side = end
-        (phases, order), rows = self.curves[k]
+        key, rows = self.curves[k]
         u, _, _, pair, line = rows[side]
-        _, cell = self.cell_at(u)
-        curve, along = curve_of(self.plane, cell, u, pair, order), (line[1] - line[0]) / cell
+        curve, along = curve_of(self.plane, self.cell, u, pair, key[1]), (line[1] - line[0]) / self.cell
         found = tangent(curve, u, along / np.linalg.norm(along))
         if found is None:
             self.ends[k][side] = "unresolved"
             return
         place, way = found
         if len(rows) > 1:
-            outward = (u - rows[1 if side == 0 else -2][0]) / cell
+            outward = (u - rows[1 if side == 0 else -2][0]) / self.cell
         else:  # from a border inwards, otherwise to both sides
-            middle = (self.corners.mean(axis=0) - u) / cell
+            middle = (self.corners.mean(axis=0) - u) / self.cell
             outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
-        way = way if way @ outward >= 0 else -way
-        goals = self.open_ends() if goals is None else goals
-        goals = [(j, other) for j, other in goals if j != k and self.curves[j][0] == (phases, order)]
-        follower = Follower(self.plane, self.corners, self.lowest)
-        places, kind, last = follower.follow(
-            curve, place, way, np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
-        )
-        self.met[end] = follower.met
-        self.ends[k][side] = goals[kind] if isinstance(kind, int) else kind
-        if len(rows) > 1 and place.turn < 0:
+        goals = [other for other in goals if other[0] != k and self.curves[other[0]][0] == key]
+        places = np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
+        self._end(end, self._followed(curve, place, way if way @ outward >= 0 else -way, places), goals)
+
+    def _end(self, end, way, goals=()):
+        """Keep the Way that has been followed from an end (curve, side)."""
+        k, side = end
+        self.met[end], self.followed[end] = way.met, way.rows
+        self.ends[k][side] = goals[way.end] if isinstance(way.end, int) else way.end
+        if len(self.curves[k][1]) > 1 and way.turned:
             self.beyond.add(end)
-        self.followed[end] = [self._row(one, order) for one in (*places, *(() if last is None or last is place else (last,)))]
 
     def outermost(self, end):
         """The outermost row of an end (curve, side)."""
@@ -130,48 +165,46 @@ class Network:
                 if kind == "order changes":
                     self._go_on((k, side), u)
                 elif kind == "triple point":
-                    minima = next((some for v, some in done if _one((u,), (v,), TOGETHER)), None)
-                    orders = ("first", "continuous") if minima is None else ("continuous",)
-                    if minima is None:
-                        minima = self._meeting(u)
-                        done.append((u, minima))
-                    for (
-                        order
-                    ) in orders:  # of those of first order, and of one that has come later, is known which weights leave 0
-                        for exit in self._unknown(u, minima):
+                    known = next((some for v, *some in done if _one((u,), (v,), TOGETHER)), None)
+                    orders = ("first", "continuous") if known is None else ("continuous",)
+                    if known is None:
+                        known = self._meeting(u), {}
+                        done.append((u, *known))
+                    for order in orders:  # by those of first order, and by what has come later, is known which weights leave 0
+                        for exit in self._unknown(u, *known):
                             if exit.order == order:
                                 self._begin(exit, u, kind)
             k += 1
 
     def _go_on(self, end, u):
         """Begin the curve of the other order where that of an end (curve, side) changes at u (2,), unless it is known."""
-        _, cell = self.cell_at(u)
         orders = {self.curves[k][0][1] for k, _ in self._ends_at(u, "order changes")}
         if len(orders) == 1:
-            found = beyond_order_change(self.plane, cell, u, self.outermost(end)[3], *orders, -self._inward(end, cell))
+            found = beyond_order_change(self.plane, self.cell, u, self.outermost(end)[3], *orders, -self._inward(end))
             if found is not None:
                 self._begin(found, u, "order changes")
 
     def _meeting(self, u):
         """The minima (n, size) that meet in a triple point u (2,)."""
-        _, cell = self.cell_at(u)
         known = [x for end in self._ends_at(u, "triple point") for x in (*self.outermost(end)[3], *self.met.get(end, ()))]
         starts = Segment(self.plane, u, u).landscape(0.0).starts(np.random.default_rng(0), BETWEEN)
-        return lowest_at(self.plane, cell, u, [*self._beside(u), *known, *starts])
+        return lowest_at(self.plane, self.cell, u, [*self._beside(u), *known, *starts])
 
     def _ends_at(self, u, kind):
         """The ends (curve, side) of a kind at a point u (2,)."""
         ends = [(k, side) for k in range(len(self.curves)) for side in (0, -1) if self.ends[k][side] == kind]
         return [end for end in ends if _one(self.outermost(end), (u,), TOGETHER)]
 
-    def _unknown(self, u, minima):
-        """The Exits of a triple point u (2,) at which minima (n, size) meet that are none of the curves that end there."""
-        _, cell = self.cell_at(u)
+    def _unknown(self, u, minima, known):
+        """The Exits of a triple point u (2,) at which minima (n, size) meet that are none of the curves that end there.
+
+        known: as of `exits`.
+        """
         ends = self._ends_at(u, "triple point")
         rows = [self.rows_to(end)[-2:] for end in ends]
-        left = exits(self.plane, cell, u, minima, [x for some in rows for row in some for x in row[3]])
+        left = exits(self.plane, self.cell, u, minima, [x for some in rows for row in some for x in row[3]], known)
         for end, some in zip(ends, rows, strict=True):
-            own, way = numbers_of(self.plane, cell, u, minima, some[-1][3]), self._inward(end, cell)
+            own, way = numbers_of(self.plane, self.cell, u, minima, some[-1][3]), self._inward(end)
             own = self.curves[end[0]][0][1], own
             ahead = [exit.way @ way if (exit.order, exit.pair) == own else -1.0 for exit in left]
             if ahead and max(ahead) > 0:
@@ -180,8 +213,7 @@ class Network:
 
     def _begin(self, exit, u, kind):
         """Follow an Exit of a point u (2,) of a kind, unless phases do not change there, or something is lower."""
-        _, cell = self.cell_at(u)
-        places = self._leaving(exit, cell, u)
+        places = self._leaving(exit, u)
         phases = sorted(names(self.plane, places[-1], exit.order)) if places else [""] * 2
         if phases[0] == phases[1]:
             return
@@ -200,31 +232,31 @@ class Network:
         k, side = end
         return [*self.curves[k][1][:: 1 if side else -1], *self.followed.get(end, ())]
 
-    def _inward(self, end, cell):
+    def _inward(self, end):
         """The direction (2,), in cells, in which a curve leaves an end (curve, side)."""
         rows = self.rows_to(end)
-        way = (rows[-2][0] - rows[-1][0]) / cell if len(rows) > 1 else np.zeros(2)
+        way = (rows[-2][0] - rows[-1][0]) / self.cell if len(rows) > 1 else np.zeros(2)
         return way / (np.linalg.norm(way) or 1.0)
 
-    def _leaving(self, exit, cell, u):
+    def _leaving(self, exit, u):
         """The Places at a point u (2,) and beside it with which an Exit begins; none where it is no curve of what is lowest."""
-        follower, step = Follower(self.plane, self.corners, self.lowest), STEP
+        follower, step = Follower(self.plane, self.corners, self.lower), STEP
         landscape = Segment(self.plane, u, u).landscape(0.0)
         while step >= SHORTEST:
-            found = self._ahead(exit, cell, u, step, follower)
-            here, middle = (found and found[0].on(u + at * exit.way * cell, across(exit.way)) for at in (0.0, step / 2))
+            found = self._ahead(exit, u, step, follower)
+            here, middle = (found and found[0].on(u + at * exit.way * self.cell, across(exit.way)) for at in (0.0, step / 2))
             if middle is None or follower.below(middle) is not None:
                 step /= 2
                 continue
-            if here is not None and np.abs((here.u - u) / cell).max() < MEETS:
+            if here is not None and np.abs((here.u - u) / self.cell).max() < MEETS:
                 return [here, found[1]]
-            if here is None and self._reaches(*found, exit, cell, u, step):
+            if here is None and self._reaches(*found, exit, u, step):
                 loss = [landscape.gradient(x)[0] * landscape.scale for x in exit.minima]
                 return [found[1]._replace(u=u, pair=np.array(exit.minima), losses=np.array(loss)), found[1]]
             step /= 2
         return []
 
-    def _reaches(self, curve, place, exit, cell, u, step):
+    def _reaches(self, curve, place, exit, u, step):
         """Whether a curve leads from a step along an Exit back to u (2,), where its minima end, and becomes those of the Exit.
 
         They are extrapolated from the last places on halves of the way.
@@ -232,9 +264,9 @@ class Network:
         phases, pairs = names(self.plane, place, curve.order), [place.pair]
         while step >= SHORTEST:
             step /= 2
-            there = u + step * exit.way * cell
+            there = u + step * exit.way * self.cell
             place = curve.on(there, across(exit.way))
-            ahead = place is not None and np.linalg.norm((place.u - there) / cell) < step / 2
+            ahead = place is not None and np.linalg.norm((place.u - there) / self.cell) < step / 2
             if not ahead or names(self.plane, place, curve.order) != phases:
                 break
             curve = curve.moved(place)
@@ -245,13 +277,13 @@ class Network:
         landscape = Segment(self.plane, u, u).landscape(0.0)
         return all(landscape.same(x, other) for x, other in zip(pair, exit.minima, strict=True))
 
-    def _ahead(self, exit, cell, u, step, follower):
+    def _ahead(self, exit, u, step, follower):
         """The curve and its Place so many cells from u (2,) along an Exit, below which nothing is; or None.
 
         What is lower than one side is what this is there: where a weight has just left 0 descents may not notice.
         """
         for _ in range(2):
-            found = exit.begun(self.plane, cell, u, step)
+            found = exit.begun(self.plane, self.cell, u, step)
             if found is None or follower.outside(found[1].u):
                 return None
             lower = follower.below(found[1])
@@ -274,8 +306,8 @@ class Network:
         return place.u, place.losses[::turn], jump, pair[::turn], place.line
 
     def _beside(self, u):
-        """The minima, a list of (size,), of the cell around u (2,)."""
-        (column, row), _ = self.cell_at(u)
+        """The minima, a list of (size,), of the cell of the grid around u (2,)."""
+        column, row = (int(np.clip(np.searchsorted(line, x) - 1, 0, len(line) - 2)) for line, x in zip(self.u, u, strict=True))
         return [x for i in (row, row + 1) for j in (column, column + 1) for x in self.minima[i * len(self.u[0]) + j]]
 
     def _joined_to(self, end):

@@ -360,15 +360,18 @@ class Landscape:
                 found.append(point)
         return found
 
-    def lowest(self, points):
-        """The lowest minimum (Point) to which descents from points (n_points, size) lead, or None; higher ends are not tried."""
+    def lowest(self, points, bound=np.inf):
+        """The lowest minimum (Point) to which descents from points (n_points, size) lead, below a scaled loss; or None.
+
+        Ends that are higher are not tried.
+        """
         best = None
         for x, loss in sorted(self._ends_of(points), key=lambda end: end[1]):
-            if best is not None and not self._is_lower(loss, best.scaled_loss):
+            if not self._is_lower(loss, bound):
                 break
             point = self._below(x, loss, (), polish=False)
-            if point is not None and point.is_minimum and (best is None or self._is_lower(point.scaled_loss, best.scaled_loss)):
-                best = point
+            if point is not None and point.is_minimum and self._is_lower(point.scaled_loss, bound):
+                best, bound = point, point.scaled_loss
         return best
 
     def _ends_of(self, points):
