@@ -21,8 +21,10 @@ from phasediag import (
 )
 from phasediag._boundaries import competitors
 from phasediag._boundaries.competitors import Competitors
-from phasediag._boundaries.curves import Coexistence, tangent_of
+from phasediag._boundaries.continuation import follow
+from phasediag._boundaries.curves import Coexistence, Curve, tangent_of
 from phasediag._boundaries.equilibria import Solver, far
+from phasediag._boundaries.family import Box
 from phasediag._boundaries.frames import frames_around
 from phasediag._boundaries.junctions import _meeting, _triple, locate
 from phasediag._minimizing.flat import flatten
@@ -786,3 +788,32 @@ def test_minima_that_are_about_to_merge_are_two():
         losses.append(loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-15) and boundary.order == "first"
     assert 1e-3 < np.max(np.abs(boundary.minima[0] - boundary.minima[1])) < 1e-2
+
+
+class Circle(Curve):
+    """A circle about the origin on which the equilibrium at an angle has one invariant, a function of the angle turned so far."""
+
+    def __init__(self, invariant):
+        self.invariant = invariant
+        window = Box([-1.0, -1.0], [1.0, 1.0], [2.0, 2.0], steps_across=16)
+        model = SimpleNamespace(box=window, settings=CurveSettings(most_points=200), form=SimpleNamespace(is_kinked=False))
+        model.by_control = lambda value, u: 2 * u
+        super().__init__([SimpleNamespace(family=model, turned=0.0)])
+        self.states = self._solve(np.array([0.3, 0.0]))
+
+    def value(self, u):
+        return u @ u - 0.09
+
+    def _solve(self, u):
+        angle = np.arctan2(u[1], u[0])
+        angle += 2 * np.pi * np.round((self.states[0].turned - angle) / (2 * np.pi))
+        key = np.array([self.invariant(angle)])
+        return [SimpleNamespace(family=self.family, u=u, turned=angle, key=key, keys=key[None])]
+
+
+def test_a_curve_is_closed_where_its_minima_are_those_of_its_start():
+    """Once around a circle it is, of minima that are the same again; of others it goes on: it was closed with these."""
+    start = np.array([0.3, 0.0])
+    once = follow(Circle(np.sin), start, 1.0)
+    assert once.end == "closed" and np.array_equal(once.trail[-1].u, start) and once.trail[-1].states[0].turned == 0.0
+    assert follow(Circle(np.abs), start, 1.0).end == "long"

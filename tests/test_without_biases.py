@@ -190,6 +190,14 @@ def test_a_curve_may_lie_beside_no_weights(law, densities):
             assert stores == (step > 1)
 
 
+def test_minima_along_level_curves_have_converged():
+    """Slopes along biases that are held at 0 are none of a minimum's: all were told as if they had not come to rest."""
+    diagram = phase_diagram(plane=ControlPlane(model(), Axis("importance", [0.5, 0.7]), Axis("density", [0.2, 0.3])), n_starts=4)
+    asked = []
+    diagram.level_curves(lambda one: asked.append(one.converged) or one.feature_norm[1], 0.95)
+    assert asked and all(asked)
+
+
 def test_biases_that_are_held_are_not_given():
     """What is judged by the minima of a model without biases has none; the best biases may be asked for all the same."""
     toy, pair = model(), [[1.0, -1.0]]

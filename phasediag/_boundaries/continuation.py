@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .curves import tangent_of
-from .tolerances import FEWEST, FIRST, GROWS, KINK, LEAST_ADVANCE, NONZERO, ONE_BRANCH, ROUNDING, TURN
+from .equilibria import far
+from .tolerances import FEWEST, FIRST, GROWS, KINK, LEAST_ADVANCE, NEAR, NONZERO, ONE_BRANCH, ROUNDING, TURN
 
 _OFTEN, _RARELY = 4, 8
 """What is lower is asked of the last of so many points at first, then, and where it has been met, of every so many."""
@@ -71,6 +72,7 @@ def follow(curve, start, sense, locate=None):
     box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), FIRST * box.step
+    first = Point(start, curve.states, curve.precision)
     tries, rarely = [], _OFTEN  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
         here = points[-1]
@@ -87,6 +89,7 @@ def follow(curve, start, sense, locate=None):
             if event is None and not on_edge and curve.kinks(curve.solve(there)) != curve.kinks(curve.states):
                 there = _kink_met(curve, here, there)
             closes = len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0
+            closes = closes and event is None and _are_alike(curve.solve(there), first.states)
             if event in (None, "merges"):
                 tries.append(_Try(copy(curve), there, tangent, step, len(points)))
         if event is not None or on_edge or closes or len(tries) >= rarely:
@@ -99,7 +102,7 @@ def follow(curve, start, sense, locate=None):
             if there is None:
                 return Way(trail, "edge", (here, here))
             if closes:
-                return Way([*trail, Point(start, curve.states, curve.precision)], "closed", (start, start))
+                return Way([*trail, first], "closed", (start, start))
             curve.move_to(there)
             points.append(there)
             trail.append(Point(there, curve.states, curve.precision))
@@ -126,6 +129,11 @@ def follow(curve, start, sense, locate=None):
             return Way(trail, event, (here, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - here):.1e} of its end")
     why = f"it has {settings.most_points} points on this side, as many as the settings allow"
     return Way(trail, "long", (points[-1], points[-1] + step * tangent), why=why)
+
+
+def _are_alike(states, others):
+    """Whether equilibria are others, one by one: a curve may come by its own start with minima that have changed places."""
+    return all(far(one, other) < NEAR for one, other in zip(states, others, strict=True))
 
 
 def _kink_met(curve, here, there):

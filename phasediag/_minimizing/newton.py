@@ -63,6 +63,7 @@ from .trust_region import (
     decompose_by_lapack,
     descend,
     evaluate_scaled,
+    fix,
     newton_step,
     spectrum,
 )
@@ -211,8 +212,8 @@ def approach(points, form, control, free):
 def derivatives(points, form, controls, order, *, pinned=False):
     """The scaled losses at ``points`` (B, size) and derivatives up to ``order``; ``controls``: (B, n_controls), or a row for all.
 
-    Returns losses (B,), gradients (B, size) and second derivatives (B, size, size), those of higher order not filled;
-    ``pinned``: second derivatives have unit curvature along rotations and biases held at 0, along which gradients are 0.
+    Returns losses (B,), gradients (B, size) and second derivatives (B, size, size), those of higher order not filled: of what is
+    held, biases and columns at 0, no gradient and unit curvature. ``pinned``: along rotations as well.
     """
     points, count = np.ascontiguousarray(points, dtype=np.float64), len(points)
     losses, gradients, hessians = np.empty(count), np.empty((count, form.size)), np.empty((count, form.size, form.size))
@@ -322,6 +323,8 @@ def _derivatives(points, controls, order, pinned, losses, gradients, hessians, t
         pointer(losses)[row] = numbers[LOSS]
         if pinned:
             call(table[SPECTRUM], (x, np.inf, at))
+        else:
+            fix(order, at)
         if order > 0:
             for i in range(size):
                 pointer(gradients)[row * size + i] = gradient[i]

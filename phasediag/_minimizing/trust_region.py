@@ -89,13 +89,27 @@ def evaluate_scaled(x, order, table):
 
 
 @jit(inner=True)
+def fix(order, table):
+    """Parameters that are not free get no gradient and, for order 2, unit curvature."""
+    size, free = (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
+    gradient, hessian = doubles(table[GRADIENT]), doubles(table[HESSIAN])
+    for i in range(size if order > 0 else 0):
+        if not free[i]:
+            gradient[i] = 0.0
+            for j in range(size if order > 1 else 0):
+                hessian[i * size + j] = hessian[j * size + i] = 0.0
+            if order > 1:
+                hessian[i * size + i] = 1.0
+
+
+@jit(inner=True)
 def spectrum(x, least, table):
     """Leave out rotations and fixed parameters; spectrum of the Hessian where the largest gradient entry exceeds ``least``.
 
     For every generator r of a rotation r rᵀ/‖r‖² is added: the loss does not change along it, so no step should go there.
-    A parameter that is not free gets no gradient and unit curvature. The norm is infinite where derivatives are not finite.
+    The norm is infinite where derivatives are not finite.
     """
-    m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
+    m, n = table[HIDDEN], table[FEATURES]
     gradient, hessian, numbers = doubles(table[GRADIENT]), doubles(table[HESSIAN]), doubles(table[NUMBERS])
     size = m * n + n
     for k in range(m):
@@ -112,13 +126,9 @@ def spectrum(x, least, table):
                     row_l[l * n + j] += x_k[i] * x_k[j] / length
                     row_k[l * n + j] -= x_l[i] * x_k[j] / length
                     row_l[k * n + j] -= x_k[i] * x_l[j] / length
+    fix(2, table)
     norm = total = 0.0
     for i in range(size):
-        if not free[i]:
-            gradient[i] = 0.0
-            for j in range(size):
-                hessian[i * size + j] = hessian[j * size + i] = 0.0
-            hessian[i * size + i] = 1.0
         norm = max(norm, abs(gradient[i]))
         total += abs(gradient[i])
     for i in range(size * size):
