@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -147,6 +147,21 @@ def test_a_way_down_in_a_narrow_cone_is_found():
         found = minimize(NeuronModel(3, [1.0, 1.6], density, task="absolute"), n_starts=20)
         names = [one.phase.name for one in found if one.loss < 1.01 * found[0].loss]
         assert len(names) == 1 and (names[0] == "extra dedicated + 3 monosemantic + 1 partly computed") is stable
+
+
+def test_a_narrow_cone_is_found_from_every_copy():
+    """2→3 absolute: the same saddle in all orders of neurons and with either sign of a feature, and lower losses beyond it."""
+    model = NeuronModel(3, [1.0, 1.6], 0.14, task="absolute")
+    landscape, form = Landscape(model.form, model.control), model.form
+    writes, biases = np.array([[0, 1.0], [0.944591, 0], [0, 1.0]]), np.array([0.036939, 0.0])
+    reads = np.array([[0, 1.0], [1.0, 0], [0, -1.0]])
+    x = landscape.polished(landscape.balanced(form.flat(reads, writes, biases)))
+    reads, writes, biases = form.parts(x)
+    for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=2)):
+        x = form.flat((reads * signs)[list(order)], writes[list(order)], biases)
+        curvature, direction = landscape.curvature(x)
+        assert -7e-4 < curvature < -1e-4
+        assert landscape.gradient(x + 1e-3 * direction)[0] < landscape.gradient(x)[0]
 
 
 def test_cones_of_several_kinks_are_searched():

@@ -5,7 +5,7 @@ smooth. Where an output is 0 on an event of positive probability, its bias being
 reading weights are 0 that no output which is on can tell: a neuron that comes to read two features more sums them where the sum
 is positive, and writes what it has come to read. Whether Q is negative anywhere, in however narrow a cone, is asked of its minima
 on the unit sphere: Newton's method on it, from the softest directions of each side of these outputs, and from every corner of
-these weights of each neuron.
+these weights of each neuron, once all else has followed them to where Q is lowest.
 
 Towards a side of a kink on which the loss rises at first order nothing moves.
 """
@@ -57,7 +57,7 @@ def diagonalize(matrix, vectors):
 
 
 @jit(inner=True)
-def along(c, x, basis, slope, form, law, scale, entry, work, place, after, change):
+def along(c, x, basis, slope, form, law, scale, entries, work, place, after, change):
     """The curvature along coordinates c (n,) from x (size,), and half its derivatives by these to change (n,).
 
     basis: (n, size); slope: the gradient (size,) at x; place and after: work (size,). The rest is as in `evaluate_flat`.
@@ -68,7 +68,7 @@ def along(c, x, basis, slope, form, law, scale, entry, work, place, after, chang
         for i in range(n):
             total += c[i] * basis[i, j]
         place[j] = x[j] + STEP * total
-    evaluate_flat(place, form, law, scale, entry, work, after)
+    evaluate_flat(place, form, law, scale, entries, work, after)
     curvature = 0.0
     for i in range(n):
         total = 0.0
@@ -80,7 +80,7 @@ def along(c, x, basis, slope, form, law, scale, entry, work, place, after, chang
 
 
 @jit
-def beside(c, moves, change, second, x, basis, slope, form, law, scale, entry, work, place, after, other):
+def beside(c, moves, change, second, x, basis, slope, form, law, scale, entries, work, place, after, other):
     """Second derivatives to second (≥ n_moves, ≥ n_moves) beside coordinates c (n,), between those of moves (n_moves,).
 
     change: what `along` says there; other: work (n,).
@@ -89,7 +89,7 @@ def beside(c, moves, change, second, x, basis, slope, form, law, scale, entry, w
         here = c[moves[a]]
         step = DIFFERENCE if here >= 0.0 else -DIFFERENCE
         c[moves[a]] = here + step
-        along(c, x, basis, slope, form, law, scale, entry, work, place, after, other)
+        along(c, x, basis, slope, form, law, scale, entries, work, place, after, other)
         c[moves[a]] = here
         for b in range(len(moves)):
             second[a, b] = (other[moves[b]] - change[moves[b]]) / step
@@ -99,78 +99,87 @@ def beside(c, moves, change, second, x, basis, slope, form, law, scale, entry, w
 
 
 @jit(inner=True)
-def enclosed(c, low, high):
-    """Coordinates c (n,) moved into the cone, and to unit length."""
+def enclosed(c, low, high, on_sphere):
+    """Coordinates c (n,) moved into the cone, and to unit length if so."""
     length = 0.0
     for i in range(len(c)):
         c[i] = min(max(c[i], low[i]), high[i])
         length += c[i] * c[i]
     for i in range(len(c)):
-        c[i] /= max(length**0.5, 1e-300)
+        c[i] /= max(length**0.5, 1e-300) if on_sphere else 1.0
 
 
 @jit
-def sink(c, low, high, level, x, basis, slope, form, law, scale, entry, work):
+def sink(c, n_smooth, low, high, level, x, basis, slope, form, law, scale, entries, work):
     """The curvature to which Newton's method on the unit sphere leads from coordinates c (n,), which are moved there.
 
-    Where it curves down on the sphere it is followed down, as far as its size tells.
+    Where it curves down on the sphere it is followed down, as far as its size tells. Where others than the first ``n_smooth`` are
+    not 0 these follow them before: to what lowers the loss most, whatever the length.
     """
     n, size = basis.shape
     place, after, change, other = np.empty(size), np.empty(size), np.empty(n), np.empty(n)
     second, vectors, across = np.empty((n, n)), np.empty((n, n)), np.empty(n)
     moves, step, trial = np.empty(n, np.int64), np.empty(n), np.empty(n)
-    enclosed(c, low, high)
-    value = along(c, x, basis, slope, form, law, scale, entry, work, place, after, change)
-    for _step in range(MOST_STEPS):
-        count = 0
-        for i in range(n):
-            rise = change[i] - value * c[i]
-            if not ((c[i] <= low[i] and rise > 0.0) or (c[i] >= high[i] and rise < 0.0)):
-                moves[count] = i
-                count += 1
-        beside(c, moves[:count], change, second, x, basis, slope, form, law, scale, entry, work, place, after, other)
-        own, turns = second[:count, :count].copy(), vectors[:count, :count].copy()
-        whole = 0.0
-        for a in range(count):
-            across[a] = 0.0
-            for b in range(count):
-                across[a] += own[a, b] * c[moves[b]]
-            whole += across[a] * c[moves[a]]
-        for a in range(count):  # on the sphere
-            for b in range(count):
-                one, two = c[moves[a]], c[moves[b]]
-                own[a, b] += (whole + value) * one * two - across[a] * two - across[b] * one - (value if a == b else 0.0)
-        diagonalize(own, turns)
-        length = 0.0
-        for i in range(n):
-            step[i] = 0.0
-        for k in range(count):
-            rise = 0.0
-            for a in range(count):
-                rise += turns[a, k] * (change[moves[a]] - value * c[moves[a]])
-            for a in range(count):
-                step[moves[a]] -= turns[a, k] * rise / max(abs(own[k, k]), level)
-        for i in range(n):
-            length += step[i] * step[i]
-        share, lower = 1.0 / max(length**0.5, 1.0), value
-        shortest = SHORTEST * share
-        while share > shortest:
+    on_sphere, value = True, 0.0
+    for i in range(n_smooth, n):
+        on_sphere = on_sphere and c[i] == 0.0
+    while True:
+        enclosed(c, low, high, on_sphere)
+        value = along(c, x, basis, slope, form, law, scale, entries, work, place, after, change)
+        for _step in range(MOST_STEPS):
+            count, pull = 0, value if on_sphere else 0.0
+            for i in range(n if on_sphere else n_smooth):
+                rise = change[i] - pull * c[i]
+                if not ((c[i] <= low[i] and rise > 0.0) or (c[i] >= high[i] and rise < 0.0)):
+                    moves[count] = i
+                    count += 1
+            beside(c, moves[:count], change, second, x, basis, slope, form, law, scale, entries, work, place, after, other)
+            own, turns = second[:count, :count].copy(), vectors[:count, :count].copy()
+            if on_sphere:
+                whole = 0.0
+                for a in range(count):
+                    across[a] = 0.0
+                    for b in range(count):
+                        across[a] += own[a, b] * c[moves[b]]
+                    whole += across[a] * c[moves[a]]
+                for a in range(count):
+                    for b in range(count):
+                        one, two = c[moves[a]], c[moves[b]]
+                        own[a, b] += (whole + value) * one * two - across[a] * two - across[b] * one
+                    own[a, a] -= value
+            diagonalize(own, turns)
+            length = 0.0
             for i in range(n):
-                trial[i] = c[i] + share * step[i]
-            enclosed(trial, low, high)
-            lower = along(trial, x, basis, slope, form, law, scale, entry, work, place, after, other)
-            if lower < value:
+                step[i] = 0.0
+            for k in range(count):
+                rise = 0.0
+                for a in range(count):
+                    rise += turns[a, k] * (change[moves[a]] - pull * c[moves[a]])
+                for a in range(count):
+                    step[moves[a]] -= turns[a, k] * rise / max(abs(own[k, k]), level)
+            for i in range(n):
+                length += step[i] * step[i]
+            share, lower = 1.0 / max(length**0.5, 1.0), value
+            shortest = SHORTEST * share
+            while share > shortest:
+                for i in range(n):
+                    trial[i] = c[i] + share * step[i]
+                enclosed(trial, low, high, on_sphere)
+                lower = along(trial, x, basis, slope, form, law, scale, entries, work, place, after, other)
+                if lower < value:
+                    break
+                share /= 2.0
+            gain = value - lower
+            if not gain > 0.0:
                 break
-            share /= 2.0
-        gain = value - lower
-        if not gain > 0.0:
-            break
-        value = lower
-        for i in range(n):
-            c[i], change[i] = trial[i], other[i]
-        if gain < max(SHORTEST * abs(value), level / 10.0):
-            break
-    return value
+            value = lower
+            for i in range(n):
+                c[i], change[i] = trial[i], other[i]
+            if gain < max(SHORTEST * abs(value), level / 10.0):
+                break
+        if on_sphere:
+            return value
+        on_sphere = True
 
 
 class Cone:
@@ -207,7 +216,11 @@ class Cone:
             return float(values[0]), vectors[:, 0] @ self.basis
         best = np.inf, np.zeros(len(self.basis))
         for c in self.starts():
-            best = min(best, (sink(c, self.low, self.high, self.level, *self.problem), c), key=lambda one: one[0])
+            best = min(
+                best,
+                (sink(c, len(c) - len(self.sides), self.low, self.high, self.level, *self.problem), c),
+                key=lambda one: one[0],
+            )
             if best[0] < -self.level:
                 break
         return best[0], best[1] @ self.basis

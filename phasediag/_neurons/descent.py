@@ -12,14 +12,15 @@ from .._compiling.jit import call, jit
 
 
 @jit
-def evaluate_flat(x, form, law, scale, entry, work, gradient):
+def evaluate_flat(x, form, law, scale, entries, work, gradient):
     """The loss at flat parameters x (size,) over ``scale``; its gradient (size,) to ``gradient``.
 
-    form: (m, n, tied, sets, sizes, orders, counts); law: (probabilities of sets, importance); entry: the address of `add_sets`;
-    work: encoder, decoder (m, n), bias, losses (n,) and gradients (2 m + 1, n).
+    form: (m, n, tied, sets, sizes, orders, counts); law: (probabilities of sets (n_kernels, n_sets), importance); entries: the
+    addresses of `add_sets`, or of `add_samples` (n_kernels,), each of which adds what its probabilities say; work: encoder,
+    decoder (m, n), bias, losses (n,), gradients (2 m + 1, n), and `room`.
     """
     m, n, tied, sets, sizes, orders, counts = form
-    encoder, decoder, bias, losses, slopes = work
+    encoder, decoder, bias, losses, slopes, room = work
     shift = 0 if tied else m * n
     for r in range(m):
         for i in range(n):
@@ -29,7 +30,9 @@ def evaluate_flat(x, form, law, scale, entry, work, gradient):
         bias[i], losses[i] = x[last + i], 0.0
         for r in range(2 * m + 1):
             slopes[r, i] = 0.0
-    call(entry, (encoder, decoder, bias, sets, sizes, law[0], not tied, orders, counts, law[1], 1, losses, slopes))
+    for k in range(len(entries)):
+        given = encoder, decoder, bias, sets, sizes, law[0][k], not tied, orders, counts, law[1], 1, losses, slopes, room
+        call(entries[k], given)
     total = 0.0
     for i in range(n):
         total += law[1][i] * losses[i]
@@ -43,8 +46,8 @@ def evaluate_flat(x, form, law, scale, entry, work, gradient):
 
 
 @jit
-def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, least, farthest, numbers):
-    """Minimize from points (n_points, size) in place; numbers (n_points, 3): scaled loss, largest gradient entry, evaluations.
+def descend(points, free, form, law, scale, entries, work, max_steps, tolerance, least, farthest, numbers):
+    """Minimize from points (n_points, size) in place; numbers (n_points, 3): scaled loss, largest gradient entries, evaluations.
 
     Parameters that are not free (n_points, size) stay. A descent that falls by less than ``least`` of the loss in 15 steps ends,
     and so does one with a free parameter larger than ``farthest``.
@@ -54,7 +57,7 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
     gradient, after, change = np.empty(size), np.empty(size), np.empty(size)
     for one in range(len(points)):
         x = points[one]
-        loss = evaluate_flat(x, form, law, scale, entry, work, gradient)
+        loss = evaluate_flat(x, form, law, scale, entries, work, gradient)
         evaluations, fresh, norm, before = 1, True, 0.0, np.inf
         for step in range(max_steps):
             norm = 0.0
@@ -98,7 +101,7 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
             for _attempt in range(40):
                 for i in range(size):
                     trial[i] = x[i] + t * direction[i]
-                new = evaluate_flat(trial, form, law, scale, entry, work, after)
+                new = evaluate_flat(trial, form, law, scale, entries, work, after)
                 evaluations += 1
                 rise = largest = 0.0
                 for i in range(size):
@@ -122,7 +125,7 @@ def descend(points, free, form, law, scale, entry, work, max_steps, tolerance, l
                 t, found = low, True
                 for i in range(size):
                     trial[i] = x[i] + t * direction[i]
-                new = evaluate_flat(trial, form, law, scale, entry, work, after)
+                new = evaluate_flat(trial, form, law, scale, entries, work, after)
                 for i in range(size):
                     after[i] = after[i] if free[one, i] else 0.0
             if not found:

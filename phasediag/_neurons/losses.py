@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from ..activity import INDEPENDENT
-from .simplices import add_sets
+from .simplices import add_sets, room
 
 MOST_EXACT = 6
 """With more features a loss is bounded: k active features cut the cube into k! simplices, and these by every neuron."""
@@ -63,10 +63,10 @@ def evaluate(form, control, encoder, decoder, bias, order, most_active=None):
     lead, n = bias.shape[:-1], form.n_features
     losses, gradients = np.zeros((*lead, n)), np.zeros((*lead, 2 * form.n_hidden + 1, n))
     importance = np.ascontiguousarray(form.importance(control))
+    setting, work = (not form.is_tied, *orders_of(most_active)), room(form.n_hidden, n, max(most_active, 1))
     for at in np.ndindex(lead):
         arrays = (np.ascontiguousarray(one[at], dtype=np.float64) for one in (encoder, decoder, bias))
-        signed = not form.is_tied
-        add_sets(*arrays, members, sizes, law, signed, *orders_of(most_active), importance, order, losses[at], gradients[at])
+        add_sets(*arrays, members, sizes, law, *setting, importance, order, losses[at], gradients[at], work)
     return losses, gradients
 
 

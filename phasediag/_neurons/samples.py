@@ -11,19 +11,17 @@ SECOND, THIRD, FOURTH = 0.7548776662466927, 0.5698402909980532, 0.81917251339616
 
 
 @jit
-def add_samples(encoder, decoder, bias, sets, sizes, weights, signed, orders, counts, importance, order, losses, gradients):
+def add_samples(encoder, decoder, bias, sets, sizes, weights, signed, orders, counts, importance, order, losses, gradients, room):
     """Add what `add_sets` adds, but for errors of a few percent: means over a lattice in place of integrals."""
     m, n = encoder.shape
-    most = sets.shape[1]
-    read, hidden, back, values = np.empty((m, most)), np.empty(m), np.empty(m), np.empty(most)
-    target, flip = np.zeros(n), np.empty(most)
+    hidden, back, target = np.empty(m), np.empty(m), np.zeros(n)
+    read, flip, values = room[3], room[4], room[5]
     for s in range(len(sizes)):
         k = sizes[s]
-        n_signs = 1 << k if signed else 1
-        n_points = max(1, POINTS // counts[k]) if k > 1 else POINTS // 2 if k > 0 else 1
-        share = weights[s] / n_signs / (n_points * counts[k])
-        if share == 0.0:
+        if weights[s] == 0.0:
             continue
+        n_signs, n_points = 1 << k if signed else 1, max(1, POINTS // counts[k])
+        share = weights[s] / n_signs / (n_points * counts[k])
         for sign in range(n_signs):
             for a in range(k):
                 flip[a] = -1.0 if (sign >> a) & 1 else 1.0

@@ -12,9 +12,9 @@ from .._compiling.jit import address
 from ..neuron_phases import BEYOND, named_first
 from .cones import STEP, Cone
 from .descent import descend, evaluate_flat
-from .losses import evaluate, orders_of, probabilities, sets_of
+from .losses import active_in, evaluate, orders_of, probabilities, sets_of
 from .samples import add_samples
-from .simplices import add_sets
+from .simplices import add_sets, room
 
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
@@ -34,8 +34,8 @@ shuts a neuron off whenever it is active. Where the loss rises towards it the we
 of such a neuron that fall to 0 from above are held at ON: as little is enough to forbid the other feature."""
 FARTHER = 6
 """So many times 500 steps are followed of weights that grow without end."""
-GUESSES = 8
-"""For each start so many descents on a lattice of inputs, of which each takes a thirtieth of the time of an exact one."""
+GUESSES, SAMPLED = 4, 3
+"""For each start so many descents on a rough loss, for which inputs with so many active features are taken from a lattice."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
 
@@ -43,12 +43,12 @@ GROWS, DEAD_OUTPUT, DEAD_NEURON, NO_MINIMUM = "growing weights", "dead output", 
 
 
 @cache
-def entry(kernel=add_sets):
+def entry(kernel):
     """The address of `add_sets`, or of `add_samples`, compiled once."""
     floats, whole = np.empty((1, 1)), np.empty((1, 1), np.int64)
     row, numbers = np.empty(1), np.empty(1, np.int64)
     orders = np.empty((1, 1, 1), np.int64)
-    return address(kernel, floats, floats, row, whole, numbers, row, True, orders, numbers, row, 1, row, floats)
+    return address(kernel, floats, floats, row, whole, numbers, row, True, orders, numbers, row, 1, row, floats, room(1, 1, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +82,15 @@ class Landscape:
         m, n = form.n_hidden, form.n_features
         members, sizes, _ = sets_of(n, n)
         setting = m, n, form.is_tied, members, sizes, *orders_of(n)
-        law = probabilities(form, self.control, n), np.array(form.importance(self.control))
+        law = probabilities(form, self.control, n)[None], np.array(form.importance(self.control))
         self.scale = float(form.loss_scale(self.control))
+        self.occurring = active_in(n, n)[law[0][0] > 0]  # features that are active together, (n_sets, n_features)
         # the lowest of descents whose weights grow without end
         self.unbounded = Point(np.zeros(form.size), np.inf, np.inf, -np.inf)
         self.saddles = []  # Points from which descents have gone on
         self.ends, self.n_grown = [], 0  # of the latest descents: (x (size,), scaled loss), and how many grew without end
-        work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n))
-        self.problem = setting, law, self.scale, entry(), work  # as `evaluate_flat` has it
+        work = np.empty((m, n)), np.empty((m, n)), np.empty(n), np.empty(n), np.empty((2 * m + 1, n)), room(m, n, n)
+        self.problem = setting, law, self.scale, np.array([entry(add_sets)]), work  # as `evaluate_flat` has it
 
     @cached_property
     def classes(self):
@@ -258,11 +259,12 @@ class Landscape:
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
         encoder, decoder, bias = self.form.parts(x)
-        never = np.all(encoder <= 0, axis=1) if self.form.is_tied else np.all(encoder == 0, axis=1)
+        on = self.occurring @ (encoder > 0 if self.form.is_tied else encoder != 0).T
+        on &= ~(self.occurring @ self.form.parts(self.vetoes(x))[0].T)
         signs = (1,) if self.form.is_tied else (1, -1)
         reach = np.maximum(decoder, 0).T @ np.array([np.maximum(s * encoder, 0) for s in signs]).max(axis=0).sum(axis=1)
         slope = self.gradient(x)[1][-len(bias) :]
-        return never, ((reach + bias <= 0) | (slope == 0.0)) & (bias < 0)
+        return ~on.any(axis=0), ((reach + bias <= 0) | (slope == 0.0)) & (bias < 0)
 
     def canonical(self, x):
         """x (size,) with dead neurons 0, and of its gauge copies one: ordered neurons, equal features as named."""
@@ -300,8 +302,11 @@ class Landscape:
         """
         points = self.guesses(generator, GUESSES * n_starts)
         ends, free, numbers = points.copy(), np.ones(points.shape, dtype=bool), np.empty((len(points), 3))
-        problem = *self.problem[:3], entry(add_samples), self.problem[-1]
-        descend(ends, free, *problem, 150, ACCURACY, 1e-5, BEYOND, numbers)
+        setting, (law, importance), scale, _, work = self.problem
+        law = np.where(np.array([[False], [True]]) == (setting[4] >= SAMPLED), law, 0.0)
+        kernels = np.array([entry(add_sets), entry(add_samples)])
+        used = np.any(law > 0, axis=1)
+        descend(ends, free, setting, (law[used], importance), scale, kernels[used], work, 150, ACCURACY, 1e-5, BEYOND, numbers)
         order, rough = np.argsort(numbers[:, 0]), n_starts - n_starts // 3
         losses = numbers[order, 0]
         ends = ends[order[np.diff(losses, prepend=-np.inf) > 1e-4 * losses]][:rough]

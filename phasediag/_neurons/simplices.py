@@ -75,23 +75,25 @@ def add_ways(outputs, aims, errors, sides, n_up, n_down, moments, work):
     return found
 
 
+def room(m, n, most):
+    """What `add_sets` and `add_samples` write to, a tuple of arrays, for m neurons, n features, and so many active at most."""
+    depth, corners = (m + 1) * (most + 2), most + 1
+    shapes = (depth, most, most), depth, (depth, m, most), (m, most), most, corners, corners, corners, corners, (m, corners)
+    whole = np.empty(depth, np.int64), np.empty(n, np.int64), np.empty(corners, np.int64), np.empty((depth, m), np.bool_)
+    return *map(np.empty, shapes), np.empty((7, most + 2, most + 2)), *whole
+
+
 @jit
-def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, counts, importance, order, losses, gradients):
+def add_sets(encoder, decoder, bias, sets, sizes, weights, signed, orders, counts, importance, order, losses, gradients, room):
     """Add what sets of active features contribute to the losses of outputs (n,) and, for order 1, to the gradient.
 
     encoder, decoder: (m, n), the latter transposed; bias, importance: (n,). sets: (n_sets, most), sizes and weights
     (probabilities): (n_sets,). signed: whether values are uniform on [−1, 1] and targets |x|, else [0, 1] and x. orders: the
     permutations of 0 … k − 1, (most + 1, most!, most), of which there are counts[k]. gradients: (2 m + 1, n), by
-    encoder, decoder and bias, of Σ_i importance_i losses_i.
+    encoder, decoder and bias, of Σ_i importance_i losses_i. room: work, as `room` makes it.
     """
     m, n = encoder.shape
-    most = orders.shape[2]
-    depth = (m + 1) * (most + 2)
-    corners, volumes, nexts = np.empty((depth, most, most)), np.empty(depth), np.empty(depth, np.int64)
-    values, on = np.empty((depth, m, most)), np.empty((depth, m), np.bool_)
-    read, flip, place = np.empty((m, most)), np.empty(most), np.empty(n, np.int64)
-    outputs, aims, errors, moments = np.empty(most + 1), np.empty(most + 1), np.empty(most + 1), np.empty(most + 1)
-    pulls, sides, work = np.empty((m, most + 1)), np.empty(most + 1, np.int64), np.empty((7, most + 2, most + 2))
+    corners, volumes, values, read, flip, outputs, aims, errors, moments, pulls, work, nexts, place, sides, on = room
     for s in range(len(sizes)):
         k = sizes[s]
         if weights[s] == 0.0:

@@ -78,7 +78,7 @@ def train_on_minibatches(points, m, n, tied, importance, density, law, batch, ra
 
 
 @jit
-def train_exactly(points, form, law, entry, work, rates, decay):
+def train_exactly(points, form, law, entries, work, rates, decay):
     """Train models (n_models, size) in place along the exact gradient of the loss over n; arguments as in `evaluate_flat`."""
     size = points.shape[1]
     mean, square, gradient = np.zeros(size), np.zeros(size), np.zeros(size)
@@ -86,5 +86,5 @@ def train_exactly(points, form, law, entry, work, rates, decay):
         for i in range(size):
             mean[i] = square[i] = 0.0
         for step in range(len(rates)):
-            evaluate_flat(points[one], form, law, 1.0 * form[1], entry, work, gradient)
+            evaluate_flat(points[one], form, law, 1.0 * form[1], entries, work, gradient)
             step_adam(points[one], gradient, mean, square, step + 1, rates[step], decay)
