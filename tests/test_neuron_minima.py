@@ -710,14 +710,14 @@ def test_curves_are_parted_where_they_do_not_lead(monkeypatch):
     def way(self, k, i):
         """Lost between these, otherwise with one more row."""
         names = [row[0] for row in self.curves[k][1][i : i + 2]]
-        return Way([], "edge", [names], False) if names in lost else Way([["".join(names)]], 0, [], False)
+        return Way([], "edge", names, None, False) if names in lost else Way([["".join(names)]], 0, [], None, False)
 
     monkeypatch.setattr(Network, "_way", way)
     plane = _plane(3, 2, "identity", [0.5, 1], [0.5, 1])
     parted = Network(plane, [], [("open", [a, b, c, d]), ("closed", [b, c, d, a, b])]).parted()
     bc, da = ["bc"], ["da"]
     assert parted.curves == [("open", [a]), ("open", [b, bc, c]), ("open", [d]), ("closed", [b, bc, c]), ("closed", [d, da, a])]
-    assert parted.met == {(k, -1): [lost[k not in (0, 4)]] for k in (0, 1, 3, 4)}
+    assert {end: way.met for end, way in parted.ways.items()} == {(k, -1): lost[k not in (0, 4)] for k in (0, 1, 3, 4)}
 
 
 def test_curves_are_searched_where_they_pass():

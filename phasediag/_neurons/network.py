@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arguments import Floats
 from .curves import MEETS, SHORTEST, STEP, Follower, Place, across, apart, curve_of, names, tangent
 from .exits import beyond_order_change, exits, lowest_at, numbers_of
 from .transitions import Segment
@@ -22,12 +23,13 @@ window: what is found does not depend on the diagram's grid."""
 class Way(NamedTuple):
     """What has been met along a curve from a row: rows, the end or the number of the goal that is next, what was lower.
 
-    turned: whether what grows is no minimum where it begins.
+    way (2,): in which direction it began, in cells; turned: whether what grows is no minimum there.
     """
 
     rows: list
     end: str | int
     met: list
+    way: Floats
     turned: bool
 
 
@@ -44,9 +46,7 @@ class Network:
         wide = self.corners[1] - self.corners[0]
         self.cell = np.where(wide > 0, wide / np.maximum(np.round(wide / LATTICE), 1), LATTICE)
         self.ends = [["closed", "closed"] if self._closed(rows) else ["edge", "edge"] for _, rows in curves]
-        self.followed = {}  # rows beyond each end (curve, side)
-        self.met = {}  # parameters (list of (size,)) of what was lower beside an end (curve, side)
-        self.beyond = set()  # ends (curve, side) whose row lies beyond where the order changes: its jump was not told from none
+        self.ways = {}  # the Way beyond each end (curve, side) that has been followed
 
     @staticmethod
     def _closed(rows):
@@ -101,7 +101,7 @@ class Network:
     def follow_all(self, each=map):
         """Follow all open ends that have not been followed; ``each``: a map."""
         goals = self.open_ends()
-        list(each(lambda end: self.follow(end, goals), [end for end in goals if end not in self.followed]))
+        list(each(lambda end: self.follow(end, goals), [end for end in goals if end not in self.ways]))
 
     def lower(self, u, points, bound):
         """The lowest below a loss that a search at u (2,) finds from minima of the cell around it, from points and from others.
@@ -122,7 +122,7 @@ class Network:
         follower = Follower(self.plane, self.corners, self.lower)
         places, end, last = follower.follow(curve, place, way, goals)
         rows = [self._row(one, curve.order) for one in (*places, *(() if last is None or last is place else (last,)))]
-        return Way(rows, end, follower.met, bool(place.turn < 0))
+        return Way(rows, end, follower.met, way, bool(place.turn < 0))
 
     def follow(self, end, goals):
         """Follow an open end (curve, side) to where the curve ends, or to one of goals, a list of open ends."""
@@ -137,6 +137,8 @@ class Network:
         place, way = found
         if len(rows) > 1:
             outward = (u - rows[1 if side == 0 else -2][0]) / self.cell
+        elif (k, -1 - side) in self.ways:
+            outward = -self.ways[k, -1 - side].way
         else:  # from a border inwards, otherwise to both sides
             middle = (self.corners.mean(axis=0) - u) / self.cell
             outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
@@ -146,11 +148,12 @@ class Network:
 
     def _end(self, end, way, goals=()):
         """Keep the Way that has been followed from an end (curve, side)."""
-        k, side = end
-        self.met[end], self.followed[end] = way.met, way.rows
+        self.ways[end], (k, side) = way, end
         self.ends[k][side] = goals[way.end] if isinstance(way.end, int) else way.end
-        if len(self.curves[k][1]) > 1 and way.turned:
-            self.beyond.add(end)
+
+    def _beyond(self, end):
+        """The rows beyond an end (curve, side)."""
+        return self.ways[end].rows if end in self.ways else []
 
     def outermost(self, end):
         """The outermost row of an end (curve, side)."""
@@ -186,7 +189,9 @@ class Network:
 
     def _meeting(self, u):
         """The minima (n, size) that meet in a triple point u (2,)."""
-        known = [x for end in self._ends_at(u, "triple point") for x in (*self.outermost(end)[3], *self.met.get(end, ()))]
+        ends = self._ends_at(u, "triple point")
+        known = [x for end in ends for x in self.outermost(end)[3]]
+        known += [x for end in ends if end in self.ways for x in self.ways[end].met]
         starts = Segment(self.plane, u, u).landscape(0.0).starts(np.random.default_rng(0), BETWEEN)
         return lowest_at(self.plane, self.cell, u, [*self._beside(u), *known, *starts])
 
@@ -224,13 +229,13 @@ class Network:
         end = self.ends[k][1]
         if isinstance(end, tuple):
             self.ends[end[0]][end[1]] = k, -1
-        elif end == "unresolved" and not self.followed[k, -1]:  # what cannot be followed a step is no curve
-            del self.curves[k], self.ends[k]
+        elif end == "unresolved" and not self._beyond((k, -1)):  # what cannot be followed a step is no curve
+            del self.curves[k], self.ends[k], self.ways[k, -1]
 
     def rows_to(self, end):
         """The rows of a curve to its end (curve, side)."""
         k, side = end
-        return [*self.curves[k][1][:: 1 if side else -1], *self.followed.get(end, ())]
+        return [*self.curves[k][1][:: 1 if side else -1], *self._beyond(end)]
 
     def _inward(self, end):
         """The direction (2,), in cells, in which a curve leaves an end (curve, side)."""
@@ -318,6 +323,12 @@ class Network:
         other = found[0], -1 - found[1]
         return other if self.ends[other[0]][other[1]] == end else found
 
+    def _own(self, k):
+        """The rows of a curve but for those that lie beyond where the order changes: their jump was not told from none."""
+        rows = self.curves[k][1]
+        first, last = (len(rows) > 1 and (k, side) in self.ways and self.ways[k, side].turned for side in (0, -1))
+        return rows[first : len(rows) - last]
+
     def joined(self):
         """Curves joined that have been followed to each other: a list of (key, rows, ends)."""
         found, seen = [], set()
@@ -329,10 +340,10 @@ class Network:
             while at is not None and at[0] not in seen:  # from one end of what is joined to the other
                 (one, side), other = at, (at[0], -1 - at[1])
                 seen.add(one)
-                own = self.curves[one][1][(one, 0) in self.beyond : len(self.curves[one][1]) - ((one, -1) in self.beyond)]
+                own = self._own(one)
                 own = own[:: 1 if side == 0 else -1]
                 ends = ends or [self.ends[one][side]]
-                rows += [*(() if followed else self.followed.get(at, ())[::-1]), *own, *self.followed.get(other, ())]
+                rows += [*(() if followed else self._beyond(at)[::-1]), *own, *self._beyond(other)]
                 last, at = self.ends[one][other[1]], self._joined_to(other)
                 followed = at is not None and self.ends[at[0]][at[1]] == other  # each to the other: once is enough
             if rows:
