@@ -730,3 +730,18 @@ def test_curves_are_searched_where_they_pass():
     found, loss, is_finite = network.lower(u, [x], mono.loss * (1 - 1e-9))
     assert loss == pytest.approx(lowest.loss, rel=1e-12) and is_finite
     assert network.lower(u, [found], loss * (1 - 1e-9)) is None
+
+
+def test_a_point_followed_to_one_side_is_followed_to_the_other(monkeypatch):
+    """2→1 identity: whichever of both sides of a single crossing has been followed."""
+    curve = phase_diagram(plane=_plane(2, 1, "identity", [1.002, 1.1], [0.9, 0.95])).boundaries()[0]
+    plane = _plane(2, 1, "identity", [0.8, 1.3], [0.7, 1.0])
+    row = plane.coordinates(curve.x[0], curve.y[0]), curve.loss[0], curve.jump[0], curve.minima[0], curve.line[0]
+    network, ways = Network(plane, [], [((curve.phases, curve.order), [row])]), []
+    monkeypatch.setattr(network, "_followed", lambda curve, place, way, goals: Way([], "edge", [], way, False))
+    network.follow((0, -1), [])
+    for sign in (1, -1):
+        network.ways[0, -1] = network.ways[0, -1]._replace(way=sign * network.ways[0, -1].way)
+        network.follow((0, 0), [])
+        ways.append(network.ways[0, 0].way @ network.ways[0, -1].way)
+    assert ways == pytest.approx([-1, -1])

@@ -73,7 +73,7 @@ class Branch:
         for _ in range(MOST_STEPS):
             if abs(t - begun) > FAR:
                 return None
-            found, settled = self._steps(t, x), self.error(slope) < AT_REST
+            found, settled = self.newton(t, x), self.error(slope) < AT_REST
             if found is None:
                 return None
             steps, *changes = found
@@ -102,12 +102,12 @@ class Branch:
         return None
 
     def _held(self, value, t, x, slope, steps, turn, tangent, rise):
-        """The Held at a place t and parameters x (size,) with a gradient (size,); one of `steps` corrects how they change."""
+        """The Held at a place t and parameters x (size,) with a gradient (size,); a step of `newton` corrects how they change."""
         aside = (DIFFERENCE if t < 0.5 else -DIFFERENCE) * (np.sign(turn) or 1.0) / max(1.0, abs(turn))
         step, by_t = steps((self.slope(t + aside * turn, x + aside * tangent) - slope) / aside)
         return Held(value, t, x, turn + by_t, tangent + step, rise)
 
-    def _steps(self, t, x):
+    def newton(self, t, x):
         """A function of a gradient (size,), Newton's steps of x (size,) and of t; and the last three of Held. Or None.
 
         The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.

@@ -135,6 +135,24 @@ class Vanishing(_Curve):
         zero, grown = place.pair[np.argsort(-kinks, kind="stable")]
         return place._replace(pair=np.array([zero, zero]), grown=grown)
 
+    def heading(self, place, direction):
+        """The direction (2,), in cells, in which the curve passes a Place: the slope of the loss by the weight stays 0."""
+        segment = self.line(place.u, direction)
+        branch = Branch(segment, self.k, self.free)
+        point = branch.at(place.grown[self.k], 0.5, place.grown)
+        found = None if point is None else branch.newton(point.t, point.x)
+        if found is None:
+            return None
+
+        def slope(step):
+            """The gradient of the minimum with the weight, a step (2,) aside of where it rests."""
+            u = segment.place(point.t) + step
+            return Segment(self.plane, u, u).landscape(0.0).slope(point.x)
+
+        steps = ASIDE * np.diag(self.cell)
+        rise = np.array([found[0](slope(step) - slope(-step))[1] for step in steps])
+        return across(rise) if np.any(rise) else None
+
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
         return replace(self, x=place.grown)
