@@ -224,6 +224,15 @@ def test_kinks_that_fall_together_for_uncertain_values():
         assert np.all(loss_at(model, one.x + directions) > model.loss_scale * one.scaled_loss)
 
 
+def test_products_that_become_0_are_held_there():
+    """From anywhere descents come to rest where kinks of uncertain values fall together: of these 25 starts 6 had not."""
+    model = ToyModel(2, [1.0, 1.0, 0.3], 0.05, values=MIXED)
+    starts = np.random.default_rng(5).normal(scale=0.7, size=(25, 9))
+    ends = settle(starts, model.form, np.repeat(model.control[None], 25, axis=0))
+    assert all(one.is_minimum for one in ends)
+    assert np.mean([one.n_evaluations for one in ends]) < 60  # 76 where weights that are held were pulled out of 0
+
+
 def test_cells_of_diagrams_have_minima_on_kinks():
     """Over a plane no multistart finds less, minima on kinks included; the diagram is saved and loaded."""
     plane = ControlPlane(MODELS["signs"], Axis("importance", [0.5, 1.5]), Axis("density", [0.2, 0.8]))

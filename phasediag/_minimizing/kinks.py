@@ -44,8 +44,9 @@ from .trust_region import (
     HIDDEN,
     KNOWN,
     LEAST_PIVOT,
+    LEFT_ASIDE,
     LINES,
-    MOVING,
+    LOSS,
     NORM,
     NUMBERS,
     ROUNDED,
@@ -57,6 +58,7 @@ from .trust_region import (
     is_newton,
     newton_step,
 )
+from .zeros import hold_zeros, is_smeared, is_uncertain, let_zeros_go, make_zeros
 
 SOFT, STIFF = 1e1, 1e4
 """The scaled second derivative of a held kink, at first and at most: ten times more after a round of a descent that has left
@@ -86,45 +88,40 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
     """As `trust_region.descend`, of a loss with kinks on which a minimum may sit; multipliers stay as they are at the end.
 
     From where the one before from the same start has ended it goes on with the multipliers of that. Where values of some features
-    are uncertain, products that are 0 stay so at first: between such features kinks fall together, which are held by multipliers
-    that are alike, and these are known when all weights move.
+    are uncertain, products that are 0 stay so at first, and so do those that become 0 on the way, once: between such features
+    kinks fall together, which are held by multipliers that are alike, and these are known when all weights move.
     """
-    numbers, size = doubles(table[NUMBERS]), (table[HIDDEN] + 1) * table[FEATURES]
-    end, goes_on, taken = offset(doubles(table[LINES]), END * size), numbers[EVALUATIONS] > 0.0, 0
+    numbers, size, lines = doubles(table[NUMBERS]), (table[HIDDEN] + 1) * table[FEATURES], doubles(table[LINES])
+    end, left, goes_on, taken = offset(lines, END * size), offset(lines, LEFT_ASIDE * size), numbers[EVALUATIONS] > 0.0, 0
+    stiffest, rest, before = offset(_points(table, STATE), STIFFEST), max(STILL, 0.1 * tolerance), np.inf
     for i in range(size):
         goes_on = goes_on and x[i] == end[i]
-    for held in range(2):
-        if held == 0 and (goes_on or not _hold_zeros(x, table)):
-            continue
-        steps, violation = 0, 1.0
-        stiffest, rest = offset(_points(table, STATE), STIFFEST), max(STILL, 0.1 * tolerance)
-        halted = False
-        if goes_on:
-            violation = 0.0
+    held, meets = not goes_on and hold_zeros(x, table), is_uncertain(table)
+    if not goes_on:
+        begin(x, NEAR_KINK, table)
+    while True:
+        violation, reach = _descend(x, max_steps - taken, radius, tolerance, rest, goes_on, meets and not held, table)
+        taken, goes_on, numbers[KNOWN] = taken + int(numbers[STEPS]), True, 0.0 if held else numbers[KNOWN]
+        if held:
+            let_zeros_go(table)
+            held = False
+            if before < np.inf:
+                call(table[EVALUATE], (x, 0, table))
+                if numbers[LOSS] > before:
+                    for i in range(size):
+                        x[i] = left[i]
+                    begin(x, NEAR_KINK, table)
+                    goes_on = False
+        elif reach > 0.0:
+            call(table[EVALUATE], (x, 0, table))
+            before, meets = numbers[LOSS], False
+            for i in range(size):
+                left[i] = x[i]
+            make_zeros(x, reach, table)
+            begin(x, reach, table)
+            held, goes_on = hold_zeros(x, table), False
         else:
-            begin(x, table)
-            stiffest[0], numbers[KNOWN] = SOFT, 0.0
-        for _round in range(MOST_ROUNDS):
-            near = max(tolerance, min(1e-3, 1e-2 * violation))
-            reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
-            if _contract(x, max_steps - taken - steps, reach, tolerance, rest, table):
-                steps, violation = steps + int(numbers[STEPS]), 0.0
-                break
-            choose(x, NO_PRODUCT, table)
-            call(table[ROUNDED], (x, max_steps - taken - steps, reach, near, table))
-            steps += int(numbers[STEPS])
-            before, violation = violation, update(0.0, rest, table)
-            halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, was not held
-            if taken + steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
-                break
-            if stiffest[0] == STIFF and violation >= before > 0.0:  # multipliers go to and fro: no more comes of them
-                break
-            if halted or violation > 0.1 * before:
-                stiffest[0] = min(10.0 * stiffest[0], STIFF)
-        taken, goes_on = taken + steps, True
-        if held == 0:
-            _let_go(table)
-            numbers[KNOWN] = 0.0
+            break
     numbers[STEPS] = taken
     if violation > rest:  # multipliers are not at rest, and this is no stationary point but of the rounded loss
         numbers[NORM] = max(numbers[NORM], violation)
@@ -135,35 +132,39 @@ def descend_on_kinks(x, max_steps, radius, tolerance, table):
 
 
 @jit(inner=True)
-def _hold_zeros(x, table):
-    """Where values of some features are uncertain hold weights that are 0 at x (size,) so that products stay 0; whether any are.
+def _descend(x, max_steps, radius, tolerance, rest, goes_on, meets, table):
+    """Rounds of a descent from x in place, the first with the multipliers of a point at rest if it ``goes_on`` from one.
 
-    Of a feature in a dimension of features to which it has no product.
+    Returns how far outputs on kinks are from 0 at the end, and if it ``meets`` products that are to be 0 how large they may be,
+    else 0.
     """
-    m, n, size, free = table[HIDDEN], table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
-    moving, found = offset(doubles(table[LINES]), MOVING * size), False
-    if integers(table[ENUMERATION])[N_POINTS] == integers(table[ENUMERATION])[N_COMPONENTS]:
-        return False
-    for k in range(size):
-        moving[k], i, apart = free[k], k % n, k < m * n and x[k] == 0.0 and free[k] != 0
-        for j in range(n if apart else 0):
-            if x[k - i + j] != 0.0:
-                product = 0.0
-                for row in range(m):
-                    product += x[row * n + i] * x[row * n + j]
-                apart = apart and abs(product) <= NO_PRODUCT
-        if apart:
-            free[k], found = 0, True
-    return found
-
-
-@jit(inner=True)
-def _let_go(table):
-    """Let all parameters move that moved before zeros were held."""
-    size, free = (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
-    moving = offset(doubles(table[LINES]), MOVING * size)
-    for i in range(size):
-        free[i] = int(moving[i])
+    numbers, stiffest, steps, halted = doubles(table[NUMBERS]), offset(_points(table, STATE), STIFFEST), 0, False
+    violation, met = 0.0 if goes_on else 1.0, 0.0
+    if not goes_on:
+        stiffest[0], numbers[KNOWN] = SOFT, 0.0
+    for _round in range(MOST_ROUNDS):
+        near = max(tolerance, min(1e-3, 1e-2 * violation))
+        reach = radius if halted or violation == 0.0 else min(radius, REACH * violation)
+        if _contract(x, max_steps - steps, reach, tolerance, rest, table):
+            steps, violation = steps + int(numbers[STEPS]), 0.0
+            break
+        choose(x, NO_PRODUCT, table)
+        call(table[ROUNDED], (x, max_steps - steps, reach, near, table))
+        steps += int(numbers[STEPS])
+        before, violation = violation, update(0.0, rest, table)
+        halted = stiffest[0] < STIFF and not numbers[NORM] <= near  # by a kink that fell together with others, was not held
+        if steps >= max_steps or (near <= tolerance and violation <= rest and not halted):
+            break
+        met = max(violation, NEAR_KINK)
+        if meets and is_smeared(x, met, table):
+            numbers[STEPS] = steps
+            return violation, met
+        if stiffest[0] == STIFF and violation >= before > 0.0:  # multipliers go to and fro: no more comes of them
+            break
+        if halted or violation > 0.1 * before:
+            stiffest[0] = min(10.0 * stiffest[0], STIFF)
+    numbers[STEPS] = steps
+    return violation, 0.0
 
 
 @jit(inner=True)
@@ -269,10 +270,9 @@ def _pull(x, table):
                 hidden = 0.0
                 for j in range(n):
                     hidden += x[k * n + j] * inputs[j]
-                    gradient[k * n + j] += force * x[k * n + i] * inputs[j]
-                gradient[k * n + i] += force * hidden
-            if free[m * n + i]:
-                gradient[m * n + i] += force
+                    gradient[k * n + j] += force * x[k * n + i] * inputs[j] if free[k * n + j] else 0.0
+                gradient[k * n + i] += force * hidden if free[k * n + i] else 0.0
+            gradient[m * n + i] += force if free[m * n + i] else 0.0
     return farthest
 
 
@@ -376,7 +376,7 @@ def hold(x, start, table):
     """
     numbers, size = doubles(table[NUMBERS]), (table[HIDDEN] + 1) * table[FEATURES]
     n_evaluations, violation = numbers[EVALUATIONS], 1.0
-    begin(x, table)
+    begin(x, NEAR_KINK, table)
     for _round in range(MOST_ROUNDS):
         for i in range(size):  # aside of it outputs would not be held by new multipliers
             start[i] = x[i]
@@ -447,8 +447,8 @@ def _join(x, table):
 
 
 @jit(inner=True)
-def begin(x, table):
-    """Multipliers of outputs near kinks at x (size,) get the middle of their jumps, others the end on their side."""
+def begin(x, near, table):
+    """Multipliers of outputs as ``near`` to kinks at x (size,) get the middle of their jumps, others the end on their side."""
     n, values = table[FEATURES], _points(table, VALUES)
     state, multipliers = _points(table, STATE), _points(table, MULTIPLIERS)
     state[RATE], state[STIFFEST] = np.inf, STIFF
@@ -457,7 +457,7 @@ def begin(x, table):
         inputs, parts_ = offset(values, component * n), offset(multipliers, component * n)
         for i in range(n):
             z = _output(x, i, inputs, table)
-            parts_[i] = 0.5 if abs(z) < NEAR_KINK else 0.0 if z < 0.0 else 1.0
+            parts_[i] = 0.5 if abs(z) < near else 0.0 if z < 0.0 else 1.0
 
 
 def kinks_at(form, control, point):

@@ -47,8 +47,9 @@ LEAST_PIVOT = 1e-8
 """A Hessian with a smaller pivot is not taken for positive."""
 
 # The rows of working space that are not the starting directions of a curvature: (n_lines, size); END: where the last descent over
-# a loss with kinks has ended; MOVING: which parameters move after zeros that are held; from COLUMNS on: those of `columns`.
-TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, MOVING, COLUMNS, STARTS = (*range(9), 12)
+# a loss with kinks has ended; MOVING: which parameters move after zeros that are held; LEFT_ASIDE: where
+# products became 0; from GROUPS and COLUMNS on: those of `zeros` and of `columns`.
+TRIAL, SLOPE, STEP, MOVED, DIRECTION, ASIDE, END, MOVING, LEFT_ASIDE, GROUPS, COLUMNS, STARTS = (*range(10), 11, 15)
 
 
 @jit(inner=True)
