@@ -20,7 +20,7 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, order_change
+from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, apart, order_change
 from phasediag._neurons.descent import descend
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
@@ -745,3 +745,14 @@ def test_a_point_followed_to_one_side_is_followed_to_the_other(monkeypatch):
         network.follow((0, 0), [])
         ways.append(network.ways[0, 0].way @ network.ways[0, -1].way)
     assert ways == pytest.approx([-1, -1])
+
+
+def test_minima_of_a_curve_are_compared_in_the_best_order_of_equal_features():
+    """3→2 identity: the first two features are equal, the third is not, not even where its importance is theirs."""
+    plane, u, cell = _plane(3, 2, "identity", [0.5, 2.0], [0.3, 1.0]), np.array([0.0, -0.5]), np.array([0.2, 0.2])
+    x = np.array([0.14, -0.05, 1.0, 0.37, 0.97, 0.0, 0.12, -0.11, -0.05])
+    jumps = []
+    for order in ([1, 0, 2], [2, 1, 0]):
+        copy = np.concatenate([x[:6].reshape(2, 3)[:, order].ravel(), x[6:][order]])
+        jumps.append(apart(plane, cell, Place(u, np.array([x, copy]), np.ones(2), np.nan, np.array([u, u]))))
+    assert jumps[0] == 0 and jumps[1] == pytest.approx(0.86)

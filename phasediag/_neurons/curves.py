@@ -189,9 +189,15 @@ def across(way):
     return np.array([-way[1], way[0]]) / np.linalg.norm(way)
 
 
-def apart(plane, place):
-    """How far apart the minima of a Place are."""
-    return Segment(plane, place.u, place.u).landscape(0.0).distance(*place.pair, exchange=False)
+def beside(plane, cell, u):
+    """The Landscape next to u (2,): features are told to be equal where they are so around it, not in it alone."""
+    there = u + ASIDE * cell * [1.0, 0.618]
+    return Segment(plane, there, there).landscape(0.0)
+
+
+def apart(plane, cell, place):
+    """How far apart the minima of a Place are, in the best order of neurons and of equal features."""
+    return beside(plane, cell, place.u).distance(*place.pair)
 
 
 def names(plane, place, order):
@@ -329,7 +335,7 @@ class Follower:
         turned = beyond.turn < 0
         if not turned and self.outside(beyond.u):
             return "edge", None
-        if turned or (curve.order == "first" and apart(self.plane, beyond) <= SMALL):
+        if turned or (curve.order == "first" and apart(self.plane, curve.cell, beyond) <= SMALL):
             return "order changes", None
         n_told = 2 if curve.order == "first" else 1  # what has just left 0 may do so in many ways
         if names(self.plane, beyond, curve.order)[:n_told] != phases[:n_told]:
@@ -345,7 +351,7 @@ class Follower:
             return ("edge", found) if known else ("unresolved", place)
         if event == "no minimum":
             return event, place
-        if lower is None and apart(self.plane, place) < CLOSE:  # they become one
+        if lower is None and apart(self.plane, curve.cell, place) < CLOSE:  # they become one
             small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
             found = None if small is None else order_change(small, place.u, way)
             if found is not None and self._leads(curve, place, way, found):

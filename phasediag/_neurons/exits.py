@@ -7,7 +7,7 @@ import numpy as np
 
 from .._arguments import Floats
 from .branches import ONSET, Branch
-from .curves import ASIDE, MEETS, Coexistence, Vanishing, across
+from .curves import ASIDE, MEETS, Coexistence, Vanishing, across, beside
 from .search import SAME_LOSS, SMALL
 from .transitions import Segment
 
@@ -73,25 +73,19 @@ class Exit:
 
 def lowest_at(plane, cell, u, points):
     """The different minima (n, size) of the lowest loss at u (2,) to which descents from points (n, size) lead."""
-    landscape, beside = Segment(plane, u, u).landscape(0.0), _beside(plane, cell, u)
+    landscape, near = Segment(plane, u, u).landscape(0.0), beside(plane, cell, u)
     ends, numbers = landscape.descend(np.asarray(points))
     losses, found = numbers[:, 0], []
     for x in ends[losses <= np.nanmin(losses) * (1 + SAME_LOSS)]:
-        if not any(beside.same(x, other) for other in found):
+        if not any(near.same(x, other) for other in found):
             found.append(x)
     return np.array(found)
 
 
 def numbers_of(plane, cell, u, minima, points):
     """Of which of the minima (n, size) of u (2,) each of points (n_points, size) is one, or is nearest to one: a tuple."""
-    beside = _beside(plane, cell, u)
-    return tuple(sorted({int(np.argmin([beside.distance(x, other) for other in minima])) for x in points}))
-
-
-def _beside(plane, cell, u):
-    """The Landscape next to u (2,): features are told to be equal where they are so around it, not in it alone."""
-    there = u + ASIDE * cell * [1.0, 0.618]
-    return Segment(plane, there, there).landscape(0.0)
+    near = beside(plane, cell, u)
+    return tuple(sorted({int(np.argmin([near.distance(x, other) for other in minima])) for x in points}))
 
 
 def slopes(plane, cell, u, minima):

@@ -304,7 +304,7 @@ class Network:
 
     def _row(self, place, order):
         """The row of a Place of a curve of an order, its minima in the order of their names."""
-        jump = 0.0 if order == "continuous" else apart(self.plane, place)
+        jump = 0.0 if order == "continuous" else apart(self.plane, self.cell, place)
         pair = place.pair if place.grown is None else np.array([place.pair[0], place.grown])
         phases = names(self.plane, place, order)
         turn = 1 if phases == sorted(phases) else -1
