@@ -469,13 +469,15 @@ def test_the_continuous_boundary_is_the_exact_stability_limit():
 
 
 def test_the_order_changes_at_the_tricritical_points():
-    """Continuous and first-order curve end at one point."""
+    """Continuous and first-order curve end at one point, in which the two minima are the exact one of a dropped feature."""
     (line,) = curves((DROPPED, PAIR), "continuous")
     for (x, p, name), target in zip(ends(line), TRICRITICAL, strict=True):
         assert near((x, p), target, 1e-8) and name == "order changes"
     upper = curves((DROPPED, PAIR), "first")[-1]
     (x, p, name), (_, top, edge) = ends(upper)
     assert near((x, p), TRICRITICAL[1], 1e-8) and name == "order changes" and top == 1 and edge == "edge"
+    for minimum in upper.minima[:, 0]:  # both are the one that merges there, not those of the point before
+        assert np.allclose(np.abs(minimum), [1, 0, 0, p / 2], rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("point", TRICRITICAL)

@@ -48,6 +48,9 @@ _SELDOM = 2
 _SHORTER = 6
 """Times that a step towards it is halved where one of them does not exist: more, and it ceases on the way."""
 
+MERGING = "order changes", "critical point"
+"""Ends of a boundary at which its two minima become one, so that both spinodals end there."""
+
 
 class Junction:
     """A codimension-two point u with the equilibria that meet there.
@@ -61,8 +64,8 @@ class Junction:
         self.kind, self.u, self.states, self.precision = kind, u, states, precision
 
     def states_of(self, curve):
-        """The equilibria of a curve here, None where they are not told apart."""
-        return curve.solve(self.u)
+        """The equilibria of a curve here: one, twice, where its two minima become one."""
+        return self.states[:1] * 2 if self.kind in MERGING else curve.solve(self.u)
 
     def departures(self):
         """Yield (u, curve) for the curves that may leave here, u on the curve near by."""

@@ -9,7 +9,7 @@ from .._progress import each
 from ..boundaries import Spinodal
 from .continuation import Point, passes
 from .equilibria import Solver, far
-from .junctions import WAY, Junction, cusp, departure, tricritical
+from .junctions import MERGING, WAY, Junction, cusp, departure, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .neighbours import between_exchanged
@@ -32,8 +32,6 @@ _MOST = 4
 """Limits of one side of a boundary."""
 _ENDS = {"ceases": "another limit", "order changes": "order changes"}
 """How a limit ends where a test changes its sign, by the word for it."""
-MERGING = "order changes", "critical point"
-"""Ends of a boundary at which its two minima become one, so that both spinodals end there."""
 
 
 def spinodals(curves):
@@ -63,7 +61,7 @@ class End(Junction):
 
     def states_of(self, curve):
         """See Junction."""
-        return self.states or super().states_of(curve)
+        return self.states or curve.solve(self.u)
 
 
 class Limit(Followed):
