@@ -280,6 +280,27 @@ def test_a_minimum_does_not_become_another_between_two_points():
     assert near((met.importance, met.density), point, 1e-8)
 
 
+def test_a_minimum_does_not_become_another_on_the_first_step_of_a_curve():
+    """Of 4→2 beside that point: the first step leads where many short ones lead."""
+    plane = ControlPlane.importance_density(4, 2, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.1, 1, 2))
+    solver = Solver(SimpleNamespace(plane=plane, theory="global"))
+    u = solver.points(1.0790046149, 0.8796340149)
+    rows = [
+        [0.044444051, -0.125946362, 0.044444051, 0.990406005, 0.318534391, -0.902668575, 0.318534391, -0.138188076],
+        [0.000456916, -0.145934839, 0.033206947, 0.991671898, 0.325550667, -0.899554493, 0.320097269, -0.137872084],
+    ]
+    biases = [0.477751087, 0.325019845, 0.477751087, 0], [0.495736215, 0.333961222, 0.48212963, 0.031428955]
+    points = [np.append(*parts) for parts in zip(rows, biases, strict=True)]
+    states = [solver.stationary(solver.recognized(x, solver.all_free, u), u) for x in points]
+    curve = Coexistence(*states)
+    tangent = -tangent_of(curve.slope(u))
+    curve.set_out(u, tangent)
+    there = curve.at(u + 0.05 * solver.box.step * tangent, tangent)
+    for part in np.linspace(0, 1, 11)[1:]:
+        states = solver.stationary_points(states, u + part * (there - u))
+    assert all(far(one, other) < 1e-8 for one, other in zip(curve.solve(there), states, strict=True))
+
+
 IN_SIMPLEX = "extra in tetrahedron"
 OUT_3, IN_PAIR, IN_TRI = (
     "extra not represented + 3 dedicated",

@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from .equilibria import Equilibrium, far
+from .equilibria import far
 from .tolerances import BENT, FARTHEST, LATTICE, LEAST_BENT, MOVED, NEAR, ROUNDING, SAME, STARTS
 
 
@@ -66,7 +66,7 @@ class Competitors:
         """Let a minimum met between the places compete near by."""
         if self._has_noted(state):
             return
-        starts = [ahead(nearest(track, state.u), state.u) for track in self._tracks(self._mesh(state.u))]
+        starts = [nearest(track, state.u).ahead(state.u, FARTHEST) for track in self._tracks(self._mesh(state.u))]
         if _unlike([state], self.solver.stationary_points(starts, state.u)):
             self._keep(state)
 
@@ -82,7 +82,7 @@ class Competitors:
             if not waiting:
                 return best and self.solver.exact(best)
             batch = waiting if np.isfinite(bound) else waiting[:1]  # the loss of the first may spare the others
-            starts, waiting = [ahead(state, u) for _, _, state in batch], waiting[len(batch) :]
+            starts, waiting = [state.ahead(u, FARTHEST) for _, _, state in batch], waiting[len(batch) :]
             for start, new in zip(starts, self.solver.stationary_points(starts, u), strict=True):
                 found = self._arrived(start, new, bound, met) if new.converged or is_bounded else self.solver.descend(start, u)
                 if found is not None and found.loss < bound and found.stable:
@@ -112,7 +112,7 @@ class Competitors:
                 new = [{corner: state} for state in _unlike(self._at(corner), met)]
                 for other in (other for other in corners if other != corner):
                     u = self._place(other)
-                    starts = [ahead(nearest([*one.values()], u), u) for one in new]
+                    starts = [nearest([*one.values()], u).ahead(u, FARTHEST) for one in new]
                     for one, start, found in zip(new, starts, self.solver.stationary_points(starts, u), strict=True):
                         if found.converged and far(found, start) < NEAR and found.shape == start.shape:
                             one[other] = found
@@ -188,13 +188,6 @@ def _unlike(states, known=()):
 def nearest(states, u):
     """That of some equilibria which is nearest to u."""
     return min(states, key=lambda state: _distance(state.u, u))
-
-
-def ahead(state, u):
-    """From where an equilibrium is sought at u: along its response to u, as far as that can be relied on."""
-    move = state.response @ (u - state.u)
-    move *= min(1.0, FARTHEST / max(np.max(np.abs(move)), FARTHEST))
-    return Equilibrium(state.family, state.x + move, state.frames, state.free, u)
 
 
 def expected(track, u):

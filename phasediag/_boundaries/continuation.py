@@ -73,6 +73,7 @@ def follow(curve, start, sense, locate=None):
     shortest = settings.shortest * box.step
     trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), FIRST * box.step
     first = Point(start, curve.states, curve.precision)
+    curve.set_out(start, tangent)
     tries, rarely = [], _OFTEN  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
         here = points[-1]

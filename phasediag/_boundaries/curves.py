@@ -16,6 +16,7 @@ from .tolerances import (
     CONVERGED,
     ELSEWHERE,
     FALLING,
+    FEWEST,
     HARDLY,
     HARDLY_MOVED,
     LONGEST_MOVE,
@@ -68,6 +69,9 @@ class Curve:
         other = copy(self)
         other._passed = []
         return other
+
+    def set_out(self, u, tangent):
+        """Begin to be followed from u."""
 
     @property
     def has_passed(self):
@@ -295,6 +299,13 @@ class Coexistence(Curve):
         self._at, self._solved = u, [*states, family.stationary(base, u)] if base else states
         self.precision = float(abs(step))
         return u
+
+    def set_out(self, u, tangent):
+        """See Curve: from a point next to it, for which way its minima are heading is not known before."""
+        step = FEWEST * self.family.box.step
+        near = self.at(u + step * tangent, tangent) if self.family.box.room(u, tangent)[0] > step else None
+        if near is not None:
+            self.move_to(near)
 
     def bends(self, u):
         """See Curve: by more than a part of the way, where the minima have been followed to a point."""

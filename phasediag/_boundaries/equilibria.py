@@ -151,6 +151,12 @@ class Equilibrium:
         """Derivatives of its parameters in u, shape (size, 2)."""
         return self._expansion[3]
 
+    def ahead(self, u, farthest=np.inf):
+        """What it is at u along its response to u, its parameters moved no farther than so much."""
+        move = self.response @ (u - self.u)
+        move *= min(1.0, farthest / max(np.max(np.abs(move)), NONZERO))
+        return Equilibrium(self.family, self.x + move, self.frames, self.free, u)
+
     @cached_property
     def _softest(self):
         """Lowest one-sided curvature within any frame, its direction, and the frame."""

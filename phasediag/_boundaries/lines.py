@@ -6,6 +6,7 @@ from ..boundaries import PhaseBoundary
 from .continuation import Point, Way, distance, follow, passes
 from .curves import Coexistence, tangent_of
 from .equilibria import far
+from .junctions import MERGING
 from .normal_forms import branches
 from .singular import BranchPoints
 from .tolerances import BEYOND_LIMIT, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, TYING
@@ -73,8 +74,9 @@ class Followed:
         return np.array([point.u for point in self.trail])
 
     def nearest(self, u):
-        """The equilibria at its point that is nearest to u."""
-        return self.trail[int(np.argmin(np.linalg.norm(self.points - u, axis=1)))].states
+        """The equilibria at its point that is nearest to u, of those where they have not become one."""
+        first, last = (end in MERGING for end in self.ends)
+        return min(self.trail[first : len(self.trail) - last] or self.trail, key=lambda point: np.linalg.norm(point.u - u)).states
 
     def passes(self, u, states):
         """Whether it passes through u, of the same equilibrium."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .curves import Coexistence
-from .equilibria import Equilibrium, far
+from .equilibria import far
 from .junctions import locate
 from .lines import Line
 from .singular import BranchPoints
@@ -175,12 +175,7 @@ def _related(a, b):
     apart = far(a, b)
     if a.shape != b.shape or (apart < NEAR and a.phase != b.phase):
         return False
-    return apart < ONE_BRANCH or all(far(_moved(*way), way[1]) < apart / 2 for way in ((a, b), (b, a)))
-
-
-def _moved(state, other):
-    """Where an equilibrium is at the place of another, along its response to u."""
-    return Equilibrium(state.family, state.x + state.response @ (other.u - state.u), state.frames, state.free, other.u)
+    return apart < ONE_BRANCH or all(far(one.ahead(other.u), other) < apart / 2 for one, other in ((a, b), (b, a)))
 
 
 def _between(a, b):
