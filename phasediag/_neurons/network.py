@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arguments import Floats
-from .curves import MEETS, SHORTEST, STEP, Follower, Place, across, apart, curve_of, names, tangent
+from .curves import MEETS, SHORTEST, STEP, Follower, Place, across, curve_of, names, tangent
 from .exits import beyond_order_change, exits, lowest_at, numbers_of
 from .transitions import Segment
 
@@ -304,7 +304,8 @@ class Network:
 
     def _row(self, place, order):
         """The row of a Place of a curve of an order, its minima in the order of their names."""
-        jump = 0.0 if order == "continuous" else apart(self.plane, self.cell, place)
+        landscape = Segment(self.plane, place.u, place.u).landscape(0.0)
+        jump = 0.0 if order == "continuous" else landscape.distance(*place.pair, exchange=False)
         pair = place.pair if place.grown is None else np.array([place.pair[0], place.grown])
         phases = names(self.plane, place, order)
         turn = 1 if phases == sorted(phases) else -1
