@@ -22,6 +22,7 @@ from phasediag import (
 )
 from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, apart, order_change
 from phasediag._neurons.descent import descend
+from phasediag._neurons.exits import lowest_at
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
 from phasediag.neuron_diagram import chains
@@ -756,3 +757,15 @@ def test_minima_of_a_curve_are_compared_in_the_best_order_of_equal_features():
         copy = np.concatenate([x[:6].reshape(2, 3)[:, order].ravel(), x[6:][order]])
         jumps.append(apart(plane, cell, Place(u, np.array([x, copy]), np.ones(2), np.nan, np.array([u, u]))))
     assert jumps[0] == 0 and jumps[1] == pytest.approx(0.86)
+
+
+def test_what_has_not_come_to_rest_meets_in_no_triple_point(monkeypatch):
+    """2→1 identity: an end of a descent beside the minimum, of its loss to 1e-9, with a gradient of 3e-8."""
+    plane, u = _plane(2, 1, "identity", [0.5, 2.0], [0.3, 1.0]), np.array([0.4, -0.5])
+    lowest = minimize(NeuronModel(1, [1.0, float(np.exp(0.4))], float(np.exp(-0.5))), n_starts=4)[0]
+    x = np.concatenate([lowest.encoder.ravel(), lowest.bias])
+    ends, loss = np.array([x, x + 0.01]), lowest.loss
+    for gradient, n_found in ((1e-11, 2), (3e-8, 1)):
+        numbers = np.array([[loss, 1e-11, 50], [loss * (1 + 1e-9), gradient, 50]])
+        monkeypatch.setattr(Landscape, "descend", lambda self, points, numbers=numbers: (points, numbers))
+        assert len(lowest_at(plane, np.array([0.2, 0.2]), u, ends)) == n_found

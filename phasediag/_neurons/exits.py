@@ -8,7 +8,7 @@ import numpy as np
 from .._arguments import Floats
 from .branches import ONSET, Branch
 from .curves import ASIDE, MEETS, Coexistence, Vanishing, across, beside
-from .search import SAME_LOSS, SMALL
+from .search import SAME_LOSS, SMALL, Point
 from .transitions import Segment
 
 
@@ -75,9 +75,9 @@ def lowest_at(plane, cell, u, points):
     """The different minima (n, size) of the lowest loss at u (2,) to which descents from points (n, size) lead."""
     landscape, near = Segment(plane, u, u).landscape(0.0), beside(plane, cell, u)
     ends, numbers = landscape.descend(np.asarray(points))
-    losses, found = numbers[:, 0], []
-    for x in ends[losses <= np.nanmin(losses) * (1 + SAME_LOSS)]:
-        if not any(near.same(x, other) for other in found):
+    lowest, found = numbers[:, 0] <= np.nanmin(numbers[:, 0]) * (1 + SAME_LOSS), []
+    for x, (loss, gradient, _) in zip(ends[lowest], numbers[lowest], strict=True):
+        if not any(near.same(x, other) for other in found) and Point(x, loss, gradient, landscape.curvature(x)[0]).is_minimum:
             found.append(x)
     return np.array(found)
 
