@@ -8,7 +8,7 @@ from .._arguments import stream
 from .search import Landscape
 
 COARSE = 6
-"""Every so many cells along each axis there are all starts; in the others an eighth, which are lowest ends of many guesses."""
+"""Every so many cells along each axis there are all starts; in the others a sixteenth, which are lowest ends of many guesses."""
 MORE = 4
 """In a cell where nothing has led to a minimum, so many times the starts."""
 
@@ -28,7 +28,7 @@ class Grid:
             """New minima of a cell from random starts."""
             coarse = all(i % COARSE == min(COARSE // 2, size - 1) or size == 1 for i, size in zip(cell, self.shape, strict=True))
             landscape = self.landscapes[cell]
-            starts = landscape.starts(stream(seed, *cell), n_starts if coarse else min(n_starts, max(4, n_starts // 8)))
+            starts = landscape.starts(stream(seed, *cell), n_starts if coarse else min(n_starts, max(4, n_starts // 16)))
             return cell, landscape.settle(starts, polish=False)
 
         def carry(task):

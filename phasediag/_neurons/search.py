@@ -34,7 +34,7 @@ shuts a neuron off whenever it is active. Where the loss rises towards it the we
 of such a neuron that fall to 0 from above are held at ON: as little is enough to forbid the other feature."""
 FARTHER = 6
 """So many times 500 steps are followed of weights that grow without end."""
-GUESSES, SAMPLED = 4, 3
+GUESSES, SAMPLED = 8, 3
 """For each start so many descents on a rough loss, for which inputs with so many active features are taken from a lattice."""
 KICK = 0.03
 """How far a descent that tests a dead neuron begins from where it wakes."""
@@ -296,21 +296,22 @@ class Landscape:
         return np.array(copies)
 
     def starts(self, generator, n_starts):
-        """Starting points (≤ n_starts, size): the lowest ends, of different losses, of many descents on a lattice of inputs.
+        """Starting points (≤ n_starts, size): the lowest ends, of different losses, of many descents on a rough loss.
 
-        A third are guesses: of what a lattice does not know.
+        A third are guesses: of what that does not know.
         """
-        points = self.guesses(generator, GUESSES * n_starts)
-        ends, free, numbers = points.copy(), np.ones(points.shape, dtype=bool), np.empty((len(points), 3))
+        points, rough = self.guesses(generator, GUESSES * n_starts), n_starts - n_starts // 3
+        alone = np.arange(len(points)) % (3 * GUESSES) == 0
+        ends, free, numbers = points[~alone], np.ones(points.shape, dtype=bool), np.empty((sum(~alone), 3))
         setting, (law, importance), scale, _, work = self.problem
         law = np.where(np.array([[False], [True]]) == (setting[4] >= SAMPLED), law, 0.0)
         kernels = np.array([entry(add_sets), entry(add_samples)])
         used = np.any(law > 0, axis=1)
         descend(ends, free, setting, (law[used], importance), scale, kernels[used], work, 150, ACCURACY, 1e-5, BEYOND, numbers)
-        order, rough = np.argsort(numbers[:, 0]), n_starts - n_starts // 3
+        order = np.argsort(numbers[:, 0])
         losses = numbers[order, 0]
         ends = ends[order[np.diff(losses, prepend=-np.inf) > 1e-4 * losses]][:rough]
-        return np.concatenate([ends, points[:: 3 * GUESSES][: n_starts // 3]])
+        return np.concatenate([ends, points[alone][: n_starts // 3]])
 
     def guesses(self, generator, n_starts):
         """Points (n_starts, size): random weights, many of them 0, small biases; up to two thirds of codes, some with vetoes."""
@@ -433,10 +434,8 @@ class Landscape:
                 break
             ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction)
             at = int(np.nanargmin(numbers[:, 0]))
-            if not self._is_lower(numbers[at, 0], loss):  # what lies below is no farther than SMALL
-                curvature = 0.0
-                break
-            self.saddles.append(Point(x, loss, 0.0, curvature))
+            if self._is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
+                self.saddles.append(Point(x, loss, 0.0, curvature))
             x, loss = ends[at], numbers[at, 0]
             if self.dead(x)[1].any() or self.dead(x)[0].any():
                 return None
