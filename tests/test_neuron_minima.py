@@ -223,6 +223,34 @@ def test_a_weight_comes_back_from_infinity_where_the_loss_rises_to_it():
     assert all(np.all(one.encoder > -3) for one in minimize(model))
 
 
+def test_vetoes_that_are_not_lowest_are_listed():
+    """3→2 identity: infima of higher losses too; finite weights come nearer to them by half a digit for each digit of a veto."""
+    model = NeuronModel(2, [1.0, 1.0, 0.4], 0.6)
+    high = [one for one in minimize(model, n_starts=20) if not one.is_attained]
+    assert high
+    for one in high:
+        losses = []
+        for size in (1e4, 1e6, 1e8):
+            encoder = np.where(one.encoder <= -1e28, -size, one.encoder)
+            encoder[np.abs(encoder) == 1e-14] = size**-0.5
+            losses.append(float(expected_loss(model, encoder, one.bias)) - one.loss)
+        assert 0 < losses[2] < losses[1] / 5 < losses[0] / 25 < 1e-3 * one.loss
+
+
+def test_a_veto_comes_back_where_less_is_enough_beside_it():
+    """3→2 identity: below the limit are finite weights, of which what forbids falls as the veto grows, and the loss rises."""
+    model = NeuronModel(2, [1.0, 1.0, 3.9277], 0.12459)
+    landscape = Landscape(model.form, model.control)
+    x = np.array([0.0560075, 0.5963695, 0.9368452, 0.9947679, 1e-14, -1e28, 0.0027859, 0.0032542, 0.0036161])
+    x = landscape.polished(x)
+    assert np.abs(landscape.gradient(x)[1]).max() < 1e-12 and landscape.rising(x)[5]
+    losses = []
+    for size in (1e3, 1e4, 1e5, 1e28):
+        x[4:6] = 0.8 / size, -size
+        losses.append(float(expected_loss(model, x[:6].reshape(2, 3), x[6:])))
+    assert np.all(np.diff(losses) > 0)
+
+
 def test_a_weight_beside_a_veto_grows_where_the_loss_falls():
     """3→2 identity: the weight that forbids a feature, just above 0, is held there by no slope; the loss falls as it grows."""
     model = NeuronModel(2, [1.0, 1.0, 4.300043727111869], 0.7745376344350132)

@@ -145,10 +145,19 @@ class Landscape:
         return self.unbounded.scaled_loss
 
     def rising(self, x):
-        """Which weights of x (size,) are vetoes towards which the loss rises at last, (size,)."""
-        found = self.vetoes(x)
-        for k in np.flatnonzero(found):
-            found[k] = self.slope(x)[k] * VETO**2 < -(SMALL**2)
+        """Which weights of x (size,) are vetoes towards which the loss rises at last, (size,).
+
+        A veto that is large, and not infinite, needs less than ON beside it: what forbids goes to where the loss is lowest.
+        """
+        found, far, numbers = self.vetoes(x), ACCURACY**-0.5, np.empty((1, 3))
+        if found.any():
+            loss, beside = self.gradient(x)[0], self.held(x) & (x > 0)
+            neuron = np.arange(len(x)) // self.form.n_features
+            for k in np.flatnonzero(found):
+                moves, point = beside & (neuron == neuron[k]), x.copy()
+                point[k], point[moves] = -far, 1 / far
+                descend(point[None], moves[None], *self.problem, 150, ACCURACY, 1e-14, BEYOND, numbers)
+                found[k] = (numbers[0, 0] - loss) * far < -(SMALL**2)
         return found
 
     def _descend(self, points, loose=False):
@@ -302,7 +311,7 @@ class Landscape:
         """
         points, rough = self.guesses(generator, GUESSES * n_starts), n_starts - n_starts // 3
         alone = np.arange(len(points)) % (3 * GUESSES) == 0
-        ends, free, numbers = points[~alone], np.ones(points.shape, dtype=bool), np.empty((sum(~alone), 3))
+        ends, free, numbers = points[~alone], ~self.vetoes(points[~alone]), np.empty((sum(~alone), 3))
         setting, (law, importance), scale, _, work = self.problem
         law = np.where(np.array([[False], [True]]) == (setting[4] >= SAMPLED), law, 0.0)
         kernels = np.array([entry(add_sets), entry(add_samples)])
@@ -330,10 +339,10 @@ class Landscape:
         return np.concatenate([coded, vetoing, self.form.flat(encoder, decoder, bias)])
 
     def vetoing(self, generator, number):
-        """Points (number, size) at which one tied weight is on its way to a veto, and three of five others serve, unequally."""
+        """Points (number, size) at which one tied weight is a veto, and three of five others serve, unequally."""
         shape = number, self.form.n_hidden, self.form.n_features
         encoder = np.exp(0.3 * generator.normal(size=shape)) * generator.choice([1.0, 1.0, 1.0, 0.05, -1.5], size=shape)
-        encoder[np.arange(number), generator.integers(shape[1], size=number), generator.integers(shape[2], size=number)] = -15.0
+        encoder[np.arange(number), generator.integers(shape[1], size=number), generator.integers(shape[2], size=number)] = -VETO
         return self.form.flat(encoder, encoder, np.full((number, shape[2]), 0.05))
 
     def codes(self, generator, most):
