@@ -167,7 +167,8 @@ class NeuronBoundary(Result):
         A point is left out where the curve does not cross that line within half a chord of its middle.
         """
         u, line = self.plane.coordinates(self.x, self.y), self.line
-        rows = [(u[0], self.loss[0], self.jump[0], self.minima[0], line[0])]
+        known = list(zip(zip(self.x, self.y, strict=True), self.loss, self.jump, self.minima, line, strict=True))
+        rows = known[:1]
         for k in range(1, len(u)):
             chord, middle = u[k] - u[k - 1], (u[k - 1] + u[k]) / 2
             across = np.array([-chord[1], chord[0]]) / 2
@@ -175,9 +176,9 @@ class NeuronBoundary(Result):
             lowest = lowest_along(segment, [*self.minima[k - 1], *self.minima[k]])
             low, high = narrowed(segment, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
             if {low[1], high[1]} == set(self.phases):
-                key, *point = crossing(segment, lowest, low, high)
-                rows += [point] if key[1] == self.order else []
-            rows.append((u[k], self.loss[k], self.jump[k], self.minima[k], line[k]))
+                key, place, *point = crossing(segment, lowest, low, high)
+                rows += [(self.plane.values(place), *point)] if key[1] == self.order else []
+            rows.append(known[k])
         return _curve(self.plane, self.phases, self.order, rows, self.ends)
 
 
@@ -230,10 +231,9 @@ def boundaries_from(arrays: Mapping[str, Any], plane: ControlPlane) -> tuple[Neu
 
 
 def _curve(plane, phases, order, rows, ends):
-    """The NeuronBoundary of points (u, losses, jump, pair, line) that ends so at both ends."""
-    u, loss, jump, minima, line = (np.array(column) for column in zip(*rows, strict=True))
-    x, y = plane.values(u)
-    return NeuronBoundary(phases, order, x, y, loss, jump, minima, line, plane, ends)
+    """The NeuronBoundary of points (values, losses, jump, pair, line) that ends so at both ends."""
+    values, loss, jump, minima, line = (np.array(column) for column in zip(*rows, strict=True))
+    return NeuronBoundary(phases, order, *values.T.copy(), loss, jump, minima, line, plane, ends)
 
 
 def neuron_boundaries(diagram, n_threads):
@@ -272,7 +272,7 @@ def neuron_boundaries(diagram, n_threads):
         network = Network(plane, minima, curves).parted(pool.map)
         network.follow_all(pool.map)
     network.complete()
-    return [_curve(plane, *key, rows, ends) for key, rows, ends in network.joined()]
+    return [_curve(plane, *key, [(plane.values(u), *row) for u, *row in rows], ends) for key, rows, ends in network.joined()]
 
 
 def crossings_between(segment, starts, lowest, low, high):
