@@ -19,6 +19,7 @@ from .tolerances import (
     APART,
     DESCENDING,
     FALLING,
+    HARDLY,
     LEAST_BRANCH,
     LOST,
     MOVED,
@@ -375,26 +376,40 @@ def _deciding_mode(state):
 def quartic(state, direction):
     """Fourth derivative of the loss along a two-sided soft mode, the other parameters at their best.
 
-    From what is odd of its slopes at three amplitudes either way: a κ + a³ q/6 + a⁵ s/120.
+    These respond with the square of the amplitude, no further: one of them may be about as soft, at amplitudes of its own. From
+    what is odd of the slopes on that way at five amplitudes either way, a κ + a³ q/6 + a⁵ s/120 + ….
     """
-    amplitudes = QUARTIC_STEP * np.arange(1, 4)
-    slopes = np.subtract(*_reduced_slopes(state, direction, np.append(amplitudes, -amplitudes)).reshape(2, 3)) / 2
-    return float(np.linalg.solve(amplitudes[:, None] ** [1, 3, 5] / [1, 6, 120], slopes)[1])
-
-
-def _reduced_slopes(state, direction, amplitudes, most=20):
-    """Derivatives of the loss in amplitudes (k,) of a mode to which the other parameters respond, by Newton's steps, ``most``."""
-    points, frame = state.x + np.outer(amplitudes, direction), np.flatnonzero(state.frame)
-    mode, soft = _breaking(state, direction)[frame], _as_soft(state, direction)[:, frame]
-    across = np.linalg.svd(soft)[2][len(soft) :].T  # orthonormal: what is as soft has no best
-    for _ in range(most):
+    amplitudes, free = QUARTIC_STEP * np.arange(1, 6), np.flatnonzero(state.frame)
+    sides, across = np.outer([1.0, -1.0], amplitudes)[..., None], _across(state, direction)
+    at_rest, squared = (np.linalg.inv(amplitudes[:, None] ** powers)[0] for powers in (np.arange(5), np.arange(2, 7)))
+    bent = np.zeros((2, 1, state.x.size))
+    for _ in range(12):
+        points = state.x + sides * direction + sides**2 / 2 * bent
         _, gradients, hessians = state.family.derivatives(points, state.u, pinned=True)
-        gradients, hessians = gradients[:, frame], hessians[:, frame[:, None], frame]
-        inner = zip(across.T @ hessians @ across, gradients @ across, strict=True)
-        responses = -np.array([across_flat(*one) for one in inner]) @ across.T
-        points[:, frame] += responses
-        if np.max(np.abs(responses)) < ROUNDING:
+        left = 2 * squared @ gradients[..., free] @ across  # of the gradient, in the square of the amplitude
+        inner = across.T @ np.einsum("k,skij->sij", at_rest, hessians[..., free[:, None], free]) @ across
+        move = -np.array([across_flat(*one) for one in zip(inner, left, strict=True)]) @ across.T
+        if np.max(np.abs(move), initial=0.0) < HARDLY:
             break
+        bent[:, 0, free] += move
+    slopes = np.sum((np.sign(sides) * direction + np.abs(sides) * bent) * gradients, axis=-1)
+    return float(6 * np.linalg.solve(amplitudes[:, None] ** np.arange(1, 10, 2), slopes.mean(axis=0))[1])
+
+
+def _across(state, direction):
+    """Directions of a frame across those that are as soft as a mode: orthonormal, (n_frame, k); what is as soft has no best."""
+    soft = _as_soft(state, direction)[:, np.flatnonzero(state.frame)]
+    return np.linalg.svd(soft)[2][len(soft) :].T
+
+
+def _reduced_slopes(state, direction, amplitudes):
+    """Derivatives of the loss in amplitudes (k,) of a mode to which the other parameters respond, by one Newton step."""
+    frame, across = np.flatnonzero(state.frame), _across(state, direction)
+    mode = _breaking(state, direction)[frame]
+    _, gradients, hessians = state.family.derivatives(state.x + np.outer(amplitudes, direction), state.u, pinned=True)
+    gradients, hessians = gradients[:, frame], hessians[:, frame[:, None], frame]
+    inner = zip(across.T @ hessians @ across, gradients @ across, strict=True)
+    responses = -np.array([across_flat(*one) for one in inner]) @ across.T
     return (gradients @ mode + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
 
 
@@ -413,7 +428,7 @@ def _turnings(state, direction):
 
     Its slope in parts of the amplitude changes sign there, or is least, where it may do so twice between two amplitudes.
     """
-    slopes = _reduced_slopes(state, direction, AMPLITUDES, 1) / AMPLITUDES
+    slopes = _reduced_slopes(state, direction, AMPLITUDES) / AMPLITUDES
     for k in range(len(slopes) - 1):
         (one, left), (other, right) = zip(AMPLITUDES[k : k + 2], slopes[k : k + 2], strict=True)
         if left < 0 <= right:
