@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
+from phasediag._boundaries.continuation import follow
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
@@ -346,6 +347,50 @@ def test_a_fold_ends_where_the_quartic_vanishes_beside_a_small_cubic():
     even = [slope(amplitude) + slope(-amplitude) for amplitude in amplitudes]
     _, quartic, sixth, _ = np.linalg.solve(powers, np.array(even) / 2)
     assert abs(quartic) < 1e-3 * abs(sixth) * amplitudes[-1] ** 2
+
+
+def test_the_quartic_of_a_mode_is_that_of_small_amplitudes():
+    """Of 4→2 where another curvature is 3e-4: by differences of second derivatives along the mode."""
+    at, x = (0.725782837, 0.535324431), [0.7937866, 0.4264382, 0, -0.7417177, -0.6161555, 0.9098875, 0, -0.178546]
+    solver = solver_of(4, 2, [0.7, 0.8], [0.5, 0.6])
+    u, x = solver.points(*at), np.array([*x, 0.119601, 0.119601, 0.2676622, 0.3119027])
+    state = solver.stationary(solver.recognized(x, solver.all_free, u), u)
+    model, mode, step = ToyModel(2, [1.0, 1.0, 1.0, at[0]], at[1]), StabilityLimit(state).mode.direction, 1e-3
+
+    def hessian(y):
+        """Second derivatives of the scaled loss at flat parameters."""
+        return expected_loss_hessian(model, y[:8].reshape(2, 4), y[8:]) / model.loss_scale
+
+    along = np.array([hessian(state.x + k * step * mode) @ mode for k in range(-2, 3)])
+    third, fourth = (np.array(weights) @ along / 12 for weights in ([1, -8, 0, 8, -1], [-1, 16, -30, 16, -1]))
+    values, vectors = np.linalg.eigh(hessian(state.x))
+    parts = vectors[:, values > 1e-6].T @ third / step
+    assert 1e-4 < values[values > 1e-6][0] < 1e-3
+    quartic = fourth @ mode / step**2 - 3 * parts @ (parts / values[values > 1e-6])
+    assert order_coefficient(state) == pytest.approx(quartic, rel=1e-4)
+
+
+def test_a_fold_goes_along_a_limit_to_the_edge():
+    """Of 4→2 near density 1, where the extra feature's weights fall to 4e-5, so that curvatures are 1e-11: to 1e-9 of the limit.
+
+    At the end the triangle of the others is flat along both directions of that feature, and along the rotation.
+    """
+    solver = solver_of(4, 2, [0.99, 1.0], [0.99, 1.0])
+    weights = [-0.7915599109439224, 0.2034633419036504, 0.5880965696404823, 3.8036008894701375e-05]
+    weights += [-0.22206809734333743, 0.7965450409578476, -0.5744769434447861, 1.067080836896654e-05]
+    bias = [0.4956319689149949, 0.495607753968388, 0.49560775396839046, 0.49705415116525903]
+    u = solver.points(0.9955049397862247, 0.9941083038814407)
+    fold, limits = (
+        FreeLimit(solver.known(np.array(weights + bias), solver.all_free, u)),
+        Limits(solver, SimpleNamespace(boundaries=[])),
+    )
+    ways = [follow(fold.anew(), u, sense, limits.locate) for sense in (1.0, -1.0)]
+    way = max(ways, key=lambda one: one.trail[-1].u[1])
+    (importance, density), x = solver.values(way.trail[-1].u), way.trail[-1].states[0].x
+    assert way.end == "edge" and density == 1 and importance == pytest.approx(0.99542151311, abs=1e-9)
+    model = ToyModel(2, [1.0, 1.0, 1.0, float(importance)], 1.0)
+    values = np.linalg.eigvalsh(expected_loss_hessian(model, x[:8].reshape(2, 4), x[8:]) / model.loss_scale)
+    assert not np.any(x[[3, 7]]) and np.sum(np.abs(values) < 1e-9) == 3
 
 
 def test_of_equally_soft_modes_the_one_with_the_lowest_quartic_decides():

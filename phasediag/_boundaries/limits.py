@@ -99,8 +99,8 @@ class StabilityLimit(LimitCurve, BranchPoints):
         return np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0) - NEGATIVE
 
     def _turning(self, u):
-        """The coefficient of its own mode, in the sense that it has had."""
-        return self._sense * self.mode.coefficient(self.solve(u)[0])
+        """The coefficient of its own mode, in the sense that it has had; that has none where losses cannot tell."""
+        return 1.0 if self.family.box.ties(u) else self._sense * self.mode.coefficient(self.solve(u)[0])
 
     tests = MappingProxyType({"ceases": _others, "order changes": _turning})
 

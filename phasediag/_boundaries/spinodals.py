@@ -7,7 +7,8 @@ import numpy as np
 
 from .._progress import each
 from ..boundaries import Spinodal
-from .continuation import Point, passes
+from .continuation import Point, follow, passes
+from .curves import tangent_of
 from .equilibria import Solver, far
 from .junctions import MERGING, WAY, Junction, cusp, departure, tricritical
 from .limits import FreeLimit, StabilityLimit
@@ -143,14 +144,36 @@ class Limits:
             away = np.linalg.norm(place - here)
             late = away < min(LATE * box.step, np.linalg.norm(points[0] - here))
             near = away < REACHED * box.step and (place - here) @ tangent > ROUGHLY_AHEAD * away
-            return End(kind, place, states, precision) if (near or late) and not box.outside(place) else None
+            told = not (box.outside(place) or box.ties(place))
+            return End(kind, place, states, precision) if (near or late) and told else None
 
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
         found = next(filter(None, (ahead(*one) for one in known)), None)
         if found is None and _is_level(step / box.step):
             nodes = (node and ahead(node.kind, node.u, node.precision, node.states) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
+            if found is None:
+                return self._along_limit(curve, here, tangent)
         return None if found is None else _reached(curve, here, found)
+
+    def _along_limit(self, curve, here, tangent):
+        """The End, and points on the way, of a fold that cannot be told from the limit that it goes along, or None.
+
+        That is of the equilibrium from which its minimum has hardly departed: beside it curvatures fall below rounding.
+        """
+        symmetric = curve.family.symmetrized(curve.states[0], here)
+        if isinstance(curve, StabilityLimit) or symmetric is None or not symmetric.held:
+            return None
+        limit = StabilityLimit(symmetric)
+        u = limit.at(here, tangent)
+        if u is None or np.linalg.norm(u - here) > RESOLUTION:
+            return None
+        limit.move_to(u)
+        way = follow(limit, u, np.copysign(1.0, tangent_of(limit.slope(u)) @ tangent), self.locate)
+        if way.is_open or not way.trail:
+            return None
+        *between, (place, states, precision) = way.trail
+        return End(way.end, place, states, precision), between
 
 
 def _changed(curve, here, there, event):
