@@ -776,6 +776,18 @@ def test_a_point_followed_to_one_side_is_followed_to_the_other(monkeypatch):
     assert ways == pytest.approx([-1, -1])
 
 
+def test_directions_are_not_told_from_places_that_are_one():
+    """A crossing of a line of the grid, on which a triple point lies, differs from this by rounding: told from both a curve of
+    2→2 was none of those that leave the point, and was begun again.
+    """
+    plane = _plane(2, 2, "absolute", [0.2, 1.0, 5.0], [0.2, 0.5, 1.0])
+    places = [[-0.1, -1.6], [0.0, -1.5], [1e-12, -1.5 + 1e-12]]
+    network = Network(plane, [], [("curve", [(np.array(place),) for place in places])])
+    way = np.array([0.1, 0.1]) / network.cell
+    way /= np.linalg.norm(way)
+    assert network._inward((0, 0)) == pytest.approx(way, rel=1e-9) and network._inward((0, -1)) == pytest.approx(-way, rel=1e-9)
+
+
 def test_minima_of_a_curve_are_compared_in_the_best_order_of_equal_features():
     """3→2 identity: the first two features are equal, the third is not, not even where its importance is theirs."""
     plane, u, cell = _plane(3, 2, "identity", [0.5, 2.0], [0.3, 1.0]), np.array([0.0, -0.5]), np.array([0.2, 0.2])

@@ -136,7 +136,7 @@ class Network:
             return
         place, way = found
         if len(rows) > 1:
-            outward = (u - rows[1 if side == 0 else -2][0]) / self.cell
+            outward = -self._inward(end)
         elif (k, -1 - side) in self.ways:
             outward = -self.ways[k, -1 - side].way
         else:  # from a border inwards, otherwise to both sides
@@ -238,9 +238,9 @@ class Network:
         return [*self.curves[k][1][:: 1 if side else -1], *self._beyond(end)]
 
     def _inward(self, end):
-        """The direction (2,), in cells, in which a curve leaves an end (curve, side)."""
-        rows = self.rows_to(end)
-        way = (rows[-2][0] - rows[-1][0]) / self.cell if len(rows) > 1 else np.zeros(2)
+        """The direction (2,), in cells, in which a curve leaves an end (curve, side), told from another place than the end's."""
+        *rows, last = self.rows_to(end)
+        way = next((row[0] - last[0] for row in rows[::-1] if not _one(row, last, TOGETHER)), np.zeros(2)) / self.cell
         return way / (np.linalg.norm(way) or 1.0)
 
     def _leaving(self, exit, u):
