@@ -809,3 +809,13 @@ def test_what_has_not_come_to_rest_meets_in_no_triple_point(monkeypatch):
         numbers = np.array([[loss, 1e-11, 50], [loss * (1 + 1e-9), gradient, 50]])
         monkeypatch.setattr(Landscape, "descend", lambda self, points, numbers=numbers: (points, numbers))
         assert len(lowest_at(plane, np.array([0.2, 0.2]), u, ends)) == n_found
+
+
+def test_a_step_that_ends_on_a_goal_ends_there():
+    """2→3 absolute: of equal importance the steps of 0.5 cells along a curve met a crossing to rounding, and it was passed by."""
+    plane, u, cell = _plane(2, 3, "absolute", [0.4, 2.5], [0.1, 1.0]), np.array([0.0, -0.5]), np.array([0.2, 0.2])
+    curve, place = Coexistence(plane, cell, np.zeros((2, 14))), Place(u, np.zeros((2, 14)), np.zeros(2), np.nan, np.array([u, u]))
+    follower = Follower(plane, np.array([u - 1, u + 1]), None)
+    for share, number in ((0.5 - 1e-15, 1), (0.5 + 1e-15, 1), (0.51, None)):
+        goals = u + np.array([[0.0, -0.1], [0.0, 0.2 * share]])
+        assert follower._goal(curve, place, np.array([0.0, 1.0]), goals, 0.5)[0] == number

@@ -322,7 +322,7 @@ class Follower:
         """
         ahead = (goals - place.u) / curve.cell
         shares, aside = ahead @ way, np.abs(ahead @ across(way))
-        near = (shares > 0) & (shares <= reach) & (aside < shares)
+        near = (shares > 0) & (shares < reach * (1 + ASIDE)) & (aside < shares)  # a step that ends on a goal ends there
         if not near.any():
             return None, reach
         goal = int(np.argmin(np.where(near, shares, np.inf)))
