@@ -21,7 +21,7 @@ from phasediag import (
     phase_diagram,
     validate,
 )
-from phasediag._minimizing import slopes
+from phasediag._minimizing import newton, slopes
 from phasediag._minimizing.flat import flatten
 from phasediag._minimizing.stationary_points import settle
 
@@ -299,6 +299,22 @@ def test_trained_models_are_explained():
     report = validate(plane=plane, n_seeds=4, n_steps=1500, seed=0, curves=False)
     assert "no contradiction" in report.text()
     assert "unexplained                                    0" in report.text()
+
+
+def test_kinks_of_parallel_columns_are_one():
+    """Where h = 0 without biases one output jumps up and another down: a minimum is where more of it is up, and none where less.
+
+    Newton's method had come to rest at neither, and boundaries of such minima were lost.
+    """
+    model = ToyModel(1, [1.0, 0.98], 0.68129, values=SKEW).without_biases()
+    points = np.array([[0.8192, 0.57344, 0.0, 0.0], [0.57344, 0.8192, 0.0, 0.0]])
+    left = newton.approach(points, model.form, model.control, np.repeat(model.form.free[None], 2, axis=0))[:, 0]
+    assert left[0] < 1e-11 and left[1] > 1e-4 and abs(points[0] @ [-0.7, 1.0, 0.0, 0.0]) < 1e-12
+    directions = np.random.default_rng(0).normal(size=(2000, 4)) * model.form.free
+    for step in (1e-5, 1e-3):
+        assert np.all(loss_at(model, points[0] + step * directions) > loss_at(model, points[:1]))
+    beside = np.array([0.57344, 0.57344 / 0.7, 0.0, 0.0])
+    assert np.min(loss_at(model, beside + 1e-5 * directions)) < loss_at(model, beside) - 1e-8
 
 
 def test_descents_do_not_depend_on_their_neighbours():

@@ -198,6 +198,24 @@ def test_minima_along_level_curves_have_converged():
     assert asked and all(asked)
 
 
+@pytest.mark.parametrize("importances", [[0.7, 1.5], [0.5, 2.0]])
+def test_a_boundary_runs_along_a_valley(importances):
+    """Signed values, leaky outputs: at importance 1 either feature or any mixture of both is stored, and beside it one of them.
+
+    From a density of 0.7 down no curve was found, or one on which something was said to branch off.
+    """
+    law = {"activation": "leaky", "slope": 0.3, "values": "signed"}
+    axes = Axis("importance", importances), Axis("density", [0.05, 0.3, 0.9])
+    diagram = phase_diagram(plane=ControlPlane(model(**law), *axes), n_starts=4)
+    (one,) = diagram.boundaries()
+    assert one.ends == ("edge", "edge") and np.allclose(one.x, 1.0, rtol=1e-9) and np.ptp(one.y) > 0.84
+    options = {"xatol": 1e-9, "fatol": 1e-15}
+    for toy in (model(1.0, y, **law) for y in one.y[:: len(one.y) // 3]):
+        ways = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[0.8, -0.8]]])
+        least = [descend(lambda r: loss(toy, r * way), [0.9], method="Nelder-Mead", options=options).fun for way in ways]  # noqa: B023
+        assert least == pytest.approx([least[0]] * 3, rel=1e-10)
+
+
 def test_biases_that_are_held_are_not_given():
     """What is judged by the minima of a model without biases has none; the best biases may be asked for all the same."""
     toy, pair = model(), [[1.0, -1.0]]

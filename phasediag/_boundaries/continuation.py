@@ -150,8 +150,8 @@ def _kink_met(curve, here, there):
             low = middle
         else:
             high, there = middle, on
-    curve.at(there, way / length)
-    return there
+    on = curve.at(there, way / length)
+    return there if on is None else on
 
 
 def _overtaken(tries):

@@ -7,7 +7,7 @@ import numpy as np
 from .._minimizing import newton
 from .._minimizing.kinks import kinks_at
 from .._minimizing.starts import configuration_starts, random_starts
-from .._minimizing.stationary_points import GRADIENT_TOLERANCE, NEGLIGIBLE, dead_outputs, distinct, settle
+from .._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, NEGLIGIBLE, dead_outputs, distinct, settle
 from ..boundaries import DEFAULT_SETTINGS
 from ..candidates import configurations
 from ..model import model_of
@@ -190,7 +190,7 @@ class Equilibrium:
         """Whether it is a minimum, perhaps at the limit of its stability."""
         if not self.converged or dead_outputs(self.x, self.family.form, self.family.control(self.u)):
             return False
-        return self.is_steeper(STABLE)
+        return self.is_steeper(STABLE if self.family.form.is_plain else -CURVATURE_TOLERANCE)
 
 
 def far(one, other):

@@ -446,14 +446,14 @@ def workspaces(form, order, untied=False):
         np.empty(7 * n + 1),  # moments of features; densities of a component; biases and b; slopes of an output
         np.zeros(1),  # the penalty
     )
-    held = [np.zeros(components.shape) for _ in range(6)] if form.is_kinked else [np.zeros(1)] * 6
+    held = [np.zeros(components.shape) for _ in range(7)] if form.is_kinked else [np.zeros(1)] * 7
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()
     columns = np.zeros((n + 1, -(-len(components) // LANES) * LANES))
     columns[:n, : len(components)], columns[n, : len(components)] = means[components].T, 1.0
     summed = columns, np.zeros((4, columns.shape[1]))
-    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5], *summed
+    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5], *summed, held[6]
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)

@@ -22,10 +22,25 @@ from .._compiling.jit import doubles, integers, jit, offset
 # the jump that is held and the first component of a jump up, of those that differ in this feature alone, −1 where there is none;
 # how wide the values of features in all components are, and the probability of the components whose kink of an output falls
 # together with each: their multipliers, alike at first, stay so, as parts of a jump then grow alike; of every feature, and of a 1
-# that stands for the bias, the mean values in all components; working space.
-IS_POINT, VALUES, STATE, MULTIPLIERS, LATEST, RATES, JUMPS, KEPT, LEADERS, BREADTHS, TOGETHER, COLUMNS, SUMMED, N_POINT_ARRAYS = (
-    range(14)
-)
+# that stands for the bias, the mean values in all components; working space; 1 + the number of the first of the outputs whose
+# kink in a component is one with that of each, less than 0 for one that is on where the first is off, 0 where there is no other.
+(
+    IS_POINT,
+    VALUES,
+    STATE,
+    MULTIPLIERS,
+    LATEST,
+    RATES,
+    JUMPS,
+    KEPT,
+    LEADERS,
+    BREADTHS,
+    TOGETHER,
+    COLUMNS,
+    SUMMED,
+    GATHERED,
+    N_POINT_ARRAYS,
+) = range(15)
 LANES = 4
 """Sums over components are of so many at a time: rows of them are filled up with zeros."""
 
@@ -36,6 +51,8 @@ far apart values can be; whether kinks of 0 < λ₀ < s stay held however far z 
 
 NO_PRODUCT = 1e-13
 """Products W_i·W_j that are no larger are 0 but for rounding."""
+ON_KINK = 1e-10
+"""Outputs this near to 0 at a minimum are on a kink."""
 
 
 @jit(inner=True)
@@ -102,6 +119,7 @@ def _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays):
     is_point, values = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
     state, multipliers, latest = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[LATEST])
     rates, jumps, together = doubles(arrays[RATES]), doubles(arrays[JUMPS]), doubles(arrays[TOGETHER])
+    gathered = doubles(arrays[GATHERED])
     length = (n_components + LANES - 1) // LANES * LANES
     slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
     losses, rests, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
@@ -109,25 +127,46 @@ def _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays):
     for component in range(n_components):
         at = component * n + i
         jump, share = jumps[at], weights[component]
-        if not jump > 0.0 or share == 0.0 or not is_point[component]:
+        x, rest, first, one = targets[component], rests[component], multipliers[at], int(gathered[at])
+        if share == 0.0 or not is_point[component]:
             continue
-        x, rest, first = targets[component], rests[component], multipliers[at]
+        if (
+            one != 0 and abs(one) != i + 1
+        ):  # with the kink of an output before, of which it is on the side: rounding does not tell
+            leader = component * n + abs(one) - 1
+            part = multipliers[leader]
+            if stays or abs(latest[leader] - part) < ON_KINK * rates[leader]:
+                side = 1.0 if (part == 1.0) == (one > 0) else 0.0
+                _take_side(component, side, residual, keep, alpha, share, x, rest, losses, slopes, curvatures)
+            continue
+        if not jump > 0.0:
+            continue
         z = rest + own * x
         rate = min(fastest, stiffest / (together[at] * jump))
         part = first + rate * z
         latest[at], rates[at] = part, rate
         if stays and (first == 0.0 or first == 1.0):
             if (z >= 0.0) != (first == 1.0):
-                gain = 1.0 if first == 1.0 else alpha
-                error = x * (residual if first == 1.0 else keep) - gain * rest
-                losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
-                curvatures[component] = 2.0 * share * gain * gain
+                _take_side(component, first, residual, keep, alpha, share, x, rest, losses, slopes, curvatures)
         elif stays or 0.0 < part < 1.0:
-            losses[component] += share * jump * (first * z + (0.0 if stays else 0.5 * rate * z * z) - max(z, 0.0))
-            slopes[component] += share * jump * ((first if stays else part) - (1.0 if z >= 0.0 else 0.0))
+            is_on = 1.0 if z >= 0.0 else 0.0
+            if one != 0 and (stays or abs(z) < ON_KINK):
+                is_on = 0.0
+                _take_side(component, 0.0, residual, keep, alpha, share, x, rest, losses, slopes, curvatures)
+            losses[component] += share * jump * ((first - is_on) * z + (0.0 if stays else 0.5 * rate * z * z))
+            slopes[component] += share * jump * ((first if stays else part) - is_on)
             curvatures[component] += share * jump * rate
         else:
             losses[component] -= share * jump * ((1.0 - first) ** 2 if part >= 1.0 else first * first) / (2.0 * rate)
+
+
+@jit(inner=True)
+def _take_side(component, side, residual, keep, alpha, share, x, rest, losses, slopes, curvatures):
+    """Loss, slope and curvature of a component where the output is on, ``side`` 1, or off, 0, whatever the sign of z."""
+    gain = 1.0 if side == 1.0 else alpha
+    error = x * (residual if side == 1.0 else keep) - gain * rest
+    losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
+    curvatures[component] = 2.0 * share * gain * gain
 
 
 @jit(inner=True)

@@ -13,12 +13,14 @@ from .._compiling.jit import call, doubles, integers, jit, offset
 from .._loss.enumeration import ALPHA, N_COMPONENTS, N_POINTS, POINTS, SCALE, WEIGHTS
 from .._loss.points import (
     BREADTHS,
+    GATHERED,
     JUMPS,
     KEPT,
     LATEST,
     LEADERS,
     MULTIPLIERS,
     NO_PRODUCT,
+    ON_KINK,
     RATE,
     RATES,
     SPAN,
@@ -55,6 +57,7 @@ from .trust_region import (
     STEPS,
     TRIAL,
     VECTORS,
+    WITHIN,
     is_newton,
     newton_step,
 )
@@ -70,8 +73,6 @@ CLOSE = 1e-3
 """Kinks of an output closer than this part of the width to which one is rounded fall together."""
 NEAR_KINK = 1e-6
 """Outputs this near to 0 may be on a kink, of a point that is to be a stationary one."""
-ON_KINK = 1e-10
-"""Outputs this near to 0 at a minimum are on one."""
 STILL = 1e-14
 """Multipliers are at rest once they leave outputs no farther from 0 than this."""
 INSIDE = 0.1
@@ -401,10 +402,10 @@ def choose(x, least, table):
     numbers, leaders = offset(doubles(table[CONTROL]), 2 * n), integers(offset(integers(table[ENUMERATION]), POINTS)[LEADERS])
     state, values, shares = _points(table, STATE), _points(table, VALUES), offset(numbers, WEIGHTS)
     jumps, rates, importance = _points(table, JUMPS), _points(table, RATES), doubles(table[CONTROL])
-    together = _points(table, TOGETHER)
+    together, gathered = _points(table, TOGETHER), _points(table, GATHERED)
     up = -2.0 * (1.0 - numbers[ALPHA])
     for at in range(n_components * n):
-        jumps[at] = rates[at] = 0.0
+        jumps[at] = rates[at] = gathered[at] = 0.0
     for component in range(n_components):
         for i in range(n):
             at = component * n + i
@@ -427,6 +428,64 @@ def choose(x, least, table):
                 jumps[at] = max(jumps[at], 0.0) / shares[component] if leader == component else 0.0
     if integers(table[ENUMERATION])[N_POINTS] < n_components:
         _join(x, table)
+    if table[WITHIN] != 0:
+        _gather(x, least, table)
+
+
+@jit(inner=True)
+def _gather(x, least, table):
+    """Without biases: kinks of outputs along one line, for an input that gives none of them anything, become one.
+
+    Where h = 0 the outputs z_i = W_i·h of parallel columns are 0 together. The first has the jump of all, where that is one up.
+    """
+    m, n, values, importance = table[HIDDEN], table[FEATURES], _points(table, VALUES), doubles(table[CONTROL])
+    jumps, gathered = _points(table, JUMPS), _points(table, GATHERED)
+    for component in range(integers(table[ENUMERATION])[N_COMPONENTS]):
+        inputs, own, ones = offset(values, component * n), offset(jumps, component * n), offset(gathered, component * n)
+        for first in range(n):
+            square, is_first, count = _square(x, first, component, least, table), True, 0
+            if square == 0.0 or _is_aside(x, first, inputs, square, table):
+                continue
+            up = -2.0 * (1.0 - offset(importance, 2 * n)[ALPHA])
+            net = up * inputs[first]
+            for turn in range(2):
+                for j in range(n):
+                    other, product = _square(x, j, component, least, table), 0.0
+                    for k in range(m):
+                        product += x[k * n + first] * x[k * n + j]
+                    if j == first or other == 0.0 or product**2 < (1.0 - NO_PRODUCT) * square * other:
+                        continue
+                    if turn == 0:
+                        is_first, count = is_first and j > first, count + 1
+                        net += up * inputs[j] * importance[j] / importance[first] * (other / square) ** 0.5
+                    elif is_first:
+                        own[j], ones[j] = 0.0, np.copysign(1.0 + first, product) if net > 0.0 else 0.0
+            if is_first and count > 0:
+                own[first], ones[first] = max(net, 0.0), 1.0 + first if net > 0.0 else 0.0
+
+
+@jit(inner=True)
+def _square(x, i, component, least, table):
+    """The square of column i of x (size,), 0 where its output is no point or its own kinks fall together: see `choose`."""
+    n, state, numbers, square = table[FEATURES], _points(table, STATE), offset(doubles(table[CONTROL]), 2 * table[FEATURES]), 0.0
+    for k in range(table[HIDDEN]):
+        square += x[k * n + i] ** 2
+    short = CLOSE * numbers[WEIGHTS + component] * doubles(table[CONTROL])[i]
+    is_apart = state[SPAN] * square * state[STIFFEST] * numbers[SCALE] >= short
+    return square if is_apart and _is_certain(x, i, component, least, table) else 0.0
+
+
+@jit(inner=True)
+def _is_aside(x, i, inputs, square, table):
+    """Whether h = W x has for inputs (n,) a part aside from column i, of this square: there its kink moves as it turns."""
+    m, n, along, length = table[HIDDEN], table[FEATURES], 0.0, 0.0
+    for k in range(m):
+        hidden = 0.0
+        for j in range(n):
+            hidden += x[k * n + j] * inputs[j]
+        along += hidden * x[k * n + i]
+        length += hidden**2
+    return length - along**2 / square > NO_PRODUCT
 
 
 @jit(inner=True)

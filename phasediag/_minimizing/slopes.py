@@ -15,9 +15,8 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from .._loss.evaluation import evaluate_rows
-from .._loss.points import NO_PRODUCT
+from .._loss.points import NO_PRODUCT, ON_KINK
 from .flat import flatten, losses_at, parts
-from .kinks import ON_KINK
 from .starts import scaled_gradient
 
 MOST_SIDES = 2**8
@@ -42,9 +41,7 @@ def ways_down(x, form, controls):
     gram = np.swapaxes(weights, 1, 2) @ weights
     tied = (np.abs(gram) > NO_PRODUCT) | np.eye(form.n_features, dtype=bool)
     on = (np.abs(inputs @ gram + bias[:, None]) < ON_KINK) & (wide @ tied == 0.0) & (inputs != 0.0)
-    # jumps up alone are held by descents; of a feature of mean 0 that is not represented jumps up and down leave nothing
-    cancel = np.all(np.abs(weights) <= NO_PRODUCT, axis=1) & (form.mean(controls) == 0.0)
-    asked = np.any(on & (inputs > 0.0) & ~cancel[:, None], axis=(1, 2))
+    asked = _jump_down(x, on, inputs, form, controls)  # jumps up alone are held by descents
     lower = {row: _way_down(x[row], on[row], inputs, form, controls[row]) for row in np.flatnonzero(asked)}
     rows = [row for row in sorted(lower) if lower[row] is not None]
     return np.array(rows, int), np.array([lower[row] for row in rows]).reshape(-1, form.size)
@@ -55,8 +52,6 @@ def _way_down(x, on, inputs, form, control):
 
     Uncertain values have no product with these and count by their means.
     """
-    if not _jumps_down(x, on, inputs, form, control):
-        return None
     component, output = np.nonzero(on)
     jumps, units = _as_one(*_kinks(x, component, output, inputs, form, control))
     if not np.any(jumps < -SMALL):
@@ -80,26 +75,25 @@ def _way_down(x, on, inputs, form, control):
     return None
 
 
-def _jumps_down(x, on, inputs, form, control):
-    """Whether some of these kinks may jump down once those that fall together are one: see `_way_down`.
+def _jump_down(x, on, inputs, form, controls):
+    """Which of flat parameters (n_points, size) have kinks that may jump down once those that fall together are one: (n_points,).
 
     Kinks of a feature that is not represented fall together for all its values beside the same of the others.
     """
-    down = on & (inputs > 0.0)
-    if not np.any(down):
-        return False
-    dark = np.flatnonzero(np.all(np.abs(parts(x, form.n_hidden)[0]) < SMALL, axis=0) & np.any(down, axis=0))
-    shares = form.weights(control) if dark.size else None
-    for i in dark.tolist():
-        jumps = -np.bincount(_beside(form, i), on[:, i] * inputs[:, i] * shares)
-        down[:, i] = np.any(jumps < -NO_PRODUCT)
-    return bool(np.any(down))
+    down, lengths = on & (inputs > 0.0), np.abs(parts(x, form.n_hidden)[0]).max(axis=1)
+    for i in range(form.n_features):
+        dark = np.flatnonzero((lengths[:, i] < SMALL) & np.any(down[:, :, i], axis=1))
+        if dark.size:
+            jumps = -(on[dark, :, i] * inputs[:, i] * form.weights(controls[dark])) @ _beside(form, i)
+            down[dark, :, i] &= np.any(jumps < -NO_PRODUCT, axis=1)[:, None]
+    return np.any(down, axis=(1, 2))
 
 
 @lru_cache(maxsize=256)
 def _beside(form, i):
-    """Components that differ in feature i alone have one number, shape (n_components,)."""
-    return np.unique(np.delete(form.components, i, axis=1), axis=0, return_inverse=True)[1].ravel()
+    """Which components are alike but in feature i: a 1 in the column of those, shape (n_components, n_columns)."""
+    which = np.unique(np.delete(form.components, i, axis=1), axis=0, return_inverse=True)[1].ravel()
+    return np.eye(which.max() + 1)[which]
 
 
 def _kinks(x, component, output, inputs, form, control):
