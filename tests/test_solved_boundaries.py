@@ -227,7 +227,7 @@ CURVES_4_TO_2 = [
     (FOUR, FOUR, "first", (1.0, 0.932459644), "triple point", (1.0079548543, 0.9077301424), "triple point"),
     (IN_TRIANGLE, OUT_TRIANGLE, "first", (1.0, 0.6442403645), "triple point", (1.0, 0.918198924), "triple point"),
     (IN_TRIANGLE, PAIRS, "first", (1.0, 0.6442403645), "triple point", (1.1867821912, 0.6131245959), "triple point"),
-    (FOUR, IN_TRIANGLE, "continuous", (1.000096882, 0.9181714605), "order changes", (1.0079548543, 0.9077301424), "triple point"),
+    (FOUR, IN_TRIANGLE, "continuous", (1.00010037, 0.9181671236), "order changes", (1.0079548543, 0.9077301424), "triple point"),
     (FOUR, IN_TRIANGLE, "first", (1.0079548543, 0.9077301424), "triple point", (1.091085646, 0.8106534083), "triple point"),
     (THREE, FOUR, "first", (1.0173253638, 1.0), "edge", (1.078404165, 0.8804478134), "triple point"),
     (THREE, FOUR, "first", (1.078404165, 0.8804478134), "triple point", (1.1306174235, 0.8201209793), "order changes"),
