@@ -33,10 +33,10 @@ from .trust_region import (
 
 SHORT = 1e-6
 """A column this short may be 0 but for the kink."""
-BESIDE, LEVEL = 1e-9, 1e-7
-"""How far from 0 gradients beside it are taken; slopes of this size count as 0."""
+PROBE, LEVEL = 1e-9, 1e-7
+"""How far beside a point one-sided derivatives are taken; slopes and curvatures of this size count as 0."""
 LIT = 1e-3
-"""Length of a column that comes out of 0."""
+"""Length of a column that comes out of 0, and of the weights with which a dead output is left."""
 MOST_CUTS = 20
 """Gradients beside a column that are asked for in turn, and times that columns are held or come out."""
 
@@ -151,7 +151,7 @@ def _least_slope(x, i, table):
             break
         for k in range(m):
             direction[k] /= length
-            moved[k * n + i] = BESIDE * direction[k]
+            moved[k * n + i] = PROBE * direction[k]
         call(table[EVALUATE], (moved, 1, table))
         slope = part = square = 0.0
         for k in range(m):

@@ -15,7 +15,7 @@ from .._compiling.jit import DOUBLES, INTEGERS, address, addresses, call, double
 from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
 from .._loss.points import NO_PRODUCT
-from .columns import descend_beside_columns, hold_columns, let_go
+from .columns import LEVEL, PROBE, descend_beside_columns, hold_columns, let_go
 from .cones import along, light, look_into_cones
 from .eigenvectors import room
 from .kinks import STILL, descend_on_kinks, hold, update
@@ -71,10 +71,8 @@ from .trust_region import (
 NOTHING = 1e-20
 """Scaled losses that differ by less are equal, whatever their size: where nothing is lost rounding leaves as much."""
 
-PROBE = 1e-9
-"""Distance at which one-sided second derivatives are taken, and size of biases below which they count as 0."""
 OF_DENSITY = 1e-2
-"""Biases of rare features are as small as their densities: those less than this part of the largest count as 0."""
+"""Biases below `PROBE` count as 0; of rare features, as small as their densities, those less than this part of the largest."""
 
 EXTRAPOLATION = (4.0, -13.0 / 3.0), (-6.0, 9.5), (4.0, -7.0), (-1.0, 11.0 / 6.0)
 """Weights of four points, 1 to 4 steps away, that give a value at their start and its slope there, times a step."""
@@ -89,9 +87,6 @@ AT_REST = 1e-11
 
 MINIMAL = 1e-6
 """Lowest curvature above which a stationary point is a minimum without further question."""
-
-LEVEL = 1e-7
-"""Curvatures of this size count as 0."""
 
 MOST_ATTEMPTS = 6
 """Descents of which each but the first begins where the one before ended and was no minimum."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import newton
+from .columns import LIT
 from .flat import losses_at, parts
 from .slopes import ways_down
 
@@ -29,9 +30,6 @@ NEGLIGIBLE = 1e-6
 
 OFF_PRODUCT = 1e-12
 """Products W_i·W_j that are no larger are those of weights that are 0 but for rounding."""
-
-LIT = 1e-3
-"""Length of the weights with which a dead output is left."""
 
 MOST_FALLS = 3
 """Times that a descent goes on from beside a kink that the loss falls from."""
