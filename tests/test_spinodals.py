@@ -146,9 +146,10 @@ def test_a_fold_does_not_turn_back_before_its_third_derivative_jumps():
     u = solver.points(1.113526022819, 0.558139121593)
     curve = FreeLimit(solver.recognized(np.array(weights), solver.all_free, u))
     curve.move_to(curve.at(u, np.array([1.0, 0.0])))
-    place, end = curve.kink(curve.states[0].u)
+    place = curve.at_support(curve.states[0].u)
     turned = curve.anew().cusp(curve.states[0].u)
-    assert end == "another limit" and (turned is None or np.linalg.norm(turned - u) > 100 * np.linalg.norm(place - u))
+    assert turned is None or np.linalg.norm(turned - u) > 100 * np.linalg.norm(place - u)
+    assert curve.turning(place) == "another limit"
     x, (importance, density) = curve.solve(place)[0].x, solver.values(place)
     model, way = ToyModel(2, [1.0, 1.0, importance], density), np.zeros(9)
     way[curve.free] = curve._found[0]
@@ -499,6 +500,27 @@ def test_three_features_that_are_alike_tell_each_other_apart():
         turn = [np.append((one @ x[:12].reshape(3, 4)).ravel(), np.zeros(4)) for one in np.eye(9).reshape(9, 3, 3)]
         turns = np.array([turn[1] - turn[3], turn[2] - turn[6], turn[5] - turn[7]])
         assert np.sum(np.abs(np.linalg.eigvalsh(hessian + turns.T @ turns)) < 1e-12) == 2
+
+
+def test_a_limit_goes_on_where_its_point_in_the_plane_turns_back():
+    """Of 5→2: a limit of exchange turns near (1.000065, .991628), density and importance one after the other, while its minimum
+    moves on by as much on either side; on all of it the gradient vanishes, and a curvature by an independent loss.
+    """
+    axes = {"importance": np.geomspace(0.999, 1.002, 2), "density": np.geomspace(0.97, 0.995, 2)}
+    weights = [[0.13030, -0.39584, -0.39584, 0.13030, 0.81660], [0.13911, 0.69807, -0.69807, -0.13911, 0]]
+    at = (1.0000746888, 0.9916020783)
+    limit = followed(axes, weights, [0.47736, 0.55046, 0.55046, 0.47736, 0.37867], at, FreeLimit)
+    assert limit.kind == "exchange breaking" and limit.status == "whole" and limit.ends == ("edge", "edge")
+    k = int(np.argmax(limit.density))
+    assert 5 < k < limit.x.size - 5 and limit.density[k] == pytest.approx(0.9916, abs=1e-4)
+    assert min(np.max(np.abs(limit.minima[k] - limit.minima[end])) for end in (0, -1)) > 0.02
+    for x, importance, density in zip(limit.minima[::5], limit.importance[::5], limit.density[::5], strict=True):
+        model = ToyModel(2, [1.0] * 4 + [importance], density)
+        _, by_weights, by_bias = expected_loss_and_gradient(model, x[:10].reshape(2, 5), x[10:])
+        hessian = expected_loss_hessian(model, x[:10].reshape(2, 5), x[10:]) / model.loss_scale
+        turn = np.append(np.array([[0, -1], [1, 0]]) @ x[:10].reshape(2, 5), np.zeros((1, 5)))
+        assert np.max(np.abs(np.append(by_weights, by_bias))) < 1e-12
+        assert abs(np.linalg.eigvalsh(hessian + np.outer(turn, turn))[0]) < 1e-11
 
 
 def test_a_fold_and_a_limit_of_exchange_end_in_one_point():

@@ -1,11 +1,13 @@
-"""Following a curve by pseudo-arclength (Keller 1977): predictor along the tangent, corrector across it, events in between."""
+"""Following a curve by pseudo-arclength (Keller 1977): predictor along the tangent, corrector across it, events in between.
+
+A curve is followed through its places, vectors whose last two coordinates are the point u of the plane.
+"""
 
 from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .curves import tangent_of
 from .equilibria import far
 from .tolerances import FEWEST, FIRST, GROWS, KINK, LEAST_ADVANCE, NEAR, NONZERO, ONE_BRANCH, ROUNDING, TURN
 
@@ -22,7 +24,7 @@ class Point(NamedTuple):
 
 
 class _Try(NamedTuple):
-    """A point ``there`` that has been reached: the curve at the one before, the step, and how many points were known."""
+    """A place ``there`` that has been reached: the curve at the one before, the step, and how many were known."""
 
     curve: Any
     there: np.ndarray
@@ -61,9 +63,9 @@ def follow(curve, start, sense, locate=None):
     sense : +1.0 or -1.0
         The direction.
     locate : callable, optional
-        locate(curve, event, points, there) solves for the codimension-two point at which the curve, followed through ``points``,
-        has an event up to ``there`` (None where it cannot be followed so far): (node, points (Point) on the way to it
-        that have not been accepted), or None where there is none so near. An event that is not located is bracketed.
+        locate(curve, event, places, there, step, tangent) solves for the codimension-two point at which the curve, followed
+        through ``places``, has an event up to ``there`` (None where it cannot be followed so far): (node, points (Point) on the
+        way to it that have not been accepted), or None where there is none so near. An event that is not located is bracketed.
 
     Returns
     -------
@@ -71,65 +73,67 @@ def follow(curve, start, sense, locate=None):
     """
     box, settings = curve.family.box, curve.family.settings
     shortest = settings.shortest * box.step
-    trail, points, tangent, step = [], [start], sense * tangent_of(curve.slope(start)), FIRST * box.step
-    first = Point(start, curve.states, curve.precision)
-    curve.set_out(start, tangent)
+    first, start = Point(start, curve.states, curve.precision), curve.place(start)
+    trail, places, tangent, step = [], [start], sense * curve.tangent(start), FIRST * box.step
+    curve.set_out(first.u, tangent)
     tries, rarely = [], _OFTEN  # since it was last asked what is lower, which is asked again after so many
     while len(trail) < settings.most_points:
-        here = points[-1]
+        here = places[-1]
         there, on_edge = _advance(curve, here, tangent, step, box)
         event, closes = None if on_edge else "lost", False
         if there is not None:
-            chord = (there - here) / np.linalg.norm(there - here)
+            u, chord = there[-2:], (there - here) / np.linalg.norm(there - here)
             turned = 2 * (chord @ tangent) * chord - tangent  # exact on a circle
-            if step > FEWEST * box.step and (turned @ tangent < TURN or curve.bends(there)):
+            if step > FEWEST * box.step and (turned @ tangent < TURN or curve.bends(u)):
                 step /= 2
                 continue
             turned = turned if turned @ tangent > TURN else chord  # beyond a corner
-            event = curve.breaks(there)
-            if event is None and not on_edge and curve.kinks(curve.solve(there)) != curve.kinks(curve.states):
+            event = curve.breaks(u)
+            if event is None and not on_edge and curve.kinks(curve.solve(u)) != curve.kinks(curve.states):
                 there = _kink_met(curve, here, there)
-            closes = len(points) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0
-            closes = closes and event is None and _are_alike(curve.solve(there), first.states)
+            closes = len(places) > 3 and np.linalg.norm(there - start) < step and tangent @ (start - there) > 0
+            closes = closes and event is None and _are_alike(curve.solve(u), first.states)
             if event in (None, "merges"):
-                tries.append(_Try(copy(curve), there, tangent, step, len(points)))
+                tries.append(_Try(copy(curve), there, tangent, step, len(places)))
         if event is not None or on_edge or closes or len(tries) >= rarely:
             overtaken, lower = _overtaken(tries)
             tries, rarely = [], min(2 * rarely, _RARELY)
             if overtaken is not None:
                 curve, there, tangent, step, known = overtaken
-                points, trail, event, rarely = points[:known], trail[: known - 1], lower, 1
+                places, trail, event, rarely = places[:known], trail[: known - 1], lower, 1
+        last = places[-1][-2:]
         if event is None:
             if there is None:
-                return Way(trail, "edge", (here, here))
+                return Way(trail, "edge", (last, last))
             if closes:
-                return Way([*trail, first], "closed", (start, start))
-            curve.move_to(there)
-            points.append(there)
-            trail.append(Point(there, curve.states, curve.precision))
+                return Way([*trail, first], "closed", (first.u, first.u))
+            u = there[-2:]
+            curve.move_to(u)
+            places.append(there)
+            trail.append(Point(u, curve.states, curve.precision))
             if on_edge:
-                return Way(trail, "edge", (there, there))
+                return Way(trail, "edge", (u, u))
             tangent, step = turned, min(GROWS * step, box.step)
             continue
-        found = locate(curve, event, points, there, step, tangent) if locate is not None else None
+        found = locate(curve, event, places, there, step, tangent) if locate is not None else None
         if found is not None:
             node, way = found
-            while len(trail) and (points[-1] - node.u) @ tangent > 0:  # noticed late
-                points.pop()
+            while len(trail) and (places[-1][-2:] - node.u) @ tangent[-2:] > 0:  # noticed late
+                places.pop()
                 trail.pop()
             trail = [*trail, *way]
-            last = trail[-1].states if trail else curve.states
-            end = Point(node.u, node.states_of(curve) or last, node.precision)
+            states = trail[-1].states if trail else curve.states
+            end = Point(node.u, node.states_of(curve) or states, node.precision)
             return Way([*trail, end], node.kind, (node.u, node.u), node)
         step /= 2
-        if step < shortest and box.ties(points[-1]):
-            return Way(trail, "edge", (points[-1], points[-1]))
+        if step < shortest and box.ties(last):
+            return Way(trail, "edge", (last, last))
         if step < shortest:
-            here, beyond = points[-1], there if there is not None else points[-1] + step * tangent
+            beyond = (there if there is not None else places[-1] + step * tangent)[-2:]
             event = event if isinstance(event, str) else "overtaken"
-            return Way(trail, event, (here, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - here):.1e} of its end")
+            return Way(trail, event, (last, beyond), why=f"{_WORDS[event]} within {np.linalg.norm(beyond - last):.1e} of its end")
     why = f"it has {settings.most_points} points on this side, as many as the settings allow"
-    return Way(trail, "long", (points[-1], points[-1] + step * tangent), why=why)
+    return Way(trail, "long", (places[-1][-2:], (places[-1] + step * tangent)[-2:]), why=why)
 
 
 def _are_alike(states, others):
@@ -144,9 +148,9 @@ def _kink_met(curve, here, there):
     while (high - low) * length > KINK:
         middle = (low + high) / 2
         on = curve.at(here + middle * way, way / length)
-        if on is None or curve.breaks(on) is not None:
+        if on is None or curve.breaks(on[-2:]) is not None:
             break
-        if curve.kinks(curve.solve(on)) == curve.kinks(curve.states):
+        if curve.kinks(curve.solve(on[-2:])) == curve.kinks(curve.states):
             low = middle
         else:
             high, there = middle, on
@@ -158,7 +162,7 @@ def _overtaken(tries):
     """The first of some tries in order at which a minimum is lower, and that minimum, from the last one on; (None, None)."""
     found, first, last, k = (None, None), 0, len(tries) - 1, len(tries) - 1
     while first <= last:
-        lower = tries[k].curve.lower(tries[k].there)
+        lower = tries[k].curve.lower(tries[k].there[-2:])
         if lower is not None:
             found, last = (tries[k], lower), k - 1
         elif found[0] is None:
@@ -171,6 +175,7 @@ def _overtaken(tries):
 
 _WORDS = {
     "lost": "no point that solves its equations is found",
+    "turns": "it turns back, and no point in which it does is solved for",
     "ceases": "one of its minima ceases, and no point in which it would is solved for",
     "merges": "its minima cannot be told apart, and no point in which they would be one is solved for",
     "order changes": "its order changes, and no tricritical point is solved for",
@@ -180,23 +185,23 @@ _WORDS = {
 
 
 def _advance(curve, here, tangent, step, box):
-    """The next point of a curve about a step away and whether it is on the edge: where the curve leaves the window it ends.
+    """The next place of a curve about a step away and whether it is on the edge: where the curve leaves the window it ends.
 
     (None, False) where it is not found; (None, True) where the curve leaves at once.
     """
-    room, axis = box.room(here, tangent)
+    room, axis = box.room(here[-2:], tangent[-2:])
     if room < ROUNDING:
         return None, True
     there = curve.at(here + step * tangent, tangent) if room > step else None
-    on_edge = room <= step or (there is not None and box.outside(there))
+    on_edge = room <= step or (there is not None and box.outside(there[-2:]))
     if on_edge:
         if there is not None:
             tangent = (there - here) / np.linalg.norm(there - here)
-            room, axis = box.room(here, tangent)
-        guess, normal = here + room * tangent, np.zeros(2)
-        guess[axis], normal[axis] = (box.high if tangent[axis] > 0 else box.low)[axis], 1.0
+            room, axis = box.room(here[-2:], tangent[-2:])
+        guess, normal = here + room * tangent, np.zeros(here.size)
+        guess[axis - 2], normal[axis - 2] = (box.high if tangent[axis - 2] > 0 else box.low)[axis], 1.0
         there = curve.at(guess, normal)
-    if there is None or box.outside(there) or not (on_edge or LEAST_ADVANCE * step < np.linalg.norm(there - here)):
+    if there is None or box.outside(there[-2:]) or not (on_edge or LEAST_ADVANCE * step < np.linalg.norm(there - here)):
         return None, False
     return (there, on_edge) if np.linalg.norm(there - here) < 2 * step else (None, False)
 

@@ -100,6 +100,14 @@ class Curve:
         self._passed = [] if np.array_equal(before[-1][0].u, states[0].u) else [*before, states][-3:]
         self.states = states
 
+    def place(self, u):
+        """Where it is followed through at its point u, a vector that ends with u: see `continuation`."""
+        return u
+
+    def tangent(self, place):
+        """The unit vector along it at a place on it."""
+        return tangent_of(self.slope(place))
+
     def slope(self, u):
         """Gradient of the value in u, shape (2,)."""
         return self.family.by_control(lambda points: [self.value(v) for v in points], u)
@@ -110,7 +118,7 @@ class Curve:
         return (ahead - behind) / (2 * CONTROL_STEP)
 
     def at(self, guess, normal):
-        """The point of the curve on the line through a guess across ``normal``, by Newton's method; None where it fails."""
+        """The place of the curve on the line through a guess across ``normal``, by Newton's method; None where it fails."""
         along = np.array([-normal[1], normal[0]])
         u, value, size = np.array(guess, dtype=float), self.value(guess), np.inf
         steepness = self.steepness(u, along) if np.isfinite(value) else np.nan

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .neighbours import isotropy
-from .normal_forms import softest_breaking
+from .normal_forms import entering_modes, softest_breaking
 from .singular import BranchPoints, Singular
 from .tolerances import (
     ALIKE,
@@ -36,16 +36,30 @@ class LimitCurve(Singular):
     tests: what changes its sign from + to − where it ends, functions of the curve and u by the word for the end.
     """
 
+    def place(self, u):
+        """See Curve: in the space of (x, u), where it goes on as its point in the plane turns back; there are valleys of values
+        that are certain."""
+        return u if len(self.family.inputs) else self.place_of(self.solve(u)[0])
+
+    def tangent(self, place):
+        """See Curve: the null vector of its equations."""
+        if len(place) == 2:
+            return super().tangent(place)
+        self.begin()
+        rows, size = self.system(self.states[0].x, place[-2:], True)[0], self.free.size
+        rows[:, :size] *= size**0.5
+        return np.linalg.svd(rows)[2][-1]
+
     def changes(self, here, there, word):
-        """The point of the curve between two of its points at which a test changes its sign, followed to there; or None."""
+        """The point of the curve between two of its places at which a test changes its sign, followed to there; or None."""
         way, trial, values = there - here, copy(self), {}
 
         def place(part):
             """The point of the curve at a part of the way."""
-            u = trial.at(here + part * way, way / np.linalg.norm(way))
-            if u is None:
+            place = trial.at(here + part * way, way / np.linalg.norm(way))
+            if place is None:
                 raise _Lost
-            return u
+            return place[-2:]
 
         def value(part):
             """The test there."""
@@ -91,12 +105,21 @@ class StabilityLimit(LimitCurve, BranchPoints):
         """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
         return own.held or self._sense > 0
 
+    def _softest_of(self, state):
+        """The lowest curvatures, across its symmetry, with the direction, and along what moves.
+
+        Its own is 0, so that a search for the lowest may stop at that: what enters is looked at by itself.
+        """
+        across = entering_modes(state)
+        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.moving]) > ALIKE:
+            across = [*across, (state.curvature, state.softest[0])]
+        along = np.min(np.linalg.eigvalsh(self.derivatives(state.x, state.u)[1]), initial=1.0)
+        return min(across, key=lambda mode: mode[0], default=(1.0, None)), along
+
     def _others(self, u):
         """The lowest curvature of another mode."""
-        state = self.solve(u)[0]
-        if not state.is_steeper(NEGATIVE):
-            return state.curvature - NEGATIVE
-        return np.min(np.linalg.eigvalsh(self.derivatives(state.x, u)[1]), initial=1.0) - NEGATIVE
+        (across, _), along = self._softest_of(self.solve(u)[0])
+        return min(across, along) - NEGATIVE
 
     def _turning(self, u):
         """The coefficient of its own mode, in the sense that it has had; that has none where losses cannot tell."""
@@ -105,8 +128,9 @@ class StabilityLimit(LimitCurve, BranchPoints):
     tests = MappingProxyType({"ceases": _others, "order changes": _turning})
 
     def other(self, state):
-        """See LimitCurve: along what moves."""
-        return FreeLimit(state)
+        """See LimitCurve."""
+        (across, direction), along = self._softest_of(state)
+        return StabilityLimit(state, direction) if across < along else FreeLimit(state)
 
     def jumps(self, u):
         """See LimitCurve: within the points from which the coefficient is taken."""
@@ -202,20 +226,27 @@ class FreeLimit(LimitCurve):
         ahead, behind = self.derivatives(np.array([x + aside, x - aside]), u)[1]
         return (ahead - behind) @ null / (2 * THIRD_STEP)
 
-    def kink(self, guess):
-        """The point of the curve near a guess at which third derivatives jump so that two folds meet, and what it is; or None.
+    def turning(self, u):
+        """What it is at its point u if the cubic has two signs aside of it, as in a cusp or where an output's support changes.
 
-        The cubic has two signs there: as in a cusp two minima become one, or, downhill both ways, two saddles close in on one
-        minimum, for which one limit goes over into another.
+        Uphill both ways two minima become one; downhill two saddles close in on one minimum, for which one limit goes over into
+        another. None where the cubic has one sign.
         """
-        u = self.at_support(guess)
-        if u is None:
-            return None
-        x, null = self.solve(u)[0].x, self._last[0]
-        aside = np.zeros_like(x)
+        x, null, aside = self.solve(u)[0].x, self.null_at(u), np.zeros(self.family.size)
         aside[self.free] = KINK**0.5 * null
         one, other = (self._cubic(x + sense * aside, u, null) @ null for sense in (1.0, -1.0))
-        return (u, "critical point" if one > 0 else "another limit") if one * other < 0 else None
+        return ("critical point" if one > 0 else "another limit") if one * other < 0 else None
+
+    def null_at(self, u):
+        """The unit vector along which the minimum at its point u is flat, shape (n_free,)."""
+        self.system(self.solve(u)[0].x, u, True)
+        return self._last[0]
+
+    def jumps(self, u):
+        """See LimitCurve: within the points from which the cubic is taken."""
+        aside = np.zeros(self.family.size)
+        aside[self.free] = self.null_at(u)
+        return min(self.family.room_beside(self.solve(u)[0].x, sense * aside) for sense in (1.0, -1.0)) < SHORT_ROOM
 
     def keep(self, u, states):
         """See Curve: with the direction, the cubic and the second derivatives there."""
@@ -244,8 +275,6 @@ class FreeLimit(LimitCurve):
 
     def _turning(self, u):
         """The cubic in the sense that it has had, where it has one."""
-        if self.solve(u)[0].clusters != self.states[0].clusters:
-            return -1.0
         return self._found[1] * self.cubic if self.is_fold else 1.0
 
     def _others(self, u):
@@ -253,7 +282,7 @@ class FreeLimit(LimitCurve):
         state, (_, _, hessian) = self.solve(u)[0], self._found
         return min(self._softest_besides(hessian)[0], softest_breaking(state)[0] if state.held else 1.0) - STABLE
 
-    tests = MappingProxyType({"lost": _turning, "ceases": _others})
+    tests = MappingProxyType({"turns": _turning, "ceases": _others})
 
     def _softest_besides(self, hessian):
         """The lowest of curvatures across its own direction, which does not mix with another as soft, and its direction."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..boundaries import PhaseBoundary
 from .continuation import Point, Way, distance, follow, passes
-from .curves import Coexistence, tangent_of
+from .curves import Coexistence
 from .equilibria import far
 from .junctions import MERGING
 from .normal_forms import branches
@@ -38,7 +38,7 @@ class Followed:
                 curve = self.curve.anew()
                 curve.states = states
                 outward = u - self.trail[1 - 3 * k].u if len(self.trail) > 1 else np.diff(way.bracket, axis=0)[0]
-                sense = np.copysign(1.0, tangent_of(curve.slope(u)) @ outward)
+                sense = np.copysign(1.0, curve.tangent(curve.place(u))[-2:] @ outward)
                 self.ways[k] = way = follow(curve, u, sense, locate)
                 self.trail = [*self.trail, *way.trail] if k else [*way.trail[::-1], *self.trail]
 

@@ -185,12 +185,18 @@ def soft_modes(state):
     A feature that is not represented may enter against any one of the others, or against several together: at the limit of
     stability they are equally soft. So may clusters turn against each other.
     """
-    entering = [_responding(state, enter) for enter in entering_directions(state)]
+    entering = entering_modes(state)
     curvature, softest = softest_breaking(state)
     if np.isfinite(curvature) and curvature < min((found[0] for found in entering), default=np.inf) - ALIKE:
         directions = [softest, *_linking_directions(state, curvature, softest)] if curvature < SOFT else [softest]
         return [*entering, *(_responding(state, _breaking(state, direction)) for direction in directions)]
     return entering
+
+
+@once
+def entering_modes(state):
+    """Those of them in which a feature without weights enters: a list of (curvature, direction)."""
+    return [_responding(state, enter) for enter in entering_directions(state)]
 
 
 def entering_directions(state):

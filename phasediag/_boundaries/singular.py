@@ -12,7 +12,7 @@ from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import CONVERGED, FALLING, HARDLY, KINK, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, SAME, STALLED
+from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
 
 _PATIENCE = 4
 """Steps of Newton's method after which one must be shorter than before them."""
@@ -29,14 +29,34 @@ class Singular(Curve):
         super().__init__([state] * times)
         self.free, self._found = np.flatnonzero(state.free), None
 
-    def at(self, guess, normal):
-        """The point of the curve on the line through a guess across ``normal``; its equilibrium is kept for `solve`."""
-        return self.where(guess, lambda x, u: (normal @ (u - guess), np.zeros(self.free.size), normal))
+    def place_of(self, state):
+        """The place of an equilibrium on the curve: parameters that move, in parts that make their square a mean one, and u."""
+        return np.append(state.x[self.free] * self.free.size**-0.5, state.u)
 
-    def where(self, guess, border):
-        """The point of the curve next to a guess at which border(x, u), (value, gradients in free x and in u), vanishes."""
-        old, size, left, moves = self.ahead(guess)[0], self.free.size, np.inf, [np.inf] * _PATIENCE
-        x, u, matrix, right = old.x.copy(), np.array(guess, dtype=float), np.zeros((size + 2, size + 2)), np.zeros(size + 2)
+    def at(self, guess, normal):
+        """The place of the curve on the plane through a guess across ``normal``, points u or places; kept for `solve`."""
+        size, part = self.free.size, self.free.size**-0.5
+        if len(guess) == 2:
+            return self.where(guess, lambda x, u: (normal @ (u - guess), np.zeros(size), normal))
+        x = self.states[0].x.copy()
+        x[self.free] = guess[:-2] / part
+        across, by_u = part * normal[:-2], normal[-2:]
+
+        def border(at, u):
+            """How far it is across the plane, and the gradients of that."""
+            return across @ (at - x)[self.free] + by_u @ (u - guess[-2:]), across, by_u
+
+        u = self.where(guess[-2:], border, x)
+        return None if u is None else self.place_of(self.solve(u)[0])
+
+    def where(self, guess, border, x=None):
+        """The point of the curve next to a guess at which border(x, u), (value, gradients in free x and in u), vanishes.
+
+        ``x``: parameters from which it is sought, default where those of the last points lead.
+        """
+        old, size, left, moves = self.states[0], self.free.size, np.inf, [np.inf] * _PATIENCE
+        x, u = (self.ahead(guess)[0].x if x is None else x).copy(), np.array(guess, dtype=float)
+        matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
         for _ in range(20):
             try:
                 matrix[:-1], right[:-1] = self.system(x, u, moves[-1] > HARDLY)
@@ -70,7 +90,7 @@ class Singular(Curve):
         It is the support that is nearest to a change at the equilibrium that the curve has come to.
         """
         values, _ = self.family.supports(self.states[0].x)
-        away = np.where(np.abs(values) > KINK**2, np.abs(values), np.inf)  # what symmetry makes 0 does not change
+        away = np.where(np.abs(values) > ROUNDING, np.abs(values), np.inf)  # what symmetry makes 0 does not change
         k = int(np.argmin(away))
 
         def border(x, _):

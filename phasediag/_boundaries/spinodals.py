@@ -10,7 +10,7 @@ from ..boundaries import Spinodal
 from .continuation import Point, follow, passes
 from .curves import tangent_of
 from .equilibria import Solver, far
-from .junctions import MERGING, WAY, Junction, cusp, departure, tricritical
+from .junctions import MERGING, WAY, Junction, departure, intersection, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .neighbours import between_exchanged
@@ -127,23 +127,24 @@ class Limits:
             return limit
         return None
 
-    def locate(self, curve, event, points, there, step, tangent):
+    def locate(self, curve, event, places, there, step, tangent):
         """The point in which the minimum ceases in another way too, or becomes one with another; see `continuation.follow`.
 
         The latter lies just ahead where a limit is lost.
         """
-        box, here = curve.family.box, points[-1]
+        box, here, onward = curve.family.box, places[-1][-2:], tangent[-2:] / np.linalg.norm(tangent[-2:])
         if event != "lost":
-            node = _changed(curve, here, there, event)
-            return node and (node, [])
+            node = _changed(curve, places[-1], there, event)
+            if node is not None or event != "turns":
+                return node and (node, [])
         if step > REACHED / 2 * box.step:
             return None
 
         def ahead(kind, place, precision, states=()):
             """The End at a point, None where that does not lie next to where the limit is lost."""
             away = np.linalg.norm(place - here)
-            late = away < min(LATE * box.step, np.linalg.norm(points[0] - here))
-            near = away < REACHED * box.step and (place - here) @ tangent > ROUGHLY_AHEAD * away
+            late = away < min(LATE * box.step, np.linalg.norm(places[0][-2:] - here))
+            near = away < REACHED * box.step and (place - here) @ onward > ROUGHLY_AHEAD * away
             told = not (box.outside(place) or box.ties(place))
             return End(kind, place, states, precision) if (near or late) and told else None
 
@@ -153,7 +154,7 @@ class Limits:
             nodes = (node and ahead(node.kind, node.u, node.precision, node.states) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
             if found is None:
-                return self._along_limit(curve, here, tangent)
+                return self._along_limit(curve, here, onward)
         return None if found is None else _reached(curve, here, found)
 
     def _along_limit(self, curve, here, tangent):
@@ -177,10 +178,12 @@ class Limits:
 
 
 def _changed(curve, here, there, event):
-    """The End of a limit between two of its points, where a test changes its sign; or None."""
+    """The End of a limit between two of its places, where a test changes its sign; or None."""
     u = curve.changes(here, there, event)
     if u is None:
         return None
+    if event == "turns":
+        return _turned(curve, u)
     node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
     if event == "ceases":
         other, own = curve.other(state), curve.anew()
@@ -190,18 +193,31 @@ def _changed(curve, here, there, event):
     return node
 
 
+def _turned(fold, u):
+    """The End of a fold where its cubic changes its sign, None where that has one sign on either side.
+
+    Where features are alike again it goes over into its own image, on the limit on which these tell each other apart.
+    """
+    alike = FreeLimit(fold.solve(u)[0], fold.null_at(u))
+    if alike.is_fold:
+        kind = fold.turning(u)
+        return None if kind is None else End(kind, u, fold.solve(u), fold.precision)
+    place = alike.tricritical(u)
+    return None if place is None else End("order changes", place, alike.solve(place), alike.precision)
+
+
 def _reached(curve, here, node):
     """The End of a limit that leads to a node, unless a test changes its sign before, and points (Point) on the way to it."""
     way, trial, away = [], curve.anew(), node.u - here
     for part in WAY:
         before, on = trial.states[0].u, trial.at(here + part * away, away / np.linalg.norm(away))
         event = "lost" if on is None else trial.breaks(on)
-        if event == "lost":
+        if event in ("lost", "turns"):
             break
         if np.linalg.norm(node.u - on) > np.linalg.norm(node.u - before):  # it leads elsewhere
             return None
         if event is not None:
-            node = _changed(trial, before, on, event)
+            node = _changed(trial, trial.place(before), trial.place(on), event)
             return node and (node, way)
         trial.move_to(on)
         way.append(Point(on, trial.states, trial.precision))
@@ -220,6 +236,9 @@ def _ends_of(curve, u):
         yield _both(FreeLimit(curve.states[0]), curve.anew(), u=u)
         yield None if symmetric is None else departure(symmetric, curve.states[0], curve.mode.direction, u)
         return
+    exchanged = between_exchanged(curve.states[0])
+    if symmetric is None and exchanged is not None:  # a feature leaves as two others become alike
+        symmetric = curve.family.exact(exchanged[0])
     if symmetric is not None and symmetric.held:
         limit = StabilityLimit(symmetric)
         yield tricritical(limit, u)
@@ -227,14 +246,13 @@ def _ends_of(curve, u):
             limit.mode = limit.mode.even
             yield tricritical(limit, u)
         yield _both(FreeLimit(symmetric), limit, u=u)
-    exchanged = between_exchanged(curve.states[0])
     if exchanged is not None:
         limit = FreeLimit(exchanged[0], exchanged[1][curve.free])
         place = limit.tricritical(u)
         yield None if place is None else End("order changes", place, limit.solve(place), limit.precision)
-    kink = curve.kink(u)
-    yield None if kink is None else End(kink[1], kink[0], curve.solve(kink[0]), curve.precision)
-    yield cusp(curve.anew(), u)
+    place = curve.at_support(u)
+    kind = None if place is None else curve.turning(place)
+    yield None if kind is None else End(kind, place, curve.solve(place), curve.precision)
 
 
 def _both(*limits, u):
@@ -242,9 +260,9 @@ def _both(*limits, u):
 
     The first of the equations are those of a limit along parameters that move, if one is, but of no fold, if the other is none.
     """
-    free, across = sorted(limits, key=lambda one: (not isinstance(one, FreeLimit), one.kind == "fold"))
-    u = free.meets(across, u)
-    return None if u is None else End("another limit", u, free.solve(u), free.precision)
+    one, other = sorted(limits, key=lambda one: (not isinstance(one, FreeLimit), one.kind == "fold"))
+    u, precision = (one.meets(other, u), one.precision) if isinstance(one, FreeLimit) else intersection(one, other, u)
+    return None if u is None else End("another limit", u, one.solve(u), precision)
 
 
 def _across(u, pair, side):
