@@ -78,21 +78,25 @@ class Curve:
         """Whether it has been followed to a point, so that it is known where its equilibria are heading."""
         return len(self._passed) > 1 and self._passed[-1] is self.states
 
-    def ahead(self, u, degree=2):
-        """The equilibria about u, on the parabola through those of the last three points, the line through two, or as they are.
+    def place_of(self, state):
+        """The place at which it has an equilibrium, the first of those that make it; see `place`."""
+        return state.u
+
+    def ahead(self, place, degree=2):
+        """The equilibria about a place or a point, on the parabola through the last three, the line through two, or as they are.
 
         Newton's method finds a minimum that is about to merge from a part of its distance to the other alone, not from where it
         was.
         """
         if not self.has_passed:
             return list(self.states)
-        (before, last), at = self._passed[-2:], [states[0].u for states in self._passed]
-        way = last[0].u - before[0].u
-        nodes = [(u - at[-1]) @ way / (way @ way) for u in (*at, u)]
+        last, at = self._passed[-1], [self.place_of(states[0])[-len(place) :] for states in self._passed]
+        way = at[-1] - at[-2]
+        nodes = [(one - at[-1]) @ way / (way @ way) for one in (*at, place)]
         part, nodes = nodes[-1], nodes[:-1] if degree == 2 and nodes[0] < -1 - SPREAD else nodes[-3:-1]
         weights = [np.prod([(part - b) / (a - b) for b in nodes if b != a]) for a in nodes]
         points = [weights @ np.array([states[k].x for states in self._passed[-len(nodes) :]]) for k in range(len(self.states))]
-        return [Equilibrium(one.family, x, one.frames, one.free, u) for x, one in zip(points, last, strict=True)]
+        return [Equilibrium(one.family, x, one.frames, one.free, place[-2:]) for x, one in zip(points, last, strict=True)]
 
     def pass_to(self, states):
         """Take equilibria at a point for those that are near."""

@@ -23,6 +23,7 @@ from .tolerances import (
     STABLE,
     STALLED,
     THIRD_STEP,
+    WITHIN,
 )
 
 
@@ -111,7 +112,7 @@ class StabilityLimit(LimitCurve, BranchPoints):
         Its own is 0, so that a search for the lowest may stop at that: what enters is looked at by itself.
         """
         across = entering_modes(state)
-        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.moving]) > ALIKE:
+        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.resting]) < WITHIN:
             across = [*across, (state.curvature, state.softest[0])]
         along = np.min(np.linalg.eigvalsh(self.derivatives(state.x, state.u)[1]), initial=1.0)
         return min(across, key=lambda mode: mode[0], default=(1.0, None)), along
@@ -220,11 +221,12 @@ class FreeLimit(LimitCurve):
         return np.concatenate([gradients, -(hessians @ null @ null)[..., None]], axis=-1)
 
     def _cubic(self, x, u, null):
-        """Derivative of the second derivatives along a direction, times it, shape (n_free,)."""
+        """Derivative of the second derivatives along a direction, times it, shape (n_free,): not across the next kink."""
         aside = np.zeros_like(x)
-        aside[self.free] = THIRD_STEP * null
-        ahead, behind = self.derivatives(np.array([x + aside, x - aside]), u)[1]
-        return (ahead - behind) @ null / (2 * THIRD_STEP)
+        aside[self.free] = null
+        step = min(THIRD_STEP, *(self.family.room_beside(x, side) / 2 for side in (aside, -aside)))
+        ahead, behind = self.derivatives(np.array([x + step * aside, x - step * aside]), u)[1]
+        return (ahead - behind) @ null / (2 * step)
 
     def turning(self, u):
         """What it is at its point u if the cubic has two signs aside of it, as in a cusp or where an output's support changes.

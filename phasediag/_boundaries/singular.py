@@ -30,7 +30,7 @@ class Singular(Curve):
         self.free, self._found = np.flatnonzero(state.free), None
 
     def place_of(self, state):
-        """The place of an equilibrium on the curve: parameters that move, in parts that make their square a mean one, and u."""
+        """See Curve: parameters that move, in parts that make their square a mean one, and u."""
         return np.append(state.x[self.free] * self.free.size**-0.5, state.u)
 
     def at(self, guess, normal):
@@ -46,7 +46,7 @@ class Singular(Curve):
             """How far it is across the plane, and the gradients of that."""
             return across @ (at - x)[self.free] + by_u @ (u - guess[-2:]), across, by_u
 
-        u = self.where(guess[-2:], border, x)
+        u = self.where(guess[-2:], border, self.ahead(guess)[0].x if self.has_passed else x)
         return None if u is None else self.place_of(self.solve(u)[0])
 
     def where(self, guess, border, x=None):
@@ -67,8 +67,9 @@ class Singular(Curve):
             before, moved, by = left, np.max(np.abs(move)), np.max(np.abs(move[size:]))
             if not moved < min(LONGEST_MOVE, moves[-_PATIENCE]):  # it does not converge
                 return None
+            rate = moved / moves[-1]  # along what is nearly flat rounding moves the parameters, and they do not come nearer
+            left = max(by, moved * (rate if rate < FALLING else moved))
             moves.append(moved)
-            left = max(by, moved**2)  # along what is nearly flat rounding moves the parameters
             x[self.free] += move[:size]
             u = u + move[size:]
             is_known = left**2 < CONVERGED * before or left > FALLING * before  # the next step is nothing, or rounding
@@ -77,8 +78,9 @@ class Singular(Curve):
         else:
             return None
         found = Equilibrium(self.family, x, old.frames, old.free, u)
-        known = self.states[0]
-        if far(found, known) > MOVED or clusters_of(found.weights, HARDLY) != known.clusters:  # or it is a more symmetric one
+        known = self.states[0]  # it may be a more symmetric one, or beyond such, where a feature's weights are reversed
+        reversed_ = np.any(np.sum(found.weights * known.weights, axis=0) < 0)
+        if reversed_ or far(found, known) > MOVED or clusters_of(found.weights, HARDLY) != known.clusters:
             return None
         self.precision = float(by)
         self.keep(u, [found] * len(self.states))
