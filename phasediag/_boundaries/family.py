@@ -17,6 +17,7 @@ from .tolerances import (
     KINK,
     LEAST_PIVOT,
     RATE_STEP,
+    ROUNDING,
     SHORT_ROOM,
     SHORT_WINDOW,
     SIDE_STEP,
@@ -268,7 +269,7 @@ class Family:
         sums = corners @ weights.T
         values = sums @ weights + bias
         slopes = sums @ by_weights + corners @ by_weights.T @ weights + by_bias
-        ahead = (np.abs(values) > KINK) & (values * slopes < 0)
+        ahead = (np.abs(values) > KINK) & (values * slopes < 0) & (np.abs(slopes) > ROUNDING)  # what hardly moves is far
         return float(np.min(-values[ahead] / slopes[ahead], initial=np.inf))
 
     def beside(self, x, direction, u):

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.optimize import brentq
 
+from .equilibria import Equilibrium
 from .neighbours import isotropy
 from .normal_forms import entering_modes, softest_breaking
 from .singular import BranchPoints, Singular
@@ -265,6 +266,13 @@ class FreeLimit(LimitCurve):
             return super().slope(u)
         state, null = (self.states[0], self.direction) if np.array_equal(u, self.states[0].u) else (self._latest, self._found[0])
         return self.family.by_control(lambda points: self.derivatives(state.x, points)[0] @ null, u)
+
+    def ahead(self, place, degree=2):
+        """See Curve: what is alike stays so to the last bit, or rounding would grow from point to point."""
+        (state,) = super().ahead(place, degree)
+        x = state.x.copy()
+        x[self.free] = self.alike @ x[self.free]
+        return [Equilibrium(state.family, x, state.frames, state.free, state.u)]
 
     def begin(self):
         """Newton's method begins with the direction that it has where the curve is."""

@@ -12,7 +12,7 @@ from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
+from .tolerances import FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
 
 _PATIENCE = 4
 """Steps of Newton's method after which one must be shorter than before them."""
@@ -54,7 +54,7 @@ class Singular(Curve):
 
         ``x``: parameters from which it is sought, default where those of the last points lead.
         """
-        old, size, left, moves = self.states[0], self.free.size, np.inf, [np.inf] * _PATIENCE
+        old, size, moves = self.states[0], self.free.size, [np.inf] * _PATIENCE
         x, u = (self.ahead(guess)[0].x if x is None else x).copy(), np.array(guess, dtype=float)
         matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
         for _ in range(20):
@@ -64,16 +64,14 @@ class Singular(Curve):
                 move = -np.linalg.solve(matrix, right)
             except np.linalg.LinAlgError:
                 return None
-            before, moved, by = left, np.max(np.abs(move)), np.max(np.abs(move[size:]))
+            moved, by = np.max(np.abs(move)), np.max(np.abs(move[size:]))
             if not moved < min(LONGEST_MOVE, moves[-_PATIENCE]):  # it does not converge
                 return None
-            rate = moved / moves[-1]  # along what is nearly flat rounding moves the parameters, and they do not come nearer
-            left = max(by, moved * (rate if rate < FALLING else moved))
+            rate = moved / min(moves[-1], LONGEST_MOVE)
             moves.append(moved)
             x[self.free] += move[:size]
             u = u + move[size:]
-            is_known = left**2 < CONVERGED * before or left > FALLING * before  # the next step is nothing, or rounding
-            if left < CONVERGED or (left < STALLED and is_known):
+            if by < STALLED and (rate * moved < ROUNDING or (rate > FALLING and moved < HARDLY)):  # the rest is nothing
                 break
         else:
             return None
