@@ -44,13 +44,15 @@ class LimitCurve(Singular):
         return u if len(self.family.inputs) else self.place_of(self.solve(u)[0])
 
     def tangent(self, place):
-        """See Curve: the null vector of its equations."""
+        """See Curve: the null vector of its equations, in the sense that it has in the plane."""
+        in_plane = super().tangent(place[-2:])
         if len(place) == 2:
-            return super().tangent(place)
+            return in_plane
         self.begin()
         rows, size = self.system(self.states[0].x, place[-2:], True)[0], self.free.size
         rows[:, :size] *= size**0.5
-        return np.linalg.svd(rows)[2][-1]
+        along = np.linalg.svd(rows)[2][-1]
+        return along * np.copysign(1.0, along[-2:] @ in_plane)
 
     def changes(self, here, there, word):
         """The point of the curve between two of its places at which a test changes its sign, followed to there; or None."""

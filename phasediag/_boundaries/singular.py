@@ -12,7 +12,7 @@ from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
+from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
 
 _PATIENCE = 4
 """Steps of Newton's method after which one must be shorter than before them."""
@@ -57,9 +57,11 @@ class Singular(Curve):
         old, size, moves = self.states[0], self.free.size, [np.inf] * _PATIENCE
         x, u = (self.ahead(guess)[0].x if x is None else x).copy(), np.array(guess, dtype=float)
         matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
+        rate = np.inf
         for _ in range(20):
+            is_anew = moves[-1] > HARDLY or rate > FALLING
             try:
-                matrix[:-1], right[:-1] = self.system(x, u, moves[-1] > HARDLY)
+                matrix[:-1], right[:-1] = self.system(x, u, is_anew)
                 right[-1], matrix[-1, :size], matrix[-1, size:] = border(x, u)
                 move = -np.linalg.solve(matrix, right)
             except np.linalg.LinAlgError:
@@ -71,7 +73,7 @@ class Singular(Curve):
             moves.append(moved)
             x[self.free] += move[:size]
             u = u + move[size:]
-            if by < STALLED and (rate * moved < ROUNDING or (rate > FALLING and moved < HARDLY)):  # the rest is nothing
+            if by < STALLED and (rate * moved < CONVERGED or (is_anew and rate > FALLING and moved < HARDLY)):
                 break
         else:
             return None
