@@ -191,7 +191,7 @@ class FreeLimit(LimitCurve):
         k = max(chosen, key=lambda k: found[k][1])  # of equally soft ones alone
         self.own, self.direction = kinds[k], found[k][2] if direction is None else kinds[k] @ direction / lengths[k]
         self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
-        self.kind = "fold" if k == 0 else "exchange breaking"
+        self.kind, self._latest = "fold" if k == 0 else "exchange breaking", state
 
     @property
     def is_fold(self):
