@@ -213,4 +213,5 @@ def _between(a, b):
 
 def _is_in_valley(state, other):
     """Whether an equilibrium ceases where another one, far away, is as low: a valley leads there, and nothing branches off."""
-    return other.converged and far(state, other) > NEAR and abs(other.loss - state.loss) < SAME * state.loss
+    ties = other.converged and far(state, other) > NEAR and abs(other.loss - state.loss) < SAME * state.loss
+    return ties and not state.family.form.is_plain  # which has no valleys: minima tie there by the symmetry of the plane
