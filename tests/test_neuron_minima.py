@@ -20,7 +20,7 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, apart, order_change
+from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, across, apart, meeting, order_change
 from phasediag._neurons.descent import descend
 from phasediag._neurons.exits import lowest_at
 from phasediag._neurons.network import Network, Way
@@ -819,3 +819,16 @@ def test_a_step_that_ends_on_a_goal_ends_there():
     for share, number in ((0.5 - 1e-15, 1), (0.5 + 1e-15, 1), (0.51, None)):
         goals = u + np.array([[0.0, -0.1], [0.0, 0.2 * share]])
         assert follower._goal(curve, place, np.array([0.0, 1.0]), goals, 0.5)[0] == number
+
+
+def test_a_curve_ends_where_a_small_weight_of_a_minimum_vanishes():
+    """3→2 identity: 0.001 before its end the curve of first order could not tell it, since the name of what is left was known."""
+    plane, u = _plane(3, 2, "identity", [0.55, 0.7], [0.34, 0.42]), np.log([0.56970711, 0.35240895])
+    small = [0, 1.00019512, 0.00080407, 1.00019512, 0, 0.00080407, -0.00040208, -0.00040208, 0.17592083]
+    other = [0.93622065, -0.75398546, 0.75729259, 0.81402873, 0.9102929, -0.57044349, -0.47077519, 0.02836353, 0.0474104]
+    curve, way = Coexistence(plane, np.array([0.24, 0.21]), np.array([small, other])), np.array([-0.6895273, -0.7242597])
+    place = curve.on(u, across(way))
+    pairs = Follower(plane, np.array([u - 0.1, u + 0.1]), None)._crossing(curve.moved(place), place, way, None)
+    ends = [found.u for *pair, ways in pairs if (found := meeting(*pair, place.u, ways)) is not None]
+    continuous = [0.569051721178, 0.352034038849]  # where the curve along which that weight vanishes ends
+    assert len(ends) > 0 and np.exp(ends) == pytest.approx(np.tile(continuous, (len(ends), 1)), abs=1e-9)

@@ -242,8 +242,9 @@ def meeting(one, other, u, directions):
         moved = first.u + (apart[0] * b[1] - apart[1] * b[0]) / turned * a * one.cell
         step = np.abs((moved - u) / one.cell).max()
         if step < EXACT or last / 2 < step < MEETS:  # of curves that are nearly parallel rounding is larger
-            losses = np.array([first.losses, second.losses])  # of branches that do not meet they differ: one has led elsewhere
-            return first if np.ptp(losses) <= LOWER * losses.min() + 1e-16 else None
+            landscape = Segment(one.plane, moved, moved).landscape(0.0)  # of both at one place
+            losses = [landscape.gradient(x)[0] * landscape.scale for x in (*first.pair, *second.pair)]
+            return first if np.ptp(losses) <= LOWER * min(losses) + 1e-16 else None  # one has led elsewhere
         u, last = moved, step
     return None
 
@@ -383,7 +384,7 @@ class Follower:
             small = Vanishing.of(plane, cell, place.u, x[None])
             there = None if small is None else small.on(place.u, way)
             others = sides if k < len(sides) else ()  # where one of both turns into the other nothing else meets them
-            if there is not None and segment.name(there.pair[0]) not in [segment.name(other) for other in others]:
+            if there is not None and segment.name(there.pair[0], WHOLE) not in [segment.name(other, WHOLE) for other in others]:
                 left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
         yield from ((curve, small, both) for small, _, _ in left)
         yield from (
