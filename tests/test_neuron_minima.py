@@ -776,6 +776,20 @@ def test_a_point_followed_to_one_side_is_followed_to_the_other(monkeypatch):
     assert ways == pytest.approx([-1, -1])
 
 
+def test_weights_leave_their_kinks_one_at_a_time():
+    """3→2 identity: of two weights of 0 each would leave it alone, but beside one the other stays.
+
+    With both the descent ended in a saddle of two alike, again and again, and there was no minimum.
+    """
+    plane = _plane(3, 2, "identity", [0.8, 0.9], [0.6, 0.7])
+    landscape = Landscape(plane.form, plane.controls(0.8215258866824494, 0.6690370650810751))
+    alike = np.array([-0.000288, 1.006435, 0.064398, 1.006435, -0.000288, 0.064398, -0.031209, -0.031209, 0.288393])
+    saddle = landscape.descend(alike[None])[1][0, 0]
+    one = landscape.lowest(np.where(np.abs(alike) < 1e-3, 0.0, alike)[None])
+    assert one is not None and one.scaled_loss < saddle * (1 - 1e-8)
+    assert sorted(np.count_nonzero(one.x[:6].reshape(2, 3), axis=1)) == [2, 3]
+
+
 def test_directions_are_not_told_from_places_that_are_one():
     """A crossing of a line of the grid, on which a triple point lies, differs from this by rounding: told from both a curve of
     2→2 was none of those that leave the point, and was begun again.

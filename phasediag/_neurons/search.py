@@ -120,18 +120,24 @@ class Landscape:
         """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
 
         Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
-        weights that fall without end at −VETO. From where the loss falls as they leave that again the descent goes on.
+        weights that fall without end at −VETO. From where the loss falls as one leaves that again the descent goes on.
         """
         points, numbers = self._descend(points)
-        back = self.vetoes(points)
-        for at in np.flatnonzero(np.any(back, axis=1)):
-            back[at] = self.rising(points[at])
-        left = np.where(back, -BEYOND / 2, points)
-        for at in range(len(points)):
-            left[at] += self.leaving(left[at])
-        again = np.any(left != points, axis=1)
-        if again.any():
-            points[again], numbers[again] = self._descend(left[again], (left != points)[again] & ~back[again])
+        again = np.arange(len(points))
+        tried, loose = np.zeros((2, *points.shape), dtype=bool)
+        while again.size:
+            left, back = points[again], self.vetoes(points[again]) & ~tried[again]
+            for at in range(len(left)):
+                back[at] = back[at].any() and back[at] & self.rising(left[at])
+                left[at] = np.where(back[at], -BEYOND / 2, left[at])
+                left[at] += self.leaving(left[at], ~tried[again[at]])
+            moved = left != points[again]
+            some = moved.any(axis=1)
+            tried[again] |= moved
+            loose[again] |= moved & ~back
+            again, left = again[some], left[some]
+            if again.size:
+                points[again], numbers[again] = self._descend(left, loose[again])
         return points, numbers
 
     def infimum(self, lowest):
@@ -199,13 +205,17 @@ class Landscape:
         small = sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
 
-    def leaving(self, x):
-        """By how much weights held on kinks are to leave them from x (size,), (size,): a little, to where the loss falls most."""
-        moved, held = np.zeros(len(x)), (x == 0.0) & self.kinks(x)
+    def leaving(self, x, which):
+        """By how much one of the weights ``which`` (size,) held on kinks is to leave its own from x (size,), (size,).
+
+        A little, to where the loss falls most; one at a time, since beside it another may stay, though alone it would leave too.
+        """
+        moved, held = np.zeros(len(x)), (x == 0.0) & self.kinks(x) & which
+        steepest, sides = -KINK, np.array([ASIDE, -ASIDE])
         for k in np.flatnonzero(held):
-            sides = np.array([ASIDE, -ASIDE])
             slopes = [self.slope(np.where(np.arange(len(x)) == k, side, x))[k] for side in sides] * np.sign(sides)
-            if slopes.min() < -KINK:
+            if slopes.min() < steepest:
+                steepest, moved[:] = slopes.min(), 0.0
                 moved[k] = SMALL * np.sign(sides[np.argmin(slopes)])
         return moved
 
