@@ -22,7 +22,7 @@ from phasediag import (
 )
 from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, across, apart, meeting, order_change
 from phasediag._neurons.descent import descend
-from phasediag._neurons.exits import lowest_at
+from phasediag._neurons.exits import Exit, lowest_at
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
 from phasediag.neuron_diagram import chains
@@ -846,3 +846,18 @@ def test_a_curve_ends_where_a_small_weight_of_a_minimum_vanishes():
     ends = [found.u for *pair, ways in pairs if (found := meeting(*pair, place.u, ways)) is not None]
     continuous = [0.569051721178, 0.352034038849]  # where the curve along which that weight vanishes ends
     assert len(ends) > 0 and np.exp(ends) == pytest.approx(np.tile(continuous, (len(ends), 1)), abs=1e-9)
+
+
+def test_what_grows_from_0_is_a_minimum():
+    """3→2 identity: the third feature is read by both neurons where it is first read, not by one alone, whose curve was drawn."""
+    plane, u, cell = _plane(3, 2, "identity", [0.3, 3.0], [0.06, 1.0]), np.log([0.88556, 0.80662]), np.array([0.2, 0.2])
+    both = np.array([0, 1.00002, 0.00025, 1.00002, 0, 0.00025, -0.00012, -0.00012, 0.403203])
+    alone = np.array([0, 1.00002, 0.00025, 1.0, 0, 0, 0, -0.00012, 0.403203])
+    for x, grows in ((both, True), (alone, False)):
+        curve, way = Vanishing.of(plane, cell, u, x[None]), np.array([0.5, 0.8])
+        place = curve.on(u, across(way))
+        assert np.exp(place.u) == pytest.approx([0.88556, 0.80662], abs=1e-4)
+        exit = Exit("continuous", way / np.linalg.norm(way), (0,), small=curve.moved(place))
+        assert (exit.begun(plane, cell, place.u, 0.01) is not None) == grows
+    lowest = minimize(NeuronModel(2, [1.0, 1.0, 0.888], 0.80662), n_starts=8)[0]
+    assert lowest.phase.name == "extra in polysemantic (2) + 2 polysemantic (2)"

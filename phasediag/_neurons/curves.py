@@ -153,6 +153,14 @@ class Vanishing(_Curve):
         rise = np.array([found[0](slope(step) - slope(-step))[1] for step in steps])
         return across(rise) if np.any(rise) else None
 
+    def grows_stable(self, place, direction):
+        """Whether what grows at a Place on a line in a direction (2,) is a minimum: its curvatures are as small as the weight."""
+        segment = self.line(place.u, direction)
+        point = Branch(segment, self.k, self.free).at(place.grown[self.k], 0.5, place.grown)
+        if point is None:
+            return False
+        return bool(segment.landscape(point.t).curvature(point.x)[0] > -SMALL * abs(point.turn * point.rise))
+
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
         return replace(self, x=place.grown)
