@@ -172,7 +172,11 @@ def test_folds_move_as_their_sensitivity_says():
 
 @pytest.mark.parametrize(
     ("law", "densities"),
-    [({"penalty": Penalty(0.02)}, [0.02, 0.05]), ({"penalty": Penalty(0.02, 0.02), "values": "signed"}, [0.05, 0.07])],
+    [
+        ({"penalty": Penalty(0.02)}, [0.02, 0.05]),
+        ({"penalty": Penalty(0.02, 0.02), "values": "signed"}, [0.05, 0.07]),
+        ({"penalty": Penalty(0.01, 0.01)}, [0.01, 0.1]),
+    ],
 )
 def test_a_curve_may_lie_beside_no_weights(law, densities):
     """Under a penalty W = 0 is a minimum in which nothing moves: beside each curve simplex searches find what is lowest."""

@@ -28,14 +28,15 @@ class Singular(Curve):
     def __init__(self, state, times=1):
         super().__init__([state] * times)
         self.free, self._found = np.flatnonzero(state.free), None
+        self.part = max(self.free.size, 1) ** -0.5  # of the length of what moves, whose mean square counts
 
     def place_of(self, state):
         """See Curve: parameters that move, in parts that make their square a mean one, and u."""
-        return np.append(state.x[self.free] * self.free.size**-0.5, state.u)
+        return np.append(state.x[self.free] * self.part, state.u)
 
     def at(self, guess, normal):
         """The place of the curve on the plane through a guess across ``normal``, points u or places; kept for `solve`."""
-        size, part = self.free.size, self.free.size**-0.5
+        size, part = self.free.size, self.part
         if len(guess) == 2:
             return self.where(guess, lambda x, u: (normal @ (u - guess), np.zeros(size), normal))
         x = self.states[0].x.copy()
