@@ -861,3 +861,22 @@ def test_what_grows_from_0_is_a_minimum():
         assert (exit.begun(plane, cell, place.u, 0.01) is not None) == grows
     lowest = minimize(NeuronModel(2, [1.0, 1.0, 0.888], 0.80662), n_starts=8)[0]
     assert lowest.phase.name == "extra in polysemantic (2) + 2 polysemantic (2)"
+
+
+def test_a_minimum_beside_a_saddle_is_found():
+    """3→2 identity: two weights are below a thousandth, where descents held them: a higher one was told to be lowest."""
+    model = NeuronModel(2, [1.0, 1.0, 0.6857142857], 0.5148596)
+    landscape = Landscape(model.form, model.control)
+    zero = np.array([0, 1, 0, 1, 0, 0, 0, 0, 0.257431])
+    found = landscape.lowest(zero[None])
+
+    def slopes(part):
+        """Of what is free where both neurons are alike: their own weight, the third, both biases."""
+        own, small, *biases = part
+        slope = landscape.gradient(np.array([0, own, small, own, 0, small, biases[0], *biases]))[1]
+        return slope[[1, 2, 6, 8]] / [1, small, 1, 1]  # not 0 at the saddle
+
+    own, small, *biases = root(slopes, [1, 0.0005, 0, 0.257]).x
+    assert 3e-4 < small < 6e-4
+    assert landscape.same(found.x, np.array([0, own, small, own, 0, small, biases[0], *biases])) and found.is_minimum
+    assert np.sort(found.x[found.x > 0])[:2] == pytest.approx([small, small], rel=1e-3)

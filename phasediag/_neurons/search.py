@@ -116,15 +116,16 @@ class Landscape:
         """E (y_i − y'_i)² at x (size,), shape (n_features,)."""
         return evaluate(self.form, self.control, *self.form.parts(x), 0)[0]
 
-    def descend(self, points):
+    def descend(self, points, loose=False):
         """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
 
         Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
         weights that fall without end at −VETO. From where the loss falls as one leaves that again the descent goes on.
+        loose: weights (n_points, size) that are not held.
         """
-        points, numbers = self._descend(points)
-        again = np.arange(len(points))
-        tried, loose = np.zeros((2, *points.shape), dtype=bool)
+        points, numbers = self._descend(points, loose)
+        again, tried = np.arange(len(points)), np.zeros(points.shape, dtype=bool)
+        loose = np.broadcast_to(loose, points.shape).copy()
         while again.size:
             left, back = points[again], self.vetoes(points[again]) & ~tried[again]
             for at in range(len(left)):
@@ -443,15 +444,16 @@ class Landscape:
 
         None where that is one of those known (list of Point), a saddle from which one has gone on, or an output or neuron dies.
         """
-        for _attempt in range(4):
+        for attempt in range(4):
             left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
             if self.known(known, x, loss) or any(self.same(one.x, x) for one in left) or self.rising(x).any():
                 return None
-            x = self.polished(x) if polish else x
+            x = self.polished(x) if polish or attempt else x  # beside a saddle descents are slow
             curvature, direction = self.curvature(x)
             if curvature >= -CURVATURE_TOLERANCE:
                 break
-            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction)
+            leave = self.held(x) & (np.abs(direction) > SMALL)  # what lies below may be as near as that
+            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & leave)
             at = int(np.nanargmin(numbers[:, 0]))
             if self._is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
                 self.saddles.append(Point(x, loss, 0.0, curvature))
