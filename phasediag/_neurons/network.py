@@ -61,25 +61,21 @@ class Network:
         """Follow curves from row to row, and part them where none leads to the next; ``each``: a map. Returns the Network."""
         steps = [(k, i) for k, (_, rows) in enumerate(self.curves) for i in range(len(rows) - 1)]
         ways = dict(zip(steps, each(lambda step: self._way(*step), steps), strict=True))
-        pieces = []  # (key, rows, the Way from its last row or None)
+        pieces = []
         for k, (key, rows) in enumerate(self.curves):
             own, piece = [], [rows[0]]
             for i, row in enumerate(rows[1:]):
                 if ways[k, i].end == 0:
                     piece += [*ways[k, i].rows, row]
                 else:
-                    own.append((key, piece, ways[k, i]))
+                    own.append((key, piece))
                     piece = [row]
             if own and self._closed(rows):
-                own[0] = key, piece + own[0][1][1:], own[0][2]
+                own[0] = key, piece + own[0][1][1:]
             else:
-                own.append((key, piece, None))
+                own.append((key, piece))
             pieces += own
-        parted = Network(self.plane, self.minima, [piece[:2] for piece in pieces])
-        for k, (_, _, way) in enumerate(pieces):
-            if way is not None:
-                parted._end((k, -1), way)
-        return parted
+        return Network(self.plane, self.minima, pieces)
 
     def _way(self, k, i):
         """The Way of a curve from its row i to the next, the only goal."""
