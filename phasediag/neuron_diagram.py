@@ -291,7 +291,7 @@ def crossings_between(segment, starts, lowest, low, high):
         landscape = segment.landscape(t)
         starts.extend(one.x for one in landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False))
         middle = (t, *lowest(t))
-        lower = landscape.gradient(middle[2])[0] * landscape.scale < found[0][2].min() * (1 - LOWER)
+        lower = landscape.losses([middle[2]])[0] < found[0][2].min() * (1 - LOWER)
         if lower and low[0] + NARROW < t < high[0] - NARROW:
             parts = (low, middle), (middle, high)
             return [row for part in parts for row in crossings_between(segment, starts, lowest, *part)]

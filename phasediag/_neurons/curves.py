@@ -90,9 +90,8 @@ class Coexistence(_OfPair):
         """The direction (2,), in cells, in which the curve passes a Place: both losses change alike, whatever the minima do."""
 
         def difference(u):
-            """Of the losses at u (2,) of what rests at the place."""
-            landscape = Segment(self.plane, u, u).landscape(0.0)
-            return np.subtract(*(landscape.gradient(x)[0] * landscape.scale for x in place.pair))
+            """Of the losses at u (2,) of what rests at the place, where they are equal."""
+            return np.subtract(*Segment(self.plane, u, u).landscape(0.0).losses(place.pair))
 
         steps = ASIDE * np.diag(self.cell)
         rise = np.array([difference(place.u + step) - difference(place.u - step) for step in steps])
@@ -126,7 +125,7 @@ class Vanishing(_Curve):
         if end is None or not 0 <= end.t <= 1:
             return None
         landscape, (x, grown) = segment.landscape(end.t), segment.sides(end, self.x, self.k, self.size)
-        losses = np.full(2, landscape.gradient(x)[0] * landscape.scale)
+        losses = np.repeat(landscape.losses([x]), 2)
         return Place(segment.place(end.t), np.array([x, x]), losses, -end.turn * np.sign(end.rise), segment.ends, grown)
 
     def begun(self, place):
@@ -251,8 +250,8 @@ def meeting(one, other, u, directions):
         step = np.abs((moved - u) / one.cell).max()
         if step < EXACT or last / 2 < step < MEETS:  # of curves that are nearly parallel rounding is larger
             landscape = Segment(one.plane, moved, moved).landscape(0.0)  # of both at one place
-            losses = [landscape.gradient(x)[0] * landscape.scale for x in (*first.pair, *second.pair)]
-            return first if np.ptp(losses) <= LOWER * min(losses) + 1e-16 else None  # one has led elsewhere
+            losses = landscape.losses([*first.pair, *second.pair])
+            return first if np.ptp(losses) <= LOWER * losses.min() + 1e-16 else None  # one has led elsewhere
         u, last = moved, step
     return None
 

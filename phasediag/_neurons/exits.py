@@ -95,11 +95,9 @@ def slopes(plane, cell, u, minima):
 
     def losses(place):
         """Of the minima as they are, at a place (2,)."""
-        landscape = Segment(plane, place, place).landscape(0.0)
-        return np.array([landscape.gradient(x)[0] * landscape.scale for x in minima])
+        return Segment(plane, place, place).landscape(0.0).losses(minima)
 
-    steps = ASIDE * np.diag(cell)
-    return np.array([losses(u + step) - losses(u - step) for step in steps]).T / (2 * ASIDE)
+    return np.array([losses(u + step) - losses(u - step) for step in ASIDE * np.diag(cell)]).T / (2 * ASIDE)
 
 
 def exits(plane, cell, u, minima, others, known):

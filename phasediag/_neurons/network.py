@@ -95,9 +95,9 @@ class Network:
         return found
 
     def follow_all(self, each=map):
-        """Follow all open ends that have not been followed; ``each``: a map."""
+        """Follow all open ends; ``each``: a map."""
         goals = self.open_ends()
-        list(each(lambda end: self.follow(end, goals), [end for end in goals if end not in self.ways]))
+        list(each(lambda end: self.follow(end, goals), goals))
 
     def lower(self, u, points, bound):
         """The lowest below a loss that a search at u (2,) finds from minima of the cell around it, from points and from others.
@@ -252,8 +252,8 @@ class Network:
             if here is not None and np.abs((here.u - u) / self.cell).max() < MEETS:
                 return [here, found[1]]
             if here is None and self._reaches(*found, exit, u, step):
-                loss = [landscape.gradient(x)[0] * landscape.scale for x in exit.minima]
-                return [found[1]._replace(u=u, pair=np.array(exit.minima), losses=np.array(loss)), found[1]]
+                pair = np.array(exit.minima)
+                return [found[1]._replace(u=u, pair=pair, losses=landscape.losses(pair)), found[1]]
             step /= 2
         return []
 

@@ -116,6 +116,10 @@ class Landscape:
         """E (y_i − y'_i)² at x (size,), shape (n_features,)."""
         return evaluate(self.form, self.control, *self.form.parts(x), 0)[0]
 
+    def losses(self, points):
+        """The expected losses (n,) of points (n, size), not scaled."""
+        return np.array([self.gradient(x)[0] for x in points]) * self.scale
+
     def descend(self, points, loose=False):
         """Where descents from points (n_points, size) end, balanced, and for each scaled loss, gradient and evaluations.
 
@@ -123,22 +127,22 @@ class Landscape:
         weights that fall without end at −VETO. From where the loss falls as one leaves that again the descent goes on.
         loose: weights (n_points, size) that are not held.
         """
-        points, numbers = self._descend(points, loose)
-        again, tried = np.arange(len(points)), np.zeros(points.shape, dtype=bool)
-        loose = np.broadcast_to(loose, points.shape).copy()
+        points, numbers = np.array(points), np.empty((len(points), 3))
+        loose, tried = np.broadcast_to(loose, points.shape).copy(), np.zeros(points.shape, dtype=bool)
+        again = np.arange(len(points))
         while again.size:
+            points[again], numbers[again] = self._descend(points[again], loose[again])
             left, back = points[again], self.vetoes(points[again]) & ~tried[again]
             for at in range(len(left)):
-                back[at] = back[at].any() and back[at] & self.rising(left[at])
+                if back[at].any():
+                    back[at] &= self.rising(left[at])
                 left[at] = np.where(back[at], -BEYOND / 2, left[at])
                 left[at] += self.leaving(left[at], ~tried[again[at]])
             moved = left != points[again]
-            some = moved.any(axis=1)
             tried[again] |= moved
             loose[again] |= moved & ~back
-            again, left = again[some], left[some]
-            if again.size:
-                points[again], numbers[again] = self._descend(left, loose[again])
+            points[again] = left
+            again = again[moved.any(axis=1)]
         return points, numbers
 
     def infimum(self, lowest):
@@ -167,10 +171,9 @@ class Landscape:
                 found[k] = (numbers[0, 0] - loss) * far < -(SMALL**2)
         return found
 
-    def _descend(self, points, loose=False):
+    def _descend(self, points, loose):
         """The ends (n_points, size) and numbers of `descend`, weights held as they come to be small, if not loose, or large."""
         points, numbers = self.balanced(points), np.empty((len(points), 3))
-        loose = np.broadcast_to(loose, points.shape)
         free, again = ~self.vetoes(points), np.arange(len(points))
         points[~free] = -VETO
         steps, least = 150, 1e-7  # at first as far as is quick

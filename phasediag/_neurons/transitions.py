@@ -61,9 +61,8 @@ class Segment:
 
     def gains(self, pair, before, after):
         """Whether from t = before to after the loss of the first of two points at rest (2, size) grows more than the other's."""
-        sides = [self.landscape(t) for t in (before, after)]
-        first, second = ([side.gradient(x)[0] * side.scale for side in sides] for x in pair)
-        return first[1] - first[0] > second[1] - second[0]
+        first, second = self.landscape(after).losses(pair) - self.landscape(before).losses(pair)
+        return bool(first > second)
 
     def equal(self, pair, low, high):
         """Where the losses of two minima cross that both exist there, the first of which is lower before; None where none do.
@@ -161,10 +160,8 @@ class Segment:
 
     def _difference(self, pair, t):
         """The losses (2,) at t of two points at rest (2, size), and how fast the first grows beside the second."""
-        here, *sides = (
-            [(one := self.landscape(at)).gradient(x)[0] * one.scale for x in pair] for at in (t, t - ASIDE, t + ASIDE)
-        )
-        return np.array(here), (np.subtract(*sides[1]) - np.subtract(*sides[0])) / (2 * ASIDE)
+        here, *sides = (self.landscape(at).losses(pair) for at in (t, t - ASIDE, t + ASIDE))
+        return here, (np.subtract(*sides[1]) - np.subtract(*sides[0])) / (2 * ASIDE)
 
     def _within_strip(self, pair, t):
         """The same as `coexistence` of two minima (2, size), one of which has a small weight and ends in a strip beside t.
