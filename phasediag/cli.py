@@ -9,7 +9,8 @@ from . import __version__
 from ._commands.atlas import atlas
 from ._commands.diagram import boundary, diagram
 from ._commands.explore import explore
-from ._commands.model import certify, inspect, minimize, train
+from ._commands.inspect import inspect
+from ._commands.model import certify, minimize, train
 from ._commands.paper import paper, validate
 from ._commands.terminal import Group, Stopped, write_plainly
 from ._progress import say

@@ -28,6 +28,20 @@ class Profile(click.ParamType):
         return formula if re.search("[in]", value) else [float(first[0])]
 
 
+def importance_of(wish, n_features):
+    """The importances of all features, of which a single number is the extra one's."""
+    given = wish(n_features) if callable(wish) else wish
+    if len(given) not in (1, n_features):
+        raise ValueError(f"importance must be one number or {n_features}, got {len(given)}")
+    return given if len(given) == n_features else [*[1.0] * (n_features - 1), *given]
+
+
+def density_of(wish, n_features):
+    """The density of all features, or the list of theirs."""
+    given = wish(n_features) if callable(wish) else wish
+    return given[0] if len(given) == 1 else given
+
+
 def _parsed(text):
     """The function of n that a formula stands for, by recursive descent; ``ValueError`` where it is none."""
     tokens, place = [], 0
