@@ -25,6 +25,7 @@ SEARCHES = 9
 """Full searches for minima at so many densities of a row, at least; their minima are carried to all others."""
 
 _STEP, _MOST = 0.25, 1 - 1e-6  # a minimum is followed in such steps of log(p / (1 − p)), p up to this
+_LIMIT = 1e-18  # below this density losses are the limit's power of it to rounding
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,10 +157,10 @@ class Atlas(Drawn):
         ValueError
             When the density is outside (0, 1].
         """
-        own = self._interval(density)
+        own, reached = self._interval(density), max(float(density), _LIMIT)
         x = np.concatenate([own.weights.ravel(), own.bias])
         along = AlongDensity(self.n_features, self.n_hidden, 0, (own.density,))
-        return _loss(along, follow(along, x, own.density, float(density)), density)
+        return _loss(along, follow(along, x, own.density, reached), reached) * (density / reached) ** self.limit_exponent
 
     def _interval(self, density):
         """The AtlasPhase at a density."""

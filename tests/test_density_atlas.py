@@ -133,6 +133,8 @@ def test_limit_of_pairs():
     for n, m in [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3)]:
         row = atlas(n, m)
         assert row.limit_exponent == 2 and row.limit_coefficient == pytest.approx((n - m) / 3, rel=1e-6)
+    for density in (1e-100, 5e-324):
+        assert atlas(2, 1).loss_at(density) == pytest.approx(density**2 / 3, rel=1e-12, abs=0)
 
 
 def test_losses_at_densities():
