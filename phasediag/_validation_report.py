@@ -166,6 +166,7 @@ def _reason(row):
         "dead output": "dead output: one is 0 for every input",
         "dead neuron": f"dead neuron: one is 0 for every input, {100 * above:.3g} % above the global minimum",
         "growing weights": "growing weights: a descent from there goes on without end",
+        "tolerance": "tolerance: in the basin of the global minimum, which has this name where small weights are not counted",
         "statistical": f"statistical: {100 * row['above_its_basin']:.2g} % above the global minimum, in its basin",
     }.get(row["cause"], f"UNEXPLAINED: loss {100 * row['above_global']:.3g} % above the global minimum")
 

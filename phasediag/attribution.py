@@ -12,15 +12,15 @@ from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
 from ._neurons.search import DEAD_NEURON, GROWS, NO_MINIMUM
-from .neuron_phases import named_first
+from .neuron_phases import TRAINED_SHARE, named_first
 from .neuron_validation import ends_of
 from .neurons import NeuronForm
 from .phases import distinct_phases
 from .theories import TIE_MARK
-from .trained_models import MOST_LEFT
+from .trained_models import MOST_LEFT, named_models
 
-CAUSES = "agrees", "metastable", "not converged", "dead output", "statistical", "unexplained"
-AGREES, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED = CAUSES
+CAUSES = "agrees", "metastable", "not converged", "dead output", "tolerance", "statistical", "unexplained"
+AGREES, METASTABLE, NOT_CONVERGED, DEAD, TOLERANCE, STATISTICAL, UNEXPLAINED = CAUSES
 NEURON_CAUSES = *CAUSES[:-1], DEAD_NEURON, GROWS, UNEXPLAINED
 
 
@@ -34,8 +34,9 @@ class Attribution(Result):
         "agrees": the model has the name of the stable phase, whatever its loss. Of the others, "not converged": the loss is
         more than 1 % above that of the end of an exact descent from its weights. "dead output": an output is 0 for every
         input, so that its bias and weights have no gradient. "metastable": the descent ends in a minimum above the global
-        one. "statistical": it ends in the global minimum, and only what little is left of the descent, or the tolerance of
-        the names of trained phases, makes the name another. "unexplained": none of these, or a loss below the theory's. Of
+        one. "tolerance": it ends in the global minimum, which has the model's name too where small weights are not counted, as
+        in the names of trained phases. "statistical": it ends there, and only what little is left of the descent makes the
+        name another. "unexplained": none of these, or a loss below the theory's. Of
         neurons also "dead neuron": one is never on at the end of the descent, and "growing weights": they grow without end,
         perhaps to a loss below that of all minima.
     phase : ndarray of str
@@ -97,14 +98,15 @@ def attribute(trained, exact, *, n_threads=None):
     points = flatten(models.weights, models.bias)[where]
     ends = (_ends_of_neurons if of_neurons else _ends)(trained.plane, trained.plane.grid[rows, columns], points, n_threads)
     bottom, basin, cause = np.full(shape, np.nan), np.full(shape, "", dtype=object), np.full(shape, AGREES, dtype=object)
-    bottom[where], basin[where], failure = ends
+    bottom[where], basin[where], failure, points = ends
     at = trained.plane.grid[:, :, None]
     pairs = (models.loss, bottom), (bottom, lowest), (models.loss, lowest)
     left, barred, excess = (above(loss, other, form, at) for loss, other in pairs)
     failure = np.where((failure == DEAD_NEURON) & (barred[where] <= SAME_LOSS), "", failure)  # it is missed by nothing
+    loosely = _named_as_models(trained.plane, trained.plane.grid[rows, columns], points)
     cause[where] = np.select(
-        [agrees[where], left[where] > MOST_LEFT, failure != "", barred[where] > SAME_LOSS],
-        [AGREES, NOT_CONVERGED, failure, METASTABLE],
+        [agrees[where], left[where] > MOST_LEFT, failure != "", barred[where] > SAME_LOSS, loosely == models.phase[where]],
+        [AGREES, NOT_CONVERGED, failure, METASTABLE, TOLERANCE],
         STATISTICAL,
     )
     cause[((excess < -SAME_LOSS) | (barred < -SAME_LOSS)) & (cause != GROWS)] = UNEXPLAINED
@@ -112,14 +114,15 @@ def attribute(trained, exact, *, n_threads=None):
 
 
 def _ends(plane, controls, points, n_threads):
-    """Where descents from points (n, size) end: losses (n,), phases, "" where there is no minimum, and then why."""
+    """Where descents from points (n, size) end: losses (n,), phases, "" where there is no minimum, and then why; the ends."""
     form = plane.form
     ends = settle(points, form, controls, radius=0.1, n_threads=thread_count(n_threads))
     is_minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    phases, which = distinct_phases(parts(np.array([end.x for end in ends]), form.n_hidden)[0], sets=plane.together)
+    points = np.array([end.x for end in ends])
+    phases, which = distinct_phases(parts(points, form.n_hidden)[0], sets=plane.together)
     names = np.array([phase.name for phase in phases], dtype=object)[which]
     failure = np.select([dead, ~is_minimum], [DEAD, UNEXPLAINED], "")
-    return losses_of(ends, form, controls), np.where(is_minimum, names, ""), failure
+    return losses_of(ends, form, controls), np.where(is_minimum, names, ""), failure, points
 
 
 def _ends_of_neurons(plane, controls, points, n_threads):
@@ -129,7 +132,16 @@ def _ends_of_neurons(plane, controls, points, n_threads):
     failure = np.array([UNEXPLAINED if end.failure == NO_MINIMUM else end.failure for end in ends], dtype=object)
     names = [named_first(form, control, end.x)[0].name for control, end in zip(controls, ends, strict=True)]
     losses = form.loss_scale(controls) * [end.scaled_loss for end in ends]
-    return losses, np.where(failure == "", names, ""), failure
+    return losses, np.where(failure == "", names, ""), failure, np.array([end.x for end in ends])
+
+
+def _named_as_models(plane, controls, points):
+    """The names (n,) of points (n, size), with the tolerance of trained models."""
+    if isinstance(plane.form, NeuronForm):
+        found = [named_first(plane.form, *one, TRAINED_SHARE)[0] for one in zip(controls, points, strict=True)]
+        return np.array([phase.name for phase in found], dtype=object)
+    _, phases, which = named_models(plane, controls, parts(points, plane.form.n_hidden)[0])
+    return np.array([phase.name for phase in phases], dtype=object)[which]
 
 
 @np.vectorize

@@ -15,10 +15,13 @@ EXTRA_COLOUR, ORDINARY_COLOUR = (0.85, 0.37, 0.01), (0.25, 0.25, 0.25)
 
 CAUSE_COLOURS = {
     "agrees": (0.90, 0.90, 0.90),
+    "tolerance": (0.95, 0.90, 0.25),
     "statistical": (0.34, 0.71, 0.91),
     "metastable": (0.90, 0.62, 0.00),
     "not converged": (0.00, 0.45, 0.70),
     "dead output": (0.80, 0.47, 0.65),
+    "dead neuron": (0.84, 0.37, 0.00),
+    "growing weights": (0.00, 0.62, 0.45),
     "unexplained": (0.00, 0.00, 0.00),
 }
 """Of the causes for which trained models differ from the theory (after Okabe and Ito)."""

@@ -10,7 +10,7 @@ from ._display import Result
 from ._loss.evaluation import rows_loosely
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
-from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, UNEXPLAINED
+from .attribution import AGREES, DEAD, METASTABLE, NOT_CONVERGED, STATISTICAL, TOLERANCE, UNEXPLAINED
 from .diagram import PhaseDiagram
 from .inspection import RADIUS
 from .model import cell_model
@@ -20,7 +20,7 @@ from .theories import TIE_MARK
 from .trained_models import MOST_LEFT, REDUCTIONS, TRAINED, TRAINED_TOLERANCE, diagram_fields, evaluate_cells
 
 TIE = "tie"
-CAUSES = (AGREES, TIE, METASTABLE, NOT_CONVERGED, DEAD, STATISTICAL, UNEXPLAINED)
+CAUSES = (AGREES, TIE, METASTABLE, NOT_CONVERGED, DEAD, TOLERANCE, STATISTICAL, UNEXPLAINED)
 NEIGHBOURS = 4
 """Cells of the diagram around a model whose minima are followed to the model's own importance and density."""
 
@@ -46,8 +46,9 @@ class Comparison(Result):
     cause : ndarray of str
         "agrees": the model has the theory's phase, the only one. "tie": it has one of several that are as low. Of the others,
         "metastable": an exact descent from the model ends in a minimum above the lowest. "not converged": its loss is more than
-        1 % above that of the end of the descent. "dead output": an output is 0 for every input. "statistical": the descent
-        ends in the lowest minimum. "unexplained": none of these.
+        1 % above that of the end of the descent. "dead output": an output is 0 for every input. "tolerance": the descent
+        ends in the lowest minimum, which has the model's phase too with the model's tolerance. "statistical": it ends there.
+        "unexplained": none of these.
 
     Examples
     --------
@@ -55,8 +56,8 @@ class Comparison(Result):
     >>> diagram = phase_diagram(importance=[0.5, 2.0], density=[0.1, 0.9])
     >>> weights, bias = [[[1.0, -0.9]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.45]]  # two models
     >>> found = compare(diagram, weights, bias, importance=[0.5, 0.5], density=[0.1, 0.9])
-    >>> found.counts()
-    {'agrees': 2, 'tie': 0, 'metastable': 0, 'not converged': 0, 'dead output': 0, 'statistical': 0, 'unexplained': 0}
+    >>> {cause: n for cause, n in found.counts().items() if n}
+    {'agrees': 2}
     """
 
     diagram: PhaseDiagram
@@ -157,14 +158,18 @@ def compare(
     ends = settle(starts, form, controls, radius=RADIUS)
     losses = losses_of(ends, form, controls)
     minimum, dead = (np.array([getattr(end, name) for end in ends]) for name in ("is_minimum", "is_dead"))
-    names = [phase.name for phase in classify_many(parts(np.array([end.x for end in ends]), diagram.n_hidden)[0], sets=sets)]
+    bottoms = parts(np.array([end.x for end in ends]), diagram.n_hidden)[0]
+    names = [phase.name for phase in classify_many(bottoms, sets=sets)]
     lowest = np.full(pairs.shape[1], np.inf)
     np.minimum.at(lowest, place, np.where(minimum, losses, np.inf))
     stable: list[dict[str, None]] = [{} for _ in lowest]  # names of the minima as low as the lowest, in the order of the starts
     for k in np.flatnonzero(minimum & (losses <= lowest[place] * (1 + SAME_LOSS))):
         stable[place[k]][names[k]] = None
-    phase = np.array([phase.name for phase in classify_many(matrices, tolerance=tolerance, sets=sets)], dtype=object)
     mine, lowest = slice(len(starts) - len(own), None), lowest[own]
+    phase, loosely = (
+        np.array([phase.name for phase in classify_many(one, tolerance=tolerance, sets=sets)], dtype=object)
+        for one in (matrices, bottoms[mine])
+    )
     loss = np.sum(form.importance(controls[mine]) * rows_loosely(matrices, biases, form, controls[mine], 0)[0], axis=1)
     loss += form.penalty(controls[mine], matrices)
     agrees = np.array([one in stable[k] for one, k in zip(phase, own, strict=True)])
@@ -177,8 +182,9 @@ def compare(
             dead[mine],
             ~minimum[mine],
             losses[mine] > lowest * (1 + SAME_LOSS),
+            phase == loosely,
         ],
-        [UNEXPLAINED, TIE, AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE],
+        [UNEXPLAINED, TIE, AGREES, NOT_CONVERGED, DEAD, UNEXPLAINED, METASTABLE, TOLERANCE],
         STATISTICAL,
     )
     theory = np.array([TIE_MARK.join(stable[k]) for k in own], dtype=object)

@@ -22,7 +22,7 @@ from .candidates import MOST_FEATURES
 from .curves import Curves
 from .minima import Minimum
 from .neuron_diagram import NeuronBoundary, boundaries_from, boundary_arrays, neuron_boundaries, neuron_grid, triple_points
-from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
+from .neuron_minima import check_searchable
 from .neurons import NeuronForm
 from .planes import ControlPlane, Tabulated
 from .theories import TIE_MARK, frozen_grid, global_grid, relaxed_cells, relaxed_grid
@@ -572,7 +572,7 @@ def phase_diagram(
             raise ValueError(f'a diagram of neurons must have theory "global", got {theory!r}')
         if checkpoint is not None:
             raise ValueError(f"checkpoint must not be given for neurons, got {checkpoint!r:.60}")
-        whole_number("n_features", plane.form.n_features, 1, MOST_NEURON_FEATURES)
+        check_searchable(plane.form)
         seed, n_threads = as_seed(seed), thread_count(n_threads)
         with progress_bar(plane.grid[..., 0].size, progress, "cell", "minima") as advance:
             grids = neuron_grid(plane, seed, whole_number("n_starts", n_starts, 1), n_threads, advance)

@@ -137,7 +137,8 @@ def minimize(
     Parameters
     ----------
     model : ToyModel or NeuronModel
-        With at most 10 features, or 4 of neurons; these have no ``effort``, but 60 random starts by default.
+        With at most 10 features; of neurons 4, and 24 features times neurons: these have no ``effort``, but 60 random starts by
+        default.
     n_starts : int, optional
         The budget: number of random starts, at least 1, to which half as many at the best lengths of their number of features
         are added, and moves of a round. By default that of the effort: 8, 32 or 96.
@@ -197,6 +198,8 @@ def minimize(
     if isinstance(model, NeuronModel):
         if not bias:
             raise ValueError("bias must be True for a NeuronModel, got False")
+        if effort != "normal":
+            raise ValueError(f'effort must be the default, "normal", for a NeuronModel, got {effort!r:.60}')
         return neuron_minima(model, n_starts, seed)
     check_model(model)
     if model.n_features > MOST_ENUMERATED:

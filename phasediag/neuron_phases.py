@@ -14,7 +14,7 @@ from .neurons import NeuronForm
 NEGLIGIBLE = 1e-3
 """Neurons are dead when the product of their reading and writing weights is below its square; features that no neuron serves by
 more than 1e-12 are not represented."""
-TRAINED_SHARE = 0.9
+TRAINED_SHARE = 0.99
 """Of trained weights: see `classify_neurons`."""
 SHARP = 1 - 1e-6
 """Of a minimum's weights: what is not exactly 0 counts."""
@@ -46,7 +46,8 @@ class NeuronPhase(Result):
     extra : {"not_represented", "dedicated", "superposition"}
         The extra feature's neurons serve it alone, or others too.
     neurons : tuple of str
-        Of each neuron "monosemantic", "polysemantic" or "dead".
+        Of each neuron "monosemantic", "polysemantic" or "dead". Neurons of separate matrices that read one direction share what
+        they write, however it is split between them.
     n_served : tuple of int
         How many features each serves: those that it reads, the fewest that hold the share of its squared reading weights, and
         those that it writes.
@@ -162,8 +163,9 @@ def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHA
 
 def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP) -> NeuronPhase:
     """Return the phase of an encoder and a transposed decoder, both (n_hidden, n_features)."""
-    size = np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1))  # of what both scaled alike would have, squared
-    dead, grows = size < NEGLIGIBLE**2, bool(np.any(size > BEYOND**2)) and not tied
+    grows = bool(np.any(_size(encoder, decoder) > BEYOND**2)) and not tied
+    decoder = decoder if tied else _together(encoder, decoder, share)
+    dead = _size(encoder, decoder) < NEGLIGIBLE**2
     if tied:
         dead |= np.all(encoder <= NEGLIGIBLE, axis=1)  # never on
     vetoes = np.logical_and(tied, encoder < -BEYOND)
@@ -215,6 +217,21 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP)
         monosemanticity=float(held[~dead].min()) if np.any(~dead) else np.nan,
         motifs=motifs,
     )
+
+
+def _size(encoder, decoder):
+    """The squared length (n_hidden,) that what reads and what writes would both have, scaled alike."""
+    return np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1))
+
+
+def _together(encoder, decoder, share):
+    """What each neuron writes, (n_hidden, n_features), together with those that read what it reads.
+
+    Of these nothing tells who writes how much.
+    """
+    length = np.linalg.norm(encoder, axis=1, keepdims=True)
+    reads = encoder / np.maximum(length, 1e-300)
+    return np.where(length > 0, ((reads @ reads.T >= share**0.5) * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
 
 
 def _largest(weights, share):

@@ -30,12 +30,14 @@ _OF = "_of_"  # of some features alone: density_of_2_3, numbered from 1
 
 
 class Parameter(NamedTuple):
-    """What can vary: how its values are checked, the words for it, the greatest value, and whether some features can have it."""
+    """What can vary: how its values are checked, the words for it, the greatest value, whether some features can have it, and
+    whether models of neurons do."""
 
     check: Callable[[str, ArrayLike], Floats]
     label: str
     most: float
     by_feature: bool
+    of_neurons: bool = True
 
 
 def _not_negative(name: str, value: ArrayLike) -> Floats:
@@ -52,9 +54,9 @@ PARAMETERS = {
     "importance": Parameter(positive_array, "relative importance of the extra feature", np.inf, True),
     "density": Parameter(density_array, "feature density (1 − sparsity)", 1.0, True),
     "profile": Parameter(positive_array, "ratio of successive importances", np.inf, False),
-    "weight_penalty": Parameter(_not_negative, "penalty γ on weights", np.inf, False),
-    "interference_penalty": Parameter(_not_negative, "penalty λ on interference", np.inf, False),
-    "slope": Parameter(_share, "slope of the leaky ReLU", 1.0, False),
+    "weight_penalty": Parameter(_not_negative, "penalty γ on weights", np.inf, False, False),
+    "interference_penalty": Parameter(_not_negative, "penalty λ on interference", np.inf, False, False),
+    "slope": Parameter(_share, "slope of the leaky ReLU", 1.0, False, False),
     "activity_share": Parameter(_share, "share of the law of joint activity", 1.0, False),
     "line": Parameter(real_array, "", np.inf, False),
 }
@@ -184,9 +186,7 @@ class Varied:
         if names[0] == names[1]:
             raise ValueError(f"y must name another parameter than x, got {names[1]!r} twice")
         for name in names:
-            _features(name, model.n_features)
-            if isinstance(model, NeuronModel) and (name == "slope" or name.endswith("_penalty")):
-                raise ValueError(f"an axis of a NeuronModel must not be a penalty or a slope, got {name!r}")
+            _features(name, model.n_features, type(model).__name__)
         if "slope" in names and model.activation == "linear":
             raise ValueError('activation must be "relu" or "leaky" for an axis slope, got \'linear\'')
         law = None
@@ -293,17 +293,18 @@ class Tabulated:
         return _model(self.form, self.table[row[0], column[0]])
 
 
-def _features(name, n_features):
-    """The features whose parameter an axis varies, as an index; ValueError where it names none."""
+def _features(name, n_features, kind="ToyModel"):
+    """The features whose parameter an axis varies, as an index; ValueError where it names none of such models."""
     head, of, features = name.partition(_OF)
-    known = PARAMETERS.get(head)
+    own = [one for one, known in PARAMETERS.items() if known.of_neurons or kind == "ToyModel"]
+    known = PARAMETERS[head] if head in own else None
     if known is not None and not of:
         return {"importance": slice(-1, None), "line": slice(0)}.get(head, slice(None))
     numbers = [int(word) for word in features.split("_") if word.isdecimal()]
     if known is None or not known.by_feature or not numbers or not all(1 <= k <= n_features for k in numbers):
-        listed = ", ".join(f'"{known}"' for known in PARAMETERS if known != "line")
+        listed = ", ".join(f'"{one}"' for one in own if one != "line")
         form = f'"density_of_2_3" with features from 1 to {n_features}'
-        raise ValueError(f"an axis of a ToyModel must be named one of {listed}, or like {form}, got {name!r}")
+        raise ValueError(f"an axis of a {kind} must be named one of {listed}, or like {form}, got {name!r}")
     return [k - 1 for k in numbers]
 
 

@@ -15,7 +15,7 @@ from ._training.chunks import check_trainable
 from ._training.portions import divide, trained_portions
 from ._training.store import Store, stored_seed
 from .diagram import PhaseDiagram, plane_of
-from .neuron_minima import MOST_FEATURES as MOST_NEURON_FEATURES
+from .neuron_minima import check_searchable
 from .neuron_training import check_usual, stacked, train_neuron_cells
 from .neurons import NeuronForm
 from .planes import ControlPlane
@@ -138,8 +138,7 @@ def trained_phase_diagram(
     if neurons:
         given = {"optimizer": optimizer, "independent": independent, "device": device, "executor": executor, "store": store}
         check_usual(given)
-        if plane.form.n_features > MOST_NEURON_FEATURES:
-            raise ValueError(f"plane must be of neurons of at most {MOST_NEURON_FEATURES} features, got {plane.form.n_features}")
+        check_searchable(plane.form)
     else:
         check_trainable(plane.form)
     device = as_device(device, plane.form)

@@ -138,11 +138,7 @@ def _measured(plane, weights, bias):
     grid = weights.shape[:3]
     flat = weights.reshape(-1, *weights.shape[3:]).astype(np.float64)
     form, controls = plane.form, plane.grid
-    of_models = np.repeat(controls.reshape(-1, form.n_controls), grid[2], axis=0)
-    flat = form.upright(of_models, flat)
-    if len(orders_of_extra(plane.classes, form.n_features)) > 1:
-        flat = np.take_along_axis(flat, named_first(flat, plane.classes, TRAINED_TOLERANCE)[:, None], axis=2)
-    phases, which = distinct_phases(flat, tolerance=TRAINED_TOLERANCE, sets=plane.together)
+    flat, phases, which = named_models(plane, np.repeat(controls.reshape(-1, form.n_controls), grid[2], axis=0), flat)
     names, extras = (np.array([getattr(phase, name) for phase in phases], dtype=object) for name in ("name", "extra"))
     rows = model_of(form, controls[0, 0]).check_parameters(weights, bias)
     losses, *gradient, _, _ = rows_loosely(*rows, form, controls[:, :, None], 1)
@@ -155,6 +151,14 @@ def _measured(plane, weights, bias):
         "phase": names[which].reshape(grid),
         "extra": extras[which].reshape(grid),
     }
+
+
+def named_models(plane, controls, weights):
+    """Weights (n_models, n_hidden, n_features) as models' are named, their phases, and of each which: as `distinct_phases`."""
+    weights = plane.form.upright(controls, weights)
+    if len(orders_of_extra(plane.classes, plane.form.n_features)) > 1:
+        weights = np.take_along_axis(weights, named_first(weights, plane.classes, TRAINED_TOLERANCE)[:, None], axis=2)
+    return weights, *distinct_phases(weights, tolerance=TRAINED_TOLERANCE, sets=plane.together)
 
 
 def diagram_fields(models):

@@ -67,7 +67,11 @@ def test_train_and_validate(run, tmp_path):
     [
         (("minimize", "--certify"), "certify must not be given with task, got True"),
         (("minimize", "--effort", "quick"), "effort must not be given with task, got 'quick'"),
-        (("minimize", "--n-features", 5), "model must have at most 4 features for minima of neurons, got 5"),
+        (("minimize", "--n-features", 5), "n_features must be a whole number from 1 to 4, got 5"),
+        (
+            ("diagram", "--n-hidden", 13),
+            "n_hidden must be a whole number from 1 to 12 for minima of neurons with 2 features, got 13",
+        ),
         (("diagram", "--values", "binary"), "values must not be given with task, got 'binary'"),
         (("diagram", "--penalty", "weights:0.1"), "penalty must not be given with task"),
         (("diagram", "--n-features", 0), "n_features must be a whole number ≥ 1"),

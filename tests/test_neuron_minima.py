@@ -287,6 +287,24 @@ def test_classes_of_neurons():
         classify_neurons([[1.0]], share=0.2)
 
 
+def test_neurons_that_read_one_direction_write_together():
+    """How they split what they write is no difference: one name, that of all on one of them where the others write nothing."""
+    read, generator, names = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, -1.0]]), np.random.default_rng(0), set()
+    for _ in range(20):
+        split = generator.normal(size=3)
+        size, own = generator.uniform(0.5, 2.0, (4, 1)), np.vstack([np.outer(split / split.sum(), [0.9, -0.6]), [0.0, 0.8]])
+        names.add(classify_neurons(((own / size).T, read * size), share=1 - 1e-6).name)
+    assert len(names) == 1 and "1 monosemantic + 3 polysemantic (2) inhibiting" in names.pop()
+    cancelled = np.array([[0.5, 0.2], [0.4, -0.2], [0.0, 0.0], [0.0, 0.8]])
+    assert classify_neurons((cancelled.T, read)).neurons == ("monosemantic",) * 4
+
+
+def test_searches_of_neurons_have_no_effort():
+    """They have random starts alone."""
+    with pytest.raises(ValueError, match="effort must be the default, \"normal\", for a NeuronModel, got 'quick'"):
+        minimize(NeuronModel(1, [1.0], 0.5), effort="quick")
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -354,7 +372,9 @@ def test_a_diagram_of_neurons_is_kept(tmp_path):
         assert expected_loss(model, (decoder.T, encoder), diagram.bias[row, column]) == pytest.approx(diagram.loss[row, column])
     with pytest.raises(ValueError, match='a diagram of neurons must have theory "global"'):
         phase_diagram(plane=plane, theory="frozen")
-    with pytest.raises(ValueError, match="an axis of a NeuronModel must not be a penalty or a slope"):
+    with pytest.raises(
+        ValueError, match='an axis of a NeuronModel must be named one of "importance", "density", "profile", "activity_share", or'
+    ):
         ControlPlane(NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("slope", [0.0, 1.0], log=False))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from phasediag import (
     AnticorrelatedSets,
@@ -17,6 +18,8 @@ from phasediag import (
     validate_neurons,
     validate_trained,
 )
+from phasediag.figures import draw_causes
+from phasediag.trained_models import TRAINED, diagram_fields, evaluate_cells
 
 FAST = dict(n_steps=3000, batch_size=256, learning_rate=0.01, schedule="linear")
 
@@ -74,7 +77,10 @@ def test_validate_names_every_difference_over_a_plane(task, tmp_path):
     report = validate(plane=plane, n_seeds=4, n_samples=4000, weight_decay=0.0, **FAST)
     trained, exact = report.trained, report.agreements["global"].theory
     assert report.consistent and np.nanmin(report.attribution.barred) > -1e-8 and trained.converged.all()
-    assert {"agrees", "metastable", "not converged"} >= set(report.attribution.of_cells("cause").ravel()) - {"statistical"}
+    assert {"agrees", "metastable", "not converged"} >= set(report.attribution.of_cells("cause").ravel()) - {
+        "statistical",
+        "tolerance",
+    }
     assert "growing weights" in report.facts()["causes"] and f"neurons, {task}" in report.text()
     assert np.all(trained.loss >= exact.loss * (1 - 1e-9)) and trained.loss == pytest.approx(exact.loss, rel=1e-2, abs=0.3)
     model = plane.model(0.7, 0.9)
@@ -85,6 +91,20 @@ def test_validate_names_every_difference_over_a_plane(task, tmp_path):
     trained.save(tmp_path / "trained.npz")
     again = validate_trained(PhaseDiagram.load(tmp_path / "trained.npz"), n_samples=4000)
     assert again.text() == report.text()
+
+
+def test_small_weights_are_a_cause_of_their_own():
+    """The exact minimum itself, whose second weight is 0.23 or 0.07 of the first: of one name, of two by their tolerance. And a
+    neuron that is never on."""
+    plane = ControlPlane(NeuronModel(1, [1.0, 1.0], 0.2), x=Axis("importance", [1.5, 2.0, 2.5]), y=Axis("density", [0.2]))
+    found = [minimize(plane.model(x, 0.2), n_starts=8)[0] for x in plane.x.values]
+    weights, bias = np.array([one.encoder for one in found]), np.array([one.bias for one in found])
+    weights[2], bias[2] = -1.0, 0.1
+    models = evaluate_cells(plane, weights[None, :, None], bias[None, :, None], "best", {"seed": 0})
+    report = validate_trained(PhaseDiagram(plane, TRAINED, **diagram_fields(models)), n_samples=200)
+    assert report.attribution.of_cells("cause").tolist() == [["agrees", "tolerance", "dead neuron"]]
+    artists = draw_causes(report, Figure().subplots())
+    assert [text.get_text() for text in artists["legend"].get_texts()] == ["agrees (1)", "tolerance (1)", "dead neuron (1)"]
 
 
 @pytest.mark.quick
@@ -110,7 +130,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"device must be the default, 'cpu', for neurons"):
         train(model, device="cuda")
     plane = ControlPlane(model, x=Axis("importance", [1.0]))
-    with pytest.raises(ValueError, match="plane must be of neurons of at most 4 features, got 7"):
+    with pytest.raises(ValueError, match="n_features must be a whole number from 1 to 4, got 7"):
         trained_phase_diagram(plane=plane)
     with pytest.raises(ValueError, match="store must be the default, None, for neurons"):
         trained_phase_diagram(plane=plane, store="models.zarr")

@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from ..attribution import CAUSES
 from ..colours import CAUSE_COLOURS
 from .diagram import draw_boundaries, draw_colour_key, draw_phase_diagram, phase_handles, style_handles
 from .frames import legend_below, patch, plane_axes, square
@@ -40,7 +39,7 @@ def draw_causes(validation, ax):
     colours = np.array([CAUSE_COLOURS[cause] for cause in causes.ravel()]).reshape(*causes.shape, 3)
     artists = {"cells": ax.pcolormesh(*cell_edges(exact), colours, rasterized=True)} | _exact_boundaries(validation, ax)
     plane_axes(ax, exact.plane, whole(exact), "why the trained phase differs")
-    found = {cause: np.count_nonzero(causes == cause) for cause in CAUSES}
+    found = {cause: np.count_nonzero(causes == cause) for cause in validation.attribution.causes}
     handles = [patch(CAUSE_COLOURS[cause], f"{cause} ({count})") for cause, count in found.items() if count]
     artists["legend"] = ax.legend(handles=handles, fontsize="small", loc="lower left", title="best model (cells)")
     return artists
