@@ -95,6 +95,18 @@ def test_second_derivatives_of_more_features(values, slope):
     assert np.allclose(expected_loss_hessian(model, weights, bias) @ direction, (flat[1] - flat[0]) / (2 * step), atol=1e-6)
 
 
+@pytest.mark.parametrize(("n", "slope", "distances"), [(2, None, (1e-3, 1e-6, 1e-9)), (2, 0.25, (1e-9,)), (3, None, (1e-9,))])
+def test_second_derivatives_do_not_cancel_beside_weights_of_0(n, slope, distances):
+    """Of signed values, to 1e-14 in exact arithmetic: the kink adds as much as one over the weights, on either side of 0."""
+    model, direction = a_model(n, "signed", slope)[0], np.zeros(n * n, dtype=int)
+    direction[n - 1 : n * (n - 1) : n] = 1
+    for distance in distances:
+        weights, bias = 1.03 * np.eye(n - 1, n), np.zeros(n)
+        weights[:, -1] = distance
+        curvature = rational_derivatives(model, weights, bias, direction, Fraction(1, 10**40))[2]
+        assert direction @ expected_loss_hessian(model, weights, bias) @ direction == pytest.approx(curvature, abs=1e-14)
+
+
 def test_an_output_has_every_component_in_one_term():
     """Components are summed at once where features are inactive or in the piece that begins at 0: fewer than half as many terms.
 

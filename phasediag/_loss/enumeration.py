@@ -14,6 +14,7 @@ from .leading import (
     LEFT,
     LEFT_SLOPE,
     N_LEADING,
+    ORIGINS,
     REACH,
     RIGHT,
     RIGHT_SLOPE,
@@ -127,7 +128,7 @@ def _gather(i, term, bias, residual, density, n, table):
     """Take apart output i in one term of a general law: b, weights and densities of the others, `leading` numbers.
 
     ``bias``: (n,) and room for b behind: b goes there, the number k of others to the end of ``place``. MEANS gets, for every
-    feature, E x_j, E x_j², then the start and width of its value where it is among the others or leads.
+    feature, E x_j, E x_j², then its value at the origin and its width where it is among the others or leads.
     """
     gram, a, first = offset(doubles(table[GRAM]), i * n), doubles(table[OTHERS]), doubles(table[LEADING])
     place, states = integers(table[PLACE]), offset(integers(table[TERMS]), term * n)
@@ -181,6 +182,13 @@ def _gather(i, term, bias, residual, density, n, table):
     first[LEFT], first[LEFT_SLOPE] = low * keep, (to_go * keep if lead == i else -alpha * reach)
     first[FROM], first[TO_GO], first[SLOPE_OF], first[ACTIVE] = low, (to_go if lead == i else 0.0), alpha, active
     place[0], place[n + 1], bias[n] = lead, count, b
+    for l in range(3):
+        first[ORIGINS + l] = 0.0
+    for l in range(count + 1 if count <= 2 else 0):  # every value is counted from where it is nearest to 0
+        j = place[l]
+        origin = min(max(-start[j] / width[j], 0.0), 1.0) if width[j] != 0.0 else 0.0
+        first[ORIGINS + l] = origin
+        start[j] = 0.0 if 0.0 < origin < 1.0 else start[j] + width[j] * origin
 
 
 @jit

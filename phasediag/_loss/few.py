@@ -7,10 +7,11 @@ depending on which of the two features are active. It costs a tenth, and n = 2 a
 import numpy as np
 
 from .._compiling.jit import jit, offset, pointer, zeros
-from .leading import IS_GENERAL, REACH, START, leading_values
+from .leading import ACTIVE, FROM, IS_GENERAL, ORIGINS, REACH, SLOPE, START, TO_GO, leading_values
 
 _x, _w = np.polynomial.legendre.leggauss(3)
 NODES, NODE_WEIGHTS = (1 + _x) / 2, _w / 2
+DEVIATION = 12**-0.5  # of what is uniform on [0, 1]
 # The segments of the law: point; feature 1 alone; feature 2 alone; both: rising, flat and falling part of the trapezoid.
 # Constants: where z begins, as multiples of min(a_1, 0), max(a_1, 0), min(a_2, 0) and max(a_2, 0), and where it ends; share
 # as e_1 + s_1 p_1, e_2 + s_2 p_2 and a linear function of ratio = |a_2/a_1|; the density at z in [0, 1]; the densities weighted
@@ -23,6 +24,18 @@ SEGMENTS = np.array(
         [1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0.5, 0, 0, 0.5, 1, 1],
         [1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, -1, 1, 0, 0, 0.5, 1, -1, 0, 0.5, 0, 0, 1, 1],
         [0, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, -1, 1, -0.5, -1, 1, -0.5, 0.5, 0, -0.5, 1, 1],
+    ],
+    dtype=np.float64,
+)
+# Where u_1 is at z there, p + q z + (r + s z) v with v uniform on [0, 1]: p, q, r, s as multiples of 1, then of ratio; the same
+# of u_2. The last segment mirrors the fourth.
+SPREADS = np.array(
+    [
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, -1, 0, 0, 0, 0],
+        [0, 1, 0, 0, 1, -1, -1, 0, 0, 0, 1, 0, 0, 0, 0, 0],
     ],
     dtype=np.float64,
 )
@@ -55,8 +68,87 @@ def _second_moments(segment, ratio, z, falls1, falls2, m, m1, m2):
 
 
 @jit(inner=True)
+def _at(spread, ratio, anchor, beyond, h, falls, origin):
+    """A feature's u − origin at anchor + beyond + ξ h of a segment, as f + ξ g: mean and deviation of f, those of g."""
+    p, q = spread[0] + spread[4] * ratio, spread[1] + spread[5] * ratio
+    r, s = spread[2] + spread[6] * ratio, spread[3] + spread[7] * ratio
+    mean = ((p + anchor * q) + 0.5 * (r + anchor * s) - (1.0 - origin if falls else origin)) + beyond * (q + 0.5 * s)
+    deviation, g_mean, g_deviation = DEVIATION * (r + (anchor + beyond) * s), h * (q + 0.5 * s), DEVIATION * h * s
+    return (-mean, -deviation, -g_mean, -g_deviation) if falls else (mean, deviation, g_mean, g_deviation)
+
+
+@jit(inner=True)
+def _add_kink(segment, ratio, share, low, high, start, end, falls1, falls2, first, found):
+    """Add to ``found`` (2, 15) what the slope's jump where z = 0 adds to second derivatives for t in [start, end] of a segment.
+
+    It is as large as one over the weights, and nearly all of it cancels where values are on both sides of 0. So products of it
+    with values, polynomials in the distance from the middle, are integrated in closed form, every u is counted from where the
+    value is 0, and what the middle adds, to the second row, is summed apart from the rest.
+    """
+    left, right = start, end
+    if segment == 5:  # the mirror image of what rises
+        segment, low, high, left, right, falls1, falls2 = 3, -high, -low, -end, -start, not falls1, not falls2
+    density, spread = offset(pointer(SEGMENTS), 26 * segment), offset(pointer(SPREADS), 16 * segment)
+    anchor = beyond = h = 0.0
+    weight = -2.0 * first[ACTIVE] * (1.0 - first[SLOPE]) / first[REACH] * share
+    if high > low:
+        per = 0.5 / (high - low)
+        h, before, behind = (end - start) * per, ((left - low) + (right - low)) * per, ((high - left) + (high - right)) * per
+        weight *= 2.0 * h
+        anchor, beyond = (0.0, before) if before < behind else (1.0, -behind)
+        h = h if left == start else -h
+    at_start, at_end = -(start + first[START]) / first[REACH], -(end + first[START]) / first[REACH]
+    x, x_h = 0.5 * (at_start + at_end), 0.5 * (at_end - at_start)
+    y, y_h = first[FROM] + first[TO_GO] * x, first[TO_GO] * x_h
+    m, m_h = density[14] + density[15] * (anchor + beyond), density[15] * h
+    x -= first[ORIGINS]
+    e0, e1, e2 = weight * (y * m), weight * (y * m_h + y_h * m), weight * (y_h * m_h)  # coefficients in ξ: with y; with y and x
+    d0, d1, d2, d3 = e0 * x, e1 * x + e0 * x_h, e2 * x + e1 * x_h, e2 * x_h
+    f1, v1, g1, w1 = _at(spread, ratio, anchor, beyond, h, falls1, first[ORIGINS + 1])
+    f2, v2, g2, w2 = _at(offset(spread, 8), ratio, anchor, beyond, h, falls2, first[ORIGINS + 2])
+    f11, f12, f22 = f1 * f1 + v1 * v1, f1 * f2 + v1 * v2, f2 * f2 + v2 * v2
+    g11, g12, g22 = g1 * g1 + w1 * w1, g1 * g2 + w1 * w2, g2 * g2 + w2 * w2
+    fg11, fg12, fg22 = 2.0 * (f1 * g1 + v1 * w1), f1 * g2 + v1 * w2 + f2 * g1 + v2 * w1, 2.0 * (f2 * g2 + v2 * w2)
+    found[5] += e2 / 3.0
+    found[6] += d0 + d2 / 3.0
+    found[7] += d0 * x + (d2 * x + d1 * x_h) / 3.0 + d3 * x_h / 5.0
+    found[8] += density[24] * (e1 * g1 + e2 * f1) / 3.0
+    found[9] += density[24] * (d0 * f1 + (d1 * g1 + d2 * f1) / 3.0 + d3 * g1 / 5.0)
+    found[10] += density[24] * ((e0 * g11 + e1 * fg11 + e2 * f11) / 3.0 + e2 * g11 / 5.0)
+    found[11] += density[25] * (e1 * g2 + e2 * f2) / 3.0
+    found[12] += density[25] * (d0 * f2 + (d1 * g2 + d2 * f2) / 3.0 + d3 * g2 / 5.0)
+    found[13] += density[24] * density[25] * ((e0 * g12 + e1 * fg12 + e2 * f12) / 3.0 + e2 * g12 / 5.0)
+    found[14] += density[25] * ((e0 * g22 + e1 * fg22 + e2 * f22) / 3.0 + e2 * g22 / 5.0)
+    whole, one, other = offset(found, 15), density[24] * e0, density[25] * e0
+    whole[5] += e0
+    whole[8] += one * f1
+    whole[10] += one * f11
+    whole[11] += other * f2
+    whole[13] += density[25] * one * f12
+    whole[14] += other * f22
+
+
+@jit(inner=True)
+def _count_from_origins(found, first):
+    """Turn averages weighted with u, of `few_moments`, into those weighted with u − its origin."""
+    c, c1, c2 = first[ORIGINS], first[ORIGINS + 1], first[ORIGINS + 2]
+    found[14] += c2 * (c2 * found[5] - 2.0 * found[11])
+    found[13] += c1 * (c2 * found[5] - found[11]) - c2 * found[8]
+    found[12] += c2 * (c * found[5] - found[6]) - c * found[11]
+    found[11] -= c2 * found[5]
+    found[10] += c1 * (c1 * found[5] - 2.0 * found[8])
+    found[9] += c1 * (c * found[5] - found[6]) - c * found[8]
+    found[8] -= c1 * found[5]
+    found[7] += c * (c * found[5] - 2.0 * found[6])
+    found[6] -= c * found[5]
+    found[4] -= c2 * found[1]
+    found[3] -= c1 * found[1]
+    found[2] -= c * found[1]
+
+
+@jit(inner=True)
 def few_moments(b, own, residual, own_p, a, p, k, relu, order, out, first):
-    """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0."""
+    """As `clipped_moments` for k ≤ 2 other features, |a_1| ≥ |a_2| > 0; of general laws every u is counted from its origin."""
     general, left, right, values = first[IS_GENERAL] != 0.0, -own, 0.0, zeros(6)
     if general:
         left, right = -first[START] - first[REACH], -first[START]
@@ -68,7 +160,7 @@ def few_moments(b, own, residual, own_p, a, p, k, relu, order, out, first):
     size1, r, own_mean_square = abs(a1), residual, own_p / 3.0
     ratio = abs(a2) / size1 if k > 0 else 0.0
     per_own = 1.0 / own if own > 0.0 else 0.0
-    found = zeros(15)
+    found, kinks = zeros(15), zeros(30)
     low1, high1, low2, high2 = min(a1, 0.0), max(a1, 0.0), min(a2, 0.0), max(a2, 0.0)
     for segment in range(6):
         c = offset(pointer(SEGMENTS), 26 * segment)
@@ -95,6 +187,8 @@ def few_moments(b, own, residual, own_p, a, p, k, relu, order, out, first):
                 continue
             # what is constant or a point needs one node
             n_nodes = 1 if segment == 0 or (region == 0 and not general) else 3
+            if general and region == 1 and order == 2:
+                _add_kink(segment, ratio, share, low, high, start, end, falls1, falls2, first, kinks)
             before, width = (0.0, 1.0) if is_point else ((start - low) * per_length, (end - start) * per_length)
             for node in range(n_nodes):
                 x = NODES[node] if n_nodes == 3 else 0.5
@@ -146,6 +240,10 @@ def few_moments(b, own, residual, own_p, a, p, k, relu, order, out, first):
             if is_point:
                 break
             start = end
+    if general:
+        _count_from_origins(found, first)
+    for number in range(5, 15 if general and order == 2 else 5):
+        found[number] += kinks[number] + kinks[15 + number]
     out[0], out[1] = found[0], found[1]
     if order < 2:
         out[2], out[3], out[4] = found[2], found[3], found[4]

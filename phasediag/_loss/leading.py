@@ -12,8 +12,10 @@ parts there are products of linear functions of t that are mostly of one sign.
 from .._compiling.jit import jit, offset
 from .pieces import first_component
 
-START, REACH, RIGHT, RIGHT_SLOPE, LEFT, LEFT_SLOPE, FROM, TO_GO, SLOPE, ACTIVE, IS_GENERAL, N_LEADING = range(12)
-"""The numbers that say it. Unless IS_GENERAL values are uniform on [0, 1] and the activation is the ReLU: see `pieces`."""
+START, REACH, RIGHT, RIGHT_SLOPE, LEFT, LEFT_SLOPE, FROM, TO_GO, SLOPE, ACTIVE, IS_GENERAL, ORIGINS = range(12)
+N_LEADING = ORIGINS + 3
+"""The numbers that say it. Unless IS_GENERAL values are uniform on [0, 1] and the activation is the ReLU: see `pieces`. From
+ORIGINS on: where this variable and those of two others are counted from; 0 where there are more."""
 
 
 @jit(inner=True)
@@ -131,7 +133,10 @@ def leading_cubic(c, width, s, e, order, first):
 
 @jit(inner=True)
 def leading_values(t, region, first, out):
-    """The six components of second order at one t: left of both ends of the cubic, between, right of both (region 0, 1, 2)."""
+    """The six components of second order at one t: left of both ends of the cubic, between, right of both (region 0, 1, 2).
+
+    Without what the jump of the slope where z = 0 adds to second derivatives between.
+    """
     active, alpha = first[ACTIVE], first[SLOPE]
     if region != 1:
         scale = alpha if region == 0 else 1.0
@@ -146,13 +151,13 @@ def leading_values(t, region, first, out):
     reach = first[REACH]
     x, w = -(t + first[START]) / reach, (t + first[START] + reach) / reach
     y, l, r = first[FROM] + first[TO_GO] * x, first[LEFT] - alpha * t, first[RIGHT] + first[RIGHT_SLOPE] - t
-    idle, jump, square = (1.0 - active) * alpha * alpha, (1.0 - alpha) / reach, alpha * alpha
+    idle, square = (1.0 - active) * alpha * alpha, alpha * alpha
     out[0] = active / 3.0 * (x * (l * l + l * y + y * y) + w * (y * y + y * r + r * r)) + idle * t * t
     out[1] = -active * (alpha * x * (l + y) + w * (y + r)) + 2.0 * idle * t
     out[2] = -active / 3.0 * (alpha * x * x * (l + 2.0 * y) + w * (x * (2.0 * y + r) + y + 2.0 * r))
-    out[3] = 2.0 * (active * (square * x + w - jump * y) + idle)
-    out[4] = active * (square * x * x + w * (1.0 + x) - 2.0 * jump * y * x)
-    out[5] = 2.0 / 3.0 * active * (square * x * x * x + w * (1.0 + x + x * x) - 3.0 * jump * y * x * x)
+    out[3] = 2.0 * (active * (square * x + w) + idle)
+    out[4] = active * (square * x * x + w * (1.0 + x))
+    out[5] = 2.0 / 3.0 * active * (square * x * x * x + w * (1.0 + x + x * x))
 
 
 @jit(inner=True)
