@@ -7,7 +7,7 @@ import numpy as np
 from .._minimizing import newton
 from .._minimizing.kinks import kinks_at
 from .._minimizing.starts import configuration_starts, random_starts
-from .._minimizing.stationary_points import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, NEGLIGIBLE, dead_outputs, distinct, settle
+from .._minimizing.stationary_points import GRADIENT_TOLERANCE, NEGLIGIBLE, dead_outputs, distinct, settle
 from ..boundaries import DEFAULT_SETTINGS
 from ..candidates import configurations
 from ..model import model_of
@@ -190,8 +190,7 @@ class Equilibrium:
         """Whether it is a minimum, perhaps at the limit of its stability."""
         if not self.converged or dead_outputs(self.x, self.family.form, self.family.control(self.u)):
             return False
-        noisy = not (self.family.form.is_plain or len(self.family.inputs))  # second derivatives of general laws with intervals
-        return self.is_steeper(-CURVATURE_TOLERANCE if noisy else STABLE)
+        return self.is_steeper(STABLE)
 
 
 def far(one, other):

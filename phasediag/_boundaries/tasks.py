@@ -7,7 +7,7 @@ from .equilibria import far
 from .junctions import locate
 from .lines import Line
 from .singular import BranchPoints
-from .tolerances import BEYOND, JUMP, NEAR, ONE_BRANCH, ONE_POINT, SAME
+from .tolerances import BEYOND, JUMP, NEAR, ONE_BRANCH, ONE_POINT, ZERO
 
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
@@ -185,7 +185,7 @@ def _between(a, b):
         return None, None
     normal = np.array([-along[1], along[0]]) / np.linalg.norm(along)
     solver, middle = a.family, (a.u + b.u) / 2
-    for state, other in ((a, b), (b, a)):
+    for state in (a, b):
         if state.held and state.curvature < NEAR:
             curve = BranchPoints(state)
             if len(state.family.inputs) and curve.value(a.u) * curve.value(b.u) > 0:  # a valley is flat everywhere
@@ -193,9 +193,7 @@ def _between(a, b):
             u = curve.at(state.u, normal)
             if u is not None and 0 <= (u - a.u) @ along <= along @ along:
                 curve.move_to(u)
-                if _is_in_valley(curve.states[0], solver.stationary(other, u)):
-                    middle = u
-                elif curve.exists(u):
+                if curve.exists(u) and abs(curve.coefficient(u)) > ZERO:  # in a valley nothing branches off
                     return curve, u
     one, other = solver.stationary_points([a, b], middle)
     if (
@@ -209,9 +207,3 @@ def _between(a, b):
         return None, None
     curve.move_to(u)
     return (curve, u) if curve.exists(u) else (None, None)
-
-
-def _is_in_valley(state, other):
-    """Whether an equilibrium ceases where another one, far away, is as low: a valley leads there, and nothing branches off."""
-    ties = other.converged and far(state, other) > NEAR and abs(other.loss - state.loss) < SAME * state.loss
-    return ties and not state.family.form.is_plain  # which has no valleys: minima tie there by the symmetry of the plane
