@@ -15,6 +15,7 @@ from phasediag import (
     Axis,
     ControlPlane,
     CorrelatedSets,
+    ExactlyActive,
     Penalty,
     PhaseDiagram,
     Pieces,
@@ -130,6 +131,22 @@ def test_binary_values_have_their_curves():
     for boundary in diagram.boundaries():
         assert sorted(boundary.ends) == ["edge", "triple point"]
         assert_equal_losses(diagram, boundary, most=3)
+
+
+def test_a_feature_without_mean_comes_in_with_its_bias():
+    """Two signed features, always active: where one begins to be represented is known in closed form, to 1e-12.
+
+    At weights ε and bias βε its part of the loss is ε² ((1 + β)³/6 − (1 + β)/3), that of the other ε²/6. Its bias is 0 up to
+    there, any below it as good, and rounding told on which side of the kink it was: no such curve was followed.
+    """
+    axes = Axis("importance", [0.8, 1.0]), Axis("importance_of_1", [0.9, 1.1])
+    ratio = 0.75 * 1.5**0.5
+    expected = {("continuous", DROPPED): 1 / ratio, ("continuous", ALONE): ratio, ("first", PAIR): 1.0}
+    found = over(*axes, activity=ExactlyActive(2), values="signed").boundaries()
+    assert {one.order for one in found} == {"first", "continuous"} and len(found) == 3
+    for one in found:
+        assert one.ends == ("edge", "edge")
+        assert np.allclose(one.y / one.x, expected[one.order, one.phases[0]], rtol=1e-12)
 
 
 def test_a_valley_of_binary_values_loses_its_stability_where_importance_is_density():

@@ -52,17 +52,22 @@ class Equilibrium:
 
     @cached_property
     def moving(self):
-        """Positions of the zeros that could move in the frame in force."""
-        return np.flatnonzero(self.frame & ~self.free)
+        """Positions of the weights that are kept at 0 but could move in the frame in force."""
+        return np.flatnonzero((self.frame & ~self.free)[: self.family.m * self.family.n])
+
+    @cached_property
+    def responding(self):
+        """The mask of what responds where those move: the parameters that move, and biases that are kept at 0."""
+        return np.append(self.free[: self.family.m * self.family.n], self.frame[self.family.m * self.family.n :])
 
     @cached_property
     def resting(self):
-        """Positions of the parameters that move."""
-        return np.flatnonzero(self.free)
+        """Positions of these."""
+        return np.flatnonzero(self.responding)
 
     @cached_property
     def order(self):
-        """Positions of both, those that move first."""
+        """Positions of both, those that respond first."""
         return np.append(self.resting, self.moving)
 
     @property
@@ -280,7 +285,8 @@ class Solver(Family):
         """The equilibrium of parameters x at u, with the zeros that its clusters imply made exact and kept.
 
         Clusters are orthogonal: each gets rows of its own. Features, rows and products of different clusters below
-        ``tolerance`` count as zero. ``free``: the parameters that are not zero for certain, default the frame.
+        ``tolerance`` count as zero, and biases of features without weights and mean. ``free``: the parameters that are not zero
+        for certain, default the frame.
         """
         size, free = self.m * self.n, frame if free is None else free
         weights, free = x[:size].reshape(self.m, self.n).copy(), free[:size].reshape(self.m, self.n).copy()
@@ -289,8 +295,10 @@ class Solver(Family):
             turned, zeros = separated(block, tolerance)
             weights[np.ix_(rows, columns)] = turned
             free[np.ix_(rows, columns)] &= ~zeros
-        free = np.append(free.ravel(), frame[size:])
-        return self.known(np.append(weights.ravel(), x[size:]), free, u, frame)
+        bias, mean = x[size:], self.form.mean(self.control(u))
+        kept = ~free.any(axis=0) & (np.abs(bias) < tolerance) & (mean == 0.0)  # on the kink of an output that nothing moves
+        free = np.append(free.ravel(), frame[size:] & ~kept)
+        return self.known(np.append(weights.ravel(), np.where(kept, 0.0, bias)), free, u, frame)
 
     def known(self, x, free, u, frame=None):
         """The equilibrium of parameters x at u, of which those ``free`` are: as a boundary keeps it."""

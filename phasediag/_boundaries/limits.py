@@ -115,7 +115,7 @@ class StabilityLimit(LimitCurve, BranchPoints):
         Its own is 0, so that a search for the lowest may stop at that: what enters is looked at by itself.
         """
         across = entering_modes(state)
-        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.resting]) < WITHIN:
+        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.free]) < WITHIN:
             across = [*across, (state.curvature, state.softest[0])]
         along = np.min(np.linalg.eigvalsh(self.derivatives(state.x, state.u)[1]), initial=1.0)
         return min(across, key=lambda mode: mode[0], default=(1.0, None)), along

@@ -93,7 +93,7 @@ def _image(turn, signs, order, x):
 def isotropy(state):
     """An equilibrium, features that it hardly tells apart made alike, and the exchanges that leave it as it is: maps of the
     parameters that move, (k, n_free, n_free), the first of them nothing."""
-    free = state.resting
+    free = np.flatnonzero(state.free)
     for _ in range(_ALIKE):
         images = [image for _, image in _turned(state, state) if np.max(np.abs(image(state.x) - state.x)) < HARDLY]
         x = np.where(state.free, np.mean([image(state.x) for image in images], axis=0), 0.0)

@@ -47,7 +47,9 @@ def once(function):
 
 def _breaking(state, direction):
     """The part of a direction that breaks the symmetry: along zeros that are kept but could move."""
-    return np.where(state.frame & ~state.free, direction, 0.0)
+    breaking = np.zeros_like(direction)
+    breaking[state.moving] = direction[state.moving]
+    return breaking
 
 
 def softest_breaking(state, direction=None):
@@ -168,9 +170,9 @@ def _responses(state, enter):
         weights = np.linalg.solve(np.vander([one[0] for one in some], increasing=True).T, amplitude ** np.arange(len(some)))
         x = weights @ [one[1] for one in some] if some else state.x.copy()
         x[moving] = amplitude * enter[moving]
-        end = family.stationary(Equilibrium(family, x, state.frames, state.free, state.u), state.u)
+        end = family.stationary(Equilibrium(family, x, state.frames, state.responding, state.u), state.u)
         if len(some) < 3 or not end.converged or np.max(np.abs(end.x - x)) > amplitude:
-            end = family.descents([x], state.frames, state.free, state.u, amplitude / 10)[0]
+            end = family.descents([x], state.frames, state.responding, state.u, amplitude / 10)[0]
         loss = family.scaled_loss(end.x, state.u) - least
         if len(some) == 5 and loss > family.scaled_loss(x, state.u) - least + LOST * amplitude**2:
             return
@@ -331,7 +333,7 @@ class Mode:
             enter = vectors @ np.where(np.abs(away) < np.linalg.norm(away * parts) + ALIKE, parts, 0.0)
             enter /= np.linalg.norm(enter)
         turned = np.zeros_like(direction)
-        turned[state.moving], turned[state.free] = enter, response @ enter
+        turned[state.moving], turned[state.resting] = enter, response @ enter
         return turned
 
     def _turned_to(self, state):
@@ -386,11 +388,12 @@ def quartic(state, direction):
     what is odd of the slopes on that way at five amplitudes either way, a κ + a³ q/6 + a⁵ s/120 + ….
     """
     amplitudes, free = QUARTIC_STEP * np.arange(1, 6), np.flatnonzero(state.frame)
-    sides, across = np.outer([1.0, -1.0], amplitudes)[..., None], _across(state, direction)
+    away, across = amplitudes[:, None], _across(state, direction)
+    ways = np.array([direction, np.where(state.responding & ~state.free, direction, -direction)])[:, None]  # of kinks one is on
     at_rest, squared = (np.linalg.inv(amplitudes[:, None] ** powers)[0] for powers in (np.arange(5), np.arange(2, 7)))
     bent = np.zeros((2, 1, state.x.size))
     for _ in range(12):
-        points = state.x + sides * direction + sides**2 / 2 * bent
+        points = state.x + away * ways + away**2 / 2 * bent
         _, gradients, hessians = state.family.derivatives(points, state.u, pinned=True)
         left = 2 * squared @ gradients[..., free] @ across  # of the gradient, in the square of the amplitude
         inner = across.T @ np.einsum("k,skij->sij", at_rest, hessians[..., free[:, None], free]) @ across
@@ -398,7 +401,7 @@ def quartic(state, direction):
         if np.max(np.abs(move), initial=0.0) < HARDLY:
             break
         bent[:, 0, free] += move
-    slopes = np.sum((np.sign(sides) * direction + np.abs(sides) * bent) * gradients, axis=-1)
+    slopes = np.sum((ways + away * bent) * gradients, axis=-1)
     return float(6 * np.linalg.solve(amplitudes[:, None] ** np.arange(1, 10, 2), slopes.mean(axis=0))[1])
 
 
