@@ -334,7 +334,7 @@ class Coexistence(Curve):
     def _followed(new, old):
         """Whether new equilibria are what the old ones have become, and as far as can be told two."""
         if not all(
-            one.converged and one.clusters == before.clusters and not far(one, before) > MOVED
+            one.converged and one.keeps_symmetry_of(before) and not far(one, before) > MOVED
             for one, before in zip(new, old, strict=True)
         ):
             return False

@@ -1,6 +1,6 @@
 """Equilibria: stationary points at a point of the plane, followed as such whether or not they are minima."""
 
-from functools import cached_property
+from functools import cached_property, wraps
 
 import numpy as np
 
@@ -15,13 +15,26 @@ from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
 from .family import Family, across_flat
 from .frames import frames_around
-from .tolerances import BEYOND_LINK, CLOSE, DESCENT, LEAVING, MOVED, NONZERO, STABLE, ZERO
+from .tolerances import BEYOND_LINK, CLOSE, DESCENT, HARDLY, LEAVING, MOVED, NONZERO, STABLE, ZERO
 
 SEED = 0
 """Of the random starts of a search: the same at every point."""
 
 _STATE = "family", "x", "frames", "free", "u", "converged", "loss"
 """Attributes of an equilibrium: the rest is computed from them when it is asked for."""
+
+
+def once(function):
+    """A function of an equilibrium whose answer is kept with it."""
+
+    def kept(state):
+        """The answer for an `Equilibrium`, computed the first time alone."""
+        name = function.__name__
+        if name not in state.__dict__:
+            state.__dict__[name] = function(state)
+        return state.__dict__[name]
+
+    return wraps(function)(kept)
 
 
 class Equilibrium:
@@ -85,6 +98,10 @@ class Equilibrium:
         frame = self.frame if frame is None else frame
         return Equilibrium(self.family, self.x + step, (frame,), frame, self.u)
 
+    def among(self, step):
+        """A point aside, its zeros kept: where to begin from."""
+        return Equilibrium(self.family, self.x + step, self.frames, self.free, self.u)
+
     @property
     def weights(self):
         """Shape (n_hidden, n_features)."""
@@ -109,6 +126,15 @@ class Equilibrium:
     def clusters(self):
         """The features of each cluster, as far as rounding can tell."""
         return clusters_of(self.weights, ZERO)
+
+    @cached_property
+    def _unlike(self):
+        """How far exchanges of features are from leaving it as it is; points of a valley are one."""
+        return self.family.unlike(self.x) if not len(self.family.inputs) else np.empty(0)
+
+    def keeps_symmetry_of(self, old):
+        """Whether it is no more or less symmetric than an equilibrium that it may have become: as far as it can be told."""
+        return self.clusters == old.clusters and not np.sum(self._unlike < ZERO) > np.sum(old._unlike < HARDLY)
 
     @cached_property
     def shape(self):

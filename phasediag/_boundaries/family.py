@@ -161,6 +161,14 @@ class Family:
         answers = (np.maximum(outputs, 0.0) if self.form.activation == "relu" else outputs).reshape(*x.shape[:-1], -1)
         return np.concatenate([np.sort(answers[..., some], axis=-1) for some in self._alike], axis=-1)
 
+    def unlike(self, x):
+        """How far orders of the features, and signs, are from leaving parameters x (size,) as they are, but for a rotation of the
+        rows: the largest difference of products or biases, shape (n_signs, n_orders)."""
+        weights, bias = parts(x, self.m)
+        products, orders = weights.T @ weights, np.array(self.orders)
+        images = (self.signs[:, :, None] * self.signs[:, None] * products)[:, orders[:, :, None], orders[:, None]]
+        return np.maximum(np.max(np.abs(images - products), axis=(-2, -1)), np.max(np.abs(bias[orders] - bias), axis=-1))
+
     def _at(self, u):
         """Control vectors (…, n_controls) and scales of losses (…) at points u (…, 2); those of the last asked for are kept."""
         u = np.asarray(u, dtype=float)

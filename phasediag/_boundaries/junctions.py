@@ -5,6 +5,7 @@ from itertools import combinations, product
 import numpy as np
 from scipy.linalg import block_diag
 
+from .branch_points import branch_points
 from .continuation import Point, distance
 from .curves import Coexistence, tangent_of
 from .equilibria import Equilibrium, far
@@ -23,6 +24,7 @@ from .tolerances import (
     EXITS,
     FALLING,
     HALF_EXITS,
+    HARDLY,
     LEFT,
     LOCATED,
     LOCATED_NEAR,
@@ -136,7 +138,7 @@ def junction(curve, u, against):
     if curve.order == "continuous":
         symmetric = curve.family.stationary(curve.states[0], u)
         node = (
-            tricritical(BranchPoints(symmetric), u)
+            tricritical(branch_points(symmetric), u)
             if isinstance(against, str)
             else _meeting(symmetric, against, u, REACH * curve.family.box.step)
         )
@@ -155,7 +157,7 @@ def ceasing(curve, u):
         near = 5 * far(*pair)
         bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
         bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
-        nodes = [lambda one=one: tricritical(BranchPoints(one), u) for one in bases]
+        nodes = [lambda one=one: tricritical(branch_points(one), u) for one in bases]
         nodes.append(lambda: cusp(FreeLimit(pair[0]), u, 3 * far(*pair)))
     if far(*pair) > TINY * 10:
         for state, other in (pair, pair[::-1]):
@@ -218,11 +220,13 @@ def _triple(one, other, third, u):
 
 def _meeting(symmetric, other, start, reach):
     """An equilibrium loses its stability where another minimum has its loss, within reach; a triple point if not continuously."""
-    curves = BranchPoints(symmetric), Coexistence(symmetric, other)
+    curves = branch_points(symmetric), Coexistence(symmetric, other)
     u, precision = intersection(*curves, start)
     if u is None or np.linalg.norm(u - start) > reach:
         return None
     symmetric, other = curves[1].states
+    if far(symmetric, curves[0].states[0]) > HARDLY:  # it is another one that has lost its stability
+        return None
     lower = lower_minimum(u, [symmetric, other])
     if lower is not None:
         return _triple(symmetric, other, lower, u)
@@ -232,6 +236,9 @@ def _meeting(symmetric, other, start, reach):
 def tricritical(limit, u):
     """Where a limit of stability, a curve of BranchPoints, becomes first-order; None where no such point is solved near u."""
     limit = limit.anew()
+    if isinstance(limit, FreeLimit):
+        u = limit.tricritical(u)
+        return None if u is None else Junction("order changes", u, limit.solve(u)[:1], limit.precision)
     u, precision = intersection(limit, Coefficient(limit), u)
     return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
 
@@ -310,7 +317,7 @@ def _from_triple_point(node):
 
 def _from_end_point(symmetric, other, u):
     """The symmetric equilibrium's limit, its coexistence with the other minimum, and that of what branches off from it."""
-    yield from _exits(BranchPoints(symmetric), u)
+    yield from _exits(branch_points(symmetric), u)
     family, curve = symmetric.family, Coexistence(symmetric, other)
     yield from _exits(curve, u)
     for part, sense in product(END_EXITS, (1.0, -1.0)):
@@ -322,7 +329,7 @@ def _from_end_point(symmetric, other, u):
 
 def _from_tricritical_point(symmetric, u):
     """On either side the limit of stability, or the coexistence of the equilibrium or of what branches off from it."""
-    family, found, limit = symmetric.family, {}, BranchPoints(symmetric)
+    family, found, limit = symmetric.family, {}, branch_points(symmetric)
     for part in HALF_EXITS:
         for sense in (1.0, -1.0):
             curve = limit.anew()

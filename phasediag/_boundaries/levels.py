@@ -11,6 +11,7 @@ from .._minimizing.stationary_points import swapped
 from ..boundaries import LevelCurve, LevelPoint
 from ..minima import minimum_at
 from ..order_parameters import upright
+from .branch_points import branch_points
 from .competitors import Competitors
 from .continuation import distance
 from .curves import Coexistence, Curve
@@ -20,7 +21,6 @@ from .lines import Followed, trail_of
 from .neighbours import lower_minimum
 from .network import lowest_in, nodes
 from .normal_forms import branches
-from .singular import BranchPoints
 from .tolerances import BESIDE_CHORD, EXITS, MET_WITHIN, MOVED, SAME
 
 _HALVINGS = 10
@@ -97,7 +97,7 @@ def locate(curve, event, points, there, step, tangent):
     here, state = points[-1], curve.states[0]
     if isinstance(event, str):
         symmetric = state if state.held else state.family.symmetrized(state, here)
-        node = None if symmetric is None else _on(BranchPoints(symmetric), Level(symmetric, curve.measure), here)
+        node = None if symmetric is None else _on(branch_points(symmetric), Level(symmetric, curve.measure), here)
     else:
         for _ in range(4):
             node = _on(Coexistence(state, event), curve.anew(), there)
@@ -183,7 +183,7 @@ def _along(solver, boundary, measure):
         for k in np.flatnonzero(np.diff(np.sign(values)) * (np.array(values[1:]) != 0)):
             ends, part = [trail[k].u, trail[k + 1].u], values[k] / (values[k] - values[k + 1])
             pair = max((trail[k].states, trail[k + 1].states), key=lambda pair: far(*pair))  # told apart most easily
-            curve = Coexistence(*pair) if first else BranchPoints(pair[0])
+            curve = Coexistence(*pair) if first else branch_points(pair[0])
             node = _on(curve, Level(pair[side], measure), ends[0] + part * (ends[1] - ends[0]))
             if node is not None and distance(ends, node.u) < BESIDE_CHORD * np.linalg.norm(ends[1] - ends[0]):
                 yield node, node.states[:1] if first else [node.states[0], *_broken(curve, node.u)]

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .equilibria import Equilibrium
-from .neighbours import isotropy
+from .exchanges import free_modes, isotropy, lowest_within, softest
 from .normal_forms import entering_modes, softest_breaking
 from .singular import BranchPoints, Singular
 from .tolerances import (
@@ -19,7 +19,6 @@ from .tolerances import (
     KINK,
     LONGEST_MOVE,
     NEGATIVE,
-    SAME,
     SHORT_ROOM,
     STABLE,
     STALLED,
@@ -151,16 +150,6 @@ def _within(own, hessian):
     return own @ hessian @ own + np.eye(len(own)) - own
 
 
-def _lowest_within(own, hessian):
-    """The lowest curvature within what a projection leaves, how much higher the next one is, and its direction; ∞ of none."""
-    basis = np.linalg.eigh(own)
-    basis = basis[1][:, basis[0] > 0.5]
-    if not basis.size:
-        return np.inf, 0.0, None
-    values, vectors = np.linalg.eigh(basis.T @ hessian @ basis)
-    return values[0], np.append(values, np.inf)[1] - values[0], basis @ vectors[:, 0]
-
-
 class FreeLimit(LimitCurve):
     """The curve on which the lowest curvature of a minimum vanishes along a direction in which it may move.
 
@@ -177,21 +166,18 @@ class FreeLimit(LimitCurve):
     def __init__(self, state, direction=None):
         state, maps = isotropy(state)
         super().__init__(state)
-        hessian = self.derivatives(state.x, state.u)[1]
-        self.maps, self.alike, self.beside = maps, np.mean(maps, axis=0), np.zeros(self.free.size)
-        swaps = [(maps[0] - one) / 2 for one in maps[1:] if np.max(np.abs(one @ one - maps[0])) < ALIKE]
-        kinds = [self.alike, *(swaps or ([maps[0] - self.alike] if len(maps) > 1 else []))]
-        found = [_lowest_within(own, hessian) for own in kinds]
+        found = free_modes(maps, self.derivatives(state.x, state.u)[1])
         if direction is None:
-            least = min(found[1:], key=lambda one: one[0], default=(np.inf,))[0]
-            chosen = [0] if found[0][0] <= least else [k for k in range(1, len(kinds)) if found[k][0] < least + SAME]
+            fold, others = found[0], found[1:]
+            self.own, _, _, self.direction = fold if not others or fold[1] <= softest(others)[1] else softest(others)
         else:
-            lengths = [np.linalg.norm(own @ direction) for own in kinds]
-            chosen = [k for k in range(len(kinds)) if lengths[k] > max(lengths) - ALIKE]
-        k = max(chosen, key=lambda k: found[k][1])  # of equally soft ones alone
-        self.own, self.direction = kinds[k], found[k][2] if direction is None else kinds[k] @ direction / lengths[k]
+            lengths = [np.linalg.norm(own @ direction) for own, _, _, _ in found]
+            nearest = [k for k in range(len(found)) if lengths[k] > max(lengths) - ALIKE]
+            k = max(nearest, key=lambda k: found[k][2])
+            self.own, self.direction = found[k][0], found[k][0] @ direction / lengths[k]
+        self.maps, self.alike, self.beside = maps, found[0][0], np.zeros(self.free.size)
         self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
-        self.kind, self._latest = "fold" if k == 0 else "exchange breaking", state
+        self.kind, self._latest = "fold" if self.own is self.alike else "exchange breaking", state
 
     @property
     def is_fold(self):
@@ -271,10 +257,10 @@ class FreeLimit(LimitCurve):
 
     def ahead(self, place, degree=2):
         """See Curve: what is alike stays so to the last bit, or rounding would grow from point to point."""
-        (state,) = super().ahead(place, degree)
+        state = super().ahead(place, degree)[0]
         x = state.x.copy()
         x[self.free] = self.alike @ x[self.free]
-        return [Equilibrium(state.family, x, state.frames, state.free, state.u)]
+        return [Equilibrium(state.family, x, state.frames, state.free, state.u)] * len(self.states)
 
     def begin(self):
         """Newton's method begins with the direction that it has where the curve is."""
@@ -311,19 +297,24 @@ class FreeLimit(LimitCurve):
     def cusp(self, guess):
         """The point of the curve near a guess at which the cubic vanishes, where it turns back, or None."""
         state = self.states[0]
-        alike = None if self.is_fold else _lowest_within(self.alike, self.derivatives(state.x, state.u)[1])[2]
+        alike = None if self.is_fold else lowest_within(self.alike, self.derivatives(state.x, state.u)[1])[2]
         trial = copy(self) if alike is None else FreeLimit(state, alike)
         return self._vanishing(trial, guess, lambda: trial._cubic_along(trial._last[0]))
 
     def tricritical(self, guess):
         """The point of a limit of exchange near a guess where other limits end on it, or None: the quartic vanishes, or the cubic
         where symmetry leaves one to a direction as soft."""
+        trial, turn = copy(self), self.cubic_turn
+        return self._vanishing(
+            trial, guess, lambda: trial._quartic() if turn is None else trial._cubic_along(turn @ trial._last[0])
+        )
+
+    @property
+    def cubic_turn(self):
+        """The map (n_free, n_free) of its direction to one as soft whose cubics under the exchanges do not cancel, or None."""
         turns = [self.maps[0], *(self.maps[0] + one for one in self.maps[1:])]
         cubics = [np.sum((self.maps @ (turn @ self.direction) @ turn @ self.direction) ** 3) for turn in turns]
-        trial, turn = copy(self), turns[int(np.argmax(cubics))]  # to the direction whose cubics do not cancel
-        return self._vanishing(
-            trial, guess, lambda: trial._cubic_along(turn @ trial._last[0]) if max(cubics) > ALIKE else trial._quartic()
-        )
+        return turns[int(np.argmax(cubics))] if max(cubics) > ALIKE else None
 
     def _vanishing(self, trial, guess, value):
         """The point near a guess at which a value on the curve, followed by a trial, vanishes; by the secant method, or None.

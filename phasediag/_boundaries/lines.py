@@ -3,12 +3,12 @@
 import numpy as np
 
 from ..boundaries import PhaseBoundary
+from .branch_points import branch_points
 from .continuation import Point, Way, distance, follow, passes
 from .curves import Coexistence
 from .equilibria import far
 from .junctions import MERGING
 from .normal_forms import branches
-from .singular import BranchPoints
 from .tolerances import BEYOND_LIMIT, NEAR, ON_CURVE, ONE_BRANCH, ONE_POINT, TYING
 
 
@@ -106,7 +106,7 @@ class Line(Followed):
         """That of a PhaseBoundary."""
         trail = trail_of(solver, boundary)
         pair = trail[len(trail) // 2].states
-        curve = Coexistence(*pair) if boundary.order == "first" else BranchPoints(pair[0])
+        curve = Coexistence(*pair) if boundary.order == "first" else branch_points(pair[0])
         brackets = solver.points(*np.moveaxis(boundary.brackets, -1, 0))
         ways = [Way([], *one) for one in zip(boundary.ends, brackets, (None, None), boundary.reasons, strict=True)]
         return cls(curve, trail, ways)
@@ -174,7 +174,7 @@ class Line(Followed):
     def _turning_into(self):
         """Names of the symmetric phase and of the one that it turns into, beyond the middle of a limit of stability."""
         u, (state, _), _ = self.trail[len(self.trail) // 2]
-        family, slope = self.curve.family, BranchPoints(state).slope(u)
+        family, slope = self.curve.family, branch_points(state).slope(u)
         for reach in BEYOND_LIMIT:
             beyond = family.stationary(state, u - reach * family.box.step * slope / np.linalg.norm(slope))
             if not beyond.converged:

@@ -1,18 +1,14 @@
 """Equilibria next to each other: losses above a common base, which are branches of one equilibrium, and what lies lower."""
 
-from functools import partial
-
 import numpy as np
 
-from .equilibria import Equilibrium, far
-from .normal_forms import branches, once
-from .tolerances import APART, CLOSE, EXCESS_LOWER, HARDLY, KICK, LOWER, MOVED, NEAR, ROUNDING, SAME, SIBLING, SOFT, TINY, ZERO
+from .equilibria import Equilibrium, far, once
+from .exchanges import between_exchanged, isotropy, turned
+from .normal_forms import branches
+from .tolerances import APART, BY_LOSS, CLOSE, EXCESS_LOWER, KICK, LOWER, MOVED, NEAR, ROUNDING, SAME, SIBLING, SOFT, TINY, ZERO
 
 FINE, COARSE = (((1 + nodes) / 2, weights / 2) for nodes, weights in map(np.polynomial.legendre.leggauss, (10, 3)))
 """Gauss's nodes and weights on [0, 1]: for values to rounding, and for slopes, of which three digits are enough."""
-
-_ALIKE = 5
-"""Times that features are made alike until rounding alone tells them apart: errors fall with their square."""
 
 
 def excess(base, state, u, rule=FINE):
@@ -61,7 +57,7 @@ def _with_bases(one, other):
 def aligned(state, target):
     """An equilibrium with its features exchanged and its rows turned so that its parameters are near another's, or None."""
     family, best = state.family, (-np.inf, None)
-    for match, image in _turned(state, target):
+    for match, image in turned(state, target):
         if match > best[0] + ROUNDING:
             best = match, image
     x = best[1](state.x)
@@ -71,66 +67,21 @@ def aligned(state, target):
     return family.stationary(Equilibrium(family, x, target.frames, target.free, state.u), state.u)
 
 
-def _turned(state, target):
-    """Yield how alike an equilibrium is to another, products of weights and of biases, summed, as its features are exchanged and
-    its rows turned towards the other's; and the map that does so, of flat parameters (…, size)."""
-    family, goal = state.family, target.x[state.weights.size :]
-    for signs in family.signs:
-        weights, bias = state.weights * signs, state.x[state.weights.size :]
-        for order in family.orders:
-            left, values, right = np.linalg.svd(target.weights @ weights[:, order].T)
-            yield np.sum(values) + bias[order] @ goal, partial(_image, left @ right, signs, order)
-
-
-def _image(turn, signs, order, x):
-    """Flat parameters (…, size) with features exchanged, of these signs, and rows turned."""
-    rows = x.reshape(*x.shape[:-1], len(turn) + 1, -1)
-    weights = turn @ (rows[..., :-1, :] * signs)[..., order]
-    return np.concatenate([weights, rows[..., -1:, :][..., order]], axis=-2).reshape(x.shape)
-
-
-@once
-def isotropy(state):
-    """An equilibrium, features that it hardly tells apart made alike, and the exchanges that leave it as it is: maps of the
-    parameters that move, (k, n_free, n_free), the first of them nothing."""
-    free = np.flatnonzero(state.free)
-    for _ in range(_ALIKE):
-        images = [image for _, image in _turned(state, state) if np.max(np.abs(image(state.x) - state.x)) < HARDLY]
-        x = np.where(state.free, np.mean([image(state.x) for image in images], axis=0), 0.0)
-        moved = np.max(np.abs(x - state.x))
-        state = state if len(images) == 1 else Equilibrium(state.family, x, state.frames, state.free, state.u)
-        if moved < ROUNDING:
-            break
-    maps = [image(np.eye(state.x.size))[free].T for image in images]
-    return state, np.array([one[free] for one in maps if np.max(np.abs(one[~state.free]), initial=0.0) < ZERO])
-
-
-def between_exchanged(state):
-    """The equilibrium in the middle of what one becomes as features are exchanged, and the way from it, (size,): or None.
-
-    Of the exchanges that make another point those up to twice as far as the nearest count: the middle they leave as it is.
-    """
-    images = np.array([image(state.x) for _, image in _turned(state, state)])
-    images = images[np.max(np.abs(images[:, ~state.free]), axis=1, initial=0.0) < ZERO]
-    apart = np.max(np.abs(images - state.x), axis=1)
-    nearest = np.min(apart[apart > ZERO], initial=MOVED)
-    if nearest == MOVED:
-        return None
-    near = images[apart < 2 * nearest]
-    middle = Equilibrium(state.family, np.where(state.free, near.mean(axis=0), 0.0), state.frames, state.free, state.u)
-    found = state.family.stationary(middle, state.u)
-    return (found, state.x - images[apart == nearest][0]) if found.converged and far(found, state) < MOVED else None
-
-
 def symmetric_neighbours(states):
-    """The more symmetric equilibria next to some: themselves where they keep zeros, and those from which they have departed."""
-    return [state for state in states if state.held] + [near for near in map(_more_symmetric, states) if near is not None]
+    """The more symmetric equilibria next to some: themselves where they keep zeros, or features alike that they could tell apart,
+    and those from which they have departed."""
+    return [one for state in states for one in _more_symmetric(state)]
 
 
 @once
 def _more_symmetric(state):
-    """The more symmetric equilibrium from which one has departed, or None."""
-    return state.family.symmetrized(state, state.u)
+    """Those next to one."""
+    departed = [state.family.symmetrized(state, state.u)]
+    soft = not len(state.family.inputs) and not state.is_steeper(SOFT)
+    if soft:
+        departed.append((between_exchanged(state) or departed)[0])
+    own = [state] if state.held or (soft and len(isotropy(state)[1]) > 1) else []
+    return [*own, *(one for one in departed if one is not None)]
 
 
 def lower_minimum(u, states, base=None):
@@ -138,27 +89,28 @@ def lower_minimum(u, states, base=None):
 
     ``base``: the equilibrium of which the others are branches, solved at u; branches of one are compared accurately.
     """
-    family = states[0].family
     lowest = min(state.loss for state in states)
-    best = family.competitors.lowest(u, lowest * (1 - LOWER), states)
+    best = states[0].family.competitors.lowest(u, lowest * (1 - LOWER), states)
     if best is not None:
         return best
     for parent in [base] if base is not None else symmetric_neighbours(states):
-        if min(far(parent, state) for state in states) > CLOSE or parent.is_steeper(SOFT / 10):
+        state = min(states, key=lambda state: far(parent, state))
+        reach = far(state, parent)
+        if reach > CLOSE or SAME < reach < TINY or parent.is_steeper(SOFT / 10):
             continue
-        reach = max(far(state, parent) for state in states)
-        if 0 < reach < TINY:
-            continue
-        close = reach < CLOSE and all(np.max(np.abs(state.x - parent.x)) < MOVED for state in states)
-        own = min(excess(parent, state, u) for state in states) if close else lowest - parent.loss
         for member in [parent, *branches(parent)]:
-            apart = far(member, parent)
-            if any(far(member, state) < max(APART * apart, SAME) for state in states) or not member.stable:
-                continue
-            lower = excess(parent, member, u) if close else member.loss - parent.loss
-            if lower < own - (EXCESS_LOWER * parent.loss * max(apart, reach) if close else LOWER * lowest):
-                best, own = member, lower
+            least = max(APART * far(member, parent), SAME)
+            if member.stable and all(far(member, one) >= least for one in states) and _is_lower(parent, member, state):
+                best = state = member
     return best or _kicked(u, states, lowest * (1 - LOWER))
+
+
+def _is_lower(parent, one, other):
+    """Whether one of two equilibria next to a more symmetric one is lower: by losses above that, as far as these say more."""
+    reach = max(far(one, parent), far(other, parent))
+    if reach > BY_LOSS or np.max(np.abs(other.x - parent.x)) > MOVED:
+        return one.loss < other.loss * (1 - LOWER)
+    return excess(parent, one, one.u) < excess(parent, other, one.u) - EXCESS_LOWER * parent.loss * reach
 
 
 def _kicked(u, states, bound):

@@ -110,7 +110,7 @@ class Network:
 
         def names(state):
             """The phase of an equilibrium, and of those that it is about to turn into."""
-            turning = state.held and abs(state.curvature) < SAME * 100
+            turning = abs(state.curvature) < SAME * 100
             return [state.phase, *(branch.phase for branch in (branches(state) if turning else []))]
 
         points = triple_points(self.solver, self.lines, names, self.points)

@@ -4,13 +4,13 @@ Second derivatives jump where a bias is 0, so that a mode has a curvature, a cub
 """
 
 from copy import copy
-from functools import wraps
 from itertools import combinations
 
 import numpy as np
 
 from .._minimizing.newton import PROBE
-from .equilibria import Equilibrium, far
+from .equilibria import Equilibrium, far, once
+from .exchanges import exchange_modes, isotropy
 from .family import across_flat
 from .tolerances import (
     ALIKE,
@@ -32,24 +32,11 @@ from .tolerances import (
 )
 
 
-def once(function):
-    """A function of an equilibrium whose answer is kept with it."""
-
-    def kept(state):
-        """The answer for an `Equilibrium`, computed the first time alone."""
-        name = function.__name__
-        if name not in state.__dict__:
-            state.__dict__[name] = function(state)
-        return state.__dict__[name]
-
-    return wraps(function)(kept)
-
-
 def _breaking(state, direction):
-    """The part of a direction that breaks the symmetry: along zeros that are kept but could move."""
+    """The part of a direction that breaks the symmetry: along zeros that are kept but could move; all, if among alike ones."""
     breaking = np.zeros_like(direction)
     breaking[state.moving] = direction[state.moving]
-    return breaking
+    return breaking if np.any(breaking) else direction
 
 
 def softest_breaking(state, direction=None):
@@ -425,10 +412,14 @@ def _reduced_slopes(state, direction, amplitudes):
 def _as_soft(state, direction):
     """The directions (k, size) that break the symmetry and are as soft as one, without response: orthonormal, or it alone."""
     hessian = state.family.derivatives(state.x + PROBE * direction, state.u, pinned=True)[2]
-    _, values, vectors = _reduced(state, hessian)
-    alike = np.abs(values - values[np.argmax(np.abs(direction[state.moving] @ vectors))]) < ALIKE
+    if np.any(direction[state.moving]):
+        moving, (_, values, vectors) = state.moving, _reduced(state, hessian)
+    else:
+        moving = np.flatnonzero(state.free)
+        values, vectors = np.linalg.eigh(hessian[moving[:, None], moving])
+    alike = np.abs(values - values[np.argmax(np.abs(direction[moving] @ vectors))]) < ALIKE
     soft = np.zeros((1 if np.sum(alike) < 2 else np.sum(alike), state.x.size))
-    soft[:, state.moving] = direction[state.moving] if len(soft) == 1 else vectors[:, alike].T
+    soft[:, moving] = direction[moving] if len(soft) == 1 else vectors[:, alike].T
     return soft
 
 
@@ -461,20 +452,19 @@ def _starts(state, direction):
 
 @once
 def branches(state):
-    """The minima next to an equilibrium in which its symmetry is broken."""
+    """The minima next to an equilibrium in which its symmetry is broken: zeros are gone, or fewer features are alike."""
     family, found = state.family, []
-    for view in state.views:
-        for curvature, direction in soft_modes(view):
-            if curvature > SOFT:
-                continue
-            starts = [view.aside(step) for step in _starts(view, mode_along(view, direction)[2])]
-            for near in family.stationary_points(starts, state.u):
-                if not near.converged or not LEAST_BRANCH < far(near, state) < MOVED or _known(near, found, state):
-                    continue
-                near = family.stationary(family.recognized(near.x, near.frame, state.u), state.u)
-                breaks = near.converged and np.sum(near.free) > np.sum(state.free)
-                if breaks and not _known(near, found, state) and near.stable:
-                    found.append(near)
+    across = [(view, way) for view in state.views for curvature, way in soft_modes(view) if curvature <= SOFT]
+    among = [way for curvature, way in exchange_modes(state) if curvature <= SOFT]
+    starts = [[view.aside(step) for step in _starts(view, mode_along(view, way)[2])] for view, way in across]
+    starts += [[state.among(step) for step in _starts(state, way)] for way in among]
+    for near in (near for some in starts for near in family.stationary_points(some, state.u)):
+        if not near.converged or not LEAST_BRANCH < far(near, state) < MOVED or _known(near, found, state):
+            continue
+        near = family.stationary(family.recognized(near.x, near.frame, state.u), state.u)
+        breaks = np.sum(near.free) > np.sum(state.free) or len(isotropy(near)[1]) < len(isotropy(state)[1])
+        if near.converged and breaks and not _known(near, found, state) and near.stable:
+            found.append(near)
     return found
 
 

@@ -10,10 +10,10 @@ from ..boundaries import Spinodal
 from .continuation import Point, follow, passes
 from .curves import tangent_of
 from .equilibria import Solver, far
+from .exchanges import between_exchanged
 from .junctions import MERGING, WAY, Junction, departure, intersection, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
-from .neighbours import between_exchanged
 from .tolerances import (
     CLOSE,
     GROWS,

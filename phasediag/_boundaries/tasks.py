@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from .branch_points import branch_points
 from .curves import Coexistence
 from .equilibria import far
+from .exchanges import exchange_modes
 from .junctions import locate
 from .lines import Line
-from .singular import BranchPoints
-from .tolerances import BEYOND, JUMP, NEAR, ONE_BRANCH, ONE_POINT, ZERO
+from .tolerances import BEYOND, JUMP, LOWER, NEAR, ONE_BRANCH, ONE_POINT, ZERO
 
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
@@ -185,15 +186,16 @@ def _between(a, b):
         return None, None
     normal = np.array([-along[1], along[0]]) / np.linalg.norm(along)
     solver, middle = a.family, (a.u + b.u) / 2
-    for state in (a, b):
-        if state.held and state.curvature < NEAR:
-            curve = BranchPoints(state)
+    for state, other in ((a, b), (b, a)):
+        if state.curvature < NEAR and (state.held or exchange_modes(state)):
+            curve = branch_points(state)
             if len(state.family.inputs) and curve.value(a.u) * curve.value(b.u) > 0:  # a valley is flat everywhere
                 continue
             u = curve.at(state.u, normal)
             if u is not None and 0 <= (u - a.u) @ along <= along @ along:
                 curve.move_to(u)
-                if curve.exists(u) and abs(curve.coefficient(u)) > ZERO:  # in a valley nothing branches off
+                branches_off = curve.exists(u) and abs(curve.coefficient(u)) > ZERO  # in a valley nothing does
+                if branches_off and not _is_below(solver.stationary(other, u), curve.states[0]):
                     return curve, u
     one, other = solver.stationary_points([a, b], middle)
     if (
@@ -207,3 +209,8 @@ def _between(a, b):
         return None, None
     curve.move_to(u)
     return (curve, u) if curve.exists(u) else (None, None)
+
+
+def _is_below(other, state):
+    """Whether another equilibrium, far away, is lower than one: where that ceases nothing continuous separates the two."""
+    return other.converged and far(state, other) > NEAR and other.loss < state.loss * (1 - LOWER)
