@@ -66,7 +66,7 @@ class NeuronBoundary(Result):
         The largest change of a weight or bias across it, in the best order of neurons; 0 at a continuous one.
     minima : ndarray, shape (n_points, 2, size)
         Parameters of both minima, encoder, transposed decoder of "absolute", and bias, in the order of ``phases``; of a
-        continuous one that in which a weight has vanished, and the other where it is 0.00025 of its neuron's largest.
+        continuous one that in which a weight has vanished, and the other where it has just left 0.
     line : ndarray, shape (n_points, 2, 2)
         Coordinates of the two places between which each lies: neighbouring points of the grid, or what `refined` took.
     plane : ControlPlane
@@ -76,8 +76,8 @@ class NeuronBoundary(Result):
         end), "closed", or "unresolved" (it was lost on its way within a cell of the grid). From its points on the grid's
         lines a curve is followed by steps of about 0.1 in coordinates, which are points of it, to the next and to where it ends,
         and at each of them minima are searched for anew: triple points are those at
-        which two of the curves cross, to 1e-10 of a cell; the order changes where the place of a continuous curve does not
-        change with the weight that vanishes, to 1e-6.
+        which two of the curves cross, to 1e-10 of a cell, or another weight comes to vanish with that of a continuous curve; the
+        order changes where the place of a continuous curve does not change with the weight that vanishes, to 1e-7.
 
     Examples
     --------
@@ -305,8 +305,7 @@ def crossing(segment, lowest, low, high):
     if t is None:
         order, found = "continuous", segment.vanishing(pair, low[0])
         if found is not None:
-            end, (x, k, _, size) = found
-            t, pair, share = end.t, segment.sides(end, x, k, size), EXACT
+            t, pair, share = found.t, np.array([found.x, found.small.x]), EXACT
         else:
             low, high = narrowed(segment, lowest, low, high, NAMED)
             t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])

@@ -20,11 +20,14 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
-from phasediag._neurons.curves import Coexistence, Follower, Place, Vanishing, across, apart, meeting, order_change
+from phasediag._neurons.curves import Coexistence, Place, across, apart, meeting, names
 from phasediag._neurons.descent import descend
 from phasediag._neurons.exits import Exit, lowest_at
+from phasediag._neurons.following import Follower
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
+from phasediag._neurons.transitions import Segment
+from phasediag._neurons.vanishing import Vanishing, order_change
 from phasediag.neuron_diagram import chains
 
 
@@ -620,6 +623,60 @@ def test_the_order_changes_next_to_a_broken_symmetry():
     assert density - 1e-4 + 2e-4 * rises[0] / (rises[0] - rises[1]) == pytest.approx(density, abs=2e-6)
 
 
+def _beginning(third, weight, z):
+    """3→2 identity: where both weights of a neuron (…; …, veto, small) leave 0 together beside (0, …, third), by SciPy.
+
+    z: the weights of their own, the veto by the small weight, a bias by it, the other biases, third importance and density (8,).
+    Without ``third`` the veto is 0 and the slope by it too: the third weight is looked for in its place.
+    """
+    parts, found = np.array([1, 0.5, 0.25]), []
+    for small in weight * parts:
+
+        def gradient(z, small=small):
+            """Of all that moves."""
+            weights = [[0.0, z[0], third or z[2]], [z[1], z[2] * small if third else -1e-14, small]]
+            model = NeuronModel(2, [1.0, 1.0, z[6]], z[7])
+            _, slope, by_bias = expected_loss_and_gradient(model, np.array(weights), [small * z[3], z[4], z[5]])
+            return np.array([*slope[0, 1:], slope[1, 0], *slope[1, 1:] / small, by_bias[0] / small, *by_bias[1:]])
+
+        z = root(gradient, z, tol=1e-15).x
+        found.append(z)
+    return np.linalg.solve(np.vander(parts, increasing=True), found)[0]
+
+
+def test_a_curve_turns_back_where_a_minimum_changes_fast():
+    """3→2 identity: within 0.0004 of importance, where SciPy has it; across its direction in the plane it was lost."""
+    plane, u, cell = _plane(3, 2, "identity", [0.3, 3.0], [0.06, 1.0]), np.log([0.92345681, 0.86383203]), np.array([0.2, 0.2])
+    x = np.array([1.0000128, -0.0000032, 0.0002501, 0, 1.0012129, 0.0310392, -0.0001237, -0.0152469, 0.4179203])
+    curve, way = Vanishing(plane, cell, Segment(plane, u, u).small(x, 2, x != 0, np.arange(9) == 1)), np.array([-0.72, -0.7])
+    places = [curve.on(u, across(way))]
+    for _ in range(6):
+        places.append(curve.moved(places[-1]).onward(places[-1], way, 0.003))
+        way = (places[-1].u - places[-2].u) / cell
+    density = np.exp([one.u[1] for one in places])
+    turn = int(np.argmin(density))
+    assert 0 < turn < 6 and density[-1] > density[0]
+    importance, lowest = np.exp(places[turn].u)
+    z = np.array([1.00115, 1.0, -0.0108, -0.495, -0.0142, 0.419, importance, lowest])
+    assert _beginning(places[turn].pair[0][5], 5e-4, z)[6:] == pytest.approx([importance, lowest], abs=2e-8)
+
+
+def test_another_weight_vanishes_with_that_of_a_curve():
+    """3→2 identity: where SciPy has the slope by it vanish too, three continuous curves meet, two of which are one without it."""
+    plane, u, cell = _plane(3, 2, "identity", [0.3, 3.0], [0.06, 1.0]), np.log([0.924378, 0.866685]), np.array([0.2, 0.2])
+    x = np.array([1.0000125, -0.00000013, 0.00025, 0, 1.00074, 0.0171, -0.000125, -0.0085, 0.42568])
+    curve, way = Vanishing(plane, cell, Segment(plane, u, u).small(x, 2, x != 0, np.arange(9) == 1)), np.array([0.45, 0.89])
+    place = curve.on(u, across(way))
+    follower = Follower(plane, np.log([[0.92, 0.86], [0.93, 0.87]]), lambda *_: None)
+    _, end, last = follower.follow(curve.moved(place), place, way, np.zeros((0, 2)))
+    z = _beginning(None, 2e-3, np.array([1.00063, 1.0, 0.015, -0.5, -0.0075, 0.4259, 0.92466, 0.86721]))
+    assert end == "triple point" and np.exp(last.u) == pytest.approx(z[6:], abs=1e-7)
+    kinds = [names(plane, one, "continuous") for _, one in follower.parted]
+    both, alone = "1 polysemantic (2) + 1 polysemantic (3) inhibiting", "1 monosemantic + 1 polysemantic (2)"
+    third = [f"extra in polysemantic (2) + {alone}", "extra in polysemantic (2) + 2 polysemantic (2)"]
+    assert kinds == [third, [third[1], f"extra in polysemantic (3) inhibiting + {both}"]]
+
+
 def test_weights_that_vanish_together_are_one_curve():
     """3→2 identity: a positive and a negative weight leave 0 at one place, where SciPy has both fall to 0."""
     (curve,) = phase_diagram(plane=_plane(3, 2, "identity", [1.16, 1.19], [0.5719]), n_starts=2).boundaries()
@@ -748,7 +805,7 @@ def test_curves_are_joined_where_nothing_between_is_lower():
     """3→2 identity: of two crossings of one square, of like phases on both sides of a third one, no curve leads to the other."""
     diagram = phase_diagram(plane=_plane(3, 2, "identity", [0.86, 1.08], [0.7, 0.8]), n_starts=3)
     curves = [one for one in diagram.boundaries() if one.order == "first"]
-    assert len(curves) == 2 and all(np.ptp(one.importance) < 0.07 for one in curves)
+    assert len(curves) == 2 and all(np.ptp(one.x) < 0.07 for one in curves)
 
 
 def test_curves_are_parted_where_they_do_not_lead(monkeypatch):

@@ -7,15 +7,17 @@ import numpy as np
 from .._arguments import Floats
 
 DIFFERENCE = 1e-7
-"""Of second derivatives; weights that vanish together are mostly larger."""
-SOFT = 1e-6
+"""Of second derivatives; or half of a reading weight that is as small."""
+SOFT = 1e-8
 """Curvatures of the scaled loss up to this are the gauge, or a valley of equal loss: nothing moves along them."""
 AT_REST = 1e-12
 """Newton's steps are taken for as long as they lower the largest entry of the gradient, at last below this."""
-MOST_STEPS, SHORTEST, LONGEST = 60, 1 / 512, 0.25
+MOST_STEPS, SHORTEST, LONGEST = 20, 1 / 512, 0.25
 """Of Newton, the part of one that is still tried, and the largest, of a segment and of weights."""
 ONSETS, PARTS = 0.002 / 8.0 ** np.arange(4), np.array([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
 """A weight that vanishes is followed to parts of one of these shares of its neuron's largest, and from there to 0."""
+POWERS = np.vander(PARTS, increasing=True)
+"""Of the parts: what is known at these is their polynomial."""
 ONSET = ONSETS[1]
 """Of its neuron's largest a weight is as large where it has just left 0."""
 ENOUGH, ACCURATE = 1e-11, 1e-6
@@ -43,6 +45,14 @@ class Held(NamedTuple):
     rise: float
 
 
+class Steps(NamedTuple):
+    """Newton's steps of parameters (size,) and of a place, and the largest of them."""
+
+    x: Floats
+    t: float
+    length: float
+
+
 class Branch:
     """Points at rest of a Segment at which parameter k has a value; ``free`` (size,) tells which of the others move.
 
@@ -56,7 +66,7 @@ class Branch:
 
     def slope(self, t, x):
         """The gradient (size,) at t of parameters x (size,)."""
-        return self.segment.landscape(t).slope(x)
+        return self.segment.landscape(t, x).slope(x)
 
     def error(self, slope):
         """The largest entry of a gradient (size,) that is to vanish."""
@@ -65,46 +75,39 @@ class Branch:
     def at(self, value, t, x):
         """The Held at a value near a place t and parameters x (size,), by Newton in all others and t at once; or None.
 
-        Second derivatives serve for as long as steps by them halve the gradient.
+        Steps are taken whole: in a narrow valley the gradient rises on the way, and beside a kink derivatives are of one side.
+        These serve for as long as steps by them halve.
         """
         x, begun = x.copy(), t
         x[self.k] = value
         slope = self.slope(t, x)
         for _ in range(MOST_STEPS):
-            if abs(t - begun) > FAR:
-                return None
             found, settled = self.newton(t, x), self.error(slope) < AT_REST
             if found is None:
                 return None
             steps, *changes = found
-            step, by_t = steps(slope)
-            share = min(1.0, LONGEST / max(abs(by_t), np.abs(step).max()))
-            while share >= SHORTEST:
+            step, by_t, length = steps(slope)
+            share, served, halved = min(1.0, LONGEST / max(length, LONGEST)), False, True
+            while halved:
                 after = self.slope(t + share * by_t, x + share * step)
-                if self.error(after) < self.error(slope):
+                left = steps(after).length
+                if settled and not left < length:  # rounding
+                    return self._held(value, t, x, slope, steps, *changes)
+                halved = left < length / 2
+                if served and not left < length:
                     break
-                share /= 2
-            else:
-                return self._held(value, t, x, slope, steps, *changes) if settled else None
-            served = False
-            while self.error(after) < self.error(slope):
-                halved = self.error(after) < self.error(slope) / 2
                 t, x, slope = t + share * by_t, x + share * step, after
-                if not halved:
-                    break
-                settled |= served  # where they serve again what is left at last is rounding
-                (step, by_t), share, served = steps(slope), 1.0, True
-                if not max(abs(by_t), np.abs(step).max()) <= LONGEST:
-                    break
-                after = self.slope(t + by_t, x + step)
-            if settled and self.error(slope) < AT_REST:
-                return self._held(value, t, x, slope, steps, *changes)
+                (step, by_t, length), share = steps(slope), 1.0
+                settled |= served and self.error(slope) < AT_REST
+                served = True
+            if not abs(t - begun) < FAR:
+                return None
         return None
 
     def _held(self, value, t, x, slope, steps, turn, tangent, rise):
         """The Held at a place t and parameters x (size,) with a gradient (size,); a step of `newton` corrects how they change."""
-        aside = (DIFFERENCE if t < 0.5 else -DIFFERENCE) * (np.sign(turn) or 1.0) / max(1.0, abs(turn))
-        step, by_t = steps((self.slope(t + aside * turn, x + aside * tangent) - slope) / aside)
+        aside = (1 if t < 0.5 else -1) * (np.sign(turn) or 1.0) * min(DIFFERENCE / max(1.0, abs(turn)), abs(value) / 2)
+        step, by_t, _ = steps((self.slope(t + aside * turn, x + aside * tangent) - slope) / aside)
         return Held(value, t, x, turn + by_t, tangent + step, rise)
 
     def newton(self, t, x):
@@ -112,19 +115,21 @@ class Branch:
 
         The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.
         """
-        landscape, unit = self.segment.landscape(t), np.eye(len(x))
-        by_x = np.array([landscape.difference(x, DIFFERENCE * unit[i]) for i in self.rows])
+        landscape, unit = self.segment.landscape(t, x), np.eye(len(x))
+        n_reading = self.segment.form.n_hidden * self.segment.form.n_features
+        steps = np.where(np.arange(len(x)) < n_reading, np.minimum(np.abs(x) / 2, DIFFERENCE), DIFFERENCE)  # on one side of kinks
+        by_x = np.array([landscape.difference(x, steps[i] * unit[i]) for i in self.rows])
+        by_x += self.segment.leaning(t, x, self.rows)
         aside = DIFFERENCE if t < 0.5 else -DIFFERENCE  # within the segment
         by_place = (self.slope(t + aside, x) - landscape.slope(x)) / aside
-        own = by_x[:, self.others]
-        values, vectors = np.linalg.eigh((own[:-1] + own[:-1].T) / 2)
-        use = np.abs(values) > SOFT
-        inverse = (vectors[:, use] / values[use]) @ vectors[:, use].T
+        left, values, right = np.linalg.svd(by_x[:-1, self.others])
+        use = values > SOFT
+        inverse = (left[:, use] / values[use]) @ right[use]
 
         def along(row):
             """How the others follow a change of the gradient (size,), and what is left of it by the value."""
             way = -inverse @ row[self.others]
-            return way, row[self.k] + own[-1] @ way
+            return way, row[self.k] + by_x[:-1, self.k] @ way
 
         (by_t, place), (by_value, value) = along(by_place), along(by_x[-1])
         if not (np.isfinite(place) and place):  # nothing changes along the segment
@@ -133,11 +138,11 @@ class Branch:
         tangent[self.others] = by_value + turn * by_t
 
         def steps(slope):
-            """Newton's steps at a gradient (size,)."""
+            """Newton's Steps at a gradient (size,)."""
             way, rest = along(slope)
             step = np.zeros_like(x)
             step[self.others] = way - rest / place * by_t
-            return step, -rest / place
+            return Steps(step, -rest / place, max(abs(rest / place), np.abs(step).max()))
 
         return steps, turn, tangent, place
 
@@ -177,27 +182,28 @@ class Branch:
         return None
 
     def vanishing(self, x, t, size):
-        """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0; None without.
+        """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0, and those of small values.
 
         By the polynomial through values at parts of ``size``: the loss is smooth to one side of the kink, how far is unknown.
+        None where it does not.
         """
         side, best = np.sign(x[self.k]), (ACCURATE, None)
-        begun = self.at(side * max(abs(x[self.k]), ONSET * size), t, x)
+        begun = self.at(x[self.k], t, x)
         for largest in ONSETS:
-            rows, point = [], begun
+            points = [begun]
             for part in PARTS:
-                point = self.led(point, side * largest * part * size)
-                if point is not None:
-                    rows.append([point.t, *point.x])
-            if len(rows) < len(PARTS):
+                points.append(self.led(points[-1], side * largest * part * size))
+            if points[-1] is None:
                 continue
-            powers = np.vander(PARTS, increasing=True)
-            (t, *x_end), by_part, *_ = np.linalg.solve(powers, rows)
-            apart = abs(t - np.linalg.solve(powers[1:, :-1], rows[1:])[0, 0])
+            rows = np.array([[point.t, *point.x] for point in points[1:]])
+            (t, *x_end), (turn, *tangent), *_ = np.linalg.solve(POWERS, rows)
+            apart = abs(t - np.linalg.solve(POWERS[1:, :-1], rows[1:])[0, 0])
             if best[1] is not None and apart > best[0]:
                 break
             if apart < best[0]:
-                best = apart, Held(0.0, t, np.array(x_end), by_part[0] / (side * largest * size), point.tangent, point.rise)
+                per = side * largest * size
+                end = Held(0.0, t, np.array(x_end), turn / per, np.array(tangent) / per, points[-1].rise)
+                best = apart, (end, points[1:])
             if apart < ENOUGH:
                 break
         return best[1]

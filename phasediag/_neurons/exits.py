@@ -6,10 +6,11 @@ from itertools import combinations
 import numpy as np
 
 from .._arguments import Floats
-from .branches import ONSET, Branch
-from .curves import ASIDE, MEETS, Coexistence, Vanishing, across, beside
+from .branches import Branch
+from .curves import ASIDE, MEETS, Coexistence, across, beside
 from .search import SAME_LOSS, SMALL, Point
 from .transitions import Segment
+from .vanishing import Vanishing
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Exit:
     @property
     def minima(self):
         """The minima (size,) of both sides where it begins."""
-        return [points[0] for points in self.sides] if self.sides else [self.small.x] * 2
+        return [points[0] for points in self.sides] if self.sides else [self.small.small.x] * 2
 
     def begun(self, plane, cell, u, step):
         """The curve and its Place so many cells from u (2,); None where it does not lie ahead."""
@@ -57,13 +58,13 @@ class Exit:
     def _rising(self, plane, u):
         """The minima (2, size) near u (2,) without and with the weight, grown until the loss is the lower one; or None."""
         segment = self.small.line(u, across(self.way))
-        branch, size = Branch(segment, self.small.k, self.small.free), self.small.size
-        point = branch.vanishing(self.small.x, 0.5, size)
-        if point is None:
+        found = segment.vanished(self.small.small, 0.5)
+        if found is None:
             return None
-        zero = segment.sides(point, self.small.x, self.small.k, size)[0]
-        point = branch.next(point, np.sign(self.small.x[self.small.k]) * ONSET * size)
-        while point is not None and abs(point.value) < size:
+        zero, small = found.x, found.small
+        branch = Branch(segment, small.k, small.free)
+        point = branch.at(small.x[small.k], found.near, small.x)
+        while point is not None and abs(point.value) < small.size:
             landscape, rest = segment.landscape(point.t), segment.rest(zero, point.t)
             if rest is None:
                 return None
@@ -115,7 +116,7 @@ def exits(plane, cell, u, minima, others, known):
         if one is not None:
             (a,) = numbers_of(plane, cell, u, minima, one[1].pair[:1])
             small[a] = small[a] or one
-    sides = [np.array([x] if one is None else [x, one[1].grown]) for x, one in zip(minima, small, strict=True)]
+    sides = [np.array([x] if one is None else [x, one[1].small.x]) for x, one in zip(minima, small, strict=True)]
     found = []
     for a, b, way in _borders(slope):
         found.append(Exit("first", way, (a, b), (sides[a], sides[b])))

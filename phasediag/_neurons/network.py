@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arguments import Floats
-from .curves import MEETS, SHORTEST, STEP, Follower, Place, across, curve_of, names, tangent
+from .curves import MEETS, SHORTEST, STEP, Place, across, names, tangent
 from .exits import beyond_order_change, exits, lowest_at, numbers_of
+from .following import Follower
 from .transitions import Segment
+from .vanishing import curve_of
 
 TOGETHER = 1e-6
 """Ends of curves that are nearer than this, in coordinates, are one place; and crossings of an edge are one."""
@@ -23,7 +25,7 @@ window: what is found does not depend on the diagram's grid."""
 class Way(NamedTuple):
     """What has been met along a curve from a row: rows, the end or the number of the goal that is next, what was lower.
 
-    way (2,): in which direction it began, in cells; turned: whether what grows is no minimum there.
+    way (2,): in which direction it began, in cells; turned: whether what grows is no minimum there; parted: as of a Follower.
     """
 
     rows: list
@@ -31,6 +33,7 @@ class Way(NamedTuple):
     met: list
     way: Floats
     turned: bool
+    parted: tuple = ()
 
 
 class Network:
@@ -83,6 +86,8 @@ class Network:
         (u, losses, _, pair, line), goal = rows[i], rows[i + 1][0]
         chord, curve = (goal - u) / self.cell, curve_of(self.plane, self.cell, u, pair, order)
         place = curve.begun(Place(u, pair, losses, np.nan, line))
+        if place is None:
+            return Way([], "unresolved", [], chord, False)
         return self._followed(curve, place, chord / (np.linalg.norm(chord) or 1.0), goal[None])
 
     def open_ends(self):
@@ -118,7 +123,7 @@ class Network:
         follower = Follower(self.plane, self.corners, self.lower)
         places, end, last = follower.follow(curve, place, way, goals)
         rows = [self._row(one, curve.order) for one in (*places, *(() if last is None or last is place else (last,)))]
-        return Way(rows, end, follower.met, way, bool(place.turn < 0))
+        return Way(rows, end, follower.met, way, bool(place.turn < 0), follower.parted)
 
     def follow(self, end, goals):
         """Follow an open end (curve, side) to where the curve ends, or to one of goals, a list of open ends."""
@@ -163,6 +168,9 @@ class Network:
                 u, kind = self.outermost((k, side))[0], self.ends[k][side]
                 if kind == "order changes":
                     self._go_on((k, side), u)
+                elif kind == "triple point" and (parted := self._parted(u)):
+                    for curve, place in parted:
+                        self._part(curve, place, (k, side))
                 elif kind == "triple point":
                     known = next((some for v, *some in done if _one((u,), (v,), TOGETHER)), None)
                     orders = ("first", "continuous") if known is None else ("continuous",)
@@ -215,11 +223,30 @@ class Network:
     def _begin(self, exit, u, kind):
         """Follow an Exit of a point u (2,) of a kind, unless phases do not change there, or something is lower."""
         places = self._leaving(exit, u)
-        phases = sorted(names(self.plane, places[-1], exit.order)) if places else [""] * 2
+        if places:
+            self._begin_at(places, exit.order, kind)
+
+    def _parted(self, u):
+        """The curves that leave a Parting at u (2,), each with a Place; none where it is another triple point."""
+        ends = [end for end in self._ends_at(u, "triple point") if end in self.ways]
+        return next((self.ways[end].parted for end in ends if self.ways[end].parted), ())
+
+    def _part(self, curve, place, end):
+        """Follow a curve of a Parting, where an end (curve, side) lies, from a Place of it, unless it is known."""
+        u, ends = self.outermost(end)[0], self._ends_at(self.outermost(end)[0], "triple point")
+        if _one((place.u,), (u,), TOGETHER):
+            place = curve.onward(place, -self._inward(end), SHORTEST)
+        phases = tuple(sorted(names(self.plane, place, curve.order))) if place is not None else None
+        if place is not None and phases not in [self.curves[k][0][0] for k, _ in ends]:
+            self._begin_at([place._replace(u=u), place], curve.order, "triple point")
+
+    def _begin_at(self, places, order, kind):
+        """Follow a curve of an order from a point of a kind, the first of its Places, unless phases do not change there."""
+        phases = sorted(names(self.plane, places[-1], order))
         if phases[0] == phases[1]:
             return
         k = len(self.curves)
-        self.curves.append(((tuple(phases), exit.order), [self._row(one, exit.order) for one in places]))
+        self.curves.append(((tuple(phases), order), [self._row(one, order) for one in places]))
         self.ends.append([kind, "unresolved"])
         self.follow((k, -1), [end for end in self.open_ends() if end[0] != k and self.ends[end[0]][end[1]] == "unresolved"])
         end = self.ends[k][1]
@@ -302,10 +329,9 @@ class Network:
         """The row of a Place of a curve of an order, its minima in the order of their names."""
         landscape = Segment(self.plane, place.u, place.u).landscape(0.0)
         jump = 0.0 if order == "continuous" else landscape.distance(*place.pair, exchange=False)
-        pair = place.pair if place.grown is None else np.array([place.pair[0], place.grown])
         phases = names(self.plane, place, order)
         turn = 1 if phases == sorted(phases) else -1
-        return place.u, place.losses[::turn], jump, pair[::turn], place.line
+        return place.u, place.losses[::turn], jump, place.sides[::turn], place.line
 
     def _beside(self, u):
         """The minima, a list of (size,), of the cell of the grid around u (2,)."""

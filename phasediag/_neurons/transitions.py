@@ -1,11 +1,14 @@
 """Where minima of neurons change along a segment of a plane: losses are equal, weights grow from 0, metastable minima end."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import brentq
 
+from .._arguments import Floats
 from ..neuron_phases import EXACT as WHOLE
 from ..neuron_phases import NOUGHT, SHARP, phase_of
-from .branches import AT_REST, LONGEST, ONSET, SHORTEST, SOFT, Branch
+from .branches import AT_REST, LONGEST, ONSET, ONSETS, PARTS, SHORTEST, SOFT, Branch
 from .search import ACCURACY, SMALL, Landscape
 
 WIDTH = 1e-3
@@ -20,33 +23,90 @@ TIE, LEVEL = 2e-15, 1e-9
 """Of the loss: a difference that is none, and along a segment a change of it that leaves two losses equal."""
 NAMED = 1e-7
 """Where no weight vanishes names are bisected to this part of a segment."""
+SHOWN = 4 * NOUGHT
+"""Of the largest weight: what has just left 0 is shown as large at least, since less is told to be 0."""
 NARROW = 1e-6
 """Ends of minima are bisected to this part of a segment."""
 
 
-class Segment:
-    """The straight way between two places of a plane, u (2,) each; t is the share of it that lies behind."""
+class Small(NamedTuple):
+    """A minimum x (size,) that has a small weight k, which parameters are free (size,), the least weight beside it, and which
+    vanish with it (size,), so far as is known.
+    """
 
-    def __init__(self, plane, start, end):
+    x: Floats
+    k: int
+    free: Floats
+    size: float
+    gone: Floats
+
+    @property
+    def shown(self):
+        """The minimum (size,) with what has just left 0 as large as it is shown."""
+        least = SHOWN * np.abs(self.x).max()
+        return np.where(self.gone, np.sign(self.x) * np.maximum(np.abs(self.x), least), self.x)
+
+
+class Onset(NamedTuple):
+    """The place t of a Segment at which a weight vanishes, and the minimum x (size,) there.
+
+    turn: how far t moves with the weight, as a part of the least beside it, towards where it grows; 0 where the order changes,
+    negative where what grows is no minimum; small: what has grown a little, and near the place at which that rests; points: the
+    Helds by which all is told.
+    """
+
+    t: float
+    x: Floats
+    turn: float
+    small: Small
+    near: float
+    points: list
+
+
+class Lean(NamedTuple):
+    """By how much along (2,), in coordinates, a place lies aside for parameters that differ from x (size,): by (size,) of it."""
+
+    x: Floats
+    by: Floats
+    along: Floats
+
+
+class Segment:
+    """The straight way between two places of a plane, u (2,) each; t is the share of it that lies behind.
+
+    With a Lean its places lie aside of it, for parameters x (size,) that are then to be given.
+    """
+
+    def __init__(self, plane, start, end, lean=None):
         self.plane, self.form, self.start, self.end = plane, plane.form, np.asarray(start), np.asarray(end)
+        self.lean = lean
 
     @property
     def ends(self):
         """The coordinates (2, 2) of both."""
         return np.array([self.start, self.end])
 
-    def place(self, t):
+    def place(self, t, x=None):
         """Coordinates u (2,)."""
-        return (1 - t) * self.start + t * self.end
+        u = (1 - t) * self.start + t * self.end
+        return u if self.lean is None else u + (x - self.lean.x) @ self.lean.by * self.lean.along
 
     def share(self, u):
         """The t of coordinates u (2,) on it."""
         way = self.end - self.start
         return float((u - self.start) @ way / (way @ way))
 
-    def landscape(self, t):
+    def landscape(self, t, x=None):
         """The Landscape at t."""
-        return Landscape(self.form, self.plane.controls(*self.plane.values(self.place(t))))
+        return Landscape(self.form, self.plane.controls(*self.plane.values(self.place(t, x))))
+
+    def leaning(self, t, x, rows):
+        """How the gradient at t changes (n, size) as parameters ``rows`` (n,) of x (size,) move the place; 0 without a Lean."""
+        if self.lean is None:
+            return np.zeros((1, len(x)))
+        u, step = self.place(t, x), ASIDE * self.lean.along
+        one, other = (Segment(self.plane, at, at).landscape(0.0).slope(x) for at in (u + step, u - step))
+        return np.outer(self.lean.by[rows], (one - other) / (2 * ASIDE))
 
     def name(self, x, share=SHARP):
         """The name of the phase of parameters x (size,)."""
@@ -169,12 +229,11 @@ class Segment:
         On its branch each weight has its place, so that the weight is what is looked for.
         """
         for k in range(2):
-            least = self.least(pair[k], t)
-            if least is None:
+            small = self.least(pair[k], t)
+            if small is None:
                 continue
-            x, at, free, _ = least
-            branch = Branch(self, at, free)
-            point = branch.at(x[at], t, x)
+            branch = Branch(self, small.k, small.free)
+            point = branch.at(small.x[small.k], t, small.x)
             for _ in range(MOST_STEPS):
                 other = None if point is None or not 0 <= point.t <= 1 else self.rest(pair[1 - k], point.t)
                 if other is None:
@@ -190,30 +249,43 @@ class Segment:
         return None
 
     def vanishing(self, pair, t, small=SMALL):
-        """How the curve near t on which a weight vanishes that one of two minima (2, size) has is told; None where none does.
+        """The Onset near t of a weight that one of two minima (2, size) has; None where none vanishes.
 
-        Those first that have fewer reading weights below ``small``: the Held, and what `least` returns.
+        Those first that have fewer reading weights below ``small``.
         """
         kinks = self.landscape(t).kinks(np.asarray(pair), small).sum(axis=1)
-        for k in np.argsort(kinks, kind="stable"):
-            least = self.least(pair[k], t)
-            end = None if least is None else Branch(self, *least[1:3]).vanishing(least[0], t, least[3])
-            if end is not None:
-                return end, least
-        return None
+        least = (self.least(pair[k], t) for k in np.argsort(kinks, kind="stable"))
+        found = (self.vanished(one, t) for one in least if one is not None)
+        return next((one for one in found if one is not None), None)
 
-    def sides(self, end, x, k, size):
-        """The minima (2, size) on both sides of a Held at which parameter k of x (size,), of a neuron of a size, has vanished.
+    def vanished(self, small, t):
+        """The Onset near t at which the weight of a Small vanishes, or None.
 
-        The second is the one that has it, a little grown.
+        Of weights that vanish together that is held which grows most: the others may be small beside it.
         """
-        zero = np.where(self.landscape(end.t).kinks(end.x, NOUGHT), 0.0, end.x)
-        return np.array([zero, end.x + np.sign(x[k]) * ONSET * size * end.tangent])
+        x = small.x.copy()
+        if abs(x[small.k]) <= SHOWN * np.abs(x).max():  # its size is not known
+            x[small.k] = np.sign(x[small.k]) * ONSETS[-1] * PARTS[-1] * small.size
+        found = Branch(self, small.k, small.free).vanishing(x, t, small.size)
+        if found is None:
+            return None
+        end, points = found
+        grown = points[0]
+        gone = small.free & self.landscape(end.t, end.x).kinks(end.x, NOUGHT)
+        most = int(np.argmax(np.abs(end.tangent) * gone))
+        if abs(end.tangent[most]) > (1 + SMALL) * abs(end.tangent[small.k]):
+            return self.vanished(self.small(grown.x, most, small.free, gone), grown.t)
+        small, turn = small._replace(x=grown.x, gone=gone), -end.turn * small.size * np.sign(end.rise)
+        return Onset(end.t, np.where(gone, 0.0, end.x), turn, small, grown.t, points)
+
+    def small(self, x, k, free, gone):
+        """The Small of parameters x (size,) and weight k, beside which others vanish, gone (size,)."""
+        neuron = np.arange(len(x)) // self.form.n_features == k // self.form.n_features
+        left = np.abs(x[neuron & ~gone & (np.arange(len(x)) != k) & (x != 0)])
+        return Small(x, k, free, left.min() if left.size else abs(x[k]), gone | (np.arange(len(x)) == k))
 
     def least(self, x, t):
-        """The minimum x (size,) of t with its zeros, its least other reading weight, what is free (size,) beside it, and its
-        neuron's largest; None where none is small.
-        """
+        """The Small of the minimum x (size,) of t with its zeros, by its least other reading weight; None where none is small."""
         form, landscape = self.form, self.landscape(t)
         x = np.where(landscape.kinks(x, NOUGHT), 0.0, x)
         encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
@@ -222,15 +294,13 @@ class Segment:
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
         if not shares[row, column] < 0.2:
             return None
-        return x, row * form.n_features + column, self.unscaled(x, ~landscape.held(x)), largest[row, 0]
+        return self.small(x, int(row * form.n_features + column), self.unscaled(x, ~landscape.held(x)), landscape.vetoes(x))
 
     def onset(self, x, t):
-        """The Held at which the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
-        least = self.least(x, t)
-        if least is None:
-            return None
-        x, k, free, size = least
-        return Branch(self, k, free).vanishing(x, t, size)
+        """The place at which the least reading weight of the minimum x (size,) of t vanishes; None where none does."""
+        small = self.least(x, t)
+        found = None if small is None else self.vanished(small, t)
+        return None if found is None else found.t
 
     def unscaled(self, x, free):
         """What is free (size,) of parameters x (size,) where of separate matrices each neuron keeps its largest weight."""
@@ -285,9 +355,7 @@ class Segment:
             found = self._leaving(rest, after)
         else:
             found = self._turning(x, t, after)
-        if found is None and (end := self.onset(x, t)):
-            found = end.t
-        return found
+        return self.onset(x, t) if found is None else found
 
     def _leaving(self, x, t):
         """Where near t the point at rest x (size,), a saddle at t, became one as a reading weight left 0; None where none did."""
@@ -298,11 +366,9 @@ class Segment:
         k = int(np.argmax(leaving))
         if curvature >= 0 or leaving[k] < TOGETHER:
             return None
-        branch = Branch(self, k, self.unscaled(x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k])))
-        row = k // self.form.n_features
-        size = np.abs(self.form.parts(x)[0][row]).max()
-        end = branch.vanishing(x + ONSET * size / abs(direction[k]) * direction, t, size)
-        return None if end is None else end.t
+        small = self.small(x, k, self.unscaled(x, ~landscape.held(x) | (leaving > TOGETHER * leaving[k])), leaving > 0)
+        found = self.vanished(small._replace(x=x + ONSET * small.size / abs(direction[k]) * direction), t)
+        return None if found is None else found.t
 
     def _turning(self, x, t, after):
         """Where between t and ``after`` the branch of the minimum x (size,) of t turns back; None where it does not."""

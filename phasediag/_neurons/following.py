@@ -1,0 +1,219 @@
+"""Curves of neurons followed over a plane, and how they end: at an edge, another curve, where their order changes, or nowhere."""
+
+import numpy as np
+
+from ..neuron_phases import EXACT as WHOLE
+from .curves import ASIDE, LOWER, MEETS, SHORTEST, STEP, Coexistence, across, apart, meeting, names
+from .search import SMALL
+from .transitions import Segment
+from .vanishing import Vanishing, order_change, parting
+
+MOST_PLACES, SELDOM = 128, 8
+"""Of a curve that is followed from one end; where its end is not found it is sought again with steps so many times shorter."""
+CLOSE = 0.1
+"""Minima of first order that are nearer than this may become one where their curve is lost."""
+
+
+class Follower:
+    """Follows curves over a plane with corners (2, 2).
+
+    lower: a function of u (2,), of points (n, size) and of a loss that is what `Network.lower` is.
+    """
+
+    def __init__(self, plane, corners, lower):
+        self.plane, self.corners, self.lower = plane, corners, lower
+        self.met = []  # parameters (size,) of what was lower than a curve
+        self.parted = ()  # the curves of a Parting in which the one that is followed ends
+
+    def outside(self, u):
+        """Whether u (2,) lies outside the plane's window."""
+        return bool(np.any(u < self.corners[0]) or np.any(u > self.corners[1]))
+
+    def below(self, place):
+        """What is lower at a Place than the minima of its curve, as ``lower`` returns it, or None."""
+        found = self.lower(place.u, [*place.pair, *self.met], place.losses.min() * (1 - LOWER) - 1e-16)
+        if found is not None:
+            self.met.append(found[0])
+        return found
+
+    def follow(self, curve, place, way, goals):
+        """Follow a curve from a Place in a direction (2,), in cells: (places, end, the Place there).
+
+        goals (n, 2): at one of them the curve is known from there on; the end is its number.
+        """
+        places, step, trial, phases = [], STEP, STEP, names(self.plane, place, curve.order)
+        while step >= SHORTEST and len(places) < MOST_PLACES:
+            goal, share = self._goal(curve, place, way, goals, step)
+            beyond = curve.onward(place, way, step) if goal is None else curve.on(place.u + share * way * curve.cell, across(way))
+            if goal is not None and beyond is not None and np.abs((beyond.u - goals[goal]) / curve.cell).max() < ASIDE:
+                return places, goal, None
+            event, lower = self._event(curve, place, way, step, beyond, phases)
+            if event:
+                if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
+                    end, found = self._ended(curve, place, way, event, beyond, lower)
+                    if end != "unresolved":
+                        reach = np.linalg.norm((found.u - place.u) / curve.cell)
+                        known, _ = self._goal(curve, place, way, goals, reach)
+                        return (places, end, found) if known is None else (places, known, None)
+                    trial = step / SELDOM
+                step /= 2
+                continue
+            chord = (beyond.u - place.u) / curve.cell
+            way, place, curve = chord / np.linalg.norm(chord), beyond, curve.moved(beyond)
+            trial, step = step, min(2 * step, STEP)
+            places.append(place)
+        return places, "unresolved", None
+
+    def _goal(self, curve, place, way, goals, reach):
+        """The number of the first goal (n, 2) ahead of a Place in a direction (2,) and how far it is, in cells.
+
+        None and ``reach`` where it is farther, or does not lie that way.
+        """
+        ahead = (goals - place.u) / curve.cell
+        shares, aside = ahead @ way, np.abs(ahead @ across(way))
+        near = (shares > 0) & (shares < reach * (1 + ASIDE)) & (aside < shares)  # a step that ends on a goal ends there
+        if not near.any():
+            return None, reach
+        goal = int(np.argmin(np.where(near, shares, np.inf)))
+        return goal, shares[goal]
+
+    def _event(self, curve, place, way, step, beyond, phases):
+        """Why a curve between two phases does not go on from a Place to the next, "" where it does; and what is lower there."""
+        if beyond is None:
+            return "lost", None
+        turned = beyond.turn < 0
+        if not turned and self.outside(beyond.u):
+            return "edge", None
+        if turned or (curve.order == "first" and apart(self.plane, curve.cell, beyond) <= SMALL):
+            return "order changes", None
+        n_told = 2 if curve.order == "first" else 1  # what has just left 0 may do so in many ways
+        if names(self.plane, beyond, curve.order)[:n_told] != phases[:n_told]:
+            return "lost", None
+        if isinstance(curve, Vanishing):
+            if curve.released(beyond):
+                return "parts", None
+            middle = curve.onward(place, way, step / 2)
+            if middle is None or middle.turn < 0:  # the order may change twice
+                return "lost" if middle is None else "order changes", None
+        lower = self.below(beyond)
+        return "" if lower is None else "lower" if lower[2] else "no minimum", lower
+
+    def _ended(self, curve, place, way, event, beyond, lower):
+        """How a curve ends just beyond a Place in a direction (2,), and the Place of it."""
+        if event == "edge":
+            found = self._at_edge(curve, place, beyond)
+            known = found is not None and not found.turn < 0 and self.below(found) is None
+            return ("edge", found) if known else ("unresolved", place)
+        if event == "no minimum":
+            return event, place
+        if isinstance(curve, Vanishing):
+            for k, side in curve.released(beyond) if event == "parts" else curve.together(place):
+                found = parting(curve, place, way, k, side)
+                if found is not None and self._ahead(curve, place, way, found.place):
+                    self.parted = found.curves
+                    return "triple point", found.place
+        if lower is None and apart(self.plane, curve.cell, place) < CLOSE:  # they become one
+            for small in self._small(curve, place, way):
+                found = order_change(small, place.u, way)
+                if found is not None and self._leads(curve, place, way, found):
+                    return "order changes", found
+        near = place if lower is None else beyond  # where all of them exist
+        for one, other, directions in self._crossing(curve, near, way, lower):
+            found = meeting(one, other, near.u, directions)
+            if found is not None and self._holds(curve, place, way, found):
+                own = curve.on(found.u, across(way))  # None where its minima end there
+                if own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS:
+                    return "triple point", own
+                if own is None:
+                    return "triple point", place._replace(u=found.u, losses=found.losses)
+        return "unresolved", place
+
+    def _small(self, curve, place, way):
+        """Vanishing curves on which the order may change where one ends, just beyond a Place in a direction (2,).
+
+        Weights of neurons that do not know of each other vanish on one curve, each alone as together: alone they are told apart.
+        """
+        small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
+        if small is None:
+            return
+        yield small
+        for k, _ in curve.together(place) if small is curve else ():
+            alone = curve.without(place, k)
+            there = alone.on(place.u, across(way))
+            if there is not None and np.abs((there.u - place.u) / curve.cell).max() < MEETS:
+                yield alone
+
+    def _crossing(self, curve, place, way, lower):
+        """Pairs of curves that may meet where one ends, just beyond a Place in a direction (2,), with directions across both.
+
+        What is lower there has the loss of what the curve consists of; or a weight of one of these vanishes, and what is
+        left of it has.
+        """
+        sides = place.pair[:1] if curve.order == "continuous" else place.pair
+        known = [*sides, *(() if lower is None else (lower[0],))]
+        plane, cell, both = self.plane, curve.cell, [across(way), way]
+        if lower is not None:
+            yield from ((curve, Coexistence(plane, cell, np.array([one, lower[0]])), both) for one in sides)
+        left, segment = [], Segment(plane, place.u, place.u)
+        for k, x in enumerate(known):
+            small = Vanishing.of(plane, cell, place.u, x[None])
+            there = None if small is None else small.on(place.u, way)
+            others = sides if k < len(sides) else ()  # where one of both turns into the other nothing else meets them
+            if there is not None and segment.name(there.pair[0], WHOLE) not in [segment.name(other, WHOLE) for other in others]:
+                left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
+        yield from ((curve, small, both) for small, _, _ in left)
+        yield from (
+            (small, Coexistence(plane, cell, np.array([x, other])), both[::-1]) for small, x, others in left for other in others
+        )
+        yield from ((curve, Coexistence(plane, cell, np.array([x, one])), both) for _, x, _ in left for one in sides)
+
+    def _at_edge(self, curve, place, beyond):
+        """The Place at which a curve leaves the window between two of its places; or None."""
+        crossed = beyond.u - place.u
+        shares = [
+            ((self.corners[side, axis] - place.u[axis]) / crossed[axis], axis)
+            for axis in range(2)
+            for side in range(2)
+            if crossed[axis] != 0
+        ]
+        share, axis = min(one for one in shares if one[0] >= 0)
+        along = np.zeros(2)
+        along[1 - axis] = 1.0
+        return curve.on(place.u + share * crossed, along)
+
+    def _ahead(self, curve, place, way, found):
+        """Whether an end of a curve lies next to a Place in a direction (2,), within the window, and nothing is lower there.
+
+        Where the order has changed before the Place, its end lies behind.
+        """
+        ahead = (found.u - place.u) / curve.cell
+        near = np.abs(ahead).max() <= 1 and (ahead @ way > -MEETS or place.turn < 0)
+        return near and not self.outside(found.u) and self.below(found) is None
+
+    def _leads(self, curve, place, way, found):
+        """Whether a curve leads from a Place to an end of it, by its direction: minima that merge share a narrow strip.
+
+        Where weights vanish there that do not on the curve it is the end of another.
+        """
+        other = place.small is not None and bool(np.any(found.small.gone & ~place.small.gone))
+        if other or not self._ahead(curve, place, way, found):
+            return False
+        way = (found.u - place.u) / curve.cell
+        heading = curve.heading(place, across(way))
+        if heading is None:
+            return False
+        aside = way - heading * (way @ heading) / (heading @ heading)
+        return bool(np.linalg.norm(aside) < np.linalg.norm(way) / 4)
+
+    def _holds(self, curve, place, way, found):
+        """Whether an end of a curve is one next to a Place in a direction (2,), and nothing is lower on the way to it."""
+        if not self._ahead(curve, place, way, found):
+            return False
+        way = (found.u - place.u) / curve.cell
+        if np.abs(way).max() < 2 * SHORTEST:
+            return True
+        middle = curve.on((place.u + found.u) / 2, across(way))
+        if middle is None or self.below(middle) is not None:
+            return False
+        aside = np.abs((middle.u - (place.u + found.u) / 2) / curve.cell).max()
+        return bool(aside < np.abs(way).max() / 4)
