@@ -36,9 +36,10 @@ assert abs(lowest - small * (second - lowest) / (larger - small) - turns[0]) < 1
 
 importances, density = np.linspace(0.36, 0.44, 9), 0.1
 weights = [np.abs(minimize(NeuronModel(1, [1.0, i], density), n_starts=10)[0].weights).min() for i in importances]
-onset = importances[np.flatnonzero(np.array(weights) > 1e-6)[0]]
-print(f"density {density:g}: the second weight is 0 up to importance {onset:.3f} and grows from there: {np.round(weights, 3)}")
-assert weights[0] < 1e-6 and weights[-1] > 0.09 and np.all(np.diff(weights) > -1e-6)
+line = ControlPlane(NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("importance", importances), y=Axis("density", [density]))
+(onset,) = phase_diagram(plane=line, n_starts=10).boundaries()[0].x
+print(f"density {density:g}: the second weight is 0 up to importance {onset:.6f}; from 0.36 on: {np.round(weights, 3)}")
+assert np.all((np.array(weights) > 1e-6) == (importances > onset)) and weights[-1] > 0.09 and np.all(np.diff(weights) > -1e-6)
 
 figure = Figure(figsize=(9, 5), layout="constrained")
 left, right = figure.subplots(1, 2)
@@ -46,9 +47,9 @@ legend = draw_phase_diagram(diagram, left)["legend"]
 legend.remove()
 figure.legend(handles=legend.legend_handles, loc="outside lower center", ncols=2)
 right.plot(importances, weights, ".-")
-right.axvline(onset - 0.01, color="black", linestyle=":")
-right.text(onset - 0.012, 0.05, "monosemantic", ha="right")
-right.text(onset - 0.008, 0.09, "polysemantic", va="top")
+right.axvline(onset, color="black", linestyle=":")
+right.text(onset - 0.002, 0.05, "monosemantic", ha="right")
+right.text(onset + 0.002, 0.09, "polysemantic", va="top")
 right.set(
     xlabel="importance of the second feature", ylabel="the neuron's weight for it", title=f"density {density:g}: continuous"
 )

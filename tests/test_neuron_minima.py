@@ -957,3 +957,59 @@ def test_a_minimum_beside_a_saddle_is_found():
     assert 3e-4 < small < 6e-4
     assert landscape.same(found.x, np.array([0, own, small, own, 0, small, biases[0], *biases])) and found.is_minimum
     assert np.sort(found.x[found.x > 0])[:2] == pytest.approx([small, small], rel=1e-3)
+
+
+def test_a_soft_minimum_is_polished_though_a_step_raises_the_gradient():
+    """2→2 absolute, just below where two weights leave 0: the lowest curvature is 5e-5 and others 17, so that the step of Newton
+    that leads to it raises the gradient. A search stopped there, and called a minimum 37 % higher the lowest."""
+    model = NeuronModel(2, [1.0, 1.6], 0.1307716750103686, task="absolute")
+    landscape = Landscape(model.form, model.control)
+    near = np.array([0.000576, 1.000206, -0.000576, -1.000206, 0.000501, 1.000206, 0.000501, 1.000206, 0.065353, -0.000275])
+    found = landscape.polished(near)
+    assert np.abs(landscape.gradient(found)[1]).max() < 1e-13 and landscape.curvature(found)[0] == pytest.approx(5.1e-5, rel=0.01)
+    assert np.abs(found[[0, 2, 4, 6]]) == pytest.approx([6.97e-4, 6.97e-4, 6.06e-4, 6.06e-4], rel=1e-3)
+
+
+def _across(plane, u):
+    """The Segment on both sides of u (2,) along the first axis."""
+    aside = np.array([0.1, 0.0])
+    return Segment(plane, u - aside, u + aside)
+
+
+def test_a_point_rests_with_a_bias_that_is_0_but_for_rounding():
+    """Second derivatives of a bias are others on each side of 0: steps by their mean did not come to rest from 1e-9 aside."""
+    plane = ControlPlane(
+        NeuronModel(2, [1.0, 1.0], 0.5, task="absolute"), x=Axis("importance", [0.9, 1.1]), y=Axis("density", [0.2, 0.3])
+    )
+    middle = plane.coordinates(1.0, 0.23784)
+    x = np.array([1, 1.70145283e-09, -1, -1.70145277e-09, 1, 1.31894395e-09, 1, 1.31894393e-09, -7.86058656e-10, 0.11892])
+    rest = _across(plane, middle).rest(x, 0.5)
+    assert rest == pytest.approx([1, 0, -1, 0, 1, 0, 1, 0, 0, 0.11892], abs=1e-12)
+
+
+def test_vetoes_and_what_they_leave_on_rest_as_they_are():
+    """At rest a weight that falls without end stays, and what forbids beside it: 0 in their place is another neuron."""
+    model = NeuronModel(2, [1.0, 1.0, 1.0, 0.3], 0.0357661915)
+    biases = 2.43112659e-3, 1.95143681e-3, -0.80413354, -0.72796956
+    x = np.array([-1.51000955, 0.92747034, 0.7376348, 1.28592528, 0.93110404, -1e28, 1.1978667, 1e-14, *biases])
+    plane = ControlPlane(model, x=Axis("importance", [0.2, 0.4]), y=Axis("density", [0.02, 0.06]))
+    middle = plane.coordinates(0.3, 0.0357661915)
+    rest = _across(plane, middle).rest(x, 0.5)
+    assert rest is not None and rest[[5, 7]].tolist() == [-1e28, 1e-14] and rest == pytest.approx(x, rel=1e-5)
+
+
+def test_outputs_are_dead_whose_bias_is_0():
+    """Both are 0 for every input: nothing writes them with a positive weight."""
+    model = NeuronModel(2, [1.0, 1.39248], 0.2, task="absolute")
+    read, write = np.array([[0.3735, 0.1430], [0.0362, 0.3219]]), np.array([[-0.6729, -0.4392], [-1.4354, -0.7561]])
+    assert Landscape(model.form, model.control).end(model.form.flat(read, write, np.zeros(2))).failure == "dead output"
+
+
+def test_a_curve_that_enters_at_the_border_is_followed_into_the_window():
+    """2→1: where it enters on the right it leads away from the middle of the window, and was followed out of it: a curve of one
+    point, and the other way round another from where the order changes."""
+    plane = ControlPlane(NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("importance", [0.95, 1.3]), y=Axis("density", [0.001, 0.98]))
+    curves = phase_diagram(plane=plane, n_starts=8).boundaries()
+    (one,) = [curve for curve in curves if curve.order == "continuous"]
+    assert set(one.ends) == {"edge", "order changes"} and len(curves) == 3
+    assert max(one.x) == pytest.approx(1.3) and min(one.x) == pytest.approx(1.0738329, abs=1e-6)

@@ -1,10 +1,13 @@
 """Drawings of neurons: stacked bars of what each reads and writes."""
 
 import numpy as np
+from matplotlib.patches import Patch
 
 from .._arguments import real_array
 from ..neuron_phases import BEYOND
 from .page import Figure
+
+_SIDES = ("reads", ""), ("writes", "///")  # and the hatch of their bars, where they are two
 
 
 def draw_neurons(weights, ax):
@@ -14,6 +17,7 @@ def draw_neurons(weights, ax):
     ----------
     weights : array_like of shape (n_hidden, n_features), or a tuple (decoder, encoder)
         As `NeuronModel` takes them. Of a tuple the left bar of a neuron is what it reads, the hatched right one what it writes.
+        Bars of weights that fall without end have the mark "−∞".
     ax : matplotlib.axes.Axes
 
     Returns
@@ -66,6 +70,8 @@ def draw_neurons(weights, ax):
     ax.set(xticks=range(len(matrices[0])), xticklabels=range(1, len(matrices[0]) + 1), xlabel="neuron")
     ax.set(ylabel="reads, writes" if untied else "weights", ylim=(-1.1 * lowest - 0.05, 1.1 * highest))
     ax.axhline(0, color="black", linewidth=0.8)
+    for neuron in np.flatnonzero(np.any(matrices[0] < -BEYOND, axis=1) & (not untied)):
+        ax.text(neuron, 0.01, "−∞", transform=ax.get_xaxis_transform(), ha="center", va="bottom", backgroundcolor="white")
     return bars
 
 
@@ -102,7 +108,12 @@ def neurons_figure(minima):
         draw_neurons(minimum.weights, ax)
         name = minimum.phase.name.replace(" + ", "\n+ ")
         ax.set_title(f"{name}\nloss {minimum.loss:.8g}", fontsize="small")
-    panels[0].legend(fontsize="small")
+    handles, labels = panels[0].get_legend_handles_labels()
+    labels[-1:] = [f"{label} (extra)" for label in labels[-1:]]
+    if isinstance(minima[0].weights, tuple):
+        handles += [Patch(facecolor="lightgrey", edgecolor="white", hatch=hatch, label=word) for word, hatch in _SIDES]
+        labels += [word for word, _ in _SIDES]
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns), fontsize="small")
     for ax in panels[len(minima) :]:
         ax.set_axis_off()
     return figure

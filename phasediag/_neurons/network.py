@@ -56,9 +56,14 @@ class Network:
         """Whether the last of rows is the first."""
         return len(rows) > 1 and rows[0] is rows[-1]
 
+    def _inside(self, row):
+        """The direction (2,) into the window where a row lies on its border, on a line of the grid that is part of it; or 0."""
+        low, high = np.all(row[4] == self.corners[:, None], axis=1)
+        return low.astype(float) - high
+
     def _on_border(self, row):
         """Whether a row lies on the border of the window, on a line of the grid that is part of it."""
-        return bool(np.any(np.all(row[4] == self.corners[:, None], axis=1)))
+        return bool(np.any(self._inside(row)))
 
     def parted(self, each=map):
         """Follow curves from row to row, and part them where none leads to the next; ``each``: a map. Returns the Network."""
@@ -141,8 +146,7 @@ class Network:
         elif (k, -1 - side) in self.ways:
             outward = -self.ways[k, -1 - side].way
         else:  # from a border inwards, otherwise to both sides
-            middle = (self.corners.mean(axis=0) - u) / self.cell
-            outward = middle if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
+            outward = self._inside(rows[0]) if self._on_border(rows[0]) else way * (1 if side == 0 else -1)
         goals = [other for other in goals if other[0] != k and self.curves[other[0]][0] == key]
         places = np.array([self.curves[j][1][other][0] for j, other in goals]).reshape(-1, 2)
         self._end(end, self._followed(curve, place, way if way @ outward >= 0 else -way, places), goals)

@@ -205,9 +205,14 @@ class Landscape:
     def kinks(self, points, small=SMALL):
         """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
         encoder, _, bias = self.form.parts(points)
-        sizes = np.abs(encoder * ~self.form.parts(self.vetoes(points))[0])
-        small = sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9)
+        finite = ~self.form.parts(self.vetoes(points))[0]
+        sizes = np.abs(encoder * finite)
+        small = finite & (sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9))
         return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
+
+    def on_kinks(self, x, small=SMALL):
+        """x (…, size) with reading weights that are so small on their kinks, 0, or ON beside a veto."""
+        return np.where(self.kinks(x, small), np.where(self.forbidding(x), ON, 0.0), x)
 
     def leaving(self, x, which):
         """By how much one of the weights ``which`` (size,) held on kinks is to leave its own from x (size,), (size,).
@@ -260,19 +265,21 @@ class Landscape:
         evaluate_flat(np.ascontiguousarray(x), *self.problem, slope)
         return slope
 
-    def polished(self, x, steps=4):
-        """x (size,) after a few steps of Newton, each kept when it lowers the gradient."""
-        x, slope = x.copy(), self.gradient(x)[1]
-        for _ in range(steps):
-            if np.abs(slope).max() < 1e-13:
-                break
+    def polished(self, x):
+        """x (size,) after steps of Newton, for as long as the next one, with the same second derivatives, is half as long.
+
+        Where one curvature is small and others are not, a step that leads nearer may well raise the gradient.
+        """
+        x, slope, last = x.copy(), self.gradient(x)[1], np.inf
+        while np.abs(slope).max() >= 1e-13:
             values, vectors = np.linalg.eigh(self.hessian(x))
             use = values > 1e-6
-            trial = np.where(self.held(x), x, x - vectors[:, use] @ ((vectors[:, use].T @ slope) / values[use]))
-            after = self.gradient(trial)[1]
-            if not np.abs(after).max() < np.abs(slope).max():
+            inverse = ~self.held(x)[:, None] * (vectors[:, use] / values[use]) @ vectors[:, use].T
+            step = inverse @ slope
+            after = self.gradient(x - step)[1]
+            if not 2 * np.abs(inverse @ after).max() < np.abs(step).max() < last:
                 break
-            x, slope = trial, after
+            x, slope, last = x - step, after, np.abs(step).max()
         return x
 
     def curvature(self, x):
@@ -287,7 +294,7 @@ class Landscape:
         signs = (1,) if self.form.is_tied else (1, -1)
         reach = np.maximum(decoder, 0).T @ np.array([np.maximum(s * encoder, 0) for s in signs]).max(axis=0).sum(axis=1)
         slope = self.gradient(x)[1][-len(bias) :]
-        return ~on.any(axis=0), ((reach + bias <= 0) | (slope == 0.0)) & (bias < 0)
+        return ~on.any(axis=0), (reach + bias <= 0) | ((slope == 0.0) & (bias < 0))
 
     def canonical(self, x):
         """x (size,) with dead neurons 0, and of its gauge copies one: ordered neurons, equal features as named."""
@@ -451,7 +458,8 @@ class Landscape:
             left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
             if self.known(known, x, loss) or any(self.same(one.x, x) for one in left) or self.rising(x).any():
                 return None
-            x = self.polished(x) if polish or attempt else x  # beside a saddle descents are slow
+            if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
+                x = self.polished(x)
             curvature, direction = self.curvature(x)
             if curvature >= -CURVATURE_TOLERANCE:
                 break

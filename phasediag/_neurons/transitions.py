@@ -9,7 +9,7 @@ from .._arguments import Floats
 from ..neuron_phases import EXACT as WHOLE
 from ..neuron_phases import NOUGHT, SHARP, phase_of
 from .branches import AT_REST, LONGEST, ONSET, ONSETS, PARTS, SHORTEST, SOFT, Branch
-from .search import ACCURACY, SMALL, Landscape
+from .search import ACCURACY, ON, SMALL, Landscape
 
 WIDTH = 1e-3
 """Crossings are bisected to this part of a segment before they are located exactly."""
@@ -161,10 +161,13 @@ class Segment:
     def rest(self, x, t):
         """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none.
 
-        Second derivatives serve for as long as steps by them halve the gradient.
+        Second derivatives serve for as long as steps by them halve the gradient. Those of a bias are others on each side of 0:
+        it begins there where it is 0 but for rounding.
         """
         landscape = self.landscape(t)
-        x = np.where(landscape.kinks(x, NOUGHT), 0.0, x)
+        x = landscape.on_kinks(x, NOUGHT)
+        bias = self.form.parts(x)[2]
+        bias[np.abs(bias) < NOUGHT] = 0.0
         free, slope = ~landscape.held(x), landscape.gradient(x)[1]
         for _ in range(MOST_STEPS):
             if np.abs(slope).max() < AT_REST:
@@ -287,10 +290,10 @@ class Segment:
     def least(self, x, t):
         """The Small of the minimum x (size,) of t with its zeros, by its least other reading weight; None where none is small."""
         form, landscape = self.form, self.landscape(t)
-        x = np.where(landscape.kinks(x, NOUGHT), 0.0, x)
+        x = landscape.on_kinks(x, NOUGHT)
         encoder = np.where(form.parts(landscape.vetoes(x))[0], 0.0, form.parts(x)[0])
         largest = np.abs(encoder).max(axis=1, keepdims=True)
-        shares = np.where(encoder != 0, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
+        shares = np.where(np.abs(encoder) > ON, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
         if not shares[row, column] < 0.2:
             return None
@@ -360,7 +363,7 @@ class Segment:
     def _leaving(self, x, t):
         """Where near t the point at rest x (size,), a saddle at t, became one as a reading weight left 0; None where none did."""
         landscape = self.landscape(t)
-        x = np.where(landscape.kinks(x), 0.0, x)
+        x = landscape.on_kinks(x)
         curvature, direction = landscape.curvature(x)
         leaving = np.where(landscape.held(x), np.abs(direction), 0.0)
         k = int(np.argmax(leaving))
