@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arguments import Floats
 from .._compiling.jit import address
-from ..neuron_phases import BEYOND, named_first
+from ..neuron_phases import BEYOND, NOUGHT, named_first
 from .cones import STEP, Cone
 from .descent import descend, evaluate_flat
 from .losses import active_in, evaluate, orders_of, probabilities, sets_of
@@ -125,7 +125,7 @@ class Landscape:
 
         Those that stop short of a small gradient while reading weights are small are on kinks: these weights are held at 0; and
         weights that fall without end at −VETO. From where the loss falls as one leaves that again the descent goes on.
-        loose: weights (n_points, size) that are not held.
+        loose: weights (n_points, size) that are not held, unless they are 0 to rounding.
         """
         points, numbers = np.array(points), np.empty((len(points), 3))
         loose, tried = np.broadcast_to(loose, points.shape).copy(), np.zeros(points.shape, dtype=bool)
@@ -183,7 +183,7 @@ class Landscape:
             rest = self.balanced(rest)
             points[again], numbers[again] = rest, later
             vetoes = self.vetoes(rest)
-            held = (self.kinks(rest) & ~loose[again]) | vetoes
+            held = (self.kinks(rest) & ~loose[again]) | self.kinks(rest, NOUGHT) | vetoes
             placed = np.where(vetoes, -VETO, np.where(held, np.where(self.forbidding(rest), ON, 0.0), rest))
             grows = np.abs(placed * ~vetoes).max(axis=1) > BEYOND
             more = (later[:, 1] > ACCURACY) & (np.any(placed != rest, axis=1) | (steps < 500)) & ~grows
