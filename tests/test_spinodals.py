@@ -178,8 +178,7 @@ def solver_of(n_features, n_hidden, importance, density):
 
 def followed(axes, weights, bias, at, kind):
     """The limit of one kind of a minimum near some parameters at a point, in a window whose boundaries do not count."""
-    diagram = phase_diagram(len(bias), len(weights), **axes)
-    solver = Solver(diagram)
+    solver = Solver(phase_diagram(len(bias), len(weights), theory="frozen", **axes))  # of which the window counts
     u = solver.points(*at)
     state = solver.recognized(np.concatenate([np.ravel(weights), bias]), solver.all_free, u)
     curve = kind(solver.stationary(state, u) if kind is StabilityLimit else state)
@@ -531,3 +530,41 @@ def test_a_fold_and_a_limit_of_exchange_end_in_one_point():
     ends = [-limit.ends.index("another limit") for limit in limits]
     one, other = ([limit.importance[k], limit.density[k]] for limit, k in zip(limits, ends, strict=True))
     assert one == pytest.approx(other, rel=1e-9)
+
+
+PLANE = {"importance": np.geomspace(0.1, 10.0, 2), "density": np.geomspace(0.01, 1.0, 2)}
+
+
+def lowest_curvatures(limit, k):
+    """Of 5→3 those at a point of a limit, by an independent loss; rotations count 1."""
+    weights, bias = limit.minima[k][:15].reshape(3, 5), limit.minima[k][15:]
+    model = ToyModel(3, [1.0] * 4 + [limit.importance[k]], limit.density[k])
+    spins = np.array([np.cross(axis, weights.T).T.ravel() for axis in np.eye(3)])
+    spins = np.linalg.svd(np.pad(spins, ((0, 0), (0, 5))), full_matrices=False)[2]
+    return np.linalg.eigvalsh(expected_loss_hessian(model, weights, bias) / model.loss_scale + spins.T @ spins)
+
+
+def test_a_limit_ends_where_another_makes_its_equations_singular():
+    """Of 5→3: where a feature comes in beside a tetrahedron, either way of two, features alike are told apart, in either."""
+    weights = [[0.990932, -0.356462, 0, -0.41116, -0.170684], [0.061223, 0.944914, 0, -0.55624, -0.343872]]
+    weights += [[-0.24811, -0.165304, 0, -0.754186, 0.89244]]
+    bias = [0.106237, 0.106237, 0.21674, 0.106237, 0.176142]
+    limit = followed(PLANE, weights, bias, (0.8441593526833159, 0.4334799064592336), StabilityLimit)
+    assert limit.ends == ("another limit", "another limit") and limit.status == "whole"
+    k = -int(limit.density[-1] < limit.density[0])
+    assert [limit.importance[k], limit.density[k]] == pytest.approx([0.84396377, 0.43319851], abs=1e-8)
+    values = lowest_curvatures(limit, k)
+    assert np.max(np.abs(values[:4])) < 1e-8 < 1e-4 < values[4]
+
+
+def test_a_limit_of_exchange_goes_along_that_of_a_feature_to_the_edge():
+    """Of 5→3: at density 1 the feature beside a tetrahedron is gone, which comes in as soft in all directions."""
+    weights = [[-0.878984, 0.294513, 0.292486, 0.292635, -0.019977], [-0.00066, -0.828174, 0.415872, 0.413884, -0.028404]]
+    weights += [[-0.001154, -0.002423, -0.71612, 0.718109, 0.048911]]
+    bias = [0.461078, 0.461078, 0.493214, 0.461078, 0.471407]
+    limit = followed(PLANE, weights, bias, (0.9984371384509265, 0.946106888650795), FreeLimit)
+    assert limit.kind == "exchange breaking" and sorted(limit.ends) == ["another limit", "edge"] and limit.status == "whole"
+    k = -limit.ends.index("edge")
+    assert limit.density[k] == pytest.approx(1.0, abs=1e-12) and np.max(np.abs(limit.minima[k][:15].reshape(3, 5)[:, 4])) < 1e-3
+    values = lowest_curvatures(limit, k)
+    assert np.max(np.abs(values[:3])) < 1e-8 < 1e-4 < values[3]

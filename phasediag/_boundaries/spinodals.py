@@ -7,7 +7,7 @@ import numpy as np
 
 from .._progress import each
 from ..boundaries import Spinodal
-from .continuation import Point, follow, passes
+from .continuation import Point, distance, follow, passes
 from .curves import tangent_of
 from .equilibria import Solver, far
 from .exchanges import between_exchanged
@@ -15,10 +15,12 @@ from .junctions import MERGING, WAY, Junction, departure, intersection, tricriti
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .tolerances import (
+    BESIDE_CHORD,
     CLOSE,
     GROWS,
     LATE,
     NEARLY_ONE,
+    NEGATIVE,
     PLACES,
     QUARTERS,
     REACHED,
@@ -166,8 +168,8 @@ class Limits:
         if isinstance(curve, StabilityLimit) or symmetric is None or not symmetric.held:
             return None
         limit = StabilityLimit(symmetric)
-        u = limit.at(here, tangent)
-        if u is None or np.linalg.norm(u - here) > RESOLUTION:
+        u = limit.at(here, tangent) if abs(symmetric.curvature) < -NEGATIVE else None
+        if u is None:
             return None
         limit.move_to(u)
         way = follow(limit, u, np.copysign(1.0, tangent_of(limit.slope(u)) @ tangent), self.locate)
@@ -180,17 +182,24 @@ class Limits:
 def _changed(curve, here, there, event):
     """The End of a limit between two of its places, where a test changes its sign; or None."""
     u = curve.changes(here, there, event)
+    if event == "ceases":
+        return _meets_another(curve, here[-2:], there[-2:], u)
     if u is None:
         return None
-    if event == "turns":
-        return _turned(curve, u)
-    node, state = End(_ENDS[event], u, curve.solve(u), curve.precision), curve.solve(u)[0]
-    if event == "ceases":
-        other, own = curve.other(state), curve.anew()
-        own.states = [state]
-        both = _both(own, other, u=u)
-        node = both if both is not None and np.linalg.norm(both.u - u) < SETTLED * curve.family.box.step else node
-    return node
+    return _turned(curve, u) if event == "turns" else End(_ENDS[event], u, curve.solve(u), curve.precision)
+
+
+def _meets_another(curve, here, there, u):
+    """The End of a limit between two of its points, at u if that is known, where it meets another limit of its equilibrium; or
+    None: next to it the equations of one may be singular where those of both are not."""
+    own, is_known = curve.anew(), u is not None
+    u = u if is_known else there
+    own.states = curve.solve(u)
+    node = None if own.states is None else _both(own, curve.other(own.states[0]), u=u)
+    reach = SETTLED * curve.family.box.step if is_known else BESIDE_CHORD * np.linalg.norm(there - here)
+    if node is not None and distance([u] if is_known else [here, there], node.u) < reach:
+        return node
+    return End(_ENDS["ceases"], u, curve.solve(u), curve.precision) if is_known else None
 
 
 def _turned(fold, u):
