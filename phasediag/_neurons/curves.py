@@ -23,8 +23,8 @@ LOWER = 1e-12
 class Place(NamedTuple):
     """A place u (2,) of a curve: the minima of both sides (2, size), and their losses (2,).
 
-    line (2, 2): the ends of the segment on which it was sought. Of a continuous curve turn and small are those of an Onset, and
-    near (2,) is where the latter rests.
+    line (2, 2): the ends of the segment on which it was sought. Of a continuous curve turn, small, points are those of an Onset,
+    near (2,) is where the second rests, and came (size,) how the minimum has changed per cell on the way.
     """
 
     u: Floats
@@ -35,6 +35,7 @@ class Place(NamedTuple):
     small: Small | None = None
     near: Floats | None = None
     points: tuple = ()
+    came: Floats | None = None
 
     @property
     def sides(self):
@@ -49,6 +50,10 @@ class Curve:
         """The direction (2,), in cells, in which the curve passes a Place on a line in a direction (2,); or None."""
         beside = self.moved(place).on(place.u + ASIDE * across(direction) * self.cell, direction)
         return None if beside is None else (beside.u - place.u) / self.cell
+
+    def tangent(self, place, way):
+        """The direction of the curve at a Place, next to one (2,) in cells, with what else of it is known; or None."""
+        return self.heading(place, across(way))
 
     def onward(self, place, way, step):
         """The Place a step on from one in a direction (2,), in cells; None where it lies aside by more than half of that."""

@@ -133,15 +133,16 @@ class Follower:
 
         Weights of neurons that do not know of each other vanish on one curve, each alone as together: alone they are told apart.
         """
-        small = curve if isinstance(curve, Vanishing) else Vanishing.of(self.plane, curve.cell, place.u, place.pair)
-        if small is None:
-            return
-        yield small
-        for k, _ in curve.together(place) if small is curve else ():
-            alone = curve.without(place, k)
-            there = alone.on(place.u, across(way))
-            if there is not None and np.abs((there.u - place.u) / curve.cell).max() < MEETS:
-                yield alone
+        if isinstance(curve, Vanishing):
+            yield curve
+            for k, _ in curve.together(place):
+                alone = curve.without(place, k)
+                there = alone.on(place.u, across(way))
+                if there is not None and np.abs((there.u - place.u) / curve.cell).max() < MEETS:
+                    yield alone
+        small = Vanishing.of(self.plane, curve.cell, place.u, place.pair[:1] if curve.order == "continuous" else place.pair)
+        if small is not None:
+            yield small
 
     def _crossing(self, curve, place, way, lower):
         """Pairs of curves that may meet where one ends, just beyond a Place in a direction (2,), with directions across both.
@@ -193,15 +194,16 @@ class Follower:
     def _leads(self, curve, place, way, found):
         """Whether a curve leads from a Place to an end of it, by its direction: minima that merge share a narrow strip.
 
-        Where weights vanish there that do not on the curve it is the end of another.
+        That of a continuous curve is one in the space of minima and plane.
         """
-        other = place.small is not None and bool(np.any(found.small.gone & ~place.small.gone))
-        if other or not self._ahead(curve, place, way, found):
+        if not self._ahead(curve, place, way, found):
             return False
         way = (found.u - place.u) / curve.cell
-        heading = curve.heading(place, across(way))
+        heading = curve.tangent(place, way)
         if heading is None:
             return False
+        if isinstance(curve, Vanishing):
+            way = np.append(way, found.pair[0] - place.pair[0])
         aside = way - heading * (way @ heading) / (heading @ heading)
         return bool(np.linalg.norm(aside) < np.linalg.norm(way) / 4)
 

@@ -126,7 +126,7 @@ class Network:
     def _followed(self, curve, place, way, goals):
         """The Way of a curve from a Place in a direction (2,), in cells, to goals (n, 2)."""
         follower = Follower(self.plane, self.corners, self.lower)
-        places, end, last = follower.follow(curve, place, way, goals)
+        places, end, last = follower.follow(curve.moved(place), place, way, goals)
         rows = [self._row(one, curve.order) for one in (*places, *(() if last is None or last is place else (last,)))]
         return Way(rows, end, follower.met, way, bool(place.turn < 0), follower.parted)
 

@@ -31,14 +31,14 @@ NARROW = 1e-6
 
 class Small(NamedTuple):
     """A minimum x (size,) that has a small weight k, which parameters are free (size,), the least weight beside it, and which
-    vanish with it (size,), so far as is known.
+    weights vanish together (size,); None where that is not known.
     """
 
     x: Floats
     k: int
     free: Floats
     size: float
-    gone: Floats
+    gone: Floats | None = None
 
     @property
     def shown(self):
@@ -262,12 +262,12 @@ class Segment:
         return next((one for one in found if one is not None), None)
 
     def vanished(self, small, t):
-        """The Onset near t at which the weight of a Small vanishes, or None.
+        """The Onset near t at which the weight of a Small vanishes, with those that are known to, or None.
 
         Of weights that vanish together that is held which grows most: the others may be small beside it.
         """
         x = small.x.copy()
-        if abs(x[small.k]) <= SHOWN * np.abs(x).max():  # its size is not known
+        if small.gone is None and abs(x[small.k]) <= SHOWN * np.abs(x).max():  # its size is not known
             x[small.k] = np.sign(x[small.k]) * ONSETS[-1] * PARTS[-1] * small.size
         found = Branch(self, small.k, small.free).vanishing(x, t, small.size)
         if found is None:
@@ -277,7 +277,9 @@ class Segment:
         gone = small.free & self.landscape(end.t, end.x).kinks(end.x, NOUGHT)
         most = int(np.argmax(np.abs(end.tangent) * gone))
         if abs(end.tangent[most]) > (1 + SMALL) * abs(end.tangent[small.k]):
-            return self.vanished(self.small(grown.x, most, small.free, gone), grown.t)
+            return self.vanished(self.small(grown.x, most, small.free, gone)._replace(gone=small.gone), grown.t)
+        if small.gone is not None and not np.array_equal(gone, small.gone):  # it has led to another curve
+            return None
         small, turn = small._replace(x=grown.x, gone=gone), -end.turn * small.size * np.sign(end.rise)
         return Onset(end.t, np.where(gone, 0.0, end.x), turn, small, grown.t, points)
 
@@ -285,7 +287,7 @@ class Segment:
         """The Small of parameters x (size,) and weight k, beside which others vanish, gone (size,)."""
         neuron = np.arange(len(x)) // self.form.n_features == k // self.form.n_features
         left = np.abs(x[neuron & ~gone & (np.arange(len(x)) != k) & (x != 0)])
-        return Small(x, k, free, left.min() if left.size else abs(x[k]), gone | (np.arange(len(x)) == k))
+        return Small(x, k, free, left.min() if left.size else abs(x[k]))
 
     def least(self, x, t):
         """The Small of the minimum x (size,) of t with its zeros, by its least other reading weight; None where none is small."""

@@ -39,7 +39,8 @@ class Vanishing(Curve):
         u, near = segment.place(found.t, found.x), segment.place(found.near, found.small.x)
         losses = np.repeat(segment.landscape(found.t, found.x).losses([found.x]), 2)
         points = tuple((segment.place(point.t, point.x), point.x, point.value) for point in found.points)
-        return Place(u, np.array([found.x, found.x]), losses, found.turn, segment.ends, found.small, near, points)
+        pair = np.array([found.x, found.x])
+        return Place(u, pair, losses, found.turn, segment.ends, found.small, near, points, np.zeros(len(found.x)))
 
     def onward(self, place, way, step):
         """The same, a step in the space of minima and plane, and sought at a right angle there.
@@ -49,22 +50,20 @@ class Vanishing(Curve):
         way, by = self._tangent(place, way)
         longer = np.sqrt(1 + by @ by)
         start, lean = place.u + step * longer * way * self.cell, Lean(place.pair[0], -by, way * self.cell)
-        found = self._changed(place, step / longer * by).on(start, across(way), lean)
-        return self._same(place, self._near(found, place.u + step / longer * way * self.cell, abs(step)))
+        ahead = place.u + step / longer * way * self.cell
+        found = self._near(self._changed(place, step / longer * by).on(start, across(way), lean), ahead, abs(step))
+        if found is None:
+            return None
+        return found._replace(came=(found.pair[0] - place.pair[0]) / np.linalg.norm((found.u - place.u) / self.cell))
 
     def beside(self, place, way, step):
         """The Place a step on from one in a direction (2,), in cells, on a line across the curve; or None."""
         way, by = self._tangent(place, way)
         ahead = place.u + step * way * self.cell
-        return self._same(place, self._near(self._changed(place, step * by).on(ahead, across(way)), ahead, abs(step)))
-
-    @staticmethod
-    def _same(place, found):
-        """A Place found from another where the same weights vanish; or None."""
-        return found if found is not None and np.array_equal(found.small.gone, place.small.gone) else None
+        return self._near(self._changed(place, step * by).on(ahead, across(way)), ahead, abs(step))
 
     def _changed(self, place, change):
-        """The curve, to be sought from a Place of it, from where its minimum has changed (size,)."""
+        """The curve, to be sought from a Place of it with a change of its minimum (size,)."""
         return replace(self, small=place.small._replace(x=place.small.x + change))
 
     def begun(self, place):
@@ -77,14 +76,19 @@ class Vanishing(Curve):
         found = self._changes(place, direction)
         return None if found is None or not np.any(found[1]) else across(found[1])
 
+    def tangent(self, place, way):
+        """The same: how the minimum changes."""
+        return np.concatenate(self._tangent(place, way))
+
     def _tangent(self, place, way):
         """The unit direction (2,), in cells, of the curve at a Place, next to one, and how its minimum changes (size,)."""
         found = self._changes(place, across(way))
         if found is None or not np.any(found[1]):
             return way, np.zeros(place.pair.shape[1])
         ahead = across(found[1])
-        ahead *= np.sign(ahead @ way)
-        return ahead, ahead @ found[0]
+        by = ahead @ found[0]
+        turn = np.sign(ahead @ way + by @ place.came)
+        return turn * ahead, turn * by
 
     def _changes(self, place, direction):
         """How the minimum with the weight changes by both axes (2, size), and its place on a line in a direction (2,), (2,)."""
@@ -204,7 +208,7 @@ def parting(curve, place, way, k, side):
     both = Vanishing(curve.plane, curve.cell, small)
     line = across((u - found.u) / curve.cell)
     beside = both.on(u, line)
-    if beside is None or np.abs((beside.u - u) / curve.cell).max() > ASIDE:
+    if beside is None or not np.array_equal(beside.small.gone, only) or np.abs((beside.u - u) / curve.cell).max() > ASIDE:
         return None
     return Parting(found, ((without.moved(found), found), (both.moved(beside), beside)))
 
