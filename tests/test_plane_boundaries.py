@@ -149,6 +149,20 @@ def test_a_feature_without_mean_comes_in_with_its_bias():
         assert np.allclose(one.y / one.x, expected[one.order, one.phases[0]], rtol=1e-12)
 
 
+def test_a_feature_without_mean_comes_in_on_a_stair():
+    """Two signed features: where one begins to be represented is known in closed form, to 1e-11; no such curve was found.
+
+    With weights ε its bias grows as ε², so that its output is on where the other feature is inactive; the other's bias is βε.
+    """
+    axes = Axis("importance", [0.355, 0.372]), Axis("density", [0.49, 0.51])
+    (one,) = over(*axes, values="signed").boundaries()
+    assert one.order == "continuous" and one.phases == (DROPPED, PAIR) and one.ends == ("edge", "edge")
+    p, q = one.y, 1 - one.y
+    b = (np.sqrt((1 + 4 * q) ** 2 - 16 * q**2) - 1 - 4 * q) / (4 * q)
+    cost, gain = p * (b**2 / 8 + p / 6) + p * q * (1 + b) ** 3 / 6, p**2 / 3 - p / 6 + 2 / 3 * p * q
+    assert np.allclose(one.x, cost / gain, rtol=1e-11)
+
+
 def test_a_valley_of_binary_values_loses_its_stability_where_importance_is_density():
     """Its edge, W = (1, 0) and b = (0, p), curves by 2p(1 − p)(p − I)a² in 2's weight a: by hand. One curve, met once."""
     axes = Axis("importance", np.geomspace(0.4, 0.5, 3)), Axis("density", np.geomspace(0.42, 0.48, 3))

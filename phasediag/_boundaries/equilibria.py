@@ -20,6 +20,9 @@ from .tolerances import BEYOND_LINK, CLOSE, DESCENT, HARDLY, LEAVING, MOVED, NON
 SEED = 0
 """Of the random starts of a search: the same at every point."""
 
+ABOVE = 1 + 1e-6
+"""Outputs that are to be on are beyond their kinks by so much: second derivatives are not those of what lies below."""
+
 _STATE = "family", "x", "frames", "free", "u", "converged", "loss"
 """Attributes of an equilibrium: the rest is computed from them when it is asked for."""
 
@@ -92,6 +95,23 @@ class Equilibrium:
         """The equilibrium with one of its frames in force."""
         others = (other for other in self.frames if other is not frame)
         return self if frame is self.frame else Equilibrium(self.family, self.x, (frame, *others), self.free, self.u)
+
+    def rise(self, step):
+        """How far biases that are kept go with a step (…, size) of weights for their outputs to be on, where no other feature is
+        active, whatever their own ones are: shape (…, size), 0 for all others and those that fall.
+
+        With less bias the loss is higher by a part of the step's square, as on a stair, with more by a part of its cube.
+        """
+        size, kept = self.family.m * self.family.n, np.flatnonzero(self.responding & ~self.free)
+        squares = np.sum(step[..., :size].reshape(*step.shape[:-1], self.family.m, -1) ** 2, axis=-2)
+        far = np.zeros_like(step)
+        far[..., kept] = np.where(step[..., kept] >= 0.0, ABOVE * squares[..., kept - size] * self.family.reach, 0.0)
+        return far
+
+    def on(self, step):
+        """A step (…, size) with biases that are kept, unless they fall, as far up as `rise` says."""
+        far = self.rise(step) if np.any(self.responding & ~self.free) else 0.0
+        return np.where(far > 0.0, np.maximum(step, far), step) if np.any(far) else step
 
     def aside(self, step, frame=None):
         """A point aside, all parameters of a frame free: where to begin from."""
@@ -197,7 +217,7 @@ class Equilibrium:
     @cached_property
     def _least(self):
         """What no one-sided curvature within the frames is below."""
-        if self.family.form.is_kinked:
+        if self.family.form.is_kinked or len(self.family.signs) > 1:  # outputs that are on may lower it: see `rise`
             return self.curvature
         return min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames)
 
@@ -277,7 +297,7 @@ class Solver(Family):
         if new.stable or not new.held or not new.converged:
             return new
         direction, frame = new.softest
-        return self.descend(new.aside(LEAVING * direction, frame), new.u)
+        return self.descend(new.aside(new.on(LEAVING * direction), frame), new.u)
 
     def descend(self, state, u, radius=DESCENT):
         """The minimum to which a descent from an equilibrium leads at u."""

@@ -260,6 +260,11 @@ class Family:
         chosen = np.array([*product((0.0, 1.0), repeat=self.n)])[:, None]
         return np.unique((lows[states] + chosen * widths[states]).reshape(-1, self.n), axis=0)
 
+    @cached_property
+    def reach(self):
+        """The largest value of a feature without its sign."""
+        return float(np.abs(self._corners).max())
+
     def supports(self, x):
         """The functions whose signs tell where outputs are not 0, W_i · Σ_j W_j v_j + b_i of all outputs i and corners v: values
         (n_functions,) at parameters x (size,), and gradients (n_functions, size). Third derivatives jump where one is 0."""

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .._minimizing.newton import PROBE
+from .._minimizing.newton import EXTRAPOLATION, PROBE
 from .equilibria import Equilibrium, far, once
 from .exchanges import exchange_modes, isotropy
 from .family import across_flat
@@ -92,6 +92,27 @@ def _reduced(state, hessian):
     return response, *np.linalg.eigh((reduced + reduced.T) / 2)
 
 
+def _rise(state, direction):
+    """`Equilibrium.rise` of a direction in which the biases of features that enter stay at 0; else 0 as well."""
+    return np.where(direction == 0.0, state.rise(direction), 0.0)
+
+
+def _on_stair(state, direction, grows):
+    """As `mode_along`, of a direction whose kept biases grow as `Equilibrium.rise` says: the limit of rays with ever less."""
+    on, rays, numbers = grows > 0.0, [], []
+    for part in QUARTIC_STEP * np.arange(1, len(EXTRAPOLATION) + 1):
+        ray = np.where(on, part, direction)
+        for _ in range(30):
+            second, third = state.family.beside(state.x, ray, state.u)
+            if _respond(state, ray, second, on) < ZERO:
+                break
+        rays.append(ray)
+        numbers.append((ray @ second @ ray, ray @ third @ ray))
+    value, slope = np.array(EXTRAPOLATION).T
+    curvature, cubic = value @ numbers
+    return float(curvature), float(cubic + 3 * (slope @ numbers)[0] / QUARTIC_STEP * grows.max()), np.where(on, 0.0, value @ rays)
+
+
 def mode_along(state, direction):
     """Curvature, cubic and direction (size,) of a mode: zeros that move, as in a direction, with the response of the others.
 
@@ -100,6 +121,8 @@ def mode_along(state, direction):
     """
     if len(state.family.inputs):
         return _limit_of_amplitudes(state, _breaking(state, direction))
+    if np.any(grows := _rise(state, direction)):
+        return _on_stair(state, direction, grows)
     family, direction, change = state.family, direction.copy(), np.inf
     for _ in range(30):
         second, third = family.beside(state.x, direction, state.u)
@@ -109,11 +132,16 @@ def mode_along(state, direction):
     return float(direction @ second @ direction), float(direction @ third @ direction), direction
 
 
-def _respond(state, direction, second):
-    """Let the parameters that rest respond to those that move in a direction, by second derivatives; by how much they change."""
-    resting = state.resting
+def _respond(state, direction, second, stays=None):
+    """Let the parameters that rest respond to those that move in a direction, by second derivatives; by how much they change.
+
+    ``stays``: the mask of those that do not.
+    """
+    resting, moving = state.resting, state.moving
+    if stays is not None:
+        resting, moving = np.flatnonzero(state.responding & ~stays), np.append(moving, np.flatnonzero(stays))
     rest = second[resting]
-    response = -across_flat(rest[:, resting], rest[:, state.moving] @ direction[state.moving])
+    response = -across_flat(rest[:, resting], rest[:, moving] @ direction[moving])
     change = np.abs(response - direction[resting]).max(initial=0.0)
     direction[resting] = response
     return change
@@ -184,8 +212,13 @@ def soft_modes(state):
 
 @once
 def entering_modes(state):
-    """Those of them in which a feature without weights enters: a list of (curvature, direction)."""
-    return [_responding(state, enter) for enter in entering_directions(state)]
+    """Those of them in which a feature without weights enters: a list of (curvature, direction).
+
+    Where its bias is kept at 0 it comes in with one that grows as the weights do, or on a stair: see `Equilibrium.rise`.
+    """
+    entering, stepped = list(entering_directions(state)), not len(state.family.inputs)
+    steps = [(enter, grows) for enter in entering if stepped and np.any(grows := _rise(state, enter))]
+    return [_responding(state, enter) for enter in entering] + [_on_stair(state, *one)[::2] for one in steps]
 
 
 def entering_directions(state):
@@ -274,8 +307,10 @@ class Mode:
 
     def __init__(self, state, direction=None):
         self._known, self.two_sided = {}, False
+        self.on_stair = False
         if direction is None:
             _, self.direction, self.two_sided = _deciding_mode(state)
+            self.on_stair = self.direction is not None and bool(np.any(_rise(state, self.direction)))
         else:
             self.direction = _breaking(state, direction)
             self.direction /= np.linalg.norm(self.direction[state.moving])
@@ -312,6 +347,8 @@ class Mode:
 
     def turned(self, state, direction, hessian):
         """Its direction (size,) at an equilibrium like ``state`` with these second derivatives beside it, about ``direction``."""
+        if self.on_stair:
+            return direction
         response, values, vectors = _reduced(state, hessian)
         enter = direction[state.moving]
         if not self.enters:
@@ -394,24 +431,26 @@ def quartic(state, direction):
 
 def _across(state, direction):
     """Directions of a frame across those that are as soft as a mode: orthonormal, (n_frame, k); what is as soft has no best."""
-    soft = _as_soft(state, direction)[:, np.flatnonzero(state.frame)]
+    grows = _rise(state, direction)
+    soft = np.vstack([_as_soft(state, direction), np.diag(grows)[grows > 0.0]])[:, np.flatnonzero(state.frame)]
     return np.linalg.svd(soft)[2][len(soft) :].T
 
 
 def _reduced_slopes(state, direction, amplitudes):
     """Derivatives of the loss in amplitudes (k,) of a mode to which the other parameters respond, by one Newton step."""
     frame, across = np.flatnonzero(state.frame), _across(state, direction)
-    mode = _breaking(state, direction)[frame]
-    _, gradients, hessians = state.family.derivatives(state.x + np.outer(amplitudes, direction), state.u, pinned=True)
+    mode, grows = _breaking(state, direction)[frame], _rise(state, direction)
+    _, gradients, hessians = state.family.derivatives(state.x + state.on(np.outer(amplitudes, direction)), state.u, pinned=True)
+    along = gradients @ grows * (2 * amplitudes)
     gradients, hessians = gradients[:, frame], hessians[:, frame[:, None], frame]
     inner = zip(across.T @ hessians @ across, gradients @ across, strict=True)
     responses = -np.array([across_flat(*one) for one in inner]) @ across.T
-    return (gradients @ mode + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
+    return (gradients @ mode + along + np.einsum("i,kij,kj->k", mode, hessians, responses)) / (mode @ mode)
 
 
 def _as_soft(state, direction):
     """The directions (k, size) that break the symmetry and are as soft as one, without response: orthonormal, or it alone."""
-    hessian = state.family.derivatives(state.x + PROBE * direction, state.u, pinned=True)[2]
+    hessian = state.family.derivatives(state.x + state.on(PROBE * direction), state.u, pinned=True)[2]
     if np.any(direction[state.moving]):
         moving, (_, values, vectors) = state.moving, _reduced(state, hessian)
     else:
@@ -442,7 +481,11 @@ def _turnings(state, direction):
 def _starts(state, direction):
     """Yield steps, (size,), along a mode to where a minimum of the reduced loss may be reached."""
     if not len(state.family.inputs):
-        yield from (amplitude * direction for amplitude in _turnings(state, direction))
+        for amplitude in _turnings(state, direction):
+            step = state.on(amplitude * direction)
+            if np.any(_rise(state, direction)):  # on the stair a bias finds its place by descent
+                step = state.family.descend(state.aside(step), state.u, amplitude**2).x - state.x
+            yield step
         return
     points, losses = zip(*(found[1:] for found in _responses(state, _breaking(state, direction))), strict=True)
     for k, loss in enumerate(losses):

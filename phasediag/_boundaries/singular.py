@@ -140,16 +140,21 @@ class BranchPoints(Singular):
         self._direction = self.mode.direction
 
     def at(self, guess, normal):
-        """See Singular; of values that are certain by the curvature alone, for its derivatives jump."""
+        """See Singular and `_by_value`."""
         if self.mode.direction is None:
             return None
         self.begin()
-        return Curve.at(self, guess, normal) if len(self.family.inputs) else super().at(guess, normal)
+        return Curve.at(self, guess, normal) if self._by_value else super().at(guess, normal)
+
+    @property
+    def _by_value(self):
+        """Whether its derivatives jump, so that it is found by the curvature alone."""
+        return len(self.family.inputs) or self.mode.direction is None or self.mode.on_stair
 
     def slope(self, u):
         """See Singular and `at`."""
         self.begin()
-        return Curve.slope(self, u) if len(self.family.inputs) or self.mode.direction is None else super().slope(u)
+        return Curve.slope(self, u) if self._by_value else super().slope(u)
 
     def system(self, x, u, slopes):
         """See Singular: the curvature is that of the mode in its direction, with the response of the parameters that move."""

@@ -154,8 +154,9 @@ class _Way:
                 self.starts.append((u, curve))
                 if curve.order == "continuous":  # what else lies on the way begins beyond it
                     beyond = [competitors.lowest(u + BEYOND * (end.u - u)) for end in (a, b)]
-                    self.cross(a, beyond[0], depth + 1)
-                    self.cross(beyond[1], b, depth + 1)
+                    for part in ((a, beyond[0]), (beyond[1], b)):
+                        if None not in part:
+                            self.cross(*part, depth + 1)
                 return
             if event == "merges":
                 return
