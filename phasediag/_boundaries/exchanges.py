@@ -101,7 +101,7 @@ def exchange_modes(state):
     they exchange.
     """
     state, maps = isotropy(state)
-    if len(maps) == 1 or len(state.family.inputs):  # where losses are pieced together second derivatives say nothing
+    if len(maps) == 1 or len(state.family.inputs) or not np.any(state.free):  # in losses in pieces second derivatives say nothing
         return []
     free, found, seen = np.flatnonzero(state.free), [], []
     hessian = state.family.derivatives(state.x, state.u, pinned=True)[2][free[:, None], free]
