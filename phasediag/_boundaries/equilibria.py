@@ -217,7 +217,7 @@ class Equilibrium:
     @cached_property
     def _least(self):
         """What no one-sided curvature within the frames is below."""
-        if self.family.form.is_kinked or len(self.family.signs) > 1:  # outputs that are on may lower it: see `rise`
+        if self.family.form.is_kinked or (self.family.form.biased and len(self.family.signs) > 1):  # see `rise`
             return self.curvature
         return min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames)
 
