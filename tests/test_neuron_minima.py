@@ -1013,3 +1013,14 @@ def test_a_curve_that_enters_at_the_border_is_followed_into_the_window():
     (one,) = [curve for curve in curves if curve.order == "continuous"]
     assert set(one.ends) == {"edge", "order changes"} and len(curves) == 3
     assert max(one.x) == pytest.approx(1.3) and min(one.x) == pytest.approx(1.0738329, abs=1e-6)
+
+
+def test_a_curve_goes_on_as_it_passes_a_place_whatever_the_step_before():
+    """2→2: that of equal importance, after a step at 40 degrees to it; one that bends so was lost, however short the next."""
+    plane = _plane(2, 2, "absolute", [0.5, 2.0], [0.2, 0.9])
+    one = np.array([1, 0, -1, 0, 1, 0, 1, 0, 0, 0.2])
+    pair = np.array([one, np.append(one.reshape(-1, 2)[:4, ::-1], one[:7:-1])])
+    curve, u = Coexistence(plane, np.array([0.2, 0.2]), pair), plane.coordinates(1.0, 0.4)
+    place, way = curve.on(u, np.array([1.0, 0.0])), np.array([np.sin(0.7), np.cos(0.7)])
+    for step in (0.5, 0.05):
+        assert curve.onward(place, way, step).u == pytest.approx(u + np.array([0.0, 0.2 * step]), abs=1e-9)

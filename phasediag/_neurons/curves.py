@@ -100,6 +100,13 @@ class Coexistence(_OfPair):
         t, pair, losses = found
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
 
+    def onward(self, place, way, step):
+        """The same, in the direction in which the curve passes the Place: after a bend it is not that of the step before."""
+        heading = self.heading(place, across(way))
+        if heading is not None and heading @ way != 0:
+            way = heading * np.sign(heading @ way) / np.linalg.norm(heading)
+        return super().onward(place, way, step)
+
     def heading(self, place, _):
         """The direction (2,), in cells, in which the curve passes a Place: both losses change alike, whatever the minima do."""
 
