@@ -264,7 +264,10 @@ def neuron_boundaries(diagram, n_threads):
         return one[0] == other[0] and np.abs(one[1] - other[1]).max() < TOGETHER
 
     with ThreadPoolExecutor(n_threads) as pool:
-        found = [(edge, *one) for edge, some in zip(edges, pool.map(crossings, edges), strict=True) for one in some]
+        found, lines = [], (plane.x.coordinate(plane.x.values), plane.y.coordinate(plane.y.values))
+        for edge, some in zip(edges, pool.map(crossings, edges), strict=True):
+            for one in ((edge_at(lines, edge, row[1]), *row) for row in some):
+                found += [] if any(one[0] == other[0] and same(one[1:], other[1:]) for other in found) else [one]
         curves = []
         for key in sorted({one[1] for one in found}):
             own = [one for one in found if one[1] == key]
@@ -273,6 +276,18 @@ def neuron_boundaries(diagram, n_threads):
         network.follow_all(pool.map)
     network.complete()
     return [_curve(plane, *key, [(plane.values(u), *row) for u, *row in rows], ends) for key, rows, ends in network.joined()]
+
+
+def edge_at(lines, edge, u):
+    """The edge of a line of the grid on which a crossing u (2,) lies that has been found on an edge of it, ((row, column), …).
+
+    Where weights are told from 0 only aside, it may lie on the next one. lines: coordinates of columns and of rows.
+    """
+    (i, j), along = edge[0], 0 if edge[0][0] == edge[1][0] else 1
+    line, k = lines[along], (j, i)[along]
+    if not line[k] <= u[along] <= line[k + 1]:
+        k = int(np.clip(np.searchsorted(line, u[along]) - 1, 0, len(line) - 2))
+    return ((i, k), (i, k + 1)) if along == 0 else ((k, j), (k + 1, j))
 
 
 def crossings_between(segment, starts, lowest, low, high):
@@ -295,6 +310,9 @@ def crossings_between(segment, starts, lowest, low, high):
         if lower and low[0] + NARROW < t < high[0] - NARROW:
             parts = (low, middle), (middle, high)
             return [row for part in parts for row in crossings_between(segment, starts, lowest, *part)]
+        (names, _), *_ = found[0]
+        if before[1] in names:  # beyond it as by what is not 0: next to it some of what vanishes is too small to be told
+            after = after[0], names[names[0] == before[1]], *after[2:]
     return [*found, *crossings_between(segment, starts, lowest, after, high)]
 
 

@@ -26,9 +26,9 @@ from phasediag._neurons.exits import Exit, lowest_at
 from phasediag._neurons.following import Follower
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
-from phasediag._neurons.transitions import Segment
+from phasediag._neurons.transitions import Segment, lowest_along
 from phasediag._neurons.vanishing import Vanishing, order_change
-from phasediag.neuron_diagram import chains
+from phasediag.neuron_diagram import chains, crossings_between, edge_at
 
 
 def _plane(n, m, task, importance, density):
@@ -1024,3 +1024,27 @@ def test_a_curve_goes_on_as_it_passes_a_place_whatever_the_step_before():
     place, way = curve.on(u, np.array([1.0, 0.0])), np.array([np.sin(0.7), np.cos(0.7)])
     for step in (0.5, 0.05):
         assert curve.onward(place, way, step).u == pytest.approx(u + np.array([0.0, 0.2 * step]), abs=1e-9)
+
+
+def test_a_crossing_belongs_to_the_edge_on_which_it_lies():
+    """Found from a weight of a thousandth, it may lie beyond a point of the grid: curves were joined there and back."""
+    lines = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0, 3.0])
+    for edge, u, own in [
+        (((2, 1), (2, 2)), [0.99, 2.0], ((2, 0), (2, 1))),
+        (((0, 1), (1, 1)), [1.0, 1.01], ((1, 1), (2, 1))),
+        (((2, 1), (2, 2)), [1.0, 2.0], ((2, 1), (2, 2))),
+        (((2, 1), (2, 2)), [2.01, 2.0], ((2, 1), (2, 2))),
+    ]:
+        assert edge_at(lines, edge, np.array(u)) == own
+
+
+def test_weights_that_leave_0_together_are_one_crossing():
+    """4→2: three leave 0 in one point, and pass a thousandth one after the other: names between are those of no phase."""
+    plane = _plane(4, 2, "identity", [1.115, 1.14], [0.7])
+    start = [0.00174064, -0.00073123, 0.00068245, 1.00021232, 0.31718933, 0.93300719, 0.3171922, 0]
+    starts = [np.array([*start, 0.17538394, -0.18043734, 0.17575346, -0.00087646])]
+    segment = Segment(plane, plane.coordinates(1.132, 0.7), plane.coordinates(1.136, 0.7))
+    lowest = lowest_along(segment, starts)
+    ((names, order), u, *_), *others = crossings_between(segment, starts, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)))
+    assert order == "continuous" and np.exp(u[0]) == pytest.approx(1.1342082, abs=1e-6)
+    assert not [one for one in others if one[0] != (names, order)] and "4) inhibiting" in names[1]
