@@ -15,13 +15,10 @@ from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
 from .family import Family, across_flat
 from .frames import frames_around
-from .tolerances import BEYOND_LINK, CLOSE, DESCENT, HARDLY, LEAVING, MOVED, NONZERO, STABLE, ZERO
+from .tolerances import ABOVE, BEYOND_LINK, CLOSE, DESCENT, HARDLY, LEAVING, MOVED, NONZERO, STABLE, ZERO
 
 SEED = 0
 """Of the random starts of a search: the same at every point."""
-
-ABOVE = 1 + 1e-6
-"""Outputs that are to be on are beyond their kinks by so much: second derivatives are not those of what lies below."""
 
 _STATE = "family", "x", "frames", "free", "u", "converged", "loss"
 """Attributes of an equilibrium: the rest is computed from them when it is asked for."""
@@ -105,7 +102,7 @@ class Equilibrium:
         size, kept = self.family.m * self.family.n, np.flatnonzero(self.responding & ~self.free)
         squares = np.sum(step[..., :size].reshape(*step.shape[:-1], self.family.m, -1) ** 2, axis=-2)
         far = np.zeros_like(step)
-        far[..., kept] = np.where(step[..., kept] >= 0.0, ABOVE * squares[..., kept - size] * self.family.reach, 0.0)
+        far[..., kept] = np.where(step[..., kept] >= 0.0, (1 + ABOVE) * squares[..., kept - size] * self.family.reach, 0.0)
         return far
 
     def on(self, step):

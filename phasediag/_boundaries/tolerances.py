@@ -35,6 +35,8 @@ ALIKE = 1e-6
 """Curvatures of modes that symmetry makes equal, and invariants along them, differ by less; shorter parts of directions are 0."""
 KINK = 1e-9
 """Biases at which second derivatives jump."""
+ABOVE = 1e-6
+"""Outputs that are to be on lie beyond their kinks by this part: second derivatives are not those of what lies below."""
 FLAT = 1e-9
 """Curvatures below this are those of rotations and of valleys of equal loss: minima that are about to merge have larger ones."""
 LEAST_PIVOT = 1e-6
