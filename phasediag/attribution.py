@@ -103,12 +103,16 @@ def attribute(trained, exact, *, n_threads=None):
     pairs = (models.loss, bottom), (bottom, lowest), (models.loss, lowest)
     left, barred, excess = (above(loss, other, form, at) for loss, other in pairs)
     failure = np.where((failure == DEAD_NEURON) & (barred[where] <= SAME_LOSS), "", failure)  # it is missed by nothing
-    loosely = _named_as_models(trained.plane, trained.plane.grid[rows, columns], points)
-    cause[where] = np.select(
-        [agrees[where], left[where] > MOST_LEFT, failure != "", barred[where] > SAME_LOSS, loosely == models.phase[where]],
-        [AGREES, NOT_CONVERGED, failure, METASTABLE, TOLERANCE],
+    found = np.select(
+        [agrees[where], left[where] > MOST_LEFT, failure != "", barred[where] > SAME_LOSS],
+        [AGREES, NOT_CONVERGED, failure, METASTABLE],
         STATISTICAL,
     )
+    own = np.flatnonzero(found == STATISTICAL)
+    if own.size:
+        loosely = _named_as_models(trained.plane, trained.plane.grid[rows[own], columns[own]], points[own])
+        found[own[loosely == models.phase[where][own]]] = TOLERANCE
+    cause[where] = found
     cause[((excess < -SAME_LOSS) | (barred < -SAME_LOSS)) & (cause != GROWS)] = UNEXPLAINED
     return Attribution(cause, models.phase, basin, left, excess, barred, best, of_neurons)
 

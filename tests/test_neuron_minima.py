@@ -671,7 +671,7 @@ def test_another_weight_vanishes_with_that_of_a_curve():
     _, end, last = follower.follow(curve.moved(place), place, way, np.zeros((0, 2)))
     z = _beginning(None, 2e-3, np.array([1.00063, 1.0, 0.015, -0.5, -0.0075, 0.4259, 0.92466, 0.86721]))
     assert end == "triple point" and np.exp(last.u) == pytest.approx(z[6:], abs=1e-7)
-    kinds = [names(plane, one, "continuous") for _, one in follower.parted]
+    kinds = [names(plane, one) for _, one in follower.parted]
     both, alone = "1 polysemantic (2) + 1 polysemantic (3) inhibiting", "1 monosemantic + 1 polysemantic (2)"
     third = [f"extra in polysemantic (2) + {alone}", "extra in polysemantic (2) + 2 polysemantic (2)"]
     assert kinds == [third, [third[1], f"extra in polysemantic (3) inhibiting + {both}"]]

@@ -111,7 +111,7 @@ def neurons_figure(minima):
     handles, labels = panels[0].get_legend_handles_labels()
     labels[-1:] = [f"{label} (extra)" for label in labels[-1:]]
     if isinstance(minima[0].weights, tuple):
-        handles += [Patch(facecolor="lightgrey", edgecolor="white", hatch=hatch, label=word) for word, hatch in _SIDES]
+        handles += [Patch(facecolor="lightgrey", edgecolor="white", hatch=hatch) for _, hatch in _SIDES]
         labels += [word for word, _ in _SIDES]
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns), fontsize="small")
     for ax in panels[len(minima) :]:

@@ -153,8 +153,8 @@ def apart(plane, cell, place):
     return beside(plane, cell, place.u).distance(*place.pair)
 
 
-def names(plane, place, order):
-    """The names of the two phases at a Place of a curve of an order."""
+def names(plane, place):
+    """The names of the two phases at a Place of a curve."""
     segment = Segment(plane, place.u, place.u)
     return [segment.name(x, WHOLE) for x in place.sides]
 

@@ -41,7 +41,7 @@ class Follower:
 
         goals (n, 2): at one of them the curve is known from there on; the end is its number.
         """
-        places, step, trial, phases = [], STEP, STEP, names(self.plane, place, curve.order)
+        places, step, trial, phases = [], STEP, STEP, names(self.plane, place)
         while step >= SHORTEST and len(places) < MOST_PLACES:
             goal, share = self._goal(curve, place, way, goals, step)
             beyond = curve.onward(place, way, step) if goal is None else curve.on(place.u + share * way * curve.cell, across(way))
@@ -87,7 +87,7 @@ class Follower:
         if turned or (curve.order == "first" and apart(self.plane, curve.cell, beyond) <= SMALL):
             return "order changes", None
         n_told = 2 if curve.order == "first" else 1  # what has just left 0 may do so in many ways
-        if names(self.plane, beyond, curve.order)[:n_told] != phases[:n_told]:
+        if names(self.plane, beyond)[:n_told] != phases[:n_told]:
             return "lost", None
         if isinstance(curve, Vanishing):
             if curve.released(beyond):

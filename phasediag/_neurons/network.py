@@ -240,13 +240,13 @@ class Network:
         u, ends = self.outermost(end)[0], self._ends_at(self.outermost(end)[0], "triple point")
         if _one((place.u,), (u,), TOGETHER):
             place = curve.onward(place, -self._inward(end), SHORTEST)
-        phases = tuple(sorted(names(self.plane, place, curve.order))) if place is not None else None
+        phases = tuple(sorted(names(self.plane, place))) if place is not None else None
         if place is not None and phases not in [self.curves[k][0][0] for k, _ in ends]:
             self._begin_at([place._replace(u=u), place], curve.order, "triple point")
 
     def _begin_at(self, places, order, kind):
         """Follow a curve of an order from a point of a kind, the first of its Places, unless phases do not change there."""
-        phases = sorted(names(self.plane, places[-1], order))
+        phases = sorted(names(self.plane, places[-1]))
         if phases[0] == phases[1]:
             return
         k = len(self.curves)
@@ -293,13 +293,13 @@ class Network:
 
         They are extrapolated from the last places on halves of the way.
         """
-        phases, pairs = names(self.plane, place, curve.order), [place.pair]
+        phases, pairs = names(self.plane, place), [place.pair]
         while step >= SHORTEST:
             step /= 2
             there = u + step * exit.way * self.cell
             place = curve.on(there, across(exit.way))
             ahead = place is not None and np.linalg.norm((place.u - there) / self.cell) < step / 2
-            if not ahead or names(self.plane, place, curve.order) != phases:
+            if not ahead or names(self.plane, place) != phases:
                 break
             curve = curve.moved(place)
             pairs.append(place.pair)
@@ -333,7 +333,7 @@ class Network:
         """The row of a Place of a curve of an order, its minima in the order of their names."""
         landscape = Segment(self.plane, place.u, place.u).landscape(0.0)
         jump = 0.0 if order == "continuous" else landscape.distance(*place.pair, exchange=False)
-        phases = names(self.plane, place, order)
+        phases = names(self.plane, place)
         turn = 1 if phases == sorted(phases) else -1
         return place.u, place.losses[::turn], jump, place.sides[::turn], place.line
 
