@@ -439,6 +439,16 @@ def test_no_place_alone_says_that_a_minimum_is_higher():
     assert lowest.loss == pytest.approx(minimize(ToyModel(1, [1.0, 0.56391888], 0.51155583))[0].loss, rel=1e-12)
 
 
+@pytest.mark.parametrize(("shape", "u"), [((2, 1), (-0.0507696, -0.1191372)), ((3, 2), (0.1277937, -0.2034412))])
+def test_a_soft_minimum_that_newtons_method_loses_still_competes(shape, u):
+    """What is lowest is lower than a bound above it: of 2→1 Newton's method does not lead there, of 3→2 to a saddle next to it."""
+    known, u = _solver(diagram(shape=shape)).competitors, np.array(u)
+    lowest = known.lowest(u)
+    below = known.lowest(u, lowest.loss * (1 + 1e-6))
+    model = ToyModel(shape[1], [*[1.0] * (shape[0] - 1), np.exp(u[0])], np.exp(u[1]))
+    assert below.loss == pytest.approx(minimize(model)[0].loss, rel=1e-12)
+
+
 def test_curves_are_the_same_bits_for_any_number_of_processes(monkeypatch):
     """About a triple point and a tricritical one: all followed by two other processes, and all here."""
     axes = {"importance": np.geomspace(0.54, 0.6, 5), "density": np.geomspace(0.48, 0.56, 5)}

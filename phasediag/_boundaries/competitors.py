@@ -84,13 +84,15 @@ class Competitors:
             batch = waiting if np.isfinite(bound) else waiting[:1]  # the loss of the first may spare the others
             starts, waiting = [state.ahead(u, FARTHEST) for _, _, state in batch], waiting[len(batch) :]
             for start, new in zip(starts, self.solver.stationary_points(starts, u), strict=True):
-                found = self._arrived(start, new, bound, met) if new.converged or is_bounded else self.solver.descend(start, u)
+                found = self._arrived(start, new, bound, met)
                 if found is not None and found.loss < bound and found.stable:
                     best, bound = found, found.loss
 
     def _arrived(self, start, new, bound, met):
         """The minimum that a competitor has become, ``new`` by Newton's method; None where it is known or too high."""
-        if not new.converged or new.loss >= bound or any(far(new, other) < SAME for other in met):
+        if not new.converged or far(new, start) > 2 * MOVED:  # Newton's method leads elsewhere
+            return self.solver.descend(start, new.u)
+        if new.loss * (1 - LEAST_BENT) >= bound or any(far(new, other) < SAME for other in met):  # a saddle next to it may fall
             return None
         met.append(new)
         if new.stable:
