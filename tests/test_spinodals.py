@@ -568,3 +568,30 @@ def test_a_limit_of_exchange_goes_along_that_of_a_feature_to_the_edge():
     assert limit.density[k] == pytest.approx(1.0, abs=1e-12) and np.max(np.abs(limit.minima[k][:15].reshape(3, 5)[:, 4])) < 1e-3
     values = lowest_curvatures(limit, k)
     assert np.max(np.abs(values[:3])) < 1e-8 < 1e-4 < values[3]
+
+
+def test_a_limit_ends_where_a_mode_apart_from_its_own_is_as_soft():
+    """Of 4→2: three features in a row turn towards that of a fourth, two of them alike or one of these two more than the other.
+
+    Curvatures depend on the direction, so that both are modes, each the softest by second derivatives on its own side.
+    """
+    axes = {"importance": np.geomspace(1.046, 1.052, 2), "density": np.geomspace(0.915, 0.925, 2)}
+    weights = [[0.30843758, -0.91381111, 0.30843758, 0], [0, 0, 0, 1]]
+    limit = followed(axes, weights, [0.51003061, 0.33601146, 0.51003061, 0], (1.0470, 0.9225), StabilityLimit)
+    x, model, _ = end_of(limit, "another limit")
+    assert [model.importance[3], model.density] == pytest.approx([1.04896986677, 0.91948680004], abs=1e-9)
+    moving = [3, *range(4, 7)]
+    resting = [k for k in range(12) if k not in moving]
+    for enter in ([0.008, -0.634, -0.442, -0.634], [0.0077, -0.781, -0.43, -0.453]):
+        direction = np.zeros(12)
+        direction[moving], direction[11] = enter, 0.75
+        for _ in range(8):
+            there = x + 1e-9 * direction
+            hessian = expected_loss_hessian(model, there[:8].reshape(2, 4), there[8:]) / model.loss_scale
+            response = -np.linalg.pinv(hessian[np.ix_(resting, resting)], 1e-9) @ hessian[np.ix_(resting, moving)]
+            reduced = hessian[np.ix_(moving, moving)] + hessian[np.ix_(moving, resting)] @ response
+            values, vectors = np.linalg.eigh((reduced + reduced.T) / 2)
+            k = np.argmax(np.abs(direction[moving] @ vectors))
+            way = vectors[:, k] * np.sign(vectors[:, k] @ direction[moving])
+            direction[moving], direction[resting] = way, response @ way
+        assert abs(values[k]) < 1e-9 and np.max(np.abs(way - enter / np.linalg.norm(enter))) < 2e-3

@@ -312,8 +312,7 @@ class Mode:
             _, self.direction, self.two_sided = _deciding_mode(state)
             self.on_stair = self.direction is not None and bool(np.any(_rise(state, self.direction)))
         else:
-            self.direction = _breaking(state, direction)
-            self.direction /= np.linalg.norm(self.direction[state.moving])
+            self.direction = direction / np.linalg.norm(direction[state.moving])  # what rests tells on which side it is
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
         )

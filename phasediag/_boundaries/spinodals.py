@@ -26,7 +26,6 @@ from .tolerances import (
     REACHED,
     RESOLUTION,
     ROUGHLY_AHEAD,
-    SETTLED,
     SHORTEST,
     WITHIN,
 )
@@ -196,8 +195,7 @@ def _meets_another(curve, here, there, u):
     u = u if is_known else there
     own.states = curve.solve(u)
     node = None if own.states is None else _both(own, curve.other(own.states[0]), u=u)
-    reach = SETTLED * curve.family.box.step if is_known else BESIDE_CHORD * np.linalg.norm(there - here)
-    if node is not None and distance([u] if is_known else [here, there], node.u) < reach:
+    if node is not None and distance([here, there], node.u) < BESIDE_CHORD * np.linalg.norm(there - here):
         return node
     return End(_ENDS["ceases"], u, curve.solve(u), curve.precision) if is_known else None
 

@@ -191,7 +191,5 @@ REACHED = 0.2
 """Part of a full step within which the point where minima become one lies ahead of where their limit is lost."""
 LATE = 0.05
 """Part of a full step by which a limit may be followed beyond that point."""
-SETTLED = 1e-3
-"""Part of a full step by which a point where a curvature changes its sign moves when it is solved for."""
 PLACES = 16
 """Of a boundary, by equal parts of its length, across which the ends of its minima are sought where none that is known lies."""
