@@ -441,7 +441,7 @@ def test_no_place_alone_says_that_a_minimum_is_higher():
 
 @pytest.mark.parametrize(("shape", "u"), [((2, 1), (-0.0507696, -0.1191372)), ((3, 2), (0.1277937, -0.2034412))])
 def test_a_soft_minimum_that_newtons_method_loses_still_competes(shape, u):
-    """What is lowest is lower than a bound above it: of 2→1 Newton's method does not lead there, of 3→2 to a saddle next to it."""
+    """It is lower than a bound above it: of 2→1 Newton's method does not lead there, of 3→2 to a saddle next to it."""
     known, u = _solver(diagram(shape=shape)).competitors, np.array(u)
     lowest = known.lowest(u)
     below = known.lowest(u, lowest.loss * (1 + 1e-6))

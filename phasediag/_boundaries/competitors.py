@@ -72,7 +72,7 @@ class Competitors:
 
     def lowest(self, u, bound=np.inf, known=()):
         """The lowest of the minima with losses below ``bound`` at u, or None. ``known``: equilibria at u, not to be met again."""
-        u, met, best, is_bounded = np.asarray(u), list(known), None, np.isfinite(bound)
+        u, met, best = np.asarray(u), list(known), None
         noted = [[state] for state in self._noted if _distance(state.u, u) < LATTICE]
         waiting = [(*expected(track, u), nearest(track, u)) for track in [*noted, *self._tracks(self._mesh(u))]]
         waiting.sort(key=lambda one: one[0])
