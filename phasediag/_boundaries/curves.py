@@ -175,6 +175,10 @@ class Curve:
         """Nothing, for a curve that is followed whatever lies lower."""
         return None
 
+    def others(self, u):
+        """The curves on which its equilibrium at u loses its stability otherwise."""
+        return []
+
     def event(self, u):
         """What has happened up to u, a minimum that is lower or a word of `breaks`; None where u is on the curve."""
         broken = self.breaks(u)

@@ -1,5 +1,6 @@
 """Codimension-two points, solved as equations of their own, and the curves that leave each kind of them."""
 
+from copy import copy
 from itertools import combinations, product
 
 import numpy as np
@@ -9,6 +10,7 @@ from .branch_points import branch_points
 from .continuation import Point, distance
 from .curves import Coexistence, tangent_of
 from .equilibria import Equilibrium, far
+from .exchanges import exchange_modes
 from .limits import FreeLimit
 from .neighbours import lower_minimum, symmetric_neighbours
 from .normal_forms import branches
@@ -39,6 +41,7 @@ from .tolerances import (
     SOFT,
     STALLED,
     TINY,
+    ZERO,
 )
 
 _NOTICED = 5
@@ -57,7 +60,8 @@ MERGING = "order changes", "critical point"
 class Junction:
     """A codimension-two point u with the equilibria that meet there.
 
-    kind: "triple point" (three minima have one loss, or one of two is about to break its symmetry), "order changes"
+    kind: "triple point" (three minima have one loss, or are about to: one or both of two, or one in two ways, is about to break
+    its symmetry), "order changes"
     (tricritical: a limit of stability becomes a Maxwell line) or "critical point" (a cusp: two minima of one phase become one).
     precision: the last step in u of Newton's method.
     """
@@ -74,7 +78,7 @@ class Junction:
         if self.kind == "order changes":
             yield from _from_tricritical_point(self.states[0], self.u)
         elif self.kind == "triple point":
-            yield from _from_triple_point(self) if len(self.states) == 3 else _from_end_point(*self.states, self.u)
+            yield from _from_triple_point(self) if len(self.states) > 2 else _from_end_point(self.states, self.u)
 
 
 def locate(curve, event, points, there, step, tangent):
@@ -99,12 +103,13 @@ def locate(curve, event, points, there, step, tangent):
                 break
         else:
             return None
-        way, trial = [], curve.anew()
+        way, trial = [], copy(curve)
+        becomes = all(min(far(state, one) for one in node.states) < CLOSE for state in curve.states)  # or hardly differ
         for k, part in enumerate(WAY if apart > BLIND else ()):
             if node.kind == "critical point":
                 trial.states = _towards(node.states[0], trial.states)
             on = trial.at(here + part * away, away / length)
-            if on is None and way and apart < CLOSE:
+            if on is None and way and becomes:
                 break
             seldom = k % _SELDOM and part < WAY[-1]
             if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
@@ -148,23 +153,33 @@ def junction(curve, u, against):
 
 
 def ceasing(curve, u):
-    """Yield where a curve that is followed to u may end near by: its minima merge, or one becomes a more symmetric one."""
+    """Yield where a curve that is followed to u may end near by: its minima merge, or become more symmetric ones; of a limit of
+    stability, where another mode becomes as soft."""
+    pair, step, nodes = curve.solve(u) or curve.states, curve.family.box.step, []
     if curve.order == "continuous":
+        nodes = _bicriticals(curve, u)
+        yield from (node for node in (solve() for solve in nodes) if node and np.linalg.norm(node.u - u) < step)
         return
-    pair, step = curve.solve(u) or curve.states, curve.family.box.step
-    nodes = []
     if far(*pair) < CLOSE:
         near = 5 * far(*pair)
         bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
         bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
         nodes = [lambda one=one: tricritical(branch_points(one), u) for one in bases]
-        nodes.append(lambda: cusp(FreeLimit(pair[0]), u, 3 * far(*pair)))
+        nodes += [node for one in bases for node in _bicriticals(branch_points(one), u)]
+        moving = [state for state in pair if np.any(state.free)]
+        soft = min(moving, key=lambda state: state.curvature, default=None)
+        nodes += [lambda: cusp(FreeLimit(soft), u, 3 * far(*pair))] if soft else []
     if far(*pair) > TINY * 10:
-        for state, other in (pair, pair[::-1]):
-            for one in symmetric_neighbours((state,)):
-                if far(one, state) < NEAR and abs(one.curvature) < NEAR:
-                    nodes.append(lambda one=one, other=other: _meeting(one, other, u, step))
+        about = [[one for one in symmetric_neighbours((state,)) if _is_about(one, state)] for state in pair]
+        nodes += [lambda both=both: _meeting(*both, u, step) for both in product(*about)]
+        for some, other in zip(about, pair[::-1], strict=True):
+            nodes += [lambda one=one, other=other: _meeting(one, other, u, step) for one in some]
     yield from (node for node in (solve() for solve in nodes) if node and np.linalg.norm(node.u - u) < step)
+
+
+def _is_about(one, state):
+    """Whether an equilibrium may have become another, more symmetric one, or be about to."""
+    return far(one, state) < NEAR and abs(one.curvature) < NEAR
 
 
 def intersection(one, other, u):
@@ -243,6 +258,19 @@ def tricritical(limit, u):
     return None if u is None else Junction("order changes", u, limit.solve(u)[:1], precision)
 
 
+def _bicriticals(limit, u):
+    """How to solve for where a limit of stability meets those of other modes of its equilibrium near u: functions, as `ceasing`
+    has them. As triple points: what branches off in one coexists with what does in the other from there on."""
+
+    def meeting(other):
+        """The Junction with one of them, or None."""
+        own = limit.anew()
+        place, precision = intersection(own, other, u)
+        return None if place is None else Junction("triple point", place, own.solve(place)[:1], precision)
+
+    return [lambda other=other: meeting(other) for other in limit.others(limit.states[0].u)]
+
+
 def departure(symmetric, state, direction, u):
     """Where a state becomes the symmetric equilibrium from which it has departed just as it is soft in a direction, or None.
 
@@ -276,10 +304,10 @@ def first_point(curve, u, part):
     return None if there is None or not EXIT < np.linalg.norm(there - u) / abs(step) < 3 else there
 
 
-def _near(curve, u, against=()):
+def _near(curve, u, against=(), senses=(1.0, -1.0)):
     """Yield a point on a curve on each side of its end u at which nothing lies lower, where there is one."""
     box, start = curve.family.box, curve.states
-    for sense in (1.0, -1.0):
+    for sense in senses:
         for part in EXITS:
             curve.states = start
             there = first_point(curve, u, part * sense)
@@ -300,9 +328,9 @@ def _near(curve, u, against=()):
                 break
 
 
-def _exits(curve, u, against=()):
+def _exits(curve, u, *how):
     """Yield (point, curve) where it is near its end u, as `_near` finds it."""
-    for there in list(_near(curve.anew(), u, against)):
+    for there in list(_near(curve.anew(), u, *how)):
         other = curve.anew()
         other.move_to(there)
         yield there, other
@@ -315,16 +343,43 @@ def _from_triple_point(node):
         yield from _exits(Coexistence(one, other), node.u, third)
 
 
-def _from_end_point(symmetric, other, u):
-    """The symmetric equilibrium's limit, its coexistence with the other minimum, and that of what branches off from it."""
-    yield from _exits(branch_points(symmetric), u)
-    family, curve = symmetric.family, Coexistence(symmetric, other)
-    yield from _exits(curve, u)
-    for part, sense in product(END_EXITS, (1.0, -1.0)):
-        ahead = first_point(curve.anew(), u, part * sense)
-        if ahead is not None and not family.box.outside(ahead):
-            unstable, beyond = (family.stationary(state, ahead) for state in (symmetric, other))
-            yield from _pairs([*branches(unstable), beyond], ahead, needed=beyond)
+def _from_end_point(states, u):
+    """The limits of equilibria that are about to break their symmetry, their coexistence, and that of what branches off."""
+    family = states[0].family
+    limits = [limit for state in states for limit in _limits(state)]
+    for limit in limits:
+        rises = [other.slope(u) @ tangent_of(limit.slope(u)) for other in limits if len(states) == 1 and other is not limit]
+        yield from _exits(limit, u, (), np.sign(rises) if rises else (1.0, -1.0))  # it goes on where no other mode is softer
+    for pair in combinations(states, 2):
+        yield from _exits(Coexistence(*pair), u)
+    for ahead in _beyond(states, limits, u):
+        now = family.stationary_points(states, ahead)
+        broken = [branches(state) for state in now]
+        if len(states) == 1:
+            yield from _pairs(broken[0], ahead)
+        elif any(broken):
+            for pair in product(*(some or [state] for some, state in zip(broken, now, strict=True))):
+                yield from _pairs(pair, ahead)
+
+
+def _limits(state):
+    """The curves on which an equilibrium breaks its symmetry, one for each mode that is soft to rounding; of others none."""
+    if not (state.held or exchange_modes(state)) or state.is_steeper(ZERO):
+        return []
+    limit = branch_points(state)
+    return [limit, *limit.others(state.u)]
+
+
+def _beyond(states, limits, u):
+    """Yield points near one in which equilibria of one loss break their symmetry, where what branches off has one loss too."""
+    box = states[0].family.box
+    if len(states) == 2:
+        curve = Coexistence(*states)
+        points = (first_point(curve.anew(), u, part * sense) for part, sense in product(END_EXITS, (1.0, -1.0)))
+    else:
+        way = np.linalg.solve([limit.slope(u) for limit in limits[:2]], [-1.0, -1.0])
+        points = (u + EXIT * part * box.step * way / np.linalg.norm(way) for part in END_EXITS)
+    yield from (point for point in points if point is not None and not box.outside(point))
 
 
 def _from_tricritical_point(symmetric, u):
@@ -347,10 +402,10 @@ def _from_tricritical_point(symmetric, u):
                 yield departure
 
 
-def _pairs(states, u, needed=None):
+def _pairs(states, u):
     """Yield (u, curve) for the pairs of equilibria that cross near u with nothing lower, as far as that can be told."""
     for one, other in combinations(states, 2):
-        if (needed is not None and other is not needed) or (len(states) > 2 and far(one, other) < TINY):
+        if len(states) > 2 and far(one, other) < TINY:
             continue
         curve = Coexistence(one, other)
         v = curve.onto(u)

@@ -218,15 +218,15 @@ class FreeLimit(LimitCurve):
         return (ahead - behind) @ null / (2 * step)
 
     def turning(self, u):
-        """What it is at its point u if the cubic has two signs aside of it, as in a cusp or where an output's support changes.
+        """What it is at its point u if both ways aside of it are alike, as in a cusp or where an output's support changes.
 
-        Uphill both ways two minima become one; downhill two saddles close in on one minimum, for which one limit goes over into
-        another. None where the cubic has one sign.
+        Uphill two minima become one; downhill two saddles close in on one minimum, for which one limit goes over into another.
+        None where one way leads up and one down.
         """
         x, null, aside = self.solve(u)[0].x, self.null_at(u), np.zeros(self.family.size)
         aside[self.free] = KINK**0.5 * null
-        one, other = (self._cubic(x + sense * aside, u, null) @ null for sense in (1.0, -1.0))
-        return ("critical point" if one > 0 else "another limit") if one * other < 0 else None
+        one, other = (sense * self.derivatives(x + sense * aside, u)[0] @ null for sense in (1.0, -1.0))
+        return ("critical point" if one > 0 else "another limit") if one * other > 0 else None
 
     def null_at(self, u):
         """The unit vector along which the minimum at its point u is flat, shape (n_free,)."""
@@ -295,11 +295,17 @@ class FreeLimit(LimitCurve):
         return StabilityLimit(state) if across else FreeLimit(state, direction)
 
     def cusp(self, guess):
-        """The point of the curve near a guess at which the cubic vanishes, where it turns back, or None."""
+        """The point of the curve near a guess at which the cubic vanishes or jumps, where it turns back, or None."""
         state = self.states[0]
         alike = None if self.is_fold else lowest_within(self.alike, self.derivatives(state.x, state.u)[1])[2]
         trial = copy(self) if alike is None else FreeLimit(state, alike)
-        return self._vanishing(trial, guess, lambda: trial._cubic_along(trial._last[0]))
+        u = self._vanishing(trial, guess, lambda: trial._cubic_along(trial._last[0]))
+        return self._corner(guess) if u is None else u
+
+    def _corner(self, guess):
+        """The same where second or third derivatives jump: the curve turns back where an output's support changes."""
+        u = self.at_support(guess)
+        return u if u is not None and self.turning(u) == "critical point" else None
 
     def tricritical(self, guess):
         """The point of a limit of exchange near a guess where other limits end on it, or None: the quartic vanishes, or the cubic

@@ -33,10 +33,16 @@ def siblings(one, other):
     losses.
     """
     for first, second, base in _with_bases(one, other) if far(one, other) <= CLOSE / 2 else ():
-        gap = excess(base, second, one.u) - excess(base, first, one.u)
-        if abs(gap - (other.loss - one.loss)) <= LOWER * one.loss:
+        if _gap(base, first, second) is not None:
             return first, second, base
     return one, other, None
+
+
+def _gap(base, first, second):
+    """Loss of the second minimum above that of the first by their losses above a base; None where these are not those of the
+    losses, as where there are kinks on the way."""
+    gap = excess(base, second, first.u) - excess(base, first, first.u)
+    return gap if abs(gap - (second.loss - first.loss)) <= LOWER * first.loss else None
 
 
 def _with_bases(one, other):
@@ -108,9 +114,8 @@ def lower_minimum(u, states, base=None):
 def _is_lower(parent, one, other):
     """Whether one of two equilibria next to a more symmetric one is lower: by losses above that, as far as these say more."""
     reach = max(far(one, parent), far(other, parent))
-    if reach > BY_LOSS or np.max(np.abs(other.x - parent.x)) > MOVED:
-        return one.loss < other.loss * (1 - LOWER)
-    return excess(parent, one, one.u) < excess(parent, other, one.u) - EXCESS_LOWER * parent.loss * reach
+    gap = _gap(parent, other, one) if reach <= BY_LOSS and np.max(np.abs(other.x - parent.x)) <= MOVED else None
+    return one.loss < other.loss * (1 - LOWER) if gap is None else gap < -EXCESS_LOWER * parent.loss * reach
 
 
 def _kicked(u, states, bound):

@@ -307,12 +307,12 @@ class Mode:
 
     def __init__(self, state, direction=None):
         self._known, self.two_sided = {}, False
-        self.on_stair = False
         if direction is None:
-            _, self.direction, self.two_sided = _deciding_mode(state)
-            self.on_stair = self.direction is not None and bool(np.any(_rise(state, self.direction)))
+            _, direction, self.two_sided = _deciding_mode(state)
         else:
-            self.direction = direction / np.linalg.norm(direction[state.moving])  # what rests tells on which side it is
+            direction = direction / np.linalg.norm(direction[state.moving])  # what rests tells on which side it is
+        self.direction = direction
+        self.on_stair = direction is not None and bool(np.any(_rise(state, direction)))
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
         )
@@ -324,6 +324,14 @@ class Mode:
     def coefficient(self, state):
         """What becomes negative where the order changes: the cubic or, where symmetry makes it 0, the quartic."""
         return quartic(state, self._along(state)[2]) if self.two_sided else self._along(state)[1]
+
+    def others(self, state):
+        """Directions of other modes of an equilibrium that are about as soft, the softest first: its opposite may be one."""
+        _, _, own = self._along(state)
+        modes = soft_modes(state) if self.two_sided else [*soft_modes(state), _responding(state, _breaking(state, -own))]
+        others = sorted((mode for mode in modes if mode[0] < SOFT), key=lambda mode: mode[0])
+        look = _look_along(state, own)
+        return [way for _, way in others if np.max(np.abs(_look_along(state, way) - look)) > ALIKE]
 
     @property
     def even(self):

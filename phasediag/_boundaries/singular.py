@@ -90,16 +90,17 @@ class Singular(Curve):
     def at_support(self, guess):
         """The point of the curve near a guess at which the support of an output changes, so that third derivatives jump; or None.
 
-        It is the support that is nearest to a change at the equilibrium that the curve has come to.
+        It is the support that is nearest to a change at the equilibrium that the curve has come to; on its side of it.
         """
         values, _ = self.family.supports(self.states[0].x)
         away = np.where(np.abs(values) > ROUNDING, np.abs(values), np.inf)  # what symmetry makes 0 does not change
         k = int(np.argmin(away))
+        side = np.copysign(ROUNDING, values[k])
 
         def border(x, _):
             """The support function, and its gradients in free x, (n_free,), and in u."""
             values, slopes = self.family.supports(x)
-            return values[k], slopes[k, self.free], np.zeros(2)
+            return values[k] - side, slopes[k, self.free], np.zeros(2)
 
         return self.where(guess, border)
 
@@ -197,6 +198,11 @@ class BranchPoints(Singular):
         """Whether nothing else is softer."""
         pair = self.solve(u)
         return pair is not None and pair[0].is_steeper(NEGATIVE)
+
+    def others(self, u):
+        """See Curve: those of other modes that are about as soft."""
+        state = self.solve(u)[0]
+        return [BranchPoints(state, direction) for direction in self.mode.others(state)]
 
     def coefficient(self, u):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""

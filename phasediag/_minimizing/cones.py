@@ -9,8 +9,11 @@ problem, which Newton's method with H(x + εd) solves: where one eigenvector of 
 import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
+from .._loss.enumeration import POINTS
+from .._loss.points import SPAN, STATE
 from .trust_region import (
     DECOMPOSE,
+    ENUMERATION,
     EVALUATE,
     FEATURES,
     FREE,
@@ -25,9 +28,6 @@ from .trust_region import (
     VECTORS,
     is_newton,
 )
-
-ON = 1e-4
-"""Part of a bias in a direction in which weights come out of 0: its output is on when no other feature is active."""
 
 MOST_CELLS = 12
 """Steps of Newton's method to the least curvature of a cone, each over the second derivatives of one cell."""
@@ -73,14 +73,35 @@ def look_into_cones(x, distance, level, least, space, direction, table):
 
 
 @jit(inner=True)
+def _least_on(distance, table):
+    """The bias, in parts of a distance, that brings an output on at this distance along weights of length 1 that were 0."""
+    return 2.0 * distance * doubles(offset(integers(table[ENUMERATION]), POINTS)[STATE])[SPAN]
+
+
+@jit(inner=True)
+def keep_on(i, distance, direction, table):
+    """Let the bias of output i, whose weights are 0, rise along a direction (size,) as far as keeps it on at a distance, where it
+    may move and does not fall: with less the loss is higher, as on a stair."""
+    m, n, square = table[HIDDEN], table[FEATURES], 0.0
+    for k in range(m):
+        square += direction[k * n + i] ** 2
+    if integers(table[FREE])[m * n + i] and direction[m * n + i] >= 0.0:
+        direction[m * n + i] = max(direction[m * n + i], square * _least_on(distance, table))
+
+
+@jit(inner=True)
 def light(x, distance, i, j, space, direction, table):
     """As `look_into_cones`, among the directions in which the weights of feature i, all 0, come to lie along those of j.
 
     Where the output is 0 whatever its feature is, it has to be on for its weights to tell: its bias, if it may move, goes
-    as far as brings it on where no other feature is active, or where j is at 1 or −1.
+    as far as brings it on where no other feature is active, twice as far as their square, or where j is at 1 or −1.
+    space (size + 5, size): working space.
     """
     m, n, size, free = table[HIDDEN], table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
-    down, d = offset(space, 0), offset(space, size * size)
+    down, d, at = offset(space, 0), offset(space, size * size), offset(space, (size + 4) * size)
+    on = _least_on(distance, table)
+    for k in range(size):
+        at[k] = 0.0 if k % n == i else x[k]  # rounding would tell on which side of its kinks the output is
     for start in range(8 if free[m * n + i] else 2):
         length = 0.0
         for k in range(2 * size):
@@ -95,8 +116,8 @@ def light(x, distance, i, j, space, direction, table):
             down[k] /= length**0.5
             d[k] = down[k] if start % 2 == 0 else -down[k]
         if free[m * n + i]:
-            d[m * n + i] = ON + (start // 2 - 2 if start > 1 else 0) * length**0.5
-        _sink(x, distance, 1 if start < 2 else 2, down, d, direction, table)  # the bias moves, or it stays just there
+            d[m * n + i] = on + (start // 2 - 2 if start > 1 else 0) * length**0.5
+        _sink(at, distance, 1 if start < 2 else 2, down, d, direction, table)  # the bias moves, or it stays just there
 
 
 @jit(inner=True)

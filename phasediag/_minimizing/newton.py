@@ -16,7 +16,7 @@ from .._loss.enumeration import ENUMERATE as ENUMERATE_MODELS
 from .._loss.enumeration import N_ROW, workspaces
 from .._loss.points import NO_PRODUCT
 from .columns import LEVEL, PROBE, descend_beside_columns, hold_columns, let_go
-from .cones import along, light, look_into_cones
+from .cones import along, keep_on, light, look_into_cones
 from .eigenvectors import room
 from .kinks import STILL, descend_on_kinks, hold, update
 from .trust_region import (
@@ -628,6 +628,9 @@ def _leave(x, max_steps, radius, tolerance, table):
                 call(table[EVALUATE], (trial, 0, table))
                 if numbers[LOSS] < least:
                     reach, least = 1e-3 * 10.0**farther, numbers[LOSS]
+            for i in range(n):
+                if _is_unlit(x, i, zero, table):
+                    keep_on(i, reach, direction, table)
             for i in range(size):
                 x[i] += reach * direction[i]
         for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
