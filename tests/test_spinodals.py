@@ -10,7 +10,7 @@ from phasediag._boundaries.continuation import follow
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
-from phasediag._boundaries.spinodals import Limit, Limits, _ends_of
+from phasediag._boundaries.spinodals import Limit, Limits, _ends_of, _places, trail_of
 
 NEAR = 2e-5
 """Minima are sought this far beside a spinodal, in the logarithms of importance and density."""
@@ -48,8 +48,8 @@ def test_one_minimum_ends_on_every_spinodal(spinodals):
     for k, (_, points) in enumerate(spinodals):
         others = np.concatenate([other for l, (_, other) in enumerate(spinodals) if l != k] + [points[[0, -1]]])
         for i in range(1, len(points) - 1, 10):
-            if np.min(np.linalg.norm(others - points[i], axis=1)) < FAR or points[i, 1] > -FAR:
-                continue
+            if np.min(np.linalg.norm(others - points[i], axis=1)) < FAR or points[i, 1] > -2 * FAR:
+                continue  # next to density 1 that of the aligned pair lies as near
             along = points[i + 1] - points[i - 1]
             across = NEAR * np.array([-along[1], along[0]]) / np.linalg.norm(along)
             assert abs(count(points[i] - across) - count(points[i] + across)) == 1, points[i]
@@ -595,3 +595,26 @@ def test_a_limit_ends_where_a_mode_apart_from_its_own_is_as_soft():
             way = vectors[:, k] * np.sign(vectors[:, k] @ direction[moving])
             direction[moving], direction[resting] = way, response @ way
         assert abs(values[k]) < 1e-9 and np.max(np.abs(way - enter / np.linalg.norm(enter))) < 2e-3
+
+
+def test_a_limit_ends_where_what_moves_is_as_soft():
+    """Of 4→2: where a feature comes in beside a triangle, two of whose features then tell each other apart; to 1e-9."""
+    axes = {"importance": np.geomspace(1.05, 1.09, 2), "density": np.geomspace(0.83, 0.87, 2)}
+    weights = [[0, 0.019321429, 0.502148947, -0.89571831], [0, 0.772890673, -0.587860311, -0.317822624]]
+    bias, at = [0.425812407, 0.467173505, 0.467173505, 0.255301646], (1.070091425331093, 0.8516248147975289)
+    limit = followed(axes, weights, bias, at, StabilityLimit)
+    x, model, _ = end_of(limit, "another limit")
+    assert [model.importance[3], model.density] == pytest.approx([1.07877918738, 0.84594555957], abs=1e-9)
+    hessian = expected_loss_hessian(model, x[:8].reshape(2, 4), x[8:]) / model.loss_scale
+    assert np.sum(np.abs(np.linalg.eigvalsh(hessian)) < 1e-8) >= 3  # with the rotation
+
+
+def test_where_limits_are_sought_does_not_depend_on_the_points_of_a_boundary(two_to_one):
+    """At equal parts of its length, two minima of one loss there: also where every other point is left out, and backwards."""
+    boundary = max(two_to_one.boundaries(), key=lambda one: one.x.size)
+    trail = trail_of(Solver(two_to_one.curves), boundary)
+    every, fewer = _places(trail), _places([*trail[:-1:2], trail[-1]])[::-1]
+    backwards = _places(trail[::-1])[::-1]
+    for (u, pair), *others in zip(every, fewer[::-1], backwards, strict=True):
+        assert pair[0].loss == pytest.approx(pair[1].loss, rel=1e-13)
+        assert max(np.max(np.abs(u - other[0])) for other in others) < 1e-5

@@ -104,19 +104,21 @@ class StabilityLimit(LimitCurve, BranchPoints):
         super().__init__(symmetric, direction)
         self._sense = np.sign(self.mode.coefficient(self.states[0]))
 
-    def ends(self, own):
-        """Whether it is where the minimum ``own`` ceases: its equilibrium, or a branch of it that does not turn back before."""
-        return own.held or self._sense > 0
+    @property
+    def is_continuous(self):
+        """Whether what branches off along its mode does not turn back."""
+        return self._sense > 0
 
     def _softest_of(self, state):
         """The lowest curvatures, across its symmetry, with the direction, and along what moves.
 
-        Its own is 0, so that a search for the lowest may stop at that: what enters is looked at by itself.
+        Its own is 0, so that a search for the lowest may stop at that: what enters is looked at by itself. Where what moves is
+        soft itself a lowest one says nothing of what is across.
         """
         across = entering_modes(state)
-        if not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.free]) < WITHIN:
-            across = [*across, (state.curvature, state.softest[0])]
         along = np.min(np.linalg.eigvalsh(self.derivatives(state.x, state.u)[1]), initial=1.0)
+        if along > -NEGATIVE and not state.is_steeper(NEGATIVE) and np.linalg.norm(state.softest[0][state.free]) < WITHIN:
+            across = [*across, (state.curvature, state.softest[0])]
         return min(across, key=lambda mode: mode[0], default=(1.0, None)), along
 
     def _others(self, u):

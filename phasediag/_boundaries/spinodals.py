@@ -3,12 +3,15 @@
 Met on the way across a boundary, followed to both ends, and shared by the boundaries of one minimum.
 """
 
+from itertools import pairwise
+
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from .._progress import each
 from ..boundaries import Spinodal
-from .continuation import Point, distance, follow, passes
-from .curves import tangent_of
+from .continuation import Point, distance, follow
+from .curves import Coexistence, tangent_of
 from .equilibria import Solver, far
 from .exchanges import between_exchanged
 from .junctions import MERGING, WAY, Junction, departure, intersection, tricritical
@@ -30,8 +33,8 @@ from .tolerances import (
     WITHIN,
 )
 
-_MOST = 4
-"""Limits of one side of a boundary."""
+_HALVINGS = 6
+"""Of a step along a boundary to one of its places."""
 _ENDS = {"ceases": "another limit", "order changes": "order changes"}
 """How a limit ends where a test changes its sign, by the word for it."""
 
@@ -46,8 +49,9 @@ def spinodals(curves):
             continue
         trail = trail_of(solver, boundary)
         heading = trail[-1].u - trail[0].u
+        places = _places(trail)
         for side in (0, 1):
-            for limit in limits.of_side(trail, side):
+            for limit in limits.of_side(places, side):
                 known = next((one for one in found if one[:2] == (limit, boundary.phases[side])), None)
                 if known is None:
                     if (limit.points[-1] - limit.points[0]) @ heading < 0:
@@ -69,10 +73,6 @@ class End(Junction):
 class Limit(Followed):
     """The limit of one minimum, followed to both ends from a point on it."""
 
-    def crosses(self, u, direction):
-        """Whether it lies on the way from u to the edge."""
-        return passes(self.points, u, u + self.curve.family.box.room(u, direction)[0] * direction)
-
     def turn(self):
         """Let it run the other way."""
         self.trail.reverse()
@@ -93,25 +93,27 @@ class Limits:
         ends = ((b, k) for b in curves.boundaries for k in (0, -1) if b.ends[k] in MERGING)
         self.merging = [(b.ends[k], solver.points(b.x[k], b.y[k]), float(b.precision[k])) for b, k in ends]
 
-    def of_side(self, trail, side):
-        """The limits of the minimum on one side of a first-order boundary, met across some of its points."""
-        found = []
-        lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff([point.u for point in trail], axis=0), axis=1)))
-        parts = (np.arange(PLACES) + 0.5) / PLACES
-        places = {
-            int(np.argmin(np.abs(lengths - part * lengths[-1]))) for part in sorted(parts, key=lambda part: abs(part - 0.5))
-        }
-        for k in sorted(places, key=lambda k: abs(lengths[k] - lengths[-1] / 2)):  # from the middle
-            u, pair, _ = trail[k]
-            across = _across(u, pair, side)
-            if across is None or any(limit.crosses(u, across[1]) for limit in found):
-                continue
-            limit = self._met(u, *across, far(*pair))
-            if limit is not None and limit not in found:
-                found.append(limit)
-            if len(found) == _MOST:
-                break
-        return found
+    def of_side(self, places, side):
+        """The limits of the minimum on one side of a first-order boundary, met across its places: between two of these where
+        different ones are."""
+        found = {k: self._across(places[k], side) for k in range(0, PLACES, PLACES // 4)}
+
+        def between(low, high):
+            """Look at the place in the middle of two, and on either side of it."""
+            middle = (low + high) // 2
+            if middle > low and found[low] is not found[high]:
+                found[middle] = self._across(places[middle], side)
+                between(low, middle)
+                between(middle, high)
+
+        for low, high in pairwise(sorted(found)):
+            between(low, high)
+        return list(dict.fromkeys(limit for _, limit in sorted(found.items()) if limit is not None))
+
+    def _across(self, place, side):
+        """The limit met across a place of a boundary on one side, or None."""
+        across = None if place is None else _across(*place, side)
+        return None if across is None else self._met(place[0], *across, far(*place[1]))
 
     def _met(self, u, own, direction, apart):
         """The limit met on the way from a point of a boundary, None where the minimum lasts or no equation is solved."""
@@ -119,9 +121,9 @@ class Limits:
         if met is None:
             return None
         point, curve = met
-        for limit in self.known:
-            if limit.passes(point, curve.states):
-                return limit
+        known = [limit for limit in self.known if limit.curve.kind == curve.kind and limit.passes(point, curve.states)]
+        if known:
+            return min(known, key=lambda limit: distance(limit.points, point))
         limit = Limit.through(point, curve, self.locate)
         if len(limit.trail) > 1 or limit.is_crossed:
             self.known.append(limit)
@@ -185,7 +187,11 @@ def _changed(curve, here, there, event):
         return _meets_another(curve, here[-2:], there[-2:], u)
     if u is None:
         return None
-    return _turned(curve, u) if event == "turns" else End(_ENDS[event], u, curve.solve(u), curve.precision)
+    if event == "turns":
+        return _turned(curve, u)
+    solved = tricritical(StabilityLimit(curve.solve(u)[0]), u)
+    near = solved is not None and distance([here[-2:], there[-2:]], solved.u) < BESIDE_CHORD * np.linalg.norm(there - here)
+    return solved if near else End(_ENDS[event], u, curve.solve(u), curve.precision)
 
 
 def _meets_another(curve, here, there, u):
@@ -272,6 +278,39 @@ def _both(*limits, u):
     return None if u is None else End("another limit", u, one.solve(u), precision)
 
 
+def _places(trail):
+    """Points at equal parts of a boundary's length, with both minima there: the same whatever points the boundary is given by.
+
+    A list, None where one of them is not found.
+    """
+    points = np.array([point.u for point in trail])
+    lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff(points, axis=0), axis=1)))
+    places = [None] * PLACES
+    if lengths[-1] == 0:
+        places[PLACES // 2] = trail[0][:2]
+        return places
+    new = np.append(True, np.diff(lengths) > 0)
+    along = CubicSpline(lengths[new], points[new])
+    for k, at in enumerate((np.arange(PLACES) + 0.5) / PLACES * lengths[-1]):
+        curve = Coexistence(*trail[int(np.argmin(np.abs(lengths - at)))].states)
+        places[k] = _reached_on(curve, along(at), along(at, 1))
+    return places
+
+
+def _reached_on(curve, place, way):
+    """The point of a first-order boundary next to a place across a way, with both minima, from where the curve is; or None."""
+    start, done, part = curve.states[0].u, 0.0, 1.0
+    while part > 0.5**_HALVINGS:
+        on = curve.at(start + (done + part) * (place - start), way / np.linalg.norm(way))
+        if on is None:
+            part /= 2
+            continue
+        curve.move_to(on)
+        done, part = done + part, 1.0 - done - part
+    u = curve.states[0].u
+    return (u, curve.states) if done == 1.0 and curve.exists(u) else None
+
+
 def _across(u, pair, side):
     """The minimum on one side at a point of the boundary, and the direction in which the other one is lower; or None."""
     if far(*pair) < NEARLY_ONE:
@@ -316,7 +355,7 @@ def _limit_of(own, here, normal, reach):
     symmetric = family.symmetrized(own, here)
     if symmetric is not None and symmetric.held:
         limit = StabilityLimit(symmetric)
-        candidates += [limit] if limit.ends(own) else []
+        candidates += [limit] if limit.is_continuous else []
     for curve in candidates:
         point = curve.at(here, normal)
         if (

@@ -191,5 +191,5 @@ REACHED = 0.2
 """Part of a full step within which the point where minima become one lies ahead of where their limit is lost."""
 LATE = 0.05
 """Part of a full step by which a limit may be followed beyond that point."""
-PLACES = 16
-"""Of a boundary, by equal parts of its length, across which the ends of its minima are sought where none that is known lies."""
+PLACES = 17
+"""Of a boundary, by equal parts of its length, across which the ends of its minima are sought; every fourth first."""
