@@ -24,6 +24,8 @@ from phasediag import (
     minimize,
     phase_diagram,
 )
+from phasediag._boundaries.branch_points import branch_points
+from phasediag._boundaries.equilibria import Solver
 from phasediag.cli import commands
 from phasediag.figures import draw_phase_diagram
 
@@ -199,6 +201,14 @@ def test_aligned_and_antipodal_pairs_begin_where_both_are_as_soft():
     places, words = inner_ends(found)
     assert places == pytest.approx(np.array([[0.5 + 0.09 / 1.09, 0.5]] * 3), rel=1e-9) and words == ["triple point"] * 3
     assert sorted(one.order for one in found) == ["continuous", "continuous", "first"]
+
+
+def test_where_no_symmetry_breaks_no_other_mode_is_soft():
+    """Two binary values that are always 1: curves next to density 1 ended in a TypeError."""
+    solver = Solver(over(Axis("importance", [0.9, 1.1]), Axis("density", [0.9, 1.0]), values="binary"))
+    place = solver.points(1.01587376, 1.0)
+    state = solver.stationary(solver.recognized(np.array([0, -1, 1, 0.0]), solver.all_free, place), place)
+    assert state.held and branch_points(state).others(place) == []
 
 
 def test_two_minima_become_one_on_the_kink_between_them():

@@ -327,6 +327,8 @@ class Mode:
     def others(self, state):
         """Directions of other modes of an equilibrium that are about as soft, the softest first: its opposite may be one."""
         _, _, own = self._along(state)
+        if own is None:  # its symmetry does not break
+            return []
         modes = soft_modes(state) if self.two_sided else [*soft_modes(state), _responding(state, _breaking(state, -own))]
         others = sorted((mode for mode in modes if mode[0] < SOFT), key=lambda mode: mode[0])
         look = _look_along(state, own)

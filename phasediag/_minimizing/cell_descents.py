@@ -96,7 +96,7 @@ def _members(n, classes):
     return np.array([len(lists), *(number for members in lists for number in (len(members), *members))])
 
 
-def carry(frontier, shape, where, keys, heads, links):
+def carry(frontier, shape, where, keys, losses, heads, links):
     """The tasks of a wave: minima from number ``frontier`` on go to the neighbouring cells in which none is known near them.
 
     Parameters
@@ -108,6 +108,8 @@ def carry(frontier, shape, where, keys, heads, links):
         The cells of minima.
     keys : ndarray, shape (n_minima, n_keys)
         What is the same of minima that are one, and near of those near each other.
+    losses : ndarray, shape (n_minima,)
+        Scaled alike within a cell.
     heads, links : ndarray of int
         See `extend_lists`.
 
@@ -119,7 +121,7 @@ def carry(frontier, shape, where, keys, heads, links):
     most = len(NEIGHBOURS) * (len(where) - frontier)
     cells, sources, before, last = *(np.empty(most, np.int64) for _ in range(3)), np.full(len(heads), -1)
     count = np.zeros(1, np.int64)
-    _carry(frontier, *shape, where, keys, heads, links, NEIGHBOURS, cells, sources, before, last, count)
+    _carry(frontier, *shape, where, keys, losses, heads, links, NEIGHBOURS, cells, sources, before, last, count)
     return cells[: count[0]], sources[: count[0]]
 
 
@@ -137,11 +139,10 @@ def extend_lists(where, start, heads, links):
 
 
 @jit(allocates=False)
-def _carry(frontier, n_rows, n_columns, where, keys, heads, links, neighbours, cells, sources, before, last, n_tasks):
+def _carry(frontier, n_rows, n_columns, where, keys, losses, heads, links, neighbours, cells, sources, before, last, n_tasks):
     """`carry`: before (n_tasks at most,) and last (n_cells,) list the tasks of each cell, n_tasks (1,) gets their number."""
-    n_keys, count = keys.shape[1], 0
+    count = 0
     for k in range(frontier, where.size):
-        key = offset(pointer(keys), k * n_keys)
         for side in range(neighbours.shape[0]):
             row, column = where[k] // n_columns + neighbours[side, 0], where[k] % n_columns + neighbours[side, 1]
             if not (0 <= row < n_rows and 0 <= column < n_columns):
@@ -149,14 +150,28 @@ def _carry(frontier, n_rows, n_columns, where, keys, heads, links, neighbours, c
             cell = row * n_columns + column
             near, other = False, heads[cell]
             while other >= 0 and not near:
-                near, other = _apart(key, offset(pointer(keys), other * n_keys), n_keys) < NEAR, links[other]
+                near, other = _becomes(k, other, heads[where[k]], keys, losses, links), links[other]
             other = last[cell]  # what is on its way there
             while other >= 0 and not near:
-                near, other = _apart(key, offset(pointer(keys), sources[other] * n_keys), n_keys) < NEAR, before[other]
+                near, other = _becomes(k, sources[other], heads[where[k]], keys, losses, links), before[other]
             if not near:
                 cells[count], sources[count], before[count], last[cell] = cell, k, last[cell], count
                 count += 1
     n_tasks[0] = count
+
+
+@jit(inner=True)
+def _becomes(k, other, head, keys, losses, links):
+    """Whether minimum k is near the ``other`` one, and no higher one of its cell, a list from its ``head`` on, is nearer."""
+    n_keys = keys.shape[1]
+    there = offset(pointer(keys), other * n_keys)
+    apart = _apart(offset(pointer(keys), k * n_keys), there, n_keys)
+    near = apart < NEAR
+    while head >= 0 and near:
+        if losses[head] > losses[k]:
+            near = not _apart(offset(pointer(keys), head * n_keys), there, n_keys) < apart
+        head = links[head]
+    return near
 
 
 @jit(inner=True)

@@ -237,7 +237,9 @@ class Landscape:
     def _wave(self):
         """Every minimum of the frontier as a start in the neighbours that do not know it."""
         state = self._state
-        cells, sources = carry(state.frontier, self.shape, state.where, self._marks(), *self._lists(state))
+        cells, sources = carry(
+            state.frontier, self.shape, state.where, self._marks(), state.numbers[:, 0].copy(), *self._lists(state)
+        )
         order = np.argsort(cells, kind="stable")
         first = np.flatnonzero(np.diff(cells[order], prepend=-1))
         return cells[order[first]], np.append(first, len(order)), state.x[sources[order]], 0.25, {"frontier": len(state.where)}
