@@ -850,3 +850,39 @@ def test_a_curve_is_closed_where_its_minima_are_those_of_its_start():
     once = follow(Circle(np.sin), start, 1.0)
     assert once.end == "closed" and np.array_equal(once.trail[-1].u, start) and once.trail[-1].states[0].turned == 0.0
     assert follow(Circle(np.abs), start, 1.0).end == "long"
+
+
+def test_a_curve_ends_in_the_first_of_two_points_ahead():
+    """Of 5→2: behind that in which a feature leaves its row lies another one, to which the curve does not lead."""
+    plane = ControlPlane.importance_density(5, 2, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.01, 1, 2))
+    solver = Solver(SimpleNamespace(plane=plane, theory="global"))
+    solver.competitors = SimpleNamespace(lowest=lambda *_: None)
+    one = [
+        0.3581177,
+        0,
+        -0.902094,
+        0.3581177,
+        0,
+        0,
+        0.0443931,
+        0,
+        0,
+        -1.0031781,
+        0.404117,
+        0.3950251,
+        0.2991143,
+        0.404117,
+        0.0121571,
+    ]
+    other = [0.0100965, -0.0032496, -0.0079434, -0.0032496, 1.0002939, 0.9000547, -0.2940673, -0.2939659, -0.2940673, -0.0125293]
+    other += [0.3571519, 0.3807286, 0.3824996, 0.3807286, 0.0012311]
+    u = solver.points(1.2016107749, 0.7577957625)
+    pair = [solver.recognized(np.array(x), solver.all_free, u, 1e-6) for x in (one, other)]
+    curve = Coexistence(*(solver.stationary(state, u) for state in pair))
+    start = curve.onto(u)
+    curve.move_to(start)
+    way = follow(curve, start, np.sign(curve.tangent(start)[0]), locate)
+    assert way.end == "triple point" and np.exp(way.node.u) == pytest.approx([1.20199654, 0.75769642], abs=1e-8)
+    model = ToyModel(2, [1, 1, 1, 1, np.exp(way.node.u[0])], np.exp(way.node.u[1]))
+    losses = [expected_loss(model, state.weights, state.x[10:]) for state in way.node.states]
+    assert losses[1:] == pytest.approx(losses[:1] * (len(losses) - 1), rel=1e-13)

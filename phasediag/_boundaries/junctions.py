@@ -92,6 +92,7 @@ def locate(curve, event, points, there, step, tangent):
         levels = (LOCATED_NEAR if apart < NEAR else LOCATED) * QUARTERS
         if event != "merges" and not any(1 < 2 * part / level <= 2 for level in levels):
             return None
+        tried = []
         for node in curve.once_here(ceasing, here):
             away = node.u - here
             length = np.linalg.norm(away)
@@ -99,25 +100,13 @@ def locate(curve, event, points, there, step, tangent):
             if length < reach and not box.outside(node.u):
                 return node, []
             near = event == "merges" or length < 2 * step + 2 * LOCATED * box.step  # what has merged cannot be followed nearer
-            if near and length > 0 and away @ tangent > AHEAD * length and not box.outside(node.u):
-                break
-        else:
-            return None
-        way, trial = [], copy(curve)
-        becomes = all(min(far(state, one) for one in node.states) < CLOSE for state in curve.states)  # or hardly differ
-        for k, part in enumerate(WAY if apart > BLIND else ()):
-            if node.kind == "critical point":
-                trial.states = _towards(node.states[0], trial.states)
-            on = trial.at(here + part * away, away / length)
-            if on is None and way and becomes:
-                break
-            seldom = k % _SELDOM and part < WAY[-1]
-            if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
-                return None
-            trial.move_to(on)
-            way.append(Point(on, trial.states, trial.precision))
-        curve.states = trial.states
-        return node, way
+            is_new = all(np.linalg.norm(node.u - u) > ONE_POINT for u in tried)
+            if is_new and near and length > 0 and away @ tangent > AHEAD * length and not box.outside(node.u):
+                tried.append(node.u)
+                way = _way_to(node, curve, here)  # another one may lie before it, at which it ends
+                if way is not None:
+                    return node, way
+        return None
     node = junction(curve, there, event)
     if node is None:
         return None
@@ -126,6 +115,25 @@ def locate(curve, event, points, there, step, tangent):
         return node, []
     late = distance([*points[1 - _NOTICED :], there], node.u) < BESIDE_CHORD * length < np.linalg.norm(points[0] - node.u)
     return (node, []) if late else None
+
+
+def _way_to(node, curve, here):
+    """The points (Point) of a curve from here to a junction ahead of it, to which it is followed; None where it does not lead."""
+    way, trial, away, apart = [], copy(curve), node.u - here, far(*curve.states)
+    becomes = all(min(far(state, one) for one in node.states) < CLOSE for state in curve.states)  # or hardly differ
+    for k, part in enumerate(WAY if apart > BLIND else ()):
+        if node.kind == "critical point":
+            trial.states = _towards(node.states[0], trial.states)
+        on = trial.at(here + part * away, away / np.linalg.norm(away))
+        if on is None and way and becomes:
+            break
+        seldom = k % _SELDOM and part < WAY[-1]
+        if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
+            return None
+        trial.move_to(on)
+        way.append(Point(on, trial.states, trial.precision))
+    curve.states = trial.states
+    return way
 
 
 def _towards(cusp, pair):
