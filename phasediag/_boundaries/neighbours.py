@@ -82,10 +82,8 @@ def symmetric_neighbours(states):
 @once
 def _more_symmetric(state):
     """Those next to one."""
-    departed = [state.family.symmetrized(state, state.u)]
     soft = not len(state.family.inputs) and not state.is_steeper(SOFT)
-    if soft:
-        departed.append((between_exchanged(state) or departed)[0])
+    departed = [state.family.symmetrized(state, state.u), (between_exchanged(state) or (None,))[0] if soft else None]
     own = [state] if state.held or (soft and len(isotropy(state)[1]) > 1) else []
     return [*own, *(one for one in departed if one is not None)]
 
