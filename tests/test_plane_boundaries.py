@@ -203,6 +203,16 @@ def test_aligned_and_antipodal_pairs_begin_where_both_are_as_soft():
     assert sorted(one.order for one in found) == ["continuous", "continuous", "first"]
 
 
+def test_two_features_come_in_where_either_is_worth_its_weights():
+    """Nothing is represented up to where 2 I var(x) is the price γ of a square of weights, by hand: of both at importance 1."""
+    axes = Axis("importance", [0.95, 1.05]), Axis("density", [0.0145, 0.0158])
+    found = over(*axes, penalty=Penalty(0.01, 0.01)).boundaries()
+    places, words = inner_ends(found)
+    p = (2 - np.sqrt(4 - 36 * 0.005)) / 3
+    assert places == pytest.approx(np.array([[1.0, p]] * 3), rel=1e-7) and words == ["triple point"] * 3
+    assert sorted(one.order for one in found) == ["continuous", "continuous", "first"]
+
+
 def test_where_no_symmetry_breaks_no_other_mode_is_soft():
     """Two binary values that are always 1: curves next to density 1 ended in a TypeError."""
     solver = Solver(over(Axis("importance", [0.9, 1.1]), Axis("density", [0.9, 1.0]), values="binary"))

@@ -372,7 +372,7 @@ def _from_end_point(states, u):
 
 def _limits(state):
     """The curves on which an equilibrium breaks its symmetry, one for each mode that is soft to rounding; of others none."""
-    if not (state.held or exchange_modes(state)) or state.is_steeper(ZERO):
+    if not (state.held or exchange_modes(state)) or state.curvature > ZERO:
         return []
     limit = branch_points(state)
     return [limit, *limit.others(state.u)]
@@ -385,8 +385,9 @@ def _beyond(states, limits, u):
         curve = Coexistence(*states)
         points = (first_point(curve.anew(), u, part * sense) for part, sense in product(END_EXITS, (1.0, -1.0)))
     else:
-        way = np.linalg.solve([limit.slope(u) for limit in limits[:2]], [-1.0, -1.0])
-        points = (u + EXIT * part * box.step * way / np.linalg.norm(way) for part in END_EXITS)
+        slopes = np.reshape([limit.slope(u) for limit in limits], (-1, 2))
+        way = -np.linalg.pinv(slopes).sum(axis=1)  # the curvatures of all modes fall alike
+        points = (u + EXIT * part * box.step * way / np.linalg.norm(way) for part in (END_EXITS if np.any(way) else ()))
     yield from (point for point in points if point is not None and not box.outside(point))
 
 

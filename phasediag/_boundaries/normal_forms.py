@@ -329,10 +329,17 @@ class Mode:
         _, _, own = self._along(state)
         if own is None:  # its symmetry does not break
             return []
-        modes = soft_modes(state) if self.two_sided else [*soft_modes(state), _responding(state, _breaking(state, -own))]
-        others = sorted((mode for mode in modes if mode[0] < SOFT), key=lambda mode: mode[0])
-        look = _look_along(state, own)
-        return [way for _, way in others if np.max(np.abs(_look_along(state, way) - look)) > ALIKE]
+        _, values, vectors = _reduced(state, state.family.derivatives(state.x + PROBE * own, state.u, pinned=True)[2])
+        across = np.zeros((np.sum(values < SOFT), own.size))
+        across[:, state.moving] = vectors[:, values < SOFT].T
+        modes = [*soft_modes(state), *(_responding(state, sense * way) for way in across for sense in (1.0, -1.0))]
+        found, looks = [], [_look_along(state, own)]
+        for _, way in sorted((mode for mode in modes if mode[0] < SOFT), key=lambda mode: mode[0]):
+            look = _look_along(state, way)
+            if all(np.max(np.abs(look - other)) > ALIKE for other in looks):
+                found.append(way)
+                looks.append(look)
+        return found
 
     @property
     def even(self):
