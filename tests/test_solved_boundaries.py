@@ -520,6 +520,21 @@ def test_curves_leave_a_tricritical_point_for_the_edges_of_a_window_of_a_thousan
     assert all(sorted(one.ends) == ["edge", "order changes"] for one in boundaries)
 
 
+def test_minima_that_part_are_followed_to_an_edge_next_to_the_last_point():
+    """Of 3→2, by a tricritical point: how far they are apart changes by no more than rounding in a step of 1e-5 to the edge."""
+    window = {"importance": [1.1516151754797, 1.1527673666548], "density": [0.801396605314615, 0.802198402751832]}
+    solver = Solver(SimpleNamespace(plane=ControlPlane.importance_density(3, 2, **window), theory="global"))
+    solver.competitors = SimpleNamespace(lowest=lambda *_: None)
+    one = [0, 0, 1, 0.929942423101, -0.443717856089, 0, 0.205771266322, 0.487631048006, 0]
+    other = [-7.482267031e-05, -1.5120608027e-04, 1.00001170054, 0.929942418408, -0.443717864747, -2.48793929e-06]
+    other += [0.205802205011, 0.487691239684, 7.55382055e-05]
+    u = solver.points(1.1517954796450787, 0.8021919684739774)
+    one = solver.stationary(solver.recognized(np.array(one), solver.all_free, u), u)
+    curve = Coexistence(one, solver.stationary(solver.known(np.array(other), solver.all_free, u), u))
+    way = follow(curve, u, np.sign(curve.tangent(u)[1]), locate)
+    assert way.end == "edge" and solver.values(way.trail[-1].u)[1] == pytest.approx(window["density"][1], rel=1e-13)
+
+
 def test_the_curvature_of_a_dropped_feature_vanishes_on_its_limit():
     """By differences of the gradient at W = [1, 0]: stable on one side, unstable on the other, 1e-6 away."""
     for density in (0.55, 0.7, 0.8):

@@ -218,7 +218,7 @@ class Coexistence(Curve):
     def __init__(self, one, other):
         *states, self.base = siblings(one, other)
         super().__init__(states)
-        self._at, self._solved = None, None
+        self._at, self._solved, self._outset = None, None, None
 
     @property
     def members(self):
@@ -318,6 +318,7 @@ class Coexistence(Curve):
 
     def set_out(self, u, tangent):
         """See Curve: from a point next to it, for which way its minima are heading is not known before."""
+        self._outset = far(*self.states)
         step = FEWEST * self.family.box.step
         near = self.at(u + step * tangent, tangent) if self.family.box.room(u, tangent)[0] > step else None
         if near is not None:
@@ -379,10 +380,10 @@ class Coexistence(Curve):
     def tells_apart(self, u):
         """Whether its minima are farther from each other than rounding allows to tell which one is lower, or part.
 
-        Away from the point in which they merge a curve goes on, to an edge near by.
+        Away from the point in which they merge a curve goes on, to an edge near by: they are farther than where it set out.
         """
         pair = self.solve(u)
-        return pair is not None and far(*pair) > min(TINY, far(*self.states))
+        return pair is not None and far(*pair) > min(TINY, far(*self.states) if self._outset is None else self._outset)
 
     def lower(self, u):
         """The lowest minimum at u when it is lower than both, or None."""
