@@ -10,12 +10,12 @@ import numpy as np
 
 from ._arguments import Floats
 from ._display import Result
-from ._neurons.curves import LOWER
+from ._neurons.curves import CLOSE, LOWER
 from ._neurons.grid import Grid
 from ._neurons.network import BETWEEN, TOGETHER, Network, chains
 from ._neurons.transitions import NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
-from .neuron_phases import EXACT, SHARP, UNBOUNDED, phase_of
+from .neuron_phases import UNBOUNDED, phase_of
 from .neuron_training import stacked
 from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
@@ -176,7 +176,7 @@ class NeuronBoundary(Result):
             lowest = lowest_along(segment, [*self.minima[k - 1], *self.minima[k]])
             low, high = narrowed(segment, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
             if {low[1], high[1]} == set(self.phases):
-                key, place, *point = crossing(segment, lowest, low, high)
+                _, _, (key, place, *point) = crossing(segment, lowest, low, high)
                 rows += [(self.plane.values(place), *point)] if key[1] == self.order else []
             rows.append(known[k])
         return _curve(self.plane, self.phases, self.order, rows, self.ends)
@@ -299,40 +299,51 @@ def crossings_between(segment, starts, lowest, low, high):
     if low[1] == high[1]:
         return []
     before, after = narrowed(segment, lowest, low, high, WIDTH)
-    found = []
-    if UNBOUNDED not in (before[1], after[1]):
-        found = [crossing(segment, lowest, before, after)]
-        t = segment.share(found[0][1])
-        landscape = segment.landscape(t)
-        starts.extend(one.x for one in landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False))
-        middle = (t, *lowest(t))
-        lower = landscape.losses([middle[2]])[0] < found[0][2].min() * (1 - LOWER)
-        if lower and low[0] + NARROW < t < high[0] - NARROW:
-            parts = (low, middle), (middle, high)
-            return [row for part in parts for row in crossings_between(segment, starts, lowest, *part)]
-        (names, _), *_ = found[0]
-        if before[1] in names:  # beyond it as by what is not 0: next to it some of what vanishes is too small to be told
-            after = after[0], names[names[0] == before[1]], *after[2:]
-    return [*found, *crossings_between(segment, starts, lowest, after, high)]
+    if UNBOUNDED in (before[1], after[1]):
+        return crossings_between(segment, starts, lowest, after, high)
+    t, pair, row = crossing(segment, lowest, before, after)
+    landscape = segment.landscape(t)
+    starts.extend(one.x for one in landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False))
+    middle = (t, *lowest(t))
+    lower = landscape.losses([middle[2]])[0] < row[2].min() * (1 - LOWER)
+    if lower and low[0] + NARROW < t < high[0] - NARROW:
+        parts = (low, middle), (middle, high)
+        return [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
+    below, above = ((t, segment.name(x), x, landscape) for x in pair)  # what lies between may be as narrow as it likes
+    parts = [[before, below]] if before[0] < t < after[0] and below[1] != before[1] else []
+    parts += [[above, high]] if before[0] < t < after[0] else [[after, high]]
+    found = [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
+    return [row, *(one for one in found if one[0] != row[0] or np.abs(one[1] - row[1]).max() > TOGETHER)]
 
 
 def crossing(segment, lowest, low, high):
-    """One (key, u, losses, jump, pair, line) on a Segment between two neighbouring points of it, as `narrowed` returns them."""
-    pair, share = np.array([low[2], high[2]]), SHARP
-    t, order = segment.equal(pair, low[0], high[0]), "first"
-    if t is None:
-        order, found = "continuous", segment.vanishing(pair, low[0])
-        if found is not None:
-            t, pair, share = found.t, np.array([found.x, found.small.x]), EXACT
-        else:
-            low, high = narrowed(segment, lowest, low, high, NAMED)
-            t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
-    followed, losses, jump = segment.follow(pair, t)
-    if order == "continuous":
-        jump, losses = 0.0, np.full(2, losses.min())
+    """Where on a Segment phases change between two neighbouring points of it, as `narrowed` returns them.
+
+    The place t, minima (2, size) before and beyond, and a row: (key, u, losses, jump, pair, line).
+    """
+    pair, order, jump = np.array([low[2], high[2]]), "continuous", 0.0
+    near = segment.landscape(low[0]).distance(*pair) < CLOSE
+    found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
+    grows = found is not None and found.turn > 0 and low[0] - NARROW <= found.t <= high[0] + NARROW
+    t = None if grows else segment.equal(pair, low[0], high[0])
+    both = None
+    if t is not None:
+        pair, losses, _ = segment.follow(pair, t)
+    elif found is not None and not grows:
+        both = segment.tied(found)
+    if both is not None:
+        t, pair, losses = both
+        pair = pair if segment.gains(pair, t - NARROW, t + NARROW) else pair[::-1]
+    if t is not None:
+        order, jump = "first", segment.landscape(t).distance(*pair, exchange=False)
+    elif found is not None:
+        t, pair = found.t, np.array([found.x, found.small.shown])[:: 1 if found.near > found.t else -1]
+        losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:
-        pair = followed
-    names = [segment.name(x, share) for x in pair]
+        low, high = narrowed(segment, lowest, low, high, NAMED)
+        t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
+        losses = np.repeat(segment.follow(pair, t)[1].min(), 2)
+    names = [segment.name(x) for x in pair]
     turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])
-    return (tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line
+    return t, pair, ((tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line)

@@ -16,12 +16,10 @@ NEGLIGIBLE = 1e-3
 more than 1e-12 are not represented."""
 TRAINED_SHARE = 0.99
 """Of trained weights: see `classify_neurons`."""
-SHARP = 1 - 1e-6
-"""Of a minimum's weights: what is not exactly 0 counts."""
 NOUGHT = 1e-6
-"""Where a weight vanishes is solved for: what is below that part of its neuron's largest there is 0 to rounding."""
+"""What is below that part of its neuron's largest is 0 to rounding where a minimum, or a weight that vanishes, is solved for."""
 EXACT = 1 - NOUGHT**2
-"""Of the squared weights of such a point: what is not 0 to rounding counts."""
+"""Of the squared weights of a minimum: what is not 0 to rounding counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
 """Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
 BEYOND = 20.0
@@ -104,7 +102,7 @@ def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> Neuro
     share : float
         In (0.5, 1): a neuron is monosemantic when one feature holds as much of its squared reading weights, and the same one as
         much of its squared writing weights (at most 0.9). Trained weights need some tolerance; minima, at which reading weights
-        are exactly 0, are named with 1 − 1e-6.
+        are exactly 0, are named with 1 − 1e-12.
 
     Returns
     -------
@@ -145,7 +143,7 @@ def _matrix(name, matrix, shape=None):
     return real_array(name, matrix, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape)
 
 
-def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHARP) -> tuple[NeuronPhase, Floats]:
+def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = EXACT) -> tuple[NeuronPhase, Floats]:
     """Return the phase of flat parameters (size,) at a control vector (n_controls,), and the parameters that it names.
 
     Where other features are equal to the extra one, it changes places with that whose name comes first.
@@ -161,7 +159,7 @@ def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = SHA
     return min(copies, key=lambda copy: copy[0].name)
 
 
-def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = SHARP) -> NeuronPhase:
+def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT) -> NeuronPhase:
     """Return the phase of an encoder and a transposed decoder, both (n_hidden, n_features)."""
     grows = bool(np.any(_size(encoder, decoder) > BEYOND**2)) and not tied
     decoder = decoder if tied else _together(encoder, decoder, share)

@@ -25,6 +25,7 @@ from phasediag._neurons.descent import descend
 from phasediag._neurons.exits import Exit, lowest_at
 from phasediag._neurons.following import Follower
 from phasediag._neurons.network import Network, Way
+from phasediag._neurons.faces import polished
 from phasediag._neurons.search import Landscape
 from phasediag._neurons.transitions import Segment, lowest_along
 from phasediag._neurons.vanishing import Vanishing, order_change
@@ -159,12 +160,12 @@ def test_a_narrow_cone_is_found_from_every_copy():
     landscape, form = Landscape(model.form, model.control), model.form
     writes, biases = np.array([[0, 1.0], [0.944591, 0], [0, 1.0]]), np.array([0.036939, 0.0])
     reads = np.array([[0, 1.0], [1.0, 0], [0, -1.0]])
-    x = landscape.polished(landscape.balanced(form.flat(reads, writes, biases)))
+    x = polished(landscape, landscape.balanced(form.flat(reads, writes, biases)))
     reads, writes, biases = form.parts(x)
     for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=2)):
         x = form.flat((reads * signs)[list(order)], writes[list(order)], biases)
         curvature, direction = landscape.curvature(x)
-        assert -7e-4 < curvature < -1e-4
+        assert -7e-4 < curvature < -1e-5
         assert landscape.gradient(x + 1e-3 * direction)[0] < landscape.gradient(x)[0]
 
 
@@ -179,7 +180,7 @@ def test_cones_of_several_kinks_are_searched():
     for importance, stable in ((1.04, False), (1.045, True)):
         model = NeuronModel(2, [1.0, 1.0, 1.0, importance], 0.9)
         landscape = Landscape(model.form, model.control)
-        x = landscape.polished(np.concatenate([encoder.ravel(), bias]))
+        x = polished(landscape, np.concatenate([encoder.ravel(), bias]))
         curvature, direction = landscape.curvature(x)
         assert curvature == pytest.approx(3.15e-4 if stable else -2.3e-4, rel=0.05)
         losses = [
@@ -245,7 +246,7 @@ def test_a_veto_comes_back_where_less_is_enough_beside_it():
     model = NeuronModel(2, [1.0, 1.0, 3.9277], 0.12459)
     landscape = Landscape(model.form, model.control)
     x = np.array([0.0560075, 0.5963695, 0.9368452, 0.9947679, 1e-14, -1e28, 0.0027859, 0.0032542, 0.0036161])
-    x = landscape.polished(x)
+    x = polished(landscape, x)
     assert np.abs(landscape.gradient(x)[1]).max() < 1e-12 and landscape.rising(x)[5]
     losses = []
     for size in (1e3, 1e4, 1e5, 1e28):
@@ -960,13 +961,13 @@ def test_a_minimum_beside_a_saddle_is_found():
 
 
 def test_a_soft_minimum_is_polished_though_a_step_raises_the_gradient():
-    """2→2 absolute, just below where two weights leave 0: the lowest curvature is 5e-5 and others 17, so that the step of Newton
+    """2→2 absolute, just below where two weights leave 0: the lowest curvature is 4e-5 and others 17, so that the step of Newton
     that leads to it raises the gradient. A search stopped there, and called a minimum 37 % higher the lowest."""
     model = NeuronModel(2, [1.0, 1.6], 0.1307716750103686, task="absolute")
     landscape = Landscape(model.form, model.control)
     near = np.array([0.000576, 1.000206, -0.000576, -1.000206, 0.000501, 1.000206, 0.000501, 1.000206, 0.065353, -0.000275])
-    found = landscape.polished(near)
-    assert np.abs(landscape.gradient(found)[1]).max() < 1e-13 and landscape.curvature(found)[0] == pytest.approx(5.1e-5, rel=0.01)
+    found = polished(landscape, near)
+    assert np.abs(landscape.gradient(found)[1]).max() < 1e-13 and landscape.curvature(found)[0] == pytest.approx(4.1416e-5, rel=1e-3)
     assert np.abs(found[[0, 2, 4, 6]]) == pytest.approx([6.97e-4, 6.97e-4, 6.06e-4, 6.06e-4], rel=1e-3)
 
 

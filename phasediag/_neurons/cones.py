@@ -17,7 +17,7 @@ import numpy as np
 from .._compiling.jit import jit
 from .descent import evaluate_flat
 
-STEP, DIFFERENCE = 1e-5, 1e-3
+STEP, DIFFERENCE = 1e-7, 1e-3
 """So far from the point the gradient is asked for, and of that so far aside for its derivatives."""
 MOST_STEPS, SHORTEST = 60, 1e-4
 """Of Newton's method, and the part of a step that is still tried; it ends where one lowers the curvature by less than that."""
@@ -221,8 +221,6 @@ class Cone:
                 (sink(c, len(c) - len(self.sides), self.low, self.high, self.level, *self.problem), c),
                 key=lambda one: one[0],
             )
-            if best[0] < -self.level:
-                break
         return best[0], best[1] @ self.basis
 
     def starts(self):

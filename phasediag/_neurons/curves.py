@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arguments import Floats
-from ..neuron_phases import EXACT as WHOLE
 from .search import SMALL
 from .transitions import NAMED, Segment, Small, lowest_along, narrowed
 
@@ -16,6 +15,8 @@ STEP, SHORTEST = 0.5, 1e-3
 """Of a cell: curves are followed by such steps, at last by the shortest."""
 EXACT, MEETS, MOST_STEPS = 1e-12, 1e-7, 12
 """Of a cell: curves are brought together until steps are below the first, or the second and do not shrink; by so many at most."""
+CLOSE = 0.1
+"""Minima of first order that are nearer than this may become one where their curve is lost."""
 LOWER = 1e-12
 """Another minimum is lower by that part of the loss at least."""
 
@@ -94,11 +95,23 @@ class Coexistence(_OfPair):
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
         segment = self.line(u, across)
-        found = segment.coexistence(self.pair, 0.5)
+        found = segment.coexistence(self.pair, 0.5) or self._risen(segment)
         if found is None:
             return None
         t, pair, losses = found
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
+
+    def _risen(self, segment):
+        """The same of two that may become one, on a Segment, as `Segment.coexistence` has it: from where one turns into the other."""
+        if segment.landscape(0.5).distance(*self.pair, exchange=False) > CLOSE:
+            return None
+        onset = segment.vanishing(self.pair, 0.5, (0.0, 1.0))
+        found = segment.tied(onset) if onset is not None and onset.turn < 0 else None
+        if found is None:
+            return None
+        t, pair, losses = found
+        names, own = ([segment.name(x) for x in both] for both in (pair, self.pair))
+        return (t, pair[:: 1 if names == own else -1], losses) if sorted(names) == sorted(own) else None
 
     def onward(self, place, way, step):
         """The same, in the direction in which the curve passes the Place: after a bend it is not that of the step before."""
@@ -156,7 +169,7 @@ def apart(plane, cell, place):
 def names(plane, place):
     """The names of the two phases at a Place of a curve."""
     segment = Segment(plane, place.u, place.u)
-    return [segment.name(x, WHOLE) for x in place.sides]
+    return [segment.name(x) for x in place.sides]
 
 
 def tangent(curve, u, direction):

@@ -6,7 +6,6 @@ from itertools import combinations
 import numpy as np
 
 from .._arguments import Floats
-from .branches import Branch
 from .curves import ASIDE, MEETS, Coexistence, across, beside
 from .search import SAME_LOSS, SMALL, Point
 from .transitions import Segment
@@ -59,19 +58,8 @@ class Exit:
         """The minima (2, size) near u (2,) without and with the weight, grown until the loss is the lower one; or None."""
         segment = self.small.line(u, across(self.way))
         found = segment.vanished(self.small.small, 0.5)
-        if found is None:
-            return None
-        zero, small = found.x, found.small
-        branch = Branch(segment, small.k, small.free)
-        point = branch.at(small.x[small.k], found.near, small.x)
-        while point is not None and abs(point.value) < small.size:
-            landscape, rest = segment.landscape(point.t), segment.rest(zero, point.t)
-            if rest is None:
-                return None
-            if landscape.gradient(point.x)[0] < landscape.gradient(rest)[0]:
-                return np.array([rest, point.x])
-            point = branch.next(point, 2 * point.value)
-        return None
+        risen = None if found is None else segment.risen(found)
+        return None if risen is None else risen[0]
 
 
 def lowest_at(plane, cell, u, points):

@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from ..neuron_phases import EXACT as WHOLE
-from .curves import ASIDE, LOWER, MEETS, SHORTEST, STEP, Coexistence, across, apart, meeting, names
+from .curves import ASIDE, CLOSE, LOWER, MEETS, SHORTEST, STEP, Coexistence, across, apart, meeting, names
 from .search import SMALL
 from .transitions import Segment
 from .vanishing import Vanishing, order_change, parting
 
 MOST_PLACES, SELDOM = 128, 8
 """Of a curve that is followed from one end; where its end is not found it is sought again with steps so many times shorter."""
-CLOSE = 0.1
-"""Minima of first order that are nearer than this may become one where their curve is lost."""
 
 
 class Follower:
@@ -84,7 +81,7 @@ class Follower:
         turned = beyond.turn < 0
         if not turned and self.outside(beyond.u):
             return "edge", None
-        if turned or (curve.order == "first" and apart(self.plane, curve.cell, beyond) <= SMALL):
+        if turned or (curve.order == "first" and self._merges(curve, place, beyond)):
             return "order changes", None
         n_told = 2 if curve.order == "first" else 1  # what has just left 0 may do so in many ways
         if names(self.plane, beyond)[:n_told] != phases[:n_told]:
@@ -97,6 +94,11 @@ class Follower:
                 return "lost" if middle is None else "order changes", None
         lower = self.below(beyond)
         return "" if lower is None else "lower" if lower[2] else "no minimum", lower
+
+    def _merges(self, curve, place, beyond):
+        """Whether the minima of a curve are near each other beyond a Place, and come nearer."""
+        jump = apart(self.plane, curve.cell, beyond)
+        return jump <= SMALL and jump < apart(self.plane, curve.cell, place)
 
     def _ended(self, curve, place, way, event, beyond, lower):
         """How a curve ends just beyond a Place in a direction (2,), and the Place of it."""
@@ -160,7 +162,7 @@ class Follower:
             small = Vanishing.of(plane, cell, place.u, x[None])
             there = None if small is None else small.on(place.u, way)
             others = sides if k < len(sides) else ()  # where one of both turns into the other nothing else meets them
-            if there is not None and segment.name(there.pair[0], WHOLE) not in [segment.name(other, WHOLE) for other in others]:
+            if there is not None and segment.name(there.pair[0]) not in [segment.name(other) for other in others]:
                 left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
         yield from ((curve, small, both) for small, _, _ in left)
         yield from (

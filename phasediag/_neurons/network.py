@@ -115,8 +115,9 @@ class Network:
         x (size,), loss, and whether it is finite; None where nothing is lower.
         """
         landscape = Segment(self.plane, u, u).landscape(0.0)
-        starts = landscape.starts(np.random.default_rng(0), BETWEEN)
-        found = landscape.lowest(np.array([*self._beside(u), *points, *starts]), bound / landscape.scale)
+        known, starts = np.array([*self._beside(u), *points]), landscape.starts(np.random.default_rng(0), BETWEEN)
+        loose = np.concatenate([known != 0, np.zeros(starts.shape, dtype=bool)])
+        found = landscape.lowest(np.concatenate([known, starts]), bound / landscape.scale, loose)
         best = found or landscape.unbounded
         if landscape.unbounded.scaled_loss < best.scaled_loss:
             best = landscape.unbounded

@@ -12,13 +12,14 @@ from .._compiling.jit import address
 from ..neuron_phases import BEYOND, NOUGHT, named_first
 from .cones import STEP, Cone
 from .descent import descend, evaluate_flat
+from .faces import ON, falls, polished, settled
 from .losses import active_in, evaluate, orders_of, probabilities, sets_of
 from .samples import add_samples
 from .simplices import add_sets, room
 
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
-CURVATURE_TOLERANCE = 1e-5
+CURVATURE_TOLERANCE = 1e-7
 """No curvature of the scaled loss is below minus this; where the lowest is no higher a minimum is a point of a valley of equal
 loss, and one stands for all."""
 SAME_LOSS, SMALL = 1e-8, 1e-3
@@ -28,7 +29,7 @@ ACCURACY = 1e-10
 """To which descents lower the gradient."""
 ASIDE, KINK = 1e-9, 1e-6
 """How far aside of a kink its sides are told, and the slope by which the loss falls there: no rounding, and no curvature."""
-VETO, ON = 1e28, 1e-14
+VETO = 1e28
 """Weights that fall below −BEYOND of tied neurons are held at −VETO, where the loss is its limit to rounding: a feature that
 shuts a neuron off whenever it is active. Where the loss rises towards it the weight is free again: infinity is not low. Weights
 of such a neuron that fall to 0 from above are held at ON: as little is enough to forbid the other feature."""
@@ -219,13 +220,10 @@ class Landscape:
 
         A little, to where the loss falls most; one at a time, since beside it another may stay, though alone it would leave too.
         """
-        moved, held = np.zeros(len(x)), (x == 0.0) & self.kinks(x) & which
-        steepest, sides = -KINK, np.array([ASIDE, -ASIDE])
-        for k in np.flatnonzero(held):
-            slopes = [self.slope(np.where(np.arange(len(x)) == k, side, x))[k] for side in sides] * np.sign(sides)
-            if slopes.min() < steepest:
-                steepest, moved[:] = slopes.min(), 0.0
-                moved[k] = SMALL * np.sign(sides[np.argmin(slopes)])
+        slope, k, side = falls(self, x, (x == 0.0) & self.kinks(x) & which, ASIDE)
+        moved = np.zeros(len(x))
+        if slope < -KINK:
+            moved[k] = SMALL * side
         return moved
 
     def balanced(self, points):
@@ -250,9 +248,10 @@ class Landscape:
     def hessian(self, x):
         """Second derivatives at x (size,) by central differences of the gradient; 1 for the gauge and on kinks."""
         gauge, free = self.gauge(x), ~self.held(x)
-        rows = np.eye(self.form.size)
+        rows, n_reading = np.eye(self.form.size), self.form.n_hidden * self.form.n_features
+        steps = np.where(np.arange(len(x)) < n_reading, np.minimum(np.abs(x) / 2, STEP), STEP)  # on one side of kinks
         for i in np.flatnonzero(free):
-            rows[i] = free * self.difference(x, STEP * np.eye(self.form.size)[i])
+            rows[i] = free * self.difference(x, steps[i] * np.eye(self.form.size)[i])
         return (rows + rows.T) / 2 + gauge.T @ gauge
 
     def difference(self, x, step):
@@ -264,23 +263,6 @@ class Landscape:
         slope = np.empty(self.form.size)
         evaluate_flat(np.ascontiguousarray(x), *self.problem, slope)
         return slope
-
-    def polished(self, x):
-        """x (size,) after steps of Newton, for as long as the next one, with the same second derivatives, is half as long.
-
-        Where one curvature is small and others are not, a step that leads nearer may well raise the gradient.
-        """
-        x, slope, last = x.copy(), self.gradient(x)[1], np.inf
-        while np.abs(slope).max() >= 1e-13:
-            values, vectors = np.linalg.eigh(self.hessian(x))
-            use = values > 1e-6
-            inverse = ~self.held(x)[:, None] * (vectors[:, use] / values[use]) @ vectors[:, use].T
-            step = inverse @ slope
-            after = self.gradient(x - step)[1]
-            if not 2 * np.abs(inverse @ after).max() < np.abs(step).max() < last:
-                break
-            x, slope, last = x - step, after, np.abs(step).max()
-        return x
 
     def curvature(self, x):
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,)."""
@@ -396,13 +378,13 @@ class Landscape:
                 found.append(point)
         return found
 
-    def lowest(self, points, bound=np.inf):
+    def lowest(self, points, bound=np.inf, loose=False):
         """The lowest minimum (Point) to which descents from points (n_points, size) lead, below a scaled loss; or None.
 
-        Ends that are higher are not tried.
+        Ends that are higher are not tried. loose: as of `descend`; of minima next to this place what is not 0.
         """
         best = None
-        for x, loss in sorted(self._ends_of(points), key=lambda end: end[1]):
+        for x, loss in sorted(self._ends_of(points, loose), key=lambda end: end[1]):
             if not self._is_lower(loss, bound):
                 break
             point = self._below(x, loss, (), polish=False)
@@ -410,13 +392,13 @@ class Landscape:
                 best, bound = point, point.scaled_loss
         return best
 
-    def _ends_of(self, points):
+    def _ends_of(self, points, loose=False):
         """Where descents from points (n_points, size) end, and the scaled losses: a list; what grows without end is noted.
 
         Where a neuron is never on it is set to 0, and a descent that wakes it must not lead lower; ends at which an output is 0
         for every input are left out.
         """
-        ends, numbers = self.descend(points)
+        ends, numbers = self.descend(points, loose)
         far = np.abs(ends * ~self.vetoes(ends)).max(axis=1) > BEYOND
         for x, loss in zip(ends[far], numbers[far, 0], strict=True):
             if loss < self.unbounded.scaled_loss:
@@ -458,8 +440,9 @@ class Landscape:
             left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
             if self.known(known, x, loss) or any(self.same(one.x, x) for one in left) or self.rising(x).any():
                 return None
+            x = settled(self, x)
             if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
-                x = self.polished(x)
+                x = polished(self, x)
             curvature, direction = self.curvature(x)
             if curvature >= -CURVATURE_TOLERANCE:
                 break

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .._arguments import Floats
-from ..neuron_phases import EXACT as WHOLE
-from ..neuron_phases import NOUGHT, SHARP, phase_of
-from .branches import AT_REST, LONGEST, ONSET, ONSETS, PARTS, SHORTEST, SOFT, Branch
-from .search import ACCURACY, ON, SMALL, Landscape
+from ..neuron_phases import NOUGHT, phase_of
+from .branches import AT_REST, LONGEST, ONSET, ONSETS, PARTS, POWERS, SHORTEST, SOFT, Branch
+from .faces import ON, settled
+from .search import ACCURACY, SMALL, Landscape
 
 WIDTH = 1e-3
 """Crossings are bisected to this part of a segment before they are located exactly."""
@@ -108,16 +108,16 @@ class Segment:
         one, other = (Segment(self.plane, at, at).landscape(0.0).slope(x) for at in (u + step, u - step))
         return np.outer(self.lean.by[rows], (one - other) / (2 * ASIDE))
 
-    def name(self, x, share=SHARP):
+    def name(self, x):
         """The name of the phase of parameters x (size,)."""
         encoder, decoder, _ = self.form.parts(x)
-        return phase_of(encoder, decoder, self.form.is_tied, share).name
+        return phase_of(encoder, decoder, self.form.is_tied).name
 
     def follow(self, pair, t):
         """The minima (2, size) to which a pair of points leads at t, their losses (2,), and how far apart they are."""
-        landscape = self.landscape(t)
-        points, numbers = landscape.descend(pair)
-        return points, numbers[:, 0] * landscape.scale, landscape.distance(*points, exchange=False)
+        landscape, pair = self.landscape(t), np.asarray(pair)
+        points = np.array([settled(landscape, x) for x in landscape.descend(pair, pair != 0)[0]])
+        return points, landscape.losses(points), landscape.distance(*points, exchange=False)
 
     def gains(self, pair, before, after):
         """Whether from t = before to after the loss of the first of two points at rest (2, size) grows more than the other's."""
@@ -156,7 +156,7 @@ class Segment:
             else:
                 high, after = middle, now
         t = brentq(lambda t: np.subtract(*self.follow(pair, t)[1]), low, high, xtol=1e-15)
-        return t if self.follow(pair, t)[2] > SMALL else None  # of one minimum a small weight that is held, and is not
+        return t if self.follow(pair, t)[2] > SMALL else None
 
     def rest(self, x, t):
         """The stationary point at t next to parameters x (size,), whose zeros stay, by Newton; None where there is none.
@@ -200,10 +200,10 @@ class Segment:
 
         They may be minima on one side of it alone: a weight that is 0 stays.
         """
-        names, step = [self.name(x, WHOLE) for x in pair], 0.0
+        names, step = [self.name(x) for x in pair], 0.0
         for _ in range(MOST_STEPS):
             found = [self.rest(x, t) for x in pair]
-            if any(x is None for x in found) or [self.name(x, WHOLE) for x in found] != names:
+            if any(x is None for x in found) or [self.name(x) for x in found] != names or self.is_near(found, t):
                 if step == 0.0:
                     return self._within_strip(pair, t)
                 step /= 2  # beyond where one of both ends
@@ -220,6 +220,10 @@ class Segment:
                 return None
             t += step
         return None
+
+    def is_near(self, pair, t):
+        """Whether two points (2, size) are so near at t that their losses do not tell which is the lower one."""
+        return self.landscape(t).distance(*pair, exchange=False) <= SMALL
 
     def _difference(self, pair, t):
         """The losses (2,) at t of two points at rest (2, size), and how fast the first grows beside the second."""
@@ -245,21 +249,21 @@ class Segment:
                 losses, rate = self._difference(both, point.t)
                 step = -np.subtract(*losses) / (rate * point.turn) if rate * point.turn else np.inf
                 if abs(step * point.turn) < EXACT or abs(np.subtract(*losses)) <= ROUNDING * losses[0]:
-                    same = [self.name(x) for x in both] == [self.name(x) for x in pair]
+                    same = [self.name(x) for x in both] == [self.name(x) for x in pair] and not self.is_near(both, point.t)
                     return (point.t, np.array(both), losses) if same else None
                 largest = abs(point.value) / 2
                 point = branch.next(point, point.value + min(max(step, -largest), largest))
         return None
 
-    def vanishing(self, pair, t, small=SMALL):
-        """The Onset near t of a weight that one of two minima (2, size) has; None where none vanishes.
+    def vanishing(self, pair, t, within):
+        """The Onset near t of a weight that one of two minima (2, size) has, by where it lies in between: (low, high).
 
-        Those first that have fewer reading weights below ``small``.
+        Otherwise the first that is found elsewhere; None where none vanishes.
         """
-        kinks = self.landscape(t).kinks(np.asarray(pair), small).sum(axis=1)
-        least = (self.least(pair[k], t) for k in np.argsort(kinks, kind="stable"))
-        found = (self.vanished(one, t) for one in least if one is not None)
-        return next((one for one in found if one is not None), None)
+        found = (one for one in (self.least(x, t) for x in pair) if one is not None)
+        found = [one for one in (self.vanished(one, t) for one in found) if one is not None]
+        inside = [one for one in found if within[0] - NARROW <= one.t <= within[1] + NARROW]
+        return next(iter([*inside, *found]), None)
 
     def vanished(self, small, t):
         """The Onset near t at which the weight of a Small vanishes, with those that are known to, or None.
@@ -283,10 +287,52 @@ class Segment:
         small, turn = small._replace(x=grown.x, gone=gone), -end.turn * small.size * np.sign(end.rise)
         return Onset(end.t, np.where(gone, 0.0, end.x), turn, small, grown.t, points)
 
+    def risen(self, onset):
+        """The minima (2, size) without and with the weight of an Onset, grown until the loss is the lower one, and where, t.
+
+        None where that is nowhere near.
+        """
+        branch, small = Branch(self, onset.small.k, onset.small.free), onset.small
+        point = branch.at(small.x[small.k], onset.near, small.x)
+        while point is not None and abs(point.value) < small.size:
+            landscape, rest = self.landscape(point.t), self.rest(onset.x, point.t)
+            if rest is None:
+                return None
+            if landscape.gradient(point.x)[0] < landscape.gradient(rest)[0]:
+                return np.array([rest, point.x]), point.t
+            point = branch.next(point, 2 * point.value)
+        return None
+
+    def tied(self, onset):
+        """Where beside an Onset at which the order is the first the losses without and with its weight are equal.
+
+        As of `coexistence`.
+        """
+        risen = self.risen(onset)
+        return (None if risen is None else self.coexistence(*risen)) or self.jump(onset)
+
+    def jump(self, onset):
+        """Where beside an Onset the losses without and with its weight are equal: as of `coexistence`.
+
+        The slope of the loss by the weight w is w (t(w) − t), but for a factor, with t(w) = t₀ + a w + b w² where it is 0: so that
+        the losses are equal at w = −2a / 3b. That holds for small jumps; None where what grows is a minimum, or the jump is large.
+        """
+        branch, small = Branch(self, onset.small.k, onset.small.free), onset.small
+        _, first, second, *_ = np.linalg.solve(POWERS, [point.t for point in onset.points])  # by parts of the first value
+        part = -2 * first / (3 * second)
+        if not 0 < part * abs(onset.points[0].value) < SMALL * small.size:
+            return None
+        point = branch.led(onset.points[-1], part * onset.points[0].value)
+        rest = None if point is None else self.rest(onset.x, point.t)
+        if rest is None:
+            return None
+        pair = np.array([rest, point.x])
+        return point.t, pair, self.landscape(point.t).losses(pair)
+
     def small(self, x, k, free, gone):
-        """The Small of parameters x (size,) and weight k, beside which others vanish, gone (size,)."""
+        """The Small of parameters x (size,) and weight k, beside which others vanish, gone (size,); others as small may, too."""
         neuron = np.arange(len(x)) // self.form.n_features == k // self.form.n_features
-        left = np.abs(x[neuron & ~gone & (np.arange(len(x)) != k) & (x != 0)])
+        left = np.abs(x[neuron & ~gone & (np.abs(x) * TOGETHER > np.abs(x[k]))])
         return Small(x, k, free, left.min() if left.size else abs(x[k]))
 
     def least(self, x, t):
@@ -394,7 +440,8 @@ def lowest_along(segment, starts):
     def lowest(t, *more):
         """What is lowest at t."""
         landscape = segment.landscape(t)
-        x = (landscape.lowest(np.array([*starts, *more])) or landscape.unbounded).x
+        points = np.array([*starts, *more])
+        x = (landscape.lowest(points, loose=points != 0) or landscape.unbounded).x
         return segment.name(x), x, landscape
 
     return lowest

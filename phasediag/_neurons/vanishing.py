@@ -9,7 +9,8 @@ from .._arguments import Floats
 from ..neuron_phases import NOUGHT
 from .branches import POWERS, Branch
 from .curves import ASIDE, EXACT, MOST_STEPS, SHORTEST, Coexistence, Curve, Place, Renamed, across
-from .search import ON, SMALL
+from .faces import ON
+from .search import SMALL
 from .transitions import Lean, Segment, Small
 
 

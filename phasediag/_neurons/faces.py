@@ -1,0 +1,96 @@
+"""Points at rest on the kinks where they lie: a reading weight is 0 just where the loss rises on both sides of that."""
+
+import numpy as np
+
+from ..neuron_phases import NOUGHT
+from .branches import SOFT
+
+MOST_STEPS = 20
+"""Of Newton."""
+AT_REST, ACCURACY = 1e-13, 1e-10
+"""Newton ends where no entry of the gradient is larger than the first; where rounding ends it none may be than the second."""
+FALLS, CLEAR = 1e-12, 1e-6
+"""A weight leaves 0 where the slope of the loss there is below minus the first; above the second it does not for certain."""
+ON = 1e-14
+"""Reading weights up to this are on their kinks: the slope there is that of a side."""
+ROUNDING = 1e-12
+"""A bias that is as small is 0."""
+FIRST = 1e-5
+"""Of its neuron's largest: so large is at first what leaves 0."""
+
+
+def newton(landscape, x):
+    """A function of a gradient (size,) at x (size,), Newton's step (size,) of what is free; along what is soft nothing moves."""
+    values, vectors = np.linalg.eigh(landscape.hessian(x))
+    use = values > SOFT
+    inverse = ~landscape.held(x)[:, None] * (vectors[:, use] / values[use]) @ vectors[:, use].T
+    return lambda slope: -inverse @ slope
+
+
+def polished(landscape, x):
+    """x (size,) after steps of Newton, for as long as the next one, with the same second derivatives, is half as long.
+
+    Where one curvature is small and others are not, a step that leads nearer may well raise the gradient. A step ends where a
+    reading weight or a bias comes to 0, beyond which second derivatives are others; the weight stays there.
+    """
+    last, form, place = np.inf, landscape.form, np.arange(len(x))
+    is_bias = place >= form.size - form.n_features
+    kinked = (place < form.n_hidden * form.n_features) | is_bias
+    x = np.where(is_bias & (np.abs(x) < NOUGHT), 0.0, x)
+    for _ in range(MOST_STEPS):
+        slope = landscape.gradient(x)[1]
+        if np.abs(slope).max() < AT_REST:
+            break
+        steps = newton(landscape, x)
+        step = steps(slope)
+        passes = kinked & ~landscape.held(x) & (x != 0) & ((x + step) * x <= 0)
+        if passes.any():
+            shares = np.where(passes, -x / np.where(passes, step, 1.0), np.inf)
+            k = int(np.argmin(shares))
+            x, last = x + shares[k] * step, np.inf
+            x[k] = 0.0
+            continue
+        if not 2 * np.abs(steps(landscape.gradient(x + step)[1])).max() < np.abs(step).max() < last:
+            break
+        x, last = x + step, np.abs(step).max()
+    return np.where(is_bias & (np.abs(x) < ROUNDING), 0.0, x)
+
+
+def falls(landscape, x, which, aside=ON):
+    """How the loss changes as one of the weights ``which`` (size,) leaves 0 from x (size,): the least slope, its k and side.
+
+    aside: where the slope is told.
+    """
+    found = np.inf, 0, 0
+    for k in np.flatnonzero(which):
+        for side in (1, -1):
+            found = min(found, (landscape.slope(np.where(np.arange(len(x)) == k, side * aside, x))[k] * side, int(k), side))
+    return found
+
+
+def settled(landscape, x):
+    """The point at rest next to the end x (size,) of a descent at which what is 0 is so just where the loss rises beside it.
+
+    Where small weights do not come to rest they are 0 at first; those on the wrong side of that leave it one after the other, that
+    along which the loss falls most first. x itself where there is no doubt, and where there is none next to it.
+    """
+    form, begun = landscape.form, x
+    encoder = form.parts(x)[0]
+    largest = np.repeat(np.abs(encoder).max(axis=1), form.n_features)
+    on = np.any(encoder > 0 if form.is_tied else encoder != 0, axis=1)
+    asked = landscape.kinks(x) & ~landscape.forbidding(x)
+    asked[: encoder.size] &= np.repeat(on, form.n_features)
+    x = np.where(asked & (np.abs(x) < NOUGHT * np.resize(largest, x.shape)), 0.0, x)
+    biases_clear = np.abs(form.parts(x)[2]).min() >= NOUGHT
+    if biases_clear and not np.any(x[asked]) and falls(landscape, x, asked)[0] > CLEAR:
+        return begun
+    for start in (x, np.where(asked, 0.0, x)):
+        for _ in range(2 * len(x)):
+            x = polished(landscape, start)
+            if np.abs(landscape.gradient(x)[1]).max() > ACCURACY:
+                break
+            slope, k, side = falls(landscape, x, asked & (x == 0))
+            if slope >= -FALLS:
+                return x
+            start = np.where(np.arange(len(x)) == k, side * FIRST * np.resize(largest, x.shape), x)
+    return begun
