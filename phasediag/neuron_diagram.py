@@ -337,6 +337,7 @@ def crossing(segment, lowest, low, high):
     if t is not None:
         order, jump = "first", segment.landscape(t).distance(*pair, exchange=False)
     elif found is not None:
+        found = segment.grown(found)
         t, pair = found.t, np.array([found.x, found.small.shown])[:: 1 if found.near > found.t else -1]
         losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:

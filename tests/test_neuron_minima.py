@@ -23,9 +23,9 @@ from phasediag import (
 from phasediag._neurons.curves import Coexistence, Place, across, apart, meeting, names
 from phasediag._neurons.descent import descend
 from phasediag._neurons.exits import Exit, lowest_at
+from phasediag._neurons.faces import polished
 from phasediag._neurons.following import Follower
 from phasediag._neurons.network import Network, Way
-from phasediag._neurons.faces import polished
 from phasediag._neurons.search import Landscape
 from phasediag._neurons.transitions import Segment, lowest_along
 from phasediag._neurons.vanishing import Vanishing, order_change

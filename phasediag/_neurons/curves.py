@@ -102,7 +102,7 @@ class Coexistence(_OfPair):
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
 
     def _risen(self, segment):
-        """The same of two that may become one, on a Segment, as `Segment.coexistence` has it: from where one turns into the other."""
+        """As of `Segment.coexistence`, of two that may become one: from where one turns into the other."""
         if segment.landscape(0.5).distance(*self.pair, exchange=False) > CLOSE:
             return None
         onset = segment.vanishing(self.pair, 0.5, (0.0, 1.0))

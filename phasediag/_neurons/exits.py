@@ -42,8 +42,11 @@ class Exit:
         place = curve.on(there, across(self.way))
         if place is None or place.turn < 0 or np.linalg.norm((place.u - there) / cell) > step / 2:
             return None
-        if self.order == "continuous" and not curve.grows_stable(place, across(self.way)):
-            return None
+        if self.order == "continuous":
+            curve = curve.moved(place).grown(place, across(self.way))
+            place = curve.on(place.u, across(self.way))
+            if place is None or not curve.grows_stable(place, across(self.way)):
+                return None
         return curve.moved(place), place
 
     def _settled(self, plane, u):

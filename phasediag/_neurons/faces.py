@@ -69,7 +69,7 @@ def falls(landscape, x, which, aside=ON):
 
 
 def settled(landscape, x):
-    """The point at rest next to the end x (size,) of a descent at which what is 0 is so just where the loss rises beside it.
+    """The point at rest next to the end x (size,) of a descent whose reading weights are 0 just where the loss rises beside that.
 
     Where small weights do not come to rest they are 0 at first; those on the wrong side of that leave it one after the other, that
     along which the loss falls most first. x itself where there is no doubt, and where there is none next to it.

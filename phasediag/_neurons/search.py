@@ -19,7 +19,7 @@ from .simplices import add_sets, room
 
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
-CURVATURE_TOLERANCE = 1e-7
+CURVATURE_TOLERANCE = 2e-8
 """No curvature of the scaled loss is below minus this; where the lowest is no higher a minimum is a point of a valley of equal
 loss, and one stands for all."""
 SAME_LOSS, SMALL = 1e-8, 1e-3

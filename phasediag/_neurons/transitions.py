@@ -287,6 +287,17 @@ class Segment:
         small, turn = small._replace(x=grown.x, gone=gone), -end.turn * small.size * np.sign(end.rise)
         return Onset(end.t, np.where(gone, 0.0, end.x), turn, small, grown.t, points)
 
+    def grown(self, onset):
+        """The Onset of what is a minimum just beyond one: weights that leave 0 as soon as its weight has leave it there, too."""
+        for point in onset.points:
+            x = self.landscape(point.t).lowest(point.x[None], loose=point.x != 0)
+            if x is not None and np.sum(x.x != 0) > np.sum(point.x != 0):
+                small = self.least(x.x, point.t)
+                found = None if small is None else self.vanished(small, point.t)
+                if found is not None and abs(found.t - onset.t) < NARROW:
+                    return found
+        return onset
+
     def risen(self, onset):
         """The minima (2, size) without and with the weight of an Onset, grown until the loss is the lower one, and where, t.
 
@@ -312,10 +323,10 @@ class Segment:
         return (None if risen is None else self.coexistence(*risen)) or self.jump(onset)
 
     def jump(self, onset):
-        """Where beside an Onset the losses without and with its weight are equal: as of `coexistence`.
+        """Where beside an Onset the losses without and with its weight are equal, as of `coexistence`; of small jumps.
 
-        The slope of the loss by the weight w is w (t(w) − t), but for a factor, with t(w) = t₀ + a w + b w² where it is 0: so that
-        the losses are equal at w = −2a / 3b. That holds for small jumps; None where what grows is a minimum, or the jump is large.
+        The slope of the loss by the weight w is w (t(w) − t), but for a factor, with t(w) = t₀ + a w + b w² where it is 0: the
+        losses are equal at w = −2a / 3b. None where what grows is a minimum, or the jump is large.
         """
         branch, small = Branch(self, onset.small.k, onset.small.free), onset.small
         _, first, second, *_ = np.linalg.solve(POWERS, [point.t for point in onset.points])  # by parts of the first value

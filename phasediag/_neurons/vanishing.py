@@ -112,6 +112,12 @@ class Vanishing(Curve):
         curve = self.moved(place)
         return _zero(lambda step: curve.onward(place, way, step) if step else place, measure)
 
+    def grown(self, place, direction):
+        """The curve of all weights that leave 0 at a Place as soon as its weight has, on a line in a direction (2,)."""
+        segment = self.line(place.u, direction)
+        onset = segment.vanished(self.small, 0.5)
+        return self if onset is None else replace(self, small=segment.grown(onset).small)
+
     def grows_stable(self, place, direction):
         """Whether what grows at a Place is a minimum: its curvatures are as small as the weight, and told where this is 0."""
         curvatures, bends, small = [], [], place.small
