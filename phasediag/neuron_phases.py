@@ -236,7 +236,8 @@ def _largest(weights, share):
     """The fewest weights (n_hidden, n_features) that hold the share of each neuron's squares; the largest one's (n_hidden,)."""
     squares = weights**2
     order = np.argsort(-squares, axis=1, kind="stable")
-    held = np.cumsum(np.take_along_axis(squares, order, axis=1), axis=1) / np.maximum(squares.sum(axis=1, keepdims=True), 1e-300)
+    sums = np.cumsum(np.take_along_axis(squares, order, axis=1), axis=1)
+    held = sums / np.maximum(sums[:, -1:], 1e-300)
     chosen = np.zeros(weights.shape, dtype=bool)
     np.put_along_axis(
         chosen, order, np.arange(weights.shape[1]) < 1 + np.sum(held[:, :-1] < share, axis=1, keepdims=True), axis=1

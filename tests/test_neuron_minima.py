@@ -927,18 +927,21 @@ def test_a_curve_ends_where_a_small_weight_of_a_minimum_vanishes():
 
 
 def test_what_grows_from_0_is_a_minimum():
-    """3→2 identity: the third feature is read by both neurons where it is first read, not by one alone, whose curve was drawn."""
+    """3→2 identity: the third feature is read by both neurons where it is first read, not by one alone, whose curve was drawn: that
+    leads on to the other."""
     plane, u, cell = _plane(3, 2, "identity", [0.3, 3.0], [0.06, 1.0]), np.log([0.88556, 0.80662]), np.array([0.2, 0.2])
     both = np.array([0, 1.00002, 0.00025, 1.00002, 0, 0.00025, -0.00012, -0.00012, 0.403203])
     alone = np.array([0, 1.00002, 0.00025, 1.0, 0, 0, 0, -0.00012, 0.403203])
-    for x, grows in ((both, True), (alone, False)):
+    name = "extra in polysemantic (2) + 2 polysemantic (2)"
+    for x in (both, alone):
         curve, way = Vanishing.of(plane, cell, u, x[None]), np.array([0.5, 0.8])
         place = curve.on(u, across(way))
         assert np.exp(place.u) == pytest.approx([0.88556, 0.80662], abs=1e-4)
         exit = Exit("continuous", way / np.linalg.norm(way), (0,), small=curve.moved(place))
-        assert (exit.begun(plane, cell, place.u, 0.01) is not None) == grows
+        _, begun = exit.begun(plane, cell, place.u, 0.01)
+        assert Segment(plane, begun.u, begun.u).name(begun.sides[1]) == name
     lowest = minimize(NeuronModel(2, [1.0, 1.0, 0.888], 0.80662), n_starts=8)[0]
-    assert lowest.phase.name == "extra in polysemantic (2) + 2 polysemantic (2)"
+    assert lowest.phase.name == name
 
 
 def test_a_minimum_beside_a_saddle_is_found():

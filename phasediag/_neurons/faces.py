@@ -7,10 +7,11 @@ from .branches import SOFT
 
 MOST_STEPS = 20
 """Of Newton."""
-AT_REST, ACCURACY = 1e-13, 1e-10
-"""Newton ends where no entry of the gradient is larger than the first; where rounding ends it none may be than the second."""
+AT_REST = 1e-13
+"""Newton ends where no entry of the gradient is larger."""
 FALLS, CLEAR = 1e-12, 1e-6
-"""A weight leaves 0 where the slope of the loss there is below minus the first; above the second it does not for certain."""
+"""A weight leaves 0 where the slope of the loss there is below minus the first, and what is at rest has no larger one; above the
+second it does not for certain."""
 ON = 1e-14
 """Reading weights up to this are on their kinks: the slope there is that of a side."""
 ROUNDING = 1e-12
@@ -50,7 +51,8 @@ def polished(landscape, x):
             x, last = x + shares[k] * step, np.inf
             x[k] = 0.0
             continue
-        if not 2 * np.abs(steps(landscape.gradient(x + step)[1])).max() < np.abs(step).max() < last:
+        after = landscape.gradient(x + step)[1]
+        if np.abs(after).max() > AT_REST and not 2 * np.abs(steps(after)).max() < np.abs(step).max() < last:
             break
         x, last = x + step, np.abs(step).max()
     return np.where(is_bias & (np.abs(x) < ROUNDING), 0.0, x)
@@ -87,7 +89,7 @@ def settled(landscape, x):
     for start in (x, np.where(asked, 0.0, x)):
         for _ in range(2 * len(x)):
             x = polished(landscape, start)
-            if np.abs(landscape.gradient(x)[1]).max() > ACCURACY:
+            if np.abs(landscape.gradient(x)[1]).max() > FALLS:
                 break
             slope, k, side = falls(landscape, x, asked & (x == 0))
             if slope >= -FALLS:
