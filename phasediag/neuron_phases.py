@@ -12,14 +12,13 @@ from .model import LARGEST_WEIGHT
 from .neurons import NeuronForm
 
 NEGLIGIBLE = 1e-3
-"""Neurons are dead when the product of their reading and writing weights is below its square; features that no neuron serves by
-more than 1e-12 are not represented."""
+"""Neurons are dead when the product of their reading and writing weights is below its square."""
 TRAINED_SHARE = 0.99
 """Of trained weights: see `classify_neurons`."""
-NOUGHT = 1e-6
+NOUGHT = 1e-7
 """What is below that part of its neuron's largest is 0 to rounding where a minimum, or a weight that vanishes, is solved for."""
 EXACT = 1 - NOUGHT**2
-"""Of the squared weights of a minimum: what is not 0 to rounding counts."""
+"""Of the squared weights of a minimum: all that is not 0 to rounding counts."""
 _WRITES, _INHIBITS = 0.9, 0.02
 """Shares of squared writing weights beyond this, and negative ones below this part of the largest, do not count."""
 BEYOND = 20.0
@@ -102,7 +101,7 @@ def classify_neurons(weights: Any, *, share: ArrayLike = TRAINED_SHARE) -> Neuro
     share : float
         In (0.5, 1): a neuron is monosemantic when one feature holds as much of its squared reading weights, and the same one as
         much of its squared writing weights (at most 0.9). Trained weights need some tolerance; minima, at which reading weights
-        are exactly 0, are named with 1 − 1e-12.
+        are exactly 0, are named by all that is not 0.
 
     Returns
     -------
@@ -175,7 +174,7 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT)
     count = serves.sum(axis=1)
     signs = (1,) if tied else (1, -1)
     response = (
-        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > NOUGHT**2
+        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > 0
     )
     features = tuple(
         "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()
@@ -229,7 +228,7 @@ def _together(encoder, decoder, share):
     """
     length = np.linalg.norm(encoder, axis=1, keepdims=True)
     reads = encoder / np.maximum(length, 1e-300)
-    return np.where(length > 0, ((reads @ reads.T >= share**0.5) * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
+    return np.where(length > 0, ((reads @ reads.T >= min(share, 1 - NOUGHT) ** 0.5) * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
 
 
 def _largest(weights, share):
