@@ -437,10 +437,12 @@ class Landscape:
         None where that is one of those known (list of Point), a saddle from which one has gone on, or an output or neuron dies.
         """
         for attempt in range(4):
-            left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
-            if self.known(known, x, loss) or any(self.same(one.x, x) for one in left) or self.rising(x).any():
+            if self.known(known, x, loss) or self.rising(x).any():
                 return None
             x = settled(self, x)
+            left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
+            if any(self.same(one.x, x) and np.sum(one.x != 0) == np.sum(x != 0) for one in left):
+                return None
             if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
                 x = polished(self, x)
             curvature, direction = self.curvature(x)
