@@ -176,7 +176,7 @@ class NeuronBoundary(Result):
             lowest = lowest_along(segment, [*self.minima[k - 1], *self.minima[k]])
             low, high = narrowed(segment, lowest, (0.0, *lowest(0.0)), (1.0, *lowest(1.0)), WIDTH)
             if {low[1], high[1]} == set(self.phases):
-                _, _, (key, place, *point) = crossing(segment, lowest, low, high)
+                *_, (key, place, *point) = crossing(segment, lowest, low, high)
                 rows += [(self.plane.values(place), *point)] if key[1] == self.order else []
             rows.append(known[k])
         return _curve(self.plane, self.phases, self.order, rows, self.ends)
@@ -301,7 +301,7 @@ def crossings_between(segment, starts, lowest, low, high):
     before, after = narrowed(segment, lowest, low, high, WIDTH)
     if UNBOUNDED in (before[1], after[1]):
         return crossings_between(segment, starts, lowest, after, high)
-    t, pair, row = crossing(segment, lowest, before, after)
+    t, reach, pair, row = crossing(segment, lowest, before, after)
     landscape = segment.landscape(t)
     starts.extend(one.x for one in landscape.settle(landscape.starts(np.random.default_rng(0), BETWEEN), polish=False))
     middle = (t, *lowest(t))
@@ -309,9 +309,10 @@ def crossings_between(segment, starts, lowest, low, high):
     if lower and low[0] + NARROW < t < high[0] - NARROW:
         parts = (low, middle), (middle, high)
         return [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
-    below, above = ((t, segment.name(x), x, landscape) for x in pair)  # what lies between may be as narrow as it likes
-    parts = [[before, below]] if before[0] < t < after[0] and below[1] != before[1] else []
-    parts += [[above, high]] if before[0] < t < after[0] else [[after, high]]
+    # what lies between may be as narrow as it likes; next to where a weight has left 0 rounding tells what is lowest
+    below, above = ((u, *(lowest(u, x) if u != t else (segment.name(x), x, landscape))) for u, x in zip(reach, pair, strict=True))
+    parts = [[before, below]] if before[0] < below[0] < after[0] and below[1] != before[1] else []
+    parts += [[above, high]] if before[0] < above[0] < high[0] else [[after, high]]
     found = [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
     return [row, *(one for one in found if one[0] != row[0] or np.abs(one[1] - row[1]).max() > TOGETHER)]
 
@@ -319,14 +320,14 @@ def crossings_between(segment, starts, lowest, low, high):
 def crossing(segment, lowest, low, high):
     """Where on a Segment phases change between two neighbouring points of it, as `narrowed` returns them.
 
-    The place t, minima (2, size) before and beyond, and a row: (key, u, losses, jump, pair, line).
+    The place t, where next to it what is lowest is told, (before, beyond), the minima (2, size) there, and a row: (key, u, losses,
+    jump, pair, line).
     """
     pair, order, jump = np.array([low[2], high[2]]), "continuous", 0.0
     near = segment.landscape(low[0]).distance(*pair) < CLOSE
     found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
     grows = found is not None and found.turn > 0 and low[0] - NARROW <= found.t <= high[0] + NARROW
-    t = None if grows else segment.equal(pair, low[0], high[0])
-    both = None
+    t, both, reach = None if grows else segment.equal(pair, low[0], high[0]), None, None
     if t is not None:
         pair, losses, _ = segment.follow(pair, t)
     elif found is not None and not grows:
@@ -338,7 +339,8 @@ def crossing(segment, lowest, low, high):
         order, jump = "first", segment.landscape(t).distance(*pair, exchange=False)
     elif found is not None:
         found = segment.grown(found)
-        t, pair = found.t, np.array([found.x, found.small.shown])[:: 1 if found.near > found.t else -1]
+        t, turn = found.t, 1 if found.near > found.t else -1
+        pair, reach = np.array([found.x, found.small.shown])[::turn], (t, found.points[-1].t)[::turn]
         losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:
         low, high = narrowed(segment, lowest, low, high, NAMED)
@@ -347,4 +349,4 @@ def crossing(segment, lowest, low, high):
     names = [segment.name(x) for x in pair]
     turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])
-    return t, pair, ((tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line)
+    return t, reach or (t, t), pair, ((tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line)

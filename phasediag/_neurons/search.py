@@ -19,9 +19,9 @@ from .simplices import add_sets, room
 
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
-CURVATURE_TOLERANCE = 2e-8
-"""No curvature of the scaled loss is below minus this; where the lowest is no higher a minimum is a point of a valley of equal
-loss, and one stands for all."""
+CURVATURE_TOLERANCE, TOLD = 1e-5, 2e-8
+"""No curvature of the scaled loss is below minus the first. Where it is below minus the second, what is lower is looked for, which
+may be lower by less than rounding; where it is no higher a minimum is a point of a valley of equal loss, and one stands for all."""
 SAME_LOSS, SMALL = 1e-8, 1e-3
 """Minima of relative losses and canonical parameters no farther apart are one. Reading weights below that part of a neuron's
 largest are tried on their kinks, and that far aside of a kink differences are those of one side."""
@@ -266,7 +266,7 @@ class Landscape:
 
     def curvature(self, x):
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,)."""
-        return Cone(self, x, CURVATURE_TOLERANCE).lowest()
+        return Cone(self, x, TOLD).lowest()
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
@@ -446,7 +446,7 @@ class Landscape:
             if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
                 x = polished(self, x)
             curvature, direction = self.curvature(x)
-            if curvature >= -CURVATURE_TOLERANCE:
+            if curvature >= -TOLD:
                 break
             leave = self.held(x) & (np.abs(direction) > SMALL)  # what lies below may be as near as that
             ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & leave)
@@ -475,7 +475,7 @@ class Landscape:
 
     def known(self, found, x, loss):
         """Whether x (size,) of a scaled loss is one of the minima found (list of Point), or in the valley of one."""
-        return any(one.curvature <= CURVATURE_TOLERANCE or self.same(one.x, x) for one in self._alike(found, loss))
+        return any(one.curvature <= TOLD or self.same(one.x, x) for one in self._alike(found, loss))
 
     @staticmethod
     def _is_lower(loss, other):
