@@ -320,8 +320,8 @@ def crossings_between(segment, starts, lowest, low, high):
 def crossing(segment, lowest, low, high):
     """Where on a Segment phases change between two neighbouring points of it, as `narrowed` returns them.
 
-    The place t, where next to it what is lowest is told, (before, beyond), the minima (2, size) there, and a row: (key, u, losses,
-    jump, pair, line).
+    The place t, where next to it what is lowest is told, (before, beyond), the minima (2, size) there, and a row:
+    (key, u, losses, jump, pair, line).
     """
     pair, order, jump = np.array([low[2], high[2]]), "continuous", 0.0
     near = segment.landscape(low[0]).distance(*pair) < CLOSE

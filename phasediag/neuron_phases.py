@@ -173,9 +173,7 @@ def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT)
     serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[:, None]
     count = serves.sum(axis=1)
     signs = (1,) if tied else (1, -1)
-    response = (
-        np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > 0
-    )
+    response = np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > 0
     features = tuple(
         "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()
     )
@@ -228,7 +226,8 @@ def _together(encoder, decoder, share):
     """
     length = np.linalg.norm(encoder, axis=1, keepdims=True)
     reads = encoder / np.maximum(length, 1e-300)
-    return np.where(length > 0, ((reads @ reads.T >= min(share, 1 - NOUGHT) ** 0.5) * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
+    alike = reads @ reads.T >= min(share, 1 - NOUGHT) ** 0.5
+    return np.where(length > 0, (alike * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
 
 
 def _largest(weights, share):

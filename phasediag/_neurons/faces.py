@@ -71,10 +71,10 @@ def falls(landscape, x, which, aside=ON):
 
 
 def settled(landscape, x):
-    """The point at rest next to the end x (size,) of a descent whose reading weights are 0 just where the loss rises beside that.
+    """The point at rest next to the end x (size,) of a descent that has weights of 0 just where the loss rises beside that.
 
-    Where small weights do not come to rest they are 0 at first; those on the wrong side of that leave it one after the other, that
-    along which the loss falls most first. x itself where there is no doubt, and where there is none next to it.
+    Where small weights do not come to rest they are 0 at first; those on the wrong side of that leave it one after the other,
+    that along which the loss falls most first. x itself where there is no doubt, and where there is none next to it.
     """
     form, begun = landscape.form, x
     encoder = form.parts(x)[0]

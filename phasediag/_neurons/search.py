@@ -20,8 +20,8 @@ from .simplices import add_sets, room
 GRADIENT_TOLERANCE = 1e-8
 """Largest entry of the gradient of the scaled loss at a minimum."""
 CURVATURE_TOLERANCE, TOLD = 1e-5, 2e-8
-"""No curvature of the scaled loss is below minus the first. Where it is below minus the second, what is lower is looked for, which
-may be lower by less than rounding; where it is no higher a minimum is a point of a valley of equal loss, and one stands for all."""
+"""No curvature of the scaled loss is below minus the first. Where it is below minus the second, what is lower is looked for,
+by less than rounding it may be; where it is no higher a minimum is a point of a valley of equal loss, and one stands for all."""
 SAME_LOSS, SMALL = 1e-8, 1e-3
 """Minima of relative losses and canonical parameters no farther apart are one. Reading weights below that part of a neuron's
 largest are tried on their kinks, and that far aside of a kink differences are those of one side."""
