@@ -1055,7 +1055,7 @@ def test_weights_that_leave_0_together_are_one_crossing():
 
 
 def test_weights_are_0_just_where_the_loss_rises_beside_that():
-    """3→2 identity: a weight of 2.5e-5 and one of .0027, beside a saddle at which both are 0, whose loss is 1e-10 of itself higher."""
+    """3→2 identity: a weight of 2.5e-5 and one of .0027, beside a saddle at which both are 0, 1e-10 of the loss higher."""
     model = NeuronModel(2, [1.0, 1.0, 0.9222], 0.862)
     landscape = Landscape(model.form, model.control)
     saddle = polished(landscape, np.array([1.0011, 0, 0.0276, 0, 1, 0, -0.0136, 0, 0.4188]))
@@ -1068,9 +1068,9 @@ def test_weights_are_0_just_where_the_loss_rises_beside_that():
 def test_a_saddle_with_a_curvature_of_a_millionth_is_no_minimum():
     """2→1 identity: (1, 0) was listed as a metastable minimum up to importance .93518; it ends at .93512547, by the quadratic
     loss in the second weight, all else at its best."""
-    for importance, names in ((0.93512, 2), (0.93515, 1)):
+    for importance, n_minima in ((0.93512, 2), (0.93515, 1)):
         found = minimize(NeuronModel(1, [1.0, importance], 0.885), n_starts=20)
-        assert len({one.phase.name for one in found}) == names
+        assert len({one.phase.name for one in found}) == n_minima
 
 
 def test_small_weights_are_told_by_name():
