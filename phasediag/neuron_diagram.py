@@ -340,7 +340,7 @@ def crossing(segment, lowest, low, high):
     elif found is not None:
         found = segment.grown(found)
         t, turn = found.t, 1 if found.near > found.t else -1
-        pair, reach = np.array([found.x, found.small.shown])[::turn], (t, found.points[-1].t)[::turn]
+        pair, reach = np.array([found.x, found.small.shown])[::turn], (t, segment.told(found))[::turn]
         losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:
         low, high = narrowed(segment, lowest, low, high, NAMED)

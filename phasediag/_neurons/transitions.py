@@ -298,6 +298,13 @@ class Segment:
                     return found
         return onset
 
+    def told(self, onset):
+        """The place t beyond an Onset from where on what has left 0 is shown as large as it is."""
+        small, least = onset.small, onset.points[-1]
+        value = np.sign(least.value) * max(abs(least.value), SHOWN * np.abs(small.x).max())
+        point = Branch(self, small.k, small.free).led(least, value)
+        return least.t if point is None else point.t
+
     def risen(self, onset):
         """The minima (2, size) without and with the weight of an Onset, grown until the loss is the lower one, and where, t.
 
