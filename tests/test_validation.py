@@ -1,6 +1,7 @@
 """Validation: the whole comparison on small grids, its report as text, facts and figure."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from phasediag import (
 )
 from phasediag._commands.answers import as_json
 from phasediag._commands.printing import cells_text, run_text
+from phasediag._drawing.validation import _shares
 from phasediag.attribution import AGREES, UNEXPLAINED
 from phasediag.figures import agreement_figure, draw_causes, draw_excess_loss, draw_z_scores, validation_figure
 
@@ -256,3 +258,9 @@ def test_the_command_validates_planes(run, tmp_path):
     assert code == 0 and json.loads(out)["importance"] == [0.3, 3.0]
     code, out, _ = run("validate", "--x", "share:0:1:3", "--activity", "anticorrelated:1,2", "--density", "0.2", *few)
     assert code == 0 and json.loads(out)["activity_share"] == [0.0, 0.5, 1.0]
+
+
+def test_a_title_says_that_no_cell_lies_away_from_boundaries():
+    """It was "nan % of those"."""
+    away = _shares(SimpleNamespace(share=0.5, share_away=np.nan, away=np.zeros((2, 2), dtype=bool)))
+    assert away == "50.0 % of the cells\n(no cell lies away from its boundaries)"

@@ -231,4 +231,5 @@ def _exact_boundaries(validation, ax, **options):
 
 def _shares(one):
     """How much of the cells agrees, in words."""
-    return f"{100 * one.share:.1f} % of the cells\n({100 * one.share_away:.1f} % of those away from its boundaries)"
+    away = f"{100 * one.share_away:.1f} % of those" if one.away.any() else "no cell lies"
+    return f"{100 * one.share:.1f} % of the cells\n({away} away from its boundaries)"

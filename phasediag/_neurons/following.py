@@ -127,7 +127,8 @@ class Follower:
                 if own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS:
                     return "triple point", own
                 if own is None:
-                    return "triple point", place._replace(u=found.u, losses=found.losses)
+                    pair, _, _ = Segment(self.plane, found.u, found.u).follow(place.pair, 0.0)  # what they end in
+                    return "triple point", place._replace(u=found.u, pair=pair, losses=found.losses)
         return "unresolved", place
 
     def _small(self, curve, place, way):

@@ -279,6 +279,9 @@ class Segment:
         end, points = found
         grown = points[0]
         gone = small.free & self.landscape(end.t, end.x).kinks(end.x, NOUGHT)
+        stays = gone & (np.abs(grown.x) < SMALL * np.abs(grown.value))  # none that has left 0 with it
+        if stays.any():
+            return self.vanished(small._replace(x=np.where(stays, 0.0, small.x), free=small.free & ~stays), t)
         most = int(np.argmax(np.abs(end.tangent) * gone))
         if abs(end.tangent[most]) > (1 + SMALL) * abs(end.tangent[small.k]):
             return self.vanished(self.small(grown.x, most, small.free, gone)._replace(gone=small.gone), grown.t)
