@@ -13,7 +13,7 @@ from ._display import Result
 from ._neurons.curves import CLOSE, LOWER
 from ._neurons.grid import Grid
 from ._neurons.network import BETWEEN, TOGETHER, Network, chains
-from ._neurons.transitions import NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
+from ._neurons.transitions import EXACT, NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
 from .neuron_phases import UNBOUNDED, phase_of
 from .neuron_training import stacked
@@ -311,8 +311,8 @@ def crossings_between(segment, starts, lowest, low, high):
         return [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
     # what lies between may be as narrow as it likes; next to where a weight has left 0 rounding tells what is lowest
     below, above = ((u, *(lowest(u, x) if u != t else (segment.name(x), x, landscape))) for u, x in zip(reach, pair, strict=True))
-    parts = [[before, below]] if before[0] < below[0] < after[0] and below[1] != before[1] else []
-    parts += [[above, high]] if before[0] < above[0] < high[0] else [[after, high]]
+    parts = [[before, below]] if before[0] + EXACT < below[0] < after[0] and below[1] != before[1] else []
+    parts += [[above, high]] if before[0] + EXACT < above[0] < high[0] else [[after, high]]
     found = [one for part in parts for one in crossings_between(segment, starts, lowest, *part)]
     return [row, *(one for one in found if one[0] != row[0] or np.abs(one[1] - row[1]).max() > TOGETHER)]
 
