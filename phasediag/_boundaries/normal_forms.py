@@ -151,11 +151,10 @@ def _responding(state, enter):
     """Curvature and direction (size,) of a mode: ``enter``, along zeros that move, with the response of the others."""
     if len(state.family.inputs):
         return _limit_of_amplitudes(state, enter)[::2]
-    direction, change = enter.copy(), np.inf
+    direction = enter.copy()
     for _ in range(30):
         second = state.family.derivatives((state.x + PROBE * direction)[None], state.u)[2][0]
-        before, change = change, _respond(state, direction, second)
-        if change < ZERO or change > FALLING * before:
+        if _respond(state, direction, second) < ZERO:
             break
     return float(direction @ second @ direction), direction
 
