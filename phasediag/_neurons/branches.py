@@ -116,8 +116,7 @@ class Branch:
         The others follow by their own second derivatives, which are those of a minimum; what is left is one equation for t.
         """
         landscape, unit = self.segment.landscape(t, x), np.eye(len(x))
-        n_reading = self.segment.form.n_hidden * self.segment.form.n_features
-        steps = np.where(np.arange(len(x)) < n_reading, np.minimum(np.abs(x) / 2, DIFFERENCE), DIFFERENCE)  # on one side of kinks
+        steps = landscape.one_sided(x, DIFFERENCE)
         by_x = np.array([landscape.difference(x, steps[i] * unit[i]) for i in self.rows])
         by_x += self.segment.leaning(t, x, self.rows)
         aside = DIFFERENCE if t < 0.5 else -DIFFERENCE  # within the segment

@@ -34,9 +34,8 @@ def polished(landscape, x):
     Where one curvature is small and others are not, a step that leads nearer may well raise the gradient. A step ends where a
     reading weight or a bias comes to 0, beyond which second derivatives are others; the weight stays there.
     """
-    last, form, place = np.inf, landscape.form, np.arange(len(x))
-    is_bias = place >= form.size - form.n_features
-    kinked = (place < form.n_hidden * form.n_features) | is_bias
+    last, is_bias = np.inf, np.arange(len(x)) >= len(x) - landscape.form.n_features
+    kinked = landscape.reading | is_bias
     x = np.where(is_bias & (np.abs(x) < NOUGHT), 0.0, x)
     for _ in range(MOST_STEPS):
         slope = landscape.gradient(x)[1]
@@ -63,10 +62,12 @@ def falls(landscape, x, which, aside=ON):
 
     aside: where the slope is told.
     """
-    found = np.inf, 0, 0
+    found, beside = (np.inf, 0, 0), x.copy()
     for k in np.flatnonzero(which):
         for side in (1, -1):
-            found = min(found, (landscape.slope(np.where(np.arange(len(x)) == k, side * aside, x))[k] * side, int(k), side))
+            beside[k] = side * aside
+            found = min(found, (landscape.slope(beside)[k] * side, int(k), side))
+        beside[k] = x[k]
     return found
 
 
@@ -78,11 +79,11 @@ def settled(landscape, x):
     """
     form, begun = landscape.form, x
     encoder = form.parts(x)[0]
-    largest = np.repeat(np.abs(encoder).max(axis=1), form.n_features)
+    largest = np.resize(np.repeat(np.abs(encoder).max(axis=1), form.n_features), x.shape)  # of reading weights
     on = np.any(encoder > 0 if form.is_tied else encoder != 0, axis=1)
     asked = landscape.kinks(x) & ~landscape.forbidding(x)
     asked[: encoder.size] &= np.repeat(on, form.n_features)
-    x = np.where(asked & (np.abs(x) < NOUGHT * np.resize(largest, x.shape)), 0.0, x)
+    x = np.where(asked & (np.abs(x) < NOUGHT * largest), 0.0, x)
     biases_clear = np.abs(form.parts(x)[2]).min() >= NOUGHT
     if biases_clear and not np.any(x[asked]) and falls(landscape, x, asked)[0] > CLEAR:
         return begun
@@ -96,5 +97,5 @@ def settled(landscape, x):
                 level = np.where(asked, 0.0, x)  # of a valley of equal loss the point with most zeros
                 is_level = np.abs(landscape.gradient(level)[1]).max() <= FALLS and falls(landscape, level, asked)[0] >= -FALLS
                 return level if is_level else x
-            start = np.where(np.arange(len(x)) == k, side * FIRST * np.resize(largest, x.shape), x)
+            start = np.where(np.arange(len(x)) == k, side * FIRST * largest, x)
     return begun

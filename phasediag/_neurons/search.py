@@ -94,6 +94,11 @@ class Landscape:
         self.problem = setting, law, self.scale, np.array([entry(add_sets)]), work  # as `evaluate_flat` has it
 
     @cached_property
+    def reading(self):
+        """Which parameters are reading weights, (size,)."""
+        return np.arange(self.form.size) < self.form.n_hidden * self.form.n_features
+
+    @cached_property
     def classes(self):
         """The features that can be exchanged, not whole sets of them."""
         return tuple(one for one in self.form.classes(self.control[None]) if isinstance(one[0], int))
@@ -248,8 +253,7 @@ class Landscape:
     def hessian(self, x):
         """Second derivatives at x (size,) by central differences of the gradient; 1 for the gauge and on kinks."""
         gauge, free = self.gauge(x), ~self.held(x)
-        rows, n_reading = np.eye(self.form.size), self.form.n_hidden * self.form.n_features
-        steps = np.where(np.arange(len(x)) < n_reading, np.minimum(np.abs(x) / 2, STEP), STEP)  # on one side of kinks
+        rows, steps = np.eye(self.form.size), self.one_sided(x, STEP)
         for i in np.flatnonzero(free):
             rows[i] = free * self.difference(x, steps[i] * np.eye(self.form.size)[i])
         return (rows + rows.T) / 2 + gauge.T @ gauge
@@ -257,6 +261,10 @@ class Landscape:
     def difference(self, x, step):
         """The derivative (size,) of the gradient at x (size,) along a step (size,), per length."""
         return (self.slope(x + step) - self.slope(x - step)) / (2 * np.linalg.norm(step))
+
+    def one_sided(self, x, step):
+        """Steps (size,) of parameters x (size,), as long as one or shorter: on one side of the kinks of reading weights."""
+        return np.where(self.reading, np.minimum(np.abs(x) / 2, step), step)
 
     def slope(self, x):
         """The gradient at x (size,) of all parameters, those that are held included."""
