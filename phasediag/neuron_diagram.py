@@ -327,16 +327,10 @@ def crossing(segment, lowest, low, high):
     near = segment.landscape(low[0]).distance(*pair) < CLOSE
     found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
     grows = found is not None and found.turn > 0 and low[0] - NARROW <= found.t <= high[0] + NARROW
-    t, both, reach = None if grows else segment.equal(pair, low[0], high[0]), None, None
-    if t is not None:
-        pair, losses, _ = segment.follow(pair, t)
-    elif found is not None and not grows:
-        both = segment.tied(found)
-    if both is not None:
-        t, pair, losses = both
-        pair = pair if segment.gains(pair, t - NARROW, t + NARROW) else pair[::-1]
-    if t is not None:
-        order, jump = "first", segment.landscape(t).distance(*pair, exchange=False)
+    tie = None if grows else _tie(segment, pair, found, low[0], high[0])
+    if tie is not None:
+        t, pair, losses = tie
+        order, jump, reach = "first", segment.landscape(t).distance(*pair, exchange=False), (t, t)
     elif found is not None:
         found = segment.grown(found)
         t, turn = found.t, 1 if found.near > found.t else -1
@@ -345,8 +339,24 @@ def crossing(segment, lowest, low, high):
     else:
         low, high = narrowed(segment, lowest, low, high, NAMED)
         t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
-        losses = np.repeat(segment.follow(pair, t)[1].min(), 2)
+        losses, reach = np.repeat(segment.follow(pair, t)[1].min(), 2), (t, t)
     names = [segment.name(x) for x in pair]
     turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])
-    return t, reach or (t, t), pair, ((tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line)
+    return t, reach, pair, ((tuple(sorted(names)), order), segment.place(t), losses[::turn], jump, pair[::turn], line)
+
+
+def _tie(segment, pair, onset, low, high):
+    """Where on a Segment, near low to high, two minima (2, size) have one loss, or those without and with the weight of an Onset.
+
+    The place, both, the one that is lower before first, and their losses (2,); None where they have not.
+    """
+    t = segment.equal(pair, low, high)
+    if t is not None:
+        points, losses, _ = segment.follow(pair, t)
+        return t, points, losses
+    found = None if onset is None else segment.tied(onset)
+    if found is None:
+        return None
+    t, pair, losses = found
+    return t, pair[:: 1 if segment.gains(pair, t - NARROW, t + NARROW) else -1], losses
