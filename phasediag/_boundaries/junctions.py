@@ -171,7 +171,7 @@ def ceasing(curve, u):
     if far(*pair) < CLOSE:
         near = 5 * far(*pair)
         bases = [one for one in symmetric_neighbours(pair) if min(far(one, state) for state in pair) < near]
-        bases = sorted((one for one in bases if abs(one.curvature) < SOFT), key=lambda one: np.sum(one.free))
+        bases = [one for one in bases if abs(one.curvature) < SOFT]
         nodes = [lambda one=one: tricritical(branch_points(one), u) for one in bases]
         nodes += [node for one in bases for node in _bicriticals(branch_points(one), u)]
         moving = [state for state in pair if np.any(state.free)]

@@ -75,8 +75,8 @@ def aligned(state, target):
 
 def symmetric_neighbours(states):
     """The more symmetric equilibria next to some: themselves where they keep zeros, or features alike that they could tell apart,
-    and those from which they have departed."""
-    return [one for state in states for one in _more_symmetric(state)]
+    and those from which they have departed. Those that keep most zeros come first: all others are branches of these."""
+    return sorted((one for state in states for one in _more_symmetric(state)), key=lambda one: np.sum(one.free))
 
 
 @once
