@@ -12,7 +12,7 @@ from ._display import Result
 from ._minimizing.flat import flatten, parts
 from ._minimizing.stationary_points import SAME_LOSS, above, losses_of, settle
 from ._neurons.search import DEAD_NEURON, GROWS, NO_MINIMUM
-from .neuron_phases import TRAINED_SHARE, named_first
+from .neuron_phases import TRAINED_SHARE, phase_at
 from .neuron_validation import ends_of
 from .neurons import NeuronForm
 from .phases import distinct_phases
@@ -134,7 +134,7 @@ def _ends_of_neurons(plane, controls, points, n_threads):
     form = plane.form
     ends = ends_of(form, controls, points, thread_count(n_threads))
     failure = np.array([UNEXPLAINED if end.failure == NO_MINIMUM else end.failure for end in ends], dtype=object)
-    names = [named_first(form, control, end.x)[0].name for control, end in zip(controls, ends, strict=True)]
+    names = [phase_at(form, control, end.x).name for control, end in zip(controls, ends, strict=True)]
     losses = form.loss_scale(controls) * [end.scaled_loss for end in ends]
     return losses, np.where(failure == "", names, ""), failure, np.array([end.x for end in ends])
 
@@ -142,7 +142,7 @@ def _ends_of_neurons(plane, controls, points, n_threads):
 def _named_as_models(plane, controls, points):
     """The names (n,) of points (n, size), with the tolerance of trained models."""
     if isinstance(plane.form, NeuronForm):
-        found = [named_first(plane.form, *one, TRAINED_SHARE)[0] for one in zip(controls, points, strict=True)]
+        found = [phase_at(plane.form, *one, TRAINED_SHARE) for one in zip(controls, points, strict=True)]
         return np.array([phase.name for phase in found], dtype=object)
     _, phases, which = named_models(plane, controls, parts(points, plane.form.n_hidden)[0])
     return np.array([phase.name for phase in phases], dtype=object)[which]

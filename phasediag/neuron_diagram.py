@@ -15,7 +15,7 @@ from ._neurons.grid import Grid
 from ._neurons.network import BETWEEN, TOGETHER, Network, chains
 from ._neurons.transitions import EXACT, NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
-from .neuron_phases import UNBOUNDED, phase_of
+from .neuron_phases import UNBOUNDED, phases_of
 from .neuron_training import stacked
 from .planes import ControlPlane
 from .theories import TIE_MARK, fields_of_minima
@@ -37,7 +37,7 @@ def neuron_grid(plane, seed, n_starts, n_threads, progress):
     points = [point for cell in np.ndindex(grid.shape) for point in grid.minima[cell]]
     x = np.array([point.x for point in points])
     weights, bias = stacked(form, x)
-    phases = [phase_of(*form.parts(point)[:2], form.is_tied) for point in x]
+    phases = phases_of(*form.parts(x)[:2], form.is_tied)
     losses = np.array([point.scaled_loss * grid.landscapes[cell].scale for cell, point in zip(cells, points, strict=True)])
     converged = np.array([point.is_minimum for point in points])
     return fields_of_minima(grid.shape, where, x, weights, bias, losses, phases, np.arange(len(phases)), converged)

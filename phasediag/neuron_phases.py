@@ -142,112 +142,133 @@ def _matrix(name, matrix, shape=None):
     return real_array(name, matrix, domain, lambda x: np.abs(x) < LARGEST_WEIGHT, shape)
 
 
-def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = EXACT) -> tuple[NeuronPhase, Floats]:
-    """Return the phase of flat parameters (size,) at a control vector (n_controls,), and the parameters that it names.
+def named_first(form: NeuronForm, control: Floats, x: Floats, share: float = EXACT) -> Floats:
+    """Return flat parameters x (size,) at a control vector (n_controls,) as they are named.
 
     Where other features are equal to the extra one, it changes places with that whose name comes first.
     """
     n = form.n_features
     equal = next((members for members in form.classes(control[None]) if n - 1 in members), ())
-    copies = []
-    for other in (n - 1, *(i for i in equal if i != n - 1)):
-        order = np.arange(n)
-        order[[other, n - 1]] = n - 1, other
-        encoder, decoder, bias = (part[..., order] for part in form.parts(x))
-        copies.append((phase_of(encoder, decoder, form.is_tied, share), form.flat(encoder, decoder, bias)))
-    return min(copies, key=lambda copy: copy[0].name)
+    copies = [x]
+    for other in equal:
+        if other != n - 1:
+            order = np.arange(n)
+            order[[other, n - 1]] = n - 1, other
+            copies.append(form.flat(*(part[..., order] for part in form.parts(x))))
+    if len(copies) == 1:
+        return x
+    encoder, decoder, _ = form.parts(np.array(copies))
+    return min(zip(phases_of(encoder, decoder, form.is_tied, share), copies, strict=True), key=lambda copy: copy[0].name)[1]
+
+
+def phase_at(form: NeuronForm, control: Floats, x: Floats, share: float = EXACT) -> NeuronPhase:
+    """Return the phase of flat parameters x (size,) at a control vector (n_controls,), equal features as they are named."""
+    encoder, decoder, _ = form.parts(named_first(form, control, x, share))
+    return phase_of(encoder, decoder, form.is_tied, share)
 
 
 def phase_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT) -> NeuronPhase:
     """Return the phase of an encoder and a transposed decoder, both (n_hidden, n_features)."""
-    grows = bool(np.any(_size(encoder, decoder) > BEYOND**2)) and not tied
+    return phases_of(encoder[None], decoder[None], tied, share)[0]
+
+
+def phases_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT) -> list[NeuronPhase]:
+    """Return the phases (n,) of encoders and transposed decoders, both (n, n_hidden, n_features)."""
+    grows = np.any(_size(encoder, decoder) > BEYOND**2, axis=-1) & (not tied)
     decoder = decoder if tied else _together(encoder, decoder, share)
     dead = _size(encoder, decoder) < NEGLIGIBLE**2
     if tied:
-        dead |= np.all(encoder <= NEGLIGIBLE, axis=1)  # never on
+        dead |= np.all(encoder <= NEGLIGIBLE, axis=-1)  # never on
     vetoes = np.logical_and(tied, encoder < -BEYOND)
-    others = np.where(vetoes, 0.0, np.abs(encoder)).max(axis=1, keepdims=True)
+    others = np.where(vetoes, 0.0, np.abs(encoder)).max(axis=-1, keepdims=True)
     encoder = np.where(vetoes, -others, encoder)
     decoder = np.where(vetoes, -others, decoder)
     reads, held = _largest(encoder, share)
-    serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[:, None]
-    count = serves.sum(axis=1)
-    signs = (1,) if tied else (1, -1)
-    response = np.array([np.sum(np.where(serves, decoder, 0.0) * np.maximum(sign * encoder, 0), axis=0) for sign in signs]) > 0
-    features = tuple(
-        "computed" if all(sides) else "partly computed" if any(sides) else "not represented" for sides in response.T.tolist()
+    serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[..., None]
+    writes, signs = np.where(serves, decoder, 0.0), (1,) if tied else (1, -1)
+    response = np.stack([np.sum(writes * np.maximum(sign * encoder, 0), axis=-2) for sign in signs], axis=-1) > 0
+    inhibits = np.any(serves & (decoder < 0), axis=-1)
+    negative = (decoder < -_INHIBITS * np.abs(decoder).max(axis=-1, keepdims=True)) & ~dead[..., None]
+    asymmetric = np.zeros(dead.shape, dtype=bool) if tied else _asymmetric(encoder, decoder, serves)
+    shares = np.where(dead, np.inf, held).min(axis=-1)
+    told = (
+        grows,
+        dead,
+        vetoes.any(axis=-1),
+        serves,
+        response.sum(axis=-1),
+        inhibits,
+        negative.any(axis=(-1, -2)),
+        asymmetric,
+        shares,
     )
-    kinds = tuple("dead" if k == 0 else "monosemantic" if k == 1 else "polysemantic" for k in count.tolist())
-    inhibits = np.any(serves & (decoder < 0), axis=1)
-    negative = (decoder < -_INHIBITS * np.abs(decoder).max(axis=1, keepdims=True)) & ~dead[:, None]
-    asymmetric = np.array([not tied and _asymmetric(*row) for row in zip(encoder, decoder, serves, strict=True)], dtype=bool)
+    return [_phase(len(signs), *one) for one in zip(*(part.tolist() for part in told), strict=True)]
+
+
+def _phase(n_signs, grows, dead, vetoes, serves, computed, inhibits, negative, asymmetric, share):
+    """The NeuronPhase of a model of which lists say so much, by neurons, features, or neurons and features."""
+    count = [sum(row) for row in serves]
+    features = tuple("computed" if k == n_signs else "partly computed" if k else "not represented" for k in computed)
+    kinds = tuple("dead" if k == 0 else "monosemantic" if k == 1 else "polysemantic" for k in count)
     words = [
-        kind
-        + f" ({k})" * (k > 1)
-        + " inhibiting" * bool(one and not veto)
-        + " vetoing" * bool(veto)
-        + " asymmetric" * bool(other)
-        for kind, k, one, veto, other in zip(
-            kinds, count.tolist(), inhibits, np.any(vetoes, axis=1).tolist(), asymmetric, strict=True
-        )
+        kind + f" ({k})" * (k > 1) + " inhibiting" * (inhibiting and not veto) + " vetoing" * veto + " asymmetric" * uneven
+        for kind, k, inhibiting, veto, uneven in zip(kinds, count, inhibits, vetoes, asymmetric, strict=True)
     ]
-    own = serves[:, -1]
-    extra = "not_represented" if features[-1] == "not represented" else "superposition" if np.any(count[own] > 1) else "dedicated"
-    head = max((word for word, one, k in zip(words, own, count, strict=True) if one and k > 1), default="")
+    own = [(word, k) for word, k, row in zip(words, count, serves, strict=True) if row[-1]]
+    shared = [word for word, k in own if k > 1]
+    extra = "not_represented" if features[-1] == "not represented" else "superposition" if shared else "dedicated"
     tail = [word for word in features if word != "computed"]
     parts = [f"{part.count(word)} {word}" for part in (words, tail) for word in sorted(set(part))]
-    places = {"not_represented": "not represented", "dedicated": "dedicated", "superposition": f"in {head}"}
+    places = {"not_represented": "not represented", "dedicated": "dedicated", "superposition": f"in {max(shared, default='')}"}
     half = ", partly computed" * (features[-1] == "partly computed")
-    motifs = (
-        ("inhibition",) * bool(np.any(negative))
-        + ("asymmetric superposition",) * bool(asymmetric.any())
-        + ("veto",) * bool(vetoes.any())
-    )
+    motifs = ("inhibition",) * negative + ("asymmetric superposition",) * any(asymmetric) + ("veto",) * any(vetoes)
     return NeuronPhase(
         name=UNBOUNDED if grows else " + ".join([f"extra {places[extra]}{half}", *parts]),
         extra=extra,
         neurons=kinds,
-        n_served=tuple(count.tolist()),
+        n_served=tuple(count),
         features=features,
-        monosemanticity=float(held[~dead].min()) if np.any(~dead) else np.nan,
+        monosemanticity=np.nan if all(dead) else share,
         motifs=motifs,
     )
 
 
 def _size(encoder, decoder):
-    """The squared length (n_hidden,) that what reads and what writes would both have, scaled alike."""
-    return np.sqrt((encoder**2).sum(axis=1) * (decoder**2).sum(axis=1))
+    """The squared length (…, n_hidden) that what reads and what writes would both have, scaled alike."""
+    return np.sqrt((encoder**2).sum(axis=-1) * (decoder**2).sum(axis=-1))
 
 
 def _together(encoder, decoder, share):
-    """What each neuron writes, (n_hidden, n_features), together with those that read what it reads.
+    """What each neuron writes, (…, n_hidden, n_features), together with those that read what it reads.
 
     Of these nothing tells who writes how much.
     """
-    length = np.linalg.norm(encoder, axis=1, keepdims=True)
+    length = np.linalg.norm(encoder, axis=-1, keepdims=True)
     reads = encoder / np.maximum(length, 1e-300)
-    alike = reads @ reads.T >= min(share, 1 - NOUGHT) ** 0.5
-    return np.where(length > 0, (alike * length.T) @ decoder / np.maximum(length, 1e-300), decoder)
+    alike = reads @ np.swapaxes(reads, -1, -2) >= min(share, 1 - NOUGHT) ** 0.5
+    summed = (alike * np.swapaxes(length, -1, -2)) @ decoder
+    return np.where(length > 0, summed / np.maximum(length, 1e-300), decoder)
 
 
 def _largest(weights, share):
-    """The fewest weights (n_hidden, n_features) that hold the share of each neuron's squares; the largest one's (n_hidden,)."""
+    """Which weights (…, n_hidden, n_features), as few as may be, hold the share of each neuron's squares; the largest one's."""
     squares = weights**2
-    order = np.argsort(-squares, axis=1, kind="stable")
-    sums = np.cumsum(np.take_along_axis(squares, order, axis=1), axis=1)
-    held = sums / np.maximum(sums[:, -1:], 1e-300)
+    order = np.argsort(-squares, axis=-1, kind="stable")
+    sums = np.cumsum(np.take_along_axis(squares, order, axis=-1), axis=-1)
+    held = sums / np.maximum(sums[..., -1:], 1e-300)
+    kept = np.arange(weights.shape[-1]) < 1 + np.sum(held[..., :-1] < share, axis=-1, keepdims=True)
     chosen = np.zeros(weights.shape, dtype=bool)
-    np.put_along_axis(
-        chosen, order, np.arange(weights.shape[1]) < 1 + np.sum(held[:, :-1] < share, axis=1, keepdims=True), axis=1
-    )
-    return chosen, held[:, 0]
+    np.put_along_axis(chosen, order, kept, axis=-1)
+    return chosen, held[..., 0]
 
 
 def _asymmetric(read, write, serves):
-    """Whether a neuron, (n_features,) each, reads one feature strongly and writes it weakly, and another the other way round."""
-    at = np.flatnonzero(serves & (read != 0) & (write > 0))
-    if at.size < 2:
-        return False
-    ratio = np.abs(read[at] / write[at])
-    strong, weak = at[np.argmax(ratio)], at[np.argmin(ratio)]
-    return bool(abs(read[strong]) > _UNEVEN * abs(read[weak]) and write[weak] > _UNEVEN * write[strong])
+    """Whether neurons, (…, n_features) each, read one feature strongly and write it weakly, and another the other way round."""
+    does = serves & (read != 0) & (write > 0)
+    ratio = np.abs(read / np.where(does, write, 1.0))
+    strong, weak = (
+        np.take_along_axis(np.stack([np.abs(read), write], axis=-2), at[..., None, None], axis=-1)[..., 0]
+        for at in (np.argmax(np.where(does, ratio, -np.inf), axis=-1), np.argmin(np.where(does, ratio, np.inf), axis=-1))
+    )  # what reads and what writes, (…, 2)
+    uneven = (strong[..., 0] > _UNEVEN * weak[..., 0]) & (weak[..., 1] > _UNEVEN * strong[..., 1])
+    return uneven & (does.sum(axis=-1) > 1)

@@ -15,7 +15,7 @@ from ._neurons.search import Landscape
 from ._neurons.training import train_exactly, train_on_minibatches
 from .activity import INDEPENDENT
 from .loss import expected_loss, monte_carlo_loss
-from .neuron_phases import TRAINED_SHARE, NeuronPhase, named_first
+from .neuron_phases import TRAINED_SHARE, NeuronPhase, phase_at
 from .neurons import NeuronModel
 from .order_parameters import feature_norm, interference
 from .planes import ControlPlane
@@ -70,7 +70,7 @@ class NeuronTraining(Result):
     def phases(self) -> tuple[NeuronPhase, ...]:
         """The phase of each model."""
         form, control = self.model.form, self.model.control
-        return tuple(named_first(form, control, x, TRAINED_SHARE)[0] for x in self.parameters)
+        return tuple(phase_at(form, control, x, TRAINED_SHARE) for x in self.parameters)
 
     @property
     def parameters(self) -> Floats:
@@ -182,7 +182,7 @@ def measured_neurons(plane: ControlPlane, weights: Floats, bias: Floats) -> dict
         for k, x in enumerate(points[row, column]):
             scaled, gradient = landscape.gradient(x)
             loss[row, column, k], norm[row, column, k] = scaled * landscape.scale, np.linalg.norm(gradient) * landscape.scale
-            phases[row, column, k] = named_first(form, control, x, TRAINED_SHARE)[0]
+            phases[row, column, k] = phase_at(form, control, x, TRAINED_SHARE)
     return {
         "loss": loss,
         "gradient_norm": norm,

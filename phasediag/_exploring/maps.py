@@ -7,7 +7,7 @@ from .._loss.evaluation import rows_loosely
 from .._minimizing.flat import flatten, parts
 from .._neurons.losses import evaluate
 from ..candidates import configurations
-from ..neuron_phases import phase_of
+from ..neuron_phases import phases_of
 from ..neurons import NeuronForm
 from ..phases import classify_many
 
@@ -39,7 +39,7 @@ def minima_of(diagram):
         control, models = diagram.plane.grid.reshape(size, -1)[cell], list(zip(*form.parts(x), strict=True))
         losses = [evaluate(form, one, *model, 0)[0] for one, model in zip(control, models, strict=True)]
         loss = np.sum(form.importance(control) * losses, axis=1)
-        phase = [phase_of(encoder, decoder, form.is_tied).name for encoder, decoder, _ in models]
+        phase = [phase.name for phase in phases_of(*form.parts(x)[:2], form.is_tied)]
     else:
         x, cell, form = diagram.minima, diagram.minima_cell, diagram.plane.form
         controls, (weights, bias) = diagram.plane.grid.reshape(size, -1)[cell], parts(x, diagram.n_hidden)

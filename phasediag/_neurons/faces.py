@@ -77,14 +77,11 @@ def settled(landscape, x):
     Where small weights do not come to rest they are 0 at first; those on the wrong side of that leave it one after the other,
     that along which the loss falls most first. x itself where there is no doubt, and where there is none next to it.
     """
-    form, begun = landscape.form, x
-    encoder = form.parts(x)[0]
-    largest = np.resize(np.repeat(np.abs(encoder).max(axis=1), form.n_features), x.shape)  # of reading weights
-    on = np.any(encoder > 0 if form.is_tied else encoder != 0, axis=1)
-    asked = landscape.kinks(x) & ~landscape.forbidding(x)
-    asked[: encoder.size] &= np.repeat(on, form.n_features)
+    begun, largest = x, landscape.of_neurons(np.abs(x))
+    on = landscape.of_neurons(np.maximum(x, 0) if landscape.form.is_tied else np.abs(x)) > 0
+    asked = landscape.kinks(x) & ~landscape.forbidding(x) & on
     x = np.where(asked & (np.abs(x) < NOUGHT * largest), 0.0, x)
-    biases_clear = np.abs(form.parts(x)[2]).min() >= NOUGHT
+    biases_clear = np.abs(landscape.form.parts(x)[2]).min() >= NOUGHT
     if biases_clear and not np.any(x[asked]) and falls(landscape, x, asked)[0] > CLEAR:
         return begun
     for start in (x, np.where(asked, 0.0, x)):

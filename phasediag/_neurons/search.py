@@ -112,11 +112,7 @@ class Landscape:
 
     def held(self, x):
         """Which parameters (…, size) do not move: reading weights on their kinks, 0, and vetoes."""
-        encoder, _, bias = self.form.parts(x)
-        zero = np.abs(encoder) <= ON
-        return self.vetoes(x) | self.form.flat(
-            zero, zero if self.form.is_tied else np.zeros_like(zero), np.zeros(bias.shape, dtype=bool)
-        )
+        return self.vetoes(x) | (self.reading & (np.abs(x) <= ON))
 
     def feature_loss(self, x):
         """E (y_i − y'_i)² at x (size,), shape (n_features,)."""
@@ -199,22 +195,25 @@ class Landscape:
 
     def vetoes(self, points):
         """Which parameters of points (…, size) are tied weights that fall without end, same shape."""
-        encoder, _, bias = self.form.parts(points)
-        return self.form.flat(*[self.form.is_tied & (encoder < -BEYOND)] * 2, np.zeros(bias.shape, dtype=bool))
+        return self.reading & (points < -BEYOND) & self.form.is_tied
 
     def forbidding(self, points):
         """Which parameters of points (…, size) are positive tied weights of neurons with a veto, same shape."""
-        encoder, _, bias = self.form.parts(points)
-        found = (encoder > 0) & np.any(self.form.parts(self.vetoes(points))[0], axis=-1, keepdims=True)
-        return self.form.flat(found, found, np.zeros(bias.shape, dtype=bool))
+        vetoes = self.vetoes(points)
+        return vetoes if not vetoes.any() else (points > 0) & (self.of_neurons(vetoes * 1.0) > 0)
 
     def kinks(self, points, small=SMALL):
         """Which parameters of points (…, size) are reading weights so small that they may be 0, same shape."""
-        encoder, _, bias = self.form.parts(points)
-        finite = ~self.form.parts(self.vetoes(points))[0]
-        sizes = np.abs(encoder * finite)
-        small = finite & (sizes < small * np.maximum(sizes.max(axis=-1, keepdims=True), 1e-9))
-        return self.form.flat(small, small if self.form.is_tied else np.zeros_like(small), np.zeros(bias.shape, dtype=bool))
+        finite = self.reading & ~self.vetoes(points)
+        sizes = np.abs(points * finite)
+        return finite & (sizes < small * np.maximum(self.of_neurons(sizes), 1e-9))
+
+    def of_neurons(self, sizes):
+        """The largest of each neuron's reading ``sizes`` (…, size) for each of its weights; 0 for all else, same shape."""
+        m, n = self.form.n_hidden, self.form.n_features
+        largest = np.zeros(sizes.shape)
+        largest[..., : m * n] = np.repeat(sizes[..., : m * n].reshape(*sizes.shape[:-1], m, n).max(axis=-1), n, axis=-1)
+        return largest
 
     def on_kinks(self, x, small=SMALL):
         """x (…, size) with reading weights that are so small on their kinks, 0, or ON beside a veto."""
@@ -279,10 +278,11 @@ class Landscape:
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
         encoder, decoder, bias = self.form.parts(x)
-        on = self.occurring @ (encoder > 0 if self.form.is_tied else encoder != 0).T
-        on &= ~(self.occurring @ self.form.parts(self.vetoes(x))[0].T)
-        signs = (1,) if self.form.is_tied else (1, -1)
-        reach = np.maximum(decoder, 0).T @ np.array([np.maximum(s * encoder, 0) for s in signs]).max(axis=0).sum(axis=1)
+        read = np.maximum(encoder, 0) if self.form.is_tied else np.abs(encoder)
+        on = self.occurring @ (read > 0).T
+        if self.form.is_tied:
+            on &= ~(self.occurring @ (encoder < -BEYOND).T)
+        reach = np.maximum(decoder, 0).T @ read.sum(axis=1)
         slope = self.gradient(x)[1][-len(bias) :]
         return ~on.any(axis=0), (reach + bias <= 0) | ((slope == 0.0) & (bias < 0))
 
@@ -296,24 +296,16 @@ class Landscape:
         else:  # x_j → −x_j changes nothing
             encoder *= np.where((encoder * np.abs(encoder)).sum(axis=0) < -1e-9, -1.0, 1.0)
         order = np.lexsort(np.round(np.concatenate([decoder, encoder], axis=1), 5).T)[::-1]
-        return named_first(self.form, self.control, self.form.flat(encoder[order], decoder[order], bias))[1]
+        return named_first(self.form, self.control, self.form.flat(encoder[order], decoder[order], bias))
 
     def key(self, x, exchange=True):
         """What tells minima apart: ordered neurons and biases (n_copies, size), by exchange and reflection of features."""
         encoder, decoder, bias = self.form.parts(self.balanced(x))
-        orders = np.arange(self.form.n_features)[None]
-        if exchange:
-            orders = np.array([_order(self.classes, choice, self.form.n_features) for choice in _choices(self.classes)])
-        signs = np.ones((1, self.form.n_features))
-        if not self.form.is_tied:
-            signs = np.array(list(product((1.0, -1.0), repeat=self.form.n_features)))
-        copies = []
-        for order in orders:
-            for sign in signs:
-                neurons = np.concatenate([(encoder * sign)[:, order], decoder[:, order]], axis=1)
-                neurons = neurons[np.argsort(neurons @ _GENERIC[: neurons.shape[1]], kind="stable")]
-                copies.append(np.concatenate([neurons.ravel(), bias[order]]))
-        return np.array(copies)
+        orders, signs = _copies(self.classes if exchange else (), self.form.n_features, self.form.is_tied)
+        neurons = np.swapaxes(np.concatenate([encoder[:, orders] * signs, decoder[:, orders]], axis=2), 0, 1)
+        ranks = np.argsort(neurons @ _GENERIC[: neurons.shape[2]], axis=1, kind="stable")
+        neurons = np.take_along_axis(neurons, ranks[..., None], axis=1)
+        return np.concatenate([neurons.reshape(len(orders), -1), bias[orders]], axis=1)
 
     def starts(self, generator, n_starts):
         """Starting points (≤ n_starts, size): the lowest ends, of different losses, of many descents on a rough loss.
@@ -365,7 +357,7 @@ class Landscape:
         shape = 20 * most, m, n
         served = (generator.integers(1, 2**n, size=shape[:2])[:, :, None] >> np.arange(n)) & 1
         inhibits = generator.integers(0, 2, size=(shape[0], 1, 1))
-        orders = [_order(self.classes, choice, n) for choice in _choices(self.classes)]
+        orders = _copies(self.classes, n, True)[0]
         copies = [np.sort(served[:, :, order] @ 2 ** np.arange(n), axis=1) @ 2.0 ** (n * np.arange(m)) for order in orders]
         _, first = np.unique(2 * np.min(copies, axis=0) + inhibits[:, 0, 0], return_index=True)
         first = np.sort(first)[:most]
@@ -507,14 +499,16 @@ class Landscape:
 _GENERIC = np.random.default_rng(0).normal(size=1024)
 
 
-def _choices(classes):
-    """All ways to exchange features within classes: tuples of permutations."""
-    return list(product(*(permutations(members) for members in classes)))
+@cache
+def _copies(classes, n_features, is_tied):
+    """Orders of features (n_copies, n_features) that exchange them within classes; signs, same shape, all ones where tied.
 
-
-def _order(classes, choice, n_features):
-    """The order of features (n_features,) of one way to exchange them."""
-    order = np.arange(n_features)
-    for members, moved in zip(classes, choice, strict=True):
-        order[list(members)] = moved
-    return order
+    classes: tuple of tuples of features.
+    """
+    orders = []
+    for choice in product(*(permutations(members) for members in classes)):
+        orders.append(np.arange(n_features))
+        for members, moved in zip(classes, choice, strict=True):
+            orders[-1][list(members)] = moved
+    signs = np.array([*product((1.0,) if is_tied else (1.0, -1.0), repeat=n_features)])
+    return np.repeat(orders, len(signs), axis=0), np.tile(signs, (len(orders), 1))
