@@ -4,8 +4,10 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from phasediag import (
     phase_diagram,
     trained_phase_diagram,
 )
+from phasediag._exploring import page as page_texts
 from phasediag._exploring.maps import MOST_MINIMA, minima_of
 from phasediag._exploring.packing import pack
 from phasediag.colours import phase_colours
@@ -184,6 +187,15 @@ def test_it_needs_nothing_else(page, tmp_path):
     for wrong in (page.save, lambda path: explore(None, path)):
         with pytest.raises(ValueError, match=r"path must end in \.html, got 'page\.htm'"):
             wrong("page.htm")
+
+
+def test_it_is_written_beside_compiled_modules(tmp_path, monkeypatch):
+    """The folder of the texts holds ``__pycache__`` wherever Python writes what it compiles: as installed."""
+    folder = shutil.copytree(files("phasediag._exploring"), tmp_path / "texts")
+    (folder / "__pycache__").mkdir(exist_ok=True)
+    monkeypatch.setattr(page_texts, "files", lambda package: folder)
+    html = page_texts.page({"title": "2 < 3"}, "data", {})
+    assert "2 &lt; 3" in html and "{{" not in html and (folder / "page.js").read_text(encoding="utf-8") in html
 
 
 def test_notebooks_show_it(diagrams, page):

@@ -12,7 +12,7 @@ def page(facts, packed, plots):
 
     facts, plots : dicts for JSON; packed : text of `packing.pack`, Bokeh's script within it.
     """
-    text = {path.name: path.read_text(encoding="utf-8") for path in files(__package__).iterdir() if path.name[-2:] != "py"}
+    text = {name: files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html", *_SCRIPTS)}
     filled = {
         "title": escape(facts["title"]),
         "styles": text["page.css"],
