@@ -435,17 +435,18 @@ class Form:
     def rows(self, controls: Floats) -> Floats:
         """Control vectors (…, n_controls) as the kernels of enumeration take them, shape (…, n_row).
 
-        Importances, densities; unless the form is plain also Σ_i importance_i E x_i², the slope, γ, λ and the probabilities of
-        the components; where these are summed in other terms, the probabilities of those, and of the features that are active
-        with some probability there.
+        Importances, densities; unless the form is plain also Σ_i importance_i E x_i², the slope, γ, λ, 1 where values v and −v
+        are equally likely and 0 elsewhere, and the probabilities of the components; where these are summed in other terms, the
+        probabilities of those, and of the features that are active with some probability there.
         """
         if self.is_plain:
             return controls
         lead = controls.shape[:-1]
-        numbers = np.zeros((*lead, 4))
+        numbers = np.zeros((*lead, 5))
         numbers[..., 0], numbers[..., 1] = self.loss_scale(controls), self.slope(controls)
         if self.penalised:
-            numbers[..., 2:] = controls[..., self.places["penalty"]]
+            numbers[..., 2:4] = controls[..., self.places["penalty"]]
+        numbers[..., 4] = self.is_even(controls)
         weights, joint, more = self.weights(controls), self.joint, []
         if joint is not None:
             _, parts, _ = self.terms

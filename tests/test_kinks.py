@@ -371,3 +371,14 @@ def test_kinks_of_what_is_not_represented_cancel_at_once(monkeypatch):
         model = replace(MODELS["signs"], values=values)
         slopes.ways_down(x, model.form, model.control[None])
         assert len(asked) == n_asked
+
+
+def test_a_pair_of_directions_falls_whichever_way_it_is_turned():
+    """Two dedicated signs leave their valley as the third comes on, by second order, in a cell that curves down in itself."""
+    model = ToyModel(2, [1.0, 1.0, 0.1], 0.01, values=SIGNS)
+    for angle in np.linspace(0.0, 3.1, 30):
+        x, way = np.zeros(9), np.zeros(9)
+        x[[0, 1, 3, 4]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+        assert newton.lowest_curvature(x, model.form, model.control, model.form.free, way) < -0.03
+        before, after = (expected_loss(model, at[:6].reshape(2, 3), at[6:]) for at in (x, x + 1e-3 * way))
+        assert after < before

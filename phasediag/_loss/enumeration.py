@@ -75,7 +75,7 @@ NEGLIGIBLE = 1e-290
 SPACE = POINTS + N_POINT_ARRAYS
 
 # In a row of controls, behind importances and densities, of a form that is not plain.
-SCALE, ALPHA, GAMMA, LAMBDA, WEIGHTS = range(5)
+SCALE, ALPHA, GAMMA, LAMBDA, EVEN, WEIGHTS = range(6)
 
 
 @jit(inner=True)

@@ -40,6 +40,7 @@ from .trust_region import (
     NORM,
     NUMBERS,
     STEPS,
+    is_even,
 )
 
 ROUGHLY, BOTTOM = 1e-6, 1e-15
@@ -83,7 +84,7 @@ def descend_cells(known, form, classes, controls, heads, first, starts, *, radiu
     n, count = form.n_features, len(starts)
     numbers, feature_loss, new = np.zeros((count, 6)), np.empty((count, n)), np.zeros(count, np.int64)
     keys, rows = np.empty((count, known[2].shape[1])), np.ascontiguousarray(form.rows(controls))
-    cells = rows, form.is_even(controls).astype(np.int64), heads, first, starts, _members(n, classes), np.empty(n * (n + 1))
+    cells = rows, heads, first, starts, _members(n, classes), np.empty(n * (n + 1))
     _descend_cells(*known, *cells, radius, numbers, feature_loss, keys, new, newton.store(form).at(rows[0], form.free))
     return numbers, feature_loss, keys, new.astype(bool)
 
@@ -185,9 +186,9 @@ def _apart(key, other, count):
 
 @jit(allocates=False)
 def _descend_cells(
-    links, known, known_keys, controls, even, heads, first, starts, members, space, radius, found, losses, keys, new, table
+    links, known, known_keys, controls, heads, first, starts, members, space, radius, found, losses, keys, new, table
 ):
-    """`descend_cells`: even (n_cells,): 1 or 0; members of orbits; space (n (n + 1),); found: numbers, new: 1 or 0."""
+    """`descend_cells`: members of orbits; space (n (n + 1),); found: numbers, new: 1 or 0."""
     at, numbers, n_keys, size, n_controls = (
         pointer(table),
         doubles(table[NUMBERS]),
@@ -223,7 +224,7 @@ def _descend_cells(
                     end[0] = numbers[LOSS]
                     if not (end[1] <= GRADIENT_TOLERANCE and end[2] >= -CURVATURE_TOLERANCE):
                         break
-                if even[cell]:
+                if is_even(at):
                     _turn_upright(x, table[HIDDEN], n)
                 _write_key(x, table[HIDDEN], n, pointer(members), pointer(space), key)
                 same, k = False, heads[cell]

@@ -26,6 +26,7 @@ from .trust_region import (
     SPECTRUM,
     VALUES,
     VECTORS,
+    is_even,
     is_newton,
 )
 
@@ -95,6 +96,7 @@ def light(x, distance, i, j, space, direction, table):
 
     Where the output is 0 whatever its feature is, it has to be on for its weights to tell: its bias, if it may move, goes
     as far as brings it on where no other feature is active, twice as far as their square, or where j is at 1 or −1.
+    Where signs do not matter against j is as along it.
     space (size + 5, size): working space.
     """
     m, n, size, free = table[HIDDEN], table[FEATURES], (table[HIDDEN] + 1) * table[FEATURES], integers(table[FREE])
@@ -102,7 +104,7 @@ def light(x, distance, i, j, space, direction, table):
     on = _least_on(distance, table)
     for k in range(size):
         at[k] = 0.0 if k % n == i else x[k]  # rounding would tell on which side of its kinks the output is
-    for start in range(8 if free[m * n + i] else 2):
+    for start in range(0, 8 if free[m * n + i] else 2, 2 if is_even(table) else 1):
         length = 0.0
         for k in range(2 * size):
             down[k] = 0.0
@@ -169,7 +171,10 @@ def _sink(x, distance, n_down, down, d, direction, table):
                 gradient[i] -= slope * v[i]
                 for j in range(size):
                     hessian[i * size + j] += (own + 1.0) * v[i] * v[j] - part[i] * v[j] - v[i] * part[j]
-        if not is_newton(hessian, gradient, size, np.inf, -LEAST_PIVOT, factor, step):
-            return
+        shift = 0.0
+        while not is_newton(hessian, gradient, size, np.inf, -LEAST_PIVOT, factor, step):  # a cell that curves down in itself
+            shift = max(2.0 * shift, -value / square, LEAST_PIVOT)
+            for i in range(size):
+                hessian[i * size + i] += shift
         for i in range(size):
             d[i] += step[i]

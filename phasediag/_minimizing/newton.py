@@ -369,7 +369,7 @@ def _is_unlit(x, i, zero, table):
 @jit(inner=True)
 def _lowest_curvature(x, direction, table):
     """The lowest one-sided curvature at x to the numbers, its direction to ``direction``."""
-    m, n, free = table[HIDDEN], table[FEATURES], integers(table[FREE])
+    m, n, free, plain = table[HIDDEN], table[FEATURES], integers(table[FREE]), table[PLAIN] != 0
     hessian, numbers, vectors = doubles(table[HESSIAN]), doubles(table[NUMBERS]), doubles(table[VECTORS])
     size = m * n + n
     lines = doubles(table[LINES])
@@ -421,7 +421,7 @@ def _lowest_curvature(x, direction, table):
         d = offset(lines, start * size)
         if bound > 0.0 and along(least, d, size) >= lowest * (1.0 - 1e-9):
             continue
-        if bound > -LEVEL and abs(lowest) <= LEVEL < along(least, d, size):  # a valley: nothing curves down, this curves up
+        if bound > -LEVEL and lowest <= LEVEL and (not plain or LEVEL < along(least, d, size)):  # a valley: nothing curves less
             continue
         for _iteration in range(MOST_TURNS):
             known = False

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._compiling.jit import call, doubles, integers, jit, offset
 from .._compiling.vectors import invoke
-from .._loss.enumeration import PENALTY, SCALE
+from .._loss.enumeration import EVEN, PENALTY, SCALE
 from ..model import LARGEST_WEIGHT
 from .eigenvectors import eigenvalues, eigenvectors, from_eigenvectors, to_eigenvectors
 
@@ -87,6 +87,12 @@ def evaluate_scaled(x, order, table):
         for i in range(size * size):
             hessian[i] /= scale
     numbers[LOSS] = loss / scale
+
+
+@jit(inner=True)
+def is_even(table):
+    """Whether values v and −v are equally likely, so that the signs of columns do not matter."""
+    return not table[PLAIN] and offset(doubles(table[CONTROL]), 2 * table[FEATURES])[EVEN] != 0.0
 
 
 @jit(inner=True)
