@@ -26,33 +26,34 @@ def two_to_one():
 
 @pytest.fixture(scope="module")
 def spinodals(two_to_one):
-    """The spinodals of the diagram, each once: (phase, points in the logarithms)."""
+    """The spinodals of the diagram, each once: (points in the logarithms, minima)."""
     found = {}
     for boundary in two_to_one.boundaries():
         for spinodal in boundary.spinodals:
             points = np.log([spinodal.importance, spinodal.density]).T
-            points = points if points[0, 1] <= points[-1, 1] else points[::-1]
-            found[np.round(points[len(points) // 2], 6).tobytes()] = spinodal.phase, points
+            found[np.round(points[len(points) // 2], 6).tobytes()] = points, spinodal.minima
     return list(found.values())
 
 
-def count(u):
-    """The number of minima at a point, found from random starts."""
-    importance, density = np.exp(u)
-    return len(minimize(ToyModel(1, [1.0, importance], density), n_starts=32))
+def nearest(u, minimum):
+    """How far from that of a spinodal the nearest minimum lies at a point, of those found from random starts."""
+    (importance, density), own = np.exp(u), np.append(np.outer(minimum[:2], minimum[:2]), minimum[2:])
+    found = minimize(ToyModel(1, [1.0, importance], density), n_starts=32)
+    return min(np.max(np.abs(np.append(one.weights.T @ one.weights, one.bias) - own)) for one in found)
 
 
 def test_one_minimum_ends_on_every_spinodal(spinodals):
-    """On one side of each point there is one minimum more, as a search without any path tells."""
+    """Its minimum is next to each point on one side alone, as a search without any path tells."""
     checked = 0
-    for k, (_, points) in enumerate(spinodals):
-        others = np.concatenate([other for l, (_, other) in enumerate(spinodals) if l != k] + [points[[0, -1]]])
-        for i in range(1, len(points) - 1, 10):
-            if np.min(np.linalg.norm(others - points[i], axis=1)) < FAR or points[i, 1] > -2 * FAR:
-                continue  # next to density 1 that of the aligned pair lies as near
+    for k, (points, minima) in enumerate(spinodals):
+        others = np.concatenate([other for l, (other, _) in enumerate(spinodals) if l != k] + [points[[0, -1]]])
+        for i in range(1, len(points) - 1, 20):
+            if np.min(np.linalg.norm(others - points[i], axis=1)) < FAR:
+                continue
             along = points[i + 1] - points[i - 1]
             across = NEAR * np.array([-along[1], along[0]]) / np.linalg.norm(along)
-            assert abs(count(points[i] - across) - count(points[i] + across)) == 1, points[i]
+            there, gone = sorted(nearest(points[i] + sense * across, minima[i]) for sense in (1, -1))
+            assert there < 3 * NEAR**0.5 and gone > 1.5 * there, points[i]
             checked += 1
     assert checked > 15
 
@@ -158,6 +159,27 @@ def test_a_fold_does_not_turn_back_before_its_third_derivative_jumps():
     ]
     below, above = second[1] - second[0], second[4] - second[3]
     assert below * above < 0 and max(second[0], second[4]) < second[2] + 1e-8  # downhill both ways
+
+
+def test_where_a_fold_turns_back_does_not_depend_on_the_way_to_it():
+    """Of 5→2: its cubic is that at each point itself, not at a guess of it; at the end third derivatives along it vanish."""
+    solver = solver_of(5, 2, np.geomspace(1.05, 1.1, 2), np.geomspace(0.85, 0.9, 2))
+    weights = [[-0.83481093, 0.24283991, 0.22969764, 0.24283991, 0.40440863]]
+    weights += [[-0.34839058, 0.11622947, 0.14826189, 0.11622947, -0.91576227]]
+    bias, u = [0.40547674, 0.45808627, 0.47228955, 0.45808627, 0.03260776], solver.points(1.073440968815531, 0.8864949101688038)
+    curve = FreeLimit(solver.recognized(np.append(weights, bias), solver.all_free, u))
+    curve.move_to(curve.at(u, np.array([1.0, 0.0]))[-2:])
+    here, ends = curve.place(curve.states[0].u), []
+    tangent = curve.tangent(here)
+    tangent *= np.copysign(1.0, tangent[-1])  # towards density 1
+    for step in (4e-4, 8e-4, 1.6e-3):
+        ends.append(curve.changes(here, curve.at(here + step * tangent, tangent), "turns"))
+        assert ends[-1] == pytest.approx(ends[0], abs=1e-12)
+    (importance, density), x, way = solver.values(ends[-1]), curve.solve(ends[-1])[0].x, np.zeros(15)
+    model, way[curve.free] = ToyModel(2, [1, 1, 1, 1, importance], density), curve.null_at(ends[-1])
+    beside = x + 1e-3 * np.arange(-1, 2)[:, None] * way
+    second = [way @ expected_loss_hessian(model, y[:10].reshape(2, 5), y[10:]) @ way for y in beside]
+    assert abs(second[1]) < 1e-12 and second[2] == pytest.approx(second[0], rel=1e-2) and second[0] > 1e-8
 
 
 @pytest.mark.campaign

@@ -178,8 +178,8 @@ class FreeLimit(LimitCurve):
             k = max(nearest, key=lambda k: found[k][2])
             self.own, self.direction = found[k][0], found[k][0] @ direction / lengths[k]
         self.maps, self.alike, self.beside = maps, found[0][0], np.zeros(self.free.size)
-        self.cubic = self._cubic(state.x, state.u, self.direction) @ self.direction
         self.kind, self._latest = "fold" if self.own is self.alike else "exchange breaking", state
+        self._sense = np.sign(self._cubic_along(self.direction)) if self.is_fold else 0.0
 
     @property
     def is_fold(self):
@@ -203,7 +203,7 @@ class FreeLimit(LimitCurve):
         by_u, cubic = self._slopes
         rows[:size, :size] = _within(self.alike, hessian)
         rows[size, :size], rows[:, size:] = -self.alike @ cubic, by_u.T
-        self._last = v / np.linalg.norm(v), cubic @ v, hessian
+        self._last = v / np.linalg.norm(v), hessian
         return rows, np.append(self.alike @ gradient, null[size])
 
     def _forms(self, x, points, null):
@@ -242,7 +242,7 @@ class FreeLimit(LimitCurve):
         return min(self.family.room_beside(self.solve(u)[0].x, sense * aside) for sense in (1.0, -1.0)) < SHORT_ROOM
 
     def keep(self, u, states):
-        """See Curve: with the direction, the cubic and the second derivatives there."""
+        """See Curve: with the direction and the second derivatives there."""
         super().keep(u, states)
         self._latest, self._found = states[0], getattr(self, "_last", None)
 
@@ -268,18 +268,18 @@ class FreeLimit(LimitCurve):
         """Newton's method begins with the direction that it has where the curve is."""
 
     def move_to(self, u):
-        """See Curve: the equilibrium, its direction and its cubic."""
+        """See Curve: the equilibrium and its direction."""
         super().move_to(u)
-        self.direction, self.cubic, _ = self._found
+        self.direction, _ = self._found
         return False
 
     def _turning(self, u):
-        """The cubic in the sense that it has had, where it has one."""
-        return self._found[1] * self.cubic if self.is_fold else 1.0
+        """The cubic, at the point itself, in the sense that it has had, where it has one."""
+        return self._sense * self._cubic_along(self._found[0]) if self.is_fold else 1.0
 
     def _others(self, u):
         """The lowest curvature besides its own."""
-        state, (_, _, hessian) = self.solve(u)[0], self._found
+        state, (_, hessian) = self.solve(u)[0], self._found
         return min(self._softest_besides(hessian)[0], softest_breaking(state)[0] if state.held else 1.0) - STABLE
 
     tests = MappingProxyType({"turns": _turning, "ceases": _others})
@@ -370,7 +370,7 @@ class FreeLimit(LimitCurve):
 
     def _quartic(self):
         """Fourth derivative along the null vector there, the other parameters at their best."""
-        null, _, hessian = self._last
+        null, hessian = self._last
         third, fourth = self._along(null)
         bordered = np.block([[hessian, null[:, None]], [null, 0.0]])
         return fourth - 3 * third @ np.linalg.solve(bordered, np.append(third, 0.0))[: self.free.size]
