@@ -13,9 +13,9 @@ DOUBLE_LANES, SINGLE_LANES = 8, 16
 class Lanes:
     """Emission of arithmetic on vectors of one kind of numbers, by a `Builder`; complex numbers are pairs."""
 
-    def __init__(self, builder, double):
+    def __init__(self, builder, double, count=None):
         self.builder, self.number = builder, ir.DoubleType() if double else ir.FloatType()
-        self.count = DOUBLE_LANES if double else SINGLE_LANES
+        self.count = count or (DOUBLE_LANES if double else SINGLE_LANES)
         self.kind = ir.VectorType(self.number, self.count)
         self.zero = self.constant(0.0)
 

@@ -24,7 +24,8 @@ from .leading import (
 from .leading import SLOPE as SLOPE_OF
 from .moments import FEW, OUTPUT, clipped_moments, linear_moments, working_space, workspace
 from .pieces import first_component
-from .points import BREADTHS, LANES, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, is_kept, leaders, sum_points
+from .point_sums import LANES, add_row
+from .points import BREADTHS, N_POINT_ARRAYS, N_STATE, RATE, SPAN, STATE, is_certain, is_kept, leaders, sum_points
 
 # Weights below this are zero: they change the loss by less than its smallest representable part.
 NEGLIGIBLE = 1e-290
@@ -416,13 +417,10 @@ def _add_curvature(hessian, weights, m, n, i, importance, table):
         for j in range(n):
             line, row_j = offset(chain, j * size), offset(hessian, (shift + h * n + j) * size)
             by_i, by_j = importance * others[h * n + j], importance * weights[h * n + i]
-            for column in range(size):
-                row_i[column] += by_i * line[column]
-            for column in range(size):
-                row_j[column] += by_j * line[column]
+            add_row(row_i, line, by_i, size)
+            add_row(row_j, line, by_j, size)
     line, row_i = offset(chain, n * size), offset(hessian, (shift + m * n + i) * size)
-    for column in range(size):
-        row_i[column] += importance * line[column]
+    add_row(row_i, line, importance, size)
 
 
 def workspaces(form, order, untied=False):
@@ -455,13 +453,14 @@ def workspaces(form, order, untied=False):
         np.zeros(1),  # the penalty
     )
     held = [np.zeros(components.shape) for _ in range(7)] if form.is_kinked else [np.zeros(1)] * 7
+    listed = np.zeros((n, len(components) + 1 if form.is_kinked else 1), np.int64)
     first = leaders(components, starts, breadths) if form.is_kinked else np.zeros(1, np.int64)
     means, state = starts + 0.5 * breadths, np.zeros(N_STATE)
     state[SPAN] = (starts + breadths).max() - starts.min()
     columns = np.zeros((n + 1, -(-len(components) // LANES) * LANES))
     columns[:n, : len(components)], columns[n, : len(components)] = means[components].T, 1.0
-    summed = columns, np.zeros((4, columns.shape[1]))
-    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5], *summed, held[6]
+    summed = columns, np.zeros(4 * columns.shape[1] + n + LANES)
+    points = are_points, means[components], state, *held[:5], first, breadths[components], held[5], *summed, held[6], listed
     # what three features, or first derivatives, do not need is not compiled for them
     many = _address(clipped_moments if relu else linear_moments) if n > 3 else 0
     curvature = (_address(_output_curvature), _address(_add_curvature)) if order > 1 else (0, 0)

@@ -16,6 +16,7 @@ jump is convex), so that minima of the one are minima of the other.
 import numpy as np
 
 from .._compiling.jit import doubles, integers, jit, offset
+from .point_sums import LANES, pieces, sums, total
 
 # What `workspaces` adds to its table for a form with points: which components each output sums as points, and the mean values of
 # features in all; for kinks: the state; of every component and output λ₀, the last λ, both as parts of the jump, the last rate,
@@ -23,7 +24,8 @@ from .._compiling.jit import doubles, integers, jit, offset
 # how wide the values of features in all components are, and the probability of the components whose kink of an output falls
 # together with each: their multipliers, alike at first, stay so, as parts of a jump then grow alike; of every feature, and of a 1
 # that stands for the bias, the mean values in all components; working space; 1 + the number of the first of the outputs whose
-# kink in a component is one with that of each, less than 0 for one that is on where the first is off, 0 where there is no other.
+# kink in a component is one with that of each, less than 0 for one that is on where the first is off, 0 where there is no other;
+# for every output how many of its kinks are held, or are one with another that may be, and in which components these are.
 (
     IS_POINT,
     VALUES,
@@ -39,11 +41,9 @@ from .._compiling.jit import doubles, integers, jit, offset
     COLUMNS,
     SUMMED,
     GATHERED,
+    KINKS,
     N_POINT_ARRAYS,
-) = range(15)
-LANES = 4
-"""Sums over components are of so many at a time: rows of them are filled up with zeros."""
-
+) = range(16)
 RATE, STIFFEST, SPAN, STAYS, N_STATE = range(5)
 """The state: how fast parts of jumps grow in z, 0 where kinks are as they are; the most that a scaled second derivative gets; how
 far apart values can be; whether kinks of 0 < λ₀ < s stay held however far z is from 0, and no others are."""
@@ -72,45 +72,39 @@ def is_kept(at, arrays):
 
 
 @jit(inner=True)
-def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scale, out, total, arrays):
-    """Adds up output i over the points: out gets the loss, its slopes in b and in row i of WᵀW, total the second derivatives.
+def sum_points(i, n, n_components, b, row, residual, alpha, order, weights, scale, out, curvature, arrays):
+    """Adds up output i over the points: out gets the loss, its slopes in b and in row i of WᵀW, curvature the second derivatives.
 
     row (n,): that row; residual: 1 − row[i]; weights (n_components,): their probabilities; scale: what a loss is divided by where
-    it is scaled; total (n + 1, n + 1): in (row, b), of order 2.
+    it is scaled; curvature (n + 1, n + 1): in (row, b), of order 2.
     """
-    is_point, values = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
-    state, length = doubles(arrays[STATE]), (n_components + LANES - 1) // LANES * LANES
+    is_point, columns = offset(integers(arrays[IS_POINT]), i * n_components), doubles(arrays[COLUMNS])
+    state, length, keep = doubles(arrays[STATE]), rows_of(n_components), 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
     slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
-    losses, rests, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
-    side, keep = n + 1, 1.0 - alpha + alpha * residual  # 1 − alpha row[i]
-    for component in range(length):
-        rests[component] = b
-    for j in range(n):
-        if j != i:
-            column, weight = offset(values, j * length), row[j]
-            for component in range(length):
-                rests[component] += weight * column[component]
-    for component in range(n_components):  # no branches, so that lanes are side by side
-        share, x, rest = weights[component] * is_point[component], targets[component], rests[component]
-        is_right = rest + own * x >= 0.0
-        gain, error = 1.0 if is_right else alpha, x * (residual if is_right else keep)
-        error -= gain * rest
-        losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
-        curvatures[component] = 2.0 * share * gain * gain
+    losses, side = offset(curvatures, length), n + 1
+    for component in range(n_components):
+        losses[component] = weights[component] * is_point[component]
+    for component in range(n_components, length):
+        losses[component] = 0.0
+    pieces(i, n, length, b, row[i], residual, keep, alpha, row, columns, slopes)
     if order > 0 and state[RATE] > 0.0:
         _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays)
-    out[0] = _sum(losses, length)
+    out[0] = total(losses, length)
+    found, ones = offset(losses, 2 * length), offset(columns, n * length)
     if order > 0:
-        for j in range(n + 1):
-            out[1 + (j + 1) % (n + 1)] = _dot(slopes, offset(values, j * length), length)
-    if order == 2:
-        products = losses
+        sums(slopes, ones, columns, side, length, found)
         for j in range(side):
-            column = offset(values, j * length)
-            for component in range(length):
-                products[component] = curvatures[component] * column[component]
-            for k in range(j + 1):
-                total[j * side + k] = total[k * side + j] = _dot(products, offset(values, k * length), length)
+            out[1 + (j + 1) % side] = found[j]
+    for j in range(side if order == 2 else 0):
+        sums(curvatures, offset(columns, j * length), columns, j + 1, length, found)
+        for k in range(j + 1):
+            curvature[j * side + k] = curvature[k * side + j] = found[k]
+
+
+@jit(inner=True, once=True)
+def rows_of(n_components):
+    """The length of a row of so many components, filled up."""
+    return (n_components + LANES - 1) // LANES * LANES
 
 
 @jit(inner=True)
@@ -120,11 +114,13 @@ def _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays):
     state, multipliers, latest = doubles(arrays[STATE]), doubles(arrays[MULTIPLIERS]), doubles(arrays[LATEST])
     rates, jumps, together = doubles(arrays[RATES]), doubles(arrays[JUMPS]), doubles(arrays[TOGETHER])
     gathered = doubles(arrays[GATHERED])
-    length = (n_components + LANES - 1) // LANES * LANES
+    length = rows_of(n_components)
     slopes, curvatures = doubles(arrays[SUMMED]), offset(doubles(arrays[SUMMED]), length)
     losses, rests, own, targets = offset(curvatures, length), offset(curvatures, 2 * length), row[i], offset(values, i * length)
     keep, stays, fastest, stiffest = 1.0 - alpha + alpha * residual, state[STAYS] != 0.0, state[RATE], state[STIFFEST] * scale
-    for component in range(n_components):
+    held = offset(integers(arrays[KINKS]), i * (n_components + 1))
+    for place in range(1, held[0] + 1):
+        component = held[place]
         at = component * n + i
         jump, share = jumps[at], weights[component]
         x, rest, first, one = targets[component], rests[component], multipliers[at], int(gathered[at])
@@ -138,8 +134,6 @@ def _hold(i, n, n_components, row, residual, alpha, weights, scale, arrays):
             if stays or abs(latest[leader] - part) < ON_KINK * rates[leader]:
                 side = 1.0 if (part == 1.0) == (one > 0) else 0.0
                 _take_side(component, side, residual, keep, alpha, share, x, rest, losses, slopes, curvatures)
-            continue
-        if not jump > 0.0:
             continue
         z = rest + own * x
         rate = min(fastest, stiffest / (together[at] * jump))
@@ -167,30 +161,6 @@ def _take_side(component, side, residual, keep, alpha, share, x, rest, losses, s
     error = x * (residual if side == 1.0 else keep) - gain * rest
     losses[component], slopes[component] = share * error * error, -2.0 * share * gain * error
     curvatures[component] = 2.0 * share * gain * gain
-
-
-@jit(inner=True)
-def _sum(row, length):
-    """The sum of a row (length,), a multiple of LANES, in as many lanes."""
-    first = second = third = fourth = 0.0
-    for k in range(0, length, LANES):
-        first += row[k]
-        second += row[k + 1]
-        third += row[k + 2]
-        fourth += row[k + 3]
-    return (first + second) + (third + fourth)
-
-
-@jit(inner=True)
-def _dot(one, other, length):
-    """The sum of products of two rows (length,), a multiple of LANES, in as many lanes."""
-    first = second = third = fourth = 0.0
-    for k in range(0, length, LANES):
-        first += one[k] * other[k]
-        second += one[k + 1] * other[k + 1]
-        third += one[k + 2] * other[k + 2]
-        fourth += one[k + 3] * other[k + 3]
-    return (first + second) + (third + fourth)
 
 
 def leaders(states, lows, widths):

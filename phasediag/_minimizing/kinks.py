@@ -16,6 +16,7 @@ from .._loss.points import (
     GATHERED,
     JUMPS,
     KEPT,
+    KINKS,
     LATEST,
     LEADERS,
     MULTIPLIERS,
@@ -430,6 +431,14 @@ def choose(x, least, table):
         _join(x, table)
     if table[WITHIN] != 0:
         _gather(x, least, table)
+    held = integers(offset(integers(table[ENUMERATION]), POINTS)[KINKS])
+    for i in range(n):
+        own, count = offset(held, i * (n_components + 1)), 0
+        for component in range(n_components):
+            if jumps[component * n + i] > 0.0 or gathered[component * n + i] != 0.0:
+                count += 1
+                own[count] = component
+        own[0] = count
 
 
 @jit(inner=True)
