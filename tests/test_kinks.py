@@ -382,3 +382,19 @@ def test_a_pair_of_directions_falls_whichever_way_it_is_turned():
         assert newton.lowest_curvature(x, model.form, model.control, model.form.free, way) < -0.03
         before, after = (expected_loss(model, at[:6].reshape(2, 3), at[6:]) for at in (x, x + 1e-3 * way))
         assert after < before
+
+
+@pytest.mark.parametrize("length", [1e-3, 1e-2, 1e-1])
+def test_a_feature_that_has_just_split_off_is_followed(length):
+    """Its bias is the square of its weights, on a kink, in a narrow valley from which rounded kinks led back: none was listed."""
+    model = ToyModel(2, [1.0, 1.0, 0.1], 0.02993577, "leaky", slope=0.3, values=SIGNS)
+    start = np.array([1.1157, 0.0, length, 0.0, 1.1157, 0.0, -0.0625, -0.0625, 4 * length**2])
+    (end,) = settle(start[None], model.form, model.control[None])
+    assert end.is_minimum and abs(end.x[8] - np.sum(end.x[[2, 5]] ** 2)) < 1e-12
+    alone = np.array([end.x[0], 0.0, 0.0, 0.0, end.x[4], 0.0, *end.x[6:8], 0.0])
+    split = alone + np.outer(np.linspace(0, 0.01, 201), np.eye(9)[2])
+    split[:, 8] = split[:, 2] ** 2
+    losses = loss_at(model, split)
+    own = end.scaled_loss * model.loss_scale
+    assert own < losses.min() + 1e-12 < losses[0] and losses.min() - own < 0.05 * (losses[0] - own)
+    assert abs(split[losses.argmin(), 2] - np.linalg.norm(end.x[[2, 5]])) < 1e-4

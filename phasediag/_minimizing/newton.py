@@ -621,18 +621,26 @@ def _leave(x, max_steps, radius, tolerance, table):
     if numbers[RETURNS] < 2.0 and not (curvature > MINIMAL or max_steps <= 0 or not norm < np.inf):
         lower = curvature < -LEVEL
         if lower:
-            reach, least = 1e-3, np.inf
-            for farther in range(3 if table[ROUNDED] != 0 else 0):  # rounded kinks lead back to where they were held nearby
+            farther, least, begin = 3 if table[ROUNDED] != 0 else 1, np.inf, offset(lines, MOVED * size)
+            for k in range(farther):
+                reach = 1e-3 * 10.0**k
                 for i in range(size):
-                    trial[i] = x[i] + 1e-3 * 10.0**farther * direction[i]
-                call(table[EVALUATE], (trial, 0, table))
-                if numbers[LOSS] < least:
-                    reach, least = 1e-3 * 10.0**farther, numbers[LOSS]
-            for i in range(n):
-                if _is_unlit(x, i, zero, table):
-                    keep_on(i, reach, direction, table)
+                    trial[i] = direction[i]
+                for i in range(n):
+                    if _is_unlit(x, i, zero, table):
+                        keep_on(i, reach, trial, table)
+                for i in range(size):
+                    trial[i] = x[i] + reach * trial[i]
+                if farther > 1:
+                    call(table[EVALUATE], (trial, 0, table))
+                if numbers[LOSS] < least or k == 0:
+                    least = numbers[LOSS]
+                    for i in range(size):
+                        begin[i] = trial[i]
             for i in range(size):
-                x[i] += reach * direction[i]
+                x[i] = begin[i]
+                if numbers[RETURNS] > 0.0:  # rounded kinks have led back: with the multipliers as they are here
+                    end[i] = x[i]
         for side in range(2 if lower else first, 2):  # flat to second order: the loss may fall at third
             for i in range(size):
                 trial[i] = end[i] = x[i] + (1e-2 if side else -1e-2) * direction[i]  # on kinks multipliers are nearly known
