@@ -1,11 +1,14 @@
 """The expected loss at its doors: agreement with other routes, symmetries, bad input."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasediag import (
+    CorrelatedSets,
     ToyModel,
     expected_loss,
     expected_loss_and_gradient,
@@ -172,6 +175,20 @@ def test_batches_equal_single_models_whatever_the_threads():
         assert isinstance(loss, float) and loss == losses[at]
         assert np.array_equal(one_weights, in_weights[at]) and np.array_equal(one_bias, in_bias[at])
     assert expected_loss(model, np.empty((0, 2, 3)), bias).shape == (0,)
+
+
+def test_working_arrays_that_a_thread_keeps_change_no_bit():
+    """After calls for other models, of the same structure or another, losses and derivatives are those of a new thread."""
+    rng, law = np.random.default_rng(8), CorrelatedSets([[0, 1], [2]])
+    kinds = {}, {"values": "signed"}, {"values": "binary", "activity": law}, {"activation": "leaky", "slope": 0.2}
+    models = [ToyModel(2, [1.0, 0.7, 0.4], p, **kind) for p in (0.2, 0.9) for kind in kinds for _ in range(2)]
+    asked = [(model, rng.normal(size=(2, 3)), 0.3 * rng.normal(size=3)) for model in models]
+    for door in (expected_loss_and_gradient, expected_loss_hessian):
+        with ThreadPoolExecutor(1) as threads:
+            (*_, kept) = [[threads.submit(door, *one).result() for one in asked] for _ in range(2)]
+        for one, mine in zip(asked, kept, strict=True):
+            with ThreadPoolExecutor(1) as threads:
+                assert all(np.array_equal(a, b) for a, b in zip(mine, threads.submit(door, *one).result(), strict=True))
 
 
 def test_zero_model_has_the_derivative_for_a_rising_bias():

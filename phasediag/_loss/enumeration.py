@@ -1,6 +1,7 @@
 """The loss of whole batches of models by enumeration, with derivatives in weights and biases."""
 
 from functools import cache
+from threading import local
 
 import numpy as np
 
@@ -421,6 +422,17 @@ def _add_curvature(hessian, weights, m, n, i, importance, table):
             add_row(row_j, line, by_j, size)
     line, row_i = offset(chain, n * size), offset(hessian, (shift + m * n + i) * size)
     add_row(row_i, line, importance, size)
+
+
+_TABLES = local()
+
+
+def table_of(form, order, untied=False):
+    """The ``table`` of `enumeration` for models of a form, of this thread, kept until it asks for another."""
+    mine, key = _TABLES.__dict__, (form, order, untied)
+    if mine.get("key") != key:
+        mine["key"], mine["kept"] = key, workspaces(*key)
+    return mine["kept"][0]
 
 
 def workspaces(form, order, untied=False):

@@ -10,7 +10,7 @@ from .._arguments import one_of, real_number, usable_processors
 from ..forms import MOST_COMPONENTS
 from . import sets
 from .contour_batch import MOST_NODES, integrate
-from .enumeration import enumeration, workspaces
+from .enumeration import enumeration, table_of
 
 METHODS = ("auto", "enumeration", "contour")
 # Enumeration keeps up to 2^(n−1) pieces per output: the most features it treats, and the most that "auto" gives to it.
@@ -85,7 +85,7 @@ def evaluate_rows(weights, bias, form, control, method, order, *, tolerance=TOLE
 
     def enumerate_(part):
         """Fill outputs and error of the models of a slice by enumeration."""
-        table, _kept = workspaces(form, order, untied=m != form.n_hidden)
+        table = table_of(form, order, untied=m != form.n_hidden)
         rows = np.ascontiguousarray(form.rows(inputs[2][part]))
         enumeration(*(x[part] for x in inputs[:2]), rows, order, *(x[part] for x in outputs), table)
         error[part] = ENUMERATION_ERROR * (outputs[0][part] * importance[part]).sum(axis=1)

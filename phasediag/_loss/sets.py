@@ -20,7 +20,7 @@ from ..activity import AnticorrelatedSets, CorrelatedSets
 from ..forms import Form
 from .contour import NEGLIGIBLE, ORTHOGONAL
 from .contour_batch import SLOPES
-from .enumeration import enumeration, workspaces
+from .enumeration import enumeration, table_of
 
 FIRST_NODES, MOST_NODES = 2**8, 2**17
 AT_ONCE = 2**11
@@ -241,7 +241,7 @@ def _last_outputs(rows, b, inside, order):
     All features are active; the last is the output's own, and inactive unless ``inside``.
     """
     count, k = rows.shape
-    table, _kept = workspaces(Form(1, k), order, untied=True)
+    table = table_of(Form(1, k), order, untied=True)
     pair, biases, controls = np.zeros((count, 2, k)), np.zeros((count, k)), np.ones((count, 2 * k))
     pair[:, 0, -1], pair[:, 1], biases[:, -1], controls[:, -1] = 1.0, rows, b, float(inside)
     losses, by_weights, by_bias = np.empty((count, k)), np.empty((count, 2, k)), np.empty((count, k))
