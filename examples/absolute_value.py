@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from phasediag import NeuronModel, classify_neurons, expected_loss_bounds, train
 
 FULL = "--full" in sys.argv
-steps = dict(n_steps=20_000, batch_size=512) if FULL else dict(n_steps=2500, batch_size=128)
+steps = dict(n_steps=20_000, batch_size=512) if FULL else dict(n_steps=1500, batch_size=128)
 figure = Figure(figsize=(9, 7), layout="constrained")
 for density, row in zip((0.5, 0.05), figure.subplots(2, 2), strict=True):
     many = NeuronModel(40, 0.8 ** np.arange(100), density, task="absolute")

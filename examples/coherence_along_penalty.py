@@ -10,7 +10,7 @@ DENSITY = 0.05
 
 def minima(penalty, density=DENSITY):
     """Distinct minima of five equal features in two dimensions, lowest first."""
-    return minimize(ToyModel(2, np.ones(5), density, penalty=Penalty(interference=penalty)), n_starts=16)
+    return minimize(ToyModel(2, np.ones(5), density, penalty=Penalty(interference=penalty)), n_starts=8)
 
 
 def coherence(weights):
@@ -23,7 +23,8 @@ def coherence(weights):
 
 def change(low, high):
     """The penalty between two at which the coherence changes, by halving."""
-    before = coherence(minima(low)[0].weights)
+    before, after = (coherence(minima(x)[0].weights) for x in (low, high))
+    assert abs(after - before) > 0.1
     while high - low > 2e-6:
         middle = (low + high) / 2
         low, high = (middle, high) if abs(coherence(minima(middle)[0].weights) - before) < 0.1 else (low, middle)
@@ -35,7 +36,7 @@ along = [coherence(minima(x)[0].weights) for x in penalties]
 for x, value in zip(penalties, along, strict=True):
     print(f"λ = {x:.5f}: coherence {value:.6f}")
 
-first, second = change(0.0025, 0.004), change(0.01, 0.016)
+first, second = change(0.0025, 0.0026), change(0.0146, 0.0148)
 print(f"pentagon | two pairs at λ = {first:.5f}, two pairs | two dedicated at λ = {second:.5f}")
 assert np.allclose(along, np.select([penalties < first, penalties < second], [abs(np.cos(0.8 * np.pi)), 1.0]), atol=1e-7)
 

@@ -20,7 +20,7 @@ def collapsed(weights):
     return sum(directions[:, i] @ directions[:, j] > 1 - 1e-6 for i, j in PAIRS)
 
 
-line = ControlPlane(base, Axis("density", np.geomspace(0.02, 0.6, 25)))
+line = ControlPlane(base, Axis("density", np.geomspace(0.02, 0.6, 13)))
 diagram = phase_diagram(plane=line)
 counts = np.array([collapsed(weights) for weights in diagram.weights[0]])
 for count in range(4):
@@ -37,16 +37,16 @@ assert np.allclose(np.abs(single.weights), 0.5**0.5, atol=1e-6) and abs(single.l
 
 def lead(density):
     """How far the lowest minimum with all pairs side by side lies above the lowest with one that has collapsed."""
-    found = minimize(line.model(density, 0.0), n_starts=24)
+    found = minimize(line.model(density, 0.0), n_starts=12)
     return np.subtract(*(min(m.loss for m in found if collapsed(m.weights) == count) for count in (0, 1)))
 
 
-tip = brentq(lead, 0.05, 0.09, xtol=1e-6)
+tip = brentq(lead, 0.05, 0.09, xtol=1e-5)
 print(f"the first pair collapses at density {tip:.5f}: a first-order transition")
 assert counts[diagram.x < tip].max() == 0 and counts[diagram.x > tip].min() >= 1
 
 figure = Figure(figsize=(9, 3), layout="constrained")
-for ax, k in zip(figure.subplots(1, 4), (0, 10, 17, 24), strict=True):
+for ax, k in zip(figure.subplots(1, 4), (0, 5, 8, 12), strict=True):
     draw_columns(diagram.weights[0, k], ax)
     ax.set_title(f"density {diagram.x[k]:.2f}\n{counts[k]} collapsed", fontsize="small")
 figure.savefig("correlated_pairs.png")

@@ -24,7 +24,7 @@ def shape(minimum):
 @cache
 def minima_at(density):
     """All minima, found once for both sides of a crossing."""
-    return minimize(ToyModel(2, [1.0] * 5, density), n_starts=32)
+    return minimize(ToyModel(2, [1.0] * 5, density), n_starts=16)
 
 
 def lowest(density, kind=None):

@@ -17,7 +17,7 @@ def main(full=None):
         n_features, n_hidden, sizes = 400, 30, {"n_models": 1, "n_steps": 10_000}
         density = 1 / np.concatenate([np.geomspace(1, 6, 19), np.geomspace(7, 100, 10)])
     else:
-        n_features, n_hidden, sizes = 60, 6, {"n_models": 4, "n_steps": 4_000}
+        n_features, n_hidden, sizes = 60, 6, {"n_models": 2, "n_steps": 4_000}
         density = 1 / np.array([1, 1.5, 2, 2.5, 3, 3.5, 5, 10, 50])
     sweep = sweep_density(n_hidden, np.ones(n_features), density, seed=0, progress=bool(full), **sizes)
     print("1/density  m/|W|²  represented  lowest, median, highest D of norms above 1/2")

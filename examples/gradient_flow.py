@@ -18,7 +18,7 @@ def is_pair(model, radius, angle):
         return -np.concatenate([weights[0], bias])
 
     start = [radius * np.cos(angle), radius * np.sin(angle), 0.0, 0.0]
-    end = solve_ivp(downhill, (0, 3000), start, method="LSODA", rtol=1e-4, atol=1e-7).y[:2, -1]
+    end = solve_ivp(downhill, (0, 60 / model.density), start, method="LSODA", rtol=1e-4, atol=1e-7).y[:2, -1]
     return end[0] * end[1] < -0.01
 
 

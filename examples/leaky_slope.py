@@ -12,7 +12,7 @@ from phasediag.figures import draw_phase_diagram
 
 PAIR, DROPPED = "extra in antipodal pair", "extra not represented + dedicated"
 base = ToyModel(1, [1.0, 0.5], 0.1, "leaky", slope=0.0)
-plane = ControlPlane(base, Axis("slope", np.linspace(0, 1, 41), log=False), Axis("density", np.geomspace(0.02, 1, 31)))
+plane = ControlPlane(base, Axis("slope", np.linspace(0, 1, 21), log=False), Axis("density", np.geomspace(0.02, 1, 16)))
 diagram = phase_diagram(plane=plane)
 print("importance 0.5:", ", ".join(sorted(set(diagram.phase[:, :-1].ravel()))))
 assert diagram.phase[0, 0] == PAIR and np.all(diagram.phase[:, -1] == DROPPED)
@@ -24,7 +24,7 @@ for row in diagram.phase:  # at each density the pair ends once, for good
 def left(slope, importance, density):
     """How far the lowest minimum lies below the loss of a dropped extra feature, relative to it."""
     model = ToyModel(1, [1.0, importance], density, "leaky", slope=slope)
-    return 1 - minimize(model, n_starts=8)[0].loss / (importance * model.feature_variance[1]) - 1e-9
+    return 1 - minimize(model, n_starts=4)[0].loss / (importance * model.feature_variance[1]) - 1e-9
 
 
 for density in (0.05, 0.1, 0.2):

@@ -37,7 +37,7 @@ def largest_product(points):
 def main(full=None):
     rows = {}
     for (n, m), (shape, coincide) in (EXPECTED | LARGER if full else EXPECTED).items():
-        minima = minimize(ToyModel(m, np.ones(n), 0.01), n_starts=16 * m)
+        minima = minimize(ToyModel(m, np.ones(n), 0.01), n_starts=8 * m)
         lowest = {energy: thomson(n, m, energy=energy, n_starts=8)[0] for energy in ENERGIES}
         same = [e for e, c in lowest.items() if c.is_rigid and congruent(minima[0].weights, c.points)]
         products = largest_product(minima[0].weights), largest_product(lowest["relu"].points)

@@ -12,7 +12,7 @@ from phasediag.figures import draw_phase_diagram
 
 densities = [0.05, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.88, 0.885, 0.9, 0.93, 0.96, 1.0]
 plane = ControlPlane(
-    NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("importance", np.geomspace(0.1, 10, 24)), y=Axis("density", densities, log=False)
+    NeuronModel(1, [1.0, 1.0], 0.5), x=Axis("importance", np.geomspace(0.1, 10, 12)), y=Axis("density", densities, log=False)
 )
 diagram = phase_diagram(plane=plane)
 assert {name.split(" + ")[1] for name in diagram.phase.ravel()} == {"1 monosemantic", "1 polysemantic (2)"}
