@@ -21,13 +21,14 @@ from phasediag import (
     phase_diagram,
 )
 from phasediag._boundaries import competitors
+from phasediag._boundaries.branch_points import branch_points
 from phasediag._boundaries.competitors import Competitors
 from phasediag._boundaries.continuation import follow
 from phasediag._boundaries.curves import Coexistence, Curve, tangent_of
 from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.family import Box
 from phasediag._boundaries.frames import frames_around
-from phasediag._boundaries.junctions import _meeting, _triple, locate
+from phasediag._boundaries.junctions import _bicriticals, _meeting, _triple, locate
 from phasediag._boundaries.neighbours import siblings
 from phasediag._boundaries.normal_forms import branches
 from phasediag._minimizing.flat import flatten
@@ -840,6 +841,18 @@ def test_losses_are_compared_above_the_most_symmetric_equilibrium():
     assert len(minima) == 3
     for pair in permutations(minima, 2):
         assert far(siblings(*pair)[2], symmetric) < 1e-12
+
+
+def test_limits_of_modes_that_are_as_soft_everywhere_do_not_meet_in_a_point():
+    """Of 4→3: a pair whose feature turns to either of two others or to both, one limit: rounding let these cross, and a boundary
+    of 12 × 12 ended there, at (0.5672829, 0.5144398)."""
+    plane = ControlPlane.importance_density(4, 3, importance=np.geomspace(0.1, 10, 2), density=np.geomspace(0.01, 1, 2))
+    solver = Solver(SimpleNamespace(plane=plane, theory="global"))
+    u, x = np.array([-0.5690385560783437, -0.6667102080754125]), np.zeros(16)
+    x[[0, 3, 5, 10, 12, 15]] = 1.0006258951893683, -0.004976441728024006, 1, 1, 0.0004377001900674209, 0.2579692643118268
+    limit = branch_points(solver.stationary(solver.recognized(x, solver.all_free, u), u))
+    assert limit.others(u)
+    assert not any(meeting() for meeting in _bicriticals(limit, u))
 
 
 def test_minima_that_are_about_to_merge_are_two():

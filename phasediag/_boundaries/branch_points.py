@@ -7,8 +7,8 @@ from .equilibria import Equilibrium, far
 from .exchanges import exchange_modes
 from .limits import FreeLimit
 from .normal_forms import softest_breaking
-from .singular import BranchPoints
-from .tolerances import LOWER, MOVED, NEGATIVE, SAME
+from .singular import BranchPoints, Continuous
+from .tolerances import MOVED
 
 
 def branch_points(state):
@@ -18,10 +18,10 @@ def branch_points(state):
     return ExchangePoints(state, direction) if not across <= curvature and direction is not None else BranchPoints(state)
 
 
-class ExchangePoints(FreeLimit):
+class ExchangePoints(Continuous, FreeLimit):
     """The curve on which an equilibrium begins to tell features apart that are alike, as a boundary: see BranchPoints."""
 
-    order, place, tangent = "continuous", Curve.place, Curve.tangent
+    place, tangent = Curve.place, Curve.tangent
 
     def __init__(self, state, direction):
         super().__init__(state, direction[state.free])
@@ -55,22 +55,9 @@ class ExchangePoints(FreeLimit):
         """See Singular."""
         return -super().slope(u)
 
-    def exists(self, u):
-        """Whether nothing else is softer."""
-        pair = self.solve(u)
-        return pair is not None and pair[0].is_steeper(NEGATIVE)
-
     def coefficient(self, u):
         """What decides the order: less the size of a cubic that symmetry leaves to a mode as soft, or else the quartic."""
         self._latest = self.solve(u)[0]
         self.system(self._latest.x, u, True)
         turn = self.cubic_turn
         return self._quartic() if turn is None else -abs(self._cubic_along(turn @ self._last[0]))
-
-    def lower(self, u):
-        """The lowest minimum at u when it is lower than the equilibrium, or None."""
-        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - LOWER), self.solve(u))
-
-    def breaks(self, u):
-        """See Curve."""
-        return Curve.breaks(self, u) or ("order changes" if self.coefficient(u) < -SAME else None)

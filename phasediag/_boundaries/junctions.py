@@ -271,10 +271,14 @@ def _bicriticals(limit, u):
     has them. As triple points: what branches off in one coexists with what does in the other from there on."""
 
     def meeting(other):
-        """The Junction with one of them, or None."""
+        """The Junction with one of them, or None: those of modes that are as soft everywhere are one curve."""
         own = limit.anew()
         place, precision = intersection(own, other, u)
-        return None if place is None else Junction("triple point", place, own.solve(place)[:1], precision)
+        if place is None:
+            return None
+        aside = place + EXIT * own.family.box.step * tangent_of(own.slope(place))
+        is_one = not abs(other.value(aside) - own.value(aside)) > ZERO
+        return None if is_one else Junction("triple point", place, own.solve(place)[:1], precision)
 
     return [lambda other=other: meeting(other) for other in limit.others(limit.states[0].u)]
 

@@ -76,13 +76,15 @@ class Followed:
     def nearest(self, u):
         """The equilibria at its point that is nearest to u, of those where they have not become one."""
         first, last = (end in MERGING for end in self.ends)
-        return min(self.trail[first : len(self.trail) - last] or self.trail, key=lambda point: np.linalg.norm(point.u - u)).states
+        trail = self.trail[first : len(self.trail) - last] or self.trail
+        return trail[int(np.argmin(np.linalg.norm([point.u - u for point in trail], axis=1)))].states
 
     def passes(self, u, states):
         """Whether it passes through u, of the same equilibrium."""
+        if distance(self.points, u) > ON_CURVE * self.curve.family.box.step:
+            return False
         own = self.nearest(u)[0]
-        near = distance(self.points, u) <= ON_CURVE * self.curve.family.box.step
-        return near and own.shape == states[0].shape and far(own, states[0]) < NEAR
+        return own.shape == states[0].shape and far(own, states[0]) < NEAR
 
     @property
     def is_crossed(self):

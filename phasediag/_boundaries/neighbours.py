@@ -74,9 +74,14 @@ def aligned(state, target):
 
 
 def symmetric_neighbours(states):
-    """The more symmetric equilibria next to some: themselves where they keep zeros, or features alike that they could tell apart,
-    and those from which they have departed. Those that keep most zeros come first: all others are branches of these."""
-    return sorted((one for state in states for one in _more_symmetric(state)), key=lambda one: np.sum(one.free))
+    """The more symmetric equilibria next to some, each once: themselves where they keep zeros, or features alike that they could
+    tell apart, and those from which they have departed. Those that keep most zeros come first: all others are branches of them.
+    """
+    found = []
+    for one in sorted((one for state in states for one in _more_symmetric(state)), key=lambda one: np.sum(one.free)):
+        if all(far(one, other) > SAME for other in found):
+            found.append(one)
+    return found
 
 
 @once

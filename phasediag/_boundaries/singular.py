@@ -118,14 +118,36 @@ class Singular(Curve):
         return gradients[..., self.free], hessians[..., self.free[:, None], self.free]
 
 
-class BranchPoints(Singular):
+class Continuous(Curve):
+    """What boundaries have in common on which an equilibrium, there twice, turns into what branches off from it.
+
+    Nothing is lower or softer; the order changes where what decides it, ``coefficient(u)``, becomes negative.
+    """
+
+    order = "continuous"
+
+    def exists(self, u):
+        """Whether nothing else is softer."""
+        pair = self.solve(u)
+        return pair is not None and pair[0].is_steeper(NEGATIVE)
+
+    def lower(self, u):
+        """The lowest minimum at u when it is lower than the equilibrium, or None."""
+        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - LOWER), self.solve(u))
+
+    def breaks(self, u):
+        """See Curve."""
+        return Curve.breaks(self, u) or ("order changes" if self.coefficient(u) < -SAME else None)
+
+
+class BranchPoints(Continuous, Singular):
     """The curve on which an equilibrium loses its stability across its symmetry: the curvature of its soft mode is 0.
 
     That the phase it turns into is the same point there is said by the equilibrium twice. direction: that of the mode, default
     the one that decides the order.
     """
 
-    order, kind = "continuous", "symmetry breaking"
+    kind = "symmetry breaking"
 
     def __init__(self, symmetric, direction=None):
         family = symmetric.family
@@ -194,11 +216,6 @@ class BranchPoints(Singular):
         self.mode = self.mode.at(self.states[0])
         return False
 
-    def exists(self, u):
-        """Whether nothing else is softer."""
-        pair = self.solve(u)
-        return pair is not None and pair[0].is_steeper(NEGATIVE)
-
     def others(self, u):
         """See Curve: those of other modes that are about as soft."""
         state = self.solve(u)[0]
@@ -207,14 +224,6 @@ class BranchPoints(Singular):
     def coefficient(self, u):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
         return order_coefficient(self.solve(u)[0])
-
-    def lower(self, u):
-        """The lowest minimum at u when it is lower than the equilibrium, or None."""
-        return self.family.competitors.lowest(u, self.solve(u)[0].loss * (1 - LOWER), self.solve(u))
-
-    def breaks(self, u):
-        """See Curve."""
-        return super().breaks(u) or ("order changes" if self.coefficient(u) < -SAME else None)
 
 
 class Coefficient(Curve):

@@ -33,8 +33,8 @@ from .tolerances import (
     WITHIN,
 )
 
-_HALVINGS = 6
-"""Of a step along a boundary to one of its places."""
+_NEAREST = 0.5**6
+"""Part of the way along a boundary to one of its places in which no step is shorter."""
 _ENDS = {"ceases": "another limit", "order changes": "order changes"}
 """How a limit ends where a test changes its sign, by the word for it."""
 
@@ -49,7 +49,7 @@ def spinodals(curves):
             continue
         trail = trail_of(solver, boundary)
         heading = trail[-1].u - trail[0].u
-        places = _places(trail)
+        places = Places(trail)
         for side in (0, 1):
             for limit in limits.of_side(places, side):
                 known = next((one for one in found if one[:2] == (limit, boundary.phases[side])), None)
@@ -278,29 +278,36 @@ def _both(*limits, u):
     return None if u is None else End("another limit", u, one.solve(u), precision)
 
 
-def _places(trail):
+class Places:
     """Points at equal parts of a boundary's length, with both minima there: the same whatever points the boundary is given by.
 
-    A list, None where one of them is not found.
+    By their numbers; solved for when they are asked for, None where one is not found.
     """
-    points = np.array([point.u for point in trail])
-    lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff(points, axis=0), axis=1)))
-    places = [None] * PLACES
-    if lengths[-1] == 0:
-        places[PLACES // 2] = trail[0][:2]
-        return places
-    new = np.append(True, np.diff(lengths) > 0)
-    along = CubicSpline(lengths[new], points[new])
-    for k, at in enumerate((np.arange(PLACES) + 0.5) / PLACES * lengths[-1]):
-        curve = Coexistence(*trail[int(np.argmin(np.abs(lengths - at)))].states)
-        places[k] = _reached_on(curve, along(at), along(at, 1))
-    return places
+
+    def __init__(self, trail):
+        self._trail, self._found, points = trail, {}, np.array([point.u for point in trail])
+        self._lengths = np.cumsum(np.append(0.0, np.linalg.norm(np.diff(points, axis=0), axis=1)))
+        new = np.append(True, np.diff(self._lengths) > 0)
+        self._along = CubicSpline(self._lengths[new], points[new]) if np.sum(new) > 1 else None
+
+    def __getitem__(self, k):
+        if k not in self._found:
+            self._found[k] = self._at(k)
+        return self._found[k]
+
+    def _at(self, k):
+        """The k-th of them; of a single point there is one, in the middle."""
+        if self._along is None:
+            return self._trail[0][:2] if k == PLACES // 2 else None
+        length = (k + 0.5) / PLACES * self._lengths[-1]
+        curve = Coexistence(*self._trail[int(np.argmin(np.abs(self._lengths - length)))].states)
+        return _reached_on(curve, self._along(length), self._along(length, 1))
 
 
 def _reached_on(curve, place, way):
     """The point of a first-order boundary next to a place across a way, with both minima, from where the curve is; or None."""
     start, done, part = curve.states[0].u, 0.0, 1.0
-    while part > 0.5**_HALVINGS:
+    while part > _NEAREST:
         on = curve.at(start + (done + part) * (place - start), way / np.linalg.norm(way))
         if on is None:
             part /= 2
