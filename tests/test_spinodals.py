@@ -10,7 +10,7 @@ from phasediag._boundaries.continuation import follow
 from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
-from phasediag._boundaries.spinodals import Limit, Limits, Places, _ends_of, trail_of
+from phasediag._boundaries.spinodals import Limit, Limits, Places, _ceases, _ends_of, trail_of
 from phasediag._boundaries.tolerances import PLACES
 
 NEAR = 2e-5
@@ -160,6 +160,28 @@ def test_a_fold_does_not_turn_back_before_its_third_derivative_jumps():
     ]
     below, above = second[1] - second[0], second[4] - second[3]
     assert below * above < 0 and max(second[0], second[4]) < second[2] + 1e-8  # downhill both ways
+
+
+def test_a_minimum_ceases_ahead_and_not_behind():
+    """Of 4→3: a triangle between two boundaries begins to tell two features apart on one side, on the other one lets in another.
+
+    On both its limit was that of one side. Where it tells them apart a second derivative vanishes, besides that of a rotation.
+    """
+    solver = solver_of(4, 3, np.geomspace(0.1, 10, 2), np.geomspace(0.01, 1, 2))
+    u, way, small = solver.points(0.9205745063634, 0.8696397284427), np.array([-0.830663740884, 0.556774415343]), -0.000238536726
+    weights = [[0, 0, -1, 0], [1.0008839128165, small, 0, -0.0219028619204], [small, 1.0008839128165, 0, -0.0219028619204]]
+    x = np.append(weights, [0.0084559552896, 0.0084559552896, 0, 0.4534625590503])
+    own, kinds = solver.stationary(solver.recognized(x, solver.all_free, u), u), []
+    for direction in (way, -way):
+        point, curve = _ceases(u, direction, own, 0.0219)
+        kinds.append(curve.kind)
+        assert 0 < (point - u) @ direction < 1e-3
+        if direction is way:
+            (importance, density), x = solver.values(point), curve.solve(point)[0].x
+            second = expected_loss_hessian(ToyModel(3, [1, 1, 1, importance], density), x[:12].reshape(3, 4), x[12:])
+            lowest = np.linalg.eigvalsh(second[np.ix_(own.free, own.free)])[:3]
+            assert np.all(np.abs(lowest[:2]) < 1e-12) and lowest[2] > 1e-7
+    assert kinds == ["exchange breaking", "symmetry breaking"]
 
 
 def test_where_a_fold_turns_back_does_not_depend_on_the_way_to_it():

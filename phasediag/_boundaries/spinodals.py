@@ -352,25 +352,27 @@ def _ceases(u, direction, own, apart):
 
 
 def _limit_of(own, here, normal, reach):
-    """The point within reach on the line across ``normal`` where a minimum at ``here`` ceases, with its curve; or None."""
-    family, candidates = own.family, []
-    own = family.exact(own)
-    if np.linalg.norm(own.softest[0][own.free]) > WITHIN:
-        candidates.append(FreeLimit(own))
-    elif own.held:
-        candidates.append(StabilityLimit(own))
-    symmetric = family.symmetrized(own, here)
-    if symmetric is not None and symmetric.held:
-        limit = StabilityLimit(symmetric)
-        candidates += [limit] if limit.is_continuous else []
-    for curve in candidates:
+    """The point ahead within reach on the line across ``normal`` where a minimum at ``here`` ceases, with its curve; or None."""
+    own, ahead = own.family.exact(own), np.array([-normal[1], normal[0]])
+    for curve in _limits_about(own, here):
         point = curve.at(here, normal)
         if (
             point is not None
-            and np.linalg.norm(point - here) < reach
-            and not family.box.outside(point)
+            and -RESOLUTION < (point - here) @ ahead < reach
+            and not own.family.box.outside(point)
             and curve.event(point) is None
         ):
             curve.move_to(point)
             return point, curve
     return None
+
+
+def _limits_about(own, here):
+    """Yield the limits on which a minimum at ``here`` may cease, that in its softest direction first."""
+    kinds = [FreeLimit, *([StabilityLimit] if own.held else [])]
+    yield from (kind(own) for kind in kinds[:: 1 if np.linalg.norm(own.softest[0][own.free]) > WITHIN else -1])
+    symmetric = own.family.symmetrized(own, here)
+    if symmetric is not None and symmetric.held:
+        limit = StabilityLimit(symmetric)
+        if limit.is_continuous:
+            yield limit
