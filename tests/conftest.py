@@ -16,6 +16,18 @@ from phasediag._training.streams import stream_key
 from phasediag.cli import main
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_processor_for_each_worker():
+    """Curves are followed in the process of the test where pytest's workers keep the others busy: a fork loads all kernels anew.
+
+    That their bits are the same in any number of processes is shown by tests of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            patch.setattr("phasediag._boundaries.network.usable_processors", lambda: 1)
+        yield
+
+
 @pytest.fixture
 def run(capsys):
     """Run the command in this process; returns (exit code, stdout, stderr)."""

@@ -109,7 +109,8 @@ def test_paper_writes_its_figures(run, tmp_path, monkeypatch):
 
 
 def test_paper_goes_on_with_its_models(run, tmp_path, monkeypatch):
-    """--keep-models stores the trained models, and a second run trains nothing."""
+    """--keep-models stores the trained models, and a second run trains nothing; the figures are those of the test above."""
+    monkeypatch.setattr("phasediag._commands.pictures.write", lambda path, *_: path.touch())
     monkeypatch.setattr("phasediag._commands.paper.QUICK", SMALL_PAPER | {"count": 3, "n_steps": 10})
     monkeypatch.setattr("phasediag._commands.paper.MODELS", ((2, 1),))
     options = ("paper", "--quick", "--keep-models", "--seed", 1, "--n-threads", 1, "--json", "--output", tmp_path)

@@ -39,7 +39,7 @@ def spinodals(two_to_one):
 def nearest(u, minimum):
     """How far from that of a spinodal the nearest minimum lies at a point, of those found from random starts."""
     (importance, density), own = np.exp(u), np.append(np.outer(minimum[:2], minimum[:2]), minimum[2:])
-    found = minimize(ToyModel(1, [1.0, importance], density), n_starts=32)
+    found = minimize(ToyModel(1, [1.0, importance], density), n_starts=16)
     return min(np.max(np.abs(np.append(one.weights.T @ one.weights, one.bias) - own)) for one in found)
 
 

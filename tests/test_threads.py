@@ -22,6 +22,7 @@ def three_processors(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 4, 6}, raising=False)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)
     monkeypatch.setattr("phasediag._loss.evaluation.processors", usable_processors)  # which a process asks for once
+    monkeypatch.setattr(network, "usable_processors", usable_processors)  # see `one_processor_for_each_worker`
 
 
 @pytest.fixture
