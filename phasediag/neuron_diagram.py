@@ -337,9 +337,13 @@ def crossing(segment, lowest, low, high):
         pair, reach = np.array([found.x, found.small.shown])[::turn], (t, segment.told(found))[::turn]
         losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:
-        low, high = narrowed(segment, lowest, low, high, NAMED)
-        t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
-        losses, reach = np.repeat(segment.follow(pair, t)[1].min(), 2), (t, t)
+        found = segment.renamed(pair, (low[0] + high[0]) / 2)
+        if found is None:
+            low, high = narrowed(segment, lowest, low, high, NAMED)
+            t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
+            losses, reach = np.repeat(segment.follow(pair, t)[1].min(), 2), (t, t)
+        else:
+            (t, pair, losses), reach = found, (found[0], found[0])
     names = [segment.name(x) for x in pair]
     turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])

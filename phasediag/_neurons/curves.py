@@ -7,7 +7,7 @@ import numpy as np
 
 from .._arguments import Floats
 from .search import SMALL
-from .transitions import NAMED, Segment, Small, lowest_along, narrowed
+from .transitions import Segment, Small
 
 ASIDE = 1e-3
 """Of a cell of the grid: two places of a curve so far apart tell its direction."""
@@ -133,20 +133,17 @@ class Coexistence(_OfPair):
 
 
 class Renamed(_OfPair):
-    """Where the name of the lowest of two minima changes with a share of its weights."""
+    """Where the name of one minimum changes with a share of its weights; pair: on both sides."""
 
     order = "continuous"
 
     def on(self, u, across):
         """The Place on a line through u (2,) in a direction (2,), in cells, at most a cell away; or None."""
         segment = self.line(u, across)
-        lowest = lowest_along(segment, [*self.pair])
-        low, high = (0.0, *lowest(0.0)), (1.0, *lowest(1.0))
-        if low[1] == high[1]:
+        found = segment.renamed(self.pair, 0.5)
+        if found is None:
             return None
-        low, high = narrowed(segment, lowest, low, high, NAMED)
-        t, pair = (low[0] + high[0]) / 2, np.array([one[2] for one in sorted((low, high), key=lambda one: one[1])])
-        _, losses, _ = segment.follow(pair, t)
+        t, pair, losses = found
         return Place(segment.place(t), pair, losses, np.nan, segment.ends)
 
 

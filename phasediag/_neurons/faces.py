@@ -34,9 +34,8 @@ def polished(landscape, x):
     Where one curvature is small and others are not, a step that leads nearer may well raise the gradient. A step ends where a
     reading weight or a bias comes to 0, beyond which second derivatives are others; the weight stays there.
     """
-    last, is_bias = np.inf, np.arange(len(x)) >= len(x) - landscape.form.n_features
-    kinked = landscape.reading | is_bias
-    x = np.where(is_bias & (np.abs(x) < NOUGHT), 0.0, x)
+    last, kinked = np.inf, landscape.reading | landscape.biases
+    x = np.where(landscape.biases & (np.abs(x) < NOUGHT), 0.0, x)
     for _ in range(MOST_STEPS):
         slope = landscape.gradient(x)[1]
         if np.abs(slope).max() < AT_REST:
@@ -54,7 +53,7 @@ def polished(landscape, x):
         if np.abs(after).max() > AT_REST and not 2 * np.abs(steps(after)).max() < np.abs(step).max() < last:
             break
         x, last = x + step, np.abs(step).max()
-    return np.where(is_bias & (np.abs(x) < ROUNDING), 0.0, x)
+    return np.where(landscape.biases & (np.abs(x) < ROUNDING), 0.0, x)
 
 
 def falls(landscape, x, which, aside=ON):

@@ -99,6 +99,11 @@ class Landscape:
         return np.arange(self.form.size) < self.form.n_hidden * self.form.n_features
 
     @cached_property
+    def biases(self):
+        """Which are biases, (size,)."""
+        return np.arange(self.form.size) >= self.form.size - self.form.n_features
+
+    @cached_property
     def classes(self):
         """The features that can be exchanged, not whole sets of them."""
         return tuple(one for one in self.form.classes(self.control[None]) if isinstance(one[0], int))
@@ -262,7 +267,12 @@ class Landscape:
         return (self.slope(x + step) - self.slope(x - step)) / (2 * np.linalg.norm(step))
 
     def one_sided(self, x, step):
-        """Steps (size,) of parameters x (size,), as long as one or shorter: on one side of the kinks of reading weights."""
+        """Steps (size,) of parameters x (size,), as long as one or shorter: on one side of kinks of reading weights and biases.
+
+        Next to where a bias is 0 second derivatives depend on how large other weights are beside it.
+        """
+        beside = np.abs(x[self.biases & (x != 0)])
+        step = min(step, beside.min() / 2) if beside.size else step
         return np.where(self.reading, np.minimum(np.abs(x) / 2, step), step)
 
     def slope(self, x):

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from .._arguments import Floats
 from ..neuron_phases import NOUGHT, phase_of
-from .branches import AT_REST, LONGEST, ONSET, ONSETS, PARTS, POWERS, SHORTEST, SOFT, Branch
+from .branches import AT_REST, FAR, FIRST, LONGEST, ONSET, ONSETS, PARTS, POWERS, SHORTEST, SOFT, Branch
 from .faces import ON, settled
 from .search import ACCURACY, SMALL, Landscape
 
@@ -194,6 +194,37 @@ class Segment:
                     break
                 after = landscape.gradient(x + step)[1]
         return x if np.abs(slope).max() < ACCURACY else None
+
+    def renamed(self, pair, t):
+        """Where near t the name of the minimum that both of a pair (2, size) are changes from the first's to the second's.
+
+        (t, (2, size), losses (2,)) as of `coexistence`; None where it does not.
+        """
+        names, step = [self.name(x) for x in pair], FIRST
+        x = self.rest(pair[0], t)
+        reached = {1: (t, x), -1: (t, x)}
+        while x is not None and self.name(x) in names and reached and step < FAR:
+            for side, (last, point) in list(reached.items()):
+                there, after = t + side * step, self.rest(point, t + side * step)
+                if after is None or np.abs(after - point).max() > LONGEST:
+                    del reached[side]
+                elif self.name(after) != self.name(x):
+                    return self._between(names, (last, point), (there, after)) if self.name(after) in names else None
+                else:
+                    reached[side] = there, after
+            step *= 2
+        return None
+
+    def _between(self, names, one, other):
+        """What `renamed` tells, from two points (t, x) with one of two names each."""
+        while abs(other[0] - one[0]) > EXACT:
+            t = (one[0] + other[0]) / 2
+            x = self.rest(one[1], t)
+            if x is None or self.name(x) not in names or t in (one[0], other[0]):
+                return None
+            one, other = ((t, x), other) if self.name(x) == self.name(one[1]) else (one, (t, x))
+        pair = np.array(sorted((one[1], other[1]), key=lambda x: names.index(self.name(x))))
+        return other[0], pair, self.landscape(other[0]).losses(pair)
 
     def coexistence(self, pair, t):
         """Where near t two minima (2, size) have one loss, and which: (t, (2, size), losses (2,)); None where they have not.
