@@ -23,7 +23,7 @@ from phasediag import (
 from phasediag._neurons.curves import Coexistence, Place, across, apart, meeting, names
 from phasediag._neurons.descent import descend
 from phasediag._neurons.exits import Exit, lowest_at
-from phasediag._neurons.faces import polished
+from phasediag._neurons.faces import polished, settled
 from phasediag._neurons.following import Follower
 from phasediag._neurons.network import Network, Way
 from phasediag._neurons.search import Landscape
@@ -1093,3 +1093,33 @@ def test_a_jump_of_less_than_a_thousandth_is_of_first_order():
     plane = _plane(3, 2, "identity", [0.93, 0.933], [0.879])
     (curve,) = phase_diagram(plane=plane, n_starts=4).boundaries()
     assert curve.order == "first" and 0 < curve.jump[0] < 1e-3 and curve.x[0] == pytest.approx(0.931443623, abs=2e-9)
+
+
+def test_a_minimum_beside_a_kink_of_a_bias_is_0_there():
+    """2→3 absolute: next to where a bias and the weights beside it are 0 second derivatives depend on the ratio of these.
+
+    With those of differences across the kink a weight of −1e-6 did not come to rest, and was a phase of its own.
+    """
+    model = NeuronModel(3, [1.0, 1.87], [0.138, 0.0402 + 0.02445 * 0.7103154998124208], task="absolute")
+    encoder = [[0.0, 0.988906460], [1.00000018, 0.0], [-1.00000018, -1.07103589e-6]]
+    decoder = [[3.58349119e-7, 0.988906460], [1.00000018, 2.36274042e-8], [1.00000018, 4.30943703e-7]]
+    end = model.form.flat(*(np.array(part) for part in (encoder, decoder, [-2.46182956e-7, 0.0147093288])))
+    x = settled(Landscape(model.form, model.control), end)
+    assert np.array_equal(x[:6] == 0, end[:6] * [1, 1, 1, 1, 1, 0] == 0) and x[-2] == 0.0
+
+
+def test_where_a_name_changes_is_solved_for():
+    """2→3 absolute: a feature no longer counts where its squared weight is a tenth of what a neuron writes."""
+    plane = ControlPlane(
+        NeuronModel(3, [1.0, 1.87], 0.4, task="absolute"),
+        Axis("density_of_1", [0.076, 0.081], log=False),
+        Axis("density_of_2", [0.0402], log=False),
+    )
+    segment = Segment(plane, *(plane.coordinates(x, 0.0402) for x in plane.x.values))
+    lowest = lowest_along(segment, list(segment.landscape(0.5).starts(np.random.default_rng(0), 40)))
+    t, pair, losses = segment.renamed(np.array([lowest(0.0)[1], lowest(1.0)[1]]), 0.3)
+    assert plane.values(segment.place(t))[0] == pytest.approx(0.078307180, abs=1e-8)
+    _, decoder, _ = plane.form.parts(pair[0])
+    shares = decoder**2 / np.sum(decoder**2, axis=1, keepdims=True)
+    assert np.abs(shares - 0.9).min() < 1e-10 and losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert segment.name(pair[0]) != segment.name(pair[1])

@@ -105,13 +105,14 @@ class Coexistence(_OfPair):
         """As of `Segment.coexistence`, of two that may become one: from where one turns into the other."""
         if segment.landscape(0.5).distance(*self.pair, exchange=False) > CLOSE:
             return None
-        onset = segment.vanishing(self.pair, 0.5, (0.0, 1.0))
-        found = segment.tied(onset) if onset is not None and onset.turn < 0 else None
-        if found is None:
-            return None
-        t, pair, losses = found
-        names, own = ([segment.name(x) for x in both] for both in (pair, self.pair))
-        return (t, pair[:: 1 if names == own else -1], losses) if sorted(names) == sorted(own) else None
+        own = [segment.name(x) for x in self.pair]
+        for onset in segment.onsets(self.pair, 0.5):
+            found = segment.tied(onset) if onset.turn < 0 else None
+            names = [] if found is None else [segment.name(x) for x in found[1]]
+            if sorted(names) == sorted(own):
+                t, pair, losses = found
+                return t, pair[:: 1 if names == own else -1], losses
+        return None
 
     def onward(self, place, way, step):
         """The same, in the direction in which the curve passes the Place: after a bend it is not that of the step before."""

@@ -26,12 +26,17 @@ class Follower:
         """Whether u (2,) lies outside the plane's window."""
         return bool(np.any(u < self.corners[0]) or np.any(u > self.corners[1]))
 
-    def below(self, place):
-        """What is lower at a Place than the minima of its curve, as ``lower`` returns it, or None."""
-        found = self.lower(place.u, [*place.pair, *self.met], place.losses.min() * (1 - LOWER) - 1e-16)
+    def below(self, place, *more):
+        """What is lower at a Place than the minima of its curve, as ``lower`` returns it; None where nothing is. more: points."""
+        found = self.lower(place.u, [*place.pair, *self.met, *more], place.losses.min() * (1 - LOWER) - 1e-16)
         if found is not None:
             self.met.append(found[0])
         return found
+
+    def _fallen(self, place, k, side):
+        """As `below`, at a Place at which weight k of a sign leaves 0 beside the one that vanishes: where that leads to."""
+        x = place.pair[0]
+        return self.below(place, np.where(np.arange(len(x)) == k, side * SMALL * np.abs(x).max(), x))
 
     def follow(self, curve, place, way, goals):
         """Follow a curve from a Place in a direction (2,), in cells: (places, end, the Place there).
@@ -114,6 +119,7 @@ class Follower:
                 if found is not None and self._ahead(curve, place, way, found.place):
                     self.parted = found.curves
                     return "triple point", found.place
+                lower = lower or self._fallen(beyond, k, side)
         if lower is None and apart(self.plane, curve.cell, place) < CLOSE:  # they become one
             for small in self._small(curve, place, way):
                 found = order_change(small, place.u, way)

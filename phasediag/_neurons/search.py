@@ -12,7 +12,7 @@ from .._compiling.jit import address
 from ..neuron_phases import BEYOND, NOUGHT, named_first
 from .cones import STEP, Cone
 from .descent import descend, evaluate_flat
-from .faces import ON, falls, polished, settled
+from .faces import ON, ROUNDING, falls, polished, settled
 from .losses import active_in, evaluate, orders_of, probabilities, sets_of
 from .samples import add_samples
 from .simplices import add_sets, room
@@ -271,7 +271,7 @@ class Landscape:
 
         Next to where a bias is 0 second derivatives depend on how large other weights are beside it.
         """
-        beside = np.abs(x[self.biases & (x != 0)])
+        beside = np.abs(x[self.biases & (np.abs(x) > ROUNDING)])
         step = min(step, beside.min() / 2) if beside.size else step
         return np.where(self.reading, np.minimum(np.abs(x) / 2, step), step)
 

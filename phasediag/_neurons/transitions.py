@@ -286,13 +286,17 @@ class Segment:
                 point = branch.next(point, point.value + min(max(step, -largest), largest))
         return None
 
+    def onsets(self, pair, t):
+        """The Onsets near t of weights that two minima (2, size) have, a list."""
+        found = (one for one in (self.least(x, t) for x in pair) if one is not None)
+        return [one for one in (self.vanished(one, t) for one in found) if one is not None]
+
     def vanishing(self, pair, t, within):
         """The Onset near t of a weight that one of two minima (2, size) has, by where it lies in between: (low, high).
 
         Otherwise the first that is found elsewhere; None where none vanishes.
         """
-        found = (one for one in (self.least(x, t) for x in pair) if one is not None)
-        found = [one for one in (self.vanished(one, t) for one in found) if one is not None]
+        found = self.onsets(pair, t)
         inside = [one for one in found if within[0] - NARROW <= one.t <= within[1] + NARROW]
         return next(iter([*inside, *found]), None)
 
