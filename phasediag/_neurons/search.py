@@ -395,10 +395,10 @@ class Landscape:
         """
         best = None
         for x, loss in sorted(self._ends_of(points, loose), key=lambda end: end[1]):
-            if not self._is_lower(loss, bound):
+            if not self.is_lower(loss, bound):
                 break
             point = self._below(x, loss, (), polish=False)
-            if point is not None and point.is_minimum and self._is_lower(point.scaled_loss, bound):
+            if point is not None and point.is_minimum and self.is_lower(point.scaled_loss, bound):
                 best, bound = point, point.scaled_loss
         return best
 
@@ -450,7 +450,7 @@ class Landscape:
             if self.known(known, x, loss) or self.rising(x).any():
                 return None
             x = settled(self, x)
-            left = [one for one in self._alike(self.saddles, loss) if not self._is_lower(loss, one.scaled_loss)]
+            left = [one for one in self._alike(self.saddles, loss) if not self.is_lower(loss, one.scaled_loss)]
             if any(self.same(one.x, x) and np.sum(one.x != 0) == np.sum(x != 0) for one in left):
                 return None
             if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
@@ -461,7 +461,7 @@ class Landscape:
             leave = self.held(x) & (np.abs(direction) > SMALL)  # what lies below may be as near as that
             ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & leave)
             at = int(np.nanargmin(numbers[:, 0]))
-            if self._is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
+            if self.is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
                 self.saddles.append(Point(x, loss, 0.0, curvature))
             x, loss = ends[at], numbers[at, 0]
             if self.dead(x)[1].any() or self.dead(x)[0].any():
@@ -488,7 +488,7 @@ class Landscape:
         return any(one.curvature <= TOLD or self.same(one.x, x) for one in self._alike(found, loss))
 
     @staticmethod
-    def _is_lower(loss, other):
+    def is_lower(loss, other):
         """Whether scaled losses are lower than another by more than rounding."""
         return loss < other * (1 - 1e-13) - 1e-16
 
