@@ -1127,7 +1127,7 @@ def test_where_a_name_changes_is_solved_for():
 
 @pytest.mark.parametrize("importance", [0.5, 2.5])
 def test_weights_are_0_where_the_loss_only_rises_with_their_third_power(importance):
-    """2→4 absolute without zeros in the data: each feature has two neurons of its own, which is no loss; any weight more is one."""
+    """2→4 absolute, dense: each feature has two neurons of its own, which is no loss; any weight more is one."""
     lowest = minimize(NeuronModel(4, [1.0, importance], 1.0, task="absolute"), n_starts=6)[0]
     assert lowest.loss < 1e-25 and lowest.phase.name == "extra dedicated + 4 monosemantic"
     assert np.sum(lowest.encoder == 0.0) == 4

@@ -119,7 +119,8 @@ class Follower:
                 if found is not None and self._ahead(curve, place, way, found.place):
                     self.parted = found.curves
                     return "triple point", found.place
-                lower = lower or self._fallen(beyond, k, side)
+                if event == "parts":
+                    lower = lower or self._fallen(beyond, k, side)
         if lower is None and apart(self.plane, curve.cell, place) < CLOSE:  # they become one
             for small in self._small(curve, place, way):
                 found = order_change(small, place.u, way)
