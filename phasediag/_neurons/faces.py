@@ -7,8 +7,10 @@ from .branches import SOFT
 
 MOST_STEPS = 20
 """Of Newton."""
-AT_REST = 1e-13
+AT_REST = 1e-15
 """Newton ends where no entry of the gradient is larger."""
+STEP, NEAREST = 1e-7, 1e-9
+"""So far from a point second derivatives are told, and next to where a bias is 0 as near as that: nearer rounding tells them."""
 FALLS, CLEAR = 1e-12, 1e-6
 """A weight leaves 0 where the slope of the loss there is below minus the first, and what is at rest has no larger one; above the
 second it does not for certain."""
@@ -21,8 +23,13 @@ FIRST = 1e-5
 
 
 def newton(landscape, x):
-    """A function of a gradient (size,) at x (size,), Newton's step (size,) of what is free; along what is soft nothing moves."""
-    values, vectors = np.linalg.eigh(landscape.hessian(x))
+    """A function of a gradient (size,) at x (size,), Newton's step (size,) of what is free; along what is soft nothing moves.
+
+    Next to where a bias is 0 second derivatives depend on how large other weights are beside it: they are told on its side.
+    """
+    beside = np.abs(x[landscape.biases & (x != 0)])
+    step = max(min([STEP, *beside / 2]), NEAREST)
+    values, vectors = np.linalg.eigh(landscape.hessian(x, step))
     use = values > SOFT
     inverse = ~landscape.held(x)[:, None] * (vectors[:, use] / values[use]) @ vectors[:, use].T
     return lambda slope: -inverse @ slope
@@ -35,7 +42,7 @@ def polished(landscape, x):
     reading weight or a bias comes to 0, beyond which second derivatives are others; the weight stays there.
     """
     last, kinked = np.inf, landscape.reading | landscape.biases
-    x = np.where(landscape.biases & (np.abs(x) < NOUGHT), 0.0, x)
+    x = np.where(~landscape.reading & (np.abs(x) < NOUGHT), 0.0, x)  # a kink of second derivatives, where a bias is 0
     for _ in range(MOST_STEPS):
         slope = landscape.gradient(x)[1]
         if np.abs(slope).max() < AT_REST:
@@ -105,4 +112,4 @@ def _level(landscape, x, asked):
     level = polished(landscape, np.where(asked, 0.0, x))
     (loss, slope), (higher, _) = landscape.gradient(level), landscape.gradient(x)
     rests = np.abs(slope).max() <= FALLS and falls(landscape, level, asked)[0] >= -FALLS
-    return level if rests and not landscape.is_lower(higher, loss) else x
+    return level if rests and not landscape.is_lower(higher, loss) and not landscape.is_saddle(level) else x

@@ -12,7 +12,7 @@ from .._compiling.jit import address
 from ..neuron_phases import BEYOND, NOUGHT, named_first
 from .cones import STEP, Cone
 from .descent import descend, evaluate_flat
-from .faces import ON, ROUNDING, falls, polished, settled
+from .faces import ON, falls, polished, settled
 from .losses import active_in, evaluate, orders_of, probabilities, sets_of
 from .samples import add_samples
 from .simplices import add_sets, room
@@ -254,10 +254,10 @@ class Landscape:
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.ascontiguousarray((rows / np.where(length > 0, length, 1))[length[:, 0] > 1e-9])
 
-    def hessian(self, x):
+    def hessian(self, x, step=STEP):
         """Second derivatives at x (size,) by central differences of the gradient; 1 for the gauge and on kinks."""
         gauge, free = self.gauge(x), ~self.held(x)
-        rows, steps = np.eye(self.form.size), self.one_sided(x, STEP)
+        rows, steps = np.eye(self.form.size), self.one_sided(x, step)
         for i in np.flatnonzero(free):
             rows[i] = free * self.difference(x, steps[i] * np.eye(self.form.size)[i])
         return (rows + rows.T) / 2 + gauge.T @ gauge
@@ -267,12 +267,7 @@ class Landscape:
         return (self.slope(x + step) - self.slope(x - step)) / (2 * np.linalg.norm(step))
 
     def one_sided(self, x, step):
-        """Steps (size,) of parameters x (size,), as long as one or shorter: on one side of kinks of reading weights and biases.
-
-        Next to where a bias is 0 second derivatives depend on how large other weights are beside it.
-        """
-        beside = np.abs(x[self.biases & (np.abs(x) > ROUNDING)])
-        step = min(step, beside.min() / 2) if beside.size else step
+        """Steps (size,) of parameters x (size,), as long as one or shorter: on one side of the kinks of reading weights."""
         return np.where(self.reading, np.minimum(np.abs(x) / 2, step), step)
 
     def slope(self, x):
@@ -284,6 +279,10 @@ class Landscape:
     def curvature(self, x):
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,)."""
         return Cone(self, x, TOLD).lowest()
+
+    def is_saddle(self, x):
+        """Whether the loss falls at second order from a point at rest x (size,)."""
+        return self.curvature(x)[0] < -TOLD
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
