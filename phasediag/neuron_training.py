@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ._display import Result
 from ._neurons.losses import MOST_EXACT
 from ._neurons.search import Landscape
 from ._neurons.training import train_exactly, train_on_minibatches
+from ._progress import progress_bar
 from .activity import INDEPENDENT
 from .loss import expected_loss, monte_carlo_loss
 from .neuron_phases import TRAINED_SHARE, NeuronPhase, phase_at
@@ -32,8 +33,9 @@ class NeuronTraining(Result):
     model : NeuronModel
     options : mapping
         The keyword arguments of `train` that a model of neurons has, the seed drawn for None included.
-    encoder, decoder, bias : ndarray, shapes (n_models, n_hidden, n_features), (n_models, n_features, n_hidden), (n_models,
-    n_features) loss : ndarray, shape (n_models,)
+    encoder, decoder, bias : ndarray
+        Of shapes (n_models, n_hidden, n_features), (n_models, n_features, n_hidden) and (n_models, n_features).
+    loss : ndarray, shape (n_models,)
         Exact expected loss of up to 6 features; of more that of 65 536 samples, which are common to all.
     phases : tuple of NeuronPhase
         As `classify_neurons` names trained weights.
@@ -95,6 +97,7 @@ def train_neurons(
     gradient: str = "minibatch",
     seed: Seed = None,
     n_threads: int | None = None,
+    progress: bool = False,
 ) -> NeuronTraining:
     """Train a NeuronModel by AdamW: ``train`` of such a model.
 
@@ -115,8 +118,13 @@ def train_neurons(
     shape, spread = (n_models, m, n), _spread(form)
     points = form.flat(generator.normal(size=shape) * spread, generator.normal(size=shape) * spread, np.zeros((n_models, n)))
     seeds = stream(options["seed"], MINIBATCHES).integers(2**31, size=n_models)
-    with ThreadPoolExecutor(thread_count(n_threads)) as pool:
-        run = partial(_train, form, model.control, options=options)
+
+    def run(some: Floats, own: Any) -> None:
+        """Train some models in place, by their own seeds."""
+        _train(form, model.control, some, own, options=options)
+        advance(len(some))
+
+    with ThreadPoolExecutor(thread_count(n_threads)) as pool, progress_bar(n_models, progress, "model", "training") as advance:
         list(pool.map(run, np.split(points, n_models), np.split(seeds, n_models)))
     _check_convergent(points, options)
     encoder, decoder, bias = form.parts(points)

@@ -267,7 +267,13 @@ def train(
             n_models=n_models, n_steps=n_steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
         )
         return train_neurons(
-            model, **common, schedule=schedule, weight_decay=weight_decay, gradient=gradient, n_threads=n_threads
+            model,
+            **common,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            gradient=gradient,
+            n_threads=n_threads,
+            progress=progress,
         )
     check_model(model)
     if gradient != "population":
