@@ -185,24 +185,26 @@ class NeuronBoundary(Result):
 def triple_points(boundaries: Sequence[NeuronBoundary]) -> list[TriplePoint]:
     """Return the points in which curves of neurons meet, a list of TriplePoint: the phases are those of all that end there.
 
-    The precision of each is how far apart the ends of these curves are, in coordinates.
+    Where the order of two curves changes in one point and three phases meet that is one of them. The precision of each is how
+    far apart the ends of these curves are, in coordinates.
     """
     ends = [
-        (one.plane.coordinates(one.x[k], one.y[k]), one)
+        (one.plane.coordinates(one.x[k], one.y[k]), one, end)
         for one in boundaries
         for k, end in zip((0, -1), one.ends, strict=True)
-        if end == "triple point"
+        if end in ("triple point", "order changes")
     ]
     found: list[TriplePoint] = []
     while ends:
         plane, place = ends[0][1].plane, ends[0][0]
-        distances = [float(np.abs(u - place).max()) for u, _ in ends]
-        own = [one for (_, one), distance in zip(ends, distances, strict=True) if distance < TOGETHER]
+        distances = [float(np.abs(u - place).max()) for u, *_ in ends]
+        own = [end for end, distance in zip(ends, distances, strict=True) if distance < TOGETHER]
         precision = max(distance for distance in distances if distance < TOGETHER)
         ends = [end for end, distance in zip(ends, distances, strict=True) if not distance < TOGETHER]
         x, y = map(float, plane.values(place))
-        phases = tuple(sorted({name for one in own for name in one.phases}))
-        found.append(TriplePoint(x, y, phases, (plane.x.name, plane.y.name), precision))
+        phases = tuple(sorted({name for _, one, _ in own for name in one.phases}))
+        if len(phases) > 2 or any(end == "triple point" for *_, end in own):
+            found.append(TriplePoint(x, y, phases, (plane.x.name, plane.y.name), precision))
     return found
 
 
