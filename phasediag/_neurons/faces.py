@@ -103,13 +103,15 @@ def settled(landscape, x):
 
 
 def _level(landscape, x, asked):
-    """Of a valley of equal loss, or where the loss only rises with a third power, that x (size,) lies in: the point with zeros.
+    """The point with zeros, of all weights asked for (size,), of a valley of equal loss in which x (size,) lies.
 
-    All of those that are asked for (size,); x itself where it is another one.
+    Or next to it where the loss rises with a third power alone. x itself where that is another one.
     """
-    if not np.any(x[asked]):
+    level = np.where(asked, 0.0, x)
+    if np.array_equal(level, x):
         return x
-    level = polished(landscape, np.where(asked, 0.0, x))
+    if np.abs(landscape.gradient(level)[1]).max() > FALLS and landscape.in_valley(x):
+        level = polished(landscape, level)
     (loss, slope), (higher, _) = landscape.gradient(level), landscape.gradient(x)
     rests = np.abs(slope).max() <= FALLS and falls(landscape, level, asked)[0] >= -FALLS
-    return level if rests and not landscape.is_lower(higher, loss) and not landscape.is_saddle(level) else x
+    return level if rests and not landscape.is_lower(higher, loss) else x

@@ -280,9 +280,9 @@ class Landscape:
         """The lowest one-sided second derivative at x (size,), and its unit direction (size,)."""
         return Cone(self, x, TOLD).lowest()
 
-    def is_saddle(self, x):
-        """Whether the loss falls at second order from a point at rest x (size,)."""
-        return self.curvature(x)[0] < -TOLD
+    def in_valley(self, x):
+        """Whether the loss does not rise at second order along some way from a point at rest x (size,)."""
+        return self.curvature(x)[0] <= TOLD
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
