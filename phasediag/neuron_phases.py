@@ -55,8 +55,8 @@ class NeuronPhase(Result):
         are dead.
     motifs : tuple of str
         "veto" where a tied weight is beyond −20, which shuts its neuron off whenever the feature is active; "inhibition" where
-        a neuron writes with a negative weight, "asymmetric superposition" where one reads a feature strongly and writes it
-        weakly, and the other way round for another.
+        a neuron writes with a negative weight that counts or is 2 % of its largest; "asymmetric superposition" where one reads
+        a feature strongly and writes it weakly, and the other way round for another.
 
     Examples
     --------
@@ -185,10 +185,11 @@ def phases_of(encoder: Floats, decoder: Floats, tied: bool, share: float = EXACT
     decoder = np.where(vetoes, -others, decoder)
     reads, held = _largest(encoder, share)
     serves = (reads | _largest(decoder, min(share, _WRITES))[0]) & ~dead[..., None]
-    writes, signs = np.where(serves, decoder, 0.0), (1,) if tied else (1, -1)
+    most = np.abs(decoder).max(axis=-1, keepdims=True)
+    writes, signs = np.where(serves & (np.abs(decoder) > NOUGHT * most), decoder, 0.0), (1,) if tied else (1, -1)
     response = np.stack([np.sum(writes * np.maximum(sign * encoder, 0), axis=-2) for sign in signs], axis=-1) > 0
-    inhibits = np.any(serves & (decoder < 0), axis=-1)
-    negative = (decoder < -_INHIBITS * np.abs(decoder).max(axis=-1, keepdims=True)) & ~dead[..., None]
+    inhibits = np.any(writes < 0, axis=-1)
+    negative = (writes < 0) | ((decoder < -_INHIBITS * most) & ~dead[..., None])
     asymmetric = np.zeros(dead.shape, dtype=bool) if tied else _asymmetric(encoder, decoder, serves)
     shares = np.where(dead, np.inf, held).min(axis=-1)
     told = (
@@ -265,10 +266,6 @@ def _largest(weights, share):
 def _asymmetric(read, write, serves):
     """Whether neurons, (…, n_features) each, read one feature strongly and write it weakly, and another the other way round."""
     does = serves & (read != 0) & (write > 0)
-    ratio = np.abs(read / np.where(does, write, 1.0))
-    strong, weak = (
-        np.take_along_axis(np.stack([np.abs(read), write], axis=-2), at[..., None, None], axis=-1)[..., 0]
-        for at in (np.argmax(np.where(does, ratio, -np.inf), axis=-1), np.argmin(np.where(does, ratio, np.inf), axis=-1))
-    )  # what reads and what writes, (…, 2)
-    uneven = (strong[..., 0] > _UNEVEN * weak[..., 0]) & (weak[..., 1] > _UNEVEN * strong[..., 1])
-    return uneven & (does.sum(axis=-1) > 1)
+    read = np.abs(read)
+    more, less = read[..., :, None] > _UNEVEN * read[..., None, :], _UNEVEN * write[..., :, None] < write[..., None, :]
+    return np.any(more & less & does[..., :, None] & does[..., None, :], axis=(-1, -2))

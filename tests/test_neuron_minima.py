@@ -1131,3 +1131,21 @@ def test_weights_are_0_where_the_loss_only_rises_with_their_third_power(importan
     lowest = minimize(NeuronModel(4, [1.0, importance], 1.0, task="absolute"), n_starts=6)[0]
     assert lowest.loss < 1e-25 and lowest.phase.name == "extra dedicated + 4 monosemantic"
     assert np.sum(lowest.encoder == 0.0) == 4
+
+
+def test_any_two_features_make_a_neuron_asymmetric():
+    """Of three features that it reads by (3, 1, 3) and writes by (0.1, 1, 4) the first two are as they are alone."""
+    read, write = np.array([[3.0, 1.0, 3.0]]), np.array([[0.1], [1.0], [4.0]])
+    assert all("asymmetric superposition" in classify_neurons((write[:n], read[:, :n])).motifs for n in (2, 3))
+
+
+def test_what_is_0_to_rounding_does_not_inhibit():
+    """Neurons that read alike write together: what cancels there is 0 on every scale of theirs; what inhibits is a motif."""
+    read = np.array([[-1.0, -1.0, -1.0], [2.0, -2.0, 0.0], [-1.0, -1.0, -1.0]])
+    write = np.array([[1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
+    scales = np.exp(np.random.default_rng(0).normal(size=(50, 3, 1)))
+    assert {classify_neurons(((write / s).T, read * s), share=0.6).name for s in scales} == {
+        classify_neurons((write.T, read), share=0.6).name
+    }
+    phase = classify_neurons([[1.0176, -0.0187, 0.0818]], share=1 - 1e-12)
+    assert "inhibiting" in phase.name and "inhibition" in phase.motifs
