@@ -1149,3 +1149,11 @@ def test_what_is_0_to_rounding_does_not_inhibit():
     }
     phase = classify_neurons([[1.0176, -0.0187, 0.0818]], share=1 - 1e-12)
     assert "inhibiting" in phase.name and "inhibition" in phase.motifs
+
+
+def test_both_of_two_neurons_begin_to_read_though_a_descent_ends_before():
+    """3→2 just beyond where both neurons begin to read the third feature: one alone is a saddle, higher by 2e-14."""
+    model = NeuronModel(2, [1.0, 1.0, 0.5693503582698428], 0.35242221813495656)
+    lowest = minimize(model, n_starts=8)[0]
+    assert lowest.phase.name == "extra in polysemantic (2) + 2 polysemantic (2)"
+    assert np.ptp(lowest.encoder[:, 2]) < 1e-9 and lowest.encoder[0, 2] == pytest.approx(3.9205505e-5, rel=1e-6)

@@ -5,8 +5,8 @@ import numpy as np
 from ..neuron_phases import NOUGHT
 from .branches import SOFT
 
-MOST_STEPS = 20
-"""Of Newton."""
+MOST_STEPS, LEAST_SHARE = 20, 1 / 8
+"""Of Newton, and the least part of a step that is tried."""
 AT_REST = 1e-15
 """Newton ends where no entry of the gradient is larger."""
 STEP, NEAREST = 1e-7, 1e-9
@@ -36,7 +36,7 @@ def newton(landscape, x):
 
 
 def polished(landscape, x):
-    """x (size,) after steps of Newton, for as long as the next one, with the same second derivatives, is half as long.
+    """x (size,) after steps of Newton, or parts of them, while the next, with the same second derivatives, is that much shorter.
 
     Where one curvature is small and others are not, a step that leads nearer may well raise the gradient. A step ends where a
     reading weight or a bias comes to 0, beyond which second derivatives are others; the weight stays there.
@@ -56,10 +56,15 @@ def polished(landscape, x):
             x, last = x + shares[k] * step, np.inf
             x[k] = 0.0
             continue
-        after = landscape.gradient(x + step)[1]
-        if np.abs(after).max() > AT_REST and not 2 * np.abs(steps(after)).max() < np.abs(step).max() < last:
+        longest, share, after = np.abs(step).max(), 2.0, None
+        while after is None and share > LEAST_SHARE:
+            share /= 2
+            after = landscape.gradient(x + share * step)[1]
+            if np.abs(after).max() > AT_REST and not np.abs(steps(after)).max() < (1 - share / 2) * longest:
+                after = None
+        if after is None or (share == 1 and not longest < last):
             break
-        x, last = x + step, np.abs(step).max()
+        x, last = x + share * step, longest if share == 1 else np.inf
     return np.where(landscape.biases & (np.abs(x) < ROUNDING), 0.0, x)
 
 
@@ -98,7 +103,8 @@ def settled(landscape, x):
             slope, k, side = falls(landscape, x, asked & (x == 0))
             if slope >= -FALLS:
                 return _level(landscape, x, asked)
-            start = np.where(np.arange(len(x)) == k, side * FIRST * largest, x)
+            size = max(FIRST * largest[k], np.abs(x[asked]).max())  # as large as what has left 0 before it
+            start = np.where(np.arange(len(x)) == k, side * size, x)
     return begun
 
 

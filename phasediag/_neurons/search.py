@@ -281,8 +281,8 @@ class Landscape:
         return Cone(self, x, TOLD).lowest()
 
     def in_valley(self, x):
-        """Whether the loss does not rise at second order along some way from a point at rest x (size,)."""
-        return self.curvature(x)[0] <= TOLD
+        """Whether the loss neither rises nor falls at second order along some way from a point at rest x (size,)."""
+        return abs(self.curvature(x)[0]) <= TOLD
 
     def dead(self, x):
         """Neurons that are never on, (n_hidden,), and outputs that never are, (n_features,)."""
@@ -457,8 +457,8 @@ class Landscape:
             curvature, direction = self.curvature(x)
             if curvature >= -TOLD:
                 break
-            leave = self.held(x) & (np.abs(direction) > SMALL)  # what lies below may be as near as that
-            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & leave)
+            free = (x != 0) | (self.held(x) & (np.abs(direction) > SMALL))  # what lies below may be as near as that
+            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & free)
             at = int(np.nanargmin(numbers[:, 0]))
             if self.is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
                 self.saddles.append(Point(x, loss, 0.0, curvature))
