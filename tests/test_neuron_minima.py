@@ -1157,3 +1157,16 @@ def test_both_of_two_neurons_begin_to_read_though_a_descent_ends_before():
     lowest = minimize(model, n_starts=8)[0]
     assert lowest.phase.name == "extra in polysemantic (2) + 2 polysemantic (2)"
     assert np.ptp(lowest.encoder[:, 2]) < 1e-9 and lowest.encoder[0, 2] == pytest.approx(3.9205505e-5, rel=1e-6)
+
+
+def test_a_curve_ends_on_the_edge_beyond_which_nothing_is_found():
+    """2→2 absolute, importance × density of one feature up to 1: one curve from edge to edge, in closed form."""
+    plane = ControlPlane(
+        NeuronModel(2, [1.0, 1.0], 0.573, task="absolute"),
+        Axis("importance", [0.6, 0.9]),
+        Axis("density_of_1", np.geomspace(0.9, 1.0, 2)),
+    )
+    (curve,) = phase_diagram(plane=plane, n_starts=8).boundaries()
+    assert curve.ends == ("edge", "edge") and curve.y[-1] == 1.0
+    p, q = curve.y, 0.573
+    assert curve.x == pytest.approx(p * (4 - 3 * p) / (q * (4 - 3 * q)), rel=1e-9)

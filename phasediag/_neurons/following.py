@@ -52,7 +52,7 @@ class Follower:
             event, lower = self._event(curve, place, way, step, beyond, phases)
             if event:
                 if step <= trial and (event != "no minimum" or step < 2 * SHORTEST):
-                    end, found = self._ended(curve, place, way, event, beyond, lower)
+                    end, found = self._ended(curve, place, way, step, event, beyond, lower)
                     if end != "unresolved":
                         reach = np.linalg.norm((found.u - place.u) / curve.cell)
                         known, _ = self._goal(curve, place, way, goals, reach)
@@ -81,8 +81,8 @@ class Follower:
 
     def _event(self, curve, place, way, step, beyond, phases):
         """Why a curve between two phases does not go on from a Place to the next, "" where it does; and what is lower there."""
-        if beyond is None:
-            return "lost", None
+        if beyond is None:  # beyond density 1 nothing is found
+            return "edge" if self.outside(place.u + step * way * curve.cell) else "lost", None
         turned = beyond.turn < 0
         if not turned and self.outside(beyond.u):
             return "edge", None
@@ -105,10 +105,11 @@ class Follower:
         jump = apart(self.plane, curve.cell, beyond)
         return jump <= SMALL and jump < apart(self.plane, curve.cell, place)
 
-    def _ended(self, curve, place, way, event, beyond, lower):
-        """How a curve ends just beyond a Place in a direction (2,), and the Place of it."""
+    def _ended(self, curve, place, way, step, event, beyond, lower):
+        """How a curve ends within a step beyond a Place in a direction (2,), and the Place of it."""
         if event == "edge":
-            found = self._at_edge(curve, place, beyond)
+            crossed = step * way * curve.cell if beyond is None else beyond.u - place.u
+            found = self._at_edge(curve, place, crossed, step)
             known = found is not None and not found.turn < 0 and self.below(found) is None
             return ("edge", found) if known else ("unresolved", place)
         if event == "no minimum":
@@ -178,9 +179,8 @@ class Follower:
         )
         yield from ((curve, Coexistence(plane, cell, np.array([x, one])), both) for _, x, _ in left for one in sides)
 
-    def _at_edge(self, curve, place, beyond):
-        """The Place at which a curve leaves the window between two of its places; or None."""
-        crossed = beyond.u - place.u
+    def _at_edge(self, curve, place, crossed, step):
+        """The Place at which a curve leaves the window on the way (2,) crossed from one of its places, near it; or None."""
         shares = [
             ((self.corners[side, axis] - place.u[axis]) / crossed[axis], axis)
             for axis in range(2)
@@ -190,7 +190,9 @@ class Follower:
         share, axis = min(one for one in shares if one[0] >= 0)
         along = np.zeros(2)
         along[1 - axis] = 1.0
-        return curve.on(place.u + share * crossed, along)
+        found = curve.on(place.u + share * crossed, along)
+        near = found is not None and np.linalg.norm((found.u - place.u) / curve.cell) < 2 * step
+        return found if near else None
 
     def _ahead(self, curve, place, way, found):
         """Whether an end of a curve lies next to a Place in a direction (2,), within the window, and nothing is lower there.
