@@ -455,18 +455,37 @@ class Landscape:
             if polish or attempt or np.abs(self.gradient(x)[1]).max() > GRADIENT_TOLERANCE:  # beside a saddle descents are slow
                 x = polished(self, x)
             curvature, direction = self.curvature(x)
-            if curvature >= -TOLD:
+            if curvature > TOLD:
                 break
             free = (x != 0) | (self.held(x) & (np.abs(direction) > SMALL))  # what lies below may be as near as that
-            ends, numbers = self.descend(x + np.array([[KICK], [SMALL]]) * direction, np.array([[False], [True]]) & free)
+            in_valley = curvature >= -TOLD  # along it the loss may fall with a third power, on either side
+            steps = (KICK, -KICK) if in_valley else (KICK, self._bottom(x, direction))
+            loose = (False, not in_valley)
+            ends, numbers = self.descend(x + np.outer(steps, direction), np.outer(loose, free))
             at = int(np.nanargmin(numbers[:, 0]))
             if self.is_lower(numbers[at, 0], loss):  # otherwise what lies below is beside it
                 self.saddles.append(Point(x, loss, 0.0, curvature))
+            elif in_valley:
+                break
             x, loss = ends[at], numbers[at, 0]
             if self.dead(x)[1].any() or self.dead(x)[0].any():
                 return None
         loss, slope = self.gradient(x)
         return Point(self.canonical(x), loss, float(np.abs(slope).max()), curvature)
+
+    def _bottom(self, x, direction):
+        """How far from a saddle x (size,) in a direction (size,) the loss falls, up to SMALL: there its slope changes its sign."""
+        low, high = 0.0, SMALL
+        step = SMALL / 4.0**8
+        while step < high:
+            if self.slope(x + step * direction) @ direction > 0:
+                high = step
+            else:
+                low, step = step, 4 * step
+        for _ in range(16):
+            step = (low + high) / 2
+            low, high = (low, step) if self.slope(x + step * direction) @ direction > 0 else (step, high)
+        return high
 
     def end(self, x):
         """The End of a descent from x (size,)."""
