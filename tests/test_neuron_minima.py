@@ -1170,3 +1170,20 @@ def test_a_curve_ends_on_the_edge_beyond_which_nothing_is_found():
     assert curve.ends == ("edge", "edge") and max(curve.y[[0, -1]]) == 1.0
     p, q = curve.y, 0.573
     assert curve.x == pytest.approx(p * (4 - 3 * p) / (q * (4 - 3 * q)), rel=1e-9)
+
+
+def test_a_minimum_is_none_beside_which_the_loss_falls_with_a_third_power():
+    """2→1 of equal features without zeros: one alone, loss 1/12, is level at second order, and turned it leads lower."""
+    for seed in range(2):
+        (lowest,) = minimize(NeuronModel(1, [1.0, 1.0], 1.0), n_starts=8, seed=seed)
+        assert lowest.loss == pytest.approx(0.083254243, abs=1e-9) and lowest.phase.n_polysemantic == 1
+
+
+def test_a_name_is_that_of_what_lies_beside_a_saddle():
+    """3→2 with one feature that is always active: from importance 0.27 on two neurons turn by more, as one curvature falls."""
+    turns = []
+    for importance in (0.275, 0.28, 0.285):
+        lowest = minimize(NeuronModel(2, [1.0, 1.0, importance], [1.0, 0.252, 0.252]), n_starts=8)[0]
+        assert "1 polysemantic (2) inhibiting + 1 polysemantic (3) inhibiting" in lowest.phase.name
+        turns.append(np.sort(np.abs(lowest.encoder[:, :2]), axis=None)[0])
+    assert turns == pytest.approx([1.2046e-5, 4.00152e-5, 9.24803e-5], rel=1e-4)

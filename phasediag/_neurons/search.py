@@ -474,7 +474,7 @@ class Landscape:
         return Point(self.canonical(x), loss, float(np.abs(slope).max()), curvature)
 
     def _bottom(self, x, direction):
-        """How far from a saddle x (size,) in a direction (size,) the loss falls, up to SMALL: there its slope changes its sign."""
+        """How far from a saddle x (size,) in a direction (size,) the loss falls: to where its slope is 0, or SMALL."""
         low, high = 0.0, SMALL
         step = SMALL / 4.0**8
         while step < high:

@@ -13,6 +13,9 @@ from .faces import ON
 from .search import SMALL
 from .transitions import Lean, Segment, Small
 
+SHORT = 1 / 16
+"""Of a step: the chord that is tried where a tangent has led aside."""
+
 
 @dataclass(frozen=True, eq=False)
 class Vanishing(Curve):
@@ -49,13 +52,24 @@ class Vanishing(Curve):
         Where the minimum changes fast a curve may turn back in the plane.
         """
         way, by = self._tangent(place, way)
-        longer = np.sqrt(1 + by @ by)
-        start, lean = place.u + step * longer * way * self.cell, Lean(place.pair[0], -by, way * self.cell)
-        ahead = place.u + step / longer * way * self.cell
-        found = self._near(self._changed(place, step / longer * by).on(start, across(way), lean), ahead, abs(step))
+        found = self._stepped(place, way, by, step)
+        if found is None:  # where it turns a short chord tells its direction better than what is told a little aside
+            short = self._stepped(place, way, by, step * SHORT)
+            if short is None:
+                return None
+            chord, by = (short.u - place.u) / self.cell, short.pair[0] - place.pair[0]
+            length = np.linalg.norm(chord) * np.sign(step)
+            found = self._stepped(place, chord / length, by / length, step)
         if found is None:
             return None
         return found._replace(came=(found.pair[0] - place.pair[0]) / np.linalg.norm((found.u - place.u) / self.cell))
+
+    def _stepped(self, place, way, by, step):
+        """The Place a step on, or None, in a direction (2,), in cells, in which the minimum changes by so much (size,)."""
+        longer = np.sqrt(1 + by @ by)
+        start, lean = place.u + step * longer * way * self.cell, Lean(place.pair[0], -by, way * self.cell)
+        ahead = place.u + step / longer * way * self.cell
+        return self._near(self._changed(place, step / longer * by).on(start, across(way), lean), ahead, abs(step))
 
     def beside(self, place, way, step):
         """The Place a step on from one in a direction (2,), in cells, on a line across the curve; or None."""
