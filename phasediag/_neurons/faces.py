@@ -4,13 +4,14 @@ import numpy as np
 
 from ..neuron_phases import NOUGHT
 from .branches import SOFT
+from .cones import STEP
 
 MOST_STEPS, LEAST_SHARE = 20, 1 / 8
 """Of Newton, and the least part of a step that is tried."""
 AT_REST = 1e-15
 """Newton ends where no entry of the gradient is larger."""
-STEP, NEAREST = 1e-7, 1e-9
-"""So far from a point second derivatives are told, and next to where a bias is 0 as near as that: nearer rounding tells them."""
+NEAREST = 1e-9
+"""So near second derivatives are told next to where a bias is 0: nearer rounding tells them."""
 FALLS, CLEAR = 1e-12, 1e-6
 """A weight leaves 0 where the slope of the loss there is below minus the first, and what is at rest has no larger one; above the
 second it does not for certain."""
