@@ -202,28 +202,31 @@ class Segment:
         """
         names, step = [self.name(x) for x in pair], FIRST
         x = self.rest(pair[0], t)
-        reached = {1: (t, x), -1: (t, x)}
-        while x is not None and self.name(x) in names and reached and step < FAR:
-            for side, (last, point) in list(reached.items()):
-                there, after = t + side * step, self.rest(point, t + side * step)
-                if after is None or np.abs(after - point).max() > LONGEST:
+        own = None if x is None else self.name(x)
+        reached = {1: (t, x, own), -1: (t, x, own)}
+        while own in names and reached and step < FAR:
+            for side, known in list(reached.items()):
+                there, after = t + side * step, self.rest(known[1], t + side * step)
+                if after is None or np.abs(after - known[1]).max() > LONGEST:
                     del reached[side]
-                elif self.name(after) != self.name(x):
-                    return self._between(names, (last, point), (there, after)) if self.name(after) in names else None
-                else:
-                    reached[side] = there, after
+                    continue
+                name = self.name(after)
+                if name != own:
+                    return self._between(names, known, (there, after, name)) if name in names else None
+                reached[side] = there, after, name
             step *= 2
         return None
 
     def _between(self, names, one, other):
-        """What `renamed` tells, from two points (t, x) with one of two names each."""
+        """What `renamed` tells, from two points (t, x, name) with one of two names each."""
         while abs(other[0] - one[0]) > EXACT:
             t = (one[0] + other[0]) / 2
             x = self.rest(one[1], t)
-            if x is None or self.name(x) not in names or t in (one[0], other[0]):
+            name = None if x is None else self.name(x)
+            if name not in names or t in (one[0], other[0]):
                 return None
-            one, other = ((t, x), other) if self.name(x) == self.name(one[1]) else (one, (t, x))
-        pair = np.array(sorted((one[1], other[1]), key=lambda x: names.index(self.name(x))))
+            one, other = ((t, x, name), other) if name == one[2] else (one, (t, x, name))
+        pair = np.array([point[1] for point in sorted((one, other), key=lambda point: names.index(point[2]))])
         return other[0], pair, self.landscape(other[0]).losses(pair)
 
     def coexistence(self, pair, t):
