@@ -8,6 +8,7 @@ import pytest
 from phasediag import ToyModel, expected_loss_and_gradient, expected_loss_hessian, minimize, phase_diagram
 from phasediag._boundaries.continuation import follow
 from phasediag._boundaries.equilibria import Solver
+from phasediag._boundaries.junctions import departed
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
 from phasediag._boundaries.spinodals import Limit, Limits, Places, _ceases, _ends_of, trail_of
@@ -362,6 +363,25 @@ def test_a_limit_ends_in_the_first_of_two_points():
     x, model = limit.minima[0], ToyModel(2, [1.0, 1.0, limit.x[0]], limit.y[0])
     hessian = expected_loss_hessian(model, x[:6].reshape(2, 3), x[6:]) / model.loss_scale
     assert np.sum(np.abs(np.linalg.eigvalsh(hessian)) < 1e-7) == 3
+
+
+def test_a_fold_ends_on_the_side_on_which_its_minimum_departs():
+    """Of 3→2: the triangle's, on that of a dedicated feature beside a pair, which may turn to either one of that.
+
+    On its side two second derivatives vanish besides that of the rotation, on the other one it has long been unstable.
+    """
+    solver, point = solver_of(3, 2, [1.2, 1.4], [0.65, 0.75]), (1.29923703, 0.702247375063)
+    weights = [-0.015836821, 0.025581197, 0.999594201, 0.555419062, -0.896674923, 0.028512783]
+    x, u = np.array([*weights, 0.414948412, 0.216655892, -0.000004635]), solver.points(*point)
+    triangle = solver.stationary(solver.recognized(x, solver.all_free, u), u)
+    end = next(end for end in _ends_of(FreeLimit(triangle), u) if end is not None)
+    assert end.kind == "another limit" and np.linalg.norm(end.u - u) < 1e-5
+    (importance, density), (state, *_) = solver.values(end.u), end.states
+    model, way = ToyModel(2, [1.0, 1.0, importance], density), 1e-2 * departed(state, triangle)[1]
+    own, other = (
+        np.linalg.eigvalsh(expected_loss_hessian(model, y[:6].reshape(2, 3), y[6:])) for y in (state.x + way, state.x - way)
+    )
+    assert np.all(np.abs(own[:3]) < 1e-7) and own[3] > 0.1 and other[0] < -1e-3
 
 
 def test_a_fold_ends_where_the_quartic_vanishes_beside_a_small_cubic():

@@ -283,16 +283,21 @@ def _bicriticals(limit, u):
     return [lambda other=other: meeting(other) for other in limit.others(limit.states[0].u)]
 
 
+def departed(symmetric, state):
+    """How a state is turned next to the symmetric equilibrium from which it has departed, and the way to it, (size,)."""
+    left, _, right = np.linalg.svd(symmetric.weights @ state.weights.T)
+    turn = block_diag(left @ right, 1.0)
+    return turn, (turn @ state.x.reshape(len(turn), -1)).ravel() - symmetric.x
+
+
 def departure(symmetric, state, direction, u):
     """Where a state becomes the symmetric equilibrium from which it has departed just as it is soft in a direction, or None.
 
     Both curvatures vanish on the side of the state.
     """
-    left, _, right = np.linalg.svd(symmetric.weights @ state.weights.T)
-    turn = block_diag(left @ right, 1.0)
-    own, direction = ((turn @ x.reshape(len(turn), -1)).ravel() for x in (state.x, direction))
-    limit = BranchPoints(symmetric, own - symmetric.x)
-    u, precision = intersection(limit, Beside(limit, direction), u)
+    turn, way = departed(symmetric, state)
+    limit = BranchPoints(symmetric, way)
+    u, precision = intersection(limit, Beside(limit, (turn @ direction.reshape(len(turn), -1)).ravel()), u)
     return None if u is None else Junction("another limit", u, limit.solve(u), precision)
 
 

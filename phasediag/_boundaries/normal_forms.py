@@ -307,14 +307,15 @@ class Mode:
     def __init__(self, state, direction=None):
         self._known, self.two_sided = {}, False
         if direction is None:
-            _, direction, self.two_sided = _deciding_mode(state)
+            _, self.direction, self.two_sided = _deciding_mode(state)
         else:
-            direction = direction / np.linalg.norm(direction[state.moving])  # what rests tells on which side it is
-        self.direction = direction
-        self.on_stair = direction is not None and bool(np.any(_rise(state, direction)))
+            self.direction = direction / np.linalg.norm(direction[state.moving])  # what rests tells on which side it is
+        self.on_stair = self.direction is not None and bool(np.any(_rise(state, self.direction)))
         self.enters = self.direction is not None and any(
             np.allclose(enter, _breaking(state, self.direction)) for enter in entering_directions(state)
         )
+        if direction is not None:
+            self.two_sided = _is_two_sided(state, *self._along(state))
 
     def curvature(self, state):
         """Second derivative along the mode at an equilibrium."""
@@ -414,10 +415,15 @@ def _deciding_mode(state):
     lowest = min(curvature for curvature, _ in modes)
     own = [mode_along(state, direction) for curvature, direction in modes if curvature < lowest + ZERO]
     curvature, cubic, direction = min(own, key=lambda found: found[1])
-    two_sided = abs(cubic) < ZERO and abs(curvature - _responding(state, _breaking(state, -direction))[0]) < ZERO
+    two_sided = _is_two_sided(state, curvature, cubic, direction)
     if two_sided and len(own) > 1:
         direction = min((found[2] for found in own), key=lambda way: quartic(state, way))
     return cubic, direction, two_sided
+
+
+def _is_two_sided(state, curvature, cubic, direction):
+    """Whether a mode is as soft as its opposite, both without a cubic."""
+    return abs(cubic) < ZERO and abs(curvature - _responding(state, _breaking(state, -direction))[0]) < ZERO
 
 
 def quartic(state, direction):

@@ -14,7 +14,7 @@ from .continuation import Point, distance, follow
 from .curves import Coexistence, tangent_of
 from .equilibria import Solver, far
 from .exchanges import between_exchanged
-from .junctions import MERGING, WAY, Junction, departure, intersection, tricritical
+from .junctions import MERGING, WAY, Junction, departed, departure, intersection, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .tolerances import (
@@ -253,7 +253,7 @@ def _ends_of(curve, u):
     if symmetric is None and exchanged is not None:  # a feature leaves as two others become alike
         symmetric = curve.family.exact(exchanged[0])
     if symmetric is not None and symmetric.held:
-        limit = StabilityLimit(symmetric)
+        limit = StabilityLimit(symmetric, departed(symmetric, curve.states[0])[1])  # on its side: its opposite is another mode
         yield tricritical(limit, u)
         if not limit.mode.two_sided:  # a cubic so small that folds go on beside it from where the quartic vanishes
             limit.mode = limit.mode.even
