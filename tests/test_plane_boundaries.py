@@ -213,6 +213,16 @@ def test_two_features_come_in_where_either_is_worth_its_weights():
     assert sorted(one.order for one in found) == ["continuous", "continuous", "first"]
 
 
+def test_features_come_in_beside_a_valley_of_their_mixtures():
+    """Signed features without biases, by hand: either is worth its weight from I p/3 = γ on, and where they are equal so is any
+    mixture of the two, γ r² + p/3 (2 − r² + r⁴/2): their boundary is that of the features alone. Two ends were open."""
+    axes = Axis("importance", [0.95, 1.05]), Axis("density", [0.057, 0.064])
+    found = over(*axes, values="signed", penalty=Penalty(0.02), biased=False).boundaries()
+    places, words = inner_ends(found)
+    assert places == pytest.approx(np.array([[1.0, 0.06]] * 3), rel=1e-9) and words == ["triple point"] * 3
+    assert [set(one.phases) for one in found if one.order == "first"] == [{DROPPED, ALONE}]
+
+
 def test_where_no_symmetry_breaks_no_other_mode_is_soft():
     """Two binary values that are always 1: curves next to density 1 ended in a TypeError."""
     solver = Solver(over(Axis("importance", [0.9, 1.1]), Axis("density", [0.9, 1.0]), values="binary"))

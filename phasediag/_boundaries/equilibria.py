@@ -15,7 +15,7 @@ from ..phases import phase_name
 from .blocks import blocks, clusters_of, separated
 from .family import Family, across_flat
 from .frames import frames_around
-from .tolerances import ABOVE, BEYOND_LINK, CLOSE, DESCENT, HARDLY, LEAVING, MOVED, NONZERO, STABLE, ZERO
+from .tolerances import ABOVE, BEYOND_LINK, CLOSE, DESCENT, FLAT, HARDLY, KINK, LEAVING, MOVED, NONZERO, STABLE, ZERO
 
 SEED = 0
 """Of the random starts of a search: the same at every point."""
@@ -214,7 +214,8 @@ class Equilibrium:
     @cached_property
     def _least(self):
         """What no one-sided curvature within the frames is below."""
-        if self.family.form.is_kinked or (self.family.form.biased and len(self.family.signs) > 1):  # see `rise`
+        lengths, bias = np.linalg.norm(self.weights, axis=0), self.x[self.family.m * self.family.n :]
+        if self.family.form.is_kinked or np.any((lengths < KINK) & (np.abs(bias) < KINK)):  # what comes on may fit better
             return self.curvature
         return min(self.family.least_curvature(self.x, self.u, frame) for frame in self.frames)
 
@@ -227,6 +228,12 @@ class Equilibrium:
     def curvature(self):
         """Lowest one-sided curvature within the frames."""
         return self._softest[0]
+
+    @property
+    def is_in_valley(self):
+        """Whether the loss is flat along what moves: beside its u it is no longer at rest, where inputs are not certain."""
+        hessian = self.family.derivatives(self.x[None], self.u, pinned=True)[2][0][self.free][:, self.free]
+        return not len(self.family.inputs) and bool(np.any(np.abs(np.linalg.eigvalsh(hessian)) < FLAT))
 
     def is_steeper(self, level):
         """Whether no one-sided curvature within the frames is at most a level."""

@@ -422,7 +422,7 @@ def _from_tricritical_point(symmetric, u):
 
 def _pairs(states, u):
     """Yield (u, curve) for the pairs of equilibria that cross near u with nothing lower, as far as that can be told."""
-    for one, other in combinations(states, 2):
+    for one, other in combinations([state for state in states if not state.is_in_valley], 2):
         if len(states) > 2 and far(one, other) < TINY:
             continue
         curve = Coexistence(one, other)

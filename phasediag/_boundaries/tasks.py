@@ -200,7 +200,7 @@ def _between(a, b):
                     return curve, u
     one, other = solver.stationary_points([a, b], middle)
     if (
-        not all(new.converged and new.stable and far(new, old) < 2 * JUMP for new, old in ((one, a), (other, b)))
+        not all(new.converged and (new.held or new.stable) and far(new, old) < 2 * JUMP for new, old in ((one, a), (other, b)))
         or far(one, other) < ONE_BRANCH
     ):
         return None, None

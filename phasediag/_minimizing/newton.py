@@ -104,7 +104,7 @@ class Store:
     control (n_row,), a row of `Form.rows`; free (size,): 1 where a parameter may move. What an evaluation leaves: feature_losses
     (n,); gradient (size,) and hessian (size, size) of the scaled loss. What a spectrum leaves: values (size,), vectors (size,
     size), one in each row. numbers: see `trust_region`. kept: what the table alone points to. rows: those of the
-    control vectors asked for last, by their bytes.
+    control vectors asked for last, by their shapes and bytes.
     """
 
     control: np.ndarray
@@ -125,12 +125,12 @@ class Store:
         return self.table
 
     def row(self, form, control):
-        """The row of `Form.rows` of a control vector (n_controls,)."""
+        """The rows of `Form.rows` of control vectors (…, n_controls)."""
         if form.is_plain:
             return control
-        key = control.tobytes()
+        key = control.shape, control.tobytes()
         if key not in self.rows:
-            if len(self.rows) >= _ROWS:
+            if len(self.rows) >= _ROWS * control.shape[-1] / control.size:
                 self.rows.clear()
             self.rows[key] = form.rows(control)
         return self.rows[key]
@@ -212,8 +212,9 @@ def derivatives(points, form, controls, order, *, pinned=False):
     """
     points, count = np.ascontiguousarray(points, dtype=np.float64), len(points)
     losses, gradients, hessians = np.empty(count), np.empty((count, form.size)), np.empty((count, form.size, form.size))
-    rows = np.ascontiguousarray(form.rows(controls))
-    _derivatives(points, rows, order, int(pinned), losses, gradients, hessians, store(form).at(rows[0], form.free))
+    here = store(form)
+    rows = np.ascontiguousarray(here.row(form, controls))
+    _derivatives(points, rows, order, int(pinned), losses, gradients, hessians, here.at(rows[0], form.free))
     return losses, gradients, hessians
 
 
