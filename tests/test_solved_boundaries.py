@@ -931,3 +931,22 @@ def test_a_curve_ends_in_the_first_of_two_points_ahead():
     model = ToyModel(2, [1, 1, 1, 1, np.exp(way.node.u[0])], np.exp(way.node.u[1]))
     losses = [expected_loss(model, state.weights, state.x[10:]) for state in way.node.states]
     assert losses[1:] == pytest.approx(losses[:1] * (len(losses) - 1), rel=1e-13)
+
+
+def test_a_continuous_curve_ends_where_its_order_changes_before_another_mode_is_as_soft():
+    """Of 4→2: 1e-4 before that. Up to the end nothing is lower than the dropped feature, halfway beyond what branches off is."""
+    plane = ControlPlane.importance_density(4, 2, importance=np.geomspace(0.98, 1.02, 2), density=np.geomspace(0.89, 0.94, 2))
+    solver = Solver(SimpleNamespace(plane=plane, theory="global"))
+    solver.competitors = SimpleNamespace(lowest=lambda *_: None)
+    weights = [-0.28797644, -0.50014007, 0.0, 0.83872348, 0.76990982, -0.65234306, 0.0, -0.12511602]
+    x, u = np.array([*weights, 0.46221779, 0.46221779, 0.4570513, 0.43246618]), solver.points(1.0031821614, 0.9141026068)
+    curve = branch_points(solver.stationary(solver.recognized(x, solver.all_free, u), u))
+    curve.move_to(curve.at(u, np.array([1.0, 0.0])))
+    start = curve.states[0].u
+    way = follow(curve.anew(), start, -np.sign(curve.tangent(start)[0]), locate)
+    assert way.end == "order changes" and np.exp(way.node.u) == pytest.approx([1.0001003700, 0.9181671236], abs=1e-8)
+    both = np.log([1.0, 0.9182914849])  # where another mode is as soft
+    for place, is_lowest in ((way.trail[-2].u, True), ((way.node.u + both) / 2, False)):
+        place = curve.at(place, np.array([1.0, 0.0]))
+        lowest = minimize(model_at(*np.exp(place), (4, 2)), n_starts=16)[0].loss
+        assert (lowest > curve.solve(place)[0].loss * (1 - 1e-13)) == is_lowest

@@ -10,6 +10,7 @@ from .equilibria import Equilibrium, far
 from .family import across_flat
 from .neighbours import COARSE, FINE, excess, lower_minimum, siblings
 from .tolerances import (
+    BLIND,
     BY_BASE,
     BY_LOSS,
     CONTROL_STEP,
@@ -189,6 +190,11 @@ class Curve:
         """The kinks that hold each of some equilibria, where a loss has such."""
         return [state.kinks for state in states] if self.family.form.is_kinked else []
 
+    @property
+    def merges(self):
+        """Whether its two minima are about to become one, which no other point precedes that losses could tell."""
+        return False
+
     def bends(self, u):
         """Whether the equilibria at u are not those that lie ahead: the curve turns in the space of (x, u)."""
         return False
@@ -323,6 +329,11 @@ class Coexistence(Curve):
         near = self.at(u + step * tangent, tangent) if self.family.box.room(u, tangent)[0] > step else None
         if near is not None:
             self.move_to(near)
+
+    @property
+    def merges(self):
+        """See Curve."""
+        return far(*self.states) < BLIND
 
     def bends(self, u):
         """See Curve: by more than a part of the way, where the minima have been followed to a point."""

@@ -18,7 +18,6 @@ from .singular import Beside, BranchPoints, Coefficient
 from .tolerances import (
     AHEAD,
     BESIDE_CHORD,
-    BLIND,
     CLOSE,
     CONVERGED,
     END_EXITS,
@@ -96,16 +95,16 @@ def locate(curve, event, points, there, step, tangent):
         for node in curve.once_here(ceasing, here):
             away = node.u - here
             length = np.linalg.norm(away)
-            reach = OVERSHOT * box.step if apart < BLIND else ONE_POINT  # rounding leads so far beyond
+            reach = OVERSHOT * box.step if curve.merges else ONE_POINT  # rounding leads so far beyond
             if length < reach and not box.outside(node.u):
                 return node, []
             near = event == "merges" or length < 2 * step + 2 * LOCATED * box.step  # what has merged cannot be followed nearer
             is_new = all(np.linalg.norm(node.u - u) > ONE_POINT for u in tried)
             if is_new and near and length > 0 and away @ tangent > AHEAD * length and not box.outside(node.u):
                 tried.append(node.u)
-                way = _way_to(node, curve, here)  # another one may lie before it, at which it ends
-                if way is not None:
-                    return node, way
+                found = _way_to(node, curve, here)  # another one may lie before it, at which it ends
+                if found is not None:
+                    return found
         return None
     node = junction(curve, there, event)
     if node is None:
@@ -118,22 +117,27 @@ def locate(curve, event, points, there, step, tangent):
 
 
 def _way_to(node, curve, here):
-    """The points (Point) of a curve from here to a junction ahead of it, to which it is followed; None where it does not lead."""
-    way, trial, away, apart = [], copy(curve), node.u - here, far(*curve.states)
+    """A junction ahead of a curve, or that before it at which its order changes, and the points (Point) from here to it on the
+    curve, which is followed; None where it does not lead."""
+    way, trial, away = [], copy(curve), node.u - here
     becomes = all(min(far(state, one) for one in node.states) < CLOSE for state in curve.states)  # or hardly differ
-    for k, part in enumerate(WAY if apart > BLIND else ()):
+    for k, part in enumerate(() if curve.merges else WAY):
         if node.kind == "critical point":
             trial.states = _towards(node.states[0], trial.states)
         on = trial.at(here + part * away, away / np.linalg.norm(away))
         if on is None and way and becomes:
             break
+        event = "lost" if on is None else trial.breaks(on)
+        if event == "order changes":
+            node = junction(trial, on, event)
+            return node and (node, way)
         seldom = k % _SELDOM and part < WAY[-1]
-        if on is None or not trial.exists(on) or not (seldom or trial.lower(on) is None):
+        if event not in (None, "merges") or not (seldom or trial.lower(on) is None):
             return None
         trial.move_to(on)
         way.append(Point(on, trial.states, trial.precision))
     curve.states = trial.states
-    return way
+    return node, way
 
 
 def _towards(cusp, pair):
@@ -321,8 +325,8 @@ def first_point(curve, u, part):
     return None if there is None or not EXIT < np.linalg.norm(there - u) / abs(step) < 3 else there
 
 
-def _near(curve, u, against=(), senses=(1.0, -1.0)):
-    """Yield a point on a curve on each side of its end u at which nothing lies lower, where there is one."""
+def _near(curve, u, senses=(1.0, -1.0)):
+    """Yield a point on a curve on sides of its end u at which nothing lies lower, where there is one."""
     box, start = curve.family.box, curve.states
     for sense in senses:
         for part in EXITS:
@@ -333,16 +337,14 @@ def _near(curve, u, against=(), senses=(1.0, -1.0)):
             lower = curve.event(there)
             if lower is None or lower == "merges":
                 yield there
-                break
-            if isinstance(lower, str) or any(lower.shape == state.shape and far(lower, state) < NEAR for state in against):
-                break
-            node = junction(curve, there, lower)  # another junction on the way
-            ahead = None if node is None else (node.u - u) @ (there - u)
-            if ahead is not None and ONE_POINT < np.linalg.norm(node.u - u) and 0 < ahead < (there - u) @ (there - u):
-                middle = curve.at((node.u + u) / 2, (there - u) / np.linalg.norm(there - u))
-                if middle is not None and curve.event(middle) is None:
-                    yield middle
-                break
+            elif not isinstance(lower, str):
+                node = junction(curve, there, lower)  # another junction on the way
+                ahead = None if node is None else (node.u - u) @ (there - u)
+                if ahead is not None and ONE_POINT < np.linalg.norm(node.u - u) and 0 < ahead < (there - u) @ (there - u):
+                    middle = curve.at((node.u + u) / 2, (there - u) / np.linalg.norm(there - u))
+                    if middle is not None and curve.event(middle) is None:
+                        yield middle
+            break
 
 
 def _exits(curve, u, *how):
@@ -354,10 +356,10 @@ def _exits(curve, u, *how):
 
 
 def _from_triple_point(node):
-    """Each two of the three minima coexist on one side at least."""
-    for one, other in combinations(node.states, 2):
-        third = [state for state in node.states if state is not one and state is not other]
-        yield from _exits(Coexistence(one, other), node.u, third)
+    """Each two of the three minima coexist on the side on which the loss of the third one rises more."""
+    for (one, other), third in zip(combinations(node.states, 2), node.states[::-1], strict=True):
+        curve = Coexistence(one, other)
+        yield from _exits(curve, node.u, np.sign([(third.slope - one.slope) @ tangent_of(curve.slope(node.u))]))
 
 
 def _from_end_point(states, u):
@@ -366,7 +368,7 @@ def _from_end_point(states, u):
     limits = [limit for state in states for limit in _limits(state)]
     for limit in limits:
         rises = [other.slope(u) @ tangent_of(limit.slope(u)) for other in limits if len(states) == 1 and other is not limit]
-        yield from _exits(limit, u, (), np.sign(rises) if rises else (1.0, -1.0))  # it goes on where no other mode is softer
+        yield from _exits(limit, u, np.sign(rises) if rises else (1.0, -1.0))  # it goes on where no other mode is softer
     for pair in combinations(states, 2):
         yield from _exits(Coexistence(*pair), u)
     for ahead in _beyond(states, limits, u):
