@@ -30,6 +30,7 @@ from phasediag.cli import commands
 from phasediag.figures import draw_phase_diagram
 
 DROPPED, PAIR, ALONE = "extra not represented + dedicated", "extra in antipodal pair", "extra dedicated + not represented"
+ALIGNED = "extra in aligned pair"
 SLOPE = Axis("slope", np.linspace(0, 1, 11), log=False)
 WEIGHTS = Axis("weight_penalty", np.linspace(0, 0.05, 7), log=False)
 INTERFERENCE = Axis("interference_penalty", np.linspace(0, 0.1, 11), log=False)
@@ -256,11 +257,18 @@ def test_equal_features_stop_telling_which_is_stored_in_one_point():
 
 
 def test_a_valley_of_binary_values_loses_its_stability_where_importance_is_density():
-    """Its edge, W = (1, 0) and b = (0, p), curves by 2p(1 − p)(p − I)a² in 2's weight a: by hand. One curve, met once."""
-    axes = Axis("importance", np.geomspace(0.4, 0.5, 3)), Axis("density", np.geomspace(0.42, 0.48, 3))
-    (boundary,) = over(*axes, values="binary").boundaries()
-    assert boundary.order == "continuous" and boundary.ends == ("edge", "edge") and DROPPED in boundary.phases
-    assert boundary.x == pytest.approx(boundary.y, rel=1e-8)
+    """Its edge, W = (1, 0) and b = (0, p), curves by 2p(1 − p)(p − I)a² in 2's weight a of either sign, by hand; at density 1/2,
+    for 1 − x has the law of x, both lead as low: below it an antipodal pair, above it an aligned one. Two ends were open."""
+    axes = Axis("importance", [0.47, 0.54]), Axis("density", [0.48, 0.53])
+    found = over(*axes, values="binary").boundaries()
+    places, words = inner_ends(found)
+    assert places == pytest.approx(np.full((3, 2), 0.5), rel=3e-8) and words == ["triple point"] * 3
+    beyond = {one.phases: one for one in found}
+    assert set(beyond) == {(DROPPED, PAIR), (DROPPED, ALIGNED), (PAIR, ALIGNED)}
+    for name, sense in ((PAIR, -1), (ALIGNED, 1)):
+        limit = beyond[DROPPED, name]
+        assert limit.order == "continuous" and np.all(sense * (limit.y - 0.5) > -1e-7)
+        assert limit.x == pytest.approx(limit.y, rel=1e-8)
 
 
 def test_a_boundary_goes_on_where_its_minima_meet_a_kink():

@@ -41,8 +41,11 @@ class Curve:
 
     states: those at the last point, from which the next are solved; precision: the last step in u of the point found last;
     solve(u): those at u, or None, as ``_solve`` finds them, kept while the states are; breaks(u): what has happened to them up
-    to u, "ceases", "merges" or "order changes", or None; lower(u): the minimum that is lower at u, or None.
+    to u, "ceases", "merges" or "order changes", or None; lower(u): the minimum that is lower at u, or None. stalled: steps in u
+    below which rounding is left of the value.
     """
+
+    stalled = STALLED
 
     def __init__(self, states):
         self.family, self.states, self.precision = states[0].family, list(states), 0.0

@@ -14,7 +14,7 @@ from .exchanges import exchange_modes
 from .limits import FreeLimit
 from .neighbours import lower_minimum, symmetric_neighbours
 from .normal_forms import branches
-from .singular import Beside, BranchPoints, Coefficient
+from .singular import Beside, BranchPoints, Coefficient, Rivals
 from .tolerances import (
     AHEAD,
     BESIDE_CHORD,
@@ -38,7 +38,6 @@ from .tolerances import (
     QUARTERS,
     REACH,
     SOFT,
-    STALLED,
     TINY,
     ZERO,
 )
@@ -199,7 +198,7 @@ def intersection(one, other, u):
 
     By Broyden's method (1965): slopes are taken anew only where steps do not fall fast with those that it keeps up.
     """
-    curves, start, size, slopes = (one, other), u, np.inf, None
+    curves, start, size, slopes, stalled = (one, other), u, np.inf, None, max(one.stalled, other.stalled)
     values = np.array([curve.value(u) for curve in curves])
     for _ in range(30):
         if slopes is None:
@@ -220,11 +219,11 @@ def intersection(one, other, u):
         if np.linalg.norm(u - start) > REACH * one.family.box.step:
             return None, np.inf
         others = any([curve.move_to(u) for curve in curves])
-        if size < CONVERGED or (size < STALLED and size > FALLING * before):
+        if size < CONVERGED or (size < stalled and size > FALLING * before):
             break
         values = np.array([curve.value(u) for curve in curves]) if others else reached
         slopes = slopes + np.outer(missed, move) / (move @ move) if size < FALLING * before and not others else None
-    return (u, float(size)) if size < 10 * STALLED else (None, np.inf)
+    return (u, float(size)) if size < 10 * stalled else (None, np.inf)
 
 
 def _triple(one, other, third, u):
@@ -271,18 +270,19 @@ def tricritical(limit, u):
 
 
 def _bicriticals(limit, u):
-    """How to solve for where a limit of stability meets those of other modes of its equilibrium near u: functions, as `ceasing`
-    has them. As triple points: what branches off in one coexists with what does in the other from there on."""
+    """How to solve for where a limit of stability meets those of other modes of its equilibrium near u, or, of modes as soft all
+    along it, where they lead as low: functions, as `ceasing` has them. As triple points: what branches off in one coexists with
+    what does in the other from there on."""
 
     def meeting(other):
-        """The Junction with one of them, or None: those of modes that are as soft everywhere are one curve."""
+        """The Junction with one of them, or None."""
         own = limit.anew()
-        place, precision = intersection(own, other, u)
-        if place is None:
+        along = EXIT * own.family.box.step * tangent_of(own.slope(u))
+        is_one = all(not abs(other.value(v) - own.value(v)) > ZERO for v in (u + along, u - along))
+        place, precision = intersection(own, Rivals(own, other) if is_one else other, u)
+        if place is None or (is_one and not own.mode.coefficient(own.solve(place)[0]) > ZERO):  # the order changes
             return None
-        aside = place + EXIT * own.family.box.step * tangent_of(own.slope(place))
-        is_one = not abs(other.value(aside) - own.value(aside)) > ZERO
-        return None if is_one else Junction("triple point", place, own.solve(place)[:1], precision)
+        return Junction("triple point", place, own.solve(place)[:1], precision)
 
     return [lambda other=other: meeting(other) for other in limit.others(limit.states[0].u)]
 

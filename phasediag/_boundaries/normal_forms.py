@@ -221,8 +221,11 @@ def entering_modes(state):
 
 
 def entering_directions(state):
-    """Unit directions in which a feature without weights enters against one or more others, of those alike one."""
-    family, moving = state.family, state.frame & ~state.free
+    """Unit directions in which a feature without weights enters against one or more others, of those alike one.
+
+    Of values that are certain along them, too: the search for the softest knows no small amplitudes.
+    """
+    family, moving, senses = state.family, state.frame & ~state.free, (1.0, -1.0) if len(state.family.inputs) else (1.0,)
     norms, seen = np.linalg.norm(state.weights, axis=0), set()
     others = np.flatnonzero(norms > SAME)
     products = np.round(state.weights.T @ state.weights, 6)
@@ -238,7 +241,7 @@ def entering_directions(state):
             enter[: family.m, i] = -np.sum(state.weights[:, chosen] / norms[chosen], axis=1)
             enter = np.where(moving, enter.ravel(), 0.0)
             if np.linalg.norm(enter) > ALIKE:
-                yield enter / np.linalg.norm(enter)
+                yield from (sense * enter / np.linalg.norm(enter) for sense in senses)
 
 
 def _alone(state, softest):
@@ -324,6 +327,14 @@ class Mode:
     def coefficient(self, state):
         """What becomes negative where the order changes: the cubic or, where symmetry makes it 0, the quartic."""
         return quartic(state, self._along(state)[2]) if self.two_sided else self._along(state)[1]
+
+    def is_led(self, state):
+        """Whether at an equilibrium another mode, as soft to rounding, has a lower cubic: what branches off lies along that."""
+        curvature, cubic, _ = self._along(state)
+        if self.two_sided or not order_coefficient(state) < cubic - ZERO:
+            return False
+        alike = [way for other, way in soft_modes(state) if abs(other - curvature) < SAME]
+        return any(mode_along(state, way)[1] < cubic - ZERO for way in alike)
 
     def others(self, state):
         """Directions of other modes of an equilibrium that are about as soft, the softest first: its opposite may be one."""

@@ -12,7 +12,7 @@ from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ROUNDING, SAME, STALLED
+from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ONE_POINT, ROUNDING, SAME, STALLED
 
 _PATIENCE = 4
 """Steps of Newton's method after which one must be shorter than before them."""
@@ -225,6 +225,10 @@ class BranchPoints(Continuous, Singular):
         """The lowest coefficient of soft modes that decides the order, which changes where it becomes negative."""
         return order_coefficient(self.solve(u)[0])
 
+    def breaks(self, u):
+        """See Curve: it ends where another mode that is as soft leads lower."""
+        return super().breaks(u) or ("ceases" if self.mode.is_led(self.solve(u)[0]) else None)
+
 
 class Coefficient(Curve):
     """The curve on which the cubic (or quartic) of an equilibrium along its soft mode vanishes, as in tricritical points.
@@ -244,6 +248,21 @@ class Coefficient(Curve):
     def move_to(self, u):
         """See Curve."""
         return False
+
+
+class Rivals(Coefficient):
+    """The curve on which two modes that are as soft, those of a curve of BranchPoints and of another, lead as low."""
+
+    stalled = ONE_POINT / 10  # from losses at amplitudes
+
+    def __init__(self, limit, other):
+        super().__init__(limit)
+        self._other = other.mode
+
+    def value(self, u):
+        """The difference of their coefficients."""
+        solved = self.limit.solve(u)
+        return np.nan if solved is None else super().value(u) - self._other.coefficient(solved[0])
 
 
 class Beside(Coefficient):
