@@ -11,7 +11,7 @@ from phasediag._boundaries.equilibria import Solver
 from phasediag._boundaries.junctions import departed
 from phasediag._boundaries.limits import FreeLimit, StabilityLimit
 from phasediag._boundaries.normal_forms import order_coefficient, softest_breaking
-from phasediag._boundaries.spinodals import Limit, Limits, Places, _ceases, _ends_of, trail_of
+from phasediag._boundaries.spinodals import Limit, Limits, Places, _ceases, _changed, _ends_of, trail_of
 from phasediag._boundaries.tolerances import PLACES
 
 NEAR = 2e-5
@@ -382,6 +382,21 @@ def test_a_fold_ends_on_the_side_on_which_its_minimum_departs():
         np.linalg.eigvalsh(expected_loss_hessian(model, y[:6].reshape(2, 3), y[6:])) for y in (state.x + way, state.x - way)
     )
     assert np.all(np.abs(own[:3]) < 1e-7) and own[3] > 0.1 and other[0] < -1e-3
+
+
+def test_the_order_of_a_limit_changes_where_the_cubic_of_its_own_mode_vanishes():
+    """Of a pair beside two dedicated features as beside one: sums of both modes are as soft, with other zeros by 4e-7."""
+    ends = []
+    for n in (3, 4):
+        solver, weights, u = solver_of(n, n - 1, [0.1, 10], [0.01, 1]), np.zeros((n, n)), np.log([4.97991745, 0.28635057])
+        weights[range(n - 2), range(n - 2)] = 1.0
+        weights[n - 2, n - 2 :], weights[n - 1, n - 2 :] = (0.73614674, -1.03857899), (0.08639311, 0.00784231)
+        limit = StabilityLimit(solver.stationary(solver.recognized(weights.ravel(), solver.all_free, u), u))
+        limit.move_to(limit.at(u, np.array([1.0, 0.0])))
+        here = limit.place(limit.states[0].u)
+        way = limit.tangent(here) * -np.sign(limit.tangent(here)[-2])
+        ends.append(_changed(limit, here, limit.at(here + 0.24 * way, way), "order changes").u)
+    assert ends[0] == pytest.approx(ends[1], abs=2e-8)
 
 
 def test_a_fold_ends_where_the_quartic_vanishes_beside_a_small_cubic():

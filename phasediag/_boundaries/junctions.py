@@ -35,6 +35,7 @@ from .tolerances import (
     NONZERO,
     ONE_POINT,
     OVERSHOT,
+    PATIENCE,
     QUARTERS,
     REACH,
     SOFT,
@@ -46,8 +47,6 @@ _NOTICED = 5
 """What becomes lower along a curve is noticed within so many of its points."""
 WAY = 1 - LEFT ** np.arange(1, 11)
 """Parts of the way to an end that cannot be stepped over at which a curve's points are."""
-_SELDOM = 2
-"""At every so many of them nothing is lower, unless minima are about to merge."""
 _SHORTER = 6
 """Times that a step towards it is halved where one of them does not exist: more, and it ceases on the way."""
 
@@ -86,9 +85,7 @@ def locate(curve, event, points, there, step, tangent):
     """
     box, here = curve.family.box, points[-1]
     if event in ("lost", "ceases", "merges"):  # the junction lies ahead: what the curve consists of may not exist there
-        part, apart = step / box.step, far(*curve.states)
-        levels = (LOCATED_NEAR if apart < NEAR else LOCATED) * QUARTERS
-        if event != "merges" and not any(1 < 2 * part / level <= 2 for level in levels):
+        if event != "merges" and not is_level(step / box.step, LOCATED_NEAR if far(*curve.states) < NEAR else LOCATED):
             return None
         tried = []
         for node in curve.once_here(ceasing, here):
@@ -115,12 +112,17 @@ def locate(curve, event, points, there, step, tangent):
     return (node, []) if late else None
 
 
+def is_level(part, largest):
+    """Whether a step, in parts of a full one, is one of those at which an end is solved for, from the largest on."""
+    return any(1 < 2 * part / level <= 2 for level in largest * QUARTERS)
+
+
 def _way_to(node, curve, here):
     """A junction ahead of a curve, or that before it at which its order changes, and the points (Point) from here to it on the
     curve, which is followed; None where it does not lead."""
     way, trial, away = [], copy(curve), node.u - here
     becomes = all(min(far(state, one) for one in node.states) < CLOSE for state in curve.states)  # or hardly differ
-    for k, part in enumerate(() if curve.merges else WAY):
+    for part in () if curve.merges else WAY:
         if node.kind == "critical point":
             trial.states = _towards(node.states[0], trial.states)
         on = trial.at(here + part * away, away / np.linalg.norm(away))
@@ -130,11 +132,12 @@ def _way_to(node, curve, here):
         if event == "order changes":
             node = junction(trial, on, event)
             return node and (node, way)
-        seldom = k % _SELDOM and part < WAY[-1]
-        if event not in (None, "merges") or not (seldom or trial.lower(on) is None):
+        if event not in (None, "merges"):
             return None
         trial.move_to(on)
         way.append(Point(on, trial.states, trial.precision))
+    if way and trial.lower(way[-1].u) is not None:
+        return None
     curve.states = trial.states
     return node, way
 
@@ -199,7 +202,7 @@ def intersection(one, other, u):
     By Broyden's method (1965): slopes are taken anew only where steps do not fall fast with those that it keeps up.
     """
     curves, start, size, slopes, stalled = (one, other), u, np.inf, None, max(one.stalled, other.stalled)
-    values = np.array([curve.value(u) for curve in curves])
+    values, sizes = np.array([curve.value(u) for curve in curves]), [np.inf] * PATIENCE
     for _ in range(30):
         if slopes is None:
             slopes = np.array([curve.slope(u) for curve in curves])
@@ -208,6 +211,9 @@ def intersection(one, other, u):
         move = -np.linalg.solve(slopes, values)
         move *= min(1.0, LONGEST_STEP / np.linalg.norm(move)) if np.any(move) else 1.0
         before, size = size, np.linalg.norm(move)
+        if not size < max(sizes[-PATIENCE], HARDLY):  # it does not converge; below that it may be rounding
+            return None, np.inf
+        sizes.append(size)
         for _ in range(_SHORTER):
             reached = np.array([curve.value(u + move) for curve in curves])
             if np.all(np.isfinite(reached)):
@@ -325,34 +331,30 @@ def first_point(curve, u, part):
     return None if there is None or not EXIT < np.linalg.norm(there - u) / abs(step) < 3 else there
 
 
-def _near(curve, u, senses=(1.0, -1.0)):
-    """Yield a point on a curve on sides of its end u at which nothing lies lower, where there is one."""
-    box, start = curve.family.box, curve.states
+def _exits(curve, u, senses=(1.0, -1.0)):
+    """Yield (point, curve) near its end u on the sides on which nothing lies lower, where there is one."""
     for sense in senses:
         for part in EXITS:
-            curve.states = start
-            there = first_point(curve, u, part * sense)
-            if there is None or box.outside(there) or not curve.exists(there):
+            out = curve.anew()
+            there = first_point(out, u, part * sense)
+            if there is None or out.family.box.outside(there) or not out.exists(there):
                 continue
-            lower = curve.event(there)
-            if lower is None or lower == "merges":
-                yield there
-            elif not isinstance(lower, str):
-                node = junction(curve, there, lower)  # another junction on the way
-                ahead = None if node is None else (node.u - u) @ (there - u)
-                if ahead is not None and ONE_POINT < np.linalg.norm(node.u - u) and 0 < ahead < (there - u) @ (there - u):
-                    middle = curve.at((node.u + u) / 2, (there - u) / np.linalg.norm(there - u))
-                    if middle is not None and curve.event(middle) is None:
-                        yield middle
+            lower = out.event(there)
+            if lower not in (None, "merges"):
+                there = None if isinstance(lower, str) else _short_of(out, u, there, lower)
+            if there is not None:
+                out.move_to(there)
+                yield there, out
             break
 
 
-def _exits(curve, u, *how):
-    """Yield (point, curve) where it is near its end u, as `_near` finds it."""
-    for there in list(_near(curve.anew(), u, *how)):
-        other = curve.anew()
-        other.move_to(there)
-        yield there, other
+def _short_of(curve, u, there, lower):
+    """The point of a curve halfway from its end u to another junction, where a minimum becomes ``lower`` up to there, or None."""
+    node, way = junction(curve, there, lower), there - u
+    if node is None or np.linalg.norm(node.u - u) < ONE_POINT or not 0 < (node.u - u) @ way < way @ way:
+        return None
+    middle = curve.at((node.u + u) / 2, way / np.linalg.norm(way))
+    return middle if middle is not None and curve.event(middle) is None else None
 
 
 def _from_triple_point(node):

@@ -12,10 +12,20 @@ from .curves import Curve
 from .equilibria import Equilibrium, far
 from .family import across_flat
 from .normal_forms import Mode, order_coefficient
-from .tolerances import CONVERGED, FALLING, HARDLY, LONGEST_MOVE, LOWER, MOVED, NEGATIVE, ONE_POINT, ROUNDING, SAME, STALLED
-
-_PATIENCE = 4
-"""Steps of Newton's method after which one must be shorter than before them."""
+from .tolerances import (
+    CONVERGED,
+    FALLING,
+    HARDLY,
+    LONGEST_MOVE,
+    LOWER,
+    MOVED,
+    NEGATIVE,
+    ONE_POINT,
+    PATIENCE,
+    ROUNDING,
+    SAME,
+    STALLED,
+)
 
 
 class Singular(Curve):
@@ -55,7 +65,7 @@ class Singular(Curve):
 
         ``x``: parameters from which it is sought, default where those of the last points lead.
         """
-        old, size, moves = self.states[0], self.free.size, [np.inf] * _PATIENCE
+        old, size, moves = self.states[0], self.free.size, [np.inf] * PATIENCE
         x, u = (self.ahead(guess)[0].x if x is None else x).copy(), np.array(guess, dtype=float)
         matrix, right = np.zeros((size + 2, size + 2)), np.zeros(size + 2)
         rate = np.inf
@@ -68,7 +78,7 @@ class Singular(Curve):
             except np.linalg.LinAlgError:
                 return None
             moved, by = np.max(np.abs(move)), np.max(np.abs(move[size:]))
-            if not moved < min(LONGEST_MOVE, moves[-_PATIENCE]):  # it does not converge
+            if not moved < min(LONGEST_MOVE, moves[-PATIENCE]):  # it does not converge
                 return None
             rate = moved / min(moves[-1], LONGEST_MOVE)
             moves.append(moved)

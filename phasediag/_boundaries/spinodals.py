@@ -14,7 +14,7 @@ from .continuation import Point, distance, follow
 from .curves import Coexistence, tangent_of
 from .equilibria import Solver, far
 from .exchanges import between_exchanged
-from .junctions import MERGING, WAY, Junction, departed, departure, intersection, tricritical
+from .junctions import MERGING, WAY, Junction, departed, departure, intersection, is_level, tricritical
 from .limits import FreeLimit, StabilityLimit
 from .lines import Followed, trail_of
 from .tolerances import (
@@ -25,7 +25,6 @@ from .tolerances import (
     NEARLY_ONE,
     NEGATIVE,
     PLACES,
-    QUARTERS,
     REACHED,
     RESOLUTION,
     ROUGHLY_AHEAD,
@@ -153,7 +152,7 @@ class Limits:
 
         known = sorted(self.merging, key=lambda one: np.linalg.norm(one[1] - here))
         found = next(filter(None, (ahead(*one) for one in known)), None)
-        if found is None and _is_level(step / box.step):
+        if found is None and is_level(step / box.step, REACHED / 16):
             nodes = (node and ahead(node.kind, node.u, node.precision, node.states) for node in curve.once_here(_ends_of, here))
             found = min(filter(None, nodes), key=lambda node: np.linalg.norm(node.u - here), default=None)
             if found is None:
@@ -189,7 +188,9 @@ def _changed(curve, here, there, event):
         return None
     if event == "turns":
         return _turned(curve, u)
-    solved = tricritical(StabilityLimit(curve.solve(u)[0]), u)
+    own = curve.anew()  # its own mode: of others as soft there the zero is that of rounding
+    own.move_to(u)
+    solved = tricritical(own, u)
     near = solved is not None and distance([here[-2:], there[-2:]], solved.u) < BESIDE_CHORD * np.linalg.norm(there - here)
     return solved if near else End(_ENDS[event], u, curve.solve(u), curve.precision)
 
@@ -235,11 +236,6 @@ def _reached(curve, here, node):
         trial.move_to(on)
         way.append(Point(on, trial.states, trial.precision))
     return node, way
-
-
-def _is_level(part):
-    """Whether a step, in parts of a full one, is one of those at which the end of a limit is solved for."""
-    return any(1 < 2 * part / level <= 2 for level in REACHED / 16 * QUARTERS)
 
 
 def _ends_of(curve, u):

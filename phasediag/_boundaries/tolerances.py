@@ -56,6 +56,8 @@ CONVERGED, STALLED = 3e-15, 1e-10
 FALLING = 0.3
 """Newton's steps that are not shorter than those before by this factor are rounding, once they are short; derivatives by
 differences are taken anew."""
+PATIENCE = 4
+"""Steps of Newton's method after which one must be shorter than before them."""
 LONGEST_MOVE = 0.5
 """Of parameters, which are of order 1, in a step of Newton's method: it leads elsewhere."""
 LONGEST_STEP = 0.2
