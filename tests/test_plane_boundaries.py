@@ -224,6 +224,19 @@ def test_features_come_in_beside_a_valley_of_their_mixtures():
     assert [set(one.phases) for one in found if one.order == "first"] == [{DROPPED, ALONE}]
 
 
+def test_equal_features_under_a_price_of_weights_are_tied():
+    """Of linear outputs, and of signed features without biases, any direction of W serves alike: one name all over, which ends
+    where a weight is not worth its price, by hand. Names were those of rounding, and boundaries of these were sought for ever."""
+    nothing = "extra not represented + not represented"
+    linear, signed = {"activation": "linear"}, {"values": "signed", "biased": False}
+    for law, worth in ((signed, lambda p: p / 3), (linear, lambda p: 2 * p / 3 - p**2 / 2)):
+        diagram = over(Axis("weight_penalty", [0.01, 0.05]), Axis("density", [0.04, 0.1]), penalty=Penalty(0.01), **law)
+        for name, y, x in zip(diagram.phase.ravel(), np.repeat(diagram.y, 2), np.tile(diagram.x, 2), strict=True):
+            assert set(name.split(" = ")) == ({nothing} if x > worth(y) else {ALONE, PAIR})
+    (boundary,) = diagram.boundaries()
+    assert boundary.x == pytest.approx(worth(boundary.y), rel=1e-9) and boundary.ends == ("edge", "edge")
+
+
 def test_where_no_symmetry_breaks_no_other_mode_is_soft():
     """Two binary values that are always 1: curves next to density 1 ended in a TypeError."""
     solver = Solver(over(Axis("importance", [0.9, 1.1]), Axis("density", [0.9, 1.0]), values="binary"))

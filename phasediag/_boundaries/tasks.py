@@ -8,7 +8,7 @@ from .equilibria import far
 from .exchanges import exchange_modes
 from .junctions import locate
 from .lines import Line
-from .tolerances import BEYOND, JUMP, LOWER, NEAR, ONE_BRANCH, ONE_POINT, ZERO
+from .tolerances import BEYOND, FLAT, JUMP, LOWER, NEAR, ONE_BRANCH, ONE_POINT, ZERO
 
 _DEEPEST = 40
 """Halvings of the way between two minima until what lies between them is found."""
@@ -141,7 +141,7 @@ class _Way:
         """Meet the boundaries on the part of it from the minimum a to b."""
         length, related, competitors = np.linalg.norm(b.u - a.u), _related(a, b), self.solver.competitors
         self.n_parts += 1
-        if related and far(a, b) < JUMP:
+        if (related and far(a, b) < JUMP) or _in_one_valley(a, b):
             return
         endless = self.n_parts > _MOST and len(self.solver.inputs)
         if depth > _DEEPEST or length < ONE_POINT or endless:
@@ -178,6 +178,14 @@ def _related(a, b):
     if a.shape != b.shape or (apart < NEAR and a.phase != b.phase):
         return False
     return apart < ONE_BRANCH or all(far(one.ahead(other.u), other) < apart / 2 for one, other in ((a, b), (b, a)))
+
+
+def _in_one_valley(a, b):
+    """Whether two lowest minima are points of one valley of equal loss, which lead as low at any place."""
+    if not all(abs(one.curvature) < FLAT for one in (a, b)):
+        return False
+    here = a.family.stationary(a, b.u)
+    return here.converged and abs(here.loss - b.loss) <= LOWER * b.loss
 
 
 def _between(a, b):

@@ -259,6 +259,8 @@ def tied_points(form, controls, losses):
     """
     valley, x = [np.empty(0, int)], [np.empty((0, form.size))]
     for rows, starts, scaled in () if form.is_kinked else frozen_starts(form, controls):
+        if form.penalised:
+            starts, scaled = _shortened(form, controls[rows], starts)
         near = np.abs(scaled - losses[rows, None]) <= SAME_LOSS * np.maximum(losses[rows, None], NEGLIGIBLE)
         which, start = np.nonzero(near)
         valley.append(rows[which])
@@ -275,6 +277,16 @@ def tied_points(form, controls, losses):
     weights, bias = parts(x, form.n_hidden)
     weights = form.upright(controls[valley], weights)
     return valley, flatten(weights, bias), norms, evaluate_rows(weights, bias, form, controls[valley], "enumeration", 0)[0]
+
+
+def _shortened(form, controls, starts):
+    """Starts (n_models, n_starts, size) as long as a penalty lets them be, their zeros kept, and their scaled losses."""
+    moved, scaled = np.empty(starts.shape), np.empty(starts.shape[:2])
+    for k in range(starts.shape[1]):
+        free = form.free & np.append(starts[0, k, : -form.n_features] != 0.0, np.ones(form.n_features, bool))
+        ends = settle(starts[:, k], form, controls, free=free)
+        moved[:, k], scaled[:, k] = [one.x for one in ends], [one.scaled_loss for one in ends]
+    return moved, scaled
 
 
 def valley_dimension(model, point):

@@ -201,9 +201,9 @@ def frozen_starts(form, controls):
 
 
 def scaled_gradient(x, form, controls):
-    """The gradient of the scaled loss at flat parameters (n_points, size), controls (n_points, n_controls): as x."""
+    """Gradients of the scaled loss at flat parameters (n_points, size), controls (n_points, n_controls); 0 of held biases."""
     _, by_weights, by_bias, _, _ = evaluate_rows(*parts(x, form.n_hidden), form, controls, "enumeration", 1)
-    return flatten(by_weights, by_bias) / form.loss_scale(controls)[:, None]
+    return np.where(form.free, flatten(by_weights, by_bias), 0.0) / form.loss_scale(controls)[:, None]
 
 
 @cache
