@@ -28,7 +28,7 @@ from phasediag._boundaries.curves import Coexistence, Curve, tangent_of
 from phasediag._boundaries.equilibria import Solver, far
 from phasediag._boundaries.family import Box
 from phasediag._boundaries.frames import frames_around
-from phasediag._boundaries.junctions import _bicriticals, _meeting, _triple, locate
+from phasediag._boundaries.junctions import Junction, _bicriticals, _meeting, _triple, locate
 from phasediag._boundaries.neighbours import siblings
 from phasediag._boundaries.normal_forms import branches
 from phasediag._minimizing.flat import flatten
@@ -895,6 +895,37 @@ def test_a_curve_is_closed_where_its_minima_are_those_of_its_start():
     once = follow(Circle(np.sin), start, 1.0)
     assert once.end == "closed" and np.array_equal(once.trail[-1].u, start) and once.trail[-1].states[0].turned == 0.0
     assert follow(Circle(np.abs), start, 1.0).end == "long"
+
+
+class Cusp(Circle):
+    """The curve (t², t³), followed in the space of (t, t², t³) from below, whose event is noticed late, beyond t = 0.3."""
+
+    def place(self, u):
+        t = np.cbrt(u[1])
+        return np.array([t, t**2, t**3])
+
+    def tangent(self, place):
+        return np.array([1, 2 * place[0], 3 * place[0] ** 2]) / np.linalg.norm([1, 2 * place[0], 3 * place[0] ** 2])
+
+    def at(self, guess, normal):
+        t = brentq(lambda t: normal @ (self.place(np.array([t**2, t**3])) - guess), guess[0] - 0.2, guess[0] + 0.2)
+        return self.place(np.array([t**2, t**3]))
+
+    def _solve(self, u):
+        key = np.cbrt(u[1:])
+        return [SimpleNamespace(family=self.family, u=u, turned=0.0, key=key, keys=key[None])]
+
+    def breaks(self, u):
+        return "turns" if np.cbrt(u[1]) > 0.3 else None
+
+
+def test_points_before_an_end_that_is_noticed_late_are_kept():
+    """They lie ahead of the end in the plane, where the curve turns back in it; those beyond the end are left out."""
+    node = Junction("critical point", np.zeros(2), Circle(np.sin).states, 0.0)
+    way = follow(Cusp(np.sin), np.array([0.49, -0.343]), 1.0, lambda *_: (node, []))
+    points = np.array([point.u for point in way.trail])
+    assert way.end == "critical point" and len(points) > 10 and np.all(np.diff(points[:, 0]) < 0)
+    assert np.max(np.linalg.norm(np.diff(points, axis=0), axis=1)) < 0.2
 
 
 def test_a_curve_ends_in_the_first_of_two_points_ahead():

@@ -118,7 +118,7 @@ def follow(curve, start, sense, locate=None):
         found = locate(curve, event, places, there, step, tangent) if locate is not None else None
         if found is not None:
             node, way = found
-            while len(trail) and (places[-1][-2:] - node.u) @ tangent[-2:] > 0:  # noticed late
+            while len(trail) and (places[-1][-2:] - node.u) @ (places[-1] - places[-2])[-2:] > 0:  # noticed late
                 places.pop()
                 trail.pop()
             trail = [*trail, *way]
