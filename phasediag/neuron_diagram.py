@@ -13,6 +13,7 @@ from ._display import Result
 from ._neurons.curves import CLOSE, LOWER
 from ._neurons.grid import Grid
 from ._neurons.network import BETWEEN, TOGETHER, Network, chains
+from ._neurons.search import TOLD
 from ._neurons.transitions import EXACT, NAMED, NARROW, WIDTH, Segment, lowest_along, narrowed
 from .boundaries import TriplePoint, column_names
 from .neuron_phases import UNBOUNDED, phases_of
@@ -325,27 +326,32 @@ def crossing(segment, lowest, low, high):
     The place t, where next to it what is lowest is told, (before, beyond), the minima (2, size) there, and a row:
     (key, u, losses, jump, pair, line).
     """
-    pair, order, jump = np.array([low[2], high[2]]), "continuous", 0.0
-    near = segment.landscape(low[0]).distance(*pair) < CLOSE
-    found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
-    grows = found is not None and found.turn > 0 and low[0] - NARROW <= found.t <= high[0] + NARROW
-    tie = None if grows else _tie(segment, pair, found, low[0], high[0])
+    order, jump = "continuous", 0.0
+    while True:
+        landscape, width = segment.landscape(low[0]), high[0] - low[0]
+        pair = np.array([low[2], landscape.like(low[2], high[2])])
+        near = landscape.distance(*pair, exchange=False) < CLOSE
+        found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
+        aside = np.inf if found is None else max(low[0] - found.t, found.t - high[0])
+        tie = None if aside <= NARROW and found.turn > 0 else _tie(segment, pair, found, low[0], high[0])
+        known = tie is not None or aside <= width  # next to where weights vanish losses do not tell which is lower
+        renamed = None if known else segment.renamed(pair, (low[0] + high[0]) / 2)
+        if known or renamed is not None or width < NAMED:
+            break
+        low, high = narrowed(segment, lowest, low, high, width / 8)
     if tie is not None:
         t, pair, losses = tie
         order, jump, reach = "first", segment.landscape(t).distance(*pair, exchange=False), (t, t)
+    elif renamed is not None:
+        (t, pair, losses), reach = renamed, (renamed[0], renamed[0])
     elif found is not None:
         found = segment.grown(found)
         t, turn = found.t, 1 if found.near > found.t else -1
         pair, reach = np.array([found.x, found.small.shown])[::turn], (t, segment.told(found))[::turn]
         losses = np.repeat(segment.landscape(t).losses([found.x]), 2)
     else:
-        found = segment.renamed(pair, (low[0] + high[0]) / 2)
-        if found is None:
-            low, high = narrowed(segment, lowest, low, high, NAMED)
-            t, pair = (low[0] + high[0]) / 2, np.array([low[2], high[2]])
-            losses, reach = np.repeat(segment.follow(pair, t)[1].min(), 2), (t, t)
-        else:
-            (t, pair, losses), reach = found, (found[0], found[0])
+        t = (low[0] + high[0]) / 2
+        losses, reach = np.repeat(segment.follow(pair, t)[1].min(), 2), (t, t)
     names = [segment.name(x) for x in pair]
     turn = 1 if names == sorted(names) else -1
     line = np.array([segment.start, segment.end])
@@ -358,11 +364,8 @@ def _tie(segment, pair, onset, low, high):
     The place, both, the one that is lower before first, and their losses (2,); None where they have not.
     """
     t = segment.equal(pair, low, high)
-    if t is not None:
-        points, losses, _ = segment.follow(pair, t)
-        return t, points, losses
-    found = None if onset is None else segment.tied(onset)
-    if found is None:
+    found = (t, *segment.follow(pair, t)[:2]) if t is not None else None if onset is None else segment.tied(onset)
+    if found is None or any(segment.landscape(found[0]).curvature(x)[0] < -TOLD for x in found[1]):
         return None
     t, pair, losses = found
     return t, pair[:: 1 if segment.gains(pair, t - NARROW, t + NARROW) else -1], losses

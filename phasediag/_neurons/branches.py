@@ -184,7 +184,7 @@ class Branch:
         """The Held to which the branch near t and parameters x (size,) leads as its value falls to 0, and those of small values.
 
         By the polynomial through values at parts of ``size``: the loss is smooth to one side of the kink, how far is unknown.
-        None where it does not.
+        Where these are larger than the value they are to lead back to it: the branch may meet another. None where it does not.
         """
         side, best = np.sign(x[self.k]), (ACCURATE, None)
         begun = self.at(x[self.k], t, x)
@@ -194,6 +194,11 @@ class Branch:
                 points.append(self.led(points[-1], side * largest * part * size))
             if points[-1] is None:
                 continue
+            if largest * size > abs(begun.value):
+                near = min(points[1:], key=lambda point: abs(np.log(point.value / begun.value)))
+                back = self.led(near, begun.value)
+                if back is None or abs(back.t - begun.t) > ACCURATE:
+                    continue
             rows = np.array([[point.t, *point.x] for point in points[1:]])
             (t, *x_end), (turn, *tangent), *_ = np.linalg.solve(POWERS, rows)
             apart = abs(t - np.linalg.solve(POWERS[1:, :-1], rows[1:])[0, 0])

@@ -22,6 +22,8 @@ STEP, DIFFERENCE = 1e-7, 1e-3
 MOST_STEPS, SHORTEST = 60, 1e-4
 """Of Newton's method, and the part of a step that is still tried; it ends where one lowers the curvature by less than that."""
 
+ON = 1e-14
+"""Reading weights up to this are on their kinks: the slope there is that of a side."""
 ROUNDING = 1e-15
 """Of a matrix: what is left beside its diagonal."""
 
@@ -204,7 +206,9 @@ class Cone:
         self.leaving = [k for k, sides in zip(kinks, level_sides, strict=True) if sides]
         self.basis = np.concatenate([smooth, unit[self.leaving]])
         smooth = np.full(len(smooth), np.inf)
-        self.problem = x, self.basis, landscape.gradient(x)[1], *landscape.problem
+        ahead = np.zeros(x.size)  # where a weight may leave 0 to one side its slope at 0 is that of this side
+        ahead[self.leaving] = [sides[0] * ON if len(sides) == 1 else 0.0 for sides in self.sides]
+        self.problem = x + ahead, self.basis, landscape.gradient(x)[1], *landscape.problem
         self.low = np.append(-smooth, [-np.inf if -1 in sides else 0.0 for sides in self.sides])
         self.high = np.append(smooth, [np.inf if 1 in sides else 0.0 for sides in self.sides])
 
@@ -247,7 +251,7 @@ class Cone:
 
     def hessian(self, c, moves):
         """Second derivatives beside coordinates c (n,), between those that move (n,)."""
-        slope = self.landscape.slope(self.x + STEP * c @ self.basis) - self.problem[2]
+        slope = self.landscape.slope(self.problem[0] + STEP * c @ self.basis) - self.problem[2]
         moves, work = np.flatnonzero(moves), (np.empty_like(self.x), np.empty_like(self.x), np.empty_like(c))
         second = np.empty((moves.size, moves.size))
         beside(c.copy(), moves, self.basis @ slope / STEP, second, *self.problem, *work)

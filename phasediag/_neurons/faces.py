@@ -4,7 +4,7 @@ import numpy as np
 
 from ..neuron_phases import NOUGHT
 from .branches import SOFT
-from .cones import STEP
+from .cones import ON, STEP
 
 MOST_STEPS, LEAST_SHARE = 20, 1 / 8
 """Of Newton, and the least part of a step that is tried."""
@@ -15,8 +15,6 @@ NEAREST = 1e-9
 FALLS, CLEAR = 1e-12, 1e-6
 """A weight leaves 0 where the slope of the loss there is below minus the first, and what is at rest has no larger one; above the
 second it does not for certain."""
-ON = 1e-14
-"""Reading weights up to this are on their kinks: the slope there is that of a side."""
 ROUNDING = 1e-12
 """A bias that is as small is 0."""
 FIRST = 1e-5

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .curves import ASIDE, CLOSE, LOWER, MEETS, SHORTEST, STEP, Coexistence, across, apart, meeting, names
+from .curves import ASIDE, CLOSE, LOWER, MEETS, SHORTEST, STEP, Coexistence, Renamed, across, apart, meeting, names
 from .search import SMALL
 from .transitions import Segment
 from .vanishing import Vanishing, order_change, parting
@@ -115,8 +115,8 @@ class Follower:
         if event == "no minimum":
             return event, place
         if isinstance(curve, Vanishing):
-            for k, side in curve.released(beyond) if event == "parts" else curve.together(place):
-                found = parting(curve, place, way, k, side)
+            for one, there, k, side in self._partings(curve, place, way, event, beyond):
+                found = parting(one, there, way, k, side)
                 if found is not None and self._ahead(curve, place, way, found.place):
                     self.parted = found.curves
                     return "triple point", found.place
@@ -128,7 +128,11 @@ class Follower:
                 if found is not None and self._leads(curve, place, way, found):
                     return "order changes", found
         near = place if lower is None else beyond  # where all of them exist
-        for one, other, directions in self._crossing(curve, near, way, lower):
+        renamed = () if beyond is None or isinstance(curve, Vanishing) else zip(place.pair, beyond.pair, strict=True)
+        for one, other, directions in [
+            *((curve, Renamed(self.plane, curve.cell, np.array(pair)), (across(way), way)) for pair in renamed),
+            *self._crossing(curve, near, way, lower),
+        ]:
             found = meeting(one, other, near.u, directions)
             if found is not None and self._holds(curve, place, way, found):
                 own = curve.on(found.u, across(way))  # None where its minima end there
@@ -138,6 +142,18 @@ class Follower:
                     pair, _, _ = Segment(self.plane, found.u, found.u).follow(place.pair, 0.0)  # what they end in
                     return "triple point", place._replace(u=found.u, pair=pair, losses=found.losses)
         return "unresolved", place
+
+    def _partings(self, curve, place, way, event, beyond):
+        """Where a Vanishing curve ends, just beyond a Place in a direction (2,): another weight may come to vanish with its own.
+
+        Or one does that its minimum has, and its own with that. A list of curves, each with a Place, such a weight and its sign.
+        """
+        if event == "parts":
+            return [(curve, place, k, side) for k, side in curve.released(beyond)]
+        small, k = Vanishing.of(self.plane, curve.cell, place.u, place.pair[:1]), curve.small.k
+        there = None if small is None else small.on(place.u, way)
+        other = [] if there is None else [(small.moved(there), there, k, np.sign(place.small.x[k]))]
+        return [*((curve, place, k, side) for k, side in curve.together(place)), *other]
 
     def _small(self, curve, place, way):
         """Vanishing curves on which the order may change where one ends, just beyond a Place in a direction (2,).
@@ -165,7 +181,7 @@ class Follower:
         known = [*sides, *(() if lower is None else (lower[0],))]
         plane, cell, both = self.plane, curve.cell, [across(way), way]
         if lower is not None:
-            yield from ((curve, Coexistence(plane, cell, np.array([one, lower[0]])), both) for one in sides)
+            yield from ((Coexistence(plane, cell, np.array([one, lower[0]])), curve, both[::-1]) for one in sides)
         left, segment = [], Segment(plane, place.u, place.u)
         for k, x in enumerate(known):
             small = Vanishing.of(plane, cell, place.u, x[None])
@@ -173,6 +189,8 @@ class Follower:
             others = sides if k < len(sides) else ()  # where one of both turns into the other nothing else meets them
             if there is not None and segment.name(there.pair[0]) not in [segment.name(other) for other in others]:
                 left.append((small, there.pair[0], known[:k] + known[k + 1 :]))
+                if k < len(sides) and isinstance(curve, Vanishing):  # where neither weight has left 0 both are alone
+                    yield curve.without(place, small.small.k), small, both
         yield from ((curve, small, both) for small, _, _ in left)
         yield from (
             (small, Coexistence(plane, cell, np.array([x, other])), both[::-1]) for small, x, others in left for other in others

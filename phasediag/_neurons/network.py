@@ -237,13 +237,17 @@ class Network:
         return next((self.ways[end].parted for end in ends if self.ways[end].parted), ())
 
     def _part(self, curve, place, end):
-        """Follow a curve of a Parting, where an end (curve, side) lies, from a Place of it, unless it is known."""
-        u, ends = self.outermost(end)[0], self._ends_at(self.outermost(end)[0], "triple point")
-        if _one((place.u,), (u,), TOGETHER):
-            place = curve.onward(place, -self._inward(end), SHORTEST)
-        phases = tuple(sorted(names(self.plane, place))) if place is not None else None
-        if place is not None and phases not in [self.curves[k][0][0] for k, _ in ends]:
-            self._begin_at([place._replace(u=u), place], curve.order, "triple point")
+        """Follow a curve of a Parting, where an end (curve, side) lies, from a Place of it, where it is stable and not known."""
+        u, way, begun = self.outermost(end)[0], self._inward(end), [place]
+        if _one((place.u,), (u,), TOGETHER):  # it passes the point
+            begun = [curve.onward(place, sign * way, SHORTEST) for sign in (-1, 1)]
+        for there in begun:
+            if there is None or there.turn < 0:
+                continue
+            ahead, phases = (there.u - u) / self.cell, tuple(sorted(names(self.plane, there)))
+            ends = [one for one in self._ends_at(u, "triple point") if self.curves[one[0]][0][0] == phases]
+            if not any(self._inward(one) @ ahead > 0 for one in ends):
+                self._begin_at([there._replace(u=u), there], curve.order, "triple point")
 
     def _begin_at(self, places, order, kind):
         """Follow a curve of an order from a point of a kind, the first of its Places, unless phases do not change there."""

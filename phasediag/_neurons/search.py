@@ -6,6 +6,8 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from .._arguments import Floats
 from .._compiling.jit import address
@@ -518,6 +520,20 @@ class Landscape:
     def distance(self, x, other, exchange=True):
         """The largest difference between two points (size,) but for the gauge and, if so, the exchange of equal features."""
         return float(np.abs(self.key(x, exchange) - self.key(other)[0]).max(axis=1).min())
+
+    def like(self, x, other):
+        """The copy of another point (size,), by the gauge and the exchange of equal features, that is nearest to x (size,)."""
+        encoder, decoder, bias = self.form.parts(self.balanced(x))
+        own = np.concatenate([encoder, decoder], axis=1)
+        encoder, decoder, biases = self.form.parts(self.balanced(other))
+        best = np.inf, other
+        for order, signs in zip(*_copies(self.classes, self.form.n_features, self.form.is_tied), strict=True):
+            neurons = np.concatenate([encoder[:, order] * signs, decoder[:, order]], axis=1)
+            ranks = linear_sum_assignment(cdist(own, neurons))[1]
+            apart = max(np.abs(own - neurons[ranks]).max(), np.abs(bias - biases[order]).max())
+            if apart < best[0]:
+                best = apart, self.form.flat(neurons[ranks, : len(order)], neurons[ranks, len(order) :], biases[order])
+        return best[1]
 
     def same(self, x, other):
         """Whether two points (size,) are one but for the gauge and the exchange of equal features."""

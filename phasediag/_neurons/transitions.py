@@ -17,6 +17,8 @@ WIDEST = 0.25
 """So near, in segments, two minima cross whose names change there."""
 TOGETHER = 0.1
 """Reading weights leave 0 together that are no smaller than this part of the one that grows most."""
+LITTLE = 0.2
+"""Of its neuron's largest: a reading weight that is less may vanish nearby."""
 MOST_STEPS, ASIDE, EXACT, ROUNDING = 12, 1e-5, 1e-13, 4e-16
 """Of Newton for equal losses; of a segment: of differences of losses of fixed weights, and to which it is found; of the loss."""
 TIE, LEVEL = 2e-15, 1e-9
@@ -232,12 +234,19 @@ class Segment:
     def coexistence(self, pair, t):
         """Where near t two minima (2, size) have one loss, and which: (t, (2, size), losses (2,)); None where they have not.
 
-        They may be minima on one side of it alone: a weight that is 0 stays.
+        They may be minima on one side of it alone: a weight that is 0 stays. Names may change on the way, signs of what is read
+        may not.
         """
-        names, step = [self.name(x) for x in pair], 0.0
+        landscape, step = self.landscape(t), 0.0
+
+        def signs(pair):
+            """Those of the reading weights of both that are told from 0, (2, size)."""
+            return np.sign(landscape.on_kinks(np.asarray(pair), NOUGHT) * landscape.reading)
+
+        own = signs(pair)
         for _ in range(MOST_STEPS):
             found = [self.rest(x, t) for x in pair]
-            if any(x is None for x in found) or [self.name(x) for x in found] != names or self.is_near(found, t):
+            if any(x is None for x in found) or np.any(signs(found) != own) or self.is_near(found, t):
                 if step == 0.0:
                     return self._within_strip(pair, t)
                 step /= 2  # beyond where one of both ends
@@ -295,13 +304,8 @@ class Segment:
         return [one for one in (self.vanished(one, t) for one in found) if one is not None]
 
     def vanishing(self, pair, t, within):
-        """The Onset near t of a weight that one of two minima (2, size) has, by where it lies in between: (low, high).
-
-        Otherwise the first that is found elsewhere; None where none vanishes.
-        """
-        found = self.onsets(pair, t)
-        inside = [one for one in found if within[0] - NARROW <= one.t <= within[1] + NARROW]
-        return next(iter([*inside, *found]), None)
+        """The Onset near t of a weight of one of two minima (2, size), the nearest to (low, high); None where none vanishes."""
+        return min(self.onsets(pair, t), key=lambda one: max(within[0] - one.t, one.t - within[1], 0.0), default=None)
 
     def vanished(self, small, t):
         """The Onset near t at which the weight of a Small vanishes, with those that are known to, or None.
@@ -313,7 +317,8 @@ class Segment:
             x[small.k] = np.sign(x[small.k]) * ONSETS[-1] * PARTS[-1] * small.size
         found = Branch(self, small.k, small.free).vanishing(x, t, small.size)
         if found is None:
-            return None
+            beside = None if small.gone is not None else self.beside(small)
+            return None if beside is None else self.vanished(beside, t)
         end, points = found
         grown = points[0]
         gone = small.free & self.landscape(end.t, end.x).kinks(end.x, NOUGHT)
@@ -388,11 +393,22 @@ class Segment:
         pair = np.array([rest, point.x])
         return point.t, pair, self.landscape(point.t).losses(pair)
 
+    def _neuron(self, k):
+        """Which parameters are the reading weights of the neuron of parameter k, (size,)."""
+        return np.arange(self.form.size) // self.form.n_features == k // self.form.n_features
+
     def small(self, x, k, free, gone):
         """The Small of parameters x (size,) and weight k, beside which others vanish, gone (size,); others as small may, too."""
-        neuron = np.arange(len(x)) // self.form.n_features == k // self.form.n_features
-        left = np.abs(x[neuron & ~gone & (np.abs(x) * TOGETHER > np.abs(x[k]))])
+        left = np.abs(x[self._neuron(k) & ~gone & (np.abs(x) * TOGETHER > np.abs(x[k]))])
         return Small(x, k, free, left.min() if left.size else abs(x[k]))
+
+    def beside(self, small):
+        """The Small of the least weight beside that of one, which may vanish with it; None where it is not small."""
+        sizes = np.abs(small.x) * self._neuron(small.k)
+        k = int(np.argmin(np.where((sizes >= small.size) & (sizes > sizes[small.k]), sizes, np.inf)))
+        if not sizes[small.k] < sizes[k] < LITTLE * sizes.max():
+            return None
+        return self.small(small.x, k, small.free, self.landscape(0.0).vetoes(small.x))
 
     def least(self, x, t):
         """The Small of the minimum x (size,) of t with its zeros, by its least other reading weight; None where none is small."""
@@ -402,7 +418,7 @@ class Segment:
         largest = np.abs(encoder).max(axis=1, keepdims=True)
         shares = np.where(np.abs(encoder) > ON, np.abs(encoder) / np.where(largest > 0, largest, 1.0), np.inf)
         row, column = np.unravel_index(np.argmin(shares), shares.shape)
-        if not shares[row, column] < 0.2:
+        if not shares[row, column] < LITTLE:
             return None
         return self.small(x, int(row * form.n_features + column), self.unscaled(x, ~landscape.held(x)), landscape.vetoes(x))
 

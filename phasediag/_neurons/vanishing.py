@@ -159,7 +159,7 @@ class Vanishing(Curve):
         """The weights that stay 0 at a Place, while the loss falls with them where the one that is held has grown; with signs."""
         held = self.line(place.u, np.ones(2)).landscape(0.5).held(place.small.x) & (place.small.x == 0)
         signs = [(k, side) for k in np.flatnonzero(held) for side in (-1, 1)]
-        return [(k, side) for k, side in signs if pulls(self.plane, place, k, side)[0] < -(SMALL**2)]
+        return [(k, side) for k, side in signs if np.linalg.solve(POWERS, pulls(self.plane, place, k, side, 1))[0] < -(SMALL**2)]
 
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
@@ -213,14 +213,17 @@ class Parting(NamedTuple):
 def parting(curve, place, way, k, side):
     """The Parting of a Vanishing curve near a Place of it in a direction (2,), in cells, where weight k leaves 0 too; or None.
 
-    side: the sign of that weight. What tells is how the slope of the loss by it grows with the one that vanishes.
+    side: the sign of that weight. What tells is the slope of the loss by it where the other vanishes, or, where that is 0 all
+    along the curve, how it grows with this one.
     """
     without = curve.without(place, k)
     start = without.on(place.u, across(way))
     if start is None:
         return None
-    found = without.zero(start, way, lambda place: pulls(curve.plane, place, k, side)[0])
-    other = None if found is None else without.zero(found, way, lambda place: pulls(curve.plane, place, k, side)[1])
+    slopes = pulls(curve.plane, start, k, side, 0)
+    order = int(abs(np.linalg.solve(POWERS, slopes)[0]) < SMALL * np.abs(slopes).max())
+    found = without.zero(start, way, lambda place: np.linalg.solve(POWERS, pulls(curve.plane, place, k, side, order))[0])
+    other = None if found is None else without.zero(found, way, lambda place: pulls(curve.plane, place, k, side, order)[-1])
     if other is None:
         return None
     u, x, _ = other.points[-1]
@@ -234,13 +237,13 @@ def parting(curve, place, way, k, side):
     return Parting(found, ((without.moved(found), found), (both.moved(beside), beside)))
 
 
-def pulls(plane, place, k, side):
-    """How the slope of the loss by weight k of a sign, that is 0, grows with the weight that vanishes at a Place (2,).
+def pulls(plane, place, k, side, order):
+    """The slopes (n_points,) of the loss by weight k of a sign, that is 0, at the points of a Place.
 
-    Where this has just left 0, and where it is as large as the last of the points of the Place.
+    Each per power of that order of the weight that vanishes there.
     """
-    slopes = [
-        Segment(plane, u, u).landscape(0.0).slope(np.where(np.arange(len(x)) == k, side * ON, x))[k] * side / abs(value)
-        for u, x, value in place.points
-    ]
-    return np.linalg.solve(POWERS, slopes)[0], slopes[-1]
+    found = []
+    for u, x, value in place.points:
+        beside = np.where(np.arange(len(x)) == k, side * ON, x)
+        found.append(Segment(plane, u, u).landscape(0.0).slope(beside)[k] * side / abs(value) ** order)
+    return np.array(found)
