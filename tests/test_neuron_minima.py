@@ -925,7 +925,7 @@ def test_a_curve_ends_where_a_small_weight_of_a_minimum_vanishes():
     curve, way = Coexistence(plane, np.array([0.24, 0.21]), np.array([small, other])), np.array([-0.6895273, -0.7242597])
     place = curve.on(u, across(way))
     pairs = Follower(plane, np.array([u - 0.1, u + 0.1]), None)._crossing(curve.moved(place), place, way, None)
-    ends = [found.u for *pair, ways in pairs if (found := meeting(*pair, place.u, ways)) is not None]
+    ends = [found[0].u for *pair, ways in pairs if (found := meeting(*pair, place.u, ways)) is not None]
     continuous = [0.569051721178, 0.352034038849]  # where the curve along which that weight vanishes ends
     assert len(ends) > 0 and np.exp(ends) == pytest.approx(np.tile(continuous, (len(ends), 1)), abs=1e-9)
 
@@ -1277,3 +1277,20 @@ def test_two_minima_have_one_loss_whatever_their_names():
     pair = np.array([polished(segment.landscape(0.0), np.array(x)) for x in (one, other)])
     _, found, losses = segment.coexistence(pair, 0.0)
     assert segment.name(found[1]) != segment.name(pair[1]) and losses[0] == pytest.approx(losses[1], rel=1e-13)
+
+
+def test_curves_meet_with_their_own_minima():
+    """3→2: from half a step before a triple point a descent leads to the third minimum; a curve was begun there again."""
+    plane, _ = _three()
+    u, cell = plane.coordinates(1.0369851400134162, 0.861078810960734), np.array([0.2, 0.2])
+    both = [-0.0330383, 0.1416031, 0.9982485, 0.949749, 0.3657137, -0.0184448, -0.0916721, 0.1587154, -0.0387221]
+    one = [-0.0163578, 0.0440774, 1.0015109, 0.9460703, 0.3756847, 0, -0.108207, 0.1972067, -0.0144572]
+    third = [0, 0, 1, 0.9447852, 0.3767594, 0, -0.1152084, 0.2182442, 0]
+    landscape, way = Segment(plane, u, u).landscape(0.0), np.array([-0.11, 0.99])
+    one, both, third = (polished(landscape, np.array(x)) for x in (one, both, third))
+    curves = [Coexistence(plane, cell, np.array(pair)) for pair in ([one, both], [third, both])]
+    places = meeting(*curves, u, (across(way), across(way)))
+    for place, (x, other) in zip(places, ([one, both], [third, both]), strict=True):
+        assert plane.values(place.u) == pytest.approx((1.035753051, 0.869844425), abs=1e-9)
+        assert np.sign(place.pair).tolist() == [np.sign(x).tolist(), np.sign(other).tolist()]
+        assert place.losses == pytest.approx(places[0].losses[0], rel=1e-13)

@@ -178,7 +178,8 @@ def tangent(curve, u, direction):
 
 
 def meeting(one, other, u, directions):
-    """The Place of a curve at which another crosses it near u (2,) with the same loss, by tangents and then secants, or None;
+    """The Places of two curves where these cross near u (2,) with the same loss, by tangents and then secants, or None.
+
     directions (2, 2): across each.
     """
     curves, last, places = [one, other], np.inf, None
@@ -208,6 +209,6 @@ def meeting(one, other, u, directions):
         if step < EXACT or last / 2 < step < MEETS:  # of curves that are nearly parallel rounding is larger
             landscape = Segment(one.plane, moved, moved).landscape(0.0)  # of both at one place
             losses = landscape.losses([*first.pair, *second.pair])
-            return first if np.ptp(losses) <= LOWER * losses.min() + 1e-16 else None  # one has led elsewhere
+            return places if np.ptp(losses) <= LOWER * losses.min() + 1e-16 else None  # one has led elsewhere
         u, last = moved, step
     return None

@@ -133,9 +133,10 @@ class Follower:
             *((curve, Renamed(self.plane, curve.cell, np.array(pair)), (across(way), way)) for pair in renamed),
             *self._crossing(curve, near, way, lower),
         ]:
-            found = meeting(one, other, near.u, directions)
-            if found is not None and self._holds(curve, place, way, found):
-                own = curve.on(found.u, across(way))  # None where its minima end there
+            both = meeting(one, other, near.u, directions)
+            if both is not None and self._holds(curve, place, way, found := both[0]):
+                own = next((there for there, it in zip(both, (one, other), strict=True) if it is curve), None)
+                own = own or curve.on(found.u, across(way))  # None where its minima end there
                 if own is not None and np.abs((own.u - found.u) / curve.cell).max() < MEETS:
                     return "triple point", own
                 if own is None:
