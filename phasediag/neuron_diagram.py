@@ -332,6 +332,10 @@ def crossing(segment, lowest, low, high):
         pair = np.array([low[2], landscape.like(low[2], high[2])])
         near = landscape.distance(*pair, exchange=False) < CLOSE
         found = segment.vanishing(pair, low[0], (low[0], high[0])) if near else None
+        if near and found is None:  # so near to where weights vanish these do not tell it
+            places = max(low[0] - WIDTH, 0.0), min(high[0] + WIDTH, 1.0)
+            beside = [lowest(t, x)[1] for t, x in zip(places, pair, strict=True)]
+            found = segment.vanishing(beside, low[0], (low[0], high[0]))
         aside = np.inf if found is None else max(low[0] - found.t, found.t - high[0])
         tie = None if aside <= NARROW and found.turn > 0 else _tie(segment, pair, found, low[0], high[0])
         known = tie is not None or aside <= width  # next to where weights vanish losses do not tell which is lower

@@ -1294,3 +1294,11 @@ def test_curves_meet_with_their_own_minima():
         assert plane.values(place.u) == pytest.approx((1.035753051, 0.869844425), abs=1e-9)
         assert np.sign(place.pair).tolist() == [np.sign(x).tolist(), np.sign(other).tolist()]
         assert place.losses == pytest.approx(places[0].losses[0], rel=1e-13)
+
+
+def test_a_crossing_is_found_though_the_weights_beside_it_do_not_tell_it():
+    """3→2: the grid's line is halved to where weights of 2e-6 and 5e-6 are; which are alike, rounding does not say."""
+    plane = ControlPlane(NeuronModel(2, np.ones(3), 0.5), Axis("importance", [0.90079, 0.9028125]), Axis("density", [0.83182]))
+    (boundary,) = phase_diagram(plane=plane, n_threads=1).boundaries(n_threads=1)
+    assert boundary.order == "continuous" and boundary.x == pytest.approx([0.9018104193], abs=1e-9)
+    assert np.ptp(np.abs(boundary.minima[0, 0, [2, 5]])) < 1e-6 * np.abs(boundary.minima[0, 0, 2])
