@@ -159,7 +159,7 @@ class Vanishing(Curve):
         """The weights that stay 0 at a Place, while the loss falls with them where the one that is held has grown; with signs."""
         held = self.line(place.u, np.ones(2)).landscape(0.5).held(place.small.x) & (place.small.x == 0)
         signs = [(k, side) for k in np.flatnonzero(held) for side in (-1, 1)]
-        return [(k, side) for k, side in signs if np.linalg.solve(POWERS, pulls(self.plane, place, k, side, 1))[0] < -(SMALL**2)]
+        return [(k, side) for k, side in signs if _at_zero(pulls(self.plane, place, k, side, 1)) < -(SMALL**2)]
 
     def moved(self, place):
         """The same curve, to be sought from a Place of it."""
@@ -221,8 +221,8 @@ def parting(curve, place, way, k, side):
     if start is None:
         return None
     slopes = pulls(curve.plane, start, k, side, 0)
-    order = int(abs(np.linalg.solve(POWERS, slopes)[0]) < SMALL * np.abs(slopes).max())
-    found = without.zero(start, way, lambda place: np.linalg.solve(POWERS, pulls(curve.plane, place, k, side, order))[0])
+    order = int(abs(_at_zero(slopes)) < SMALL * np.abs(slopes).max())
+    found = without.zero(start, way, lambda place: _at_zero(pulls(curve.plane, place, k, side, order)))
     other = None if found is None else without.zero(found, way, lambda place: pulls(curve.plane, place, k, side, order)[-1])
     if other is None:
         return None
@@ -247,3 +247,8 @@ def pulls(plane, place, k, side, order):
         beside = np.where(np.arange(len(x)) == k, side * ON, x)
         found.append(Segment(plane, u, u).landscape(0.0).slope(beside)[k] * side / abs(value) ** order)
     return np.array(found)
+
+
+def _at_zero(values):
+    """What values (n_points,) at the points of a Place become where its weight vanishes."""
+    return np.linalg.solve(POWERS, values)[0]
